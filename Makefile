@@ -1,0 +1,40 @@
+# make demo, make test and make lint each work as the first command after a clone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+DEMO ?= demo
+CORES ?= 2
+# One thread a process: the workflow runs one process a core.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: demo test lint config clean
+
+demo: $(INSTALLED)  ## simulate a night, take it to a published mosaic, and report
+	$(BIN)/contimg simulate $(DEMO) --demo --overwrite
+	$(BIN)/snakemake --configfile $(DEMO)/config.yaml --directory $(DEMO)/work --cores $(CORES) --quiet rules
+	$(BIN)/snakemake --configfile $(DEMO)/config.yaml --directory $(DEMO)/work --report $(abspath $(DEMO))/report.html --quiet
+	$(BIN)/contimg -c $(DEMO)/config.yaml report --truth $(DEMO)/truth.csv
+	@echo "The whole report: $(abspath $(DEMO))/report.html"
+
+test: $(INSTALLED)  ## all tests; those that need a server say how to enable them
+	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
+
+lint: $(INSTALLED)  ## ruff, snakefmt, snakemake --lint
+	$(BIN)/ruff check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/python -m pytest -q tests/workflow/test_lint.py
+
+config: $(INSTALLED)  ## write config.yaml anew from contimg/config.py
+	$(BIN)/python -c "from contimg import config; print(config.as_yaml(), end='')" > config.yaml
+
+$(INSTALLED): pyproject.toml envs/constraints.txt
+	@$(PYTHON) -c "import sys; assert (3, 11) <= sys.version_info < (3, 13)" 2>/dev/null || \
+	  { echo "contimg needs Python 3.11 or 3.12: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "cannot make $(VENV): apt-get install python3-venv"; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]' -c envs/constraints.txt
+	@touch $@
+
+clean:  ## remove the demo night and the environment
+	rm -rf $(DEMO) $(VENV)

@@ -1,0 +1,372 @@
+"""The configuration: every key typed, its unit in its name, unknown keys refused.
+
+`load` takes the merged mapping that Snakemake or the CLI read from ``config.yaml`` and its overlays
+and returns frozen sections; a bad key gives one sentence.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
+
+from contimg.errors import ConfigError
+from contimg.naming import DATE_PATTERN, Layout
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Root = Annotated[Path, Strict(False)]
+KEEPABLE = ("ms", "calibrated")
+
+UNITS = {
+    "_s": "seconds",
+    "_h": "hours",
+    "_min": "minutes",
+    "_m": "metres",
+    "_ns": "nanoseconds",
+    "_deg": "degrees",
+    "_arcsec": "arcseconds",
+    "_px": "pixels",
+    "_hz": "Hz",
+    "_jy": "Jy",
+    "_mjy": "mJy",
+    "_sigma": "sigma",
+    "_klambda": "thousands of wavelengths",
+}
+
+
+class Section(BaseModel):
+    """A frozen, strict group of keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class PathOptions(Section):
+    """The four roots; nothing outside them is written."""
+
+    incoming: Root = Field(Path("incoming"), description="where the correlator drops its HDF5 files; never written to")
+    stage: Root = Field(Path("stage"), description="intermediate and final products on their way to the archive")
+    products: Root = Field(Path("products"), description="the archive: published bundles only")
+    state: Root = Field(Path("state"), description="registry, caches, run lock and frozen plan; a local disk")
+
+
+class IngestOptions(Section):
+    """When a tile is ready, and what is done with an incomplete one."""
+
+    subbands: Count = Field(16, description="subband files of a complete tile")
+    min_subbands: Count = Field(12, description="fewest subbands with which a late tile is still converted")
+    cluster_s: Positive = Field(120.0, description="file-name times closer than this are one tile [s]")
+    settle_s: NotNegative = Field(60.0, description="a file younger than this may still grow [s]")
+    deadline_s: NotNegative = Field(3600.0, description="wait this long for missing subbands [s after the file-name time]")
+    max_clock_error_s: Positive = Field(600.0, description="header and file-name time may differ by this [s]")
+
+
+class GroupOptions(Section):
+    """How tiles become groups, one mosaic each."""
+
+    tiles: Count = Field(10, description="tiles of a full group")
+    min_tiles: Count = Field(1, description="fewest tiles of a group; shorter rests of a scan wait for ever")
+    max_gap_s: Positive = Field(450.0, description="largest start-to-start gap inside a scan [s]")
+    max_dec_difference_deg: Positive = Field(0.1, description="largest change of declination inside a scan [deg]")
+    stride: Count = Field(10, description="tiles from the start of one group to the next; below group.tiles they overlap")
+    late: Literal["reprocess", "report"] = Field(
+        "report", description="files that arrive for a published group: make a new version, or only report them"
+    )
+
+
+class FlagOptions(Section):
+    """Interference and bad-data flagging, done while converting."""
+
+    aoflagger: bool = Field(True, description="run AOFlagger on every baseline")
+    mad_sigma: Positive = Field(7.0, description="then cut samples beyond this many robust sigma [sigma]")
+    max_flagged: Fraction = Field(0.6, description="a tile with a larger flagged fraction is failed")
+
+
+class CalibrationOptions(Section):
+    """Which calibrators, and how far solutions reach."""
+
+    calibrators: str = Field("builtin", description="'builtin' (Perley & Butler 2017) or a CSV, VOTable or FITS file")
+    refant: str = Field("auto", description="'auto', or the name of an antenna")
+    policy: Literal["nearest", "causal"] = Field("nearest", description="may a calibration come from the future?")
+    bandpass_validity_h: Positive = Field(24.0, description="reach of a bandpass, before and after [h]")
+    gain_validity_min: Positive = Field(30.0, description="reach of gains, before and after [min]")
+    max_dec_difference_deg: Positive = Field(1.0, description="largest difference of declination strips [deg]")
+    min_calibrator_jy: Positive = Field(1.0, description="apparent flux that a calibrator must have [Jy]")
+    min_beam: Fraction = Field(0.5, description="beam response that a calibrator must reach at transit")
+    max_extent_arcsec: Positive = Field(10.0, description="larger calibrators are resolved and not used [arcsec]")
+    min_uv_klambda: NotNegative = Field(0.0, description="shortest baseline used in solving [thousands of wavelengths]")
+    min_snr: Positive = Field(3.0, description="solutions below this signal-to-noise ratio are flagged")
+    max_flagged: Fraction = Field(0.3, description="a calibration that lost a larger fraction of its solutions is failed")
+
+
+class SkyOptions(Section):
+    """The sky that is known beforehand."""
+
+    catalogue: str | None = Field(None, description="CSV, VOTable or FITS catalogue of the strip, or null")
+
+
+class BeamOptions(Section):
+    """The primary beam: an Airy pattern with central blockage."""
+
+    dish_diameter_m: Positive = Field(4.65, description="diameter of a dish [m]")
+    blockage_diameter_m: NotNegative = Field(0.4064, description="diameter of its central blockage [m]")
+
+
+class ImageOptions(Section):
+    """The tile images."""
+
+    size_px: Annotated[int, Field(ge=64)] = Field(4800, description="width and height [pixels]")
+    cell_arcsec: Positive = Field(3.0, description="pixel size [arcsec]")
+    robust: Annotated[float, Field(ge=-2, le=2)] = Field(0.5, description="Briggs robustness, -2 uniform to 2 natural")
+    pb_limit: Annotated[float, Field(gt=0, lt=1)] = Field(0.2, description="blank where the effective beam is lower")
+    backend: Literal["contimg", "wsclean"] = Field("contimg", description="the imager")
+    max_iterations: Count = Field(20000, description="most CLEAN components of a tile")
+    auto_mask_sigma: Positive = Field(5.0, description="CLEAN down to this first ... [sigma]")
+    threshold_sigma: Positive = Field(1.5, description="... then within the components' mask to this [sigma]")
+    bright_sigma: Positive = Field(
+        100.0, description="sources above this are subtracted exactly, with the moving beam [sigma]"
+    )
+
+
+class MosaicOptions(Section):
+    """The mosaic."""
+
+    cell_arcsec: Positive = Field(3.0, description="pixel size [arcsec]")
+    max_size_px: Count = Field(40000, description="a mosaic wider or higher than this is an error [pixels]")
+    max_beam_deviation: Positive = Field(0.2, description="tiles whose beam differs more from the median are left out")
+    max_rms_ratio: Positive = Field(5.0, description="tiles with an rms above this many medians are left out")
+
+
+class CrossmatchOptions(Section):
+    """The comparison of the mosaic with the catalogue."""
+
+    enabled: bool = Field(True, description="find sources in the mosaic and match them with sky.catalogue")
+    radius_arcsec: Positive = Field(30.0, description="largest offset of a match [arcsec]")
+    min_snr: Positive = Field(8.0, description="sources fainter than this do not enter the ratios [sigma]")
+
+
+class QaOptions(Section):
+    """Thresholds of the verdicts; measured values are stored whatever these say."""
+
+    version: Count = Field(1, description="number of this set of thresholds; raise it when one changes")
+    max_noise_ratio: Positive = Field(3.0, description="mosaic rms over the expected noise above which it is failed")
+    warn_noise_ratio: Positive = Field(2.0, description="... above which it is a warning")
+    min_flux_ratio: Positive = Field(0.8, description="median flux over catalogue below which a mosaic is failed")
+    max_flux_ratio: Positive = Field(1.2, description="... above which it is failed")
+    max_offset_arcsec: Positive = Field(5.0, description="median offset from the catalogue above which it is failed [arcsec]")
+    min_completeness: Fraction = Field(0.6, description="fraction of detectable catalogue sources that must be found")
+    min_matches: Count = Field(3, description="matches below which flux and position count as not measured")
+    max_flux_outliers: Fraction = Field(
+        0.25, description="fraction of matched fluxes off their median by more than 30 % above which it is a warning"
+    )
+    min_tile_fraction: Fraction = Field(0.5, description="fraction of a group's tiles used below which it is a warning")
+
+
+class PublishOptions(Section):
+    """What becomes of registered mosaics."""
+
+    auto: bool = Field(True, description="publish mosaics whose verdict is passed; false holds them all")
+    max_attempts: Count = Field(5, description="attempts before a mosaic waits for a person")
+    claim_s: Positive = Field(900.0, description="a publisher's claim expires after this, unless renewed [s]")
+    remove_stage: bool = Field(False, description="remove stage images once the archive copy is verified again")
+
+
+class RegistryOptions(Section):
+    """The database of products."""
+
+    url: str | None = Field(None, description="SQLAlchemy URL of a PostgreSQL; null = SQLite below paths.state")
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    paths: PathOptions = PathOptions()
+    nights: list[Annotated[str, Field(pattern=f"^{DATE_PATTERN}$")]] = Field(
+        default_factory=list, description="UTC dates to look at; empty = every night with open work"
+    )
+    processing_epoch: str = Field("2026.1", description="raise it to remake open products after a change of the code")
+    ingest: IngestOptions = IngestOptions()
+    group: GroupOptions = GroupOptions()
+    flag: FlagOptions = FlagOptions()
+    calibration: CalibrationOptions = CalibrationOptions()
+    sky: SkyOptions = SkyOptions()
+    beam: BeamOptions = BeamOptions()
+    image: ImageOptions = ImageOptions()
+    mosaic: MosaicOptions = MosaicOptions()
+    crossmatch: CrossmatchOptions = CrossmatchOptions()
+    qa: QaOptions = QaOptions()
+    publish: PublishOptions = PublishOptions()
+    registry: RegistryOptions = RegistryOptions()
+    keep: list[Literal["ms", "calibrated"]] = Field(
+        default_factory=list, description="intermediate kinds that are kept: ms, calibrated"
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Config:
+        if self.ingest.min_subbands > self.ingest.subbands:
+            raise ValueError("ingest.min_subbands is larger than ingest.subbands")
+        if self.group.min_tiles > self.group.tiles:
+            raise ValueError("group.min_tiles is larger than group.tiles")
+        if self.group.stride > self.group.tiles:
+            raise ValueError("group.stride is larger than group.tiles: tiles between groups would be lost")
+        if self.beam.blockage_diameter_m >= self.beam.dish_diameter_m:
+            raise ValueError("beam.blockage_diameter_m is not smaller than beam.dish_diameter_m")
+        return self
+
+    @property
+    def layout(self) -> Layout:
+        """Where everything stands."""
+        return Layout(**{name: getattr(self.paths, name) for name in PathOptions.model_fields})
+
+
+def load(content: Mapping[str, Any], *, base: Path | None = None) -> Config:
+    """Check a configuration and make its paths absolute.
+
+    Parameters
+    ----------
+    content : mapping
+        The merged configuration files.
+    base : Path, optional
+        Folder that relative paths start from; the working directory by default.
+
+    Raises
+    ------
+    ConfigError
+        One sentence that names the key and the remedy.
+    """
+    try:
+        config = Config.model_validate(dict(content))
+    except ValidationError as error:
+        raise ConfigError(_sentence(error)) from None
+    base = Path(base or os.getcwd())
+    roots = {name: (base / getattr(config.paths, name)).resolve() for name in PathOptions.model_fields}
+    _refuse_nested(roots)
+    update: dict[str, Any] = {"paths": PathOptions(**roots)}
+    if config.sky.catalogue is not None:
+        update["sky"] = SkyOptions(catalogue=str((base / config.sky.catalogue).resolve()))
+    if config.calibration.calibrators != "builtin":
+        place = str((base / config.calibration.calibrators).resolve())
+        update["calibration"] = config.calibration.model_copy(update={"calibrators": place})
+    return config.model_copy(update=update)
+
+
+def check_ready(config: Config) -> None:
+    """Check what a run needs beyond valid keys: the files that the config names.
+
+    Raises
+    ------
+    ConfigError
+        One sentence that names the key and the remedy.
+    """
+    if config.crossmatch.enabled and config.sky.catalogue is None:
+        raise ConfigError(
+            "crossmatch.enabled needs a catalogue: name one in sky.catalogue, or set crossmatch.enabled to false"
+        )
+    named = {"sky.catalogue": config.sky.catalogue, "calibration.calibrators": config.calibration.calibrators}
+    for key, place in named.items():
+        if place not in (None, "builtin") and not os.access(str(place), os.R_OK):
+            raise ConfigError(f"config key '{key}' names {place}, which cannot be read: correct the path")
+
+
+def load_files(files: Iterable[Path], *, base: Path | None = None) -> Config:
+    """Read configuration files, later ones over earlier ones key by key, and check the result."""
+    import yaml
+
+    merged: dict[str, Any] = {}
+    for file in files:
+        try:
+            content = yaml.safe_load(Path(file).read_text()) or {}
+        except OSError as error:
+            raise ConfigError(f"{file} cannot be read ({error.strerror}): name a configuration file") from None
+        except yaml.YAMLError as error:
+            where = getattr(error, "problem_mark", None)
+            line = f" at line {where.line + 1}" if where else ""
+            raise ConfigError(f"{file} is not valid YAML{line}: correct it") from None
+        if not isinstance(content, dict):
+            raise ConfigError(f"{file} holds no keys: write it as 'section: {{key: value}}'")
+        _merge(merged, content)
+    return load(merged, base=base)
+
+
+def _merge(target: dict[str, Any], other: Mapping[str, Any]) -> None:
+    for key, value in other.items():
+        if isinstance(value, Mapping) and isinstance(target.get(key), dict):
+            _merge(target[key], value)
+        else:
+            target[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _refuse_nested(roots: Mapping[str, Path]) -> None:
+    names = list(roots)
+    for i, one in enumerate(names):
+        for other in names[i + 1 :]:
+            a, b = roots[one], roots[other]
+            if a == b or a in b.parents or b in a.parents:
+                raise ConfigError(
+                    f"paths.{one} ({a}) and paths.{other} ({b}) overlap: give each its own folder"
+                )
+
+
+def _sentence(error: ValidationError) -> str:
+    """Turn pydantic's first complaint into one sentence about a key."""
+    what = error.errors()[0]
+    key = ".".join(str(part) for part in what["loc"])
+    if what["type"] == "extra_forbidden":
+        return f"config key '{key}' is unknown{_suggestion(what['loc'])}: see config.yaml for the keys"
+    if what["type"] == "value_error":
+        return f"config: {what['ctx']['error']}"
+    if what["type"] in ("model_type", "dict_type"):
+        return f"config section '{key}' must hold keys: write it as '{key}: {{key: value}}'"
+    expected = what["msg"].removeprefix("Input should be ").removeprefix("a ").removeprefix("valid ")
+    unit = next((f" in {name}" for suffix, name in UNITS.items() if key.endswith(suffix)), "")
+    return f"config key '{key}' must be {expected}{unit}, but is {what['input']!r}: correct it in the config file"
+
+
+def _suggestion(where: tuple[int | str, ...]) -> str:
+    model: Any = Config
+    for part in where[:-1]:
+        model = model.model_fields[str(part)].annotation
+    close = difflib.get_close_matches(str(where[-1]), model.model_fields, n=1, cutoff=0.5)
+    prefix = ".".join(map(str, where[:-1]))
+    return f" (did you mean '{prefix}{'.' if prefix else ''}{close[0]}'?)" if close else ""
+
+
+def default_file() -> Path:
+    """Return the project's own ``config.yaml``, which overlays are laid over."""
+    return Path(__file__).parent.parent / "config.yaml"
+
+
+def as_yaml() -> str:
+    """Return ``config.yaml`` as the models have it: every key with its default, commented with its meaning."""
+    import yaml
+
+    lines = [
+        "# The science choices of contimg, with their defaults. Do not edit: write an overlay with the keys you change,",
+        "#   snakemake --configfile overlay.yaml",
+        "# Units are in the names. Facts about a computer (threads, memory) are in profiles/.",
+        "# This file is made from contimg/config.py (make config), and a test keeps the two equal.",
+    ]
+
+    def entry(name: str, value: Any, text: str, indent: str) -> None:
+        shown = str(value) if isinstance(value, Path) else value
+        plain = yaml.safe_dump(shown, default_flow_style=True).removesuffix("...\n").strip()
+        lines.append(f"{indent}# {text}")
+        lines.append(f"{indent}{name}: {plain}")
+
+    for name, field in Config.model_fields.items():
+        value = field.get_default(call_default_factory=True)
+        lines.append("")
+        if not isinstance(value, Section):
+            entry(name, value, field.description or "", "")
+            continue
+        lines.append(f"# {(type(value).__doc__ or '').strip()}")
+        lines.append(f"{name}:")
+        for key, item in type(value).model_fields.items():
+            entry(key, item.get_default(call_default_factory=True), item.description or "", "  ")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,269 @@
+"""The inbox: file names, one tile each cluster of them, and what is set aside with its reason.
+
+The correlator's 16 hosts each name a file by their own clock, so a tile is a *cluster* of names.
+Listing opens nothing; `inspect` opens the files of clusters that have open work and remembers what it
+saw by (path, size, mtime). No input file is ever changed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from contimg import naming
+from contimg.config import IngestOptions
+from contimg.errors import InputError
+from contimg.product import write_json
+
+
+@dataclass(frozen=True, order=True)
+class SubbandFile:
+    """A closed subband file, known by its name alone."""
+
+    name_time: datetime
+    subband: int
+    path: str
+
+    @property
+    def name(self) -> str:
+        return os.path.basename(self.path)
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """Something that no plan uses: what, why (a code and a sentence), and the tile it would have joined."""
+
+    path: str
+    code: str
+    message: str
+    name_time: str
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The files of one tile: at most one a subband, in order of subband."""
+
+    name_time: datetime
+    files: tuple[SubbandFile, ...]
+
+    @property
+    def subbands(self) -> tuple[int, ...]:
+        return tuple(file.subband for file in self.files)
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What the header of a subband file says, as far as planning needs it; or why it cannot be read."""
+
+    size: int
+    mtime_ns: int
+    fault: str | None = None
+    fault_code: str | None = None
+    start_mjd: float = math.nan
+    end_mjd: float = math.nan
+    dec_app_deg: float = math.nan
+    longitude_rad: float = math.nan
+    latitude_rad: float = math.nan
+    first_freq_hz: float = math.nan
+    synthetic: bool = False
+
+
+@dataclass
+class Listing:
+    """All names in the inbox, read once: clusters, and what was set aside by name."""
+
+    clusters: list[Cluster] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    open_files: list[str] = field(default_factory=list)
+
+
+def list_files(incoming: Path) -> list[str]:
+    """Return the paths of everything in the inbox, sorted; opens nothing.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing or unreadable.
+    """
+    try:
+        with os.scandir(incoming) as entries:
+            return sorted(entry.path for entry in entries)
+    except FileNotFoundError:
+        raise InputError(f"paths.incoming {incoming} does not exist: create it or correct the key") from None
+    except NotADirectoryError:
+        raise InputError(f"paths.incoming {incoming} is not a folder: correct the key") from None
+    except PermissionError:
+        raise InputError(f"paths.incoming {incoming} is not readable: give this user read permission") from None
+
+
+def arrange(paths: Iterable[str], options: IngestOptions) -> Listing:
+    """Cluster file names into tiles.
+
+    A cluster holds the names within ``options.cluster_s`` of its first: hosts disagree by up to 82 s,
+    tiles follow each other after 309 s. Of two files of one subband the one nearer to the cluster's
+    median name stays.
+    """
+    listing = Listing()
+    files = []
+    for path in paths:
+        name = os.path.basename(path)
+        parsed = naming.SubbandName.parse(name)
+        if parsed is not None and parsed.subband < options.subbands:
+            files.append(SubbandFile(parsed.time, parsed.subband, path))
+        elif name.endswith("_incomplete.hdf5"):
+            listing.open_files.append(path)
+        elif name.endswith(".hdf5"):
+            message = f"{name} is not named YYYY-MM-DDTHH:MM:SS_sbNN.hdf5 with NN below {options.subbands}"
+            listing.quarantined.append(Quarantined(path, "name", message, ""))
+    reach = timedelta(seconds=options.cluster_s)
+    members: list[SubbandFile] = []
+    for file in sorted(files):
+        if members and file.name_time - members[0].name_time > reach:
+            _close(members, listing)
+            members = []
+        members.append(file)
+    if members:
+        _close(members, listing)
+    return listing
+
+
+def _close(members: Sequence[SubbandFile], listing: Listing) -> None:
+    median = members[len(members) // 2].name_time
+    chosen: dict[int, SubbandFile] = {}
+    for file in sorted(members, key=lambda f: (abs(f.name_time - median), f)):
+        if file.subband in chosen:
+            kept = chosen[file.subband].name
+            message = f"{file.name} is a second sb{file.subband:02d} of the tile of {kept}"
+            name_time = f"{members[0].name_time:{naming.ID_FORMAT}}"
+            listing.quarantined.append(Quarantined(file.path, "duplicate_subband", message, name_time))
+        else:
+            chosen[file.subband] = file
+    first = min(file.name_time for file in chosen.values())
+    listing.clusters.append(Cluster(first, tuple(chosen[sb] for sb in sorted(chosen))))
+
+
+class FactsCache:
+    """What files said when they were last opened, one small JSON a UTC date; may be deleted any time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._days: dict[str, dict[str, dict]] = {}
+        self._changed: set[str] = set()
+
+    def get(self, file: SubbandFile, size: int, mtime_ns: int) -> FileFacts | None:
+        """Return the remembered facts of a file unless it has changed since."""
+        entry = self._day(file).get(file.path)
+        if entry is None or (entry["size"], entry["mtime_ns"]) != (size, mtime_ns):
+            return None
+        return FileFacts(**{key: math.nan if value is None else value for key, value in entry.items()}) if (
+            entry["fault"] is None
+        ) else FileFacts(size, mtime_ns, entry["fault"], entry["fault_code"])
+
+    def put(self, file: SubbandFile, facts: FileFacts) -> None:
+        """Remember the facts of a file."""
+        entry = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(facts).items()}
+        self._day(file)[file.path] = entry
+        self._changed.add(self._key(file))
+
+    def save(self) -> None:
+        """Write the days that changed."""
+        for day in sorted(self._changed):
+            write_json(self._folder / f"{day}.json", self._days[day])
+        self._changed.clear()
+
+    @staticmethod
+    def _key(file: SubbandFile) -> str:
+        return f"{file.name_time:%Y-%m-%d}"
+
+    def _day(self, file: SubbandFile) -> dict[str, dict]:
+        day = self._key(file)
+        if day not in self._days:
+            place = self._folder / f"{day}.json"
+            try:
+                self._days[day] = json.loads(place.read_text())
+            except FileNotFoundError:
+                self._days[day] = {}
+            except json.JSONDecodeError:  # a cache, so its loss costs time and nothing else
+                self._days[day] = {}
+        return self._days[day]
+
+
+def inspect(
+    clusters: Iterable[Cluster], cache: FactsCache, options: IngestOptions, now: datetime
+) -> dict[str, FileFacts]:
+    """Open the files of clusters, as far as the cache does not know them.
+
+    Returns
+    -------
+    dict
+        Facts by path. Files that vanished meanwhile are left out.
+    """
+    facts: dict[str, FileFacts] = {}
+    for cluster in clusters:
+        for file in cluster.files:
+            try:
+                status = os.stat(file.path)
+            except FileNotFoundError:
+                continue
+            size, mtime_ns = status.st_size, status.st_mtime_ns
+            if now.timestamp() - status.st_mtime < options.settle_s:
+                facts[file.path] = FileFacts(size, mtime_ns, f"{file.name} may still grow", "growing")
+                continue
+            known = cache.get(file, size, mtime_ns)
+            if known is None:
+                known = _open(file, size, mtime_ns, options)
+                cache.put(file, known)
+            facts[file.path] = known
+    return facts
+
+
+def _open(file: SubbandFile, size: int, mtime_ns: int, options: IngestOptions) -> FileFacts:
+    from contimg import uvh5
+
+    def fault(code: str, message: str) -> FileFacts:
+        return FileFacts(size, mtime_ns, message, code)
+
+    if size == 0:
+        return fault("empty", f"{file.name} has no content")
+    try:
+        header = uvh5.read_header(Path(file.path))
+    except PermissionError:
+        return fault("permission", f"{file.name} is not readable: give this user read permission")
+    except InputError as error:
+        return fault("unreadable", str(error))
+    name_mjd = naming.mjd_from_datetime(file.name_time)
+    clock_error_s = (header.start_mjd - name_mjd) * 86400
+    if abs(clock_error_s) > options.max_clock_error_s:
+        return fault("clock", f"the header of {file.name} is {clock_error_s:.0f} s away from its name")
+    expected = uvh5.subband_of(header)
+    if expected != file.subband:
+        return fault("frequency", f"the frequencies of {file.name} are those of sb{expected:02d}")
+    return FileFacts(
+        size,
+        mtime_ns,
+        start_mjd=header.start_mjd,
+        end_mjd=header.end_mjd,
+        dec_app_deg=math.degrees(header.dec_app_rad),
+        longitude_rad=math.radians(header.longitude_deg),
+        latitude_rad=math.radians(header.latitude_deg),
+        first_freq_hz=float(header.freq_hz[0]),
+        synthetic=header.synthetic,
+    )
+
+
+def subbands_text(subbands: Iterable[int]) -> str:
+    """Return 'sb03, sb07' for a list of subband numbers."""
+    return ", ".join(f"sb{number:02d}" for number in subbands)
+
+
+def count_by_code(items: Iterable[Quarantined]) -> Mapping[str, int]:
+    """Return how many items were set aside for each reason code."""
+    counts: dict[str, int] = {}
+    for item in items:
+        counts[item.code] = counts.get(item.code, 0) + 1
+    return dict(sorted(counts.items()))

@@ -1,0 +1,186 @@
+"""Every name and path of the project: parsed, formatted and converted here and nowhere else.
+
+Ids are ``YYYY-MM-DDTHH:MM:SS`` (UTC) in metadata, tables and messages, and ``YYYYMMDDTHHMMSS`` in file
+names. A mosaic's id is ``mosaic_<group id in file-name form>``, a calibration's ``cal_<tile id in
+file-name form>``; both are the same string everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from contimg.errors import InputError, UnknownIdError
+
+SUBBAND_FILE = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})_sb(\d{2})\.hdf5")
+ID_FORMAT = "%Y-%m-%dT%H:%M:%S"
+STEM_FORMAT = "%Y%m%dT%H%M%S"
+MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
+
+# Wildcards of the workflow: constrained once, free of colons (CASA reads '::' as a subtable).
+DATE_PATTERN = r"\d{4}-\d{2}-\d{2}"
+STEM_PATTERN = r"\d{8}T\d{6}"
+CALIBRATION_PATTERN = rf"cal_{STEM_PATTERN}"
+MOSAIC_PATTERN = rf"mosaic_{STEM_PATTERN}"
+
+
+@dataclass(frozen=True, order=True)
+class SubbandName:
+    """The name of one subband file: the host's UTC clock when it opened the file, and the subband."""
+
+    time: datetime
+    subband: int
+
+    @classmethod
+    def parse(cls, name: str) -> SubbandName | None:
+        """Read a file name; None when it is not a closed subband file's."""
+        match = SUBBAND_FILE.fullmatch(name)
+        if match is None:
+            return None
+        try:
+            return cls(parse_id(match[1]), int(match[2]))
+        except InputError:  # 2026-02-30: the right shape, but no date
+            return None
+
+    def __str__(self) -> str:
+        return f"{self.time:{ID_FORMAT}}_sb{self.subband:02d}.hdf5"
+
+
+def parse_id(text: str) -> datetime:
+    """Read an id in either form, with or without the ``mosaic_`` or ``cal_`` prefix, as UTC.
+
+    Raises
+    ------
+    InputError
+        If the text is neither form.
+    """
+    bare = re.sub(r"^(mosaic|cal)_", "", text)
+    for form in (ID_FORMAT, STEM_FORMAT):
+        try:
+            parsed = datetime.strptime(bare, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        if parsed.strftime(form) == bare:  # strptime takes 2026-2-1 as well
+            return parsed
+    raise InputError(f"'{text}' is not an id: write it as 2026-02-11T00:26:49 or 20260211T002649")
+
+
+def id_from_mjd(mjd: float) -> str:
+    """Return the id of a UTC time in MJD days, floored to 1 s.
+
+    A float64 Julian Date has a granularity of 40 µs, so a time within 1 ms below a full second is
+    that second.
+    """
+    moment = MJD_EPOCH + timedelta(days=mjd) + timedelta(milliseconds=1)
+    return moment.strftime(ID_FORMAT)
+
+
+def mjd_from_datetime(moment: datetime) -> float:
+    """Return UTC MJD in days of an aware datetime."""
+    return (moment - MJD_EPOCH) / timedelta(days=1)
+
+
+def stem(any_id: str) -> str:
+    """Return an id in its file-name form, ``YYYYMMDDTHHMMSS``."""
+    return parse_id(any_id).strftime(STEM_FORMAT)
+
+
+def iso(any_id: str) -> str:
+    """Return an id in its metadata form, ``YYYY-MM-DDTHH:MM:SS``."""
+    return parse_id(any_id).strftime(ID_FORMAT)
+
+
+def date(any_id: str) -> str:
+    """Return the UTC date of an id, ``YYYY-MM-DD``: the folder that its products stand in."""
+    return parse_id(any_id).strftime("%Y-%m-%d")
+
+
+def mosaic_id(group_id: str) -> str:
+    """Return the id of the mosaic of a group."""
+    return f"mosaic_{stem(group_id)}"
+
+
+def calibration_id(tile_id: str) -> str:
+    """Return the id of the calibration solved on a tile."""
+    return f"cal_{stem(tile_id)}"
+
+
+def as_mosaic_id(text: str) -> str:
+    """Return the mosaic id that a person means by a group id in any form.
+
+    Raises
+    ------
+    UnknownIdError
+        If the text cannot be the id of a mosaic.
+    """
+    if text.startswith("cal_"):
+        raise UnknownIdError(f"'{text}' is the id of a calibration: name a mosaic, mosaic_YYYYMMDDTHHMMSS")
+    try:
+        return mosaic_id(text)
+    except InputError:
+        raise UnknownIdError(
+            f"'{text}' is not the id of a mosaic: write mosaic_20260211T002649 (contimg registry list)"
+        ) from None
+
+
+# kind of product -> its path below the stage root; its twin stands beside it, with the suffix .json.
+_PLACES = {
+    "ms": "ms/{date}/{stem}.ms",
+    "calibration": "calibrations/{date}/cal_{stem}",
+    "calibrated": "calibrated/{date}/{stem}.ms",
+    "image": "images/{date}/{stem}",
+    "mosaic": "mosaics/{date}/mosaic_{stem}",
+    "crossmatch": "crossmatch/{date}/mosaic_{stem}",
+    "summary": "reports/{date}/mosaic_{stem}.html",
+    "registered": "registered/{date}/mosaic_{stem}",
+    "published": "published/{date}/mosaic_{stem}",
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything stands below the four configured roots (all absolute and resolved)."""
+
+    incoming: Path
+    stage: Path
+    products: Path
+    state: Path
+
+    def product(self, kind: str, any_id: str) -> Path:
+        """Return the path of a product: a directory, an MS, or a page."""
+        return self.stage / _PLACES[kind].format(date=date(any_id), stem=stem(any_id))
+
+    def twin(self, kind: str, any_id: str) -> Path:
+        """Return the path of a product's twin, or of the marker of ``registered`` and ``published``."""
+        place = self.product(kind, any_id)
+        return place.with_name(place.name.removesuffix(".ms").removesuffix(".html") + ".json")
+
+    def group(self, group_id: str) -> Path:
+        """Return the path of a group's committed membership."""
+        return self.stage / "groups" / f"{stem(group_id)}.json"
+
+    def quarantine(self, day: str) -> Path:
+        """Return the path of the list of what was set aside on a UTC date, with reasons."""
+        return self.stage / "quarantine" / f"{day}.json"
+
+    def bundle(self, any_id: str, version: int) -> Path:
+        """Return the final path of a published bundle; version 1 has no suffix."""
+        name = mosaic_id(any_id) + (f".v{version}" if version > 1 else "")
+        return self.products / "mosaics" / date(any_id) / name
+
+    @property
+    def registry_file(self) -> Path:
+        """The registry's database where `registry.url` is not set."""
+        return self.state / "registry.sqlite3"
+
+    @property
+    def cache(self) -> Path:
+        """The folder of what may be forgotten: headers already read."""
+        return self.state / "cache"
+
+    @property
+    def frozen_plan(self) -> Path:
+        """The plan of the run that is under way."""
+        return self.state / "plan.json"

@@ -1,0 +1,162 @@
+"""Which calibration a tile uses: per table type, nearest in time, for a stated reason.
+
+Candidates are the certified sets on disk and the sets that this plan will solve. Written rule for a
+tie: of two candidates equally near in time the earlier one, then the lower id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from contimg import naming
+from contimg.config import CalibrationOptions, Config
+from contimg.plan.model import CalibrationRecord, Choice, Plan, PlannedCalibration, Tile, Waiting
+
+
+def add_calibrations(
+    plan: Plan, records: Sequence[CalibrationRecord], calibrators: Mapping[str, str], config: Config
+) -> None:
+    """Choose the calibrations of every tile of every group, and plan those that have to be solved.
+
+    Parameters
+    ----------
+    plan : Plan
+        Gets ``calibrations`` and ``choices``; a group without a bandpass moves to ``waiting``.
+    records : sequence of CalibrationRecord
+        Sets solved before, certified or not.
+    calibrators : mapping of tile id to calibrator name
+        The ready tiles in which a calibrator transits within the beam.
+    config : Config
+    """
+    options = config.calibration
+    rejected = {record.id: record.reason for record in records if not record.certified}
+    sets = {r.id: _from_record(r) for r in records if r.certified}
+    for tile_id, name in sorted(calibrators.items()):
+        planned = _bandpass(plan.tiles[tile_id], name)
+        if planned.id not in rejected:
+            sets.setdefault(planned.id, planned)
+    tiles = {t: plan.tiles[t] for group in plan.groups.values() for t in group.tiles}
+    _plan_gains(plan, tiles, sets, rejected, config)
+    for group in list(plan.groups.values()):
+        choices = {t: _choose(tiles[t], sets.values(), rejected, options) for t in group.tiles}
+        lacking = [t for t, choice in choices.items() if choice is None]
+        if lacking:
+            message = (
+                f"no certified or planned bandpass within {options.bandpass_validity_h:g} h of {lacking[0]} at"
+                f" declination {tiles[lacking[0]].dec_app_deg:.2f} deg"
+            )
+            plan.waiting.append(Waiting(group.mosaic_id, "group", "no_bandpass", message, group.id))
+            del plan.groups[group.id]
+        else:
+            plan.choices.update({t: choice for t, choice in choices.items() if choice is not None})
+    _keep_used(plan, sets)
+
+
+def _from_record(record: CalibrationRecord) -> PlannedCalibration:
+    return PlannedCalibration(
+        record.id,
+        record.type,
+        record.tile,
+        record.mid_mjd,
+        record.dec_app_deg,
+        record.calibrator,
+        record.bandpass,
+    )
+
+
+def _bandpass(tile: Tile, calibrator: str) -> PlannedCalibration:
+    return PlannedCalibration(
+        naming.calibration_id(tile.id), "bandpass", tile.id, tile.mid_mjd, tile.dec_app_deg, calibrator, None
+    )
+
+
+def _plan_gains(
+    plan: Plan,
+    tiles: Mapping[str, Tile],
+    sets: dict[str, PlannedCalibration],
+    rejected: Mapping[str, str],
+    config: Config,
+) -> None:
+    """Plan gains on the middle tile of each group that has a tile out of reach of every other gain set."""
+    if config.sky.catalogue is None:
+        return
+    options = config.calibration
+    known = list(sets.values())
+    for group in plan.groups.values():
+        members = [tiles[t] for t in group.tiles]
+        if all(_nearest(t, known, "gains", options) is not None for t in members):
+            continue
+        middle = members[(len(members) - 1) // 2]
+        new_id = naming.calibration_id(middle.id)
+        bandpass = _nearest(middle, known, "bandpass", options)
+        if bandpass is not None and new_id not in rejected and new_id not in sets:
+            sets[new_id] = PlannedCalibration(
+                new_id, "gains", middle.id, middle.mid_mjd, middle.dec_app_deg, None, bandpass.id
+            )
+
+
+def _choose(
+    tile: Tile, sets: Iterable[PlannedCalibration], rejected: Mapping[str, str], options: CalibrationOptions
+) -> Choice | None:
+    sets = list(sets)
+    bandpass = _nearest(tile, sets, "bandpass", options)
+    if bandpass is None:
+        return None
+    gains = _nearest(tile, sets, "gains", options)
+    why = [f"bandpass {bandpass.id}: nearest of its strip, {_apart(tile, bandpass)}"]
+    why.append(
+        f"gains {gains.id}: nearest of its strip, {_apart(tile, gains)}"
+        if gains
+        else f"no gains within {options.gain_validity_min:g} min: bandpass only"
+    )
+    turned_down = [(c, "any", reason) for c, reason in sorted(rejected.items())]
+    for kind, chosen in (("bandpass", bandpass), ("gains", gains)):
+        for candidate in sorted(sets, key=lambda c: c.id):
+            reason = _refusal(tile, candidate, kind, options)
+            if candidate is not chosen:
+                turned_down.append((candidate.id, kind, reason or f"farther in time, {_apart(tile, candidate)}"))
+    return Choice(bandpass.id, gains.id if gains else None, tuple(why), tuple(turned_down))
+
+
+def _nearest(
+    tile: Tile, sets: Iterable[PlannedCalibration], kind: str, options: CalibrationOptions
+) -> PlannedCalibration | None:
+    """Return the nearest admissible set for one table type; ties go to the earlier one, then the lower id."""
+    admissible = [c for c in sets if _refusal(tile, c, kind, options) is None]
+    return min(admissible, key=lambda c: (abs(_ahead_s(tile, c)), _ahead_s(tile, c), c.id), default=None)
+
+
+def _refusal(tile: Tile, candidate: PlannedCalibration, kind: str, options: CalibrationOptions) -> str | None:
+    """Return why a set cannot serve a tile for one table type, or None.
+
+    A set solved on a calibrator serves for both types; a gains-only set for gains.
+    """
+    if kind == "bandpass" and candidate.type != "bandpass":
+        return "holds gains only"
+    turn_deg = abs(candidate.dec_app_deg - tile.dec_app_deg)
+    if turn_deg > options.max_dec_difference_deg:
+        return f"another declination strip, {turn_deg:.2f} deg away"
+    reach_min = options.bandpass_validity_h * 60 if kind == "bandpass" else options.gain_validity_min
+    if abs(_ahead_s(tile, candidate)) > reach_min * 60:
+        return f"outside its validity of {reach_min:g} min, {_apart(tile, candidate)}"
+    if options.policy == "causal" and _ahead_s(tile, candidate) > 0:
+        return "in the future of the tile, and calibration.policy is causal"
+    return None
+
+
+def _ahead_s(tile: Tile, candidate: PlannedCalibration) -> int:
+    """Return how much later than the tile a set is: whole seconds, so that rounding of MJDs decides nothing."""
+    return round((candidate.mid_mjd - tile.mid_mjd) * 86400)
+
+
+def _apart(tile: Tile, candidate: PlannedCalibration) -> str:
+    if candidate.tile == tile.id:
+        return "the same tile"
+    ahead_min = _ahead_s(tile, candidate) / 60
+    return f"{abs(ahead_min):.1f} min {'later' if ahead_min > 0 else 'earlier'}"
+
+
+def _keep_used(plan: Plan, sets: Mapping[str, PlannedCalibration]) -> None:
+    used = {c for choice in plan.choices.values() for c in choice.calibrations}
+    used |= {sets[c].bandpass for c in used if sets[c].bandpass in sets}
+    plan.calibrations = {c: sets[c] for c in sorted(filter(None, used))}

@@ -1,0 +1,191 @@
+"""What a plan is made of: tiles, groups, calibrations, choices, and what stands aside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from contimg import naming
+from contimg.inbox import Quarantined
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One 309-s integration set that is ready: its files and what their headers say.
+
+    Times are UTC MJD (days): the centre of the first integration and of the last. ``signature`` holds
+    name, size and mtime (ns) of each file: when one changes, the tile is made again.
+    """
+
+    id: str
+    name_time: str
+    files: tuple[str, ...]
+    subbands: tuple[int, ...]
+    missing: tuple[int, ...]
+    signature: tuple[str, ...]
+    start_mjd: float
+    end_mjd: float
+    dec_app_deg: float
+    longitude_rad: float
+    latitude_rad: float
+    synthetic: bool
+
+    @property
+    def mid_mjd(self) -> float:
+        return (self.start_mjd + self.end_mjd) / 2
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        return tuple(path.rpartition("/")[2] for path in self.files)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Up to `group.tiles` tiles of one scan, in time order: what becomes one mosaic."""
+
+    id: str
+    tiles: tuple[str, ...]
+
+    @property
+    def mosaic_id(self) -> str:
+        return naming.mosaic_id(self.id)
+
+
+@dataclass(frozen=True)
+class CommittedTile:
+    """A tile as it was when its group was committed."""
+
+    id: str
+    name_time: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CommittedGroup:
+    """A group whose membership is fixed; settled when nothing is left to do for it."""
+
+    id: str
+    tiles: tuple[CommittedTile, ...]
+    settled: bool
+
+
+@dataclass(frozen=True)
+class CalibrationRecord:
+    """A calibration that has been solved, good or bad."""
+
+    id: str
+    type: str
+    tile: str
+    mid_mjd: float
+    dec_app_deg: float
+    certified: bool
+    reason: str
+    calibrator: str | None
+    bandpass: str | None
+
+
+@dataclass(frozen=True)
+class PlannedCalibration:
+    """A calibration that tiles of the plan use: how it is, or was, solved.
+
+    ``type`` is ``bandpass`` (K, B and G on a calibrator) or ``gains`` (G on the catalogue sky, on top
+    of the calibration ``bandpass``).
+    """
+
+    id: str
+    type: str
+    tile: str
+    mid_mjd: float
+    dec_app_deg: float
+    calibrator: str | None
+    bandpass: str | None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The calibrations that a tile uses, why, and every candidate that was rejected with its reason."""
+
+    bandpass: str
+    gains: str | None
+    why: tuple[str, ...]
+    rejected: tuple[tuple[str, str, str], ...]
+
+    @property
+    def calibrations(self) -> tuple[str, ...]:
+        """The calibrations to apply together, bandpass first."""
+        return (self.bandpass,) if self.gains in (None, self.bandpass) else (self.bandpass, self.gains)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Something that cannot go on yet: what, what for (a code and a sentence), and since when (UTC)."""
+
+    id: str
+    what: str
+    code: str
+    message: str
+    since: str
+
+
+@dataclass(frozen=True)
+class Late:
+    """Files that came for a group that is already settled, and what the policy makes of them."""
+
+    group: str
+    tile: str
+    files: tuple[str, ...]
+    action: str
+
+
+@dataclass
+class Plan:
+    """Everything a run needs to know, frozen before its first job.
+
+    Attributes
+    ----------
+    tiles : dict of str to Tile
+        The tiles of the groups, and those that calibrations are solved on.
+    groups : dict of str to Group
+        Those with open work, or all of the nights asked for.
+    calibrations : dict of str to PlannedCalibration
+    choices : dict of str to Choice
+        By tile.
+    quarantined, waiting, late : list
+    """
+
+    tiles: dict[str, Tile] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+    calibrations: dict[str, PlannedCalibration] = field(default_factory=dict)
+    choices: dict[str, Choice] = field(default_factory=dict)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
+    late: list[Late] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as JSON content."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Plan:
+        """Read a plan back from its JSON content."""
+
+        def each(kind: type, name: str) -> dict:
+            return {key: kind(**_tuples(value)) for key, value in content[name].items()}
+
+        return cls(
+            each(Tile, "tiles"),
+            each(Group, "groups"),
+            each(PlannedCalibration, "calibrations"),
+            each(Choice, "choices"),
+            [Quarantined(**value) for value in content["quarantined"]],
+            [Waiting(**value) for value in content["waiting"]],
+            [Late(**_tuples(value)) for value in content["late"]],
+        )
+
+
+def _tuples(record: Mapping[str, Any]) -> dict[str, Any]:
+    def convert(value: Any) -> Any:
+        return tuple(convert(item) for item in value) if isinstance(value, list) else value
+
+    return {key: convert(value) for key, value in record.items()}

@@ -1,0 +1,88 @@
+"""From clusters of files to tiles: who is ready, who waits, who is set aside and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from contimg import naming
+from contimg.config import IngestOptions
+from contimg.inbox import Cluster, FileFacts, Quarantined, SubbandFile, subbands_text
+from contimg.plan.model import Plan, Tile, Waiting
+
+Seen = list[tuple[SubbandFile, FileFacts]]
+
+
+def add_tile(
+    cluster: Cluster, facts: Mapping[str, FileFacts], options: IngestOptions, now: datetime, plan: Plan
+) -> None:
+    """Add the tile of a cluster to the plan if it is ready; else say what it waits for or why it is not used.
+
+    A tile is ready when all subbands are there, closed, openable and agreeing with their header; or, once
+    the deadline has passed, when at least ``options.min_subbands`` are.
+    """
+    key = f"{cluster.name_time:{naming.ID_FORMAT}}"
+    good: Seen = []
+    growing = False
+    for file in cluster.files:
+        fact = facts.get(file.path)
+        if fact is None:  # taken away since it was listed
+            continue
+        if fact.fault_code == "growing":
+            growing = True
+        elif fact.fault_code is not None:
+            plan.quarantined.append(Quarantined(file.path, fact.fault_code, fact.fault or "", key))
+        else:
+            good.append((file, fact))
+    good = _majority(good, key, plan)
+    have = {file.subband for file, _ in good}
+    missing = tuple(number for number in range(options.subbands) if number not in have)
+    overdue = now - cluster.name_time > timedelta(seconds=options.deadline_s)
+    if growing or (missing and not overdue):
+        message = f"{len(have)} of {options.subbands} subbands are ready, waiting for {subbands_text(missing)}"
+        plan.waiting.append(Waiting(key, "tile", "growing" if growing else "subbands", message, key))
+    elif len(have) < options.min_subbands:
+        message = (
+            f"only {len(have)} of {options.subbands} subbands are usable (without {subbands_text(missing)});"
+            f" ingest.min_subbands is {options.min_subbands}"
+        )
+        plan.quarantined.extend(Quarantined(file.path, "too_few_subbands", message, key) for file, _ in good)
+    else:
+        tile = _tile(key, good, missing)
+        if tile.id in plan.tiles:
+            message = f"its header time {tile.id} is that of the tile named {plan.tiles[tile.id].name_time}"
+            plan.quarantined.extend(Quarantined(file.path, "same_time", message, key) for file, _ in good)
+        else:
+            plan.tiles[tile.id] = tile
+
+
+def _tile(key: str, good: Seen, missing: tuple[int, ...]) -> Tile:
+    _, first = good[0]
+    return Tile(
+        id=naming.id_from_mjd(first.start_mjd),
+        name_time=key,
+        files=tuple(file.path for file, _ in good),
+        subbands=tuple(file.subband for file, _ in good),
+        missing=missing,
+        signature=tuple(f"{file.name}:{fact.size}:{fact.mtime_ns}" for file, fact in good),
+        start_mjd=first.start_mjd,
+        end_mjd=first.end_mjd,
+        dec_app_deg=first.dec_app_deg,
+        longitude_rad=first.longitude_rad,
+        latitude_rad=first.latitude_rad,
+        synthetic=any(fact.synthetic for _, fact in good),
+    )
+
+
+def _majority(good: Seen, key: str, plan: Plan) -> Seen:
+    """Keep the files whose time and declination most of the tile agree on; set the others aside."""
+    votes: dict[tuple[str, float], Seen] = {}
+    for file, fact in good:
+        votes.setdefault((naming.id_from_mjd(fact.start_mjd), round(fact.dec_app_deg, 3)), []).append((file, fact))
+    if len(votes) <= 1:
+        return good
+    chosen = max(votes, key=lambda said: (len(votes[said]), said))
+    for said in sorted(set(votes) - {chosen}):
+        message = f"starts {said[0]} at declination {said[1]}, but most of its tile {chosen[0]} at {chosen[1]}"
+        plan.quarantined.extend(Quarantined(f.path, "header_differs", f"{f.name} {message}", key) for f, _ in votes[said])
+    return votes[chosen]

@@ -1,0 +1,264 @@
+"""Products and their twins: made under a temporary name, renamed when whole, described by a JSON.
+
+A product is a directory or file that a rule makes. Its *twin*, the JSON beside it, is written last
+and holds the verdict, the measured numbers and the provenance. Bad data is a verdict in the twin;
+a broken machine is an exception, after which nothing half-made stays under a final name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import resource
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from contimg import __version__
+from contimg.errors import InputError
+
+Verdict = Literal["passed", "warning", "failed"]
+_RANK: dict[str, int] = {"passed": 0, "warning": 1, "failed": 2}
+_RUNNING_PART = re.compile(r"\..+\.part-(?P<host>.+)-(?P<pid>\d+)")
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Reason(_Record):
+    """Why a verdict is not 'passed': a code, what was measured and the threshold it met."""
+
+    code: str
+    severity: Literal["warning", "failed"]
+    message: str
+    measured: float | int | str | None = None
+    threshold: float | int | str | None = None
+
+
+class Input(_Record):
+    """A product or file that went into another: its path, kind, id and digest.
+
+    For a product ``sha256`` is `twin_digest` of its twin; for a file, that of its bytes.
+    """
+
+    path: str
+    kind: str
+    id: str
+    sha256: str
+
+
+class Twin(_Record):
+    """The JSON beside a product.
+
+    Attributes
+    ----------
+    kind, id : str
+        Kind of product (``ms``, ``calibration``, ``calibrated``, ``image``, ``mosaic``,
+        ``crossmatch``) and its id (ISO form for tiles).
+    verdict, reasons
+        What the measurements say; ``verdict`` is the worst severity among the reasons.
+    notes : list of str
+        What a reader should know that is no fault (a subband missing, a tile left out).
+    facts : dict
+        What the product is: frequencies, beams, counts, names of the files within.
+    qa : dict
+        Measured quality numbers; null means 'not measured'.
+    inputs, parameters, code_version, libraries
+        Provenance.
+    synthetic : bool
+        True when any input was simulated.
+    run : dict
+        When, where and at what cost it was made; not part of `twin_digest`.
+    """
+
+    schema_version: Literal[1] = 1
+    kind: str
+    id: str
+    verdict: Verdict
+    reasons: list[Reason] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
+    facts: dict[str, Any] = Field(default_factory=dict)
+    qa: dict[str, Any] = Field(default_factory=dict)
+    inputs: list[Input] = Field(default_factory=list)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    synthetic: bool
+    code_version: str = __version__
+    libraries: dict[str, str] = Field(default_factory=dict)
+    run: dict[str, Any] = Field(default_factory=dict)
+
+
+def verdict_of(reasons: Sequence[Reason]) -> Verdict:
+    """Return the worst severity among reasons; 'passed' when there are none."""
+    return max((r.severity for r in reasons), key=_RANK.__getitem__, default="passed")
+
+
+def worst(verdicts: Sequence[Verdict]) -> Verdict:
+    """Return the worst of several verdicts; 'passed' when there are none."""
+    return max(verdicts, key=_RANK.__getitem__, default="passed")
+
+
+class Stopwatch:
+    """Wall time, CPU time (with children) and peak memory since it was made, for a twin's ``run``."""
+
+    def __init__(self) -> None:
+        self._started = datetime.now(UTC)
+        self._wall = time.monotonic()
+        self._cpu = self._cpu_now()
+
+    @staticmethod
+    def _cpu_now() -> float:
+        times = os.times()
+        return times.user + times.system + times.children_user + times.children_system
+
+    def read(self) -> dict[str, Any]:
+        """Return the cost so far (seconds, MiB)."""
+        peak_kib = max(
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+            resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss,
+        )
+        return {
+            "started": self._started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "wall_s": round(time.monotonic() - self._wall, 2),
+            "cpu_s": round(self._cpu_now() - self._cpu, 2),
+            "peak_memory_mib": round(peak_kib / 1024, 1),
+            "host": socket.gethostname(),
+            "python": platform.python_version(),
+        }
+
+
+def library_versions(*names: str) -> dict[str, str]:
+    """Return the installed versions of the named distributions."""
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def twin_digest(twin: Twin) -> str:
+    """Return the SHA-256 of a twin's content without ``run``: equal content, equal digest.
+
+    What making it cost differs from run to run; were it part of the digest, remaking a product
+    bit for bit would look like a change.
+    """
+    content = twin.model_dump(mode="json", exclude={"run"})
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def input_from_twin(path: Path) -> tuple[Twin, Input]:
+    """Read a twin and the record with which a product names it as its input."""
+    twin = read_twin(path)
+    return twin, Input(path=str(path), kind=twin.kind, id=twin.id, sha256=twin_digest(twin))
+
+
+def read_twin(path: Path) -> Twin:
+    """Read and check a twin.
+
+    Raises
+    ------
+    InputError
+        If it is missing, unreadable or not a twin.
+    """
+    try:
+        return Twin.model_validate_json(Path(path).read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: rerun snakemake to make the product again") from None
+    except ValidationError as error:
+        what = error.errors()[0]
+        where = ".".join(map(str, what["loc"])) or "content"
+        raise InputError(
+            f"{path} is not a valid twin ({where}: {what['msg']}): delete it and rerun snakemake"
+        ) from None
+
+
+def write_twin(path: Path, twin: Twin) -> None:
+    """Write a twin, atomically; by convention after its product is in place."""
+    write_json(path, twin.model_dump(mode="json"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically: a temporary name in the same folder, fsync, rename, fsync the folder."""
+    text = json.dumps(content, indent=1, sort_keys=False, allow_nan=False) + "\n"
+    with atomic_path(Path(path)) as part:
+        part.write_text(text)
+
+
+@contextlib.contextmanager
+def atomic_path(final: Path) -> Iterator[Path]:
+    """Give a temporary path in the folder of `final`; on success it takes the place of `final`.
+
+    The block may make the path a file or a directory. On an error it is removed and `final` is as it
+    was. What earlier, killed processes of this machine left behind for the same name is removed first.
+    """
+    final = Path(final)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    _remove_orphans(final)
+    part = final.with_name(f".{final.name}.part-{socket.gethostname()}-{os.getpid()}")
+    remove(part)
+    try:
+        yield part
+        _fsync_tree(part)
+        if part.is_dir():
+            remove(final)  # rename(2) replaces a file, but not a directory that is not empty
+        os.replace(part, final)
+        _fsync(final.parent)
+    except BaseException:
+        remove(part)
+        raise
+
+
+def remove(path: Path) -> None:
+    """Remove a file or directory tree if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _remove_orphans(final: Path) -> None:
+    for orphan in final.parent.glob(f".{final.name}.part-*"):
+        match = _RUNNING_PART.fullmatch(orphan.name)
+        if match and match["host"] == socket.gethostname() and not _alive(int(match["pid"])):
+            remove(orphan)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _fsync_tree(path: Path) -> None:
+    if path.is_dir():
+        for folder, _, files in os.walk(path):
+            for name in files:
+                _fsync(Path(folder) / name)
+            _fsync(Path(folder))
+    else:
+        _fsync(path)

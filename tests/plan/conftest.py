@@ -1,0 +1,76 @@
+"""A night in names and header facts: no file is written."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from contimg import inbox, naming
+from contimg.config import Config
+from contimg.inbox import FileFacts
+from contimg.plan import make_plan
+
+START = datetime(2026, 2, 11, 0, 26, 49, tzinfo=UTC)
+CADENCE_S = 309.2376
+LONG_AFTER = START + timedelta(days=3)
+
+
+@dataclass
+class Night:
+    """File names and what their headers say; tests change both before planning."""
+
+    facts: dict[str, FileFacts]
+    config: Config
+
+    def plan(self, *, order=None, committed=(), records=(), calibrators=("",), now=LONG_AFTER, **config):
+        settings = self.config.model_copy(update=config)
+        listing = inbox.arrange(order or sorted(self.facts), settings.ingest)
+        names = dict.fromkeys(calibrators, "3C286")
+        return make_plan(
+            listing, self.facts, committed, records, lambda tile: names.get(tile.id), settings, now
+        )
+
+    def drop(self, tile, subband):
+        return self.facts.pop(self.path(tile, subband))
+
+    def path(self, tile, subband):
+        return next(p for p in self.facts if p.endswith(f"_sb{subband:02d}.hdf5") and self._tile(p) == tile)
+
+    def change(self, tile, subband, **facts):
+        path = self.path(tile, subband)
+        self.facts[path] = replace(self.facts[path], **facts)
+
+    def _tile(self, path):
+        moment = naming.SubbandName.parse(path.rpartition("/")[2]).time
+        return round((moment - START).total_seconds() / CADENCE_S)
+
+
+def tile_id(number):
+    return (START + timedelta(seconds=int(number * CADENCE_S + 1.5))).strftime(naming.ID_FORMAT)
+
+
+@pytest.fixture
+def make_night(tmp_path):
+    def make(tiles=10, *, skip=(), dec_deg=30.4, config=None):
+        facts = {}
+        for number in range(tiles):
+            if number in skip:
+                continue
+            start = START + timedelta(seconds=number * CADENCE_S)
+            first = naming.mjd_from_datetime(start + timedelta(seconds=1.5))
+            for subband in range(16):
+                jitter = timedelta(seconds=(subband * 7 + number) % 3)  # hosts disagree by 0-2 s
+                name = naming.SubbandName(start.replace(microsecond=0) + jitter, subband)
+                facts[f"/in/{name}"] = FileFacts(
+                    size=1000,
+                    mtime_ns=0,
+                    start_mjd=first,
+                    end_mjd=first + 23 * 12.884902 / 86400,
+                    dec_app_deg=dec_deg,
+                    longitude_rad=-2.064,
+                    latitude_rad=0.6498,
+                    first_freq_hz=1.49e9,
+                )
+        return Night(facts, config or Config())
+
+    return make
