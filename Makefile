@@ -26,7 +26,7 @@ lint: $(INSTALLED)  ## ruff, snakefmt, snakemake --lint
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/python -m pytest -q tests/workflow/test_lint.py
 
-config: $(INSTALLED)  ## write config.yaml anew from contimg/config.py
+config: $(INSTALLED)  ## write config.yaml anew from contimg/config/sections.py
 	$(BIN)/python -c "from contimg import config; print(config.as_yaml(), end='')" > config.yaml
 
 $(INSTALLED): pyproject.toml envs/constraints.txt

@@ -66,10 +66,10 @@ class FileFacts:
     fault_code: str | None = None
     start_mjd: float = math.nan
     end_mjd: float = math.nan
+    integration_s: float = math.nan
     dec_app_deg: float = math.nan
     longitude_rad: float = math.nan
     latitude_rad: float = math.nan
-    first_freq_hz: float = math.nan
     synthetic: bool = False
 
 
@@ -98,7 +98,9 @@ def list_files(incoming: Path) -> list[str]:
     except NotADirectoryError:
         raise InputError(f"paths.incoming {incoming} is not a folder: correct the key") from None
     except PermissionError:
-        raise InputError(f"paths.incoming {incoming} is not readable: give this user read permission") from None
+        raise InputError(
+            f"paths.incoming {incoming} is not readable: give this user read permission"
+        ) from None
 
 
 def arrange(paths: Iterable[str], options: IngestOptions) -> Listing:
@@ -160,13 +162,12 @@ class FactsCache:
         entry = self._day(file).get(file.path)
         if entry is None or (entry["size"], entry["mtime_ns"]) != (size, mtime_ns):
             return None
-        return FileFacts(**{key: math.nan if value is None else value for key, value in entry.items()}) if (
-            entry["fault"] is None
-        ) else FileFacts(size, mtime_ns, entry["fault"], entry["fault_code"])
+        return FileFacts(**entry)
 
     def put(self, file: SubbandFile, facts: FileFacts) -> None:
         """Remember the facts of a file."""
-        entry = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(facts).items()}
+        # JSON knows no NaN: what the header did not say is left out.
+        entry = {key: value for key, value in asdict(facts).items() if value == value and value is not None}
         self._day(file)[file.path] = entry
         self._changed.add(self._key(file))
 
@@ -248,10 +249,10 @@ def _open(file: SubbandFile, size: int, mtime_ns: int, options: IngestOptions) -
         mtime_ns,
         start_mjd=header.start_mjd,
         end_mjd=header.end_mjd,
+        integration_s=header.integration_s,
         dec_app_deg=math.degrees(header.dec_app_rad),
         longitude_rad=math.radians(header.longitude_deg),
         latitude_rad=math.radians(header.latitude_deg),
-        first_freq_hz=float(header.freq_hz[0]),
         synthetic=header.synthetic,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import sys
@@ -17,8 +18,8 @@ from contimg.errors import ContimgError
 def to_file(place: str | Path) -> Iterator[None]:
     """Send everything that is printed, by C libraries as well, to a job's log file.
 
-    An error goes there with its traceback; its one sentence also goes to the terminal, and the process
-    ends with exit code 1.
+    An error goes there with its traceback; one sentence goes to the terminal, and the process ends with
+    exit code 1.
     """
     place = Path(place)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +32,7 @@ def to_file(place: str | Path) -> Iterator[None]:
         )
         try:
             yield
-        except (ContimgError, OSError, MemoryError) as error:
+        except Exception as error:  # noqa: BLE001  contimg-ok: the boundary of a job; it fails, loudly
             traceback.print_exc()
             sys.stderr.flush()
             os.write(terminal, f"contimg: {sentence(error)} (log: {place})\n".encode())
@@ -48,10 +49,17 @@ def sentence(error: BaseException) -> str:
     """Return an error as one sentence with the file and the remedy."""
     if isinstance(error, OSError) and not isinstance(error, ContimgError):
         where = error.filename or "a file"
-        return f"{where}: {error.strerror or error}: make room or give access, then type the same command again"
+        return (
+            f"{where}: {error.strerror or error}: make room or give access, then type the same command again"
+        )
     if isinstance(error, MemoryError):
         return "the machine ran out of memory: run fewer jobs at once (--cores), then type the same command again"
-    return str(error)
+    if isinstance(error, ContimgError):
+        return str(error)
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):  # casacore reports them as text
+        if os.strerror(number) in str(error):
+            return f"{os.strerror(number)}: make room, then type the same command again"
+    return f"contimg itself is at fault ({type(error).__name__}: {error}): report it with the log"
 
 
 def path(files: str | list[str]) -> Path | None:

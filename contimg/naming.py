@@ -126,7 +126,7 @@ def as_mosaic_id(text: str) -> str:
 
 
 # kind of product -> its path below the stage root; its twin stands beside it, with the suffix .json.
-_PLACES = {
+KINDS = {
     "ms": "ms/{date}/{stem}.ms",
     "calibration": "calibrations/{date}/cal_{stem}",
     "calibrated": "calibrated/{date}/{stem}.ms",
@@ -150,7 +150,7 @@ class Layout:
 
     def product(self, kind: str, any_id: str) -> Path:
         """Return the path of a product: a directory, an MS, or a page."""
-        return self.stage / _PLACES[kind].format(date=date(any_id), stem=stem(any_id))
+        return self.stage / KINDS[kind].format(date=date(any_id), stem=stem(any_id))
 
     def twin(self, kind: str, any_id: str) -> Path:
         """Return the path of a product's twin, or of the marker of ``registered`` and ``published``."""

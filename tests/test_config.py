@@ -55,9 +55,12 @@ def test_the_fixed_keys_are_there():
     [
         ({"image": {"robst": 0}}, r"'image.robst' is unknown \(did you mean 'image.robust'\?\)"),
         ({"imge": {}}, r"'imge' is unknown \(did you mean 'image'\?\)"),
-        ({"image": {"cell_arcsec": "3 arcsec"}}, "'image.cell_arcsec' must be number in arcseconds, but is '3 arcsec'"),
+        (
+            {"image": {"cell_arcsec": "3 arcsec"}},
+            "'image.cell_arcsec' must be a number in arcseconds, but is '3 arcsec'",
+        ),
         ({"image": {"cell_arcsec": -3.0}}, "'image.cell_arcsec' must be greater than 0 in arcseconds"),
-        ({"ingest": {"subbands": 15.5}}, "'ingest.subbands' must be integer"),
+        ({"ingest": {"subbands": 15.5}}, "'ingest.subbands' must be an integer"),
         ({"image": {"backend": "aips"}}, "'image.backend' must be 'contimg' or 'wsclean'"),
         ({"image": 5}, "section 'image' must hold keys"),
         ({"nights": ["11 February"]}, "'nights.0'"),

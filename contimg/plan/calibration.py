@@ -114,7 +114,9 @@ def _choose(
         for candidate in sorted(sets, key=lambda c: c.id):
             reason = _refusal(tile, candidate, kind, options)
             if candidate is not chosen:
-                turned_down.append((candidate.id, kind, reason or f"farther in time, {_apart(tile, candidate)}"))
+                turned_down.append(
+                    (candidate.id, kind, reason or f"farther in time, {_apart(tile, candidate)}")
+                )
     return Choice(bandpass.id, gains.id if gains else None, tuple(why), tuple(turned_down))
 
 

@@ -12,7 +12,11 @@ from contimg.plan.model import CommittedGroup, Group, Plan, Tile, Waiting
 
 
 def add_groups(
-    plan: Plan, committed: Sequence[CommittedGroup], clusters: Sequence[Cluster], config: Config, now: datetime
+    plan: Plan,
+    committed: Sequence[CommittedGroup],
+    clusters: Sequence[Cluster],
+    config: Config,
+    now: datetime,
 ) -> None:
     """Add the groups in scope to the plan: committed ones as they are, and the free tiles cut into new ones."""
     owner = {tile.id: group for group in committed for tile in group.tiles}
@@ -87,12 +91,18 @@ def _cut(
     gap = timedelta(seconds=options.max_gap_s)
     first, last = naming.parse_id(run[0].name_time), naming.parse_id(run[-1].name_time)
     if any(first - gap <= moment < first for moment in pending):
-        plan.waiting.append(Waiting(run[0].id, "group", "tile_before", "the tile before it is not ready", run[0].id))
+        plan.waiting.append(
+            Waiting(run[0].id, "group", "tile_before", "the tile before it is not ready", run[0].id)
+        )
         return
     over = now > last + gap + timedelta(seconds=config.ingest.deadline_s)
-    closed = (over or any(name > last + gap for name in names)) and not any(last < m <= last + gap for m in pending)
+    closed = (over or any(name > last + gap for name in names)) and not any(
+        last < m <= last + gap for m in pending
+    )
     overlap = options.tiles - options.stride
-    members = [*before[len(before) - overlap :], *(tile.id for tile in run)] if overlap else [t.id for t in run]
+    members = (
+        [*before[len(before) - overlap :], *(tile.id for tile in run)] if overlap else [t.id for t in run]
+    )
     for start in range(0, len(members), options.stride):
         part = members[start : start + options.tiles]
         if start and len(part) <= overlap:  # all of them are in the group before

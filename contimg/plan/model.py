@@ -26,6 +26,7 @@ class Tile:
     signature: tuple[str, ...]
     start_mjd: float
     end_mjd: float
+    integration_s: float
     dec_app_deg: float
     longitude_rad: float
     latitude_rad: float

@@ -1,26 +1,21 @@
-"""What a plan is made from, read from disk; and the plan of a run, frozen there."""
+"""What a plan is made from, read from disk."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
-import os
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import IO
 
 from contimg import calibrators, inbox, naming
 from contimg.config import Config
-from contimg.errors import BusyError, InputError
+from contimg.errors import InputError
 from contimg.plan import has_open_work, make_plan
 from contimg.plan.model import CalibrationRecord, CommittedGroup, CommittedTile, Plan, Tile
-from contimg.product import read_twin, write_json
+from contimg.product import read_twin
 
 # A mosaic with one of these outcomes needs nothing more, unless its night is asked for by name.
 SETTLED = ("published", "rejected", "withdrawn")
-_held_locks: list[IO[str]] = []
 
 
 def current_plan(config: Config, *, now: datetime | None = None) -> Plan:
@@ -35,7 +30,9 @@ def current_plan(config: Config, *, now: datetime | None = None) -> Plan:
     layout = config.layout
     listing = inbox.arrange(inbox.list_files(layout.incoming), config.ingest)
     if not listing.clusters and not listing.quarantined:
-        raise InputError(f"paths.incoming {layout.incoming} holds no subband files: wait for some or correct the key")
+        raise InputError(
+            f"paths.incoming {layout.incoming} holds no subband files: wait for some or correct the key"
+        )
     committed = committed_groups(config)
     owner = {tile.name_time: group for group in committed for tile in group.tiles}
     in_scope = [c for c in listing.clusters if _near(c, config) and has_open_work(c, owner, config)]
@@ -61,11 +58,12 @@ def calibrator_finder(config: Config) -> Callable[[Tile], str | None]:
     known = calibrators.load(config.calibration.calibrators)
 
     def find(tile: Tile) -> str | None:
+        half_day = tile.integration_s / 2 / 86400  # tile times are the centres of integrations
         transits = calibrators.transits(
             known,
             math.radians(tile.dec_app_deg),
-            tile.start_mjd,
-            tile.end_mjd,
+            tile.start_mjd - half_day,
+            tile.end_mjd + half_day,
             tile.longitude_rad,
             tile.latitude_rad,
             config.beam,
@@ -139,92 +137,3 @@ def read_withdrawn(config: Config) -> dict[str, str]:
         return {item["id"]: item["reason"] for item in json.loads(place.read_text())}
     except FileNotFoundError:
         return {}
-
-
-def hold_run_lock(state: Path) -> None:
-    """Take the lock of the run for as long as this process lives; the kernel drops it if it is killed.
-
-    Raises
-    ------
-    BusyError
-        If another run holds it.
-    """
-    state.mkdir(parents=True, exist_ok=True)
-    file = open(state / "run.lock", "a+")  # noqa: SIM115  kept open on purpose
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        holder = file.read().strip()
-        file.close()
-        raise BusyError(
-            f"another run (process {holder}) is working on {state}: wait until it ends, then type the same command"
-        ) from None
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    _held_locks.append(file)
-
-
-def freeze(plan: Plan, config: Config, *, now: datetime | None = None) -> None:
-    """Fix a plan for the run that carries it out: the plan itself, its groups, and what was set aside."""
-    now = now or datetime.now(UTC)
-    layout = config.layout
-    for late in plan.late:
-        if late.action == "reprocess":  # its outcome is open again until the new version is published
-            layout.twin("published", late.group).unlink(missing_ok=True)
-    for group in plan.groups.values():
-        tiles = [plan.tiles[t] for t in group.tiles]
-        content = {
-            "id": group.id,
-            "tiles": [{"id": t.id, "name_time": t.name_time, "files": t.file_names} for t in tiles],
-        }
-        place = layout.group(group.id)
-        if not place.exists() or json.loads(place.read_text()) != json.loads(json.dumps(content)):
-            write_json(place, content)
-    _write_quarantine(plan, config)
-    write_json(layout.frozen_plan, plan.to_json())
-
-
-def _write_quarantine(plan: Plan, config: Config) -> None:
-    days: dict[str, list[dict]] = {}
-    for item in plan.quarantined:
-        parsed = naming.SubbandName.parse(item.path.rpartition("/")[2])
-        day = item.name_time[:10] or (f"{parsed.time:%Y-%m-%d}" if parsed else "unnamed")
-        days.setdefault(day, []).append(item.__dict__)
-    for day, items in days.items():
-        place = config.layout.quarantine(day)
-        if not place.exists() or json.loads(place.read_text()) != items:
-            write_json(place, items)
-
-
-def frozen_plan(config: Config) -> Plan:
-    """Read the plan of the run under way: what its jobs, on whatever node, look things up in.
-
-    Raises
-    ------
-    InputError
-        If no run has frozen one.
-    """
-    place = config.layout.frozen_plan
-    try:
-        return Plan.from_json(json.loads(place.read_text()))
-    except FileNotFoundError:
-        raise InputError(f"{place} does not exist: start the work with snakemake, which makes it") from None
-
-
-def read_choice(place: str | Path, tile_id: str) -> dict:
-    """Read from a frozen plan which calibrations a tile uses, why, and what was rejected.
-
-    Raises
-    ------
-    InputError
-        If the plan is missing or does not hold the tile.
-    """
-    try:
-        choices = json.loads(Path(place).read_text())["choices"]
-    except FileNotFoundError:
-        raise InputError(f"{place} does not exist: start the work with snakemake, which makes it") from None
-    if tile_id not in choices:
-        raise InputError(f"{place} holds no calibration choice for tile {tile_id}: type the same snakemake command again")
-    return choices[tile_id]

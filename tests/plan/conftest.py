@@ -66,10 +66,10 @@ def make_night(tmp_path):
                     mtime_ns=0,
                     start_mjd=first,
                     end_mjd=first + 23 * 12.884902 / 86400,
+                    integration_s=12.884902,
                     dec_app_deg=dec_deg,
                     longitude_rad=-2.064,
                     latitude_rad=0.6498,
-                    first_freq_hz=1.49e9,
                 )
         return Night(facts, config or Config())
 

@@ -16,7 +16,15 @@ SKY = SkyOptions(catalogue="sky.csv")
 def record(number, *, mid_mjd, kind="bandpass", dec=30.4, certified=True, bandpass=None):
     name = f"cal_20260211T{number:06d}"
     return CalibrationRecord(
-        name, kind, tile_id(0), mid_mjd, dec, certified, "passed" if certified else "snr: too low", "3C286", bandpass
+        name,
+        kind,
+        tile_id(0),
+        mid_mjd,
+        dec,
+        certified,
+        "passed" if certified else "snr: too low",
+        "3C286",
+        bandpass,
     )
 
 
@@ -54,7 +62,9 @@ def test_a_failed_set_is_never_used_and_the_next_plan_goes_round_it(make_night):
     first = night.plan(calibrators=names)
     assert len(first.calibrations) == 2
     bad = next(iter(first.calibrations))
-    failed = CalibrationRecord(bad, "bandpass", tile_id(2), 61082.0, 30.4, False, "snr: 1 below 3", "3C286", None)
+    failed = CalibrationRecord(
+        bad, "bandpass", tile_id(2), 61082.0, 30.4, False, "snr: 1 below 3", "3C286", None
+    )
     second = night.plan(calibrators=names, records=[failed])
     assert set(second.calibrations) == set(first.calibrations) - {bad}
     assert all((bad, "any", "snr: 1 below 3") in c.rejected for c in second.choices.values())
@@ -87,7 +97,19 @@ def test_ten_thousand_random_timelines_agree_with_the_oracle():
             gain_validity_min=dice.choice([10.0, 30.0, 90.0]),
         )
         tile = Tile(
-            tile_id(0), tile_id(0), (), (), (), (), 61082.0, 61082.0, dice.choice([30.4, 54.6]), 0.0, 0.0, False
+            tile_id(0),
+            tile_id(0),
+            (),
+            (),
+            (),
+            (),
+            61082.0,
+            61082.0,
+            12.9,
+            dice.choice([30.4, 54.6]),
+            0.0,
+            0.0,
+            False,
         )
         records = [
             record(

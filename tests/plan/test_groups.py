@@ -112,7 +112,9 @@ def test_late_files_of_a_settled_group_follow_the_policy(make_night, policy, gro
     tiles[3] = CommittedTile(old.id, old.name_time, old.files[:15])
     settled = CommittedGroup(group.id, tuple(tiles), True)
     plan = night.plan(committed=[settled], group=GroupOptions(late=policy), **CAL)
-    assert [(late.tile, late.files, late.action) for late in plan.late] == [(tile_id(3), old.files[15:], policy)]
+    assert [(late.tile, late.files, late.action) for late in plan.late] == [
+        (tile_id(3), old.files[15:], policy)
+    ]
     assert len(plan.groups) == groups
 
 
@@ -135,7 +137,5 @@ def test_min_tiles_makes_a_short_group_wait(make_night):
 def test_plans_survive_their_frozen_form(make_night):
     import json
 
-    plan = make_night(13, skip=(4,)).plan(
-        calibrators=(tile_id(2),), ingest=IngestOptions(), sky=Config().sky
-    )
+    plan = make_night(13, skip=(4,)).plan(calibrators=(tile_id(2),), ingest=IngestOptions(), sky=Config().sky)
     assert type(plan).from_json(json.loads(json.dumps(plan.to_json()))) == plan

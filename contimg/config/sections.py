@@ -1,20 +1,12 @@
-"""The configuration: every key typed, its unit in its name, unknown keys refused.
-
-`load` takes the merged mapping that Snakemake or the CLI read from ``config.yaml`` and its overlays
-and returns frozen sections; a bad key gives one sentence.
-"""
+"""The sections of the configuration: every key typed, its unit in its name, with its meaning."""
 
 from __future__ import annotations
 
-import difflib
-import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
-from contimg.errors import ConfigError
 from contimg.naming import DATE_PATTERN, Layout
 
 Positive = Annotated[float, Field(gt=0)]
@@ -22,23 +14,6 @@ NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Root = Annotated[Path, Strict(False)]
-KEEPABLE = ("ms", "calibrated")
-
-UNITS = {
-    "_s": "seconds",
-    "_h": "hours",
-    "_min": "minutes",
-    "_m": "metres",
-    "_ns": "nanoseconds",
-    "_deg": "degrees",
-    "_arcsec": "arcseconds",
-    "_px": "pixels",
-    "_hz": "Hz",
-    "_jy": "Jy",
-    "_mjy": "mJy",
-    "_sigma": "sigma",
-    "_klambda": "thousands of wavelengths",
-}
 
 
 class Section(BaseModel):
@@ -63,7 +38,9 @@ class IngestOptions(Section):
     min_subbands: Count = Field(12, description="fewest subbands with which a late tile is still converted")
     cluster_s: Positive = Field(120.0, description="file-name times closer than this are one tile [s]")
     settle_s: NotNegative = Field(60.0, description="a file younger than this may still grow [s]")
-    deadline_s: NotNegative = Field(3600.0, description="wait this long for missing subbands [s after the file-name time]")
+    deadline_s: NotNegative = Field(
+        3600.0, description="wait this long for missing subbands [s after the file-name time]"
+    )
     max_clock_error_s: Positive = Field(600.0, description="header and file-name time may differ by this [s]")
 
 
@@ -74,9 +51,12 @@ class GroupOptions(Section):
     min_tiles: Count = Field(1, description="fewest tiles of a group; shorter rests of a scan wait for ever")
     max_gap_s: Positive = Field(450.0, description="largest start-to-start gap inside a scan [s]")
     max_dec_difference_deg: Positive = Field(0.1, description="largest change of declination inside a scan [deg]")
-    stride: Count = Field(10, description="tiles from the start of one group to the next; below group.tiles they overlap")
+    stride: Count = Field(
+        10, description="tiles from the start of one group to the next; below group.tiles they overlap"
+    )
     late: Literal["reprocess", "report"] = Field(
-        "report", description="files that arrive for a published group: make a new version, or only report them"
+        "report",
+        description="files that arrive for a published group: make a new version, or only report them",
     )
 
 
@@ -102,7 +82,18 @@ class CalibrationOptions(Section):
     max_extent_arcsec: Positive = Field(10.0, description="larger calibrators are resolved and not used [arcsec]")
     min_uv_klambda: NotNegative = Field(0.0, description="shortest baseline used in solving [thousands of wavelengths]")
     min_snr: Positive = Field(3.0, description="solutions below this signal-to-noise ratio are flagged")
-    max_flagged: Fraction = Field(0.3, description="a calibration that lost a larger fraction of its solutions is failed")
+    max_flagged: Fraction = Field(
+        0.3, description="a calibration that lost a larger fraction of its solutions is failed"
+    )
+    max_lost_antennas: Fraction = Field(0.2, description="... or a larger fraction of the antennas that had data")
+    min_median_snr: Positive = Field(
+        10.0, description="... or whose solutions have a lower median signal-to-noise ratio"
+    )
+    gain_interval_s: Positive = Field(60.0, description="time that one gain solution covers [s]")
+    max_flux_scale_change: Positive = Field(
+        0.25, description="a field's flux may differ from the catalogue's by this fraction, else gains are a warning"
+    )
+    min_field_jy: Positive = Field(0.5, description="apparent flux of the catalogue sky that gains need [Jy]")
 
 
 class SkyOptions(Section):
@@ -159,11 +150,14 @@ class QaOptions(Section):
     warn_noise_ratio: Positive = Field(2.0, description="... above which it is a warning")
     min_flux_ratio: Positive = Field(0.8, description="median flux over catalogue below which a mosaic is failed")
     max_flux_ratio: Positive = Field(1.2, description="... above which it is failed")
-    max_offset_arcsec: Positive = Field(5.0, description="median offset from the catalogue above which it is failed [arcsec]")
+    max_offset_arcsec: Positive = Field(
+        5.0, description="median offset from the catalogue above which it is failed [arcsec]"
+    )
     min_completeness: Fraction = Field(0.6, description="fraction of detectable catalogue sources that must be found")
     min_matches: Count = Field(3, description="matches below which flux and position count as not measured")
     max_flux_outliers: Fraction = Field(
-        0.25, description="fraction of matched fluxes off their median by more than 30 % above which it is a warning"
+        0.25,
+        description="fraction of matched fluxes off their median by more than 30 % above which it is a warning",
     )
     min_tile_fraction: Fraction = Field(0.5, description="fraction of a group's tiles used below which it is a warning")
 
@@ -223,150 +217,3 @@ class Config(Section):
     def layout(self) -> Layout:
         """Where everything stands."""
         return Layout(**{name: getattr(self.paths, name) for name in PathOptions.model_fields})
-
-
-def load(content: Mapping[str, Any], *, base: Path | None = None) -> Config:
-    """Check a configuration and make its paths absolute.
-
-    Parameters
-    ----------
-    content : mapping
-        The merged configuration files.
-    base : Path, optional
-        Folder that relative paths start from; the working directory by default.
-
-    Raises
-    ------
-    ConfigError
-        One sentence that names the key and the remedy.
-    """
-    try:
-        config = Config.model_validate(dict(content))
-    except ValidationError as error:
-        raise ConfigError(_sentence(error)) from None
-    base = Path(base or os.getcwd())
-    roots = {name: (base / getattr(config.paths, name)).resolve() for name in PathOptions.model_fields}
-    _refuse_nested(roots)
-    update: dict[str, Any] = {"paths": PathOptions(**roots)}
-    if config.sky.catalogue is not None:
-        update["sky"] = SkyOptions(catalogue=str((base / config.sky.catalogue).resolve()))
-    if config.calibration.calibrators != "builtin":
-        place = str((base / config.calibration.calibrators).resolve())
-        update["calibration"] = config.calibration.model_copy(update={"calibrators": place})
-    return config.model_copy(update=update)
-
-
-def check_ready(config: Config) -> None:
-    """Check what a run needs beyond valid keys: the files that the config names.
-
-    Raises
-    ------
-    ConfigError
-        One sentence that names the key and the remedy.
-    """
-    if config.crossmatch.enabled and config.sky.catalogue is None:
-        raise ConfigError(
-            "crossmatch.enabled needs a catalogue: name one in sky.catalogue, or set crossmatch.enabled to false"
-        )
-    named = {"sky.catalogue": config.sky.catalogue, "calibration.calibrators": config.calibration.calibrators}
-    for key, place in named.items():
-        if place not in (None, "builtin") and not os.access(str(place), os.R_OK):
-            raise ConfigError(f"config key '{key}' names {place}, which cannot be read: correct the path")
-
-
-def load_files(files: Iterable[Path], *, base: Path | None = None) -> Config:
-    """Read configuration files, later ones over earlier ones key by key, and check the result."""
-    import yaml
-
-    merged: dict[str, Any] = {}
-    for file in files:
-        try:
-            content = yaml.safe_load(Path(file).read_text()) or {}
-        except OSError as error:
-            raise ConfigError(f"{file} cannot be read ({error.strerror}): name a configuration file") from None
-        except yaml.YAMLError as error:
-            where = getattr(error, "problem_mark", None)
-            line = f" at line {where.line + 1}" if where else ""
-            raise ConfigError(f"{file} is not valid YAML{line}: correct it") from None
-        if not isinstance(content, dict):
-            raise ConfigError(f"{file} holds no keys: write it as 'section: {{key: value}}'")
-        _merge(merged, content)
-    return load(merged, base=base)
-
-
-def _merge(target: dict[str, Any], other: Mapping[str, Any]) -> None:
-    for key, value in other.items():
-        if isinstance(value, Mapping) and isinstance(target.get(key), dict):
-            _merge(target[key], value)
-        else:
-            target[key] = dict(value) if isinstance(value, Mapping) else value
-
-
-def _refuse_nested(roots: Mapping[str, Path]) -> None:
-    names = list(roots)
-    for i, one in enumerate(names):
-        for other in names[i + 1 :]:
-            a, b = roots[one], roots[other]
-            if a == b or a in b.parents or b in a.parents:
-                raise ConfigError(
-                    f"paths.{one} ({a}) and paths.{other} ({b}) overlap: give each its own folder"
-                )
-
-
-def _sentence(error: ValidationError) -> str:
-    """Turn pydantic's first complaint into one sentence about a key."""
-    what = error.errors()[0]
-    key = ".".join(str(part) for part in what["loc"])
-    if what["type"] == "extra_forbidden":
-        return f"config key '{key}' is unknown{_suggestion(what['loc'])}: see config.yaml for the keys"
-    if what["type"] == "value_error":
-        return f"config: {what['ctx']['error']}"
-    if what["type"] in ("model_type", "dict_type"):
-        return f"config section '{key}' must hold keys: write it as '{key}: {{key: value}}'"
-    expected = what["msg"].removeprefix("Input should be ").removeprefix("a ").removeprefix("valid ")
-    unit = next((f" in {name}" for suffix, name in UNITS.items() if key.endswith(suffix)), "")
-    return f"config key '{key}' must be {expected}{unit}, but is {what['input']!r}: correct it in the config file"
-
-
-def _suggestion(where: tuple[int | str, ...]) -> str:
-    model: Any = Config
-    for part in where[:-1]:
-        model = model.model_fields[str(part)].annotation
-    close = difflib.get_close_matches(str(where[-1]), model.model_fields, n=1, cutoff=0.5)
-    prefix = ".".join(map(str, where[:-1]))
-    return f" (did you mean '{prefix}{'.' if prefix else ''}{close[0]}'?)" if close else ""
-
-
-def default_file() -> Path:
-    """Return the project's own ``config.yaml``, which overlays are laid over."""
-    return Path(__file__).parent.parent / "config.yaml"
-
-
-def as_yaml() -> str:
-    """Return ``config.yaml`` as the models have it: every key with its default, commented with its meaning."""
-    import yaml
-
-    lines = [
-        "# The science choices of contimg, with their defaults. Do not edit: write an overlay with the keys you change,",
-        "#   snakemake --configfile overlay.yaml",
-        "# Units are in the names. Facts about a computer (threads, memory) are in profiles/.",
-        "# This file is made from contimg/config.py (make config), and a test keeps the two equal.",
-    ]
-
-    def entry(name: str, value: Any, text: str, indent: str) -> None:
-        shown = str(value) if isinstance(value, Path) else value
-        plain = yaml.safe_dump(shown, default_flow_style=True).removesuffix("...\n").strip()
-        lines.append(f"{indent}# {text}")
-        lines.append(f"{indent}{name}: {plain}")
-
-    for name, field in Config.model_fields.items():
-        value = field.get_default(call_default_factory=True)
-        lines.append("")
-        if not isinstance(value, Section):
-            entry(name, value, field.description or "", "")
-            continue
-        lines.append(f"# {(type(value).__doc__ or '').strip()}")
-        lines.append(f"{name}:")
-        for key, item in type(value).model_fields.items():
-            entry(key, item.get_default(call_default_factory=True), item.description or "", "  ")
-    return "\n".join(lines) + "\n"

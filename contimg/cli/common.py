@@ -1,0 +1,56 @@
+"""What the commands share: the configuration, tables and JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import click
+
+from contimg.config import Config, default_file, load_files
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+@dataclass
+class Context:
+    """The options of the command line that come before the command; the config is read when it is needed."""
+
+    configfiles: tuple[Path, ...]
+    directory: Path | None
+
+    @cached_property
+    def config(self) -> Config:
+        return load_files([default_file(), *self.configfiles], base=self.directory)
+
+
+def print_json(content: Any) -> None:
+    """Print JSON for a program."""
+    click.echo(json.dumps(content, indent=1))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table for a person; verdicts and states are coloured on a terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    colours = {
+        "passed": "green",
+        "published": "green",
+        "warning": "yellow",
+        "held": "yellow",
+        "failed": "red",
+    }
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        cells = ["" if cell is None else str(cell) for cell in row]
+        table.add_row(*(f"[{colours[c]}]{c}[/]" if c in colours else c.replace("[", r"\[") for c in cells))
+    # A file or pipe has no width: do not fold ids there.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)

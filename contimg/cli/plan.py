@@ -1,0 +1,57 @@
+"""`contimg plan`: what the next run would do."""
+
+from __future__ import annotations
+
+import click
+
+from contimg.cli.common import Context, json_option, print_json, print_table
+from contimg.inbox import subbands_text
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def plan(context: Context, as_json: bool) -> None:
+    """Show groups, calibrations, and what waits or was set aside; opens headers, changes nothing.
+
+    `snakemake -n` shows the same plan as a list of jobs.
+    """
+    from contimg.plan.observe import current_plan
+
+    made = current_plan(context.config)
+    if as_json:
+        print_json(made.to_json())
+        return
+    for group in made.groups.values():
+        rows = []
+        for tile_id in group.tiles:
+            tile, choice = made.tiles[tile_id], made.choices[tile_id]
+            rows.append(
+                (tile_id, f"{tile.dec_app_deg:.2f}", len(tile.subbands), choice.bandpass, choice.gains)
+            )
+        print_table(f"\n{group.mosaic_id}", ("tile", "dec [deg]", "subbands", "bandpass", "gains"), rows)
+    if made.calibrations:
+        print_table(
+            "\nCalibrations used",
+            ("calibration", "type", "calibrator", "on top of"),
+            [(c.id, c.type, c.calibrator or "catalogue sky", c.bandpass) for c in made.calibrations.values()],
+        )
+    lacking = [(t.id, subbands_text(t.missing)) for t in made.tiles.values() if t.missing]
+    if lacking:
+        print_table("\nTiles without all subbands", ("tile", "missing"), lacking)
+    if made.waiting:
+        print_table(
+            "\nWaiting",
+            ("what", "id", "for", "since"),
+            [(w.what, w.id, w.message, w.since) for w in made.waiting],
+        )
+    if made.late:
+        print_table(
+            "\nLate files of settled groups",
+            ("group", "tile", "files", "action"),
+            [(x.group, x.tile, ", ".join(x.files), x.action) for x in made.late],
+        )
+    if made.quarantined:
+        print_table("\nSet aside", ("reason", "what"), [(q.code, q.message) for q in made.quarantined])
+    tiles = sum(len(group.tiles) for group in made.groups.values())
+    click.echo(f"\n{len(made.groups)} groups, {tiles} tiles, {len(made.calibrations)} calibrations")

@@ -1,0 +1,97 @@
+"""`contimg report`: a mosaic's verdict and numbers on the terminal."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from contimg.cli.common import Context, json_option, print_json, print_table
+
+SHOWN = {
+    "rms_mjy": "rms [mJy/beam]",
+    "noise_ratio": "rms over expected noise",
+    "n_images": "tiles used",
+    "n_sources": "sources found",
+    "n_matched": "sources matched",
+    "median_flux_ratio": "median flux / catalogue",
+    "median_offset_arcsec": "median offset from catalogue [arcsec]",
+    "completeness": "completeness",
+}
+
+AGAINST_TRUTH = {
+    "median_flux_ratio": "median flux / truth",
+    "flux_ratio_mad": "scatter of flux / truth",
+    "median_offset_arcsec": "median offset from truth [arcsec]",
+    "completeness": "completeness against truth",
+    "n_unmatched": "sources that are not in the truth",
+}
+
+
+@click.command()
+@click.argument("mosaic", metavar="[ID]", required=False)
+@click.option(
+    "--truth", type=click.Path(path_type=Path), help="truth.csv of a simulated night, to measure against."
+)
+@json_option
+@click.pass_obj
+def report(context: Context, mosaic: str | None, truth: Path | None, as_json: bool) -> None:
+    """Show a mosaic's verdict and measured numbers, and where mosaic, picture and page stand.
+
+    Without ID: every mosaic. The whole report is made by `snakemake --report`.
+    """
+    from contimg.plan.observe import committed_groups
+    from contimg.status import mosaic_record
+
+    config = context.config
+    ids = (
+        [mosaic]
+        if mosaic
+        else [g.id for g in committed_groups(config) if config.layout.twin("mosaic", g.id).exists()]
+    )
+    records = [mosaic_record(config, one) for one in ids]
+    if truth is not None:
+        for record in records:
+            record["truth"] = _against_truth(context, record["mosaic"], truth)
+    if as_json:
+        print_json(records)
+        return
+    for record in records:
+        made = " (SIMULATED)" if record["synthetic"] else ""
+        click.echo(f"\n{record['mosaic']}{made}: verdict {record['verdict']}, {record['state']}")
+        for reason in record["reasons"]:
+            click.echo(f"    {reason}")
+        rows = [
+            (label, _shown(record["qa"].get(name))) for name, label in SHOWN.items() if name in record["qa"]
+        ]
+        rows += [
+            (f"{label}, against truth", _shown(value)) for label, value in record.get("truth", {}).items()
+        ]
+        rows += [("mosaic", record["fits"]), ("picture", record["png"]), ("page", record["page"])]
+        print_table("", ("measured", "value"), rows)
+
+
+def _against_truth(context: Context, mosaic_id: str, truth: Path) -> dict[str, Any]:
+    """Return what the comparison with a catalogue measures when the catalogue is the truth."""
+    from contimg.crossmatch import crossmatch_mosaic
+
+    config = context.config
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        twin = crossmatch_mosaic(
+            config.layout.twin("mosaic", mosaic_id),
+            place / "truth",
+            place / "truth.json",
+            catalogue=truth,
+            options=config.crossmatch,
+            qa=config.qa,
+        )
+    return twin.qa
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "not measured"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,34 @@
+"""`contimg why`: the reasons behind one thing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from contimg.cli.common import Context, json_option, print_json, print_table
+
+
+@click.command()
+@click.argument("thing", metavar="ID")
+@json_option
+@click.pass_obj
+def why(context: Context, thing: str, as_json: bool) -> None:
+    """Say why a tile, calibration or mosaic is as it is: choices, rejected candidates, verdicts, inputs.
+
+    ID is a tile (2026-02-11T00:26:49), a calibration (cal_...) or a mosaic (mosaic_...).
+    """
+    from contimg.why import explain
+
+    story = explain(context.config, thing)
+    if as_json:
+        print_json(story)
+        return
+    click.echo(story["headline"])
+    for section in story["sections"]:
+        _print_section(section)
+
+
+def _print_section(section: dict[str, Any]) -> None:
+    if section["rows"]:
+        print_table("\n" + section["title"], section["columns"], section["rows"])

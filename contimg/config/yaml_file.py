@@ -1,0 +1,38 @@
+"""``config.yaml`` as the models have it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from contimg.config.sections import Config, Section
+
+
+def as_yaml() -> str:
+    """Return ``config.yaml`` as the models have it: every key with its default, commented with its meaning."""
+    import yaml
+
+    lines = [
+        "# The science choices of contimg, with their defaults. Leave it; write an overlay with the keys you change,",
+        "#   snakemake --configfile overlay.yaml",
+        "# Units are in the names. Facts about a computer (threads, memory) are in profiles/.",
+        "# This file is made from contimg/config/sections.py (make config), and a test keeps the two equal.",
+    ]
+
+    def entry(name: str, value: Any, text: str, indent: str) -> None:
+        shown = str(value) if isinstance(value, Path) else value
+        plain = yaml.safe_dump(shown, default_flow_style=True).removesuffix("...\n").strip()
+        lines.append(f"{indent}# {text}")
+        lines.append(f"{indent}{name}: {plain}")
+
+    for name, field in Config.model_fields.items():
+        value = field.get_default(call_default_factory=True)
+        lines.append("")
+        if not isinstance(value, Section):
+            entry(name, value, field.description or "", "")
+            continue
+        lines.append(f"# {(type(value).__doc__ or '').strip()}")
+        lines.append(f"{name}:")
+        for key, item in type(value).model_fields.items():
+            entry(key, item.get_default(call_default_factory=True), item.description or "", "  ")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,77 @@
+"""The plan of a run, fixed on disk before its first job and read by all of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from contimg import naming
+from contimg.config import Config
+from contimg.errors import InputError
+from contimg.plan.model import Plan
+from contimg.product import write_json
+
+
+def freeze(plan: Plan, config: Config) -> None:
+    """Fix a plan for the run that carries it out: the plan itself, its groups, and what was set aside."""
+    layout = config.layout
+    for late in plan.late:
+        if late.action == "reprocess":  # its outcome is open again until the new version is published
+            layout.twin("published", late.group).unlink(missing_ok=True)
+    for group in plan.groups.values():
+        tiles = [plan.tiles[t] for t in group.tiles]
+        content = {
+            "id": group.id,
+            "tiles": [{"id": t.id, "name_time": t.name_time, "files": t.file_names} for t in tiles],
+        }
+        place = layout.group(group.id)
+        if not place.exists() or json.loads(place.read_text()) != json.loads(json.dumps(content)):
+            write_json(place, content)
+    _write_quarantine(plan, config)
+    write_json(layout.frozen_plan, plan.to_json())
+
+
+def _write_quarantine(plan: Plan, config: Config) -> None:
+    days: dict[str, list[dict]] = {}
+    for item in plan.quarantined:
+        parsed = naming.SubbandName.parse(item.path.rpartition("/")[2])
+        day = item.name_time[:10] or (f"{parsed.time:%Y-%m-%d}" if parsed else "unnamed")
+        days.setdefault(day, []).append(item.__dict__)
+    for day, items in days.items():
+        place = config.layout.quarantine(day)
+        if not place.exists() or json.loads(place.read_text()) != items:
+            write_json(place, items)
+
+
+def frozen_plan(config: Config) -> Plan:
+    """Read the plan of the run under way: what its jobs, on whatever node, look things up in.
+
+    Raises
+    ------
+    InputError
+        If no run has frozen one.
+    """
+    place = config.layout.frozen_plan
+    try:
+        return Plan.from_json(json.loads(place.read_text()))
+    except FileNotFoundError:
+        raise InputError(f"{place} does not exist: start the work with snakemake, which makes it") from None
+
+
+def read_choice(place: str | Path, tile_id: str) -> dict:
+    """Read from a frozen plan which calibrations a tile uses, why, and what was rejected.
+
+    Raises
+    ------
+    InputError
+        If the plan is missing or does not hold the tile.
+    """
+    try:
+        choices = json.loads(Path(place).read_text())["choices"]
+    except FileNotFoundError:
+        raise InputError(f"{place} does not exist: start the work with snakemake, which makes it") from None
+    if tile_id not in choices:
+        raise InputError(
+            f"{place} holds no calibration choice for tile {tile_id}: type the same snakemake command again"
+        )
+    return choices[tile_id]

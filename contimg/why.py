@@ -1,0 +1,128 @@
+"""Why something is as it is: its verdict, its inputs, its calibrations and what was rejected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contimg import naming
+from contimg.config import Config
+from contimg.errors import InputError, UnknownIdError
+from contimg.plan.frozen import frozen_plan
+from contimg.product import Twin
+from contimg.status import find_twin, read_marker
+
+
+def explain(config: Config, thing: str) -> dict[str, Any]:
+    """Return the story of a tile, calibration or mosaic as a headline and tables.
+
+    Raises
+    ------
+    UnknownIdError
+        If nothing with that id has been made or planned.
+    """
+    if thing.startswith("cal_"):
+        return _calibration(config, thing)
+    if thing.startswith("mosaic_"):
+        return _mosaic(config, thing)
+    try:
+        tile_id = naming.iso(thing)
+    except InputError as error:
+        raise UnknownIdError(str(error)) from None
+    return _tile(config, tile_id)
+
+
+def _calibration(config: Config, calibration_id: str) -> dict[str, Any]:
+    twin = find_twin(config.layout.twin("calibration", calibration_id))
+    if twin is None:
+        raise UnknownIdError(f"no calibration {calibration_id} has been solved: see `contimg plan`")
+    users = []
+    for place in sorted((config.layout.stage / "calibrated").glob("*/*.json")):
+        other = find_twin(place)
+        if other is not None and any(item.id == calibration_id for item in other.inputs):
+            users.append((other.id, other.verdict))
+    headline = f"{twin.id}: {twin.facts['type']} on tile {twin.facts['tile']}, verdict {twin.verdict}"
+    return _story(twin, headline, [_table("Tiles that use it", ("tile", "verdict"), users)])
+
+
+def _mosaic(config: Config, mosaic_id: str) -> dict[str, Any]:
+    layout = config.layout
+    twin = find_twin(layout.twin("mosaic", mosaic_id))
+    if twin is None:
+        raise UnknownIdError(f"no mosaic {mosaic_id} has been made: see `contimg status`")
+    marker = read_marker(layout.twin("published", mosaic_id)) or {"status": "open", "path": "", "message": ""}
+    tiles = []
+    for item in twin.inputs:
+        image = find_twin(layout.twin("image", item.id)) if item.kind == "image" else None
+        if image is not None:
+            calibrated = find_twin(layout.twin("calibrated", item.id))
+            facts = calibrated.facts if calibrated else {}
+            why_not = "; ".join(r.message for r in image.reasons)
+            tiles.append((item.id, image.verdict, facts.get("bandpass"), facts.get("gains"), why_not))
+    sections = [_table("Tiles", ("tile", "verdict", "bandpass", "gains", "reasons"), tiles)]
+    crossmatch = find_twin(layout.twin("crossmatch", mosaic_id))
+    if crossmatch is not None:
+        sections += [
+            _reasons(crossmatch, "Reasons of the comparison with the catalogue"),
+            _numbers(crossmatch),
+        ]
+    headline = f"{mosaic_id}: verdict {twin.verdict}, {marker['status']} {marker['path'] or ''}".rstrip()
+    return _story(twin, headline, sections)
+
+
+def _tile(config: Config, tile_id: str) -> dict[str, Any]:
+    layout = config.layout
+    twins = {kind: find_twin(layout.twin(kind, tile_id)) for kind in ("image", "calibrated", "ms")}
+    last = next((twin for twin in twins.values() if twin is not None), None)
+    choice = (
+        twins["calibrated"].parameters.get("choice")
+        if twins["calibrated"]
+        else _planned_choice(config, tile_id)
+    )
+    if last is None and choice is None:
+        raise UnknownIdError(f"no tile {tile_id} has been made or planned: see `contimg plan`")
+    sections = []
+    if choice:
+        sections.append(_table("Calibration: why", ("reason",), [(line,) for line in choice["why"]]))
+        columns = ("candidate", "for", "rejected because")
+        sections.append(
+            _table("Calibration: rejected candidates", columns, [tuple(r) for r in choice["rejected"]])
+        )
+    if last is None:
+        return {"id": tile_id, "headline": f"{tile_id}: planned, nothing made yet", "sections": sections}
+    for twin in twins.values():
+        if twin is not None and twin is not last:
+            sections.append(_reasons(twin, f"Reasons of its {twin.kind}"))
+    return _story(last, f"{tile_id}: {last.kind}, verdict {last.verdict}", sections)
+
+
+def _planned_choice(config: Config, tile_id: str) -> dict[str, Any] | None:
+    if not config.layout.frozen_plan.exists():
+        return None
+    choice = frozen_plan(config).choices.get(tile_id)
+    return {"why": choice.why, "rejected": choice.rejected} if choice else None
+
+
+def _story(twin: Twin, headline: str, sections: list[dict[str, Any]]) -> dict[str, Any]:
+    own = [_reasons(twin, "Reasons"), _table("Notes", ("note",), [(note,) for note in twin.notes]), *sections]
+    own.append(_numbers(twin))
+    inputs = [(item.kind, item.id, item.sha256[:12], item.path) for item in twin.inputs]
+    own.append(_table("Made from", ("kind", "id", "sha256", "path"), inputs))
+    return {"id": twin.id, "headline": headline, "verdict": twin.verdict, "sections": own}
+
+
+def _reasons(twin: Twin, title: str) -> dict[str, Any]:
+    rows = [(r.severity, r.code, r.message, r.measured, r.threshold) for r in twin.reasons]
+    return _table(title, ("severity", "code", "reason", "measured", "threshold"), rows)
+
+
+def _numbers(twin: Twin) -> dict[str, Any]:
+    rows = []
+    for name, value in twin.qa.items():
+        if not isinstance(value, dict | list):
+            shown = "not measured" if value is None else value
+            rows.append((name, round(shown, 4) if isinstance(shown, float) else shown))
+    return _table(f"Measured ({twin.kind})", ("number", "value"), rows)
+
+
+def _table(title: str, columns: tuple[str, ...], rows: list[tuple]) -> dict[str, Any]:
+    return {"title": title, "columns": columns, "rows": rows}

@@ -1,0 +1,32 @@
+rule image_tile:
+    """Image a calibrated tile: flat-noise image, effective beam, beam-corrected image, picture."""
+    input:
+        ms="<stage>/calibrated/{date}/{tile}.ms",
+        twin="<stage>/calibrated/{date}/{tile}.json",
+        catalogue=catalogue,
+    output:
+        image=report(
+            directory("<stage>/images/{date}/{tile}"),
+            patterns=["{picture}.png"],
+            category="3 tiles",
+            labels={"tile": "{picture}"},
+            caption="../report/tile.rst",
+        ),
+        twin="<stage>/images/{date}/{tile}.json",
+    log:
+        "logs/image_tile/{date}/{tile}.log",
+    benchmark:
+        "benchmarks/image_tile/{date}/{tile}.tsv"
+    conda:
+        "../envs/contimg.yaml"
+    threads: 1
+    resources:
+        mem_mb=image_memory_mb,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        tile=lambda wildcards: tile_of(wildcards).id,
+        image=options("image"),
+        beam=options("beam"),
+        epoch=EPOCH,
+    script:
+        "../scripts/image_tile.py"

@@ -1,0 +1,93 @@
+rule mosaic_group:
+    """Bring the tiles of a group to a common beam and add them up, weighted by beam and noise."""
+    input:
+        images=images_of_group,
+        twins=image_twins_of_group,
+    output:
+        mosaic=report(
+            directory("<stage>/mosaics/{date}/{mosaic}"),
+            patterns=["{picture}.png"],
+            category="1 mosaic",
+            labels={"mosaic": "{picture}", "shows": "image"},
+            caption="../report/mosaic.rst",
+        ),
+        twin="<stage>/mosaics/{date}/{mosaic}.json",
+    log:
+        "logs/mosaic_group/{date}/{mosaic}.log",
+    benchmark:
+        "benchmarks/mosaic_group/{date}/{mosaic}.tsv"
+    conda:
+        "../envs/contimg.yaml"
+    threads: 1
+    resources:
+        mem_mb=image_memory_mb,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        mosaic=options("mosaic"),
+        pb_limit=SETTINGS.image.pb_limit,
+        qa=options("qa"),
+        epoch=EPOCH,
+    script:
+        "../scripts/mosaic_group.py"
+
+
+rule crossmatch:
+    """Find the sources of a mosaic and compare fluxes and positions with the catalogue."""
+    input:
+        mosaic="<stage>/mosaics/{date}/{mosaic}",
+        mosaic_twin="<stage>/mosaics/{date}/{mosaic}.json",
+        catalogue=catalogue,
+    output:
+        matches=report(
+            directory("<stage>/crossmatch/{date}/{mosaic}"),
+            patterns=["{plot}.png"],
+            category="1 mosaic",
+            labels={"mosaic": "{mosaic}", "shows": "{plot}"},
+            caption="../report/crossmatch.rst",
+        ),
+        twin="<stage>/crossmatch/{date}/{mosaic}.json",
+    log:
+        "logs/crossmatch/{date}/{mosaic}.log",
+    benchmark:
+        "benchmarks/crossmatch/{date}/{mosaic}.tsv"
+    conda:
+        "../envs/contimg.yaml"
+    threads: 1
+    resources:
+        mem_mb=image_memory_mb,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        crossmatch=options("crossmatch"),
+        qa=options("qa"),
+        epoch=EPOCH,
+    script:
+        "../scripts/crossmatch.py"
+
+
+rule summarise_mosaic:
+    """Write the page with every verdict and number behind a mosaic."""
+    input:
+        mosaic="<stage>/mosaics/{date}/{mosaic}",
+        mosaic_twin="<stage>/mosaics/{date}/{mosaic}.json",
+        crossmatch_twin=crossmatch_of_mosaic,
+    output:
+        page=report(
+            "<stage>/reports/{date}/{mosaic}.html",
+            category="1 mosaic",
+            labels={"mosaic": "{mosaic}", "shows": "verdicts"},
+            caption="../report/summary.rst",
+        ),
+    log:
+        "logs/summarise_mosaic/{date}/{mosaic}.log",
+    benchmark:
+        "benchmarks/summarise_mosaic/{date}/{mosaic}.tsv"
+    conda:
+        "../envs/contimg.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        paths=options("paths"),
+    script:
+        "../scripts/summarise_mosaic.py"

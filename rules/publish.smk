@@ -1,0 +1,56 @@
+# The only two rules that write the registry: on the head node, one at a time.
+
+
+rule register_mosaic:
+    """Freeze a mosaic into a bundle and register it with all that it was made from, in one transaction."""
+    input:
+        mosaic="<stage>/mosaics/{date}/{mosaic}",
+        mosaic_twin="<stage>/mosaics/{date}/{mosaic}.json",
+        crossmatch_twin=crossmatch_of_mosaic,
+        page="<stage>/reports/{date}/{mosaic}.html",
+    output:
+        marker="<stage>/registered/{date}/{mosaic}.json",
+    log:
+        "logs/register_mosaic/{date}/{mosaic}.log",
+    benchmark:
+        "benchmarks/register_mosaic/{date}/{mosaic}.tsv"
+    localrule: True
+    conda:
+        "../envs/contimg.yaml"
+    threads: 1
+    resources:
+        registry=1,
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        paths=options("paths"),
+        registry=options("registry"),
+        publish={"auto": SETTINGS.publish.auto},
+    script:
+        "../scripts/register_mosaic.py"
+
+
+rule publish_mosaic:
+    """Copy a registered bundle into the archive, verify it there, and make it visible at once."""
+    input:
+        registered="<stage>/registered/{date}/{mosaic}.json",
+    output:
+        marker="<stage>/published/{date}/{mosaic}.json",
+    log:
+        "logs/publish_mosaic/{date}/{mosaic}.log",
+    benchmark:
+        "benchmarks/publish_mosaic/{date}/{mosaic}.tsv"
+    localrule: True
+    conda:
+        "../envs/contimg.yaml"
+    threads: 1
+    resources:
+        registry=1,
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        paths=options("paths"),
+        registry=options("registry"),
+        publish=options("publish"),
+    script:
+        "../scripts/publish_mosaic.py"

@@ -1,0 +1,13 @@
+"""Adapter of rule solve_calibration."""
+
+from contimg import logs
+from contimg.config import BeamOptions, CalibrationOptions
+
+with logs.to_file(snakemake.log[0]):
+    from contimg.calibrate import solve_calibration
+
+    given, made = snakemake.input, snakemake.output
+    solve_calibration(logs.path(given.ms), logs.path(given.ms_twin), logs.path(made.tables), logs.path(made.twin),
+                      calibrator=snakemake.params.calibrator, bandpass=logs.path(given.bandpass),
+                      options=CalibrationOptions(**snakemake.params.calibration),
+                      beam=BeamOptions(**snakemake.params.beam), catalogue=logs.path(given.catalogue))

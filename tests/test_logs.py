@@ -1,0 +1,59 @@
+"""Adapters run as Snakemake runs them: the log gets everything, the terminal one sentence."""
+
+import subprocess
+import sys
+
+import pytest
+
+from contimg import logs
+
+JOB = """
+import os, subprocess
+from contimg import errors, logs
+with logs.to_file({place!r}):
+    print('said by python')
+    subprocess.run(['echo', 'said by a program'], check=True)
+    {action}
+"""
+
+
+def run_job(tmp_path, action):
+    place = tmp_path / "logs" / "job.log"
+    done = subprocess.run(
+        [sys.executable, "-c", JOB.format(place=str(place), action=action)], capture_output=True, text=True, check=False
+    )
+    return done, place.read_text()
+
+
+def test_all_output_goes_to_the_log(tmp_path):
+    done, log = run_job(tmp_path, "pass")
+    assert done.returncode == 0 and done.stdout == done.stderr == ""
+    assert "said by python" in log and "said by a program" in log
+
+
+@pytest.mark.parametrize(
+    ("action", "sentence"),
+    [
+        (
+            "raise errors.InputError('x.hdf5 is no HDF5: set it aside')",
+            "contimg: x.hdf5 is no HDF5: set it aside (log:",
+        ),
+        (
+            "raise OSError(28, 'No space left on device', '/stage/x.ms')",
+            "contimg: /stage/x.ms: No space left on device: make",
+        ),
+        ("raise RuntimeError('table.f0: No space left on device')", "contimg: No space left on device: make room"),
+        ("raise MemoryError", "contimg: the machine ran out of memory"),
+        ("1 / 0", "contimg: contimg itself is at fault (ZeroDivisionError: division by zero)"),
+    ],
+)
+def test_an_error_is_one_sentence_and_its_traceback_is_in_the_log(tmp_path, action, sentence):
+    done, log = run_job(tmp_path, action)
+    assert done.returncode == 1
+    assert done.stderr.startswith(sentence) and done.stderr.count("\n") == 1
+    assert "Traceback" in log
+
+
+def test_a_rules_input_is_one_path_or_none():
+    assert logs.path([]) is None
+    assert str(logs.path("a.json")) == str(logs.path(["a.json"])) == "a.json"

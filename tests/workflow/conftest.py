@@ -1,0 +1,134 @@
+"""One small simulated night, taken through the real workflow once; the tests look at it and change copies."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@dataclass
+class Night:
+    """A simulated night with its working directory, and the commands an operator types."""
+
+    place: Path
+    first_run: subprocess.CompletedProcess | None = None
+
+    @property
+    def config_file(self):
+        return self.place / "config.yaml"
+
+    @property
+    def overlay(self):
+        return yaml.safe_load(self.config_file.read_text())
+
+    @property
+    def stage(self):
+        return self.place / "stage"
+
+    def change_config(self, **sections):
+        overlay = self.overlay
+        for section, keys in sections.items():
+            overlay[section] = overlay.get(section, {}) | keys if isinstance(keys, dict) else keys
+        self.config_file.write_text(yaml.safe_dump(overlay))
+
+    def snakemake(self, *words, check=True):
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "-s",
+            str(ROOT / "Snakefile"),
+            "--directory",
+            str(self.place / "work"),
+        ]
+        command += ["--configfile", str(self.config_file), "--cores", "2", *words]
+        return self._run(command, check)
+
+    def contimg(self, *words, check=True):
+        command = [
+            sys.executable,
+            "-c",
+            "from contimg.cli import run; run()",
+            "-c",
+            str(self.config_file),
+            *words,
+        ]
+        return self._run(command, check)
+
+    def planned(self, *words):
+        """Return the jobs of a dry run: rule -> number of jobs."""
+        said = self.snakemake("-n", "--quiet", "rules", *words).stdout
+        jobs = {}
+        for line in said.splitlines():
+            fields = line.split()
+            if len(fields) == 2 and fields[1].isdigit() and fields[0] not in ("total", "all"):
+                jobs[fields[0]] = int(fields[1])
+        return jobs
+
+    def planned_files(self, rule):
+        """Return the ids (tile, calibration, mosaic) for which a dry run schedules a rule."""
+        said = self.snakemake("-n").stdout.split("\nrule ")
+        ids = []
+        for block in said[1:]:
+            if block.startswith(f"{rule}:"):
+                line = next(item for item in block.splitlines() if item.strip().startswith("wildcards:"))
+                ids.append(line.rpartition("=")[2])
+        return sorted(ids)
+
+    def plan(self):
+        return json.loads(self.contimg("plan", "--json").stdout)
+
+    def _run(self, command, check):
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, cwd=self.place)
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
+        return done
+
+
+def simulate(place, *options):
+    """Simulate a night with the command that users type."""
+    command = [sys.executable, "-c", "from contimg.cli import run; run()", "simulate", str(place), *options]
+    subprocess.run(command, check=True, capture_output=True, cwd=place.parent)
+    return Night(place)
+
+
+@pytest.fixture(scope="session")
+def small_night(tmp_path_factory):
+    """A night of three tiles that nothing has been done with; tests work on copies."""
+    place = tmp_path_factory.mktemp("small") / "night"
+    return simulate(place, "--tiles", "3", "--antennas", "12", "--channels", "2", "--sources", "6")
+
+
+@pytest.fixture
+def night(small_night, tmp_path):
+    """A copy of the small night, for a test to change."""
+    place = tmp_path / "night"
+    shutil.copytree(small_night.place, place)
+    config = place / "config.yaml"
+    config.write_text(config.read_text().replace(str(small_night.place), str(place)))
+    return Night(place)
+
+
+@pytest.fixture(scope="session")
+def finished_night(tmp_path_factory):
+    """A night of four tiles taken to the archive by the command that operators type.
+
+    Tests that change it undo what they changed: Snakemake's records hold its absolute paths, so that it
+    cannot be copied.
+    """
+    place = tmp_path_factory.mktemp("finished") / "night"
+    night = simulate(
+        place, "--tiles", "4", "--antennas", "28", "--channels", "6", "--sources", "16", "--rfi", "5",
+        "--missing", "2:7", "--corrupt", "0:3:leftover", "--transit-tile", "1", "--seed", "7",
+    )  # fmt: skip
+    night.first_run = night.snakemake("--quiet", "rules")
+    return night

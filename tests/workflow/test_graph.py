@@ -1,0 +1,92 @@
+"""What a dry run schedules on a fresh night: one test a promise of the plan."""
+
+import shutil
+
+import pytest
+
+WHOLE = {
+    "convert_tile": 3,
+    "solve_calibration": 1,
+    "apply_calibration": 3,
+    "image_tile": 3,
+    "mosaic_group": 1,
+    "crossmatch": 1,
+    "summarise_mosaic": 1,
+    "register_mosaic": 1,
+    "publish_mosaic": 1,
+}
+
+
+def subband_files(night, tile):
+    names = sorted((night.place / "incoming").glob("*.hdf5"))
+    return names[16 * tile : 16 * (tile + 1)]
+
+
+def test_every_job_is_listed_before_the_first_one_runs(night):
+    assert night.planned() == WHOLE
+    assert not night.stage.exists()
+
+
+def test_crossmatch_is_a_switch(night):
+    night.change_config(crossmatch={"enabled": False})
+    assert night.planned() == {rule: n for rule, n in WHOLE.items() if rule != "crossmatch"}
+
+
+def test_a_missing_subband_leaves_the_graph_as_it_is(night):
+    subband_files(night, 2)[5].unlink()
+    assert night.planned() == WHOLE
+    assert [len(tile["files"]) for tile in night.plan()["tiles"].values()] == [16, 16, 15]
+
+
+def test_too_few_subbands_drop_only_their_tile(night):
+    for path in subband_files(night, 2)[:5]:
+        path.unlink()
+    assert night.planned() == WHOLE | {"convert_tile": 2, "apply_calibration": 2, "image_tile": 2}
+
+
+def test_before_the_deadline_an_incomplete_tile_holds_its_group_back(night):
+    subband_files(night, 2)[5].unlink()
+    night.change_config(ingest={"deadline_s": 1e9})
+    assert night.planned() == {}
+    assert {w["code"] for w in night.plan()["waiting"]} == {"subbands", "scan_open"}
+
+
+def test_files_that_may_still_grow_are_waited_for(night):
+    night.change_config(ingest={"settle_s": 3600.0})
+    assert night.planned() == {}
+    assert {w["code"] for w in night.plan()["waiting"]} == {"growing"}
+
+
+@pytest.mark.parametrize("kind", ["truncated", "empty"])
+def test_a_bad_file_is_set_aside_and_nothing_else_suffers(night, kind):
+    bad = subband_files(night, 0)[4]
+    content = bad.read_bytes()
+    bad.write_bytes(content[: len(content) // 2] if kind == "truncated" else b"")
+    assert night.planned() == WHOLE
+    said = night.plan()["quarantined"]
+    assert [(q["path"], q["code"]) for q in said] == [(str(bad), "unreadable" if kind == "truncated" else "empty")]
+    assert bad.stat().st_size == (len(content) // 2 if kind == "truncated" else 0)  # never touched
+
+
+def test_a_late_subband_joins_its_tile(night):
+    late = subband_files(night, 1)[9]
+    kept = night.place / late.name
+    shutil.move(late, kept)
+    before = night.plan()["tiles"]
+    shutil.move(kept, late)
+    after = night.plan()["tiles"]
+    changed = [tile for tile in before if before[tile] != after[tile]]
+    assert len(changed) == 1 and len(after[changed[0]]["files"]) == 16
+
+
+def test_no_group_waits_silently_without_a_bandpass(night):
+    night.change_config(calibration={"min_calibrator_jy": 1e6})
+    assert night.planned() == {}
+    waiting = night.plan()["waiting"]
+    assert [w["code"] for w in waiting] == ["no_bandpass"]
+    assert "no certified or planned bandpass within 24 h" in waiting[0]["message"]
+
+
+def test_other_nights_are_left_alone(night):
+    night.change_config(nights=["2026-02-10"])
+    assert night.planned() == {}
