@@ -1,0 +1,196 @@
+"""``contimg simulate``: a simulated night in the correlator's format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from contimg.simulate import GainErrors, NightOptions, SimulationError, simulate_night
+from contimg.simulate.options import CORRUPT_KINDS, RFI_KINDS
+
+_D = NightOptions()
+_G = GainErrors()
+
+
+class _Place(click.ParamType):
+    """TILE:SB, with a third part where ``kinds`` are given."""
+
+    def __init__(self, kinds: tuple[str, ...] = ()) -> None:
+        self.kinds = kinds
+        self.name = "tile:sb:kind" if kinds else "tile:sb"
+
+    def convert(self, value, param, ctx):
+        if not isinstance(value, str):
+            return value
+        parts = value.split(":")
+        wanted = 3 if self.kinds else 2
+        if len(parts) != wanted or not all(part.isdecimal() for part in parts[:2]):
+            self.fail(f"{value!r} is not {self.name.upper()}, for example {'3:7:nan' if self.kinds else '3:7'}.")
+        if self.kinds and parts[2] not in self.kinds:
+            self.fail(f"kind {parts[2]!r} is unknown: use one of {', '.join(self.kinds)}.")
+        return (int(parts[0]), int(parts[1]), *parts[2:])
+
+
+class _Rfi(click.ParamType):
+    """SB or SB:KIND; SB alone means all kinds."""
+
+    name = "sb[:kind]"
+
+    def convert(self, value, param, ctx):
+        if not isinstance(value, str):
+            return value
+        subband, _, kind = value.partition(":")
+        if not subband.isdecimal() or (kind and kind not in RFI_KINDS):
+            self.fail(f"{value!r} is not SB or SB:KIND with a kind of {', '.join(RFI_KINDS)}.")
+        return tuple((int(subband), each) for each in ([kind] if kind else RFI_KINDS))
+
+
+class _Gap(click.ParamType):
+    """TILE:SECONDS."""
+
+    name = "tile:seconds"
+
+    def convert(self, value, param, ctx):
+        if not isinstance(value, str):
+            return value
+        tile, _, seconds = value.partition(":")
+        try:
+            return int(tile), float(seconds)
+        except ValueError:
+            self.fail(f"{value!r} is not TILE:SECONDS, for example 5:400.")
+
+
+def _numbers(ctx, param, value):
+    """Turn ``1,2,3`` into integers."""
+    if not value:
+        return None
+    try:
+        return tuple(int(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a list of numbers such as 1,2,3.") from None
+
+
+@click.command(name="simulate", context_settings={"show_default": True})
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--demo", is_flag=True, help="The demo night: ten tiles round 3C286 with faults and RFI; other options refine it."
+)
+@click.option("--overwrite", is_flag=True, help="Replace an earlier simulated night in OUT.")
+@click.option("--tiles", type=int, help=f"Tiles of 309 s.  [default: {_D.tiles}]")
+@click.option("--antennas", type=int, help=f"Antennas, a thinning of the real 96.  [default: {_D.antennas}]")
+@click.option("--channels", type=int, help=f"Channels per subband; 48 is real.  [default: {_D.channels}]")
+@click.option("--integrations", type=int, help=f"Integrations per tile.  [default: {_D.integrations}]")
+@click.option("--max-baseline", "max_baseline_m", type=float, help="Thin to baselines up to this length, m.")
+@click.option("--stations", callback=_numbers, metavar="N,N,...", help="Use exactly these stations (1-116).")
+@click.option("--calibrator", help="Perley & Butler 2017 source, 'synthetic' or 'none'.  [default: 3C286]")
+@click.option(
+    "--declination",
+    "declination_deg",
+    type=float,
+    help="Apparent pointing declination, deg; implies a synthetic calibrator.",
+)
+@click.option(
+    "--declination-offset",
+    "declination_offset_deg",
+    type=float,
+    help="Pointing minus calibrator declination, deg.  [default: 0]",
+)
+@click.option("--transit-tile", type=int, help="Tile of the calibrator's transit.  [default: the middle one]")
+@click.option(
+    "--transit-offset", "transit_offset_s", type=float, help="Transit after the middle of that tile, s.  [default: 0]"
+)
+@click.option(
+    "--calibrator-flux",
+    "calibrator_flux_jy",
+    type=float,
+    help=f"Synthetic calibrator at 1.4 GHz, Jy.  [default: {_D.calibrator_flux_jy:g}]",
+)
+@click.option("--date", help=f"UTC date, YYYY-MM-DD.  [default: {_D.date}]")
+@click.option("--start", help="UTC start of the data, YYYY-MM-DDTHH:MM:SS.")
+@click.option(
+    "--cross-midnight", is_flag=True, default=None, help="Let the run cross UTC midnight (may move the date)."
+)
+@click.option("--cross-ra0", is_flag=True, default=None, help="Let the strip cross right ascension 0h.")
+@click.option(
+    "--restart", "restarts", type=int, multiple=True, help="Tile that is the first after a correlator restart."
+)
+@click.option("--gap", "gaps", type=_Gap(), multiple=True, help="No data for SECONDS before TILE.")
+@click.option("--sources", type=int, help=f"Random sources.  [default: {_D.sources}]")
+@click.option("--flux-min", "flux_min_jy", type=float, help=f"Faintest, Jy.  [default: {_D.flux_min_jy}]")
+@click.option("--flux-max", "flux_max_jy", type=float, help=f"Brightest, Jy.  [default: {_D.flux_max_jy:g}]")
+@click.option(
+    "--sky", "sky_file", type=click.Path(path_type=Path), help="CSV of sources to use instead of random ones."
+)
+@click.option("--seed", type=int, help=f"Same seed, same bytes.  [default: {_D.seed}]")
+@click.option("--noise/--no-noise", default=None, help="Receiver noise.  [default: noise]", show_default=False)
+@click.option("--sefd", "sefd_jy", type=float, help=f"System equivalent flux density, Jy.  [default: {_D.sefd_jy:g}]")
+@click.option("--no-gain-errors", is_flag=True, help="Perfect antennas (before the --gain options).")
+@click.option("--gain-amplitude", type=float, help=f"Scatter of the amplitudes.  [default: {_G.amplitude}]")
+@click.option(
+    "--gain-phase/--no-gain-phase", default=None, help="Arbitrary phases.  [default: gain-phase]", show_default=False
+)
+@click.option("--gain-delay", type=float, help=f"Scatter of the delays, ns.  [default: {_G.delay_ns:g}]")
+@click.option("--gain-bandpass", type=float, help=f"Bandpass ripples, rms.  [default: {_G.bandpass}]")
+@click.option("--drift-phase", type=float, help=f"Slow phase drift, rms deg.  [default: {_G.drift_phase_deg:g}]")
+@click.option("--drift-amplitude", type=float, help=f"Slow amplitude drift, rms.  [default: {_G.drift_amplitude}]")
+@click.option("--smearing", is_flag=True, default=None, help="Apply bandwidth and time smearing (slower).")
+@click.option("--dead", callback=_numbers, metavar="N,N,...", help="Stations that hear no sky.")
+@click.option("--rfi", type=_Rfi(), multiple=True, help="Interference in a subband: line, burst, broad or all.")
+@click.option("--rfi-strength", "rfi_jy", type=float, help=f"Its strength, Jy.  [default: {_D.rfi_jy:g}]")
+@click.option("--missing", type=_Place(), multiple=True, help="Subband file never written.")
+@click.option("--late", type=_Place(), multiple=True, help="Subband file written to OUT/late.")
+@click.option("--corrupt", type=_Place(CORRUPT_KINDS), multiple=True, help=f"Damaged file: {', '.join(CORRUPT_KINDS)}.")
+def simulate(out: Path, demo: bool, overwrite: bool, **given) -> None:
+    """Write a stretch of night into OUT in the correlator's exact HDF5 layout, with the truth beside it.
+
+    Tiles, subbands and integrations count from 0, stations from 1. OUT/config.yaml is an overlay for
+    snakemake --configfile. Everything written says that it is simulated.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    options = _options(demo, given)
+    console = Console()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    try:
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task("simulate", total=None)
+            record = simulate_night(
+                out,
+                options,
+                overwrite=overwrite,
+                progress=lambda done, total, what: bar.update(task, completed=done, total=total, description=what),
+            )
+    except SimulationError as error:
+        raise click.ClickException(str(error)) from error
+    faults = [file for file in record.files if file.fault is not None]
+    written = sum(file.path is not None for file in record.files)
+    console.print(f"Simulated night in {record.out}", soft_wrap=True, highlight=False)
+    first, last = record.tile_ids[0], record.tile_ids[-1]
+    console.print(f"  {written} subband files of {len(record.tiles)} tiles, {first} to {last}")
+    transit = f"transit in tile {record.transit_tile}; {len(faults)} faults on purpose"
+    console.print(f"  calibrator {record.calibrator}, {transit}")
+    console.print(f"  overlay: {record.config}", soft_wrap=True, highlight=False)
+
+
+def _options(demo: bool, given: dict) -> NightOptions:
+    """Collect the options that were given, on top of the preset."""
+    perfect = given.pop("no_gain_errors")
+    names = {
+        "gain_amplitude": "amplitude",
+        "gain_phase": "random_phase",
+        "gain_delay": "delay_ns",
+        "gain_bandpass": "bandpass",
+        "drift_phase": "drift_phase_deg",
+        "drift_amplitude": "drift_amplitude",
+    }
+    errors = {field: given.pop(option) for option, field in names.items()}
+    base = GainErrors.none() if perfect else GainErrors()
+    values = {field: getattr(base, field) for field in names.values()}
+    values |= {field: value for field, value in errors.items() if value is not None}
+    changes = {name: value for name, value in given.items() if value is not None and value != ()}
+    if "rfi" in changes:
+        changes["rfi"] = tuple(event for group in changes["rfi"] for event in group)
+    changes["gains"] = GainErrors(**values)
+    return NightOptions.demo(**changes) if demo else NightOptions(**changes)

@@ -1,0 +1,164 @@
+"""Visibilities of point sources, by direct summation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from contimg.simulate import constants as c
+from contimg.simulate import frames
+from contimg.simulate.beam import CUTOFF_RAD, power_beam
+from contimg.simulate.sky import Source
+
+
+@dataclass(frozen=True)
+class TileSky:
+    """The sources over the array during one tile.
+
+    Attributes
+    ----------
+    sources : tuple of Source
+        Those that come within the beam's reach.
+    delays_s : ndarray
+        (integrations, antennas, sources), geometric delay relative to the phase centre, s.
+    rates : ndarray
+        Its rate of change while the phase centre follows the sky, same shape, s/s.
+    offsets_rad : ndarray
+        (integrations, sources), angle from the beam axis, rad.
+    """
+
+    sources: tuple[Source, ...]
+    delays_s: np.ndarray
+    rates: np.ndarray
+    offsets_rad: np.ndarray
+
+
+def place_sky(
+    sources: tuple[Source, ...], times_jd: np.ndarray, declination_rad: float, local_m: np.ndarray
+) -> TileSky:
+    """Work out where the sources stand during a tile.
+
+    Parameters
+    ----------
+    sources : tuple of Source
+    times_jd : ndarray
+        Centres of the integrations, UTC Julian dates.
+    declination_rad : float
+        Apparent pointing declination, rad; the phase centre is HA 0 at this declination, for ever.
+    local_m : ndarray
+        Antenna positions, (antennas, 3), m, in the frame of `array.local_positions`.
+    """
+    if not sources:
+        empty = np.zeros((len(times_jd), len(local_m), 0))
+        return TileSky((), empty, empty, empty[:, 0])
+    ra = np.array([source.ra_deg for source in sources])
+    dec = np.array([source.dec_deg for source in sources])
+    hour_angle, apparent_dec = frames.apparent_places(ra, dec, times_jd)
+    towards = frames.direction_vectors(hour_angle, apparent_dec)
+    centre = frames.direction_vectors(np.zeros(()), np.asarray(declination_rad))
+    relative = towards - centre
+    offsets = 2 * np.arcsin(np.clip(np.linalg.norm(relative, axis=-1) / 2, 0, 1))
+    near = np.flatnonzero(offsets.min(axis=0) < CUTOFF_RAD)
+    # The sky turns about the pole (z): d(x, y)/dt = rate (y, -x), hour angle growing westward.
+    motion = np.stack([relative[..., 1], -relative[..., 0], np.zeros_like(offsets)], axis=-1)
+    delays = np.einsum("ak,tsk->tas", local_m, relative[:, near]) / c.SPEED_OF_LIGHT_M_S
+    rates = np.einsum("ak,tsk->tas", local_m, motion[:, near]) * c.SIDEREAL_RATE_RAD_S / c.SPEED_OF_LIGHT_M_S
+    return TileSky(tuple(sources[index] for index in near), delays, rates, offsets[:, near])
+
+
+def predict(
+    sky: TileSky,
+    frequencies_hz: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    smearing_width_hz: float | None = None,
+) -> np.ndarray:
+    """Return the visibilities of all baselines in Stokes I.
+
+    V = sum over sources of S(f) B(t, f) exp(2 pi i f (b . (s - s0)) / c), b = position of antenna 2 minus
+    position of antenna 1: the sign in which the correlator and pyuvdata count. The phase is separable by
+    antenna, so that every (time, channel) is one matrix product.
+
+    Parameters
+    ----------
+    sky : TileSky
+    frequencies_hz : ndarray
+        (channels,), Hz.
+    first, second : ndarray
+        Antenna numbers (positions in the correlator order) of the baselines.
+    smearing_width_hz : float, optional
+        Channel width; when given, bandwidth and time smearing are applied (slower).
+
+    Returns
+    -------
+    ndarray
+        (integrations, baselines, channels), complex64, Jy.
+    """
+    integrations = sky.offsets_rad.shape[0]
+    result = np.zeros((integrations, len(first), len(frequencies_hz)), dtype=np.complex64)
+    if not sky.sources:
+        return result
+    fluxes = np.stack([source.flux_jy(frequencies_hz) for source in sky.sources], axis=-1)
+    for channel, frequency in enumerate(frequencies_hz):
+        apparent = (fluxes[channel] * power_beam(sky.offsets_rad, frequency)).astype(np.float32)
+        cycles = frequency * sky.delays_s
+        # Whole turns are taken off in float64, then single precision is enough (1e-7 of a turn).
+        angle = (2 * np.pi * (cycles - np.rint(cycles))).astype(np.float32)
+        phasor = np.empty(angle.shape, dtype=np.complex64)
+        phasor.real, phasor.imag = np.cos(angle), np.sin(angle)
+        if smearing_width_hz is None:
+            weighted = np.conj(phasor) * apparent[:, None, :]
+            product = weighted @ phasor.transpose(0, 2, 1)
+            result[:, :, channel] = product[:, first, second]
+        else:
+            for index in range(len(sky.sources)):
+                loss = _smearing(sky, index, frequency, smearing_width_hz, first, second)
+                pair = np.conj(phasor[:, first, index]) * phasor[:, second, index]
+                result[:, :, channel] += apparent[:, index, None] * loss * pair
+    return result
+
+
+def _smearing(
+    sky: TileSky, index: int, frequency: float, width_hz: float, first: np.ndarray, second: np.ndarray
+) -> np.ndarray:
+    """Return the loss of one source's coherence over a channel and an integration, (integrations, baselines)."""
+    delay = sky.delays_s[:, second, index] - sky.delays_s[:, first, index]
+    rate = sky.rates[:, second, index] - sky.rates[:, first, index]
+    return (np.sinc(width_hz * delay) * np.sinc(frequency * rate * c.INTEGRATION_S)).astype(np.float32)
+
+
+def noise_sigma_jy(sefd_jy: float, width_hz: float) -> float:
+    """Return the radiometer noise of the real and of the imaginary part of one visibility, Jy."""
+    return sefd_jy / float(np.sqrt(2 * width_hz * c.INTEGRATION_S))
+
+
+def add_receivers(
+    visibilities: np.ndarray,
+    autos: np.ndarray,
+    sefd_jy: float,
+    sigma_jy: float,
+    rng: np.random.Generator,
+) -> None:
+    """Add total power to the autocorrelations and noise to everything, in place.
+
+    Parameters
+    ----------
+    visibilities : ndarray
+        (integrations, baselines, channels, 2), complex64, Jy.
+    autos : ndarray
+        Indices of the autocorrelations.
+    sefd_jy : float
+        Total power of one antenna, Jy.
+    sigma_jy : float
+        Noise in each of the real and imaginary part; zero for none. Autocorrelations are real, with
+        sqrt(2) of it.
+    rng : numpy.random.Generator
+    """
+    if sigma_jy > 0:
+        noise = rng.standard_normal((*visibilities.shape, 2), dtype=np.float32)
+        noise *= np.float32(sigma_jy)
+        noise[:, autos, ..., 0] *= np.float32(np.sqrt(2))
+        noise[:, autos, ..., 1] = 0
+        visibilities += noise.view(np.complex64)[..., 0]
+    visibilities[:, autos] += np.float32(sefd_jy)
