@@ -23,7 +23,9 @@ from contimg.product import (
 
 
 def make_twin(**change):
-    return Twin(**({"kind": "image", "id": "2026-02-11T00:26:49", "verdict": "passed", "synthetic": True} | change))
+    return Twin(
+        **({"kind": "image", "id": "2026-02-11T00:26:49", "verdict": "passed", "synthetic": True} | change)
+    )
 
 
 def test_a_product_appears_whole_or_not_at_all(tmp_path):

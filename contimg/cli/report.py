@@ -25,6 +25,7 @@ AGAINST_TRUTH = {
     "median_flux_ratio": "median flux / truth",
     "flux_ratio_mad": "scatter of flux / truth",
     "median_offset_arcsec": "median offset from truth [arcsec]",
+    "median_offset_beams": "median offset from truth [beams]",
     "completeness": "completeness against truth",
     "n_unmatched": "sources that are not in the truth",
 }

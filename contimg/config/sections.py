@@ -150,8 +150,8 @@ class QaOptions(Section):
     warn_noise_ratio: Positive = Field(2.0, description="... above which it is a warning")
     min_flux_ratio: Positive = Field(0.8, description="median flux over catalogue below which a mosaic is failed")
     max_flux_ratio: Positive = Field(1.2, description="... above which it is failed")
-    max_offset_arcsec: Positive = Field(
-        5.0, description="median offset from the catalogue above which it is failed [arcsec]"
+    max_offset_beams: Positive = Field(
+        0.1, description="median offset from the catalogue, in beams, above which a mosaic is failed"
     )
     min_completeness: Fraction = Field(0.6, description="fraction of detectable catalogue sources that must be found")
     min_matches: Count = Field(3, description="matches below which flux and position count as not measured")

@@ -1,0 +1,171 @@
+"""After the pass: flags that need the whole tile, counts, facts and the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contimg import measurement_set, uvh5
+from contimg.config import FlagOptions
+from contimg.convert.files import Tile
+from contimg.flag import REASONS, Flagger
+from contimg.product import Reason
+
+_DEAD, _AOFLAGGER, _CELL = 6, 7, 9  # codes of contimg.flag.REASONS
+
+
+@dataclass
+class Outcome:
+    """What a twin says of a conversion."""
+
+    reasons: list[Reason] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    qa: dict[str, Any] = field(default_factory=dict)
+
+
+def report_rejected(outcome: Outcome, tile: Tile) -> None:
+    """Say in the verdict which files were left out, and why."""
+    for key, message in sorted(tile.rejected.items(), key=lambda item: str(item[0])):
+        label = key if isinstance(key, str) else f"sb{key:02d}"
+        outcome.reasons.append(
+            Reason(code="subband_rejected", severity="warning", message=f"{label} left out: {message}", measured=label)
+        )
+
+
+def finish(
+    writer: measurement_set.Writer,
+    tile: Tile,
+    coordinates: measurement_set.Coordinates,
+    flagger: Flagger,
+    places: dict[int, slice],
+    weights: NDArray[np.float64],
+    options: FlagOptions,
+) -> Outcome:
+    """Flag dead receptors and cells over the whole tile, count flags, and describe the product."""
+    head = tile.header
+    outcome = Outcome()
+    report_rejected(outcome, tile)
+    total = flagger.counts.sum(1)
+    empty = [s for s in tile.headers if flagger.counts[s, 1:6].sum() == total[s]]
+    received = flagger.received.copy()
+    for subband in empty:
+        received[places[subband]] = False
+        message = f"sb{subband:02d} holds no data (zeros, not finite or flagged in its file)"
+        reason = Reason(code="subband_empty", severity="warning", message=message, measured=f"sb{subband:02d}")
+        outcome.reasons.append(reason)
+    used = [subband for subband in tile.headers if subband not in empty]
+    counts = flagger.counts[used].sum(0) if used else np.zeros(flagger.counts.shape[1], np.int64)
+    tally = _flag_whole(writer, head, coordinates, flagger, received, counts)
+    dead = flagger.dead_antennas()
+    n_received = int(counts.sum())
+    fraction = 1 - tally.good_by_channel[received].sum() / n_received if n_received else 1.0
+    _judge(outcome, float(fraction), options, coordinates.synthetic)
+    missing = [subband for subband in places if subband not in used]
+    if missing:
+        outcome.notes.append(f"subbands missing: {', '.join(f'sb{subband:02d}' for subband in missing)}")
+    if dead.any():
+        names = [
+            head.antenna_names[a] + "".join("XY"[p] for p in np.flatnonzero(dead[a]))
+            for a in np.flatnonzero(dead.any(1))
+        ]
+        outcome.notes.append(f"dead receptors (no power in their autocorrelations): {', '.join(names)}")
+    mean_weight = np.divide(weights[0], weights[1], out=np.zeros_like(weights[0]), where=weights[1] > 0)
+    kept = mean_weight * tally.good_by_channel
+    antennas = sorted({*head.antenna1.tolist(), *head.antenna2.tolist()})
+    width = coordinates.channel_width_hz
+    edges = coordinates.freq_hz[received] if received.any() else coordinates.freq_hz
+    outcome.facts = {
+        "dec_app_deg": float(np.degrees(head.dec_app_rad)),
+        "phase_centre_deg": [float(x) for x in np.degrees(coordinates.phase_centre_rad)],
+        "mid_mjd": (head.start_mjd + head.end_mjd) / 2,
+        "start_mjd": head.start_mjd - head.integration_s / 2 / 86400,
+        "end_mjd": head.end_mjd + head.integration_s / 2 / 86400,
+        "n_times": head.n_times,
+        "integration_s": head.integration_s,
+        "n_antennas": len(antennas),
+        "antennas": [head.antenna_names[a] for a in antennas],
+        "n_subbands": len(used),
+        "missing_subbands": missing,
+        "n_channels": len(received),
+        "freq_hz": float((kept * coordinates.freq_hz).sum() / kept.sum()) if kept.sum() else None,
+        "bandwidth_hz": float(received.sum() * width),
+        "band_hz": [float(edges[0] - width / 2), float(edges[-1] + width / 2)],
+        "channel_width_hz": width,
+        "polarisations": list(head.polarisations),
+        "applied_delays_sha256": head.applied_delays_sha256,
+        "antenna_order_sha256": head.antenna_order_sha256,
+        "fs_table": head.fs_table,
+        "telescope": head.telescope,
+        "location": [head.latitude_deg, head.longitude_deg, head.altitude_m],
+    }
+    outcome.qa = {
+        "flagged_fraction": float(fraction),
+        "flagged_by_reason": {name: float(tally.by_code[c] / max(n_received, 1)) for c, name in REASONS.items()},
+        "flagged_by_antenna": {head.antenna_names[a]: float(tally.by_antenna[a]) for a in antennas},
+        "flagged_by_subband": {
+            f"sb{s:02d}": float(1 - tally.good_by_channel[places[s]].sum() / total[s]) for s in used
+        },
+        "dead_antennas": [head.antenna_names[a] for a in np.flatnonzero(dead.all(1))],
+        "dead_receptors": int(dead.sum()),
+    }
+    return outcome
+
+
+@dataclass
+class _Tally:
+    good_by_channel: NDArray[np.int64]
+    by_antenna: NDArray[np.float64]
+    by_code: NDArray[np.int64]
+
+
+def _flag_whole(
+    writer: measurement_set.Writer,
+    head: uvh5.Header,
+    coordinates: measurement_set.Coordinates,
+    flagger: Flagger,
+    received: NDArray[np.bool_],
+    counts: NDArray[np.int64],
+) -> _Tally:
+    rows = len(coordinates.uvw_m) // head.n_times
+    one, two = coordinates.antenna1[:rows], coordinates.antenna2[:rows]
+    dead, cells = flagger.dead_antennas(), flagger.cells()
+    dead_rows = dead[one] | dead[two]
+    good_by_channel = np.zeros(len(received), np.int64)
+    flagged_rows = np.zeros(rows, np.int64)
+    by_code = counts.copy()
+    for time in range(head.n_times):
+        flags = writer.flags(time * rows, rows)
+        shared = flagger.confirmed(time, one, two)[:, :, None]
+        for code, found in ((_DEAD, dead_rows[:, None, :]), (_AOFLAGGER, shared), (_CELL, cells[time][None])):
+            new = found & ~flags
+            by_code[code] += new[:, received].sum()
+            flags |= new
+        writer.put_flags(time * rows, flags)
+        good_by_channel += (~flags).sum((0, 2))
+        flagged_rows += flags[:, received].sum((1, 2))
+    n_antennas = len(head.antenna_names)
+    flagged = sum(np.bincount(side, flagged_rows, n_antennas) for side in (one, two))
+    every = sum(np.bincount(side, minlength=n_antennas) for side in (one, two))
+    samples = every * (head.n_times * received.sum() * head.n_pols)
+    return _Tally(good_by_channel, flagged / np.maximum(samples, 1), by_code)
+
+
+def _judge(outcome: Outcome, fraction: float, options: FlagOptions, synthetic: bool) -> None:
+    if fraction > options.max_flagged:
+        message = f"{fraction:.1%} of the received data are flagged"
+        outcome.reasons.append(
+            Reason(
+                code="too_much_flagged", severity="failed", message=message, measured=fraction,
+                threshold=options.max_flagged,
+            )
+        )  # fmt: skip
+    elif fraction == 0 and options.aoflagger and synthetic:
+        outcome.notes.append("nothing is flagged: simulated data without interference")
+    elif fraction == 0 and options.aoflagger:
+        # Some of a real tile's noise always exceeds AOFlagger's thresholds (science-traps F1).
+        message = "AOFlagger ran and nothing is flagged: these are no measured data, or flagging did not work"
+        outcome.reasons.append(Reason(code="nothing_flagged", severity="failed", message=message, measured=0.0))

@@ -1,0 +1,163 @@
+"""Plots of the comparison with the catalogue: flux scale and astrometry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from contimg.casa import matplotlib_cache
+from contimg.config import QaOptions
+from contimg.crossmatch.compare import Match
+
+DPI = 110
+BLUE, GREY, RED, INK = "#1f5fa8", "#8a93a0", "#b00020", "#222222"
+
+
+def draw_flux(path: Path, matched: Match, measured: Mapping[str, Any], qa: QaOptions, title: str) -> None:
+    """Draw found over catalogue flux against expected S/N, with median, 5-95 % band and the verdict's limits.
+
+    Parameters
+    ----------
+    path : Path
+        PNG to write.
+    matched : Match
+    measured : mapping
+        ``qa`` of the comparison.
+    qa : QaOptions
+    title : str
+    """
+    figure = _figure((9.2, 5.4))
+    axes = figure.add_axes((0.09, 0.12, 0.88, 0.74))
+    found = matched.source >= 0
+    other = found & ~matched.compared
+    use = matched.compared
+    axes.scatter(
+        matched.expected_snr[other], matched.flux_ratio[other], s=24, facecolors="none", edgecolors=GREY,
+        linewidths=0.9, label=f"faint or not isolated ({other.sum()})", zorder=3,
+    )  # fmt: skip
+    axes.scatter(
+        matched.expected_snr[use], matched.flux_ratio[use], s=30, color=BLUE, edgecolors="white", linewidths=0.5,
+        label=f"compared ({use.sum()})", zorder=4,
+    )  # fmt: skip
+    axes.axhline(1, color=INK, linewidth=0.8, zorder=2)
+    for i, limit in enumerate((qa.min_flux_ratio, qa.max_flux_ratio)):
+        label = f"limits of the median, {qa.min_flux_ratio:g} and {qa.max_flux_ratio:g}" if i == 0 else None
+        axes.axhline(limit, color=RED, linestyle="--", linewidth=1.3, label=label, zorder=2)
+    median = measured["median_flux_ratio"]
+    if median is not None:
+        axes.axhline(median, color=BLUE, linewidth=1.8, label=f"median {median:.3f}", zorder=3)
+        low, high = measured["flux_ratio_p05"], measured["flux_ratio_p95"]
+        axes.axhspan(low, high, color=BLUE, alpha=0.1, label=f"5–95 %: {low:.2f}–{high:.2f}", zorder=1)
+    else:
+        _say_not_measured(axes)
+    axes.set_xscale("log")
+    if not found.any():
+        axes.set_xlim(1, 1000)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ratios = np.clip(matched.flux_ratio[found], 0, 3)
+    axes.set_ylim(min(0.6, *ratios, 1) - 0.05, max(1.4, *ratios, 1) + 0.05)
+    axes.set_xlabel("signal to noise expected from the catalogue")
+    axes.set_ylabel("flux density over catalogue")
+    axes.legend(fontsize=9, loc="best", framealpha=0.9, edgecolor="#dddddd")
+    _finish(figure, axes, "Flux scale", title)
+    _save(figure, path)
+
+
+def draw_astrometry(
+    path: Path, matched: Match, measured: Mapping[str, Any], beam: Mapping[str, float], qa: QaOptions, title: str
+) -> None:
+    """Draw offsets from the catalogue: against the size of the beam, and close up.
+
+    Parameters
+    ----------
+    path : Path
+        PNG to write.
+    matched : Match
+    measured : mapping
+        ``qa`` of the comparison.
+    beam : mapping
+        ``bmaj_arcsec``, ``bmin_arcsec``, ``bpa_deg`` of the mosaic.
+    qa : QaOptions
+    title : str
+    """
+    matplotlib_cache()
+    from matplotlib.patches import Circle, Ellipse
+
+    figure = _figure((10.6, 6.0))
+    use = matched.compared
+    dra, ddec = matched.dra_arcsec[use], matched.ddec_arcsec[use]
+    far = float(np.max(np.hypot(dra, ddec), initial=0))
+    near = 1.25 * max(far, 0.02 * beam["bmaj_arcsec"])
+    limit_arcsec = qa.max_offset_beams * (beam["bmaj_arcsec"] * beam["bmin_arcsec"]) ** 0.5
+    wide = max(0.62 * beam["bmaj_arcsec"], 1.3 * limit_arcsec, near)
+    panels = [figure.add_axes((left, 0.18, 0.40, 0.68)) for left in (0.075, 0.575)]
+    for axes, reach in zip(panels, (wide, near), strict=True):
+        axes.axhline(0, color=INK, linewidth=0.6)
+        axes.axvline(0, color=INK, linewidth=0.6)
+        axes.add_patch(
+            Ellipse(
+                (0, 0), beam["bmin_arcsec"], beam["bmaj_arcsec"], angle=beam["bpa_deg"], facecolor="#eef3f9",
+                edgecolor=GREY, linewidth=1.1, label="beam (FWHM)", zorder=0,
+            )
+        )  # fmt: skip
+        axes.add_patch(
+            Circle(
+                (0, 0), limit_arcsec, fill=False, edgecolor=RED, linestyle="--", linewidth=1.3,
+                label=f"limit of the median, {limit_arcsec:.1f}″",
+            )
+        )  # fmt: skip
+        axes.scatter(
+            dra, ddec, s=26, color=BLUE, alpha=0.8, edgecolors="white", linewidths=0.5, zorder=3,
+            label=f"compared ({use.sum()})",
+        )  # fmt: skip
+        if measured["median_dra_arcsec"] is not None:
+            axes.errorbar(
+                measured["median_dra_arcsec"], measured["median_ddec_arcsec"], xerr=measured["scatter_ra_arcsec"],
+                yerr=measured["scatter_dec_arcsec"], color="#f08c00", marker="o", markersize=6, linewidth=1.8,
+                label=f"median ({measured['median_dra_arcsec']:+.2f}″, {measured['median_ddec_arcsec']:+.2f}″)"
+                " and scatter", zorder=5,
+            )  # fmt: skip
+        else:
+            _say_not_measured(axes)
+        axes.set_xlim(reach, -reach)  # east is left, as on the sky
+        axes.set_ylim(-reach, reach)
+        axes.set_aspect("equal")
+        axes.set_xlabel("ΔRA cos δ, found − catalogue [arcsec]")
+        axes.set_ylabel("ΔDec [arcsec]")
+    _finish(figure, panels[0], "Astrometry", title)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=9.5, ncols=4, loc="lower center", frameon=False)
+    panels[1].text(0.02, 1.02, "close up", transform=panels[1].transAxes, fontsize=11, color=GREY)
+    panels[1].grid(color="#e3e6ea", linewidth=0.7)
+    panels[1].set_axisbelow(True)
+    _save(figure, path)
+
+
+def _figure(size: tuple[float, float]) -> Any:
+    matplotlib_cache()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _finish(figure: Any, axes: Any, what: str, title: str) -> None:
+    figure.text(axes.get_position().x0, 0.955, what, fontsize=15, weight="bold", va="center")
+    figure.text(axes.get_position().x0, 0.905, title, fontsize=10.5, color="#555555", va="center")
+    axes.grid(color="#e3e6ea", linewidth=0.7)
+    axes.set_axisbelow(True)
+
+
+def _say_not_measured(axes: Any) -> None:
+    axes.text(
+        0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", fontsize=20, color=RED, alpha=0.6
+    )
+
+
+def _save(figure: Any, path: Path) -> None:
+    figure.savefig(path, format="png", metadata={"Software": None})

@@ -1,0 +1,281 @@
+"""Flagging of one tile while it is converted: what is no data, what is interference, which antennas are dead.
+
+The data are not calibrated yet. Three searches follow each other (codes in `REASONS`):
+
+- AOFlagger on every baseline (strategy ``strategies/dsa110.lua``), on the mean of the XX and YY amplitudes. What it
+  finds counts where the sample stands out by itself (4 sigma), or the same cell (integration, channel) is found
+  on many baselines, or on many of one antenna: interference is in the same cell everywhere, the fringes of a
+  field with several bright sources, which AOFlagger takes for interference too, are not;
+- a cut at ``mad_sigma`` robust sigma above the median amplitude of each baseline and polarisation, statistics
+  over all times and channels, sigma = interquartile range / 1.349 (science-traps F3, F4);
+- cells (integration, channel) that stand out in the mean over all baselines, or in which a fifth of the
+  baselines were flagged, are flagged on all: interference too weak to be seen on each baseline alone.
+
+A bright calibrator raises a baseline's amplitudes as a whole, and its fringes are part of the spread that sigma is
+measured from, so it does not flag itself.
+
+An antenna is dead when its autocorrelations are zero, constant or below `DEAD_POWER` of the array's median.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contimg.config import FlagOptions
+
+# Codes of a sample, in order of precedence; 0 is good, 1 was never received and counts nowhere.
+NOT_RECEIVED = 1
+REASONS = {
+    2: "correlator",  # flagged in the file, or no samples averaged
+    3: "not_finite",
+    4: "zero",
+    5: "constant",
+    6: "dead_antenna",
+    7: "aoflagger",
+    8: "clip",
+    9: "cell",
+}
+_CODES = {name: code for code, name in REASONS.items()}
+
+IQR_PER_SIGMA = 1.349
+"""Interquartile range of a normal distribution over its standard deviation."""
+DEAD_POWER = 0.02
+"""-17 dB: no working receiver's power is that far below the others'."""
+_SURE_SIGMA = 4.0
+_SHARED, _SHARED_BY_ANTENNA, _TIMES_USUAL = 0.05, 0.25, 3.0
+_CELL_OCCUPANCY = 0.2
+_CELL_SIGMA = 7.0
+_CELL_EXCESS = 0.1
+_CELL_WINDOW = 17
+# Below this part of the median amplitude there is no noise to measure outliers against.
+_MIN_NOISE = 0.02
+
+
+@dataclass
+class Flagger:
+    """Flags a tile block by block of baselines, then once over the whole.
+
+    Attributes
+    ----------
+    options : FlagOptions
+    received : (nchan,) bool
+        Channels for which a file was there.
+    n_times, n_antennas, n_pols : int
+    subbands : sequence of slice
+        The channels of each subband.
+    counts : (len(subbands), max(REASONS) + 1) int64
+        Samples by subband and code so far.
+    """
+
+    options: FlagOptions
+    received: NDArray[np.bool_]
+    n_times: int
+    n_antennas: int
+    n_pols: int
+    subbands: Sequence[slice]
+    counts: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        cells = (self.n_times, len(self.received), self.n_pols)
+        self.counts = np.zeros((len(self.subbands), max(REASONS) + 1), np.int64)
+        self._auto_power = np.full((self.n_antennas, self.n_pols), np.nan)
+        self._noisy = self._baselines = 0
+        self._suspects: list[NDArray[np.uint8]] = []
+        self._total, self._good = np.zeros(cells), np.zeros(cells, np.int64)
+        self._found, self._valid = np.zeros(cells, np.int64), np.zeros(cells, np.int64)
+        self._aoflagger = _AOFlagger(self.n_times, len(self.received)) if self.options.aoflagger else None
+
+    def add_autos(self, antennas: NDArray[np.int64], data: NDArray[np.complex64]) -> None:
+        """Take note of the power of antennas; ``data`` is (n_times, len(antennas), nchan, n_pols)."""
+        if len(antennas) and self.received.any():
+            power = np.abs(data[:, :, self.received])
+            constant = (power == power[:1, :, :1]).all((0, 2))
+            middle = np.median(np.nan_to_num(power, nan=0.0, posinf=0.0), axis=(0, 2))
+            self._auto_power[antennas] = np.where(constant, 0.0, middle)
+
+    def block(self, data: NDArray[np.complex64], code: NDArray[np.uint8]) -> None:
+        """Flag a block of cross-correlations, in place.
+
+        Parameters
+        ----------
+        data : (n_times, nbaselines, nchan, n_pols) complex64
+            Values that are not finite become 0.
+        code : uint8, same shape
+            Codes known so far (`NOT_RECEIVED`, ``correlator``).
+        """
+        self._find_no_data(data, code)
+        noisy = self._has_noise(data)
+        self._noisy += int(noisy.sum())
+        self._baselines += len(noisy)
+        amplitude = np.abs(data)
+        amplitude[code != 0] = np.nan
+        scale, sigma = self._scale(amplitude)
+        amplitude /= scale
+        self._valid += (code == 0).sum(1)
+        if self._aoflagger is not None:
+            found = self._aoflagger.run(amplitude, np.flatnonzero(noisy))
+        else:
+            found = np.zeros(code.shape[:3], bool)
+        with np.errstate(invalid="ignore"):
+            sigmas = (amplitude - 1) / np.maximum(sigma, _MIN_NOISE)
+            code[found[..., None] & (sigmas > _SURE_SIGMA) & (code == 0)] = _CODES["aoflagger"]
+            code[(sigmas > self.options.mad_sigma) & (code == 0)] = _CODES["clip"]
+        self._suspects.append(np.packbits(found, axis=-1))
+        good = code == 0
+        self._found += (found[..., None] & ((code == 0) | (code == _CODES["aoflagger"]))).sum(1)
+        self._found += (code == _CODES["clip"]).sum(1)
+        self._good += good.sum(1)
+        self._total += np.where(good, amplitude, 0).sum(1, dtype=np.float64)
+        for count, channels in zip(self.counts, self.subbands, strict=True):
+            count += np.bincount(code[:, :, channels].ravel(), minlength=len(count))
+
+    def dead_antennas(self) -> NDArray[np.bool_]:
+        """Return which receptors (antenna, polarisation) are dead, once all autocorrelations were seen."""
+        power = self._auto_power
+        if not np.isfinite(power).any():
+            return np.zeros(power.shape, bool)
+        with np.errstate(invalid="ignore"):
+            typical = np.nanmedian(np.where(power > 0, power, np.nan), axis=0) if (power > 0).any() else 1.0
+            return np.isfinite(power) & ~(power >= DEAD_POWER * typical)
+
+    def confirmed(self, time: int, one: NDArray[np.int32], two: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Return AOFlagger's findings at one integration that other baselines share, (nbaselines, nchan).
+
+        Parameters
+        ----------
+        time : int
+        one, two : (nbaselines,) int32
+            Antennas of the baselines, in the order in which `block` saw them.
+        """
+        from scipy.sparse import csr_array
+
+        found = np.concatenate([part[time] for part in self._suspects])
+        found = np.unpackbits(found, axis=-1, count=len(self.received)).astype(bool)
+        ends = (np.concatenate([one, two]), np.tile(np.arange(len(one)), 2))
+        of_antenna = csr_array((np.ones(len(ends[0]), np.float32), ends), shape=(self.n_antennas, len(one)))
+        baselines = np.maximum(np.asarray(of_antenna.sum(1)).ravel(), 1)[:, None]
+        by_antenna = (of_antenna @ found.astype(np.float32)) / baselines > self._usual(_SHARED_BY_ANTENNA)
+        everywhere = found.mean(0) > self._usual(_SHARED)
+        return found & (everywhere | by_antenna[one] | by_antenna[two])
+
+    def _usual(self, share: float) -> float:
+        """Return `share`, or three times the share of baselines usually found in a cell, if that is more."""
+        valid = self._valid[:, self.received]
+        share_found = self._found[:, self.received] / np.maximum(valid, 1)
+        return max(share, _TIMES_USUAL * float(np.median(share_found))) if share_found.size else share
+
+    def cells(self) -> NDArray[np.bool_]:
+        """Return the cells (n_times, nchan, n_pols) that are to be flagged on every baseline."""
+        from scipy.ndimage import median_filter
+
+        result = np.zeros(self._total.shape, bool)
+        which = np.flatnonzero(self.received)
+        if not len(which) or self._noisy < self._baselines / 2:
+            return result
+        good = self._good[:, which]
+        mean = np.where(good > 0, self._total[:, which] / np.maximum(good, 1), 1.0)
+        smooth = median_filter(mean, size=(1, min(_CELL_WINDOW, len(which)), 1), mode="nearest")
+        excess = mean / smooth - 1
+        low, high = np.quantile(excess, [0.25, 0.75])
+        sigma = (high - low) / IQR_PER_SIGMA
+        stands_out = excess > max(_CELL_SIGMA * sigma, _CELL_EXCESS)
+        occupied = self._found[:, which] > self._usual(_CELL_OCCUPANCY) * np.maximum(self._valid[:, which], 1)
+        result[:, which] = (stands_out & (good > 0)) | occupied
+        # Few transmitters are polarised fully, and an outlier in one makes the other suspect.
+        return np.repeat(result.any(-1, keepdims=True), self.n_pols, axis=-1)
+
+    def _find_no_data(self, data: NDArray[np.complex64], code: NDArray[np.uint8]) -> None:
+        for name, bad in (("not_finite", ~np.isfinite(data)), ("zero", data == 0)):
+            if name == "not_finite":
+                data[bad] = 0
+            code[bad & (code == 0)] = _CODES[name]
+        channels = np.flatnonzero(self.received)
+        if not len(channels):
+            return
+        # Ends first: hardly any baseline needs the whole comparison.
+        first, last = data[0, :, channels[0]], data[-1, :, channels[-1]]
+        for baseline, pol in np.argwhere((first == last) & (first != 0)):
+            plane = data[:, baseline, channels, pol]
+            if (plane == plane[0, 0]).all():
+                part = code[:, baseline, :, pol]
+                part[part == 0] = _CODES["constant"]
+
+    def _has_noise(self, data: NDArray[np.complex64]) -> NDArray[np.bool_]:
+        """Return which baselines carry noise: noise-free simulations do not, and their fringes are no interference.
+
+        XX and YY see the same unpolarised sky through different gains; what is left of XX after YY times
+        the best factor of each channel is noise (and interference, which is why a median is taken).
+        """
+        if self.n_pols != 2 or self.n_times < 2:
+            return np.ones(data.shape[1], bool)
+        channels = slice(None) if self.received.all() else self.received
+        x, y = data[:, :, channels, 0], data[:, :, channels, 1]
+        power = np.einsum("tbf,tbf->bf", y, y.conj()).real
+        factor = np.einsum("tbf,tbf->bf", x, y.conj()) / np.where(power > 0, power, 1)
+        rest = np.median(np.abs(x - factor * y), axis=(0, 2))
+        return rest > _MIN_NOISE * np.median(np.abs(x), axis=(0, 2))
+
+    def _scale(self, amplitude: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the median amplitude and the robust sigma over it, (1, nbaselines, 1, n_pols)."""
+        planes = amplitude[:, :, self.received].transpose(1, 3, 0, 2).reshape(amplitude.shape[1] * self.n_pols, -1)
+        scale, sigma = np.ones(len(planes), np.float32), np.zeros(len(planes), np.float32)
+        incomplete = np.isnan(planes).any(1)
+        for whole, rows in ((True, np.flatnonzero(~incomplete)), (False, np.flatnonzero(incomplete))):
+            for row in rows:
+                values = planes[row] if whole else planes[row][np.isfinite(planes[row])]
+                if len(values) > 3:
+                    scale[row], sigma[row] = _centre_and_sigma(values)
+        sigma = sigma / np.where(scale > 0, scale, 1)
+        shape = (1, amplitude.shape[1], 1, self.n_pols)
+        positive = np.where(scale > 0, scale, 1).astype(np.float32)
+        return positive.reshape(shape), sigma.reshape(amplitude.shape[1], self.n_pols).reshape(shape)
+
+
+def robust_sigma(values: NDArray[np.floating[Any]]) -> float:
+    """Return the standard deviation that a normal distribution of this interquartile range has."""
+    return _centre_and_sigma(np.asarray(values).ravel())[1]
+
+
+def _centre_and_sigma(values: NDArray[np.floating[Any]]) -> tuple[float, float]:
+    count = len(values)
+    quarter, half = count // 4, count // 2
+    ordered = np.partition(values, (quarter, half, count - 1 - quarter))
+    return float(ordered[half]), float(ordered[count - 1 - quarter] - ordered[quarter]) / IQR_PER_SIGMA
+
+
+class _AOFlagger:
+    """AOFlagger with the strategy of this package, on planes of one size."""
+
+    def __init__(self, n_times: int, n_channels: int) -> None:
+        import aoflagger
+
+        flagger = aoflagger.AOFlagger()
+        with resources.as_file(resources.files("contimg") / "strategies" / "dsa110.lua") as path:
+            self._strategy = flagger.load_strategy_file(str(path))
+        self._images = flagger.make_image_set(n_times, n_channels, 1)
+        self._mask = flagger.make_flag_mask(n_times, n_channels)
+
+    def run(self, amplitude: NDArray[np.float32], baselines: Sequence[int]) -> NDArray[np.bool_]:
+        """Return what AOFlagger finds in the normalised amplitudes (NaN where flagged) of some baselines.
+
+        Returns
+        -------
+        (n_times, nbaselines, nchan) bool
+        """
+        result = np.zeros(amplitude.shape[:3], bool)
+        for baseline in baselines:
+            planes = amplitude[:, baseline]
+            usable = np.isfinite(planes)
+            weight = usable.sum(-1)
+            plane = np.where(usable, planes - 1, 0).sum(-1) / np.maximum(weight, 1)
+            missing = weight == 0
+            self._images.set_image_buffer(0, np.ascontiguousarray(plane.T, np.float32))
+            self._mask.set_buffer(np.ascontiguousarray(missing.T))
+            result[:, baseline] = self._strategy.run(self._images, self._mask).get_buffer().T & ~missing
+        return result

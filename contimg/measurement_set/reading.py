@@ -1,0 +1,130 @@
+"""Reading a Measurement Set of one field and one spectral window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contimg.errors import InputError
+from contimg.measurement_set.coordinates import Coordinates, Visibilities
+from contimg.measurement_set.subtables import APPLICATION, CORR_TYPE, SYNTHETIC
+
+
+def read(path: Path, *, column: str = "DATA") -> Visibilities:
+    """Read a Measurement Set whole.
+
+    Parameters
+    ----------
+    path : Path
+    column : str
+        ``DATA``, ``CORRECTED_DATA`` or ``MODEL_DATA``.
+
+    Raises
+    ------
+    InputError
+        If it is no Measurement Set of one field and one spectral window, or lacks the column.
+    """
+    with _open(path) as table:
+        if column not in table.colnames():
+            raise InputError(f"{path} has no column {column}: name one of {', '.join(_bulk(table))}")
+        return Visibilities(
+            **vars(_read_coordinates(path, table)),
+            data=table.getcol(column),
+            flag=table.getcol("FLAG"),
+            weight=table.getcol("WEIGHT_SPECTRUM"),
+        )
+
+
+def read_coordinates(path: Path) -> Coordinates:
+    """Read everything but the bulk columns; see `read`."""
+    with _open(path) as table:
+        return _read_coordinates(path, table)
+
+
+def direction(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (n, 2) directions from any shape that a direction column takes.
+
+    FIELD's and POINTING's columns occur as (n, 1, 2), the standard's, (n, 2, 1) and (n, 2).
+
+    Raises
+    ------
+    ValueError
+        For any other shape.
+    """
+    value = np.asarray(value, np.float64)
+    if value.ndim == 3 and value.shape[1:] in {(1, 2), (2, 1)}:
+        return value.reshape(len(value), 2)
+    if value.ndim == 2 and value.shape[1] == 2:
+        return value
+    raise ValueError(f"a direction column of shape {value.shape} is none of (n, 1, 2), (n, 2, 1), (n, 2)")
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    from casacore import tables
+
+    if not (Path(path) / "table.dat").exists():
+        raise InputError(f"{path} is not a Measurement Set: rerun snakemake to make it")
+    table = tables.table(str(path), ack=False)
+    try:
+        yield table
+    finally:
+        table.close()
+
+
+def _bulk(table: Any) -> list[str]:
+    return sorted({"DATA", "CORRECTED_DATA", "MODEL_DATA"} & set(table.colnames()))
+
+
+def _read_coordinates(path: Path, table: Any) -> Coordinates:
+    from casacore import tables
+
+    def sub(name: str, *columns: str) -> list[Any]:
+        with tables.table(table.getkeyword(name), ack=False) as opened:
+            return [opened.getcol(column) for column in columns]
+
+    freq, width, (names, positions, dishes) = (
+        *sub("SPECTRAL_WINDOW", "CHAN_FREQ", "CHAN_WIDTH"),
+        sub("ANTENNA", "NAME", "POSITION", "DISH_DIAMETER"),
+    )
+    (centre,) = sub("FIELD", "PHASE_DIR")
+    if len(freq) != 1 or len(centre) != 1:
+        raise InputError(
+            f"{path} has {len(centre)} fields and {len(freq)} spectral windows, not one of each: convert the tile again"
+        )
+    (products,) = sub("POLARIZATION", "CORR_TYPE")
+    with tables.table(table.getkeyword("OBSERVATION"), ack=False) as opened:
+        telescope = opened.getcell("TELESCOPE_NAME", 0)
+        located = "TELESCOPE_LOCATION" in opened.colnames()
+        array_position = opened.getcell("TELESCOPE_LOCATION", 0) if located else None
+    messages, application = sub("HISTORY", "MESSAGE", "APPLICATION")
+    seen, antenna, axis = sub("POINTING", "TIME", "ANTENNA_ID", "DIRECTION")
+    time = table.getcol("TIME")
+    one = antenna == antenna[0]
+    by_code = {code: name for name, code in CORR_TYPE.items()}
+    ours = [text for text, who in zip(messages, application, strict=True) if who == APPLICATION]
+    return Coordinates(
+        uvw_m=table.getcol("UVW"),
+        time_mjd_s=time,
+        antenna1=table.getcol("ANTENNA1"),
+        antenna2=table.getcol("ANTENNA2"),
+        freq_hz=freq[0],
+        channel_width_hz=float(width[0, 0]),
+        polarisations=tuple(by_code[int(code)] for code in products[0]),
+        phase_centre_rad=direction(centre)[0],
+        times_mjd_s=seen[one],
+        pointing_rad=direction(axis)[one],
+        antenna_names=list(names),
+        antenna_positions_m=positions,
+        dish_diameter_m=float(dishes[0]),
+        telescope=telescope,
+        integration_s=float(table.getcell("INTERVAL", 0)),
+        synthetic=SYNTHETIC in ours,
+        history=[text for text in ours if text != SYNTHETIC],
+        array_position_m=array_position,
+    )

@@ -1,0 +1,178 @@
+"""Writing a Measurement Set, whole or a range of rows at a time."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contimg.measurement_set.coordinates import Coordinates, Visibilities
+from contimg.measurement_set.subtables import write_subtables
+
+_TILE_BYTES = 1 << 20
+
+
+class Writer:
+    """Takes the bulk columns of a new Measurement Set, any range of rows at a time."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def put(
+        self,
+        start: int,
+        data: NDArray[np.complex64],
+        flag: NDArray[np.bool_],
+        weight: NDArray[np.float32],
+    ) -> None:
+        """Write rows ``start ...``; arrays are (nrow, nchan, npol).
+
+        WEIGHT is the mean of WEIGHT_SPECTRUM over the channels that were received, SIGMA its inverse
+        square root, both 0 where nothing was received; FLAG_ROW is set where all is flagged.
+        """
+        count = len(data)
+        received = weight > 0
+        mean = weight.sum(1, dtype=np.float64) / np.maximum(received.sum(1), 1)
+        sigma = np.where(mean > 0, 1 / np.sqrt(np.where(mean > 0, mean, 1)), 0)
+        columns = {"DATA": data, "FLAG": flag, "WEIGHT_SPECTRUM": weight}
+        columns |= {"WEIGHT": mean.astype(np.float32), "SIGMA": sigma.astype(np.float32)}
+        columns["FLAG_ROW"] = flag.all((1, 2))
+        for name, values in columns.items():
+            self._table.putcol(name, values, start, count)
+
+    def flags(self, start: int, count: int) -> NDArray[np.bool_]:
+        """Return the flags of `count` rows, (count, nchan, npol)."""
+        return self._table.getcol("FLAG", start, count)
+
+    def put_flags(self, start: int, flag: NDArray[np.bool_]) -> None:
+        """Replace the flags of rows ``start ...``."""
+        self._table.putcol("FLAG", flag, start, len(flag))
+        self._table.putcol("FLAG_ROW", flag.all((1, 2)), start, len(flag))
+
+
+@contextmanager
+def create(path: Path, coordinates: Coordinates) -> Iterator[Writer]:
+    """Make a Measurement Set with everything but its bulk columns, which the `Writer` takes.
+
+    Parameters
+    ----------
+    path : Path
+        A name that does not exist yet.
+    coordinates : Coordinates
+
+    Raises
+    ------
+    ValueError
+        If the frequencies do not ascend, or a time is not between the years 2020 and 2040.
+    OSError
+        If the disk has no room for it (ENOSPC).
+    """
+    _check(coordinates)
+    _check_room(path, coordinates)
+    table = _new_table(path, coordinates)
+    try:
+        _write_rows(table, coordinates)
+        write_subtables(table, coordinates)
+        yield Writer(table)
+    finally:
+        table.close()
+
+
+def write(path: Path, vis: Visibilities) -> None:
+    """Write visibilities as a new Measurement Set."""
+    with create(path, vis) as writer:
+        writer.put(0, vis.data, vis.flag, vis.weight)
+
+
+def _check(coordinates: Coordinates) -> None:
+    if np.any(np.diff(coordinates.freq_hz) <= 0) or coordinates.channel_width_hz <= 0:
+        raise ValueError("frequencies of a Measurement Set must ascend and its channel width be positive")
+    years = 2000 + (coordinates.time_mjd_s / 86400 - 51544) / 365.25
+    if years.min() < 2020 or years.max() > 2040:
+        raise ValueError(f"times of a Measurement Set are seconds since MJD 0, not of the year {years[0]:.0f}")
+
+
+def _check_room(path: Path, coordinates: Coordinates) -> None:
+    """Look for room before anything is written: casacore ends the process when a disk fills up under it."""
+    rows, nchan, npol = coordinates.shape
+    bulk_bytes = 13 * rows * nchan * npol  # DATA 8, WEIGHT_SPECTRUM 4 and FLAG up to 1 byte a sample
+    needed_bytes = bulk_bytes + 100 * rows + 2**22  # per-row columns, and the subtables
+    free_bytes = shutil.disk_usage(path.parent).free
+    if free_bytes < needed_bytes:
+        text = f"{os.strerror(errno.ENOSPC)}: {needed_bytes / 1e6:.0f} MB needed, {free_bytes / 1e6:.0f} MB free"
+        raise OSError(errno.ENOSPC, text, str(path.parent))
+
+
+def _new_table(path: Path, coordinates: Coordinates) -> Any:
+    """Create the main table with tiled, fixed-shape bulk columns."""
+    from casacore import tables
+
+    _, nchan, npol = coordinates.shape
+    description = tables.required_ms_desc("MAIN")
+    managers = {}
+
+    def tiled(name: str, shape: tuple[int, ...], itemsize: float) -> dict[str, Any]:
+        # Whole rows in a tile: everybody reads and writes ranges of rows.
+        rows = max(8, int(_TILE_BYTES / (itemsize * np.prod(shape))) // 8 * 8)
+        managers[name] = {
+            "TYPE": "TiledColumnStMan",
+            "NAME": f"Tiled{name}",
+            "COLUMNS": [name],
+            "SPEC": {"DEFAULTTILESHAPE": np.array([*reversed(shape), rows], np.int32)},
+        }
+        # option 5 = Direct | FixedShape; shapes are in python-casacore's (C) order.
+        return {
+            "dataManagerType": "TiledColumnStMan", "dataManagerGroup": f"Tiled{name}",
+            "ndim": len(shape), "shape": np.array(shape, np.int32), "_c_order": True, "option": 5,
+        }  # fmt: skip
+
+    for name, valuetype, itemsize, comment in (
+        ("DATA", "complex", 8, "The data column"),
+        ("WEIGHT_SPECTRUM", "float", 4, "Weight for each data point"),
+    ):
+        column = tables.makearrcoldesc(name, 0, valuetype=valuetype, ndim=2, comment=comment)
+        column["desc"].update(tiled(name, (nchan, npol), itemsize))
+        description.update(tables.maketabdesc(column))
+    description["FLAG"].update(tiled("FLAG", (nchan, npol), 1 / 8))
+    description["UVW"].update(tiled("UVW", (3,), 8))
+    for name in ("WEIGHT", "SIGMA"):
+        description[name].update(tiled(name, (npol,), 4))
+    description["FLAG_CATEGORY"].update(
+        dataManagerType="TiledShapeStMan",
+        dataManagerGroup="TiledFlagCategory",
+        keywords={"CATEGORY": np.array([], dtype=str)},
+    )
+    standard = {
+        key: value
+        for key, value in tables.makedminfo(description).items()
+        if not value["NAME"].startswith("Tiled") or value["NAME"] == "TiledFlagCategory"
+    }
+    every = [*standard.values(), *managers.values()]
+    return tables.default_ms(str(path), description, {f"*{i + 1}": one for i, one in enumerate(every)})
+
+
+def _write_rows(table: Any, coordinates: Coordinates) -> None:
+    nrow = len(coordinates.uvw_m)
+    table.addrows(nrow)
+    scalars: dict[str, Any] = {
+        "ANTENNA1": coordinates.antenna1.astype(np.int32),
+        "ANTENNA2": coordinates.antenna2.astype(np.int32),
+        "TIME": coordinates.time_mjd_s,
+        "TIME_CENTROID": coordinates.time_mjd_s,
+        "INTERVAL": np.full(nrow, coordinates.integration_s),
+        "EXPOSURE": np.full(nrow, coordinates.integration_s),
+        "SCAN_NUMBER": np.ones(nrow, np.int32),
+    }
+    zeros = ("ARRAY_ID", "DATA_DESC_ID", "FEED1", "FEED2", "FIELD_ID", "OBSERVATION_ID", "PROCESSOR_ID", "STATE_ID")
+    for name in zeros:
+        scalars[name] = np.zeros(nrow, np.int32)
+    for name, values in scalars.items():
+        table.putcol(name, values)
+    table.putcol("UVW", coordinates.uvw_m)

@@ -1,0 +1,149 @@
+"""The picture of a mosaic: PNG with axes, colour bar, beam and what a reader wants to know at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contimg.casa import matplotlib_cache
+from contimg.mosaic.grid import Grid
+from contimg.mosaic.products import utc
+
+WIDTH_PX = 1800
+DPI = 120
+MAX_HEIGHT_IN = 11.0
+BACKED = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
+LOW_SIGMA, LINEAR_SIGMA, HIGH_SIGMA = -3.0, 4.0, 120.0
+
+
+def draw(
+    path: Path,
+    image_jy: NDArray[np.floating],
+    grid: Grid,
+    facts: Mapping[str, Any],
+    rms_mjy: float,
+    *,
+    mosaic_id: str,
+    synthetic: bool,
+) -> None:
+    """Draw a mosaic.
+
+    Colours run as asinh from -3 to 120 times the rms, linear within 4, so noise, faint and bright
+    sources are seen together.
+
+    Parameters
+    ----------
+    path : Path
+        PNG to write.
+    image_jy : (ny, nx) array
+        Jy/beam, NaN outside the footprint.
+    grid : Grid
+    facts : mapping
+        The mosaic's: beam, start_mjd, end_mjd, freq_hz, tiles_used.
+    rms_mjy : float
+        Noise that sets the colours (mJy/beam).
+    mosaic_id : str
+    synthetic : bool
+        Stamp the picture.
+    """
+    matplotlib_cache()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.colors import AsinhNorm
+    from matplotlib.figure import Figure
+
+    thin = max(1, int(np.ceil(grid.shape[1] / WIDTH_PX)))
+    shown = _shrink(image_jy, thin) * 1e3
+    ny, nx = shown.shape
+    # In inches, so that words have the same room whatever the shape of the mosaic.
+    width = WIDTH_PX / DPI
+    left, right, bottom, top = 1.05, 1.35, 0.8, 1.05
+    scale = min((width - left - right) / nx, MAX_HEIGHT_IN / ny)
+    height = bottom + top + ny * scale
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    wcs = grid.wcs()[::thin, ::thin] if thin > 1 else grid.wcs()
+    place = (left / width, bottom / height, nx * scale / width, ny * scale / height)
+    axes = figure.add_axes(place, projection=wcs)
+    norm = AsinhNorm(linear_width=LINEAR_SIGMA * rms_mjy, vmin=LOW_SIGMA * rms_mjy, vmax=HIGH_SIGMA * rms_mjy)
+    colours = axes.imshow(shown, origin="lower", cmap="inferno", norm=norm, interpolation="nearest")
+    axes.set_facecolor("#e9e9ee")
+    _label(axes)
+    _draw_beam(axes, facts["beam"], grid.cell_deg * thin, shown)
+    box = axes.get_position()
+    bar_axes = figure.add_axes((box.x1 + 0.014, box.y0, 0.012, box.height))
+    bar = figure.colorbar(colours, cax=bar_axes, extend="both")
+    ticks = _ticks(rms_mjy)
+    bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+    bar.ax.minorticks_off()
+    bar.set_label("brightness [mJy/beam]", fontsize=12)
+    line_y = 1 - 0.36 / height
+    figure.text(box.x0, line_y, mosaic_id, fontsize=19, weight="bold", va="center", family="DejaVu Sans")
+    beam = facts["beam"]
+    line = (
+        f"{utc(facts['start_mjd'])[:19].replace('T', ' ')} – {utc(facts['end_mjd'])[11:19]} UTC"
+        f"   ·   {len(facts['tiles_used'])} tiles   ·   {facts['freq_hz'] / 1e9:.4f} GHz"
+        f"   ·   rms {rms_mjy:.3g} mJy/beam"
+        f"   ·   beam {beam['bmaj_arcsec']:.1f}″ × {beam['bmin_arcsec']:.1f}″"
+    )
+    figure.text(box.x0, line_y - 0.36 / height, line, fontsize=12.5, color="#333333", va="center")
+    if synthetic:
+        figure.text(
+            1 - 0.3 / width, line_y - 0.02 / height, "SYNTHETIC DATA", fontsize=15, weight="bold", color="#b00020",
+            ha="right", va="center", bbox={"boxstyle": "round,pad=0.35", "fc": "white", "ec": "#b00020", "lw": 1.6},
+        )  # fmt: skip
+    figure.savefig(path, format="png", metadata={"Software": None})
+
+
+def _shrink(image: NDArray[np.floating], thin: int) -> NDArray[np.float64]:
+    """Return means over blocks of finite pixels; NaN where a block has none."""
+    if thin == 1:
+        return image.astype(np.float64)
+    ny, nx = (-(-n // thin) * thin for n in image.shape)
+    padded = np.full((ny, nx), np.nan)
+    padded[: image.shape[0], : image.shape[1]] = image
+    blocks = padded.reshape(ny // thin, thin, nx // thin, thin)
+    count = np.isfinite(blocks).sum(axis=(1, 3))
+    total = np.nansum(blocks, axis=(1, 3))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _label(axes: Any) -> None:
+    for coordinate, label in zip(axes.coords, ("right ascension (ICRS)", "declination (ICRS)"), strict=True):
+        coordinate.set_axislabel(label, fontsize=12, minpad=0.7)
+        coordinate.set_ticklabel(size=11, exclude_overlapping=True, simplify=False)
+        coordinate.display_minor_ticks(True)
+    axes.coords[0].set_major_formatter("hh:mm")
+    axes.coords[1].set_major_formatter("dd:mm")
+    axes.coords.grid(color="#c9d8e6", alpha=0.3, linewidth=0.8, linestyle="-")
+
+
+def _draw_beam(axes: Any, beam: Mapping[str, float], cell_deg: float, shown: NDArray[np.float64]) -> None:
+    """Draw the beam in the lower left corner, enlarged by a whole number where it would be a dot, and say so."""
+    from matplotlib.patches import Circle, Ellipse
+
+    height, width = (beam[key] / 3600 / cell_deg for key in ("bmaj_arcsec", "bmin_arcsec"))
+    frame = 0.022 * shown.shape[1]
+    times = max(1, int(1.2 * frame / height))
+    centre = (1.15 * frame, 1.15 * frame)
+    axes.add_patch(Circle(centre, 0.85 * frame, facecolor="white", edgecolor="#555555", linewidth=0.8, zorder=4))
+    # East is left: an angle from north to east turns anticlockwise on the picture, as matplotlib's does.
+    axes.add_patch(Ellipse(centre, times * width, times * height, angle=beam["bpa_deg"], facecolor="#333333", zorder=5))
+    label = "beam" if times == 1 else f"beam × {times}"
+    axes.text(centre[0] + 1.05 * frame, centre[1], label, fontsize=10, va="center", zorder=5, bbox=BACKED)
+
+
+def _ticks(rms_mjy: float) -> list[float]:
+    """Return about nine ticks of two digits at most, from below zero to the top of the colours."""
+    low, high = LOW_SIGMA * rms_mjy, HIGH_SIGMA * rms_mjy
+    found = [0.0]
+    decades = range(int(np.floor(np.log10(rms_mjy))), int(np.ceil(np.log10(high))) + 1)
+    for value in (digit * 10.0**decade for decade in decades for digit in (1, 2, 5)):
+        if 1.5 * rms_mjy < value < high:
+            found.append(float(f"{value:.1g}"))
+        if 1.5 * rms_mjy < value < -low:
+            found.insert(0, -float(f"{value:.1g}"))
+    return found

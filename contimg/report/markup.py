@@ -1,0 +1,139 @@
+"""Pieces of an HTML page: everything escaped, pictures within, nothing fetched."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+STYLE = """
+:root { --ink: #1d2430; --soft: #5b6675; --line: #dde2e9; --paper: #ffffff; --wash: #f5f7fa; --blue: #1f5fa8;
+  --good: #18794e; --good-wash: #e6f5ec; --warn: #9a5b00; --warn-wash: #fff3dc; --bad: #b00020; --bad-wash: #fdeaec; }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--wash); color: var(--ink);
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
+main { max-width: 1240px; margin: 0 auto; padding: 32px 28px 64px; }
+h1 { font-size: 27px; margin: 0 0 4px; letter-spacing: -0.01em; overflow-wrap: anywhere; }
+h2 { font-size: 18px; margin: 36px 0 10px; }
+p { margin: 4px 0; }
+.soft { color: var(--soft); }
+.small { font-size: 13px; }
+.card { background: var(--paper); border: 1px solid var(--line); border-radius: 10px; padding: 20px 22px; }
+.head { display: flex; flex-wrap: wrap; gap: 8px 14px; align-items: center; }
+.badge { display: inline-block; border-radius: 999px; padding: 1px 11px; font-size: 13px; font-weight: 600;
+  white-space: nowrap; }
+.passed { color: var(--good); background: var(--good-wash); }
+.warning { color: var(--warn); background: var(--warn-wash); }
+.failed { color: var(--bad); background: var(--bad-wash); }
+.neutral { color: var(--soft); background: var(--wash); }
+.synthetic { color: var(--bad); border: 2px solid var(--bad); border-radius: 6px; background: var(--paper); }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(158px, 1fr)); gap: 12px; margin-top: 18px; }
+.tile { border: 1px solid var(--line); border-radius: 8px; padding: 10px 13px; background: var(--paper); }
+.tile b { display: block; font-size: 20px; font-weight: 650; font-variant-numeric: tabular-nums; }
+.tile span { color: var(--soft); font-size: 12.5px; }
+.scroll { overflow-x: auto; background: var(--paper); border: 1px solid var(--line); border-radius: 10px; }
+table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
+th { text-align: left; color: var(--soft); font-weight: 600; background: var(--wash); white-space: nowrap; }
+th, td { padding: 7px 12px; border-bottom: 1px solid var(--line); vertical-align: top; }
+tr:last-child td { border-bottom: 0; }
+td.number, th.number { text-align: right; white-space: nowrap; }
+td.name { white-space: nowrap; }
+code { font: 12.5px ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
+img { max-width: 100%; height: auto; display: block; margin: 0 auto; }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(430px, 1fr)); gap: 14px; }
+.thumbnails { display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); gap: 12px; }
+.thumbnails figure { margin: 0; padding: 8px; }
+figcaption { color: var(--soft); font-size: 12px; text-align: center; margin-top: 4px; }
+@media print { body { background: var(--paper); } .card, .scroll { break-inside: avoid; } }
+"""
+
+
+@dataclass(frozen=True)
+class Html:
+    """Markup that is already safe; everything else is escaped."""
+
+    text: str
+
+
+def safe(value: Any) -> str:
+    """Return a value as markup: `Html` as it is, None as a dash, numbers short, the rest escaped."""
+    if isinstance(value, Html):
+        return value.text
+    if value is None or value == "":
+        return '<span class="soft">–</span>'
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return escape(f"{value:#.4g}".rstrip("."))
+    if isinstance(value, (list, tuple)):
+        return ", ".join(safe(item) for item in value) if value else safe(None)
+    return escape(str(value))
+
+
+def badge(word: str, kind: str | None = None) -> Html:
+    """Return a coloured word: a verdict, or `word` in the colour of `kind`."""
+    return Html(f'<span class="badge {escape(kind or word)}">{escape(word)}</span>')
+
+
+def code(text: str) -> Html:
+    """Return text in fixed width."""
+    return Html(f"<code>{escape(text)}</code>")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Sequence[str] = ()) -> str:
+    """Return a table; columns named in `numbers` are right-aligned. Without rows, a sentence.
+
+    Parameters
+    ----------
+    columns : sequence of str
+    rows : iterable of sequences
+        Cells for `safe`.
+    numbers : sequence of str
+    """
+    kinds = [' class="number"' if column in numbers else "" for column in columns]
+    kinds[0] = kinds[0] or ' class="name"'
+    body = "".join(
+        "<tr>" + "".join(f"<td{kind}>{safe(cell)}</td>" for kind, cell in zip(kinds, row, strict=True)) + "</tr>\n"
+        for row in rows
+    )
+    if not body:
+        return '<p class="soft">None.</p>'
+    head = "".join(f"<th{kind}>{escape(column)}</th>" for kind, column in zip(kinds, columns, strict=True))
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
+
+
+def picture(path: Path, width_px: int, words: str) -> str:
+    """Return a PNG as an image within the page, no wider than `width_px`.
+
+    Parameters
+    ----------
+    path : Path
+    width_px : int
+        A wider picture is made smaller: a page that travels with the mosaic should stay small.
+    words : str
+        What it shows, for those who cannot see it.
+    """
+    from PIL import Image
+
+    with Image.open(path) as image:
+        shown = image.convert("RGB")
+    if shown.width > width_px:
+        height = round(shown.height * width_px / shown.width)
+        shown = shown.resize((width_px, height), Image.Resampling.LANCZOS)
+    content = io.BytesIO()
+    shown.save(content, format="JPEG", quality=90, subsampling=0, optimize=True)  # noise makes PNG three times larger
+    data = base64.b64encode(content.getvalue()).decode()
+    return f'<img alt="{escape(words)}" src="data:image/jpeg;base64,{data}" />'
+
+
+def page(title: str, body: str) -> str:
+    """Return a whole page; well-formed XML as well."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8" />'
+        '<meta name="viewport" content="width=device-width, initial-scale=1" />'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body><main>\n{body}\n</main></body></html>\n"
+    )

@@ -1,0 +1,343 @@
+"""The correlator's HDF5 files: their header, and their data a range of baselines at a time.
+
+The layout is that of ``dsamfs/io.py`` (dsa110-meridian-fs): near to UVH5, with two-dimensional descending
+frequencies, a scalar declination, float32 uvw that are not used, and antenna pairs in the correlator's order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contimg.errors import InputError
+
+# The correlator: 8192 channels over 250 MHz below 1530 MHz, of which 384 a subband from channel 1024.
+SUBBANDS = 16
+RAW_WIDTH_HZ = 250e6 / 8192
+SUBBAND_WIDTH_HZ = 384 * RAW_WIDTH_HZ
+_BAND_TOP_HZ = 1530e6 - 1023.5 * RAW_WIDTH_HZ
+_POLARISATIONS = {-5: "XX", -6: "YY", -7: "XY", -8: "YX"}
+_MJD_ZERO = 2_400_000.5
+_PAIRS = ("ant_1_array", "ant_2_array")
+_FREQUENCY_TOLERANCE_HZ = 1.0
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a subband file says about itself.
+
+    Attributes
+    ----------
+    path : Path
+    times_mjd : (n_times,) float64
+        Centres of the integrations, UTC; exact differences of the stored Julian dates.
+    integration_s : float
+    dec_app_rad : float
+        Apparent declination of the pointing; the phase centre is (HA 0, this).
+    freq_hz : (nchan,) float64
+        As stored: descending.
+    channel_width_hz : float
+        Positive, whatever sign the file has.
+    latitude_deg, longitude_deg, altitude_m : float
+    telescope : str
+    antenna_names : tuple of str
+        All antennas of the telescope; `antenna1` and `antenna2` count in it.
+    antenna_positions_m : (nant, 3) float64
+        ITRF, relative to the location.
+    dish_diameter_m : float
+    antenna1, antenna2 : (n_baselines,) int64
+        The pairs of one integration in the file's order, autocorrelations included.
+    polarisations : tuple of str
+    applied_delays_sha256, antenna_order_sha256 : str
+        Digests of the F-engine delays, and of the names and pairs of antennas.
+    fs_table : str
+        The fringe-stopping table.
+    history : str
+    """
+
+    path: Path
+    times_mjd: NDArray[np.float64]
+    integration_s: float
+    dec_app_rad: float
+    freq_hz: NDArray[np.float64]
+    channel_width_hz: float
+    latitude_deg: float
+    longitude_deg: float
+    altitude_m: float
+    telescope: str
+    antenna_names: tuple[str, ...]
+    antenna_positions_m: NDArray[np.float64]
+    dish_diameter_m: float
+    antenna1: NDArray[np.int64]
+    antenna2: NDArray[np.int64]
+    polarisations: tuple[str, ...]
+    applied_delays_sha256: str
+    antenna_order_sha256: str
+    fs_table: str
+    history: str
+
+    @property
+    def start_mjd(self) -> float:
+        """Centre of the first integration: the tile's id comes from it."""
+        return float(self.times_mjd[0])
+
+    @property
+    def end_mjd(self) -> float:
+        """Centre of the last integration."""
+        return float(self.times_mjd[-1])
+
+    @property
+    def n_times(self) -> int:
+        """Integrations."""
+        return len(self.times_mjd)
+
+    @property
+    def n_pols(self) -> int:
+        """Polarisations."""
+        return len(self.polarisations)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the file says that it was simulated."""
+        return "simulat" in self.history.lower()
+
+
+def subband_frequencies(subband: int, channels: int) -> NDArray[np.float64]:
+    """Return the centres of a subband's channels (Hz), descending as in the files.
+
+    ``f = 1530 MHz - (1024 + 384 NN + 8 i + 3.5) 250/8192 MHz`` for the correlator's 48 channels, and the
+    same 11.71875 MHz in fewer, wider channels otherwise.
+    """
+    return _BAND_TOP_HZ - (subband + (np.arange(channels) + 0.5) / channels) * SUBBAND_WIDTH_HZ
+
+
+def subband_of(header: Header) -> int:
+    """Return the number of the subband that a file's frequencies belong to, 0 the highest."""
+    return _subband(header.freq_hz)
+
+
+def read_header(path: Path) -> Header:
+    """Read a subband file's header without its data.
+
+    Raises
+    ------
+    InputError
+        If the file is no HDF5, is truncated, lacks a key, or contradicts itself.
+    OSError
+        If the machine failed, not the file: missing, not permitted, input-output error.
+    """
+    with _opened(path) as file:
+        try:
+            return _header(Path(path), file["Header"])
+        except KeyError as error:
+            raise InputError(f"{path} is not a correlator file ({_first(error)}): set it aside") from None
+
+
+@contextmanager
+def open_data(header: Header) -> Iterator[Data]:
+    """Open a file for its data; see `Data`."""
+    with _opened(header.path) as file:
+        try:
+            sets = [file["Data"][name] for name in ("visdata", "flags", "nsamples")]
+        except KeyError as error:
+            raise InputError(f"{header.path} has no data ({_first(error)}): set it aside") from None
+        expected = (len(header.antenna1) * header.n_times, 1, len(header.freq_hz), header.n_pols)
+        for one in sets:
+            if one.shape != expected:
+                raise InputError(
+                    f"{header.path}: {one.name} has the shape {one.shape}, its header says {expected}: set it aside"
+                )
+        _check_rows(header, file["Header"])
+        with open(header.path, "rb", buffering=0) as raw:
+            yield Data(header, [_Rows(one, raw.fileno()) for one in sets])
+
+
+class Data:
+    """The data of an open file, read a range of baselines at a time."""
+
+    def __init__(self, header: Header, sets: Sequence[_Rows]) -> None:
+        self._header, self._sets = header, sets
+
+    def read(self, first: int, last: int) -> tuple[NDArray[np.complex64], NDArray[np.bool_], NDArray[np.float32]]:
+        """Return visibilities, flags and samples of baselines ``first .. last - 1`` of every integration.
+
+        Returns
+        -------
+        three arrays (n_times, last - first, nchan, npol)
+            Channels **ascending**, everything else as stored.
+
+        Raises
+        ------
+        InputError
+            If the file ends before its data.
+        """
+        baselines = len(self._header.antenna1)
+        shape = (self._header.n_times, last - first, len(self._header.freq_hz), self._header.n_pols)
+        arrays = tuple(np.empty(shape, dtype) for dtype in (np.complex64, np.bool_, np.float32))
+        with _file_faults(self._header.path):
+            for stored, array in zip(self._sets, arrays, strict=True):
+                for time in range(shape[0]):
+                    stored.read(time * baselines + first, array[time])
+        vis, flags, samples = (array[:, :, ::-1] for array in arrays)
+        return vis, flags, samples
+
+
+class _Rows:
+    """Rows of one dataset (row, 1, channel, polarisation).
+
+    The correlator's chunks hold one polarisation of 12 or 24 channels; HDF5 puts them together sample by
+    sample, at a tenth of the speed of the disk. Chunks without filters are read directly from the file here.
+    """
+
+    def __init__(self, dataset: Any, descriptor: int) -> None:
+        self._dataset, self._descriptor = dataset, descriptor
+        plain = dataset.chunks is not None and dataset.id.get_create_plist().get_nfilters() == 0
+        self._places: dict[tuple[int, ...], int] = {}
+        if plain and dataset.dtype.isnative:
+            dataset.id.chunk_iter(lambda chunk: self._places.__setitem__(chunk.chunk_offset, chunk.byte_offset))
+        self._chunks = -(-np.array(dataset.shape) // np.array(dataset.chunks)) if self._places else None
+        if self._chunks is not None and len(self._places) != self._chunks.prod():
+            self._places, self._chunks = {}, None
+
+    def read(self, start: int, out: NDArray[Any]) -> None:
+        """Fill ``out`` (nrow, nchan, npol) from row `start`."""
+        if not self._places:
+            self._dataset.read_direct(out, np.s_[start : start + len(out), 0])
+            return
+        rows, _, channels, pols = self._dataset.chunks
+        for top in range(start // rows * rows, start + len(out), rows):
+            first, last = max(start, top), min(start + len(out), top + rows)
+            for channel in range(0, out.shape[1], channels):
+                for pol in range(0, out.shape[2], pols):
+                    offset = self._places[top, 0, channel, pol] + (first - top) * channels * pols * out.itemsize
+                    size = (last - first) * channels * pols * out.itemsize
+                    content = os.pread(self._descriptor, size, offset)
+                    if len(content) != size:
+                        raise OSError(f"data end at byte {offset + len(content)}")
+                    part = out[first - start : last - start, channel : channel + channels, pol : pol + pols]
+                    block = np.frombuffer(content, out.dtype).reshape(-1, channels, pols)
+                    part[...] = block[:, : part.shape[1], : part.shape[2]]
+
+
+def _header(path: Path, head: Any) -> Header:
+    def text(key: str) -> str:
+        value = head[key][()]
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+    def number(key: str) -> float:
+        return float(np.asarray(head[key][()]).ravel()[0])
+
+    baselines, times = int(number("Nbls")), int(number("Ntimes"))
+    rows = head["time_array"].shape[0]
+    if rows != baselines * times:
+        raise InputError(f"{path}: time_array has {rows} rows, not {baselines} x {times}: set it aside")
+    stamps = head["time_array"][::baselines]  # the rest is looked at when the data are
+    freq = np.ravel(head["freq_array"][()]).astype(np.float64)
+    names = tuple(name.decode() for name in head["antenna_names"][()])
+    codes = [int(code) for code in head["polarization_array"][()]]
+    diameters = np.unique(head["antenna_diameters"][()])
+    first = [np.asarray(head[key][:baselines], np.int64) for key in _PAIRS]
+    order = hashlib.sha256("\n".join(names).encode())
+    for one in first:
+        order.update(one.astype("<i8").tobytes())
+    problem = _contradiction(freq, stamps, first, codes, diameters, len(names))
+    if problem:
+        raise InputError(f"{path}: {problem}: set it aside")
+    return Header(
+        path=path,
+        times_mjd=stamps - _MJD_ZERO,
+        integration_s=float(head["integration_time"][0]),
+        dec_app_rad=number("phase_center_app_dec"),
+        freq_hz=freq,
+        channel_width_hz=abs(number("channel_width")),
+        latitude_deg=number("latitude"),
+        longitude_deg=number("longitude"),
+        altitude_m=number("altitude"),
+        telescope=text("telescope_name"),
+        antenna_names=names,
+        antenna_positions_m=np.asarray(head["antenna_positions"][()], np.float64),
+        dish_diameter_m=float(diameters[0]),
+        antenna1=first[0],
+        antenna2=first[1],
+        polarisations=tuple(_POLARISATIONS[code] for code in codes),
+        applied_delays_sha256=hashlib.sha256(text("extra_keywords/applied_delays_ns").encode()).hexdigest(),
+        antenna_order_sha256=order.hexdigest(),
+        fs_table=text("extra_keywords/fs_table"),
+        history=text("history"),
+    )
+
+
+def _check_rows(header: Header, head: Any) -> None:
+    """Look whether every integration has one time and the same baselines as the first."""
+    with _file_faults(header.path):
+        stamps = head["time_array"][()].reshape(header.n_times, -1)
+        pairs = [head[key][()].reshape(header.n_times, -1) for key in _PAIRS]
+    if np.any(stamps != header.times_mjd[:, None] + _MJD_ZERO):
+        raise InputError(f"{header.path}: time_array is not in time order with one time an integration: set it aside")
+    if any(np.any(one != one[:1]) for one in pairs):
+        raise InputError(f"{header.path}: the baselines differ from one integration to the next: set it aside")
+
+
+def _contradiction(
+    freq: NDArray[np.float64],
+    stamps: NDArray[np.float64],
+    first: list[NDArray[np.int64]],
+    codes: list[int],
+    diameters: NDArray[np.float64],
+    antennas: int,
+) -> str | None:
+    """Return what in a header cannot be, or None."""
+    if not np.isfinite(stamps).all() or np.any(np.diff(stamps) <= 0):
+        return "time_array does not ascend"
+    if max(one.max() for one in first) >= antennas:
+        return "ant_1_array or ant_2_array count beyond antenna_names"
+    unknown = [code for code in codes if code not in _POLARISATIONS]
+    if unknown:
+        return f"polarization_array holds {unknown[0]}, not linear polarisations"
+    if len(diameters) != 1:
+        return "antenna_diameters differ"
+    if np.abs(freq - subband_frequencies(_subband(freq), len(freq))).max() > _FREQUENCY_TOLERANCE_HZ:
+        return f"freq_array (from {freq[0] / 1e6:.6f} MHz) is no subband of the correlator"
+    return None
+
+
+def _subband(freq_hz: NDArray[np.float64]) -> int:
+    middle = (_BAND_TOP_HZ - freq_hz.mean()) / SUBBAND_WIDTH_HZ - 0.5
+    return int(np.clip(np.rint(middle), 0, SUBBANDS - 1))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    import h5py
+
+    with open(path, "rb"):  # missing, not permitted: said by the operating system, in its words
+        pass
+    with _file_faults(path):
+        file = h5py.File(path, "r")
+    with file:
+        yield file
+
+
+@contextmanager
+def _file_faults(path: Path) -> Iterator[None]:
+    """Turn HDF5's complaint about a file's content into an `InputError`; leave the machine's errors alone."""
+    try:
+        yield
+    except OSError as error:
+        number = error.errno or int((re.search(r"errno = (\d+)", str(error)) or [0, 0])[1])
+        if number:
+            raise OSError(number, os.strerror(number), str(path)) from error
+        raise InputError(f"{path} is not a whole HDF5 file ({_first(error)}): set it aside") from None
+
+
+def _first(error: Exception) -> str:
+    return str(error.args[0]).splitlines()[0].strip("'\"")

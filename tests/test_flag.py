@@ -1,0 +1,164 @@
+"""Flagging: interference is found, clean data and fringes stay, dead antennas and missing data are told apart."""
+
+import numpy as np
+import pytest
+
+from contimg.config import FlagOptions
+from contimg.flag import NOT_RECEIVED, REASONS, Flagger, robust_sigma
+
+CODES = {name: code for code, name in REASONS.items()}
+N_TIMES, N_CHANNELS, N_ANTENNAS = 24, 128, 16
+ONE, TWO = np.triu_indices(N_ANTENNAS, 1)
+
+
+SHAPE = (N_TIMES, len(ONE), N_CHANNELS, 2)
+
+
+def noise(seed=1, sigma=1.0, shape=SHAPE):
+    rng = np.random.default_rng(seed)
+    values = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+    return (sigma * values).astype(np.complex64)
+
+
+def flagger(*, received=None, **options):
+    received = np.ones(N_CHANNELS, bool) if received is None else received
+    subbands = [slice(first, first + 8) for first in range(0, N_CHANNELS, 8)]
+    return Flagger(FlagOptions(**options), received, N_TIMES, N_ANTENNAS, 2, subbands)
+
+
+def run(data, *, code=None, step=50, **options):
+    """Flag data block by block and over the whole; return the flagger, codes and final flags."""
+    tool = flagger(**options)
+    code = np.zeros(data.shape, np.uint8) if code is None else code
+    for first in range(0, data.shape[1], step):
+        part = slice(first, first + step)
+        values, codes = data[:, part].copy(), code[:, part].copy()
+        tool.block(values, codes)
+        code[:, part] = codes
+    flags = code != 0
+    dead = tool.dead_antennas()
+    flags |= tool.cells()[:, None]
+    flags |= (dead[ONE] | dead[TWO])[None, :, None, :]
+    for time in range(N_TIMES):
+        flags[time] |= tool.confirmed(time, ONE, TWO)[..., None]
+    return tool, code, flags
+
+
+def test_robust_sigma():
+    # science-traps F3: dividing by 1.349, not multiplying (1.82 sigma).
+    assert robust_sigma(np.random.default_rng(2).standard_normal(100_000)) == pytest.approx(1, abs=0.02)
+
+
+def test_clean_noise_is_kept():
+    _, _, flags = run(noise())
+    assert flags.mean() < 1e-3
+
+
+def test_calibrator_is_kept():
+    # 15 sigma on every baseline through bandpasses that ripple by 10 %.
+    ripple = 1 + 0.1 * np.sin(np.arange(N_CHANNELS) / 8)[None, None, :, None]
+    phase = np.exp(2j * np.pi * np.random.default_rng(3).random((1, len(ONE), 1, 2)))
+    _, _, flags = run(noise() + 15 * ripple * phase.astype(np.complex64))
+    assert flags.mean() < 1e-3
+
+
+@pytest.mark.parametrize("strength", [3.0, 5.0, 10.0, 300.0])
+def test_interference_is_found(strength):
+    data, mask = noise(), np.zeros((N_TIMES, N_CHANNELS), bool)
+    mask[:, 37] = True  # a steady line
+    mask[8:10, 60:72] = True  # a burst
+    mask[15:17, 96:104] = True  # a subband for two integrations
+    phase = np.exp(2j * np.pi * np.random.default_rng(4).random((len(ONE), 2)))
+    data += (strength * mask[:, None, :, None] * phase[None, :, None]).astype(np.complex64)
+    _, _, flags = run(data)
+    cells = flags.transpose(1, 3, 0, 2)
+    assert cells[:, :, mask].mean() >= 0.95
+    assert cells[:, :, ~mask].mean() <= 0.01
+
+
+def test_interference_on_one_antenna():
+    data = noise()
+    rows = (ONE == 5) | (TWO == 5)
+    data[:, rows, 40:44] += 6
+    _, _, flags = run(data)
+    assert flags[:, rows, 40:44].mean() > 0.9
+    assert flags[:, ~rows].mean() < 5e-3
+
+
+def test_clip_alone():
+    data = noise(seed=2)
+    data[3, 7, 11, 1] = 60
+    _, code, _ = run(data, aoflagger=False)
+    assert code[3, 7, 11, 1] == CODES["clip"]
+    assert (code != 0).sum() == 1
+
+
+def test_clip_level():
+    # 1.1774 is the median and 0.6721 the sigma (by its quartiles) of a Rayleigh amplitude.
+    data = noise(seed=9)
+    for row, excess in ((0, 0.95), (1, 1.05)):
+        data[0, row, 5, 0] = excess * (1.1774 + 7 * 0.6721)
+    _, code, _ = run(data, aoflagger=False)
+    assert code[0, 0, 5, 0] == 0
+    assert code[0, 1, 5, 0] == CODES["clip"]
+
+
+def test_no_data_has_its_reasons():
+    data = noise()
+    data[2, 3] = np.nan
+    data[4, 5] = 0
+    data[:, 6] = 1 + 1j
+    code = np.zeros(data.shape, np.uint8)
+    code[:, :, :8] = NOT_RECEIVED
+    code[6, 7, 8:] = CODES["correlator"]
+    received = np.arange(N_CHANNELS) >= 8
+    tool, code, flags = run(data, code=code, received=received)
+    assert (code[2, 3, 8:] == CODES["not_finite"]).all()
+    assert (code[4, 5, 8:] == CODES["zero"]).all()
+    assert (code[:, 6, 8:] == CODES["constant"]).all()
+    assert (code[6, 7, 8:] == CODES["correlator"]).all()
+    assert (code[:, :, :8] == NOT_RECEIVED).all()
+    samples = 2 * (N_CHANNELS - 8)
+    assert tool.counts[0, NOT_RECEIVED] == N_TIMES * len(ONE) * 8 * 2
+    for name, planes in (("not_finite", 1), ("zero", 1), ("constant", N_TIMES), ("correlator", 1)):
+        assert tool.counts[:, CODES[name]].sum() == planes * samples
+    good = np.delete(flags, [3, 5, 6, 7], axis=1)[:, :, 8:]
+    assert good.mean() < 1e-3
+
+
+def test_not_finite_values_become_zero():
+    data = noise(shape=(N_TIMES, 2, N_CHANNELS, 2))
+    data[0, 0, 0, 0] = np.inf
+    flagger(aoflagger=False).block(data, np.zeros(data.shape, np.uint8))
+    assert data[0, 0, 0, 0] == 0
+
+
+def test_dead_antennas():
+    tool = flagger()
+    antennas = np.arange(N_ANTENNAS)
+    power = np.full((N_TIMES, N_ANTENNAS, N_CHANNELS, 2), 5800, np.complex64)
+    power += noise(shape=power.shape, sigma=3.0).real
+    power[:, 3] = 0
+    power[:, 4] *= 0.0025  # a gain of 0.05
+    power[:, 6, :, 1] = 7.0  # one receptor stuck
+    power[:, 7] *= 0.1  # weak, but alive
+    tool.add_autos(antennas, power)
+    dead = tool.dead_antennas()
+    assert np.flatnonzero(dead.all(1)).tolist() == [3, 4]
+    assert dead[6].tolist() == [False, True]
+    assert dead.sum() == 5
+
+
+def test_no_autocorrelations_no_verdict():
+    assert not flagger().dead_antennas().any()
+
+
+def test_noise_free_fringes_are_no_interference():
+    # Two sources beat on every baseline; the polarisations see the same through different gains.
+    rng = np.random.default_rng(6)
+    turns = rng.normal(0, 3, (len(ONE), 1)) * np.linspace(0, 1, N_CHANNELS)
+    drift = rng.normal(0, 2, len(ONE))[:, None] * np.linspace(0, 1, N_TIMES)[:, None, None]
+    sky = 5 + 4 * np.exp(2j * np.pi * (turns + drift))
+    gains = 1 + 0.1 * rng.standard_normal((len(ONE), 1, 2))
+    _, _, flags = run((sky[..., None] * gains).astype(np.complex64))
+    assert flags.mean() == 0

@@ -1,0 +1,90 @@
+"""The table of thresholds: every gate, on both sides of its limit, and nothing passes unmeasured."""
+
+from __future__ import annotations
+
+import pytest
+
+from contimg import validate
+from contimg.config import QaOptions
+from contimg.product import verdict_of
+
+QA = QaOptions()
+GOOD = {
+    "mosaic": {"noise_ratio": 1.2, "tile_fraction": 1.0},
+    "crossmatch": {
+        "median_flux_ratio": 1.01,
+        "flux_outliers": 0.02,
+        "median_offset_beams": 0.04,
+        "completeness": 0.97,
+    },
+}
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_good_numbers_give_no_reason(kind):
+    assert validate.judge(kind, GOOD[kind], QA) == []
+    assert set(validate.gates_of(kind)) == set(GOOD[kind])
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value", "code", "severity", "limit"),
+    [
+        ("mosaic", "noise_ratio", 3.001, "noise_ratio_high", "failed", 3.0),
+        ("mosaic", "noise_ratio", 3.0, "noise_ratio_high", "warning", 2.0),
+        ("mosaic", "noise_ratio", 2.001, "noise_ratio_high", "warning", 2.0),
+        ("mosaic", "tile_fraction", 0.49, "tile_fraction_low", "warning", 0.5),
+        ("crossmatch", "median_flux_ratio", 0.79, "median_flux_ratio_low", "failed", 0.8),
+        ("crossmatch", "median_flux_ratio", 1.21, "median_flux_ratio_high", "failed", 1.2),
+        ("crossmatch", "flux_outliers", 0.26, "flux_outliers_high", "warning", 0.25),
+        ("crossmatch", "median_offset_beams", 0.11, "median_offset_beams_high", "failed", 0.1),
+        ("crossmatch", "completeness", 0.59, "completeness_low", "failed", 0.6),
+    ],
+)
+def test_beyond_a_limit(kind, key, value, code, severity, limit):
+    reasons = validate.judge(kind, GOOD[kind] | {key: value}, QA)
+    assert [(r.code, r.severity, r.measured, r.threshold) for r in reasons] == [(code, severity, value, limit)]
+    assert "qa." in reasons[0].message
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value"),
+    [
+        ("mosaic", "noise_ratio", 2.0),
+        ("mosaic", "tile_fraction", 0.5),
+        ("crossmatch", "median_flux_ratio", 0.8),
+        ("crossmatch", "median_flux_ratio", 1.2),
+        ("crossmatch", "median_offset_beams", 0.1),
+        ("crossmatch", "completeness", 0.6),
+    ],
+)
+def test_on_the_limit_is_within(kind, key, value):
+    assert validate.judge(kind, GOOD[kind] | {key: value}, QA) == []
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan"), float("inf")])
+@pytest.mark.parametrize(("kind", "key"), [(kind, key) for kind, numbers in GOOD.items() for key in numbers])
+def test_not_measured_is_never_a_pass(kind, key, nothing):
+    reasons = validate.judge(kind, GOOD[kind] | {key: nothing}, QA, {key: "too few sources"})
+    assert [(r.code, r.severity, r.measured) for r in reasons] == [(f"{key}_not_measured", "warning", None)]
+    assert "not measured: too few sources" in reasons[0].message
+    assert verdict_of(reasons) == "warning"
+
+
+def test_a_number_that_is_not_named_is_an_error():
+    with pytest.raises(KeyError, match="tile_fraction"):
+        validate.judge("mosaic", {"noise_ratio": 1.0}, QA)
+
+
+def test_limits_are_those_of_the_config():
+    strict = QaOptions(max_noise_ratio=1.1, warn_noise_ratio=1.05)
+    assert validate.judge("mosaic", GOOD["mosaic"], strict)[0].severity == "failed"
+
+
+def test_every_threshold_of_the_config_is_in_the_table():
+    used = {gate.option for gate in validate.GATES}
+    assert used == set(QaOptions.model_fields) - {"version", "min_matches"}
+
+
+def test_every_option_of_a_gate_is_named_once_with_one_severity():
+    options = [gate.option for gate in validate.GATES]
+    assert len(options) == len(set(options))
