@@ -1,0 +1,274 @@
+"""Tile images: Stokes I of one calibrated tile, with its effective beam, in apparent and true brightness."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contimg import measurement_set, naming, product
+from contimg.beam import EffectiveBeam, effective_beam
+from contimg.catalogue import read_catalogue
+from contimg.config import BeamOptions, ImageOptions
+from contimg.image import products, wsclean
+from contimg.image.bright import BrightModel, Tile
+from contimg.image.grid import Grid
+from contimg.image.gridding import Gridder
+from contimg.image.imager import Imaged, make_image
+from contimg.image.restore import RestoringBeam
+from contimg.image.samples import Samples, robust_sigma, stokes_i
+from contimg.image.weights import briggs, expected_rms, time_channel_weights
+from contimg.measurement_set import Coordinates
+from contimg.product import Input, Reason, Twin
+
+# Facts of the calibrated tile that its image hands on.
+_INHERITED = (
+    "phase_centre_deg", "dec_app_deg", "telescope", "n_antennas", "n_subbands", "missing_subbands",
+    "bandpass", "gains", "calibrator", "flux_anchor", "applied_delays_sha256", "antenna_order_sha256",
+)  # fmt: skip
+_LIBRARIES = ("numpy", "scipy", "ducc0", "radler", "astropy", "python-casacore")
+
+
+def image_tile(
+    calibrated: Path,
+    calibrated_twin: Path,
+    output: Path,
+    twin: Path,
+    *,
+    tile_id: str,
+    options: ImageOptions,
+    beam: BeamOptions,
+    catalogue: Path | None,
+    threads: int,
+) -> Twin:
+    """Image a calibrated tile.
+
+    Parameters
+    ----------
+    calibrated, calibrated_twin : Path
+        The calibrated Measurement Set and its twin.
+    output : Path
+        Folder that takes ``<stem>.{image,pb,pbcor,residual,model,psf}.fits`` and ``<stem>.png``; empty
+        when the verdict is failed for want of data.
+    twin : Path
+    tile_id : str
+    options : ImageOptions
+    beam : BeamOptions
+    catalogue : Path, optional
+        Sky catalogue that lends bright sources their spectral indices.
+    threads : int
+
+    Returns
+    -------
+    Twin
+        ``qa.rms_mjy`` is 1.4826 MAD over all pixels of the apparent image; ``qa.expected_rms_mjy``
+        follows from the visibilities' own scatter (see `weights.expected_rms`).
+
+    Raises
+    ------
+    ConfigError
+        If ``image.backend`` is not installed or cannot do what is asked.
+    """
+    if options.backend == "wsclean":
+        wsclean.check(options)
+    watch = product.Stopwatch()
+    source, record = product.input_from_twin(calibrated_twin)
+    job = _Job(calibrated, naming.iso(tile_id), options, beam, catalogue, threads, source)
+    made = _Outcome(facts={key: source.facts[key] for key in _INHERITED if key in source.facts})
+    with product.atomic_path(output) as folder:
+        folder.mkdir()
+        if source.verdict == "failed":
+            codes = ", ".join(reason.code for reason in source.reasons) or "no reason given"
+            made.fail("calibration_failed", f"the calibrated tile failed ({codes})")
+        else:
+            _image(job, folder, made)
+    inputs = [record]
+    if catalogue is not None:
+        digest = product.file_sha256(catalogue)
+        inputs.append(Input(path=str(catalogue), kind="catalogue", id=Path(catalogue).name, sha256=digest))
+    result = Twin(
+        kind="image",
+        id=job.tile_id,
+        verdict=product.verdict_of(made.reasons),
+        reasons=made.reasons,
+        notes=made.notes,
+        facts=made.facts,
+        qa=made.qa,
+        inputs=inputs,
+        parameters={"image": options.model_dump(mode="json"), "beam": beam.model_dump(mode="json")},
+        synthetic=source.synthetic or made.synthetic,
+        libraries=product.library_versions(*_LIBRARIES),
+        run=watch.read(),
+    )
+    product.write_twin(twin, result)
+    return result
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is asked for."""
+
+    ms: Path
+    tile_id: str
+    options: ImageOptions
+    beam: BeamOptions
+    catalogue: Path | None
+    threads: int
+    source: Twin
+
+
+@dataclass
+class _Outcome:
+    """What has come out so far, for the twin."""
+
+    facts: dict[str, Any]
+    qa: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    reasons: list[Reason] = field(default_factory=list)
+    synthetic: bool = False
+
+    def fail(self, code: str, message: str) -> None:
+        """Make the verdict 'failed'."""
+        self.reasons.append(Reason(code=code, severity="failed", message=message))
+
+
+def _image(job: _Job, folder: Path, made: _Outcome) -> None:
+    """Image a Measurement Set into a folder."""
+    coordinates, samples, made.qa["flagged_fraction"] = _read(job.ms)
+    made.synthetic = coordinates.synthetic
+    if not samples.weight.any():
+        return made.fail("no_data", "the tile has no unflagged visibility")
+    options = job.options
+    ra, dec = (float(angle) for angle in coordinates.phase_centre_rad)
+    grid = Grid(options.size_px, math.radians(options.cell_arcsec / 3600), (ra, dec))
+    weight = briggs(samples, grid, options.robust)
+    sums = time_channel_weights(samples, weight, len(coordinates.times_mjd_s))
+    response = effective_beam(coordinates.pointing_rad, sums, coordinates.freq_hz, grid, job.beam)
+    expected_jy = expected_rms(samples, weight)
+    made.facts |= _observed(coordinates, sums, grid, response) | {"n_samples": int(np.count_nonzero(samples.weight))}
+    if options.backend == "wsclean":
+        with tempfile.TemporaryDirectory(prefix="wsclean-", dir=folder) as scratch:
+            imaged = wsclean.make_image(job.ms, Path(scratch), grid, options, job.threads)
+    else:
+        known = None if job.catalogue is None else read_catalogue(job.catalogue)
+        gridder = Gridder(samples, weight, grid, job.threads)
+
+        def bright(psf: NDArray[np.float32], fitted: RestoringBeam) -> BrightModel:
+            tile = Tile(coordinates, samples, sums, gridder, response, options, job.beam, known)
+            return BrightModel(tile, psf, fitted)
+
+        imaged = make_image(gridder, samples, options, job.threads, bright, expected_jy or 0.0)
+    made.facts |= imaged.facts
+    made.notes += imaged.notes
+    if imaged.beam is None:
+        return made.fail("beam_fit", "no restoring beam can be fitted to the point spread function")
+    if imaged.diverged:
+        return made.fail("deconvolution_diverged", "CLEAN made the residual brighter than the dirty image")
+    made.qa |= _measured(imaged, expected_jy)
+    made.facts["files"] = products.file_names(naming.stem(job.tile_id))
+    made.facts["beam"] = imaged.beam.facts()
+    _write(folder, job, imaged, response.image(), grid, coordinates, made)
+
+
+def _read(ms: Path) -> tuple[Coordinates, Samples, float | None]:
+    """Return where a tile's visibilities are, its Stokes I, and the flagged fraction of what was received."""
+    vis = measurement_set.read(ms)
+    received = vis.weight > 0
+    flagged = int(np.count_nonzero(vis.flag & received)) / max(1, int(np.count_nonzero(received)))
+    coordinates = Coordinates(**{f.name: getattr(vis, f.name) for f in fields(Coordinates)})
+    return coordinates, stokes_i(vis), round(flagged, 6) if received.any() else None
+
+
+def _observed(
+    vis: Coordinates, sums: NDArray[np.float64], grid: Grid, response: EffectiveBeam
+) -> dict[str, Any]:
+    """Return what was observed, by what has weight in the image."""
+    times = vis.times_mjd_s[sums.any(1)]
+    channels = vis.freq_hz[sums.any(0)]
+    half = vis.integration_s / 2
+    start, end = (float(times[0] - half) / 86400, float(times[-1] + half) / 86400)
+    ra, dec = grid.radec(*response.peak())
+    width = vis.channel_width_hz
+    return {
+        "centre_deg": [math.degrees(grid.centre_rad[0]) % 360, math.degrees(grid.centre_rad[1])],
+        "pb_peak_deg": [round(math.degrees(ra), 6), round(math.degrees(dec), 6)],
+        "start_mjd": start,
+        "end_mjd": end,
+        "mid_mjd": (start + end) / 2,
+        "n_times": len(times),
+        "n_channels": len(channels),
+        "freq_hz": round(float(sums.sum(0) @ vis.freq_hz / sums.sum()), 3),
+        "bandwidth_hz": round(len(channels) * width, 3),
+        "band_hz": [float(channels[0] - width / 2), float(channels[-1] + width / 2)],
+        "size_px": grid.size_px,
+        "cell_arcsec": round(math.degrees(grid.cell_rad) * 3600, 9),
+    }
+
+
+def _measured(imaged: Imaged, expected_jy: float | None) -> dict[str, Any]:
+    peak_jy, rms_jy = float(imaged.image.max()), robust_sigma(imaged.image)
+    return {
+        "rms_mjy": round(rms_jy * 1e3, 6),
+        "residual_rms_mjy": round(robust_sigma(imaged.residual) * 1e3, 6),
+        "expected_rms_mjy": None if expected_jy is None else round(expected_jy * 1e3, 6),
+        "noise_ratio": round(rms_jy / expected_jy, 5) if expected_jy else None,
+        "peak_mjy": round(peak_jy * 1e3, 4),
+        "min_mjy": round(float(imaged.image.min()) * 1e3, 4),
+        "dynamic_range": round(peak_jy / rms_jy, 2) if rms_jy > 0 else None,
+    }
+
+
+def _history(source: Twin, options: ImageOptions) -> list[str]:
+    lines = [f"calibrated tile {source.id} twin sha256 {product.twin_digest(source)[:32]}"]
+    for key in ("bandpass", "gains", "flux_anchor"):
+        lines.append(f"{key.replace('_', ' ')}: {source.facts.get(key) or 'not recorded'}")
+    lines.append(f"imager: {options.backend}, Briggs {options.robust:g}, Stokes I, effective beam of the drift")
+    return lines
+
+
+def _write(
+    folder: Path,
+    job: _Job,
+    imaged: Imaged,
+    pb: NDArray[np.float32],
+    grid: Grid,
+    coordinates: Coordinates,
+    made: _Outcome,
+) -> None:
+    """Write the FITS files and the thumbnail."""
+    from contimg.image import plot
+
+    facts, synthetic = made.facts, job.source.synthetic or coordinates.synthetic
+    shared = products.header(
+        grid,
+        products.Described(
+            tile_id=job.tile_id,
+            telescope=coordinates.telescope,
+            beam=imaged.beam,
+            freq_hz=facts["freq_hz"],
+            bandwidth_hz=facts["bandwidth_hz"],
+            start_mjd=facts["start_mjd"],
+            end_mjd=facts["end_mjd"],
+            robust=job.options.robust,
+            pb_limit=job.options.pb_limit,
+            synthetic=synthetic,
+            history=_history(job.source, job.options),
+        ),
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pbcor = np.where(pb >= job.options.pb_limit, imaged.image / pb, np.nan)
+    planes = {
+        "image": imaged.image, "pb": pb, "pbcor": pbcor,
+        "residual": imaged.residual, "model": imaged.model, "psf": imaged.psf,
+    }  # fmt: skip
+    for name, data in planes.items():
+        products.write_fits(folder / facts["files"][name], name, data, shared)
+    plot.draw(
+        folder / facts["files"]["thumbnail"], imaged.image, pb, grid, imaged.beam, made.qa["rms_mjy"],
+        title=job.tile_id, synthetic=synthetic,
+    )  # fmt: skip

@@ -1,0 +1,317 @@
+"""Bright sources: modelled in the visibilities with the beam of each time and channel.
+
+During a tile a source drifts through the beam, and the beam shrinks with frequency: away from the
+centre its brightness changes by tens of per cent, so its sidelobes are not those of the PSF and no
+CLEAN with one flux a pixel removes them. Here the few sources bright enough for that to matter are
+predicted exactly, with `contimg.skymodel`, and their fluxes, positions and, where they are bright
+enough, spectral indices are refined until nothing of them is left in the residual image.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contimg import skymodel
+from contimg.beam import EffectiveBeam
+from contimg.catalogue import DEFAULT_SPECTRAL_INDEX, Catalogue, separation
+from contimg.config import BeamOptions, ImageOptions
+from contimg.image.gridding import Gridder
+from contimg.image.patches import curvature, inner, psf_matrix, square, subtract_psf
+from contimg.image.restore import FWHM, RestoringBeam
+from contimg.image.samples import Samples, robust_sigma
+from contimg.image.sources import BrightSources
+from contimg.image.towards import Towards
+from contimg.measurement_set import Coordinates
+
+_MAX_ROUNDS = 10
+_MAX_STEPS = 8
+_MIN_STEPS = 3
+_STALLED = 0.7
+_MAX_SOURCES = 300
+# In one round only peaks above this fraction of the highest count as sources: what is lower may be a
+# sidelobe of what has not been subtracted yet. In any round they stand this far above the scatter.
+_ROUND_DEPTH = 0.25
+_MIN_OVER_SCATTER = 10.0
+# The beam's far flanks and sidelobes are not known well enough to follow a source through them.
+_MIN_BEAM = 0.05
+# No CLEAN reaches what lies beside the image: the catalogue's sources there are subtracted from this
+# apparent brightness on, as far out as the main beam reaches (its first null: 3.2 degrees).
+_OUTSIDE_SIGMA = 10.0
+_OUTSIDE_REACH_RAD = math.radians(3.0)
+# From this signal-to-noise ratio on, the band (rms of ln f: 0.038) gives a spectral index to 0.05.
+_FIT_INDEX_SNR = 500.0
+_SETTLED_SIGMA = 0.5
+_ROUND_GOAL = 0.1
+_MAX_SHIFT_BEAMS = 0.25
+_MATCH_BEAMS = 0.5
+
+
+@dataclass(frozen=True)
+class Tile:
+    """All that is known of a tile before it is deconvolved.
+
+    Attributes
+    ----------
+    coordinates : Coordinates
+    samples : Samples
+    sums : (ntime, nchan) float64
+        Sums of the imaging weights.
+    gridder : Gridder
+    response : EffectiveBeam
+    options : ImageOptions
+    beam : BeamOptions
+    catalogue : Catalogue or None
+        Lends spectral indices.
+    """
+
+    coordinates: Coordinates
+    samples: Samples
+    sums: NDArray[np.float64]
+    gridder: Gridder
+    response: EffectiveBeam
+    options: ImageOptions
+    beam: BeamOptions
+    catalogue: Catalogue | None
+
+
+@dataclass
+class Subtracted:
+    """What is left without the bright sources.
+
+    Attributes
+    ----------
+    residual_vis : (nrow, nchan) complex64, Jy
+    residual : (size, size) float32, Jy/beam
+    steps : int
+        How often the model was predicted and compared.
+    settled : bool
+        False when the last round still changed something.
+    """
+
+    residual_vis: NDArray[np.complex64]
+    residual: NDArray[np.float32]
+    steps: int
+    settled: bool
+
+
+class BrightModel:
+    """Finds, refines and predicts the bright sources of one tile."""
+
+    def __init__(self, tile: Tile, psf: NDArray[np.float32], beam: RestoringBeam) -> None:
+        self._tile, self._psf, self._beam = tile, psf, beam
+        self._share = tile.sums / tile.sums.sum()  # of each time and channel in the image
+        freq_hz = tile.samples.freq_hz
+        self.sources = BrightSources(float(self._share.sum(0) @ freq_hz))
+        self._log_freq = np.log(freq_hz / self.sources.freq_hz)
+        self._curvature = curvature(psf)
+        self._towards = Towards(tile.coordinates, tile.samples, tile.gridder.weight, self._log_freq)
+        self._reachable = inner(tile.response.image() >= _MIN_BEAM)
+
+    def subtract(self, dirty: NDArray[np.float32], noise_jy: float) -> Subtracted:
+        """Find and refine the bright sources.
+
+        Parameters
+        ----------
+        dirty : (size, size) float32
+            The dirty image of all samples (Jy/beam).
+        noise_jy : float
+            Noise that the image would have without artefacts (Jy/beam).
+        """
+        residual_vis, image, steps = self._tile.samples.vis, dirty, 0
+        exact = settled = not self._add_outside(noise_jy)
+        for _ in range(_MAX_ROUNDS):
+            level_jy = self._find(image, noise_jy)
+            if level_jy is None and exact:
+                return Subtracted(residual_vis, image, steps, settled)
+            # While there are more sources to come, it is enough that the sidelobes of what is left of
+            # the known ones are not taken for sources.
+            goal_jy = _SETTLED_SIGMA * max(noise_jy, robust_sigma(image))
+            if level_jy is not None:
+                goal_jy = max(goal_jy, _ROUND_GOAL * level_jy)
+            residual_vis, left_jy, taken = self._settle(goal_jy, noise_jy)
+            steps += taken
+            settled = left_jy < goal_jy
+            exact = level_jy is None or left_jy < _SETTLED_SIGMA * noise_jy
+            image = self._tile.gridder.dirty(residual_vis)
+        return Subtracted(residual_vis, image, steps, settled=False)
+
+    def _settle(self, goal_jy: float, noise_jy: float) -> tuple[NDArray[np.complex64], float, int]:
+        """Refine the sources until less than a goal is left of each, or it does not get less.
+
+        Returns
+        -------
+        residual_vis : (nrow, nchan) complex64
+        left_jy : float
+            The strongest of what is left of any source (Jy/beam).
+        steps : int
+        """
+        vis, before_jy = self._tile.samples.vis, math.inf
+        for step in range(1, _MAX_STEPS + 1):
+            residual_vis = vis - self._predict()
+            left_jy = self._refine(residual_vis, noise_jy, goal_jy)
+            if left_jy < goal_jy:
+                return residual_vis, left_jy, step
+            if step > _MIN_STEPS and left_jy > _STALLED * before_jy:
+                break
+            before_jy = left_jy
+        return vis - self._predict(), left_jy, step
+
+    def radec(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the sources' ICRS positions (rad)."""
+        return self._tile.gridder.grid.radec(self.sources.east, self.sources.north)
+
+    def inside(self) -> NDArray[np.bool_]:
+        """Return which sources lie on the image."""
+        grid = self._tile.gridder.grid
+        places = np.rint(grid.pixels(self.sources.east, self.sources.north))
+        return ((places >= 0) & (places < grid.size_px)).all(0)
+
+    def apparent_jy(self) -> NDArray[np.float64]:
+        """Return what the image holds of each source: its flux times the effective beam."""
+        beam, inside = self._moments()[0], self.inside()
+        beam[inside] = self._tile.response.at(self.sources.east[inside], self.sources.north[inside])
+        return self.sources.flux_jy * beam
+
+    def _moments(self) -> NDArray[np.float64]:
+        """Return the means (3, n) of each source's response, per Jy, times ln(f)^0, ^1 and ^2."""
+        seen = skymodel.attenuation(self._tile.coordinates, *self.radec(), self._tile.beam)
+        seen *= np.exp(self.sources.index[:, None] * self._log_freq)[:, None, :]
+        powers = self._log_freq ** np.arange(3)[:, None]
+        return np.einsum("stc,tc,kc->ks", seen, self._share, powers, optimize=True)
+
+    def facts(self, noise_jy: float) -> list[dict[str, Any]]:
+        """Return the sources as records for the twin, brightest first."""
+        ra, dec = (np.degrees(angle) for angle in self.radec())
+        apparent, inside, sources = self.apparent_jy(), self.inside(), self.sources
+        return [
+            {
+                "name": sources.name[i],
+                "inside": bool(inside[i]),
+                "ra_deg": round(float(ra[i]), 7),
+                "dec_deg": round(float(dec[i]), 7),
+                "flux_jy": round(float(sources.flux_jy[i]), 7),
+                "apparent_jy": round(float(apparent[i]), 7),
+                "snr": round(float(apparent[i] / noise_jy), 1),
+                "spectral_index": round(float(sources.index[i]), 4),
+                "spectral_index_from": sources.index_from[i],
+            }
+            for i in np.argsort(-apparent, kind="stable")
+        ]
+
+    def _predict(self) -> NDArray[np.complex64]:
+        sources = self.sources
+        flux = sources.flux_jy[:, None] * np.exp(sources.index[:, None] * self._log_freq)
+        model = skymodel.predict(self._tile.coordinates, *self.radec(), flux, self._tile.beam)
+        return model if len(self._tile.samples.rows) == len(model) else model[self._tile.samples.rows]
+
+    def _find(self, image: NDArray[np.float32], noise_jy: float) -> float | None:
+        """Add the sources that stand out of a residual image; return the level, or None if there were none."""
+        grid, beam = self._tile.gridder.grid, self._beam
+        left = image.astype(np.float32, copy=True)
+        allowed = self._reachable.copy()
+        near = math.ceil(1.5 * beam.bmaj_rad / grid.cell_rad)
+        for x, y in zip(*grid.pixels(self.sources.east, self.sources.north), strict=True):
+            square(allowed, round(x), round(y), near)[:] = False
+        left[~allowed] = 0
+        level = max(self._tile.options.bright_sigma * noise_jy, _MIN_OVER_SCATTER * robust_sigma(image))
+        level = max(level, _ROUND_DEPTH * float(left.max()))
+        before = len(self.sources)
+        while len(self.sources) < _MAX_SOURCES:
+            y, x = np.unravel_index(int(left.argmax()), left.shape)
+            peak = float(left[y, x])
+            if peak < level:
+                break
+            self._add(int(x), int(y), peak)
+            subtract_psf(left, self._psf, int(x), int(y), peak)
+            square(allowed, int(x), int(y), near)[:] = False
+            left[~allowed] = 0
+        return level if len(self.sources) > before else None
+
+    def _add(self, x: int, y: int, apparent_jy: float) -> None:
+        east, north = (float(value) for value in self._tile.gridder.grid.cosines(x, y))
+        index, origin, name = self._from_catalogue(east, north)
+        sources = self.sources
+        sources.east = np.append(sources.east, east)
+        sources.north = np.append(sources.north, north)
+        sources.flux_jy = np.append(sources.flux_jy, apparent_jy / float(self._tile.response.at(east, north)))
+        sources.index = np.append(sources.index, index)
+        sources.index_from.append(origin)
+        sources.name.append(name)
+
+    def _add_outside(self, noise_jy: float) -> bool:
+        """Add the catalogue's sources beside the image whose sidelobes reach into it; say whether there were any."""
+        known, grid = self._tile.catalogue, self._tile.gridder.grid
+        if known is None:
+            return False
+        axis = grid.radec(*self._tile.response.peak())
+        known = known.within(*axis, _OUTSIDE_REACH_RAD)
+        east, north = grid.radec_cosines(np.radians(known.ra_deg), np.radians(known.dec_deg))
+        sources = self.sources
+        sources.east, sources.north, sources.index = east, north, known.spectral_index.copy()
+        sources.flux_jy = known.flux_at(sources.freq_hz)[:, 0]
+        origin = "assumed" if "spectral_index" in known.assumed else "catalogue"
+        sources.index_from, sources.name = [origin] * len(known), [str(name) for name in known.name]
+        sources.keep(~self.inside() & (self.apparent_jy() > _OUTSIDE_SIGMA * noise_jy))
+        return len(sources) > 0
+
+    def _from_catalogue(self, east: float, north: float) -> tuple[float, str, str | None]:
+        """Return spectral index, where it is from, and name of the catalogue's source at a place."""
+        if self._tile.catalogue is not None and len(self._tile.catalogue):
+            known = self._tile.catalogue
+            grid = self._tile.gridder.grid
+            ra, dec = grid.radec(east, north)
+            distance = separation(np.radians(known.ra_deg), np.radians(known.dec_deg), ra, dec)
+            best = int(distance.argmin())
+            if distance[best] < _MATCH_BEAMS * self._beam.bmaj_rad:
+                origin = "assumed" if "spectral_index" in known.assumed else "catalogue"
+                return float(known.spectral_index[best]), origin, str(known.name[best])
+        return DEFAULT_SPECTRAL_INDEX, "assumed", None
+
+    def _refine(self, residual_vis: NDArray[np.complex64], noise_jy: float, goal_jy: float) -> float:
+        """Correct the sources by what the residual holds towards them, unless that is below a goal.
+
+        Returns
+        -------
+        float
+            The strongest of what was left of any of them (Jy/beam).
+        """
+        sources, grid = self.sources, self._tile.gridder.grid
+        if not len(sources):
+            return 0.0
+        x, y = grid.pixels(sources.east, sources.north)
+        found = self._towards.look(residual_vis, sources.east, sources.north)
+        slope = found.slope * [-grid.cell_rad, grid.cell_rad]  # along x and y, per pixel
+        k0, k1, k2 = self._moments()
+        apparent = sources.flux_jy * k0
+        # What is left of one source reaches the others through the sidelobes of the PSF.
+        coupling = psf_matrix(self._psf, x, y)
+        value = np.linalg.solve(coupling, found.value)
+        flux_step, index_step = value / k0, np.zeros(len(sources))
+        fitted = apparent > _FIT_INDEX_SNR * noise_jy
+        if fitted.any():
+            first = np.linalg.solve(coupling, found.first)
+            # value = k0 dF + k1 F da, first = k1 dF + k2 F da
+            determinant = k0 * k2 - k1**2
+            index_step[fitted] = ((k0 * first - k1 * value) / determinant / sources.flux_jy)[fitted]
+            flux_step[fitted] = ((k2 * value - k1 * first) / determinant)[fitted]
+        # A source that is off by d leaves -apparent d . grad(psf): its gradient is -apparent H d.
+        shift = -np.linalg.solve(self._curvature, slope.T).T / apparent[:, None]
+        length, width = np.hypot(*shift.T), self._beam.bmin_rad / grid.cell_rad
+        # The steepest slope of a Gaussian is sqrt(8 ln 2) exp(-1/2) / FWHM.
+        dipole = FWHM * math.exp(-0.5) / width * length * apparent
+        left_jy = float(max(np.abs(value).max(), dipole.max()))
+        if left_jy < goal_jy:
+            return left_jy
+        shift *= np.minimum(1, _MAX_SHIFT_BEAMS * width / np.maximum(length, 1e-9))[:, None]
+        sources.flux_jy = sources.flux_jy + flux_step
+        sources.index = sources.index + np.clip(index_step, -2, 2)
+        origins = zip(fitted, sources.index_from, strict=True)
+        sources.index_from = ["fitted" if fit else origin for fit, origin in origins]
+        sources.east, sources.north = grid.cosines(x + shift[:, 0], y + shift[:, 1])
+        sources.keep(sources.flux_jy > 0)
+        return left_jy

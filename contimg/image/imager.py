@@ -1,0 +1,92 @@
+"""Our imager: visibilities in memory, the w-gridder, CLEAN, and bright sources through the moving beam."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contimg.config import ImageOptions
+from contimg.image.bright import BrightModel
+from contimg.image.deconvolve import clean
+from contimg.image.gridding import EPSILON, Gridder
+from contimg.image.restore import RestoringBeam, add_source, convolve, fit_beam
+from contimg.image.samples import Samples
+
+
+@dataclass
+class Imaged:
+    """What an imager made; arrays are (size, size), ``[y, x]``.
+
+    Attributes
+    ----------
+    image, residual : Jy/beam
+        Apparent brightness: not divided by the power beam.
+    model : Jy/pixel
+    psf
+        Peak 1.
+    beam : RestoringBeam or None
+        None when none could be fitted; then there is no image.
+    diverged : bool
+    facts : dict
+        For the twin: cycles, components, bright sources.
+    notes : list of str
+    """
+
+    image: NDArray[np.floating] | None
+    residual: NDArray[np.floating] | None
+    model: NDArray[np.floating] | None
+    psf: NDArray[np.floating]
+    beam: RestoringBeam | None
+    diverged: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def make_image(
+    gridder: Gridder,
+    samples: Samples,
+    options: ImageOptions,
+    threads: int,
+    bright: Callable[[NDArray[np.float32], RestoringBeam], BrightModel],
+    noise_jy: float,
+) -> Imaged:
+    """Subtract bright sources, deconvolve the rest, and restore both.
+
+    Parameters
+    ----------
+    gridder : Gridder
+    samples : Samples
+    options : ImageOptions
+    threads : int
+    bright : callable
+        Makes the `BrightModel` of the tile from PSF and restoring beam.
+    noise_jy : float
+        Noise to be expected (Jy/beam).
+    """
+    cell = gridder.grid.cell_rad
+    psf = gridder.psf()
+    beam = fit_beam(psf, cell)
+    if beam is None:
+        return Imaged(None, None, None, psf, None)
+    dirty, notes = gridder.dirty(samples.vis), []
+    # The transforms have an error of EPSILON: nothing is known better than that.
+    noise_jy = max(noise_jy, EPSILON * float(np.abs(dirty).max()))
+    model = bright(psf, beam)
+    subtracted = model.subtract(dirty, noise_jy)
+    facts: dict[str, Any] = {"bright_sources": model.facts(noise_jy), "bright_steps": subtracted.steps}
+    if not subtracted.settled:
+        notes.append("the bright sources had not settled after the last round of fitting")
+    cleaned = clean(gridder, subtracted.residual_vis, subtracted.residual, psf, beam, options, threads)
+    facts |= {"iterations": cleaned.iterations, "major_cycles": cleaned.major_cycles}
+    image = cleaned.residual + convolve(cleaned.model, beam, cell)
+    components = cleaned.model
+    x, y = gridder.grid.pixels(model.sources.east, model.sources.north)
+    flux_jy, inside = model.apparent_jy(), model.inside()
+    for i in np.flatnonzero(inside):
+        add_source(image, beam, cell, x[i], y[i], flux_jy[i])
+        components[round(y[i]), round(x[i])] += np.float32(flux_jy[i])
+    return Imaged(image, cleaned.residual, components, psf, beam, cleaned.diverged, facts, notes)

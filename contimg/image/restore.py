@@ -1,0 +1,112 @@
+"""The restoring beam: fitted to the core of the PSF, and put in the place of each component."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FWHM = math.sqrt(8 * math.log(2))
+# The Gaussian is fitted where the PSF, connected with its peak, is above this.
+_CORE_LEVEL = 0.35
+_REACH_SIGMA = 6.0
+
+
+@dataclass(frozen=True)
+class RestoringBeam:
+    """An elliptical Gaussian: full widths at half maximum (rad), position angle north through east."""
+
+    bmaj_rad: float
+    bmin_rad: float
+    bpa_rad: float
+
+    def exponents(self) -> tuple[float, float, float]:
+        """Return (a, b, c) of ``exp(-(a east^2 + 2 b east north + c north^2))`` (per rad^2)."""
+        major, minor = 4 * math.log(2) / self.bmaj_rad**2, 4 * math.log(2) / self.bmin_rad**2
+        sin, cos = math.sin(self.bpa_rad), math.cos(self.bpa_rad)
+        # The major axis points along (east, north) = (sin, cos) of the position angle.
+        return major * sin**2 + minor * cos**2, (major - minor) * sin * cos, major * cos**2 + minor * sin**2
+
+    def facts(self) -> dict[str, float]:
+        """Return the beam as a twin holds it."""
+        widths = {"bmaj_arcsec": self.bmaj_rad, "bmin_arcsec": self.bmin_rad}
+        record = {key: round(math.degrees(angle) * 3600, 6) for key, angle in widths.items()}
+        return record | {"bpa_deg": round(math.degrees(self.bpa_rad), 6)}
+
+    def area_px(self, cell_rad: float) -> float:
+        """Return the solid angle of the beam in pixels."""
+        return math.pi * self.bmaj_rad * self.bmin_rad / (4 * math.log(2) * cell_rad**2)
+
+
+def fit_beam(psf: NDArray[np.float32], cell_rad: float) -> RestoringBeam | None:
+    """Fit an elliptical Gaussian of peak 1 to the core of a PSF.
+
+    Parameters
+    ----------
+    psf : (size, size)
+        Peak 1 at pixel ``size // 2``; ``[y, x]``, x towards west.
+    cell_rad : float
+
+    Returns
+    -------
+    RestoringBeam or None
+        None when the core has no shape of a beam: fewer than 5 pixels, or touching the image's edge.
+    """
+    from scipy.ndimage import label
+    from scipy.optimize import least_squares
+
+    middle = psf.shape[0] // 2
+    labels, _ = label(psf > _CORE_LEVEL)
+    y, x = np.nonzero(labels == labels[middle, middle])
+    if not psf[middle, middle] > _CORE_LEVEL or len(x) < 5 or min(x.min(), y.min()) == 0:
+        return None
+    if max(x.max(), y.max()) == psf.shape[0] - 1:
+        return None
+    east, north, value = -(x - middle).astype(float), (y - middle).astype(float), psf[y, x].astype(float)
+
+    def misfit(p: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.exp(-(p[0] * east**2 + 2 * p[1] * east * north + p[2] * north**2)) - value
+
+    # Moments of -ln(psf) give the start; the fit is in pixels.
+    design = np.stack([east**2, 2 * east * north, north**2], axis=1)
+    start = np.linalg.lstsq(design, -np.log(value / value.max()), rcond=None)[0]
+    a, b, c = least_squares(misfit, start, method="lm", xtol=1e-12, ftol=1e-12).x
+    half, root = (a + c) / 2, math.hypot((a - c) / 2, b)
+    if not half - root > 0:
+        return None
+    width = [math.sqrt(4 * math.log(2) / value) * cell_rad for value in (half - root, half + root)]
+    # exponent(angle) = half + (c - a) / 2 cos(2 angle) + b sin(2 angle), least along the major axis
+    angle = 0.5 * math.atan2(-2 * b, a - c) if root > 0 else 0.0
+    return RestoringBeam(width[0], width[1], angle)
+
+
+def convolve(model: NDArray[np.float32], beam: RestoringBeam, cell_rad: float) -> NDArray[np.float64]:
+    """Return components (Jy/pixel) convolved with the restoring beam (Jy/beam)."""
+    from scipy.signal import oaconvolve
+
+    if not model.any():
+        return np.zeros(model.shape)
+    reach = min(math.ceil(_REACH_SIGMA * beam.bmaj_rad / FWHM / cell_rad), model.shape[0])
+    offset = np.arange(-reach, reach + 1)
+    kernel = gaussian(beam, -offset[None, :] * cell_rad, offset[:, None] * cell_rad)
+    return oaconvolve(model.astype(np.float64), kernel, mode="same")
+
+
+def gaussian(beam: RestoringBeam, east: NDArray[np.float64], north: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the restoring beam, peak 1, at offsets (rad)."""
+    a, b, c = beam.exponents()
+    return np.exp(-(a * east**2 + 2 * b * east * north + c * north**2))
+
+
+def add_source(
+    image: NDArray[np.float64], beam: RestoringBeam, cell_rad: float, x: float, y: float, flux_jy: float
+) -> None:
+    """Add a source restored exactly where it is, between the pixels if need be, to an image."""
+    reach = math.ceil(_REACH_SIGMA * beam.bmaj_rad / FWHM / cell_rad)
+    xs = np.arange(max(0, round(x) - reach), min(image.shape[1], round(x) + reach + 1))
+    ys = np.arange(max(0, round(y) - reach), min(image.shape[0], round(y) + reach + 1))
+    if len(xs) and len(ys):
+        spot = gaussian(beam, -(xs[None, :] - x) * cell_rad, (ys[:, None] - y) * cell_rad)
+        image[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1] += flux_jy * spot

@@ -1,0 +1,96 @@
+"""Imaging weights: Briggs' robust weighting on the gridded uv density, and the noise it leads to."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contimg.beam import C_M_S
+from contimg.image.grid import Grid
+from contimg.image.samples import Samples
+
+_CHUNK = 1 << 22
+
+
+def briggs(samples: Samples, grid: Grid, robust: float) -> NDArray[np.float32]:
+    """Return Briggs weights of Stokes I samples.
+
+    Parameters
+    ----------
+    samples : Samples
+    grid : Grid
+        Its field of view sets the size of the uv cells, ``1 / (size cell)``.
+    robust : float
+        -2 (about uniform) to 2 (about natural).
+
+    Returns
+    -------
+    (nrow, nchan) float32
+
+    Notes
+    -----
+    ``w_i / (1 + W_k f^2)`` with ``W_k`` the sum of weights in the cell of sample i, conjugates
+    included, and ``f^2 = (5 10^-R)^2 / (sum_k W_k^2 / sum_i w_i)`` (Briggs 1995, PhD thesis, New Mexico
+    Tech, section 3.3; the form that CASA and WSClean use).
+    """
+    density = np.zeros(_half_plane(grid), np.float64).ravel()
+    for rows in _chunks(samples):
+        np.add.at(density, _cells(samples, grid, rows), samples.weight[rows].ravel())
+    mean = np.dot(density, density) / density.sum()
+    factor = (5 * 10**-robust) ** 2 / mean
+    weight = np.empty_like(samples.weight)
+    for rows in _chunks(samples):
+        crowding = density[_cells(samples, grid, rows)].reshape(samples.weight[rows].shape)
+        weight[rows] = samples.weight[rows] / (1 + crowding * factor)
+    return weight
+
+
+def expected_rms(samples: Samples, weight: NDArray[np.float32]) -> float | None:
+    """Return the image noise (Jy/beam) that the samples' own scatter leads to, None if not measured.
+
+    ``sqrt(sum W^2 s^2 / w) / sum W``: W the imaging weight, w the statistical one and s the measured
+    noise of the real (or imaginary) part of a sample of weight 1 on its baseline.
+    """
+    if samples.unit_sigma_jy is None:
+        return None
+    variance, total = 0.0, 0.0
+    for rows in _chunks(samples):
+        natural = samples.weight[rows]
+        ratio = np.divide(weight[rows], natural, out=np.zeros_like(natural), where=natural > 0)
+        per_row = np.einsum("rc,rc->r", weight[rows], ratio, dtype=np.float64)
+        variance += float(per_row @ samples.unit_sigma_jy[rows] ** 2)
+        total += float(weight[rows].sum(dtype=np.float64))
+    return math.sqrt(variance) / total
+
+
+def time_channel_weights(samples: Samples, weight: NDArray[np.float32], ntime: int) -> NDArray[np.float64]:
+    """Return the sum of imaging weights of each integration and channel, (ntime, nchan)."""
+    sums = np.zeros((ntime, weight.shape[1]))
+    for index in range(ntime):
+        sums[index] = weight[samples.time_index == index].sum(0, dtype=np.float64)
+    return sums
+
+
+def _half_plane(grid: Grid) -> tuple[int, int]:
+    """Cells of the half plane v >= 0, u from -size/2 to size/2 (and a rim for what lies beyond)."""
+    return grid.size_px // 2 + 2, grid.size_px + 4
+
+
+def _chunks(samples: Samples) -> list[slice]:
+    step = max(1, _CHUNK // max(1, samples.weight.shape[1]))
+    return [slice(start, start + step) for start in range(0, len(samples.weight), step)]
+
+
+def _cells(samples: Samples, grid: Grid, rows: slice) -> NDArray[np.int64]:
+    """Return flat indices of the uv cells, each sample folded into the half plane v >= 0."""
+    height, width = _half_plane(grid)
+    scale = samples.freq_hz / C_M_S * grid.size_px * grid.cell_rad
+    iu = np.rint(np.multiply.outer(samples.uvw_m[rows, 0], scale)).astype(np.int64)
+    iv = np.rint(np.multiply.outer(samples.uvw_m[rows, 1], scale)).astype(np.int64)
+    sign = np.where((iv < 0) | ((iv == 0) & (iu < 0)), -1, 1)
+    # What lies beyond the grid is beyond its Nyquist frequency: it shares the cells of the rim.
+    iv = np.minimum(sign * iv, height - 1)
+    iu = np.clip(sign * iu + width // 2, 0, width - 1)
+    return (iv * width + iu).ravel()
