@@ -73,20 +73,14 @@ def _tile(config: Config, tile_id: str) -> dict[str, Any]:
     layout = config.layout
     twins = {kind: find_twin(layout.twin(kind, tile_id)) for kind in ("image", "calibrated", "ms")}
     last = next((twin for twin in twins.values() if twin is not None), None)
-    choice = (
-        twins["calibrated"].parameters.get("choice")
-        if twins["calibrated"]
-        else _planned_choice(config, tile_id)
-    )
+    choice = twins["calibrated"].facts.get("choice") if twins["calibrated"] else _planned_choice(config, tile_id)
     if last is None and choice is None:
         raise UnknownIdError(f"no tile {tile_id} has been made or planned: see `contimg plan`")
     sections = []
     if choice:
         sections.append(_table("Calibration: why", ("reason",), [(line,) for line in choice["why"]]))
         columns = ("candidate", "for", "rejected because")
-        sections.append(
-            _table("Calibration: rejected candidates", columns, [tuple(r) for r in choice["rejected"]])
-        )
+        sections.append(_table("Calibration: rejected candidates", columns, [tuple(r) for r in choice["rejected"]]))
     if last is None:
         return {"id": tile_id, "headline": f"{tile_id}: planned, nothing made yet", "sections": sections}
     for twin in twins.values():

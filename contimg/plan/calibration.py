@@ -1,7 +1,8 @@
-"""Which calibration a tile uses: per table type, nearest in time, for a stated reason.
+"""Which calibration a tile uses: nearest in time, for a stated reason.
 
-Candidates are the certified sets on disk and the sets that this plan will solve. Written rule for a
-tie: of two candidates equally near in time the earlier one, then the lower id.
+Candidates are the certified sets on disk and the sets that this plan will solve. The nearest gains are chosen
+first; they bring the bandpass that they were solved on. Without gains in reach it is the nearest bandpass alone.
+Written rule for a tie: of two candidates equally near in time the earlier one, then the lower id.
 """
 
 from __future__ import annotations
@@ -84,11 +85,11 @@ def _plan_gains(
     known = list(sets.values())
     for group in plan.groups.values():
         members = [tiles[t] for t in group.tiles]
-        if all(_nearest(t, known, "gains", options) is not None for t in members):
+        if all(_nearest(t, known, _refusals(t, known, "gains", options)) is not None for t in members):
             continue
         middle = members[(len(members) - 1) // 2]
         new_id = naming.calibration_id(middle.id)
-        bandpass = _nearest(middle, known, "bandpass", options)
+        bandpass = _nearest(middle, known, _refusals(middle, known, "bandpass", options))
         if bandpass is not None and new_id not in rejected and new_id not in sets:
             sets[new_id] = PlannedCalibration(
                 new_id, "gains", middle.id, middle.mid_mjd, middle.dec_app_deg, None, bandpass.id
@@ -98,33 +99,52 @@ def _plan_gains(
 def _choose(
     tile: Tile, sets: Iterable[PlannedCalibration], rejected: Mapping[str, str], options: CalibrationOptions
 ) -> Choice | None:
+    """Choose for one tile: the gains first, as they bring the bandpass that they were solved on."""
     sets = list(sets)
-    bandpass = _nearest(tile, sets, "bandpass", options)
-    if bandpass is None:
-        return None
-    gains = _nearest(tile, sets, "gains", options)
-    why = [f"bandpass {bandpass.id}: nearest of its strip, {_apart(tile, bandpass)}"]
+    refused = {kind: _refusals(tile, sets, kind, options) for kind in ("bandpass", "gains")}
+    gains = _nearest(tile, sets, refused["gains"])
+    if gains is not None:
+        bandpass = next(c for c in sets if c.id == _bandpass_of(gains))
+        why = [f"bandpass {bandpass.id}: the one its gains were solved on, {_apart(tile, bandpass)}"]
+    else:
+        nearest = _nearest(tile, sets, refused["bandpass"])
+        if nearest is None:
+            return None
+        bandpass = nearest
+        why = [f"bandpass {bandpass.id}: nearest of its strip, {_apart(tile, bandpass)}"]
     why.append(
         f"gains {gains.id}: nearest of its strip, {_apart(tile, gains)}"
         if gains
         else f"no gains within {options.gain_validity_min:g} min: bandpass only"
     )
-    turned_down = [(c, "any", reason) for c, reason in sorted(rejected.items())]
+    turned_down = [(name, "any", reason) for name, reason in sorted(rejected.items())]
     for kind, chosen in (("bandpass", bandpass), ("gains", gains)):
         for candidate in sorted(sets, key=lambda c: c.id):
-            reason = _refusal(tile, candidate, kind, options)
             if candidate is not chosen:
-                turned_down.append(
-                    (candidate.id, kind, reason or f"farther in time, {_apart(tile, candidate)}")
-                )
+                reason = refused[kind].get(candidate.id, f"not the nearest, {_apart(tile, candidate)}")
+                turned_down.append((candidate.id, kind, reason))
     return Choice(bandpass.id, gains.id if gains else None, tuple(why), tuple(turned_down))
 
 
-def _nearest(
-    tile: Tile, sets: Iterable[PlannedCalibration], kind: str, options: CalibrationOptions
-) -> PlannedCalibration | None:
-    """Return the nearest admissible set for one table type; ties go to the earlier one, then the lower id."""
-    admissible = [c for c in sets if _refusal(tile, c, kind, options) is None]
+def _bandpass_of(gains: PlannedCalibration) -> str | None:
+    return gains.id if gains.type == "bandpass" else gains.bandpass
+
+
+def _refusals(tile: Tile, sets: Sequence[PlannedCalibration], kind: str, options: CalibrationOptions) -> dict[str, str]:
+    """Return the sets that cannot serve a tile for one table type, with the reason."""
+    reasons = {c.id: reason for c in sets if (reason := _refusal(tile, c, kind, options)) is not None}
+    if kind == "gains":
+        useless = _refusals(tile, sets, "bandpass", options)
+        usable = {c.id for c in sets} - set(useless)
+        for candidate in sets:
+            if _bandpass_of(candidate) not in usable:
+                reasons.setdefault(candidate.id, f"its bandpass {_bandpass_of(candidate)} does not serve this tile")
+    return reasons
+
+
+def _nearest(tile: Tile, sets: Iterable[PlannedCalibration], refused: Mapping[str, str]) -> PlannedCalibration | None:
+    """Return the nearest set that is not refused; ties go to the earlier one, then the lower id."""
+    admissible = [c for c in sets if c.id not in refused]
     return min(admissible, key=lambda c: (abs(_ahead_s(tile, c)), _ahead_s(tile, c), c.id), default=None)
 
 

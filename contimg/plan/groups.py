@@ -91,18 +91,12 @@ def _cut(
     gap = timedelta(seconds=options.max_gap_s)
     first, last = naming.parse_id(run[0].name_time), naming.parse_id(run[-1].name_time)
     if any(first - gap <= moment < first for moment in pending):
-        plan.waiting.append(
-            Waiting(run[0].id, "group", "tile_before", "the tile before it is not ready", run[0].id)
-        )
+        plan.waiting.append(Waiting(run[0].id, "group", "tile_before", "the tile before it is not ready", run[0].id))
         return
     over = now > last + gap + timedelta(seconds=config.ingest.deadline_s)
-    closed = (over or any(name > last + gap for name in names)) and not any(
-        last < m <= last + gap for m in pending
-    )
+    closed = (over or any(name > last + gap for name in names)) and not any(last < m <= last + gap for m in pending)
     overlap = options.tiles - options.stride
-    members = (
-        [*before[len(before) - overlap :], *(tile.id for tile in run)] if overlap else [t.id for t in run]
-    )
+    members = [*before[len(before) - overlap :], *(tile.id for tile in run)] if overlap else [t.id for t in run]
     for start in range(0, len(members), options.stride):
         part = members[start : start + options.tiles]
         if start and len(part) <= overlap:  # all of them are in the group before

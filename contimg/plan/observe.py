@@ -30,9 +30,7 @@ def current_plan(config: Config, *, now: datetime | None = None) -> Plan:
     layout = config.layout
     listing = inbox.arrange(inbox.list_files(layout.incoming), config.ingest)
     if not listing.clusters and not listing.quarantined:
-        raise InputError(
-            f"paths.incoming {layout.incoming} holds no subband files: wait for some or correct the key"
-        )
+        raise InputError(f"paths.incoming {layout.incoming} holds no subband files: wait for some or correct the key")
     committed = committed_groups(config)
     owner = {tile.name_time: group for group in committed for tile in group.tiles}
     in_scope = [c for c in listing.clusters if _near(c, config) and has_open_work(c, owner, config)]

@@ -39,9 +39,7 @@ def add_tile(
     missing = tuple(number for number in range(options.subbands) if number not in have)
     overdue = now - cluster.name_time > timedelta(seconds=options.deadline_s)
     if growing or (missing and not overdue):
-        message = (
-            f"{len(have)} of {options.subbands} subbands are ready, waiting for {subbands_text(missing)}"
-        )
+        message = f"{len(have)} of {options.subbands} subbands are ready, waiting for {subbands_text(missing)}"
         plan.waiting.append(Waiting(key, "tile", "growing" if growing else "subbands", message, key))
     elif len(have) < options.min_subbands:
         message = (
@@ -81,16 +79,12 @@ def _majority(good: Seen, key: str, plan: Plan) -> Seen:
     """Keep the files whose time and declination most of the tile agree on; set the others aside."""
     votes: dict[tuple[str, float], Seen] = {}
     for file, fact in good:
-        votes.setdefault((naming.id_from_mjd(fact.start_mjd), round(fact.dec_app_deg, 3)), []).append(
-            (file, fact)
-        )
+        votes.setdefault((naming.id_from_mjd(fact.start_mjd), round(fact.dec_app_deg, 3)), []).append((file, fact))
     if len(votes) <= 1:
         return good
     chosen = max(votes, key=lambda said: (len(votes[said]), said))
     for said in sorted(set(votes) - {chosen}):
-        message = (
-            f"starts {said[0]} at declination {said[1]}, but most of its tile {chosen[0]} at {chosen[1]}"
-        )
+        message = f"starts {said[0]} at declination {said[1]}, but most of its tile {chosen[0]} at {chosen[1]}"
         plan.quarantined.extend(
             Quarantined(f.path, "header_differs", f"{f.name} {message}", key) for f, _ in votes[said]
         )

@@ -26,9 +26,7 @@ class Night:
         settings = self.config.model_copy(update=config)
         listing = inbox.arrange(order or sorted(self.facts), settings.ingest)
         names = dict.fromkeys(calibrators, "3C286")
-        return make_plan(
-            listing, self.facts, committed, records, lambda tile: names.get(tile.id), settings, now
-        )
+        return make_plan(listing, self.facts, committed, records, lambda tile: names.get(tile.id), settings, now)
 
     def drop(self, tile, subband):
         return self.facts.pop(self.path(tile, subband))

@@ -112,9 +112,7 @@ def test_late_files_of_a_settled_group_follow_the_policy(make_night, policy, gro
     tiles[3] = CommittedTile(old.id, old.name_time, old.files[:15])
     settled = CommittedGroup(group.id, tuple(tiles), True)
     plan = night.plan(committed=[settled], group=GroupOptions(late=policy), **CAL)
-    assert [(late.tile, late.files, late.action) for late in plan.late] == [
-        (tile_id(3), old.files[15:], policy)
-    ]
+    assert [(late.tile, late.files, late.action) for late in plan.late] == [(tile_id(3), old.files[15:], policy)]
     assert len(plan.groups) == groups
 
 

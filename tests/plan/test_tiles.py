@@ -47,10 +47,7 @@ def test_too_few_subbands_set_only_their_own_tile_aside(make_night):
     plan = night.plan(**CALIBRATED)
     assert plan.groups[tile_id(0)].tiles == tuple(tile_id(n) for n in range(9))
     assert {q.code for q in plan.quarantined} == {"too_few_subbands"}
-    assert (
-        "only 11 of 16 subbands are usable (without sb00, sb01, sb02, sb03, sb04)"
-        in plan.quarantined[0].message
-    )
+    assert "only 11 of 16 subbands are usable (without sb00, sb01, sb02, sb03, sb04)" in plan.quarantined[0].message
 
 
 @pytest.mark.parametrize("code", ["unreadable", "empty", "clock", "frequency"])

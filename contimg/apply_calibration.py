@@ -1,0 +1,253 @@
+"""Calibrations applied to a tile in one pass: corrected data, flags and weights, in a new Measurement Set.
+
+Conventions, CASA's: ``V_observed = J_p conj(J_q) V_true`` with ``J = exp(2 pi i delay (f - f0)) B(f) G(t)``, f0 the
+frequency of the delay table; corrected data are ``V / (J_p conj(J_q))``. Weights become the inverse
+variances of each part of the corrected visibilities, in Jy^-2: ``(nsamples / nsamples of the calibration) 2 df dt
+/ (SEFD_p SEFD_q)`` with the receptors' SEFDs that the bandpass calibration measured. CASA's ``calwt``,
+``W |J_p|^2 |J_q|^2``, presumes that the noise does not know the gains; this correlator's products are not
+normalised, so receiver noise and sky pass through the same gains. Delays and
+bandpasses are those nearest in time; gains are interpolated in time, amplitude and phase separately,
+between the two solutions that bracket an integration, and are the nearest one outside. A solution
+that is flagged is not used; where none is left, the data are flagged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from contimg import measurement_set
+from contimg.calibrate.response import correct
+from contimg.calibrate.tables import FILES, Solutions, read_solutions
+from contimg.config import CalibrationOptions
+from contimg.measurement_set import Visibilities
+from contimg.product import (
+    Reason,
+    Stopwatch,
+    Twin,
+    atomic_path,
+    input_from_twin,
+    library_versions,
+    verdict_of,
+    write_twin,
+)
+
+
+@dataclass(frozen=True)
+class _Calibration:
+    """The twin of a calibration and the folder of its tables."""
+
+    twin: Twin
+    folder: Path
+
+    def table(self, kind: str) -> Solutions | None:
+        """Return its solutions of a kind, or None when it has none."""
+        place = self.folder / FILES[kind]
+        return read_solutions(place) if place.exists() else None
+
+
+def apply_calibration(
+    ms: Path,
+    ms_twin: Path,
+    output: Path,
+    twin: Path,
+    *,
+    calibrations: Sequence[Path],
+    choice: Mapping[str, Any],
+    options: CalibrationOptions,
+) -> Twin:
+    """Apply calibrations to a tile.
+
+    Parameters
+    ----------
+    ms, ms_twin : Path
+        The tile; only read.
+    output, twin : Path
+        The calibrated Measurement Set and its twin.
+    calibrations : sequence of Path
+        Twins of the calibrations to apply together, their products beside them. The first gives K
+        and B; the others, solved on top of it, give G, all of them interpolated in time. Alone, the
+        first gives its own G too. Named again among the others, its G is one of theirs.
+    choice : mapping
+        How the plan chose them; recorded as it is.
+    options : CalibrationOptions
+
+    Returns
+    -------
+    Twin
+        Kind ``calibrated``. A pair that must not be combined is 'failed', with an empty directory.
+
+    Raises
+    ------
+    InputError
+        If a twin or table is missing or unreadable.
+    """
+    watch = Stopwatch()
+    tile, tile_input = input_from_twin(ms_twin)
+    used, inputs = [], [tile_input]
+    for path in calibrations:
+        one, one_input = input_from_twin(path)
+        used.append(_Calibration(one, Path(path).with_suffix("")))
+        if one_input not in inputs:
+            inputs.append(one_input)
+    reasons = _refusals(tile, used, options)
+    facts = dict(tile.facts) | _origin(used) | {"choice": dict(choice)}
+    qa: dict[str, Any] = {}
+    notes = list(tile.notes)
+    with atomic_path(Path(output)) as part:
+        if reasons:
+            part.mkdir()
+        else:
+            bandpass, gains = used[0], _gain_sets(used)
+            vis = measurement_set.read(Path(ms))
+            before = _flagged_fraction(vis)
+            correct(vis, bandpass.table("K"), bandpass.table("B"), gains)
+            _weigh(vis, bandpass.twin)
+            qa = _quality(vis, before)
+            notes += _notes(vis, used, gains)
+            if qa["flagged_fraction"] == 1:
+                reasons.append(
+                    Reason(
+                        code="no_data",
+                        severity="failed",
+                        message="no visibility is left once the flagged solutions are left out",
+                        measured=1.0,
+                    )
+                )
+                part.mkdir()
+            else:
+                vis.history.append(f"calibrated with {', '.join(c.twin.id for c in used)}")
+                measurement_set.write(part, vis)
+    inherited = [reason for reason in tile.reasons if reason.severity == "warning"]
+    inherited += [reason for c in used for reason in c.twin.reasons if reason.severity == "warning"]
+    reasons += [reason for i, reason in enumerate(inherited) if reason not in inherited[:i]]
+    result = Twin(
+        kind="calibrated",
+        id=tile.id,
+        verdict=verdict_of(reasons),
+        reasons=reasons,
+        notes=notes,
+        facts=facts,
+        qa=qa,
+        inputs=inputs,
+        parameters={"calibrations": [c.twin.id for c in used], "calibration": options.model_dump()},
+        synthetic=tile.synthetic or any(c.twin.synthetic for c in used),
+        libraries=library_versions("numpy", "python-casacore"),
+        run=watch.read(),
+    )
+    write_twin(Path(twin), result)
+    return result
+
+
+def _origin(used: Sequence[_Calibration]) -> dict[str, Any]:
+    """Return what a calibrated tile says about where its calibration comes from."""
+    if not used:
+        return {"bandpass": None, "gains": None, "gain_sets": [], "flux_anchor": None, "calibrator": None}
+    others = [c.twin.id for c in used[1:]] or [used[0].twin.id]
+    first = used[0].twin.facts
+    return {
+        "bandpass": used[0].twin.id,
+        "gains": others[0],
+        "gain_sets": others,
+        "flux_anchor": first.get("flux_anchor"),
+        "calibrator": first.get("calibrator"),
+    }
+
+
+def _refusals(tile: Twin, used: Sequence[_Calibration], options: CalibrationOptions) -> list[Reason]:
+    """Return why these calibrations must not be applied to this tile; empty when they may."""
+
+    def refuse(code: str, message: str, measured: Any = None, threshold: Any = None) -> Reason:
+        return Reason(code=code, severity="failed", message=message, measured=measured, threshold=threshold)
+
+    if tile.verdict == "failed":
+        return [refuse("tile_failed", f"tile {tile.id} is failed: {tile.reasons[0].message}")]
+    if not used:
+        return [refuse("no_calibration", f"the plan has no calibration for tile {tile.id}")]
+    reasons = []
+    for calibration in used:
+        one = calibration.twin
+        if one.verdict == "failed":
+            why = one.reasons[0].message
+            reasons.append(refuse("calibration_failed", f"calibration {one.id} is failed: {why}", one.verdict))
+            continue
+        for key, code, what in (
+            ("applied_delays_sha256", "delays_disagree", "applied delays"),
+            ("antenna_order_sha256", "antennas_disagree", "antenna order"),
+        ):
+            if one.facts.get(key) != tile.facts.get(key):
+                reasons.append(refuse(code, f"tile {tile.id} and calibration {one.id} have different {what}"))
+        turn_deg = abs(one.facts["dec_app_deg"] - tile.facts["dec_app_deg"])
+        if turn_deg > options.max_dec_difference_deg:
+            reasons.append(
+                refuse(
+                    "declination_strip",
+                    f"calibration {one.id} is from a strip {turn_deg:.2f} deg away",
+                    round(turn_deg, 4),
+                    options.max_dec_difference_deg,
+                )
+            )
+        if calibration is used[0] and one.facts.get("type") != "bandpass":
+            reasons.append(refuse("no_bandpass", f"calibration {one.id} comes first but holds gains only"))
+        if calibration is not used[0]:
+            base = one.id if one.facts.get("type") == "bandpass" else one.facts.get("bandpass")
+            if base != used[0].twin.id:
+                reasons.append(
+                    refuse(
+                        "gains_of_another_bandpass",
+                        f"the gains of {one.id} were solved on bandpass {base}, not on {used[0].twin.id}",
+                    )
+                )
+    return reasons
+
+
+def _gain_sets(used: Sequence[_Calibration]) -> list[Solutions]:
+    tables = [calibration.table("G") for calibration in (used[1:] or used[:1])]
+    return [table for table in tables if table is not None]
+
+
+def _weigh(vis: Visibilities, calibration: Twin) -> None:
+    """Turn weights into inverse variances, in place; receptors of unknown noise count as the median one."""
+    sefd = np.full((len(vis.antenna_names), len(vis.polarisations)), np.nan)
+    for i, name in enumerate(vis.antenna_names):
+        measured = calibration.facts["sefd_jy"].get(name, [])
+        sefd[i, : len(measured)] = [np.nan if value is None else value for value in measured]
+    if not np.isfinite(sefd).any():
+        return  # noise-free simulation: there is nothing to weigh by
+    sefd = np.where(np.isfinite(sefd), sefd, np.nanmedian(sefd))
+    samples = 2 * vis.channel_width_hz * vis.integration_s / calibration.facts["nsamples"]
+    factor = samples / (sefd[vis.antenna1] * sefd[vis.antenna2])
+    vis.weight *= factor.astype(np.float32)[:, None, :]
+
+
+def _flagged_fraction(vis: Visibilities) -> float:
+    """Return the flagged fraction of what was received; 1 when nothing was."""
+    received = vis.weight > 0
+    return float((vis.flag & received).sum() / received.sum()) if received.any() else 1.0
+
+
+def _quality(vis: Visibilities, before: float) -> dict[str, Any]:
+    after = _flagged_fraction(vis)
+    return {
+        "flagged_fraction": round(after, 6),
+        "flagged_fraction_before": round(before, 6),
+        "flagged_by_calibration": round(after - before, 6),
+    }
+
+
+def _notes(vis: Visibilities, used: Sequence[_Calibration], gains: Sequence[Solutions]) -> list[str]:
+    notes = []
+    if not gains:
+        notes.append(f"no gains: the delays and bandpass of {used[0].twin.id} alone are applied")
+        return notes
+    ends = [one.time_mjd_s[[0, -1]] for one in gains]
+    first, last = min(end[0] for end in ends), max(end[1] for end in ends)
+    middle = vis.times_mjd_s.mean()
+    if not first <= middle <= last:
+        away_min = max(first - middle, middle - last) / 60
+        notes.append(f"gains of the nearest solution, {away_min:.1f} min away")
+    return notes

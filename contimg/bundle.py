@@ -1,0 +1,230 @@
+"""A bundle: the folder of one mosaic as the archive keeps it, with a manifest by which anyone can check it.
+
+::
+
+    mosaic_20260211T002649/
+        mosaic_20260211T002649.fits, .weights.fits, .rms.fits, .png, .tiles.csv    the mosaic
+        mosaic_20260211T002649.json                                                 its twin
+        mosaic_20260211T002649.html                                                 summary page
+        crossmatch/…                                                                comparison, with its twin
+        metadata.json            what it is, verdict, parameters, lineage down to the subband files
+        manifest-sha256.txt      SHA-256 of every file above; `sha256sum -c manifest-sha256.txt` checks it
+        publication.json         version, approval: written by the publisher, not part of the manifest
+
+The bundle's identity is the SHA-256 of the manifest. `verify` needs nothing but the folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from contimg.errors import InputError, RegistryError
+from contimg.product import Twin, twin_digest
+from contimg.publishing import files
+
+MANIFEST = "manifest-sha256.txt"
+METADATA = "metadata.json"
+PUBLICATION = "publication.json"
+_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a bundle: the file (relative), what kind of wrong, one sentence."""
+
+    path: str
+    kind: Literal["missing", "altered", "unlisted", "manifest", "invalid"]
+    message: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What `verify` found: no problems means that every byte is as the manifest says."""
+
+    path: Path
+    manifest_sha256: str | None
+    n_files: int
+    n_bytes: int
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """True when nothing is wrong."""
+        return not self.problems
+
+
+def json_bytes(content: Any) -> bytes:
+    """Return JSON as bundles hold it."""
+    return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
+
+
+def format_manifest(digests: Mapping[str, str]) -> bytes:
+    """Return the manifest of files (relative name -> SHA-256), sorted by name."""
+    for name in digests:
+        if "\n" in name or "\\" in name:
+            raise InputError(f"'{name}' cannot be listed in a manifest: rename it without newline and backslash")
+    return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
+
+
+def parse_manifest(content: bytes) -> dict[str, str]:
+    """Read a manifest: relative name -> SHA-256.
+
+    Raises
+    ------
+    InputError
+        If a line is not one of a manifest, names a file twice, or leads out of the bundle.
+    """
+    digests: dict[str, str] = {}
+    for number, line in enumerate(content.decode(errors="replace").splitlines(), start=1):
+        match = _LINE.fullmatch(line)
+        name = "" if match is None else match[2]
+        if match is None or name in digests or name.startswith("/") or ".." in PurePosixPath(name).parts:
+            raise InputError(f"line {number} of {MANIFEST} is not one of a manifest: restore it from a copy")
+        digests[name] = match[1]
+    return digests
+
+
+def put_file(folder: int, name: str, content: bytes) -> None:
+    """Write a new file into an opened folder, down to the disk."""
+    descriptor = files.create(folder, name)
+    try:
+        files.write_all(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def verify(path: Path, *, expected: str | None = None, progress: Callable[[int], None] | None = None) -> Verification:
+    """Read every byte of a bundle and compare with its manifest. Needs no database.
+
+    Parameters
+    ----------
+    path : Path
+        The bundle.
+    expected : str, optional
+        SHA-256 that the manifest itself must have (the registry's).
+    progress : callable, optional
+        Called with the number of bytes just read.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder.
+    """
+    path = Path(path)
+    try:
+        with files.open_folder(path) as folder:
+            return _verify(path, folder, expected, progress)
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{path} is not a bundle: name a folder with a {MANIFEST}") from None
+
+
+def _verify(path: Path, folder: int, expected: str | None, progress: Callable[[int], None] | None) -> Verification:
+    present = list(files.list_tree(folder))
+    try:
+        manifest = read_file(folder, MANIFEST)
+        digests = parse_manifest(manifest)
+    except (FileNotFoundError, InputError, RegistryError) as error:
+        sentence = str(error) if not isinstance(error, OSError) else f"{path} holds no {MANIFEST}"
+        return Verification(path, None, 0, 0, (Problem(MANIFEST, "manifest", sentence),))
+    found = hashlib.sha256(manifest).hexdigest()
+    problems = []
+    if expected is not None and found != expected:
+        problems.append(
+            Problem(MANIFEST, "manifest", f"the manifest of {path} is not the one that the registry knows ({expected})")
+        )
+    if METADATA not in digests:
+        problems.append(Problem(METADATA, "manifest", f"the manifest of {path} does not list {METADATA}"))
+    for name in sorted(set(present) - set(digests) - {MANIFEST, PUBLICATION}):
+        problems.append(Problem(name, "unlisted", f"{path / name} is not in the manifest"))
+    total = 0
+    for name, digest in sorted(digests.items()):
+        place = PurePosixPath(name)
+        try:
+            with _folder_below(folder, place.parent) as below, files.open_file(below, place.name) as descriptor:
+                total += os.fstat(descriptor).st_size
+                same = files.sha256(descriptor, progress) == digest
+        except (FileNotFoundError, NotADirectoryError):
+            problems.append(Problem(name, "missing", f"{path / name} is missing"))
+        except RegistryError as error:
+            problems.append(Problem(name, "altered", f"{path / name}: {error}"))
+        else:
+            if not same:
+                problems.append(Problem(name, "altered", f"{path / name} does not have the SHA-256 of the manifest"))
+    return Verification(path, found, len(digests), total, tuple(problems))
+
+
+def _folder_below(folder: int, relative: PurePosixPath) -> contextlib.AbstractContextManager[int]:
+    # The kernel's own name of an opened folder: it stays right when the path to it is renamed.
+    return files.open_folder(Path(f"/proc/self/fd/{folder}"), relative)
+
+
+def read_file(folder: int, name: str) -> bytes:
+    """Return the bytes of a regular file in an opened folder."""
+    with files.open_file(folder, name) as descriptor, os.fdopen(os.dup(descriptor), "rb") as file:
+        return file.read()
+
+
+def read_manifest(path: Path) -> tuple[str, dict[str, str]]:
+    """Return a bundle's manifest digest and its entries."""
+    with files.open_folder(path) as folder:
+        content = read_file(folder, MANIFEST)
+    return hashlib.sha256(content).hexdigest(), parse_manifest(content)
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """Return the ``metadata.json`` of a bundle.
+
+    Raises
+    ------
+    InputError
+        If it is missing or no JSON.
+    """
+    try:
+        with files.open_folder(path) as folder:
+            return json.loads(read_file(folder, METADATA))
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{Path(path) / METADATA} does not exist: name the folder of a bundle") from None
+    except ValueError:
+        raise InputError(f"{Path(path) / METADATA} is no JSON: restore it from a copy") from None
+
+
+def read_twins(path: Path, data_id: str) -> list[Twin]:
+    """Return the twins that the bundle's verdict rests on: the mosaic's and, if any, the crossmatch's.
+
+    Raises
+    ------
+    InputError
+        If a twin is missing, invalid, or not the one in the bundle's lineage.
+    """
+    metadata = read_metadata(path)
+    try:
+        listed = {entry["sha256"] for entry in metadata["lineage"]["products"]}
+    except (KeyError, TypeError):
+        raise InputError(f"{Path(path) / METADATA} holds no lineage: restore it from a copy") from None
+    twins = []
+    for name in (f"{data_id}.json", f"crossmatch/{data_id}.json"):
+        place = PurePosixPath(name)
+        try:
+            with files.open_folder(path, place.parent) as folder:
+                twin = Twin.model_validate_json(read_file(folder, place.name))
+        except FileNotFoundError:
+            if twins:
+                continue
+            raise InputError(f"{Path(path) / name} does not exist: name the folder of a bundle") from None
+        except ValidationError:
+            raise InputError(f"{Path(path) / name} is not a valid twin: restore it from a copy") from None
+        if twin_digest(twin) not in listed:
+            raise InputError(f"{Path(path) / name} is not the twin in the bundle's lineage: restore it from a copy")
+        twins.append(twin)
+    return twins

@@ -1,0 +1,144 @@
+"""The measured quality of solutions, and the verdict's reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contimg.calibrate.statistics import FlagStatistics, flag_statistics
+from contimg.calibrate.tables import Solutions
+from contimg.config import CalibrationOptions
+from contimg.product import Reason
+
+
+def assess(
+    solutions: Sequence[Solutions], expected: Sequence[NDArray[np.bool_]], options: CalibrationOptions
+) -> tuple[dict[str, Any], list[Reason], list[str]]:
+    """Measure tables and judge them.
+
+    Parameters
+    ----------
+    solutions : sequence of Solutions
+    expected : sequence of (ntime, nant, nchan, npol) bool
+        Cells of each for which there was data.
+    options : CalibrationOptions
+
+    Returns
+    -------
+    qa : dict
+    reasons : list of Reason
+    notes : list of str
+    """
+    qa: dict[str, Any] = {}
+    counts = {s.kind: _count(s, cells) for s, cells in zip(solutions, expected, strict=True)}
+    for kind, count in counts.items():
+        qa[f"flagged_fraction_{kind}"] = round(count.fraction, 6)
+        qa[f"dead_receptors_{kind}"] = count.dead_receptors
+    qa["flagged_fraction"] = max(qa[f"flagged_fraction_{kind}"] for kind in counts)
+    qa["working_receptors"] = min(count.working_receptors for count in counts.values())
+    lost = _lost_antennas(solutions, expected)
+    had_data = int(expected[0].any((0, 2, 3)).sum())
+    qa["lost_antennas"] = lost
+    qa["antennas_with_data"] = had_data
+    snr = {s.kind: _median(s.snr[~s.flag]) for s in solutions if s.kind != "K"}
+    qa |= {f"snr_median_{kind}": value for kind, value in snr.items()}
+    qa["snr_median"] = min((value for value in snr.values() if value is not None), default=None)
+    for one in solutions:
+        qa |= _MEASURES[one.kind](one)
+    reasons = _reasons(qa, had_data, options)
+    notes = [f"antennas with data but without a solution: {', '.join(lost)}"] if lost else []
+    return qa, reasons, notes
+
+
+def _reasons(qa: dict[str, Any], had_data: int, options: CalibrationOptions) -> list[Reason]:
+    checks = (
+        (
+            "solutions_lost",
+            qa["flagged_fraction"] > options.max_flagged,
+            f"{qa['flagged_fraction']:.1%} of the working receptors' solutions are lost",
+            qa["flagged_fraction"],
+            options.max_flagged,
+        ),
+        (
+            "antennas_lost",
+            len(qa["lost_antennas"]) > options.max_lost_antennas * had_data,
+            f"{len(qa['lost_antennas'])} of {had_data} antennas with data have no solution",
+            len(qa["lost_antennas"]) / max(had_data, 1),
+            options.max_lost_antennas,
+        ),
+        (
+            "low_snr",
+            qa["snr_median"] is None or qa["snr_median"] < options.min_median_snr,
+            "the solutions' median signal-to-noise ratio is low",
+            qa["snr_median"],
+            options.min_median_snr,
+        ),
+    )
+    return [
+        Reason(code=code, severity="failed", message=message, measured=measured, threshold=threshold)
+        for code, met, message, measured, threshold in checks
+        if met
+    ]
+
+
+def _count(solutions: Solutions, expected: NDArray[np.bool_]) -> FlagStatistics:
+    """Count the flags of a table; its (time, antenna) cells become rows grouped by antenna."""
+    ntime, nant = solutions.flag.shape[:2]
+    rows = (ntime * nant, *solutions.flag.shape[2:])
+    return flag_statistics(solutions.flag.reshape(rows), np.tile(np.arange(nant), ntime), expected.reshape(rows))
+
+
+def _lost_antennas(solutions: Sequence[Solutions], expected: Sequence[NDArray[np.bool_]]) -> list[str]:
+    """Return the names of antennas that had data but lack every solution of a receptor in some table."""
+    lost = np.zeros(len(solutions[0].antenna_names), bool)
+    for one, cells in zip(solutions, expected, strict=True):
+        lost |= (cells.any((0, 2)) & ~(cells & ~one.flag).any((0, 2))).any(-1)
+    return [name for name, gone in zip(solutions[0].antenna_names, lost, strict=True) if gone]
+
+
+def _median(values: NDArray[np.float64]) -> float | None:
+    return round(float(np.median(values)), 2) if values.size else None
+
+
+def _delays(solutions: Solutions) -> dict[str, Any]:
+    delays = np.abs(solutions.values[~solutions.flag])
+    return {"delay_max_ns": round(float(delays.max()), 3) if delays.size else None}
+
+
+def _bandpass(solutions: Solutions) -> dict[str, Any]:
+    """Amplitude: over receptors; scatter: over channels, about each receptor's own median."""
+    values = np.where(solutions.flag, np.nan, solutions.values)
+    size = np.abs(values)
+    flat = size.transpose(0, 1, 3, 2).reshape(-1, size.shape[2])
+    turn = np.angle(values[:, :, 1:] * values[:, :, :-1].conj())
+    flat = flat[np.isfinite(flat).any(1)]
+    if not flat.size:
+        return {"bandpass_amplitude_median": None, "bandpass_amplitude_scatter": None, "bandpass_phase_step_deg": None}
+    relative = flat / np.nanmedian(flat, axis=1, keepdims=True)
+    return {
+        "bandpass_amplitude_median": float(f"{np.nanmedian(flat):.6g}"),
+        "bandpass_amplitude_scatter": round(float(np.nanstd(relative)), 5),
+        "bandpass_phase_step_deg": round(float(np.degrees(np.sqrt(np.nanmean(turn**2)))), 4),
+    }
+
+
+def _gains(solutions: Solutions) -> dict[str, Any]:
+    """Amplitude and scatter of the gains over time, about each receptor's own mean."""
+    values = np.where(solutions.flag, np.nan, solutions.values)[:, :, 0]
+    known = np.isfinite(values).any(0)
+    if not known.any():
+        return {"gain_amplitude_median": None, "gain_amplitude_scatter": None, "gain_phase_scatter_deg": None}
+    values = values[:, known]
+    size = np.abs(values)
+    mean = np.nanmean(values, axis=0)
+    return {
+        "gain_amplitude_median": round(float(np.nanmedian(size)), 5),
+        "gain_amplitude_scatter": round(float(np.nanstd(size / np.nanmean(size, axis=0))), 5),
+        "gain_phase_scatter_deg": round(float(np.degrees(np.nanstd(np.angle(values * mean.conj())))), 3),
+    }
+
+
+_MEASURES = {"K": _delays, "B": _bandpass, "G": _gains}

@@ -1,0 +1,116 @@
+"""The antennas' response, K times B times G, on the axes of a tile; and data divided by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contimg.calibrate.tables import Solutions
+from contimg.measurement_set import Coordinates, Visibilities
+
+
+def correct(
+    vis: Visibilities, delays: Solutions | None, bandpass: Solutions | None, gains: Sequence[Solutions]
+) -> None:
+    """Divide data by the response and flag what has none, in place, one integration at a time.
+
+    ``V / (J_p conj(J_q))`` with ``J = exp(2 pi i delay (f - f0)) B(f) G(t)``, as CASA defines it.
+    """
+    steady, steady_flag = steady_response(vis, delays, bandpass)
+    for time in np.unique(vis.time_mjd_s):
+        first, last = np.searchsorted(vis.time_mjd_s, time, "left"), np.searchsorted(vis.time_mjd_s, time, "right")
+        rows = slice(int(first), int(last))
+        gain, gain_flag = gains_at(gains, time, vis)
+        response = (steady * gain).astype(np.complex64)
+        lost = steady_flag | gain_flag
+        one, two = vis.antenna1[rows], vis.antenna2[rows]
+        product = response[one] * response[two].conj()
+        unusable = lost[one] | lost[two] | (product == 0)
+        product[unusable] = 1
+        vis.data[rows] /= product
+        vis.flag[rows] |= unusable
+
+
+def steady_response(
+    vis: Coordinates, delays: Solutions | None, bandpass: Solutions | None
+) -> tuple[NDArray[np.complex128], NDArray[np.bool_]]:
+    """Return K times B (nant, nchan, npol) on a tile's antennas and channels, and where it is missing.
+
+    Of several times the nearest to the tile's middle, for each cell of those not flagged.
+    """
+    shape = (len(vis.antenna_names), len(vis.freq_hz), len(vis.polarisations))
+    middle = vis.times_mjd_s.mean()
+    response, lost = np.ones(shape, np.complex128), np.zeros(shape, bool)
+    if delays is not None:
+        values, flag = _nearest_solved(delays, middle)
+        antenna = _antenna_index(delays, vis)
+        turns = values[antenna] * 1e-9 * (vis.freq_hz[None, :, None] - delays.freq_hz.mean())
+        response *= np.exp(2j * np.pi * turns)
+        lost |= flag[antenna]
+    if bandpass is not None:
+        values, flag = _nearest_solved(bandpass, middle)
+        antenna, (channel, found) = _antenna_index(bandpass, vis), _channel_index(bandpass, vis)
+        response *= values[antenna][:, channel]
+        lost |= flag[antenna][:, channel] | ~found[None, :, None]
+    return response, lost
+
+
+def gains_at(
+    gains: Sequence[Solutions], time_mjd_s: float, vis: Coordinates
+) -> tuple[NDArray[np.complex128], NDArray[np.bool_]]:
+    """Return the gains at a time (nant, 1, npol), interpolated over the solutions of all sets.
+
+    Amplitude and phase are each linear between the nearest unflagged solutions before and after; the phase
+    takes the shorter way round. Outside, or next to flagged solutions only, it is the nearest.
+
+    Returns
+    -------
+    values : (nant, 1, npol) complex128
+    missing : (nant, 1, npol) bool
+        Where there is no unflagged solution at all.
+    """
+    shape = (len(vis.antenna_names), 1, len(vis.polarisations))
+    if not gains:
+        return np.ones(shape, np.complex128), np.zeros(shape, bool)
+    times = np.concatenate([one.time_mjd_s for one in gains])
+    order = np.argsort(times, kind="stable")
+    times = times[order]
+    values = np.concatenate([one.values[:, _antenna_index(one, vis)] for one in gains])[order]
+    good = ~np.concatenate([one.flag[:, _antenna_index(one, vis)] for one in gains])[order]
+    count = len(times)
+    place = np.arange(count).reshape(-1, 1, 1, 1)
+    past = (times <= time_mjd_s).reshape(-1, 1, 1, 1)
+    before = np.where(good & past, place, -1).max(0)
+    after = np.where(good & ~past, place, count).min(0)
+    missing = (before < 0) & (after >= count)
+    left = np.where(before >= 0, before, np.where(after < count, after, 0))
+    right = np.where(after < count, after, left)
+    one = np.take_along_axis(values, left[None], 0)[0]
+    two = np.take_along_axis(values, right[None], 0)[0]
+    span = times[right] - times[left]
+    share = np.where(span > 0, np.clip((time_mjd_s - times[left]) / np.where(span > 0, span, 1), 0, 1), 0)
+    size = np.abs(one) + share * (np.abs(two) - np.abs(one))
+    turn = np.angle(one) + share * np.angle(two * one.conj())
+    return size * np.exp(1j * turn), missing
+
+
+def _nearest_solved(solutions: Solutions, time_mjd_s: float) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    order = np.argsort(np.abs(solutions.time_mjd_s - time_mjd_s), kind="stable")
+    first = np.argmin(solutions.flag[order], axis=0)
+    index = order[first][None]
+    values = np.take_along_axis(solutions.values, index, 0)[0]
+    return values, np.take_along_axis(solutions.flag, index, 0)[0]
+
+
+def _antenna_index(solutions: Solutions, vis: Coordinates) -> NDArray[np.intp]:
+    place = {name: i for i, name in enumerate(solutions.antenna_names)}
+    return np.array([place[name] for name in vis.antenna_names])
+
+
+def _channel_index(solutions: Solutions, vis: Coordinates) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Return the table's channel at each of the tile's frequencies, and whether there is one."""
+    index = np.abs(solutions.freq_hz[None, :] - vis.freq_hz[:, None]).argmin(1)
+    return index, np.abs(solutions.freq_hz[index] - vis.freq_hz) < 0.5 * vis.channel_width_hz

@@ -1,0 +1,127 @@
+"""From a tile to a calibration: K, B and G tables, plots, a verdict and its reasons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from contimg import calibration_plots, naming
+from contimg.calibrate.on_calibrator import solve_on_calibrator
+from contimg.calibrate.on_field import solve_on_field
+from contimg.calibrate.tables import FILES
+from contimg.calibrate.work import Work
+from contimg.catalogue import read_catalogue
+from contimg.config import BeamOptions, CalibrationOptions
+from contimg.product import (
+    Input,
+    Stopwatch,
+    Twin,
+    atomic_path,
+    file_sha256,
+    input_from_twin,
+    library_versions,
+    remove,
+    verdict_of,
+    write_twin,
+)
+
+COPIED_FACTS = (
+    "dec_app_deg",
+    "mid_mjd",
+    "start_mjd",
+    "end_mjd",
+    "applied_delays_sha256",
+    "antenna_order_sha256",
+    "fs_table",
+    "telescope",
+    "band_hz",
+    "n_channels",
+    "missing_subbands",
+)
+
+
+def solve_calibration(
+    ms: Path,
+    ms_twin: Path,
+    output: Path,
+    twin: Path,
+    *,
+    calibrator: str | None,
+    bandpass: Path | None,
+    options: CalibrationOptions,
+    beam: BeamOptions,
+    catalogue: Path | None,
+) -> Twin:
+    """Solve a calibration on a tile and write it with its twin.
+
+    Parameters
+    ----------
+    ms, ms_twin : Path
+        The tile; only read.
+    output, twin : Path
+        The product directory (``K.cal``, ``B.cal``, ``G.cal`` as applicable, plots) and its twin.
+    calibrator : str or None
+        The calibrator that transits in the tile: K, B and G are solved against it. None: gains only,
+        against the catalogue's sky.
+    bandpass : Path or None
+        Gains only: the twin of the calibration whose K and B apply; its product stands beside it.
+    options : CalibrationOptions
+    beam : BeamOptions
+    catalogue : Path or None
+        The known sky.
+
+    Returns
+    -------
+    Twin
+        Kind ``calibration``. A calibration that could not be solved from its data is 'failed' and its
+        directory empty.
+
+    Raises
+    ------
+    UnknownIdError
+        If the calibrator is not in the list.
+    InputError
+        If an input is missing or unreadable, or gains are asked for without a bandpass.
+    """
+    watch = Stopwatch()
+    source, tile_input = input_from_twin(ms_twin)
+    known = read_catalogue(catalogue) if catalogue is not None else None
+    work = Work(facts={"type": "gains" if calibrator is None else "bandpass", "tile": source.id})
+    work.facts |= {key: source.facts[key] for key in COPIED_FACTS if key in source.facts}
+    work.inputs.append(tile_input)
+    if catalogue is not None:
+        content = file_sha256(Path(catalogue))
+        work.inputs.append(Input(path=str(catalogue), kind="catalogue", id=Path(catalogue).name, sha256=content))
+    calibration_id = naming.calibration_id(source.id)
+    with atomic_path(Path(output)) as part:
+        part.mkdir()
+        if source.verdict == "failed":
+            work.fail("tile_failed", f"tile {source.id} is failed: {source.reasons[0].message}")
+        elif calibrator is None:
+            solve_on_field(Path(ms), part, work, bandpass, options, beam, known)
+        else:
+            solve_on_calibrator(Path(ms), part, work, calibrator, options, beam, known)
+        if work.failed and not any((part / name).exists() for name in FILES.values()):
+            remove(part)
+            part.mkdir()
+        else:
+            calibration_plots.plot_solutions(part, calibration_id, synthetic=source.synthetic)
+    result = Twin(
+        kind="calibration",
+        id=calibration_id,
+        verdict=verdict_of(work.reasons),
+        reasons=work.reasons,
+        notes=work.notes,
+        facts=work.facts,
+        qa=work.qa,
+        inputs=work.inputs,
+        parameters={
+            "calibrator": calibrator,
+            "calibration": options.model_dump(),
+            "beam": beam.model_dump(),
+        },
+        synthetic=source.synthetic,
+        libraries=library_versions("casatasks", "casatools", "casadata", "python-casacore", "numpy", "scipy"),
+        run=watch.read(),
+    )
+    write_twin(Path(twin), result)
+    return result

@@ -1,0 +1,150 @@
+"""`contimg publish`: what a person decides about mosaics."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from contimg.cli.common import Context, json_option, print_json
+from contimg.cli.registry import opened
+
+if TYPE_CHECKING:
+    from contimg.publish import Outcome
+    from contimg.registry.engine import Registry
+
+_reason = click.option("--reason", required=True, help="Why; it is recorded with your name and the time.")
+_version = click.option("--version", type=click.IntRange(min=1), help="A version; the latest when not given.")
+
+
+@click.group()
+def publish() -> None:
+    """Retry, approve, reject or withdraw a mosaic."""
+
+
+@publish.command()
+@click.argument("mosaic", required=False)
+@click.option("--all", "everything", is_flag=True, help="Every mosaic that waits in staging.")
+@json_option
+@click.pass_obj
+def retry(context: Context, mosaic: str | None, everything: bool, as_json: bool) -> None:
+    """Publish MOSAIC now, its failed attempts forgotten. Exit code 1 when one fails again."""
+    from contimg import naming
+    from contimg.errors import ContimgError
+    from contimg.publishing import decisions
+    from contimg.reconcile import reconcile
+    from contimg.registry import queries
+
+    if (mosaic is None) != everything:
+        raise click.UsageError("name one MOSAIC, or --all")
+    results, failures = [], []
+    with opened(context) as database:
+        if mosaic is not None:
+            names = [naming.as_mosaic_id(mosaic)]
+        else:
+            names = [row["data_id"] for row in queries.listing(database, statuses=("staging", "publishing"))]
+        for name in names:
+            try:
+                reconcile(database, context.config.layout, name)
+                if queries.get(database, name)["status"] != "published":
+                    decisions.retry(database, name)
+                results.append(_as_record(_publish(context, database, name)))
+            except ContimgError as error:
+                if mosaic is not None:
+                    raise
+                failures.append(str(error))
+    _show(results, as_json)
+    for sentence in failures:
+        click.echo(f"contimg: {sentence}", err=True)
+    if failures:
+        sys.exit(1)
+
+
+@publish.command()
+@click.argument("mosaic")
+@_reason
+@_version
+@json_option
+@click.pass_obj
+def approve(context: Context, mosaic: str, reason: str, version: int | None, as_json: bool) -> None:
+    """Publish a held MOSAIC all the same, on your word."""
+    from contimg import naming
+    from contimg.publishing import decisions
+    from contimg.reconcile import reconcile
+
+    data_id = naming.as_mosaic_id(mosaic)
+    with opened(context) as database:
+        reconcile(database, context.config.layout, data_id)
+        row = decisions.approve(database, data_id, reason, version)
+        _show([_as_record(_publish(context, database, data_id, row["version"]))], as_json)
+
+
+@publish.command()
+@click.argument("mosaic")
+@_reason
+@_version
+@json_option
+@click.pass_obj
+def reject(context: Context, mosaic: str, reason: str, version: int | None, as_json: bool) -> None:
+    """Refuse a held MOSAIC for good: only a new version of it can be published."""
+    from contimg import naming
+    from contimg.publishing import decisions
+
+    with opened(context) as database:
+        row = decisions.reject(database, context.config.layout, naming.as_mosaic_id(mosaic), reason, version)
+    _show([_decided(row)], as_json)
+
+
+@publish.command()
+@click.argument("mosaic")
+@_reason
+@_version
+@json_option
+@click.pass_obj
+def withdraw(context: Context, mosaic: str, reason: str, version: int | None, as_json: bool) -> None:
+    """Hide a published MOSAIC: it moves to .withdrawn in the archive, nothing is deleted."""
+    from contimg import naming
+    from contimg.publishing import decisions
+
+    with opened(context) as database:
+        row = decisions.withdraw(database, context.config.layout, naming.as_mosaic_id(mosaic), reason, version)
+    _show([_decided(row)], as_json)
+
+
+def _publish(context: Context, database: Registry, data_id: str, version: int | None = None) -> Outcome:
+    from contimg import publish as publishing
+
+    options = context.config.publish
+    return publishing.publish(
+        database,
+        context.config.layout,
+        data_id,
+        version,
+        claim_s=options.claim_s,
+        max_attempts=options.max_attempts,
+    )
+
+
+def _as_record(outcome: Outcome) -> dict[str, Any]:
+    return vars(outcome) | {"path": str(outcome.path)}
+
+
+def _decided(row: Any) -> dict[str, Any]:
+    return {
+        "data_id": row["data_id"],
+        "version": row["version"],
+        "status": row["status"],
+        "path": row["published_path"] or row["stage_path"],
+        "message": f"{row['status']} by {row['closed_by']}: {row['closed_reason']}",
+    }
+
+
+def _show(results: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print_json(results)
+        return
+    for result in results:
+        click.echo(f"{result['data_id']}: {result['message']} ({result['path']})")
+    if not results:
+        click.echo("No mosaic waits in staging.")

@@ -1,0 +1,315 @@
+"""Publishing: a registered mosaic's bundle into the archive, exactly once, whatever crashes on the way.
+
+The protocol of DESIGN section 8; each step is safe to die after:
+
+1. check the paths: source inside the stage, target inside the archive, no symlink on the way;
+2. claim the row;
+3. copy to ``<products>/.incoming/<data_id>.<token>/``, fsync, read back and compare;
+4. rename to the final name, never over an existing one;
+5. set ``published`` and write the event, in one transaction;
+6. write the marker.
+
+`contimg.reconcile` finishes or undoes what a dead publisher left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contimg import bundle, naming
+from contimg.errors import RegistryError
+from contimg.publishing import claims, copying, files, markers
+from contimg.publishing.checkpoints import checkpoint
+from contimg.registry import queries
+from contimg.registry.engine import Registry, RegistryUnavailable, open_registry
+from contimg.registry.finalize import finalize
+from contimg.registry.register import Registered, register_mosaic
+
+if TYPE_CHECKING:
+    from contimg.config import Config
+
+# Faults of a machine that may pass by themselves; a full disk or a refused permission does not.
+_TRANSIENT = frozenset(
+    {errno.EIO, errno.EAGAIN, errno.EINTR, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT, errno.ENETDOWN,
+     errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ECONNRESET, errno.EREMOTEIO}
+)  # fmt: skip
+WAITS_S = (1.0, 5.0, 25.0)
+
+
+class PublishFailed(RegistryError):
+    """An attempt to publish failed; the product is in staging again and the attempt can be repeated."""
+
+    transient = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call of `publish` ended.
+
+    ``status`` is ``published``, ``held``, ``rejected``, ``superseded`` or ``withdrawn``; ``created`` tells whether
+    this very call published it.
+    """
+
+    data_id: str
+    version: int
+    status: str
+    path: Path
+    created: bool
+    message: str
+
+
+def publish(
+    registry: Registry,
+    layout: naming.Layout,
+    data_id: str,
+    version: int | None = None,
+    *,
+    claim_s: float,
+    max_attempts: int,
+) -> Outcome:
+    """Publish a registered product, or tell why it is not to be; a second call changes nothing.
+
+    Parameters
+    ----------
+    registry : Registry
+    layout : Layout
+    data_id : str
+    version : int, optional
+        The latest when not given.
+    claim_s : float
+        The claim expires after this unless renewed [s].
+    max_attempts : int
+        After so many failed attempts the product waits for a person.
+
+    Raises
+    ------
+    UnknownIdError
+        If it is not registered.
+    BusyError
+        If another publisher is at it.
+    PublishFailed
+        If the machine failed or the target is taken; the row is back in staging with the error.
+    """
+    row = queries.get(registry, data_id, version)
+    version = row["version"]
+    if row["status"] == "staging" and row["finalization_status"] == "pending":
+        finalize(registry, data_id, version)
+        row = queries.get(registry, data_id, version)
+    created = False
+    if row["status"] in ("staging", "publishing"):
+        if row["attempts"] >= max_attempts:
+            raise RegistryError(
+                f"{data_id} failed to be published {row['attempts']} times (the last time: {row['error']}): repair "
+                f"that, then 'contimg publish retry {data_id}'"
+            )
+        claim = claims.take(registry, data_id, version, claim_s)
+        if claim is not None:
+            try:
+                checkpoint("publish:claimed")
+                _publish_claimed(registry, layout, row, claim)
+                created = True
+            finally:
+                claims.forget(claim)
+        row = queries.get(registry, data_id, version)
+    return _conclude(registry, layout, row, created)
+
+
+def _conclude(registry: Registry, layout: naming.Layout, row: Mapping[str, Any], created: bool) -> Outcome:
+    data_id = row["data_id"]
+    newest = queries.get(registry, data_id)
+    content = markers.published(newest)
+    if content is not None:
+        with _machine_faults(f"{data_id} is {newest['status']}, but its marker could not be written"):
+            markers.write(layout, "published", content)
+        checkpoint("publish:marked")
+    about = markers.published(row)
+    message = f"{data_id} version {row['version']} is {row['status']}" if about is None else about["message"]
+    path = Path(row["published_path"] or row["stage_path"])
+    return Outcome(data_id, row["version"], row["status"], path, created, message)
+
+
+@contextlib.contextmanager
+def _machine_faults(what: str) -> Iterator[None]:
+    """Turn what the operating system refused into one sentence; the traceback keeps the cause."""
+    try:
+        yield
+    except OSError as error:
+        failure = PublishFailed(f"{what}: {sentence(error)}: repair that and rerun the same command")
+        failure.transient = error.errno in _TRANSIENT
+        raise failure from error
+
+
+def sentence(error: OSError) -> str:
+    """Return what an OSError says, with the file's name where it has one."""
+    where = f" ({error.filename})" if error.filename is not None else ""
+    return f"{error.strerror or error}{where}"
+
+
+def _publish_claimed(registry: Registry, layout: naming.Layout, row: Mapping[str, Any], claim: claims.Claim) -> None:
+    data_id = row["data_id"]
+    try:
+        final = _transfer(registry, layout, row, claim)
+        checkpoint("publish:recording")
+        claims.record_published(registry, claim, str(final))
+        checkpoint("publish:recorded")
+    except claims.ClaimLost:
+        _leave_to_winner(registry, row)
+    except (OSError, RegistryError) as error:
+        what = sentence(error) if isinstance(error, OSError) else str(error)
+        mine = True
+        with contextlib.suppress(RegistryError):  # the database may be what failed: the claim is then left to expire
+            mine = claims.record_failure(registry, claim, what)
+        if not mine:
+            _leave_to_winner(registry, row)
+            return
+        failure = PublishFailed(
+            f"{data_id} was not published: {what}: repair that, then 'contimg publish retry {data_id}'"
+        )
+        failure.transient = (
+            error.errno in _TRANSIENT if isinstance(error, OSError) else isinstance(error, RegistryUnavailable)
+        )
+        raise failure from error
+
+
+def _leave_to_winner(registry: Registry, row: Mapping[str, Any]) -> None:
+    """End an attempt that another publisher overtook: well if that one has published, else as busy."""
+    after = queries.get(registry, row["data_id"], row["version"])
+    if after["status"] != "published":
+        raise claims.ClaimLost(f"{row['data_id']} was taken over by another publisher: rerun to see what it made")
+
+
+def _transfer(registry: Registry, layout: naming.Layout, row: Mapping[str, Any], claim: claims.Claim) -> Path:
+    """Bring the bundle under its final name (steps 1, 3 and 4); return that."""
+    data_id, version = row["data_id"], row["version"]
+    stage_path = Path(row["stage_path"])
+    final = layout.bundle(data_id, version)
+    target = files.relative_to_root(final, layout.products, "paths.products")
+    files.relative_to_root(stage_path, layout.stage, "paths.stage")
+    checkpoint("publish:checked")
+    name = copying.incoming_name(data_id, claim.token)
+    with (
+        files.open_folder(layout.products, copying.INCOMING, create=True) as incoming,
+        files.open_folder(layout.products, target.parent, create=True) as parent,
+    ):
+        if files.exists(parent, target.name):
+            _accept_existing(final, row)
+            return final
+        try:
+            copying.copy_bundle(
+                layout,
+                stage_path,
+                incoming,
+                name,
+                row["sha256"],
+                publication(row),
+                lambda: claims.renew(registry, claim),
+            )
+            claims.renew(registry, claim, at_once=True)
+            try:
+                files.rename_new(incoming, name, parent, target.name)
+            except FileExistsError:
+                _accept_existing(final, row)
+                return final
+            os.fsync(parent)
+            os.fsync(incoming)
+            checkpoint("publish:renamed")
+        finally:
+            with contextlib.suppress(OSError):  # what cannot be removed now, reconcile removes
+                files.remove_tree(incoming, name)
+    return final
+
+
+def _accept_existing(final: Path, row: Mapping[str, Any]) -> None:
+    """Take a bundle that stands under the final name for ours if every byte is; refuse it otherwise."""
+    verification = bundle.verify(final, expected=row["sha256"])
+    if not verification.ok:
+        raise RegistryError(
+            f"{final} exists with other content ({verification.problems[0].message}) and is never overwritten: move it "
+            "out of the archive if it does not belong there"
+        )
+
+
+def publication(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what ``publication.json`` says: enough to rebuild the row when the registry is lost."""
+    keys = ("data_id", "version", "sha256", "qa_status", "validation_status", "auto_publish", "held_json")
+    keys += ("created_at", "staged_at", "approved_by", "approved_at", "approved_reason")
+    return {key: row[key] for key in keys}
+
+
+def run_register(mosaic_id: str, config: Config) -> Registered:
+    """Do the work of the rule ``register_mosaic``: reconcile, register, finalize, write the marker."""
+    from contimg.reconcile import reconcile
+
+    layout = config.layout
+    data_id = naming.as_mosaic_id(mosaic_id)
+    with _machine_faults(f"{data_id} was not registered"), contextlib.closing(open_registry(config)) as registry:
+        reconcile(registry, layout, data_id)
+        registered = register_mosaic(registry, layout, data_id, auto_publish=config.publish.auto)
+        finalize(registry, data_id, registered.version)
+        markers.write(layout, "registered", markers.registered(queries.get(registry, data_id)))
+    checkpoint("register:marked")
+    return registered
+
+
+def run_publish(mosaic_id: str, config: Config, *, waits_s: Sequence[float] = WAITS_S) -> Outcome:
+    """Do the work of the rule ``publish_mosaic``: reconcile, publish, write the marker.
+
+    Faults that may pass by themselves are tried again after growing waits; all others are raised.
+
+    Raises
+    ------
+    ContimgError
+        If the mosaic could not be published for a reason of the machine. A mosaic that is held is an
+        outcome, not an error: its marker says why and with what command to approve it.
+    """
+    data_id = naming.as_mosaic_id(mosaic_id)
+    for wait_s in waits_s:
+        try:
+            return _run_publish_once(data_id, config)
+        except (PublishFailed, RegistryUnavailable) as failure:
+            if not getattr(failure, "transient", True):
+                raise
+        time.sleep(wait_s)
+    return _run_publish_once(data_id, config)
+
+
+def _run_publish_once(data_id: str, config: Config) -> Outcome:
+    from contimg.reconcile import reconcile
+
+    layout, options = config.layout, config.publish
+    with (
+        _machine_faults(f"{data_id} was not published"),
+        contextlib.closing(open_registry(config)) as registry,
+    ):
+        reconcile(registry, layout, data_id)
+        outcome = publish(registry, layout, data_id, claim_s=options.claim_s, max_attempts=options.max_attempts)
+        if options.remove_stage and outcome.status == "published":
+            remove_staged(registry, layout, data_id, outcome.version)
+    return outcome
+
+
+def remove_staged(registry: Registry, layout: naming.Layout, data_id: str, version: int) -> bool:
+    """Remove a published bundle's copy on the stage, after reading the archive's copy once more.
+
+    Raises
+    ------
+    RegistryError
+        If the copy in the archive is not whole; the stage is then left alone.
+    """
+    row = queries.get(registry, data_id, version)
+    if row["status"] != "published":
+        return False
+    verification = bundle.verify(Path(row["published_path"]), expected=row["sha256"])
+    if not verification.ok:
+        raise RegistryError(f"{verification.problems[0].message}: the staged copy is kept, run 'contimg reconcile'")
+    relative = files.relative_to_root(Path(row["stage_path"]), layout.stage, "paths.stage")
+    with contextlib.suppress(FileNotFoundError), files.open_folder(layout.stage, relative.parent) as parent:
+        files.remove_tree(parent, relative.name)
+    return True

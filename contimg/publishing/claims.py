@@ -1,0 +1,156 @@
+"""Claims: one publisher at a time may work on a product, and a dead one does not block the next.
+
+A claim is a random token in the row. It expires, so that a publisher on another machine that died is
+overcome; it is renewed while the copy runs; and every later step of its holder asks for the token
+again, so that a holder who was overtaken (a suspended machine, a clock that jumped) changes nothing.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, update
+
+from contimg.errors import BusyError
+from contimg.publishing.owner import Owner, is_dead, me
+from contimg.registry.engine import Registry
+from contimg.registry.queries import add_event, latest
+from contimg.registry.schema import data_registry
+from contimg.timestamps import now
+
+# Tokens that this very process is working with: a claim of ours that is not among them was left over.
+_held: set[str] = set()
+_FREE = {"claim_token": None, "claim_owner": None, "claim_expires_unix_s": None}
+
+
+class ClaimLost(BusyError):
+    """Another publisher has taken over; this one stops."""
+
+
+@dataclass
+class Claim:
+    """A claim on one version of a product."""
+
+    data_id: str
+    version: int
+    token: str
+    claim_s: float
+    renewed_monotonic_s: float
+
+
+def is_abandoned(registry: Registry, row: Mapping[str, Any]) -> bool:
+    """Tell whether a row is claimed by a publisher that is dead or whose time is up."""
+    if row["status"] != "publishing":
+        return False
+    if row["claim_token"] in _held:
+        return False
+    owner = Owner.from_json(row["claim_owner"])
+    local = registry.engine.dialect.name == "sqlite"
+    return owner == me() or is_dead(owner, same_machine=local) or row["claim_expires_unix_s"] < time.time()
+
+
+def take(registry: Registry, data_id: str, version: int, claim_s: float) -> Claim | None:
+    """Claim a product that is in staging (or whose publisher is dead); None when it is in another state.
+
+    Raises
+    ------
+    BusyError
+        If a living publisher holds it.
+    """
+    token = secrets.token_hex(8)
+    with registry.transaction(lock=data_id) as connection:
+        row = latest(connection, data_id, version)
+        if row is None or row["status"] not in ("staging", "publishing"):
+            return None
+        if row["status"] == "publishing" and not is_abandoned(registry, row):
+            owner = Owner.from_json(row["claim_owner"])
+            raise BusyError(
+                f"{data_id} is being published by {owner}: wait for it, or rerun when it has ended "
+                f"(its claim expires in {max(0.0, row['claim_expires_unix_s'] - time.time()):.0f} s at most)"
+            )
+        connection.execute(
+            _row(data_id, version).values(
+                status="publishing",
+                claim_token=token,
+                claim_owner=me().to_json(),
+                claim_expires_unix_s=time.time() + claim_s,
+            )
+        )
+    _held.add(token)
+    return Claim(data_id, version, token, claim_s, time.monotonic())
+
+
+def _row(data_id: str, version: int) -> Any:
+    return update(data_registry).where(data_registry.c.data_id == data_id, data_registry.c.version == version)
+
+
+def _mine(claim: Claim) -> Any:
+    return _row(claim.data_id, claim.version).where(data_registry.c.claim_token == claim.token)
+
+
+def _change(connection: Connection, claim: Claim, values: Mapping[str, Any]) -> None:
+    if connection.execute(_mine(claim).values(**values)).rowcount != 1:
+        raise ClaimLost(f"{claim.data_id}: another publisher took over, this one stops: rerun to see what it made")
+
+
+def renew(registry: Registry, claim: Claim, *, at_once: bool = False) -> None:
+    """Prolong a claim when a third of its time has gone, or at once.
+
+    Raises
+    ------
+    ClaimLost
+        If it is no longer held.
+    """
+    if not at_once and time.monotonic() - claim.renewed_monotonic_s < claim.claim_s / 3:
+        return
+    with registry.transaction(lock=claim.data_id) as connection:
+        _change(connection, claim, {"claim_expires_unix_s": time.time() + claim.claim_s})
+    claim.renewed_monotonic_s = time.monotonic()
+
+
+def record_published(registry: Registry, claim: Claim, path: str) -> None:
+    """Set `published` and write the event, in one transaction.
+
+    Raises
+    ------
+    ClaimLost
+        If the claim is no longer held; then the one who took over records it.
+    """
+    values = {"status": "published", "published_path": path, "published_at": now(), "error": None, **_FREE}
+    with registry.transaction(lock=claim.data_id) as connection:
+        _change(connection, claim, values)
+        add_event(connection, claim.data_id, claim.version, "published", path)
+
+
+def record_failure(registry: Registry, claim: Claim, message: str) -> bool:
+    """Give a product back to staging with the error; return False when the claim was lost before."""
+    with registry.transaction(lock=claim.data_id) as connection:
+        values = {
+            "status": "staging",
+            "error": message,
+            "attempts": data_registry.c.attempts + 1,
+            **_FREE,
+        }
+        changed = connection.execute(_mine(claim).values(**values)).rowcount == 1
+        if changed:
+            add_event(connection, claim.data_id, claim.version, "failed", message)
+    return changed
+
+
+def forget(claim: Claim) -> None:
+    """Note that this process no longer works with a claim, whatever the row says."""
+    _held.discard(claim.token)
+
+
+def free_abandoned(connection: Connection, row: Mapping[str, Any]) -> bool:
+    """Give a product with a dead publisher's claim back to staging; False when the claim has changed."""
+    statement = _row(row["data_id"], row["version"]).where(data_registry.c.claim_token == row["claim_token"])
+    changed = connection.execute(statement.values(status="staging", **_FREE)).rowcount == 1
+    if changed:
+        owner = Owner.from_json(row["claim_owner"])
+        add_event(connection, row["data_id"], row["version"], "reconciled", f"claim of {owner} had been left over")
+    return changed

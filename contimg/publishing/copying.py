@@ -1,0 +1,125 @@
+"""Copying a bundle into the archive, so that what stands there is what the manifest says."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from contimg import bundle, naming
+from contimg.errors import RegistryError
+from contimg.publishing import files
+from contimg.publishing.checkpoints import checkpoint
+
+INCOMING = ".incoming"
+
+
+def incoming_name(data_id: str, token: str) -> str:
+    """Return the name under ``<products>/.incoming`` of a copy that is under way."""
+    return f"{data_id}.{token}"
+
+
+def copy_bundle(
+    layout: naming.Layout,
+    stage_path: Path,
+    incoming: int,
+    name: str,
+    manifest_sha256: str,
+    publication: dict[str, Any],
+    alive: Callable[[], None],
+) -> None:
+    """Copy a bundle of the stage to a new folder, every file fsynced, read back and compared.
+
+    Parameters
+    ----------
+    layout : Layout
+    stage_path : Path
+        The bundle, below ``paths.stage``.
+    incoming : int
+        The opened folder to copy into.
+    name : str
+        The name of the new folder.
+    manifest_sha256 : str
+        What the manifest must be.
+    publication : dict
+        What the publisher adds beside the manifest.
+    alive : callable
+        Called between files and blocks; raises when the copy should stop.
+
+    Raises
+    ------
+    RegistryError
+        If a source file is not what the manifest says, or the copy reads back differently.
+    OSError
+        If the machine fails. The unfinished copy stays for `reconcile`, or for the caller to remove.
+    """
+    relative = files.relative_to_root(stage_path, layout.stage, "paths.stage")
+    with files.open_folder(layout.stage, relative) as source:
+        manifest = bundle.read_file(source, bundle.MANIFEST)
+        if hashlib.sha256(manifest).hexdigest() != manifest_sha256:
+            raise RegistryError(f"{stage_path / bundle.MANIFEST} is not the manifest that was registered: {_REMEDY}")
+        digests = bundle.parse_manifest(manifest)
+        unlisted = sorted(set(files.list_tree(source)) - set(digests) - {bundle.MANIFEST})
+        if unlisted:
+            raise RegistryError(f"{stage_path / unlisted[0]} is not in the manifest: {_REMEDY}")
+        os.mkdir(name, 0o777, dir_fd=incoming)
+        checkpoint("publish:incoming")
+        target = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=incoming)
+        try:
+            top = Path(f"/proc/self/fd/{target}")
+            for file, digest in sorted(digests.items()):
+                alive()
+                place = PurePosixPath(file)
+                with (
+                    files.open_folder(Path(f"/proc/self/fd/{source}"), place.parent) as source_folder,
+                    files.open_folder(top, place.parent, create=True) as target_folder,
+                ):
+                    _copy_file(source_folder, target_folder, place.name, digest, stage_path / file, alive)
+                checkpoint("publish:file")
+            bundle.put_file(target, bundle.MANIFEST, manifest)
+            bundle.put_file(target, bundle.PUBLICATION, bundle.json_bytes(publication))
+            checkpoint("publish:copied")
+            _sync_folders(target)
+            if bundle.read_file(target, bundle.MANIFEST) != manifest:
+                raise RegistryError(f"the manifest of {stage_path.name} reads back differently from {layout.products}")
+        finally:
+            os.close(target)
+    os.fsync(incoming)
+    checkpoint("publish:verified")
+
+
+_REMEDY = "the bundle was altered on the stage, so make it again with snakemake --forcerun register_mosaic"
+
+
+def _copy_file(
+    source_folder: int, target_folder: int, name: str, digest: str, source_path: Path, alive: Callable[[], None]
+) -> None:
+    with files.open_file(source_folder, name) as source:
+        target = files.create(target_folder, name)
+        try:
+            files.copy(source, target, alive)
+            os.fsync(target)
+            # Now the pages are clean and can be dropped: what is compared comes from the disk.
+            os.posix_fadvise(target, 0, 0, os.POSIX_FADV_DONTNEED)
+            if files.sha256(target, lambda _count: alive()) == digest:
+                return
+        finally:
+            os.close(target)
+        if files.sha256(source) != digest:
+            raise RegistryError(f"{source_path} does not have the SHA-256 of its manifest: {_REMEDY}")
+    raise RegistryError(f"the copy of {source_path} reads back differently: check the archive's disk, then retry")
+
+
+def _sync_folders(folder: int) -> None:
+    for name in sorted(os.listdir(folder)):
+        try:
+            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        except NotADirectoryError:
+            continue
+        try:
+            _sync_folders(below)
+        finally:
+            os.close(below)
+    os.fsync(folder)

@@ -1,0 +1,224 @@
+"""File operations below a root that no symlink can lead astray.
+
+Folders are opened one component at a time with ``O_NOFOLLOW``, and everything is done relative to
+the opened descriptors: what was checked is what is used, also when a name is changed meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+from contimg.errors import RegistryError
+
+CHUNK_BYTES = 4 << 20
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_RENAME_NOREPLACE = 1  # linux/fs.h
+
+
+def relative_to_root(path: Path, root: Path, key: str) -> PurePosixPath:
+    """Return a path relative to its configured root.
+
+    Raises
+    ------
+    RegistryError
+        If the path lies outside, or climbs with ``..``.
+    """
+    try:
+        relative = Path(path).relative_to(root)
+    except ValueError:
+        relative = None
+    if relative is None or ".." in relative.parts or not relative.parts:
+        raise RegistryError(f"{path} is not below {key} ({root}): nothing outside the configured roots is touched")
+    return PurePosixPath(relative)
+
+
+@contextlib.contextmanager
+def open_folder(root: Path, relative: PurePosixPath | str = ".", *, create: bool = False) -> Iterator[int]:
+    """Give a descriptor of a folder below a root, no symlink followed below the root.
+
+    Raises
+    ------
+    RegistryError
+        If a component is a symlink or no folder.
+    OSError
+        If it is missing (and `create` is false) or not to be opened.
+    """
+    if create:
+        Path(root).mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in PurePosixPath(relative).parts:
+            if create:
+                _make_folder(part, descriptor)
+            try:
+                below = os.open(part, _FOLDER, dir_fd=descriptor)
+            except OSError as error:
+                if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                    raise RegistryError(
+                        f"{Path(root) / relative} leads through '{part}', which is a symlink or no folder: put a real "
+                        "folder in its place"
+                    ) from None
+                raise
+            os.close(descriptor)
+            descriptor = below
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _make_folder(name: str, parent: int) -> None:
+    try:
+        os.mkdir(name, 0o777, dir_fd=parent)
+    except FileExistsError:
+        return
+    os.fsync(parent)
+
+
+@contextlib.contextmanager
+def open_file(folder: int, name: str) -> Iterator[int]:
+    """Give a descriptor for reading a regular file.
+
+    Raises
+    ------
+    RegistryError
+        If it is a symlink, a device or anything else than a regular file.
+    """
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise RegistryError(f"'{name}' is a symlink: bundles hold regular files only, so remove it") from None
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise RegistryError(f"'{name}' is not a regular file: bundles hold regular files only, so remove it")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def sha256(descriptor: int, progress: Callable[[int], None] | None = None) -> str:
+    """Return the SHA-256 of an opened file, from its beginning."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    digest = hashlib.sha256()
+    buffer = bytearray(CHUNK_BYTES)
+    view = memoryview(buffer)
+    while count := os.readv(descriptor, [buffer]):
+        digest.update(view[:count])
+        if progress is not None:
+            progress(count)
+    return digest.hexdigest()
+
+
+def write_all(descriptor: int, content: bytes | memoryview) -> None:
+    """Write all of it: a short write is continued, not believed."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def copy(source: int, target: int, alive: Callable[[], None] | None = None) -> None:
+    """Copy an opened file into another; `alive` is called between blocks."""
+    buffer = bytearray(CHUNK_BYTES)
+    view = memoryview(buffer)
+    while count := os.readv(source, [buffer]):
+        write_all(target, view[:count])
+        if alive is not None:
+            alive()
+
+
+def create(folder: int, name: str) -> int:
+    """Create a new file for writing and reading back; an existing one is an error."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(name, flags, 0o666, dir_fd=folder)
+
+
+def list_tree(folder: int, prefix: str = "") -> Iterator[str]:
+    """Give the relative path of everything in an opened folder that is no folder, in order."""
+    for name in sorted(os.listdir(folder)):
+        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+        if stat.S_ISDIR(mode):
+            below = os.open(name, _FOLDER, dir_fd=folder)
+            try:
+                yield from list_tree(below, f"{prefix}{name}/")
+            finally:
+                os.close(below)
+        else:
+            yield prefix + name
+
+
+def remove_tree(parent: int, name: str) -> None:
+    """Remove a folder and all in it, if it is there; a symlink is removed, not followed."""
+    try:
+        mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(mode):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=parent)
+        return
+    try:
+        folder = os.open(name, _FOLDER, dir_fd=parent)
+    except FileNotFoundError:  # another process clears up the same remains
+        return
+    try:
+        for entry in sorted(os.listdir(folder)):
+            remove_tree(folder, entry)
+    finally:
+        os.close(folder)
+    with contextlib.suppress(FileNotFoundError):
+        os.rmdir(name, dir_fd=parent)
+
+
+def exists(parent: int, name: str) -> bool:
+    """Tell whether a folder has an entry of that name, be it a dangling symlink."""
+    try:
+        os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def rename_new(source_parent: int, source: str, target_parent: int, target: str) -> None:
+    """Rename a folder to a name that must not exist yet.
+
+    ``renameat2(RENAME_NOREPLACE)`` where the filesystem knows it. Elsewhere (some network
+    filesystems) plain ``renameat``: for a *folder* it replaces nothing but an empty folder, which holds
+    nothing to lose.
+
+    Raises
+    ------
+    FileExistsError
+        If the name is taken.
+    """
+    try:
+        _renameat2(source_parent, source, target_parent, target)
+        return
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+            raise
+    if exists(target_parent, target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+    try:
+        os.rename(source, target, src_dir_fd=source_parent, dst_dir_fd=target_parent)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from None
+        raise
+
+
+def _renameat2(source_parent: int, source: str, target_parent: int, target: str) -> None:
+    function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)  # glibc 2.28, musl 1.2.5
+    if function is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), target)
+    flags = ctypes.c_uint(_RENAME_NOREPLACE)
+    if function(source_parent, os.fsencode(source), target_parent, os.fsencode(target), flags) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), target)

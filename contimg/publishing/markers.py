@@ -1,0 +1,104 @@
+"""The markers ``registered`` and ``published``: the workflow's final targets, JSON with content.
+
+A marker is a pure function of the registry's row: writing it again changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from contimg.naming import Layout
+from contimg.product import write_json
+from contimg.publishing import files
+
+_FINAL = ("published", "held", "rejected", "withdrawn")
+
+
+def registered(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the marker of a registered product."""
+    verdict = json.loads(row["metadata_json"])["verdict"]["verdict"]
+    return _content(
+        row,
+        status="registered",
+        path=row["stage_path"],
+        time=row["created_at"],
+        message=f"registered as version {row['version']} with verdict {verdict}",
+    )
+
+
+def published(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the marker of a product that reached an outcome; None when it has not."""
+    status, data_id = row["status"], row["data_id"]
+    if status not in _FINAL:
+        return None
+    if status == "published":
+        approval = f", approved by {row['approved_by']}: {row['approved_reason']}" if row["approved_by"] else ""
+        return _content(
+            row,
+            status=status,
+            path=row["published_path"],
+            time=row["published_at"],
+            message=f"published as version {row['version']}{approval}",
+        )
+    if status == "held":
+        reasons = "; ".join(reason["message"] for reason in json.loads(row["held_json"]))
+        message = (
+            f"held: {reasons}. To publish it all the same: contimg publish approve {data_id} --reason '...'; "
+            f"to refuse it: contimg publish reject {data_id} --reason '...'"
+        )
+        return _content(row, status=status, path=row["stage_path"], time=row["staged_at"], message=message)
+    path = row["published_path"] if status == "withdrawn" else row["stage_path"]
+    message = f"{status} by {row['closed_by']}: {row['closed_reason']}"
+    return _content(row, status=status, path=path, time=row["closed_at"], message=message)
+
+
+CONTENT: dict[str, Callable[[Mapping[str, Any]], dict[str, Any] | None]] = {
+    "registered": registered,
+    "published": published,
+}
+
+
+def _content(row: Mapping[str, Any], *, status: str, path: str, time: str, message: str) -> dict[str, Any]:
+    return {
+        "data_id": row["data_id"],
+        "version": row["version"],
+        "status": status,
+        "manifest_sha256": row["sha256"],
+        "path": path,
+        "time": time,
+        "message": message,
+    }
+
+
+def place(layout: Layout, kind: str, data_id: str) -> Path:
+    """Return where a marker stands."""
+    return layout.twin(kind, data_id)
+
+
+def write(layout: Layout, kind: str, content: Mapping[str, Any]) -> None:
+    """Write a marker unless it says the same already."""
+    path = place(layout, kind, content["data_id"])
+    if read(path) != content:
+        relative = files.relative_to_root(path, layout.stage, "paths.stage")
+        with files.open_folder(layout.stage, relative.parent, create=True):
+            write_json(path, content)
+
+
+def remove(layout: Layout, kind: str, data_id: str) -> None:
+    """Remove a marker, if it is there: then the workflow makes it again."""
+    relative = files.relative_to_root(place(layout, kind, data_id), layout.stage, "paths.stage")
+    with contextlib.suppress(FileNotFoundError), files.open_folder(layout.stage, relative.parent) as folder:
+        os.unlink(relative.name, dir_fd=folder)
+
+
+def read(path: Path) -> Any:
+    """Return what a marker says; None when it is missing or no JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None

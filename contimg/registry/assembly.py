@@ -1,0 +1,160 @@
+"""Putting a bundle together on the stage, from a mosaic, its comparison, and the twins below them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from contimg import naming
+from contimg.bundle import MANIFEST, METADATA, PUBLICATION, format_manifest, json_bytes, put_file
+from contimg.errors import RegistryError
+from contimg.provenance import Lineage, Node, collect, twin_content
+from contimg.publishing import files
+from contimg.registry.describe import describe
+
+_LINKED_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What goes into a bundle: linked files (relative name -> source) and generated ones (-> bytes)."""
+
+    data_id: str
+    linked: Mapping[str, Path]
+    generated: Mapping[str, bytes]
+    manifest: bytes
+    metadata: Mapping[str, Any]
+    lineage: Lineage
+    mosaic: Node
+    crossmatch: Node | None
+    manifest_sha256: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "manifest_sha256", hashlib.sha256(self.manifest).hexdigest())
+
+
+def gather(layout: naming.Layout, mosaic_id: str) -> Contents:
+    """Read everything that belongs to a mosaic's bundle; equal products give an equal manifest.
+
+    Raises
+    ------
+    InputError
+        If the mosaic or a twin in its lineage does not exist.
+    RegistryError
+        If the crossmatch belongs to another making of the mosaic, or a path leads out of the stage.
+    """
+    mosaic_id = naming.as_mosaic_id(mosaic_id)
+    mosaic_twin, crossmatch_twin = layout.twin("mosaic", mosaic_id), layout.twin("crossmatch", mosaic_id)
+    lineage = collect([mosaic_twin] + ([crossmatch_twin] if crossmatch_twin.exists() else []))
+    mosaic = _node(lineage, mosaic_twin)
+    crossmatch = _node(lineage, crossmatch_twin) if crossmatch_twin.exists() else None
+    if crossmatch is not None and mosaic.sha256 not in {item.sha256 for item in crossmatch.twin.inputs}:
+        raise RegistryError(
+            f"{crossmatch_twin} compares another making of {mosaic_id}: rerun snakemake to make the crossmatch again"
+        )
+    linked = _listing(layout, layout.product("mosaic", mosaic_id), "")
+    generated = {f"{mosaic_id}.json": json_bytes(twin_content(mosaic.twin))}
+    if crossmatch is not None:
+        linked |= _listing(layout, layout.product("crossmatch", mosaic_id), "crossmatch/")
+        generated[f"crossmatch/{mosaic_id}.json"] = json_bytes(twin_content(crossmatch.twin))
+    summary = layout.product("summary", mosaic_id)
+    if summary.exists():
+        linked[summary.name] = summary
+    metadata = describe(mosaic_id, mosaic, crossmatch, lineage)
+    generated[METADATA] = json_bytes(metadata)
+    taken = {MANIFEST, PUBLICATION, *generated} & set(linked)
+    if taken:
+        raise RegistryError(
+            f"{layout.product('mosaic', mosaic_id)} holds '{min(taken)}', a name that the bundle needs: rename it"
+        )
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in generated.items()}
+    digests |= {name: _digest(layout, path) for name, path in linked.items()}
+    return Contents(mosaic_id, linked, generated, format_manifest(digests), metadata, lineage, mosaic, crossmatch)
+
+
+def _node(lineage: Lineage, path: Path) -> Node:
+    return next(node for node in lineage.nodes.values() if node.path == str(path))
+
+
+def _listing(layout: naming.Layout, folder: Path, prefix: str) -> dict[str, Path]:
+    """List a product's files; hidden ones (Snakemake's time stamp) are no part of it."""
+    relative = files.relative_to_root(folder, layout.stage, "paths.stage")
+    with files.open_folder(layout.stage, relative) as opened:
+        names = [name for name in files.list_tree(opened) if not any(p.startswith(".") for p in name.split("/"))]
+    return {prefix + name: folder / name for name in names}
+
+
+def _digest(layout: naming.Layout, path: Path) -> str:
+    relative = files.relative_to_root(path, layout.stage, "paths.stage")
+    with (
+        files.open_folder(layout.stage, relative.parent) as folder,
+        files.open_file(folder, relative.name) as descriptor,
+    ):
+        return files.sha256(descriptor)
+
+
+def assemble(contents: Contents, layout: naming.Layout, parent: int, name: str) -> None:
+    """Make the bundle as a new folder `name` in an opened folder of the stage, down to the disk.
+
+    Large files are hard links where the filesystem allows: products are never changed in place, and
+    finalizing reads the bundle back against its manifest anyway. Small ones are copied, as a person
+    or a tool may still edit those.
+    """
+    os.mkdir(name, 0o777, dir_fd=parent)
+    opened: dict[PurePosixPath, int] = {}
+    with contextlib.ExitStack() as stack:
+        top = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+        stack.callback(os.close, top)
+        opened[PurePosixPath(".")] = top
+
+        def folder_of(relative: PurePosixPath) -> int:
+            if relative not in opened:
+                above = folder_of(relative.parent)
+                os.mkdir(relative.name, 0o777, dir_fd=above)
+                descriptor = os.open(relative.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+                stack.callback(os.close, descriptor)
+                opened[relative] = descriptor
+            return opened[relative]
+
+        for file, source in sorted(contents.linked.items()):
+            place = PurePosixPath(file)
+            _link_or_copy(layout, source, folder_of(place.parent), place.name)
+        for file, content in sorted({**contents.generated, MANIFEST: contents.manifest}.items()):
+            place = PurePosixPath(file)
+            put_file(folder_of(place.parent), place.name, content)
+        for descriptor in opened.values():
+            os.fsync(descriptor)
+
+
+def _link_or_copy(layout: naming.Layout, source: Path, folder: int, name: str) -> None:
+    relative = files.relative_to_root(source, layout.stage, "paths.stage")
+    with (
+        files.open_folder(layout.stage, relative.parent) as source_folder,
+        files.open_file(source_folder, relative.name) as descriptor,
+    ):
+        if os.fstat(descriptor).st_size < _LINKED_BYTES:
+            _copy(descriptor, folder, name)
+            return
+        try:
+            os.link(relative.name, name, src_dir_fd=source_folder, dst_dir_fd=folder, follow_symlinks=False)
+            os.fsync(descriptor)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES):
+                raise
+        _copy(descriptor, folder, name)
+
+
+def _copy(source: int, folder: int, name: str) -> None:
+    target = files.create(folder, name)
+    try:
+        files.copy(source, target)
+        os.fsync(target)
+    finally:
+        os.close(target)

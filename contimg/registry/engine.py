@@ -1,0 +1,191 @@
+"""Opening the registry, and its transactions."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import NullPool
+
+from contimg.errors import ConfigError, RegistryError
+from contimg.registry import migrations, schema
+from contimg.registry.filesystem import refuse_network
+
+if TYPE_CHECKING:
+    from contimg.config import Config
+
+BUSY_TIMEOUT_S = 30.0
+
+
+class RegistryUnavailable(RegistryError):
+    """The database is locked, full or out of reach; the same operation may succeed later."""
+
+
+class Registry:
+    """The database of products.
+
+    Attributes
+    ----------
+    engine : sqlalchemy.Engine
+    where : str
+        The database as messages name it, without a password.
+    """
+
+    def __init__(self, engine: Engine, where: str) -> None:
+        self.engine = engine
+        self.where = where
+
+    @contextlib.contextmanager
+    def transaction(self, lock: str | None = None) -> Iterator[Connection]:
+        """Give a connection within one write transaction: all of the block is kept, or nothing.
+
+        SQLite takes its write lock at the start (BEGIN IMMEDIATE), so that reading and then writing
+        cannot fail half-way; PostgreSQL takes an advisory lock on `lock` (a data_id), which
+        serialises the writers of one product and no others.
+
+        Raises
+        ------
+        RegistryError
+            If the database is locked, full or unreachable. Nothing was written.
+        """
+        with self._report(), self.engine.connect() as connection:
+            connection = connection.execution_options(contimg_write=True)
+            with connection.begin():
+                if lock is not None and connection.dialect.name == "postgresql":
+                    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:lock, 0))"), {"lock": lock})
+                yield connection
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection that sees one state of the database and does not hinder writers."""
+        with self._report(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    @contextlib.contextmanager
+    def _report(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            what = " ".join(str(error.orig).split())
+            kind = RegistryUnavailable if isinstance(error, OperationalError) else RegistryError
+            raise kind(
+                f"registry {self.where} refused an operation ({what}): nothing was written by it; repair that and "
+                "rerun the same command"
+            ) from error
+
+
+def open_registry(config: Config) -> Registry:
+    """Open the configured registry; make or upgrade its tables."""
+    if config.registry.url is not None:
+        return open_url(config.registry.url)
+    return open_sqlite(config.layout.registry_file)
+
+
+def open_sqlite(file: Path) -> Registry:
+    """Open the registry in an SQLite file on a local disk, made when it does not exist.
+
+    Raises
+    ------
+    RegistryError
+        If the file stands on a network filesystem, cannot be opened, or is not a registry.
+    """
+    file = Path(file)
+    refuse_network(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RegistryError(f"{file.parent} cannot be made ({error.strerror}): correct paths.state") from error
+    return _open(URL.create("sqlite", database=str(file)), where=str(file))
+
+
+def open_url(url: str) -> Registry:
+    """Open the registry at an SQLAlchemy URL of a PostgreSQL (or an SQLite file).
+
+    Raises
+    ------
+    ConfigError
+        If the URL is none, or names another kind of database.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigError(
+            "config key 'registry.url' is not a database URL: write postgresql+psycopg://user@host/database"
+        ) from None
+    if parsed.get_backend_name() == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise ConfigError("config key 'registry.url' names no SQLite file: name one, or leave it null")
+        return open_sqlite(Path(parsed.database))
+    if parsed.get_backend_name() != "postgresql":
+        raise ConfigError(
+            f"config key 'registry.url' names a {parsed.get_backend_name()} database: use PostgreSQL "
+            "(postgresql+psycopg://user@host/database) or null for SQLite"
+        )
+    return _open(parsed, where=parsed.render_as_string(hide_password=True))
+
+
+def _open(url: URL, where: str) -> Registry:
+    try:
+        if url.get_backend_name() == "sqlite":
+            engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+        else:
+            engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    except NoSuchModuleError as error:
+        raise ConfigError(f"config key 'registry.url': {error}: write postgresql+psycopg://…") from None
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"registry.url needs the package '{error.name}': pip install 'contimg[postgres]'") from None
+    registry = Registry(engine, where)
+    try:
+        if not _is_current(registry):
+            with registry.transaction(lock="schema") as connection:
+                migrations.upgrade(connection, where)
+    except BaseException:
+        registry.close()
+        raise
+    return registry
+
+
+def _is_current(registry: Registry) -> bool:
+    """Tell whether the tables are there in this version; the usual case, which takes no lock."""
+    with registry.read() as connection:
+        return inspect(connection).has_table("schema_version") and migrations.version_of(connection) == schema.VERSION
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # the driver begins no transaction by itself: _begin_sqlite does
+    connection.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000)}")
+    # WAL: readers never wait for a publisher nor hinder it. FULL: a commit is on the disk when it returns.
+    _use_wal(connection)
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to WAL; SQLite does not honour the busy timeout for this one statement."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    write = connection.get_execution_options().get("contimg_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -1,0 +1,97 @@
+"""Finalizing: verdict and validation of a registered bundle, and whether it may be published."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import update
+
+from contimg import bundle
+from contimg.product import Reason
+from contimg.publishing.checkpoints import checkpoint
+from contimg.registry import describe
+from contimg.registry.engine import Registry
+from contimg.registry.queries import add_event, get, latest
+from contimg.registry.schema import data_registry
+from contimg.registry.validation import validate
+from contimg.timestamps import now
+
+
+@dataclass(frozen=True)
+class Finalized:
+    """What `finalize` found: where the product stands now, and why it is held, if it is."""
+
+    data_id: str
+    version: int
+    status: str
+    qa_status: str
+    validation_status: str
+    held: tuple[dict[str, Any], ...]
+
+
+def finalize(registry: Registry, data_id: str, version: int) -> Finalized:
+    """Judge a registered product from its bundle; a second call changes nothing.
+
+    The verdict is that of the twins in the bundle, never a caller's word; the validation reads the
+    bundle itself. A product that did not pass, or must not be published by itself, is held.
+
+    Raises
+    ------
+    UnknownIdError
+        If it is not registered.
+    InputError, RegistryError, OSError
+        If the bundle is not as it was registered, or cannot be read. Nothing is decided then.
+    """
+    row = get(registry, data_id, version)
+    if row["finalization_status"] == "finalized":
+        return _finalized(row)
+    values = judge(Path(row["stage_path"]), data_id, row["sha256"], auto_publish=row["auto_publish"])
+    with registry.transaction(lock=data_id) as connection:
+        row = latest(connection, data_id, version)
+        assert row is not None, f"{data_id} version {version} vanished from {registry.where}"
+        if row["finalization_status"] == "pending":
+            row = dict(row) | values | {"staged_at": now(), "status": "held" if values["held_json"] else "staging"}
+            connection.execute(
+                update(data_registry)
+                .where(data_registry.c.data_id == data_id, data_registry.c.version == version)
+                .values({key: row[key] for key in (*values, "staged_at", "status")})
+            )
+            why = "; ".join(reason["message"] for reason in json.loads(row["held_json"] or "[]"))
+            add_event(
+                connection,
+                data_id,
+                version,
+                "held" if row["status"] == "held" else "finalized",
+                why or "verdict passed, bundle validated",
+            )
+    checkpoint("finalize:committed")
+    return _finalized(row)
+
+
+def judge(path: Path, data_id: str, manifest_sha256: str, *, auto_publish: bool) -> dict[str, Any]:
+    """Return the columns that finalizing sets, from the bundle at `path`."""
+    problems = validate(path, data_id, manifest_sha256)
+    held: list[dict[str, Any]] = [reason.model_dump(mode="json") for reason in problems]
+    twins = bundle.read_twins(path, data_id)
+    qa_status = describe.verdict(twins)
+    if qa_status != "passed":
+        reasons = [reason for twin in twins for reason in twin.reasons]
+        if not reasons:
+            reasons = [Reason(code="verdict", severity=qa_status, message=f"verdict {qa_status}, no reason stated")]
+        held += [reason.model_dump(mode="json") for reason in reasons]
+    if not held and not auto_publish:
+        held = [{"code": "auto", "message": "publish.auto is false: every mosaic waits for an approval"}]
+    return {
+        "qa_status": qa_status,
+        "validation_status": "failed" if problems else "validated",
+        "finalization_status": "finalized",
+        "held_json": json.dumps(held) if held else None,
+    }
+
+
+def _finalized(row: Any) -> Finalized:
+    held = tuple(json.loads(row["held_json"] or "[]"))
+    return Finalized(row["data_id"], row["version"], row["status"], row["qa_status"], row["validation_status"], held)

@@ -1,0 +1,54 @@
+"""The version of the schema, and the steps from older ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, func, insert, inspect, select
+
+from contimg import __version__
+from contimg.errors import RegistryError
+from contimg.registry import schema
+from contimg.timestamps import now
+
+# version -> the step that makes it from the version before. A step is plain SQL text: it must go on
+# meaning the same when the tables in `schema` have moved on.
+STEPS: dict[int, Callable[[Connection], None]] = {}
+
+
+def upgrade(connection: Connection, where: str) -> None:
+    """Create the tables, or bring older ones up to date, within the caller's transaction.
+
+    Raises
+    ------
+    RegistryError
+        If a newer contimg made the database, or another program.
+    """
+    tables = set(inspect(connection).get_table_names())
+    if "schema_version" not in tables:
+        if tables & set(schema.metadata.tables):
+            raise RegistryError(
+                f"{where} holds tables of another program: name an empty database in registry.url or paths.state"
+            )
+        schema.metadata.create_all(connection)
+        _record(connection, schema.VERSION)
+        return
+    found = version_of(connection)
+    if found > schema.VERSION:
+        raise RegistryError(
+            f"{where} has schema {found}, but this contimg {__version__} knows only up to {schema.VERSION}: "
+            "update contimg"
+        )
+    for version in range(found + 1, schema.VERSION + 1):
+        STEPS[version](connection)
+        _record(connection, version)
+
+
+def version_of(connection: Connection) -> int:
+    """Return the schema version of an opened database; 0 when it has none."""
+    return connection.execute(select(func.coalesce(func.max(schema.schema_version.c.version), 0))).scalar_one()
+
+
+def _record(connection: Connection, version: int) -> None:
+    row = {"version": version, "applied_at": now(), "code_version": __version__}
+    connection.execute(insert(schema.schema_version), row)

@@ -1,0 +1,100 @@
+"""Reading the registry, and recording events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, insert, select
+
+from contimg.errors import UnknownIdError
+from contimg.publishing.owner import me, operator
+from contimg.registry.engine import Registry
+from contimg.registry.schema import data_registry, publish_events
+from contimg.timestamps import now
+
+Row = Mapping[str, Any]
+
+
+def latest(connection: Connection, data_id: str, version: int | None = None) -> Row | None:
+    """Return a product's row, the latest version's unless one is named; None when there is none."""
+    query = select(data_registry).where(data_registry.c.data_id == data_id)
+    if version is not None:
+        query = query.where(data_registry.c.version == version)
+    return connection.execute(query.order_by(data_registry.c.version.desc()).limit(1)).mappings().first()
+
+
+def get(registry: Registry, data_id: str, version: int | None = None) -> Row:
+    """Return a product's row, the latest version's unless one is named.
+
+    Raises
+    ------
+    UnknownIdError
+        If it is not registered.
+    """
+    with registry.read() as connection:
+        row = latest(connection, data_id, version)
+    if row is None:
+        which = data_id if version is None else f"{data_id} version {version}"
+        raise UnknownIdError(f"{which} is not in the registry: 'contimg registry list' shows what is")
+    return row
+
+
+def versions(registry: Registry, data_id: str) -> list[Row]:
+    """Return all versions of a product, the oldest first."""
+    query = select(data_registry).where(data_registry.c.data_id == data_id).order_by(data_registry.c.version)
+    with registry.read() as connection:
+        return list(connection.execute(query).mappings())
+
+
+def listing(registry: Registry, *, statuses: Sequence[str] = (), latest_only: bool = True) -> list[Row]:
+    """Return products in order of id and version.
+
+    Parameters
+    ----------
+    registry : Registry
+    statuses : sequence of str
+        Only these; all when empty.
+    latest_only : bool
+        Leave out versions that have a later one.
+    """
+    query = select(data_registry).order_by(data_registry.c.data_id, data_registry.c.version)
+    if statuses:
+        query = query.where(data_registry.c.status.in_(statuses))
+    if latest_only:
+        newest = (
+            select(data_registry.c.data_id, func.max(data_registry.c.version).label("version"))
+            .group_by(data_registry.c.data_id)
+            .subquery()
+        )
+        query = query.join(
+            newest,
+            and_(newest.c.data_id == data_registry.c.data_id, newest.c.version == data_registry.c.version),
+        )
+    with registry.read() as connection:
+        return list(connection.execute(query).mappings())
+
+
+def events(registry: Registry, data_id: str) -> list[Row]:
+    """Return what happened to a product, the oldest first."""
+    query = select(publish_events).where(publish_events.c.data_id == data_id).order_by(publish_events.c.event_id)
+    with registry.read() as connection:
+        return list(connection.execute(query).mappings())
+
+
+def add_event(connection: Connection, data_id: str, version: int, event: str, message: str) -> None:
+    """Record who did what to a product, within the transaction that does it."""
+    process = me()
+    connection.execute(
+        insert(publish_events),
+        {
+            "data_id": data_id,
+            "version": version,
+            "event": event,
+            "time": now(),
+            "actor": operator(),
+            "host": process.host,
+            "pid": process.pid,
+            "message": message,
+        },
+    )

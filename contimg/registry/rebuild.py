@@ -1,0 +1,125 @@
+"""A row made again from a bundle of the archive, when the registry was lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from contimg import bundle, naming
+from contimg.errors import ContimgError, RegistryError
+from contimg.provenance import Lineage, Node
+from contimg.publishing import files
+from contimg.publishing.decisions import WITHDRAWN, hidden_place
+from contimg.registry.engine import Registry
+from contimg.registry.finalize import judge
+from contimg.registry.queries import add_event, latest
+from contimg.registry.register import insert_product, new_row
+from contimg.timestamps import now
+
+
+def find_bundles(layout: naming.Layout, data_id: str | None = None) -> Iterator[tuple[Path, str, int, bool]]:
+    """Give every bundle's folder in the archive: path, id, version, and whether it is withdrawn."""
+    for top, hidden in ((layout.products, False), (layout.products / WITHDRAWN, True)):
+        pattern = "mosaics/*/mosaic_*"
+        if data_id is not None:
+            pattern = f"{layout.bundle(data_id, 1).relative_to(layout.products)}*"
+        for path in sorted(top.glob(pattern)):
+            parsed = _parse_name(path.name)
+            if parsed is None or path.is_symlink() or not path.is_dir():
+                continue
+            if path == (hidden_place(layout, *parsed) if hidden else layout.bundle(*parsed)):
+                yield path, *parsed, hidden
+
+
+def _parse_name(name: str) -> tuple[str, int] | None:
+    """Return id and version that a bundle's folder name says; None when it is none."""
+    data_id, _, suffix = name.partition(".v")
+    try:
+        if naming.as_mosaic_id(data_id) != data_id:
+            return None
+    except ContimgError:
+        return None
+    if name == data_id:
+        return data_id, 1
+    return (data_id, int(suffix)) if suffix.isdecimal() and int(suffix) > 1 else None
+
+
+def rebuild_row(
+    registry: Registry,
+    layout: naming.Layout,
+    path: Path,
+    data_id: str,
+    version: int,
+    manifest_sha256: str,
+    *,
+    hidden: bool,
+) -> Callable[[], bool]:
+    """Return the action that inserts the row of a verified bundle, with all the rows it depends on.
+
+    The verdict is judged again from the bundle; a bundle that did not pass needs the approval that
+    the publisher wrote into its ``publication.json``.
+
+    Raises
+    ------
+    RegistryError
+        If the bundle is not what its name says, or nothing shows that it was allowed to be published.
+    """
+    metadata = bundle.read_metadata(path)
+    missing = {"data_id", "data_type", "synthetic", "verdict", "lineage"} - set(metadata)
+    if missing:
+        raise RegistryError(f"{path / bundle.METADATA} states no '{min(missing)}': move the folder away")
+    if metadata["data_id"] != data_id:
+        raise RegistryError(f"{path} holds {metadata['data_id']}: give it its own name")
+    record = _publication(path)
+    values = judge(path, data_id, manifest_sha256, auto_publish=True)
+    if values["held_json"] is not None and not record.get("approved_by"):
+        reasons = "; ".join(reason["message"] for reason in json.loads(values["held_json"]))
+        raise RegistryError(f"{path} did not pass ({reasons}) and no approval is recorded in it: move it away")
+    lineage = Lineage.from_json(metadata["lineage"], str(path / bundle.METADATA))
+    mosaic = _mosaic(path, lineage, data_id)
+    time = now()
+    row: dict[str, Any] = new_row(
+        layout, metadata, manifest_sha256, version, auto_publish=record.get("auto_publish", True)
+    )
+    row |= values | {
+        "status": "withdrawn" if hidden else "published",
+        "published_path": str(hidden_place(layout, data_id, version) if hidden else path),
+        "published_at": time,
+        "staged_at": record.get("staged_at") or time,
+        "created_at": record.get("created_at") or time,
+        "approved_by": record.get("approved_by"),
+        "approved_at": record.get("approved_at"),
+        "approved_reason": record.get("approved_reason"),
+    }
+    if hidden:
+        row |= {"closed_at": time, "closed_by": "unknown", "closed_reason": "withdrawn before the registry was lost"}
+
+    def insert() -> bool:
+        with registry.transaction(lock=data_id) as connection:
+            if latest(connection, data_id, version) is not None:
+                return False
+            insert_product(connection, row, lineage, mosaic)
+            add_event(connection, data_id, version, "rebuilt", f"row made again from {path}")
+        return True
+
+    return insert
+
+
+def _publication(path: Path) -> dict[str, Any]:
+    """Return what the publisher noted beside the manifest; nothing when that is gone."""
+    with files.open_folder(path) as folder:
+        try:
+            return json.loads(bundle.read_file(folder, bundle.PUBLICATION))
+        except FileNotFoundError:
+            return {}
+        except ValueError:
+            raise RegistryError(f"{path / bundle.PUBLICATION} is no JSON: remove it") from None
+
+
+def _mosaic(path: Path, lineage: Lineage, data_id: str) -> Node:
+    for node in lineage.of_kind("mosaic"):
+        if naming.as_mosaic_id(node.twin.id) == data_id:
+            return node
+    raise RegistryError(f"{path / bundle.METADATA} names no mosaic {data_id} in its lineage: restore it from a copy")

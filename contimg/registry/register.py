@@ -1,0 +1,251 @@
+"""Registering a mosaic: its immutable bundle on the stage, and all its rows in one transaction."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from sqlalchemy import Connection, Table, insert, select, update
+
+from contimg import bundle, naming
+from contimg.errors import ContimgError, InputError, RegistryError
+from contimg.provenance import Lineage, Node, rows
+from contimg.publishing import files
+from contimg.publishing.checkpoints import checkpoint
+from contimg.publishing.owner import is_orphan, operator, part_name
+from contimg.registry import assembly, schema
+from contimg.registry.describe import summary
+from contimg.registry.engine import Registry
+from contimg.registry.queries import add_event, latest
+from contimg.timestamps import now
+
+# In the order in which foreign keys need them.
+_SHARED = ("tiles", "subband_files", "ms_index", "caltables", "images", "lineage")
+_OWN = ("mosaic_groups", "mosaic_tiles")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What `register_mosaic` found or made."""
+
+    data_id: str
+    version: int
+    path: Path
+    manifest_sha256: str
+    created: bool
+
+
+def register_mosaic(registry: Registry, layout: naming.Layout, mosaic_id: str, *, auto_publish: bool) -> Registered:
+    """Put a mosaic and everything it depends on into the registry; a second call changes nothing.
+
+    The bundle is assembled beside its final name and renamed within the one transaction that writes
+    the rows. Content that differs from the latest version's makes version n+1; earlier versions that
+    were never published are then superseded.
+
+    Parameters
+    ----------
+    registry : Registry
+    layout : Layout
+    mosaic_id : str
+        ``mosaic_YYYYMMDDTHHMMSS``, whose product and twin stand on the stage.
+    auto_publish : bool
+        False holds it for a person even when its verdict is passed.
+
+    Raises
+    ------
+    InputError, RegistryError
+        If a twin is missing or out of step, or the registry refuses.
+    OSError
+        If the machine does. Nothing is registered then.
+    """
+    contents = assembly.gather(layout, mosaic_id)
+    data_id = contents.data_id
+    with registry.read() as connection:
+        row = latest(connection, data_id)
+    if row is not None and row["sha256"] == contents.manifest_sha256 and stage_problem(row) is None:
+        return _registered(row, created=False)
+    with _assembled(layout, contents) as (folder, part), registry.transaction(lock=data_id) as connection:
+        row = latest(connection, data_id)
+        created = row is None or row["sha256"] != contents.manifest_sha256
+        if created:
+            row = _insert(connection, layout, contents, folder, part, row, auto_publish)
+        else:
+            _replace(connection, contents, folder, part, row)
+    checkpoint("register:committed")
+    return _registered(row, created=created)
+
+
+def reassemble(registry: Registry, layout: naming.Layout, row: Mapping[str, Any]) -> bool:
+    """Make a product's bundle on the stage again; False when its mosaic is gone or another one now."""
+    try:
+        contents = assembly.gather(layout, row["data_id"])
+    except (ContimgError, FileNotFoundError):
+        return False
+    if contents.manifest_sha256 != row["sha256"]:
+        return False
+    with _assembled(layout, contents) as (folder, part), registry.transaction(lock=row["data_id"]) as connection:
+        now_row = latest(connection, row["data_id"], row["version"])
+        if now_row is None or now_row["status"] not in ("staging", "held"):
+            return False
+        _replace(connection, contents, folder, part, now_row)
+    return True
+
+
+@contextlib.contextmanager
+def _assembled(layout: naming.Layout, contents: assembly.Contents) -> Iterator[tuple[int, str]]:
+    """Assemble a bundle under a temporary name; give the opened folder and the name."""
+    home = files.relative_to_root(layout.product("registered", contents.data_id), layout.stage, "paths.stage")
+    with files.open_folder(layout.stage, home, create=True) as folder:
+        for name in sorted(os.listdir(folder)):
+            if is_orphan(name):
+                files.remove_tree(folder, name)
+        part = part_name()
+        files.remove_tree(folder, part)
+        try:
+            assembly.assemble(contents, layout, folder, part)
+            checkpoint("register:assembled")
+            yield folder, part
+        finally:
+            files.remove_tree(folder, part)
+
+
+def stage_problem(row: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with a product's bundle on the stage; None when it is whole or not needed."""
+    if row["status"] not in ("staging", "held"):
+        return None
+    try:
+        verification = bundle.verify(Path(row["stage_path"]), expected=row["sha256"])
+    except InputError as error:
+        return str(error)
+    return None if verification.ok else verification.problems[0].message
+
+
+def _registered(row: Mapping[str, Any], *, created: bool) -> Registered:
+    return Registered(row["data_id"], row["version"], Path(row["stage_path"]), row["sha256"], created)
+
+
+def _insert(
+    connection: Connection,
+    layout: naming.Layout,
+    contents: assembly.Contents,
+    folder: int,
+    part: str,
+    before: Mapping[str, Any] | None,
+    auto_publish: bool,
+) -> Mapping[str, Any]:
+    data_id = contents.data_id
+    version = 1 if before is None else before["version"] + 1
+    _place(folder, part, f"v{version}", contents)
+    row = new_row(layout, contents.metadata, contents.manifest_sha256, version, auto_publish=auto_publish)
+    connection.execute(
+        update(schema.data_registry)
+        .where(
+            schema.data_registry.c.data_id == data_id,
+            schema.data_registry.c.version < version,
+            schema.data_registry.c.status.in_(("staging", "held")),
+        )
+        .values(
+            status="superseded",
+            closed_at=row["created_at"],
+            closed_by=operator(),
+            closed_reason=f"version {version} was registered",
+        )
+    )
+    insert_product(connection, row, contents.lineage, contents.mosaic)
+    verdict = contents.metadata["verdict"]["verdict"]
+    add_event(connection, data_id, version, "registered", f"verdict {verdict}, manifest {contents.manifest_sha256}")
+    return row
+
+
+def _replace(
+    connection: Connection, contents: assembly.Contents, folder: int, part: str, row: Mapping[str, Any]
+) -> None:
+    """Put a bundle in the place of its lost or altered self, unless another process was quicker."""
+    if stage_problem(row) is None:
+        return
+    name = PurePosixPath(row["stage_path"]).name
+    files.remove_tree(folder, name)
+    _place(folder, part, name, contents)
+    add_event(connection, row["data_id"], row["version"], "reassembled", f"{row['stage_path']} was made again")
+
+
+def _place(folder: int, part: str, name: str, contents: assembly.Contents) -> None:
+    """Give the assembled bundle its name; what stands there without a row is of a call that died."""
+    try:
+        files.rename_new(folder, part, folder, name)
+    except FileExistsError:
+        if _manifest_digest(folder, name) != contents.manifest_sha256:
+            files.remove_tree(folder, name)
+            files.rename_new(folder, part, folder, name)
+    os.fsync(folder)
+    checkpoint("register:renamed")
+
+
+def _manifest_digest(folder: int, name: str) -> str | None:
+    try:
+        return bundle.read_manifest(Path(f"/proc/self/fd/{folder}") / name)[0]
+    except OSError:
+        return None
+
+
+def new_row(
+    layout: naming.Layout, metadata: Mapping[str, Any], manifest_sha256: str, version: int, *, auto_publish: bool
+) -> dict[str, Any]:
+    """Return the row of a product that was just registered."""
+    data_id = metadata["data_id"]
+    return {
+        "data_id": data_id,
+        "version": version,
+        "data_type": metadata["data_type"],
+        "status": "staging",
+        "stage_path": str(layout.product("registered", data_id) / f"v{version}"),
+        "sha256": manifest_sha256,
+        "metadata_json": json.dumps(summary(dict(metadata)), allow_nan=False),
+        "synthetic": metadata["synthetic"],
+        "auto_publish": auto_publish,
+        "attempts": 0,
+        "created_at": now(),
+    }
+
+
+def insert_product(connection: Connection, row: Mapping[str, Any], lineage: Lineage, mosaic: Node) -> None:
+    """Insert a product's row and all rows it depends on; shared ones that are there already stay."""
+    content = rows(lineage, mosaic)
+    for table in _SHARED:
+        _insert_missing(connection, schema.metadata.tables[table], content[table])
+    connection.execute(insert(schema.data_registry), dict(row))
+    key = {"data_id": row["data_id"], "version": row["version"]}
+    for table in _OWN:
+        if content[table]:
+            connection.execute(insert(schema.metadata.tables[table]), [entry | key for entry in content[table]])
+
+
+def _insert_missing(connection: Connection, table: Table, content: list[dict[str, Any]]) -> None:
+    if not content:
+        return
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as insert_or_leave
+    elif connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as insert_or_leave
+    else:
+        raise RegistryError(f"registry.url names a {connection.dialect.name} database: use PostgreSQL or SQLite")
+    connection.execute(insert_or_leave(table).on_conflict_do_nothing(), content)
+
+
+def lineage_counts(connection: Connection, data_id: str, version: int) -> dict[str, int]:
+    """Return how many rows of each kind a version stands on: tiles, images, files and so on."""
+    start = select(schema.mosaic_groups.c.sha256).where(
+        schema.mosaic_groups.c.data_id == data_id, schema.mosaic_groups.c.version == version
+    )
+    below = select(start.subquery().c.sha256.label("sha256")).cte("below", recursive=True)
+    below = below.union(select(schema.lineage.c.input_sha256).where(schema.lineage.c.product_sha256 == below.c.sha256))
+    counts = {}
+    for table in ("subband_files", "ms_index", "caltables", "images"):
+        column = schema.metadata.tables[table].c.sha256
+        counts[table] = len(connection.execute(select(column).where(column.in_(select(below.c.sha256)))).all())
+    return counts

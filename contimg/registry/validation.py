@@ -1,0 +1,122 @@
+"""Validation of a bundle: is it whole, and is the image in it one that can be used?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from contimg import bundle
+from contimg.errors import RegistryError
+from contimg.product import Reason
+from contimg.registry.describe import REQUIRED_FACTS, REQUIRED_QA
+
+if TYPE_CHECKING:
+    from astropy.io.fits import Header
+
+REQUIRED_SUFFIXES = (".fits", ".weights.fits", ".rms.fits", ".png", ".json")
+# World coordinates that image, weights and rms must share.
+_GRID = ("CTYPE1", "CTYPE2", "CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CDELT1", "CDELT2")
+_ROWS = 1024  # rows of an image that are read at a time
+
+
+def validate(path: Path, data_id: str, manifest_sha256: str) -> list[Reason]:
+    """Return what is wrong with the content of a bundle; nothing when it can be published.
+
+    Checked: the required files and metadata; that the image has finite pixels, a restoring beam and a
+    unit; that weights and rms lie on its grid and are positive wherever the image is finite.
+
+    Raises
+    ------
+    InputError, RegistryError
+        If a byte is not as the manifest says, or the manifest not as the registry: that is a broken
+        machine, not bad data.
+    """
+    verification = bundle.verify(path, expected=manifest_sha256)
+    if not verification.ok:
+        raise RegistryError(
+            f"{verification.problems[0].message}: rerun the same command, which makes the bundle again from the mosaic"
+        )
+    metadata = bundle.read_metadata(path)
+    reasons = []
+    for key in (*REQUIRED_FACTS, *REQUIRED_QA):
+        if metadata.get(key) is None:
+            reasons.append(_reason("metadata_missing", f"the mosaic's twin states no '{key}'"))
+    missing = [suffix for suffix in REQUIRED_SUFFIXES if not (path / f"{data_id}{suffix}").is_file()]
+    reasons += [_reason("file_missing", f"the bundle holds no {data_id}{suffix}") for suffix in missing]
+    if not {".fits", ".weights.fits", ".rms.fits"} & set(missing):
+        reasons += _validate_images(path, data_id, synthetic=metadata["synthetic"])
+    return reasons
+
+
+def _validate_images(path: Path, data_id: str, *, synthetic: bool) -> list[Reason]:
+    from astropy.io import fits
+
+    reasons = []
+    try:
+        with (
+            fits.open(path / f"{data_id}.fits", memmap=True) as image,
+            fits.open(path / f"{data_id}.weights.fits", memmap=True) as weights,
+            fits.open(path / f"{data_id}.rms.fits", memmap=True) as rms,
+        ):
+            header = image[0].header
+            for key, what in (("BMAJ", "restoring beam"), ("BMIN", "restoring beam"), ("BUNIT", "unit")):
+                if key not in header:
+                    reasons.append(_reason("header_missing", f"{data_id}.fits has no {key} ({what})"))
+            if bool(header.get("SYNTHET")) != synthetic:
+                said = "does not say" if synthetic else "says"
+                reasons.append(_reason("synthetic_differs", f"{data_id}.fits {said} that it is simulated"))
+            for name, other in (("weights", weights), ("rms", rms)):
+                reasons += _compare_grids(data_id, name, header, image[0].shape, other[0].header, other[0].shape)
+            if not reasons:
+                reasons = _validate_pixels(data_id, image[0].data, weights[0].data, rms[0].data)
+    except (OSError, ValueError, TypeError, IndexError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the machine, not the file
+        reasons.append(_reason("fits_invalid", f"an image of {data_id} is not a valid FITS ({error})"))
+    return reasons
+
+
+def _compare_grids(
+    data_id: str, name: str, header: Header, shape: tuple[int, ...], other: Header, other_shape: tuple[int, ...]
+) -> list[Reason]:
+    if shape != other_shape:
+        return [_reason("grid_differs", f"{data_id}.{name}.fits has shape {other_shape}, the image {shape}")]
+    different = [key for key in _GRID if header.get(key) != other.get(key)]
+    if different:
+        return [_reason("grid_differs", f"{data_id}.{name}.fits differs from the image in {', '.join(different)}")]
+    return []
+
+
+def _validate_pixels(data_id: str, image: np.ndarray, weights: np.ndarray, rms: np.ndarray) -> list[Reason]:
+    n_columns = image.shape[-1]
+    planes = [np.reshape(array, (-1, n_columns)) for array in (image, weights, rms)]
+    n_finite = n_infinite = n_unweighted = 0
+    for first in range(0, planes[0].shape[0], _ROWS):
+        values, weight, noise = (plane[first : first + _ROWS] for plane in planes)
+        finite = np.isfinite(values)
+        n_finite += int(finite.sum())
+        n_infinite += int(np.isinf(values).sum())
+        n_unweighted += int((finite & ~((weight > 0) & np.isfinite(weight) & (noise > 0) & np.isfinite(noise))).sum())
+    reasons = []
+    if n_finite == 0:
+        reasons.append(_reason("no_pixels", f"{data_id}.fits has no finite pixel", measured=0, threshold=1))
+    if n_infinite:
+        reasons.append(
+            _reason("infinite_pixels", f"{data_id}.fits has infinite pixels", measured=n_infinite, threshold=0)
+        )
+    if n_unweighted:
+        reasons.append(
+            _reason(
+                "weights_differ",
+                f"{data_id} has pixels without a positive weight and rms",
+                measured=n_unweighted,
+                threshold=0,
+            )
+        )
+    return reasons
+
+
+def _reason(code: str, message: str, measured: int | None = None, threshold: int | None = None) -> Reason:
+    return Reason(code=code, severity="failed", message=message, measured=measured, threshold=threshold)

@@ -1,0 +1,110 @@
+"""The commands as people and programs use them."""
+
+import json
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from contimg import publish
+from contimg.cli import main
+from contimg.errors import ContimgError
+from tests.registry import factory
+
+ID = factory.MOSAIC
+
+
+@pytest.fixture
+def contimg(sqlite_config, tmp_path):
+    file = tmp_path / "overlay.yaml"
+    paths = sqlite_config.paths.model_dump(mode="json")
+    file.write_text(yaml.safe_dump({"paths": paths, "crossmatch": {"enabled": False}}))
+
+    def call(*arguments, code=0):
+        done = CliRunner().invoke(main, ["-c", str(file), *arguments])
+        if isinstance(done.exception, ContimgError):
+            assert code == 1, done.exception
+            return str(done.exception)
+        assert done.exit_code == code, (done.output, done.exception)
+        return json.loads(done.stdout) if "--json" in arguments else done.output
+
+    return call
+
+
+def make(config, **mosaic):
+    factory.make_mosaic(config, **mosaic)
+    publish.run_register(ID, config)
+    return publish.run_publish(ID, config, waits_s=())
+
+
+def test_list_and_show(contimg, sqlite_config):
+    assert contimg("registry", "list", "--json") == []
+    make(sqlite_config)
+    rows = contimg("registry", "list", "--json")
+    assert [(row["data_id"], row["status"], row["qa_status"]) for row in rows] == [(ID, "published", "passed")]
+    assert contimg("registry", "list", "--status", "held", "--json") == []
+    contimg("registry", "list", "--status", "finished", code=2)
+    assert ID in contimg("registry", "list")
+    record = contimg("registry", "show", "20260211T002649", "--json")
+    assert record["lineage"] == {"subband_files": 8, "ms_index": 4, "caltables": 1, "images": 2}
+    assert record["metadata"]["n_images"] == 2 and record["versions"] == [1]
+    assert [event["event"] for event in record["events"]] == ["registered", "finalized", "published"]
+    assert "Perley & Butler 2017" in contimg("registry", "show", ID)
+    assert "is not in the registry" in contimg("registry", "show", "mosaic_20990101T000000", code=1)
+
+
+def test_verify(contimg, sqlite_config):
+    path = make(sqlite_config).path
+    done = contimg("registry", "verify", ID, "--json")
+    assert [(one["ok"], one["files"]) for one in done] == [(True, 11)]
+    assert contimg("registry", "verify", "--all", "--json") == done
+    (path / f"{ID}.png").write_bytes(b"altered")
+    done = contimg("registry", "verify", "--all", "--json", code=3)
+    assert f"{ID}.png does not have the SHA-256" in done[0]["problems"][0]
+    assert "NO" in contimg("registry", "verify", ID, code=3)
+    contimg("registry", "verify", code=2)
+
+
+def test_approve_publishes_at_once(contimg, sqlite_config):
+    make(sqlite_config, reasons=[factory.FAILED])
+    contimg("publish", "approve", ID, code=2)
+    assert "not published" in contimg("registry", "verify", ID, code=1)
+    assert "published as version 1, approved by" in contimg("publish", "approve", ID, "--reason", "checked by eye")
+    assert contimg("registry", "show", ID, "--json")["approved_reason"] == "checked by eye"
+    assert "only what is held needs an approval" in contimg("publish", "approve", ID, "--reason", "again", code=1)
+
+
+def test_reject_and_withdraw(contimg, sqlite_config):
+    make(sqlite_config, reasons=[factory.WARNING])
+    assert "rejected by" in contimg("publish", "reject", ID, "--reason", "striping")
+    make(sqlite_config, seed=2)
+    done = contimg("publish", "withdraw", ID, "--reason", "wrong flux scale", "--json")
+    assert done[0]["status"] == "withdrawn" and "/.withdrawn/" in done[0]["path"]
+    assert [row["status"] for row in contimg("registry", "list", "--all-versions", "--json")] == [
+        "rejected",
+        "withdrawn",
+    ]
+
+
+def test_retry(contimg, sqlite_config):
+    sqlite_config.paths.products.mkdir()
+    (sqlite_config.paths.products / "mosaics").write_text("in the way")
+    with pytest.raises(ContimgError):
+        make(sqlite_config)
+    assert "which is a symlink or no folder" in contimg("publish", "retry", ID, code=1)
+    assert "which is a symlink or no folder" in contimg("publish", "retry", "--all", code=1)
+    (sqlite_config.paths.products / "mosaics").unlink()
+    assert [one["status"] for one in contimg("publish", "retry", "--all", "--json")] == ["published"]
+    assert "No mosaic waits" in contimg("publish", "retry", "--all")
+    contimg("publish", "retry", code=2)
+
+
+def test_reconcile(contimg, sqlite_config):
+    assert "agree" in contimg("reconcile")
+    make(sqlite_config)
+    remains = sqlite_config.paths.products / ".incoming" / f"{ID}.token"
+    remains.mkdir()
+    assert [one["code"] for one in contimg("reconcile", "--dry-run", "--json", code=3)] == ["incoming_left"]
+    assert remains.exists()
+    assert [one["repaired"] for one in contimg("reconcile", ID, "--json")] == [True]
+    assert contimg("reconcile", "--json") == []

@@ -1,0 +1,226 @@
+"""Opening, upgrading, refusing, and transactions that keep all or nothing."""
+
+import contextlib
+import sqlite3
+import subprocess
+import sys
+import threading
+
+import pytest
+from sqlalchemy import insert, select, text
+
+from contimg.errors import ConfigError, RegistryError
+from contimg.registry import engine, migrations, schema
+from contimg.registry.engine import RegistryUnavailable, open_registry, open_sqlite, open_url
+from contimg.registry.filesystem import filesystem_type, refuse_network
+from tests.registry.conftest import postgres_server
+
+TILE = {"tile_id": "2026-02-11T00:26:49", "date": "2026-02-11", "synthetic": True}
+MOUNTS = """\
+22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+40 22 0:35 / /home rw - nfs4 server:/home rw
+41 40 0:36 / /home/local\\040disk rw - xfs /dev/sdb rw
+42 22 0:37 / /scratch rw - lustre mds:/scratch rw
+43 22 0:38 / /over rw - ext4 /dev/sdc rw
+44 43 0:39 / /over rw - cifs //server/over rw
+"""
+
+
+def count(registry, table) -> int:
+    with registry.read() as connection:
+        return len(connection.execute(select(table)).all())
+
+
+@pytest.mark.postgres
+def test_postgresql_is_tested_too():
+    """Skipped, with the commands, where no server is named: then these tests ran on SQLite only."""
+    with contextlib.closing(open_url(postgres_server())) as opened:
+        assert opened.engine.dialect.name == "postgresql"
+
+
+def test_tables_are_those_of_the_design(registry):
+    promised = {
+        "subband_files", "tiles", "ms_index", "caltables", "images", "mosaic_groups", "mosaic_tiles", "data_registry",
+        "publish_events",
+    }  # fmt: skip
+    assert promised | {"schema_version", "lineage"} == set(schema.metadata.tables)
+    with registry.read() as connection:
+        assert migrations.version_of(connection) == schema.VERSION
+
+
+def test_a_failing_block_leaves_nothing(registry):
+    with pytest.raises(KeyError), registry.transaction() as connection:
+        connection.execute(insert(schema.tiles), TILE)
+        raise KeyError
+    assert count(registry, schema.tiles) == 0
+    with registry.transaction() as connection:
+        connection.execute(insert(schema.tiles), TILE)
+    assert count(registry, schema.tiles) == 1
+
+
+def test_readers_do_not_wait_for_a_writer(registry):
+    with registry.transaction() as connection:
+        connection.execute(insert(schema.tiles), TILE)
+        assert count(registry, schema.tiles) == 0
+    assert count(registry, schema.tiles) == 1
+
+
+def test_writers_of_one_product_take_turns(registry):
+    order = []
+    inside = threading.Event()
+
+    def second():
+        inside.wait()
+        with registry.transaction(lock="mosaic") as connection:
+            order.append(len(connection.execute(select(schema.tiles)).all()))
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    with registry.transaction(lock="mosaic") as connection:
+        inside.set()
+        thread.join(0.3)
+        assert thread.is_alive()
+        connection.execute(insert(schema.tiles), TILE)
+    thread.join()
+    assert order == [1]
+
+
+def test_a_newer_database_is_refused(config):
+    with contextlib.closing(open_registry(config)) as opened, opened.transaction() as connection:
+        row = {"version": schema.VERSION + 1, "applied_at": "2030", "code_version": "9"}
+        connection.execute(insert(schema.schema_version), row)
+    with pytest.raises(RegistryError, match=f"has schema {schema.VERSION + 1}, but .* update contimg"):
+        open_registry(config)
+
+
+def test_an_older_database_is_upgraded_and_keeps_its_rows(config, monkeypatch):
+    with contextlib.closing(open_registry(config)) as opened, opened.transaction() as connection:
+        connection.execute(insert(schema.tiles), TILE)
+
+    def add_column(connection):
+        connection.execute(text("ALTER TABLE tiles ADD COLUMN weather TEXT"))
+
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
+    monkeypatch.setitem(migrations.STEPS, schema.VERSION, add_column)
+    for _ in range(2):
+        with contextlib.closing(open_registry(config)) as opened, opened.read() as connection:
+            assert connection.execute(text("SELECT tile_id, weather FROM tiles")).all() == [(TILE["tile_id"], None)]
+            assert migrations.version_of(connection) == schema.VERSION
+
+
+def test_a_failed_upgrade_changes_nothing(config, monkeypatch):
+    open_registry(config).close()
+
+    def half(connection):
+        connection.execute(text("ALTER TABLE tiles ADD COLUMN weather TEXT"))
+        connection.execute(text("ALTER TABLE nowhere ADD COLUMN weather TEXT"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "VERSION", schema.VERSION + 1)
+        patch.setitem(migrations.STEPS, schema.VERSION, half)
+        with pytest.raises(RegistryError, match="nowhere"):
+            open_registry(config)
+    with (
+        contextlib.closing(open_registry(config)) as opened,
+        pytest.raises(RegistryError, match="weather"),
+        opened.read() as c,
+    ):
+        c.execute(text("SELECT weather FROM tiles"))
+
+
+def test_tables_of_another_program_are_left_alone(tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "other.sqlite3")) as other:
+        other.execute("CREATE TABLE images (name TEXT)")
+        other.commit()
+    with pytest.raises(RegistryError, match="tables of another program"):
+        open_sqlite(tmp_path / "other.sqlite3")
+
+
+def test_what_is_no_database_gives_one_sentence(tmp_path):
+    (tmp_path / "registry.sqlite3").write_text("this is a text file, and long enough to be looked at as a header " * 20)
+    with pytest.raises(RegistryError, match=r"registry\.sqlite3 refused an operation \(file is not a database\)"):
+        open_sqlite(tmp_path / "registry.sqlite3")
+
+
+def test_sqlite_is_opened_safely(tmp_path):
+    with contextlib.closing(open_sqlite(tmp_path / "r.sqlite3")) as opened, opened.read() as connection:
+        found = [
+            connection.execute(text(f"PRAGMA {name}")).scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
+    assert found == ["wal", 2, 1]
+
+
+def test_a_locked_database_gives_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.2)
+    with contextlib.closing(open_sqlite(tmp_path / "r.sqlite3")) as opened:
+        with contextlib.closing(sqlite3.connect(tmp_path / "r.sqlite3", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(RegistryUnavailable, match="database is locked"), opened.transaction():
+                raise AssertionError("the lock was not respected")
+        with opened.transaction() as connection:
+            connection.execute(insert(schema.tiles), TILE)
+
+
+def test_many_processes_may_open_a_new_registry_at_once(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from contimg.registry.engine import open_sqlite;"
+        "sys.stdin.readline(); open_sqlite(Path(sys.argv[1])).close()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "state" / "r.sqlite3")]
+    started = [subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(6)]
+    assert [process.communicate("go\n")[1] for process in started] == [""] * 6
+    assert [process.returncode for process in started] == [0] * 6
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/var/lib", "ext4"),
+        ("/home/ada/state", "nfs4"),
+        ("/home/local disk/state", "xfs"),
+        ("/scratch/state", "lustre"),
+        ("/scratchy", "ext4"),
+        ("/over/x", "cifs"),
+    ],
+)
+def test_the_filesystem_is_the_deepest_and_last_mount(path, kind, monkeypatch):
+    from pathlib import Path
+
+    monkeypatch.setattr(Path, "exists", lambda self: True)
+    assert filesystem_type(Path(path), MOUNTS) == kind
+    if kind in ("ext4", "xfs"):
+        refuse_network(Path(path), MOUNTS)
+    else:
+        with pytest.raises(RegistryError, match=rf"network filesystem \({kind}\)"):
+            refuse_network(Path(path), MOUNTS)
+
+
+def test_the_real_table_of_mounts_is_understood(tmp_path):
+    expected = subprocess.run(
+        ["stat", "-f", "-c", "%T", "/proc"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    from pathlib import Path
+
+    assert filesystem_type(Path("/proc")) == expected == "proc"
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("not a url", "not a database URL"),
+        ("mysql://host/x", "names a mysql database"),
+        ("sqlite://", "names no SQLite file"),
+        ("postgresql+nodriver://host/x", "registry.url"),
+    ],
+)
+def test_a_wrong_url_gives_one_sentence(url, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        open_url(url)
+
+
+def test_an_unreachable_server_is_named_without_its_password():
+    with pytest.raises(RegistryUnavailable) as caught:
+        open_url("postgresql+psycopg://ada:secret@127.0.0.1:1/contimg")
+    assert "ada:***@127.0.0.1" in str(caught.value)
+    assert "secret" not in str(caught.value)

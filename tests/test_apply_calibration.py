@@ -1,0 +1,191 @@
+"""Applied calibrations: equal to CASA's applycal, true to the simulator, and refused where they do not belong."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from contimg import casa, measurement_set, product, skymodel
+from contimg.apply_calibration import apply_calibration
+from contimg.calibrate import solve_calibration
+from contimg.calibrate.response import gains_at
+from contimg.calibrate.tables import Solutions
+from contimg.config import BeamOptions, CalibrationOptions
+from tests.calibration_nights import CALIBRATOR, make_night
+
+OPTIONS, BEAM = CalibrationOptions(), BeamOptions()
+CHOICE = {"bandpass": "the plan's", "reasons": ["nearest"]}
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    """Three tiles; a bandpass of the middle one, gains of the first and the last on top of it."""
+    night = make_night(tmp_path_factory.mktemp("night"), integrations=12, missing=((1, 9),), channels=3)
+    common = {"options": OPTIONS, "beam": BEAM, "catalogue": night.folder / "night" / "truth.csv"}
+    for tile, calibrator in ((1, CALIBRATOR), (0, None), (2, None)):
+        twin = solve_calibration(
+            night.ms(tile), night.twin(tile), _cal(night, tile).with_suffix(""), _cal(night, tile),
+            calibrator=calibrator, bandpass=None if calibrator else _cal(night, 1), **common,
+        )  # fmt: skip
+        assert twin.verdict == "passed", twin.reasons
+    return night
+
+
+def _cal(night, tile):
+    return night.folder / f"cal{tile}.json"
+
+
+def _apply(night, tile, folder, calibrations, *, twin=None):
+    return apply_calibration(
+        night.ms(tile), twin or night.twin(tile), folder / "out.ms", folder / "out.json",
+        calibrations=calibrations, choice=CHOICE, options=OPTIONS,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("tile", "sets"), [(1, (1,)), (0, (1,)), (0, (1, 0))])
+def test_equals_applycal(night, tmp_path, tile, sets):
+    """Data and flags are those of CASA's applycal on the same tables."""
+    folder = night.folder / f"cal{sets[0]}"
+    tables = [folder / "K.cal", folder / "B.cal", night.folder / f"cal{sets[-1]}" / "G.cal"]
+    calibrations = [_cal(night, one) for one in sets]
+    ours = _apply(night, tile, tmp_path, calibrations)
+    assert ours.verdict == "passed", ours.reasons
+    vis = measurement_set.read(tmp_path / "out.ms")
+    copy = tmp_path / "casa.ms"
+    shutil.copytree(night.ms(tile), copy)
+    with casa.tasks() as tasks:
+        tasks.applycal(
+            vis=str(copy), gaintable=[str(t) for t in tables], interp=["nearest", "nearest,nearestflag", "linear"],
+            calwt=False, flagbackup=False, parang=False,
+        )  # fmt: skip
+    theirs = measurement_set.read(copy, column="CORRECTED_DATA")
+    assert np.array_equal(vis.flag, theirs.flag)
+    good = ~vis.flag
+    assert 0.05 < vis.flag.mean() < 0.2  # the subband that the bandpass lacks
+    difference = np.abs(vis.data - theirs.data)[good] / np.abs(theirs.data)[good]
+    assert difference.max() < 1e-5
+
+
+def test_calibrated_data_are_the_sky_and_weights_inverse_variances(night, tmp_path):
+    _apply(night, 1, tmp_path, [_cal(night, 1)])
+    vis = measurement_set.read(tmp_path / "out.ms")
+    sky = skymodel.read_catalogue(night.folder / "night" / "truth.csv")
+    ra, dec = np.radians(sky.ra_deg), np.radians(sky.dec_deg)
+    model = skymodel.predict(vis, ra, dec, sky.flux_at(vis.freq_hz), BEAM, true_places=True)[:, :, None]
+    good = ~vis.flag & (vis.weight > 0)
+    scale = np.sum(np.where(good, vis.data * model.conj(), 0)) / np.sum(np.where(good, np.abs(model) ** 2, 0))
+    assert scale.real == pytest.approx(1, abs=0.005)  # janskys
+    assert np.degrees(np.angle(scale)) == pytest.approx(0, abs=0.1)
+    pull = ((vis.data - model) * np.sqrt(vis.weight))[good]
+    assert np.std(pull.real) == pytest.approx(1, abs=0.05)
+    assert np.std(pull.imag) == pytest.approx(1, abs=0.05)
+
+
+def test_gain_sets_on_both_sides_are_interpolated(night, tmp_path):
+    """The middle tile, its own gains left out, between those of its neighbours."""
+    twin = _apply(night, 1, tmp_path, [_cal(night, 1), _cal(night, 0), _cal(night, 2)])
+    assert twin.verdict == "passed", twin.reasons
+    assert not any("min away" in note for note in twin.notes)
+    both = measurement_set.read(tmp_path / "out.ms").data
+    (tmp_path / "own").mkdir()
+    _apply(night, 1, tmp_path / "own", [_cal(night, 1)])
+    own = measurement_set.read(tmp_path / "own" / "out.ms")
+    ratio = both[~own.flag] / own.data[~own.flag]
+    assert np.degrees(np.std(np.angle(ratio))) < 2.5
+    assert np.median(np.abs(ratio)) == pytest.approx(1, abs=0.005)
+
+
+def test_the_rest_of_the_tile_is_kept(night, tmp_path):
+    twin = _apply(night, 0, tmp_path, [_cal(night, 1)])
+    before, after = measurement_set.read(night.ms(0)), measurement_set.read(tmp_path / "out.ms")
+    for name in ("uvw_m", "time_mjd_s", "antenna1", "antenna2", "freq_hz", "pointing_rad", "phase_centre_rad",
+                 "antenna_positions_m", "times_mjd_s"):  # fmt: skip
+        assert np.array_equal(getattr(before, name), getattr(after, name)), name
+    assert after.synthetic
+    assert twin.synthetic
+    bandpass = product.read_twin(_cal(night, 1)).id
+    assert after.history[-1] == f"calibrated with {bandpass}"
+    assert twin.facts["bandpass"] == bandpass
+    assert twin.facts["flux_anchor"] == "Perley & Butler 2017, epoch 2016"
+    assert twin.facts["choice"] == CHOICE
+    source = product.read_twin(night.twin(0))
+    assert twin.facts["freq_hz"] == source.facts["freq_hz"]
+    assert [i.kind for i in twin.inputs] == ["ms", "calibration"]
+    assert any("min away" in note for note in twin.notes)
+    assert twin.qa["flagged_by_calibration"] == pytest.approx(1 / 16, rel=0.1)
+
+
+def _changed(source, folder, **changes):
+    """Write a twin with other facts, its product beside it."""
+    folder.mkdir(exist_ok=True)
+    twin = product.read_twin(source)
+    verdict = changes.pop("verdict", twin.verdict)
+    reasons = [product.Reason(code="bad", severity=verdict, message="made up")] if verdict != "passed" else []
+    changed = twin.model_copy(update={"facts": twin.facts | changes, "verdict": verdict, "reasons": reasons})
+    product.write_twin(folder / source.name, changed)
+    (folder / source.stem).symlink_to(source.with_suffix(""))
+    return folder / source.name
+
+
+@pytest.mark.parametrize(("changes", "code"), [
+    ({"applied_delays_sha256": "0" * 64}, "delays_disagree"),
+    ({"antenna_order_sha256": "0" * 64}, "antennas_disagree"),
+    ({"dec_app_deg": 35.0}, "declination_strip"),
+    ({"verdict": "failed"}, "calibration_failed"),
+    ({"type": "gains"}, "no_bandpass"),
+])  # fmt: skip
+def test_pairs_that_do_not_belong_together_are_refused(night, tmp_path, changes, code):
+    twin = _apply(night, 0, tmp_path, [_changed(_cal(night, 1), tmp_path / "changed", **changes)])
+    assert twin.verdict == "failed"
+    assert [r.code for r in twin.reasons] == [code]
+    assert list((tmp_path / "out.ms").iterdir()) == []
+    assert product.read_twin(tmp_path / "out.json") == twin
+
+
+def test_gains_of_another_bandpass_failed_tile_and_no_calibration(night, tmp_path):
+    other = _changed(_cal(night, 0), tmp_path / "other", bandpass="cal_20260101T000000")
+    twin = _apply(night, 0, tmp_path, [_cal(night, 1), other])
+    assert [r.code for r in twin.reasons] == ["gains_of_another_bandpass"]
+    failed = _changed(night.twin(0), tmp_path / "tile", verdict="failed")
+    assert [r.code for r in _apply(night, 0, tmp_path, [_cal(night, 1)], twin=failed).reasons] == ["tile_failed"]
+    assert [r.code for r in _apply(night, 0, tmp_path, []).reasons] == ["no_calibration"]
+
+
+def test_a_warning_is_handed_on(night, tmp_path):
+    warned = _changed(_cal(night, 1), tmp_path / "warned", verdict="warning")
+    twin = _apply(night, 0, tmp_path, [warned])
+    assert twin.verdict == "warning"
+    assert (tmp_path / "out.ms" / "table.dat").exists()
+
+
+def _gains(times, values, flag=None):
+    values = np.asarray(values, complex).reshape(len(times), 1, 1, 1)
+    flag = np.zeros(values.shape, bool) if flag is None else np.asarray(flag).reshape(values.shape)
+    return Solutions("G", np.array(times, float), values, flag, np.ones(values.shape), np.array([1.4e9]), ["1"])
+
+
+@pytest.fixture
+def one_antenna(night):
+    coordinates = measurement_set.read_coordinates(night.ms(0))
+    coordinates.antenna_names, coordinates.polarisations = ["1"], ("XX",)
+    return coordinates
+
+
+def test_interpolation_of_amplitude_and_phase(one_antenna):
+    """Linear in each; the phase takes the short way across 180 degrees; the nearest outside."""
+    two = _gains([0, 100], [1 * np.exp(1j * np.radians(170)), 2 * np.exp(1j * np.radians(-170))])
+    for time, size, degrees in ((-50, 1, 170), (0, 1, 170), (25, 1.25, 175), (75, 1.75, 185), (200, 2, 190)):
+        value, missing = gains_at([two], time, one_antenna)
+        assert not missing.any()
+        assert value.item() == pytest.approx(size * np.exp(1j * np.radians(degrees)), abs=1e-12)
+
+
+def test_interpolation_passes_over_flagged_solutions_and_merges_sets(one_antenna):
+    first = _gains([0, 50], [1, 9], [False, True])
+    second = _gains([100], [3])
+    assert gains_at([second, first], 50, one_antenna)[0].item() == pytest.approx(2)
+    lost = _gains([0, 50], [1, 9], [True, True])
+    assert gains_at([lost], 10, one_antenna)[1].all()
+    assert gains_at([lost, second], 10, one_antenna)[0].item() == pytest.approx(3)
+    value, missing = gains_at([], 10, one_antenna)
+    assert (value.item(), missing.any()) == (1, False)
