@@ -43,13 +43,14 @@ def outcome():
 
 def wanted_products():
     """Name every product that must stand when the run has ended."""
-    wanted = []
-    for group in PLAN.groups.values():
-        wanted += [LAYOUT.twin("published", group.id), LAYOUT.product("summary", group.id)]
-        for tile in group.tiles:
-            wanted += [LAYOUT.product("image", tile), LAYOUT.twin("image", tile)]
-    for calibration in PLAN.calibrations:
-        wanted += [LAYOUT.product("calibration", calibration), LAYOUT.twin("calibration", calibration)]
+    kinds = ["mosaic", "crossmatch"] if SETTINGS.crossmatch.enabled else ["mosaic"]
+    wanted = [LAYOUT.product("summary", group) for group in PLAN.groups]
+    wanted += [LAYOUT.twin(marker, group) for group in PLAN.groups for marker in ("registered", "published")]
+    made = [("calibration", name) for name in PLAN.calibrations]
+    made += [(kind, group) for group in PLAN.groups for kind in kinds]
+    made += [("image", tile) for group in PLAN.groups.values() for tile in group.tiles]
+    for kind, name in made:
+        wanted += [LAYOUT.product(kind, name), LAYOUT.twin(kind, name)]
     return [str(path) for path in wanted]
 
 

@@ -90,9 +90,9 @@ def test_files_that_are_no_config_are_named(tmp_path):
     with pytest.raises(ConfigError, match=r"bad.yaml is not valid YAML at line \d"):
         config.load_files([bad])
     bad.write_text("just a text\n")
-    with pytest.raises(ConfigError, match="bad.yaml holds no keys"):
+    with pytest.raises(ConfigError, match=r"bad\.yaml holds no keys"):
         config.load_files([bad])
-    with pytest.raises(ConfigError, match="absent.yaml cannot be read"):
+    with pytest.raises(ConfigError, match=r"absent\.yaml cannot be read"):
         config.load_files([tmp_path / "absent.yaml"])
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -267,7 +266,6 @@ def test_wsclean_that_is_not_installed_is_one_sentence(tmp_path, monkeypatch):
 
 
 @pytest.mark.wsclean
-@pytest.mark.skipif(shutil.which("wsclean") is None, reason="wsclean is not installed")
 def test_wsclean_agrees_in_flux_and_position(tmp_path):
     # A field without the moving beam, which WSClean's model does not know; CLEAN alone on both sides.
     plain = OPTIONS.model_copy(update={"bright_sigma": 1e9})

@@ -17,9 +17,8 @@ from tests.registry import factory
 
 POSTGRES = "CONTIMG_TEST_POSTGRES"
 HOW = (
-    "no PostgreSQL: initdb -D /tmp/pg -A trust -U contimg && pg_ctl -D /tmp/pg -o '-p 5433 -k /tmp' start && "
-    f"createdb -h /tmp -p 5433 -U contimg contimg && export {POSTGRES}="
-    "postgresql+psycopg://contimg@127.0.0.1:5433/contimg"
+    f"no PostgreSQL: apt-get install postgresql, make a database, and export {POSTGRES}="
+    "postgresql+psycopg://user:password@127.0.0.1:5432/database"
 )
 
 

@@ -6,8 +6,6 @@ over the aperture, the sources' way through it from pyuvdata, positions from ast
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import warnings
 
@@ -24,17 +22,6 @@ SOUTH,202.61,29.65,1.5,1.4e9,-0.2
 EAST,203.42,30.75,1.0,1.4e9,-1.0
 WEST,202.18,30.20,1.1,1.4e9,0.3
 """
-
-
-@pytest.fixture
-def wsclean():
-    found = shutil.which("wsclean")
-    if found is None:
-        reason = "WSClean is not installed: apt-get install wsclean"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
 
 
 def _divide_gains(uv, truth, subband):
@@ -89,7 +76,7 @@ def _peak(image, x, y):
 
 
 def test_wsclean_finds_every_source_where_and_as_bright_as_it_is(
-    tmp_path, wsclean, subband_file, open_with_pyuvdata, aperture_beam, offset_from_axis
+    tmp_path, subband_file, open_with_pyuvdata, aperture_beam, offset_from_axis
 ):
     from astropy.io import fits
     from astropy.wcs import WCS
@@ -108,7 +95,7 @@ def test_wsclean_finds_every_source_where_and_as_bright_as_it_is(
     # stand where the sources are.
     cell, size = record.cell_arcsec / 2, "1100"
     command = [
-        wsclean, "-quiet", "-j", "2", "-no-update-model-required", "-name", str(tmp_path / "tile"),
+        "wsclean", "-quiet", "-j", "2", "-no-update-model-required", "-name", str(tmp_path / "tile"),
         "-size", size, size, "-scale", f"{cell}asec", "-weight", "natural", "-pol", "I", "-niter", "20000",
         "-mgain", "0.8", "-auto-mask", "8", "-auto-threshold", "1", str(measurement_set),
     ]  # fmt: skip

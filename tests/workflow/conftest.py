@@ -120,15 +120,19 @@ def night(small_night, tmp_path):
 
 @pytest.fixture(scope="session")
 def finished_night(tmp_path_factory):
-    """A night of four tiles taken to the archive by the command that operators type.
+    """A night of four tiles taken to the archive by the command that operators type; a fifth tile comes later.
 
     Tests that change it undo what they changed: Snakemake's records hold its absolute paths, so that it
     cannot be copied.
     """
     place = tmp_path_factory.mktemp("finished") / "night"
     night = simulate(
-        place, "--tiles", "4", "--antennas", "28", "--channels", "6", "--sources", "16", "--rfi", "5",
+        place, "--tiles", "5", "--antennas", "28", "--channels", "6", "--sources", "16", "--rfi", "5",
         "--missing", "2:7", "--corrupt", "0:3:leftover", "--transit-tile", "1", "--seed", "7",
     )  # fmt: skip
+    night.change_config(group={"tiles": 4, "stride": 4})
+    (place / "next").mkdir()
+    for path in sorted((place / "incoming").glob("*.hdf5"))[-16:]:
+        shutil.move(path, place / "next")
     night.first_run = night.snakemake("--quiet", "rules")
     return night

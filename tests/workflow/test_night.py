@@ -13,6 +13,7 @@ import time
 import numpy as np
 import pytest
 
+from contimg import naming
 from tests.workflow.conftest import ROOT
 
 pytestmark = pytest.mark.xdist_group("finished_night")
@@ -143,27 +144,42 @@ def test_intermediates_are_gone_and_nothing_half_made_is_left(finished_night):
     assert {p.name for p in (finished_night.place / "work").iterdir()} == {".snakemake", "logs", "benchmarks"}
 
 
+TAIL = {"summarise_mosaic": 1, "register_mosaic": 1, "publish_mosaic": 1}
+
+
 @pytest.mark.parametrize(
     ("product", "jobs"),
     [
-        ("images", {"convert_tile": 1, "apply_calibration": 1, "image_tile": 1}),
-        ("mosaics", {}),
-        ("crossmatch", None),
+        ("images", {"convert_tile": 1, "apply_calibration": 1, "image_tile": 1, "mosaic_group": 1, "crossmatch": 1}),
+        ("mosaics", {"mosaic_group": 1, "crossmatch": 1}),
+        ("crossmatch", {"crossmatch": 1}),
+        ("reports", {}),
     ],
 )
 def test_a_deleted_product_is_remade_with_what_depends_on_it(finished_night, tmp_path, product, jobs):
     """Only planned here: the product is moved away and back, so that nothing has to be made again."""
-    place = sorted(p for p in finished_night.stage.glob(f"{product}/*/*") if p.is_dir())[-1]
+    place = sorted(p for p in finished_night.stage.glob(f"{product}/*/*") if p.suffix != ".json")[-1]
     shutil.move(place, tmp_path / "away")
     try:
         planned = finished_night.planned()
     finally:
         shutil.move(tmp_path / "away", place)
-    tail = {"summarise_mosaic": 1, "register_mosaic": 1, "publish_mosaic": 1, "crossmatch": 1}
-    if product == "crossmatch":
-        assert planned == {}  # no longer needed: it stands in the bundle; --forcerun remakes it
-    else:
-        assert planned == jobs | {"mosaic_group": 1} | tail
+    assert planned == jobs | TAIL
+
+
+def test_new_tiles_plan_only_the_new_work(finished_night):
+    """The files of a fifth tile, held back so far, make a group of their own."""
+    new = sorted((finished_night.place / "next").iterdir())
+    for path in new:
+        shutil.move(path, finished_night.place / "incoming")
+    try:
+        planned = finished_night.planned()
+    finally:
+        for path in new:
+            shutil.move(finished_night.place / "incoming" / path.name, path)
+    assert planned == {
+        "convert_tile": 1, "apply_calibration": 1, "image_tile": 1, "mosaic_group": 1, "crossmatch": 1,
+    } | TAIL  # fmt: skip
 
 
 def test_a_changed_parameter_reruns_its_rule_and_what_follows(finished_night):
@@ -173,9 +189,7 @@ def test_a_changed_parameter_reruns_its_rule_and_what_follows(finished_night):
         planned = finished_night.planned()
     finally:
         finished_night.config_file.write_text(kept)
-    assert planned == {
-        "mosaic_group": 1, "crossmatch": 1, "summarise_mosaic": 1, "register_mosaic": 1, "publish_mosaic": 1,
-    }  # fmt: skip
+    assert planned == {"mosaic_group": 1, "crossmatch": 1} | TAIL
 
 
 def test_a_published_night_costs_nothing_unless_it_is_asked_for(finished_night):
@@ -232,7 +246,7 @@ def test_two_runs_at_once_the_second_refuses(night):
     )
     try:
         wait_for(night.place / "state" / "plan.json")
-        second = night.snakemake("--quiet", "all", check=False)
+        second = night.snakemake("--quiet", "rules", check=False)
         assert second.returncode != 0
         assert f"another run (process {first.pid}) is working on" in second.stdout + second.stderr
     finally:
@@ -257,9 +271,9 @@ def test_a_killed_run_is_finished_by_the_same_command(night):
     time.sleep(1.0)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
-    done = night.snakemake("--quiet", "rules", "--until", "convert_tile")
-    assert done.returncode == 0
-    assert len(list(night.stage.glob("ms/*/*.json"))) == 3
+    twins = [str(night.stage / "ms" / tile[:10] / f"{naming.stem(tile)}.json") for tile in night.plan()["tiles"]]
+    night.snakemake(*twins, "--quiet", "rules")
+    assert len(twins) == 3 and all(os.path.exists(twin) for twin in twins)
     assert not list(night.stage.rglob(".*part-*"))
 
 

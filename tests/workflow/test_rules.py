@@ -88,3 +88,18 @@ def test_commands_are_in_the_readme_and_it_is_short():
 def test_the_library_does_not_know_snakemake():
     for path in (ROOT / "contimg").rglob("*.py"):
         assert not re.search(r"^\s*(import|from) snakemake", path.read_text(), re.MULTILINE), path
+
+
+def test_the_conda_file_holds_the_pins_of_the_constraints():
+    import tomllib
+
+    import yaml
+
+    def plain(name):
+        return re.sub(r"[-_.]+", "-", re.split(r"[\[<>= ]", name)[0]).lower()
+
+    pins = dict(line.split("==") for line in (ROOT / "envs/constraints.txt").read_text().splitlines() if "==" in line)
+    pins = {plain(name): version for name, version in pins.items()}
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    conda = yaml.safe_load((ROOT / "envs/contimg.yaml").read_text())["dependencies"][-1]["pip"]
+    assert {plain(item): item.split("==")[1] for item in conda} == {plain(name): pins[plain(name)] for name in wanted}

@@ -1,0 +1,79 @@
+"""Each adapter in scripts/, run without Snakemake: one tile from HDF5 to the archive."""
+
+import json
+import runpy
+from types import SimpleNamespace
+
+import pytest
+
+from contimg import naming
+from contimg.config import load_files
+from contimg.plan import frozen, observe
+from tests.workflow.conftest import ROOT, simulate
+
+
+@pytest.fixture(scope="module")
+def tile(tmp_path_factory):
+    """One calibrator tile, planned and frozen."""
+    place = tmp_path_factory.mktemp("adapters") / "night"
+    night = simulate(place, "--tiles", "1", "--antennas", "20", "--channels", "3", "--sources", "8")
+    config = load_files([night.config_file])
+    plan = observe.current_plan(config)
+    frozen.freeze(plan, config)
+    return SimpleNamespace(config=config, plan=plan, id=next(iter(plan.tiles)), place=place)
+
+
+def run(night, name, given, made, wildcards=(), **params):
+    def named(files):
+        return SimpleNamespace(**{k: [str(x) for x in v] if isinstance(v, list) else str(v) for k, v in files.items()})
+
+    log = night.place / f"{name}.log"
+    snakemake = SimpleNamespace(
+        input=named(given), output=named(made), params=SimpleNamespace(**params), log=[str(log)], threads=1,
+        wildcards=SimpleNamespace(**dict(wildcards)),
+    )  # fmt: skip
+    runpy.run_path(str(ROOT / "scripts" / f"{name}.py"), init_globals={"snakemake": snakemake})
+
+
+def options(tile, section):
+    return getattr(tile.config, section).model_dump(mode="json")
+
+
+@pytest.mark.filterwarnings("ignore")  # libraries warn in their jobs' logs
+def test_one_tile_passes_through_all_adapters(tile):
+    layout, mosaic = tile.config.layout, naming.mosaic_id(tile.id)
+    (calibration,) = tile.plan.calibrations
+    catalogue = [tile.config.sky.catalogue]
+
+    def place(kind, any_id=tile.id):
+        return layout.product(kind, any_id)
+
+    def twin(kind, any_id=tile.id):
+        return layout.twin(kind, any_id)
+
+    def made(name, kind, any_id=tile.id):
+        return {name: place(kind, any_id), "twin": twin(kind, any_id)}
+
+    run(tile, "convert_tile", {"subbands": list(tile.plan.tiles[tile.id].files)}, made("ms", "ms"), tile=tile.id,
+        ingest=options(tile, "ingest"), flag=options(tile, "flag"))  # fmt: skip
+    run(tile, "solve_calibration", {"ms": place("ms"), "ms_twin": twin("ms"), "bandpass": [], "catalogue": catalogue},
+        made("tables", "calibration", calibration), calibrator="3C286", calibration=options(tile, "calibration"),
+        beam=options(tile, "beam"))  # fmt: skip
+    run(tile, "apply_calibration",
+        {"ms": place("ms"), "ms_twin": twin("ms"), "calibrations": [twin("calibration", calibration)]},
+        made("ms", "calibrated"), tile=tile.id, calibration=options(tile, "calibration"),
+        frozen_plan=str(layout.frozen_plan))  # fmt: skip
+    run(tile, "image_tile", {"ms": place("calibrated"), "twin": twin("calibrated"), "catalogue": catalogue},
+        made("image", "image"), tile=tile.id, image=options(tile, "image"), beam=options(tile, "beam"))  # fmt: skip
+    run(tile, "mosaic_group", {"twins": [twin("image")]}, made("mosaic", "mosaic"), {"mosaic": mosaic},
+        mosaic=options(tile, "mosaic"), pb_limit=tile.config.image.pb_limit, qa=options(tile, "qa"))  # fmt: skip
+    run(tile, "crossmatch", {"mosaic_twin": twin("mosaic"), "catalogue": catalogue}, made("matches", "crossmatch"),
+        crossmatch=options(tile, "crossmatch"), qa=options(tile, "qa"))  # fmt: skip
+    run(tile, "summarise_mosaic", {"mosaic_twin": twin("mosaic"), "crossmatch_twin": [twin("crossmatch")]},
+        {"page": place("summary")}, paths=options(tile, "paths"))  # fmt: skip
+    shared = {"paths": options(tile, "paths"), "registry": options(tile, "registry")}
+    run(tile, "register_mosaic", {}, {}, {"mosaic": mosaic}, publish={"auto": True}, **shared)
+    run(tile, "publish_mosaic", {}, {}, {"mosaic": mosaic}, publish=options(tile, "publish"), **shared)
+    marker = json.loads(twin("published").read_text())
+    assert (marker["status"], marker["version"]) == ("published", 1)
+    assert (layout.bundle(mosaic, 1) / f"{mosaic}.fits").exists()
