@@ -123,6 +123,12 @@ class ImageOptions(Section):
     bright_sigma: Positive = Field(
         100.0, description="sources above this are subtracted exactly, with the moving beam [sigma]"
     )
+    selfcal: bool = Field(
+        True, description="correct the antennas' phases by the tile's own bright sources (backend contimg)"
+    )
+    selfcal_min_snr: Positive = Field(
+        20.0, description="... if the median antenna has this signal-to-noise ratio in each hand and interval"
+    )
 
 
 class MosaicOptions(Section):

@@ -22,8 +22,9 @@ from contimg.image.gridding import Gridder
 from contimg.image.imager import Imaged, make_image
 from contimg.image.restore import RestoringBeam
 from contimg.image.samples import Samples, robust_sigma, stokes_i
+from contimg.image.selfcal import SelfCalibration
 from contimg.image.weights import briggs, expected_rms, time_channel_weights
-from contimg.measurement_set import Coordinates
+from contimg.measurement_set import Coordinates, Visibilities
 from contimg.product import Input, Reason, Twin
 
 # Facts of the calibrated tile that its image hands on.
@@ -139,7 +140,8 @@ class _Outcome:
 
 def _image(job: _Job, folder: Path, made: _Outcome) -> None:
     """Image a Measurement Set into a folder."""
-    coordinates, samples, made.qa["flagged_fraction"] = _read(job.ms)
+    vis, samples, made.qa["flagged_fraction"] = _read(job.ms)
+    coordinates = Coordinates(**{f.name: getattr(vis, f.name) for f in fields(Coordinates)})
     made.synthetic = coordinates.synthetic
     if not samples.weight.any():
         return made.fail("no_data", "the tile has no unflagged visibility")
@@ -157,12 +159,20 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
     else:
         known = None if job.catalogue is None else read_catalogue(job.catalogue)
         gridder = Gridder(samples, weight, grid, job.threads)
+        selfcal = SelfCalibration(vis, samples, weight, options.selfcal_min_snr) if options.selfcal else None
+        del vis
 
         def bright(psf: NDArray[np.float32], fitted: RestoringBeam) -> BrightModel:
             tile = Tile(coordinates, samples, sums, gridder, response, options, job.beam, known)
             return BrightModel(tile, psf, fitted)
 
-        imaged = make_image(gridder, samples, options, job.threads, bright, expected_jy or 0.0)
+        imaged = make_image(gridder, samples, options, job.threads, bright, expected_jy or 0.0, selfcal)
+        if selfcal is None:
+            made.facts["selfcal"] = {"applied": False, "why": "switched off"}
+        elif imaged.beam is not None:
+            made.facts["selfcal"] = selfcal.facts()
+            # What the hands differ by because of their phases is no noise.
+            expected_jy = expected_rms(samples, weight)
     made.facts |= imaged.facts
     made.notes += imaged.notes
     if imaged.beam is None:
@@ -175,13 +185,12 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
     _write(folder, job, imaged, response.image(), grid, coordinates, made)
 
 
-def _read(ms: Path) -> tuple[Coordinates, Samples, float | None]:
-    """Return where a tile's visibilities are, its Stokes I, and the flagged fraction of what was received."""
+def _read(ms: Path) -> tuple[Visibilities, Samples, float | None]:
+    """Return a tile's visibilities, its Stokes I, and the flagged fraction of what was received."""
     vis = measurement_set.read(ms)
     received = vis.weight > 0
     flagged = int(np.count_nonzero(vis.flag & received)) / max(1, int(np.count_nonzero(received)))
-    coordinates = Coordinates(**{f.name: getattr(vis, f.name) for f in fields(Coordinates)})
-    return coordinates, stokes_i(vis), round(flagged, 6) if received.any() else None
+    return vis, stokes_i(vis), round(flagged, 6) if received.any() else None
 
 
 def _observed(

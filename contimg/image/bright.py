@@ -37,18 +37,23 @@ _MAX_SOURCES = 300
 # sidelobe of what has not been subtracted yet. In any round they stand this far above the scatter.
 _ROUND_DEPTH = 0.25
 _MIN_OVER_SCATTER = 10.0
-# The beam's far flanks and sidelobes are not known well enough to follow a source through them.
+# The beam's far flanks and sidelobes are not known well enough to find sources in them.
 _MIN_BEAM = 0.05
 # No CLEAN reaches what lies beside the image: the catalogue's sources there are subtracted from this
-# apparent brightness on, as far out as the main beam reaches (its first null: 3.2 degrees).
+# apparent brightness on, as far out as the second null (2.23 wavelengths / dish: 5.9 degrees). In the
+# first sidelobe, at 4.3 degrees, a calibrator of 15 Jy still has 0.25 Jy.
 _OUTSIDE_SIGMA = 10.0
-_OUTSIDE_REACH_RAD = math.radians(3.0)
+_OUTSIDE_REACH_RAD = math.radians(5.7)
+# Beyond the main beam (first null: 3.2 degrees) the dishes' responses differ in phase.
+_MAIN_BEAM_RAD = math.radians(3.0)
 # From this signal-to-noise ratio on, the band (rms of ln f: 0.038) gives a spectral index to 0.05.
 _FIT_INDEX_SNR = 500.0
 _SETTLED_SIGMA = 0.5
 _ROUND_GOAL = 0.1
 _MAX_SHIFT_BEAMS = 0.25
 _MATCH_BEAMS = 0.5
+# Sources that fall below this fraction of the limit when the samples change are left to CLEAN.
+_STILL_BRIGHT = 0.5
 
 
 @dataclass(frozen=True)
@@ -122,8 +127,22 @@ class BrightModel:
         noise_jy : float
             Noise that the image would have without artefacts (Jy/beam).
         """
-        residual_vis, image, steps = self._tile.samples.vis, dirty, 0
-        exact = settled = not self._add_outside(noise_jy)
+        exact = not self._add_outside(noise_jy)
+        return self._search(self._tile.samples.vis, dirty, noise_jy, exact)
+
+    def again(self, noise_jy: float) -> Subtracted:
+        """Refine the sources, and find more, after the samples have changed a little."""
+        # What bright sources' artefacts were taken for is no source any more.
+        faint = self.apparent_jy() < _STILL_BRIGHT * self._tile.options.bright_sigma * noise_jy
+        self.sources.keep(~(faint & self.inside()))
+        residual_vis = self._tile.samples.vis - self._predict()
+        return self._search(residual_vis, self._tile.gridder.dirty(residual_vis), noise_jy, exact=False)
+
+    def _search(
+        self, residual_vis: NDArray[np.complex64], image: NDArray[np.float32], noise_jy: float, exact: bool
+    ) -> Subtracted:
+        """Alternate between finding and refining; `exact` says that the known sources need no refining."""
+        settled, steps = exact, 0
         for _ in range(_MAX_ROUNDS):
             level_jy = self._find(image, noise_jy)
             if level_jy is None and exact:
@@ -203,10 +222,21 @@ class BrightModel:
             for i in np.argsort(-apparent, kind="stable")
         ]
 
-    def _predict(self) -> NDArray[np.complex64]:
+    def parts(self, residual_vis: NDArray[np.complex64]) -> tuple[NDArray[np.complex64], NDArray[np.complex64] | None]:
+        """Return the model behind a residual: the sources in the main beam, and the others, if any."""
+        model_vis, ra_dec = self._tile.samples.vis - residual_vis, self.radec()
+        axis = self._tile.gridder.grid.radec(*self._tile.response.peak())
+        beyond = separation(*ra_dec, *axis) > _MAIN_BEAM_RAD
+        if not beyond.any():
+            return model_vis, None
+        others_vis = self._predict(beyond)
+        return model_vis - others_vis, others_vis
+
+    def _predict(self, which: slice | NDArray[np.bool_] = slice(None)) -> NDArray[np.complex64]:
         sources = self.sources
-        flux = sources.flux_jy[:, None] * np.exp(sources.index[:, None] * self._log_freq)
-        model = skymodel.predict(self._tile.coordinates, *self.radec(), flux, self._tile.beam)
+        flux = (sources.flux_jy[:, None] * np.exp(sources.index[:, None] * self._log_freq))[which]
+        places = (angle[which] for angle in self.radec())
+        model = skymodel.predict(self._tile.coordinates, *places, flux, self._tile.beam)
         return model if len(self._tile.samples.rows) == len(model) else model[self._tile.samples.rows]
 
     def _find(self, image: NDArray[np.float32], noise_jy: float) -> float | None:

@@ -15,6 +15,7 @@ from contimg.image.deconvolve import clean
 from contimg.image.gridding import EPSILON, Gridder
 from contimg.image.restore import RestoringBeam, add_source, convolve, fit_beam
 from contimg.image.samples import Samples
+from contimg.image.selfcal import SelfCalibration
 
 
 @dataclass
@@ -53,6 +54,7 @@ def make_image(
     threads: int,
     bright: Callable[[NDArray[np.float32], RestoringBeam], BrightModel],
     noise_jy: float,
+    selfcal: SelfCalibration | None = None,
 ) -> Imaged:
     """Subtract bright sources, deconvolve the rest, and restore both.
 
@@ -66,6 +68,8 @@ def make_image(
         Makes the `BrightModel` of the tile from PSF and restoring beam.
     noise_jy : float
         Noise to be expected (Jy/beam).
+    selfcal : SelfCalibration, optional
+        Corrects the samples, in place, by the bright sources.
     """
     cell = gridder.grid.cell_rad
     psf = gridder.psf()
@@ -77,7 +81,13 @@ def make_image(
     noise_jy = max(noise_jy, EPSILON * float(np.abs(dirty).max()))
     model = bright(psf, beam)
     subtracted = model.subtract(dirty, noise_jy)
-    facts: dict[str, Any] = {"bright_sources": model.facts(noise_jy), "bright_steps": subtracted.steps}
+    steps = subtracted.steps
+    if selfcal is not None:
+        while selfcal.improve(*model.parts(subtracted.residual_vis)):
+            subtracted = model.again(noise_jy)
+            steps += subtracted.steps
+        notes += selfcal.notes()
+    facts: dict[str, Any] = {"bright_sources": model.facts(noise_jy), "bright_steps": steps}
     if not subtracted.settled:
         notes.append("the bright sources had not settled after the last round of fitting")
     cleaned = clean(gridder, subtracted.residual_vis, subtracted.residual, psf, beam, options, threads)

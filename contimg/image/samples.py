@@ -62,7 +62,9 @@ def stokes_i(vis: Visibilities) -> Samples:
     usable = ~vis.flag & np.isfinite(vis.data) & np.isfinite(vis.weight) & (vis.weight > 0)
     weight = np.where(usable, vis.weight, np.float32(0))
     used = np.flatnonzero(weight.any((1, 2)))
-    weight, data = weight[used], vis.data[used]
+    data = vis.data
+    if len(used) < len(data):  # else a copy of everything is saved
+        weight, data = weight[used], data[used]
     total = weight.sum(2)
     mean = np.zeros(total.shape, np.complex64)
     for hand in range(2):
