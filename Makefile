@@ -19,7 +19,7 @@ demo: $(INSTALLED)  ## simulate a night, take it to a published mosaic, and repo
 	@echo "The whole report: $(abspath $(DEMO))/report.html"
 
 test: $(INSTALLED)  ## all tests; those that need a server say how to enable them
-	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
 lint: $(INSTALLED)  ## ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff check .

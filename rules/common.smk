@@ -95,9 +95,20 @@ def catalogue(wildcards):
 EPOCH = SETTINGS.processing_epoch
 
 
+def planes_mb():
+    """Fourteen double-precision planes of an image."""
+    return SETTINGS.image.size_px**2 * 8 * 14 / 1e6
+
+
 def image_memory_mb(wildcards, attempt):
-    """Fourteen double-precision planes of the image, and the visibilities of a full-size tile."""
-    return int((SETTINGS.image.size_px**2 * 8 * 14 / 1e6 + 4000) * 1.5 ** (attempt - 1))
+    """The planes of the image, and its visibilities: 4.5 times their files, measured."""
+    files_mb = sum(int(entry.split(":")[1]) for entry in tile_of(wildcards).signature) / 1e6
+    return int((planes_mb() + 4.5 * files_mb + 1000) * 1.5 ** (attempt - 1))
+
+
+def mosaic_memory_mb(wildcards, attempt):
+    """The mosaic is a few times larger than a tile, and holds three planes of its own."""
+    return int((2 * planes_mb() + 2000) * 1.5 ** (attempt - 1))
 
 
 def ms_of_calibration(wildcards):

@@ -20,7 +20,7 @@ rule mosaic_group:
         "../envs/contimg.yaml"
     threads: 1
     resources:
-        mem_mb=image_memory_mb,
+        mem_mb=mosaic_memory_mb,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         mosaic=options("mosaic"),
@@ -54,7 +54,7 @@ rule crossmatch:
         "../envs/contimg.yaml"
     threads: 1
     resources:
-        mem_mb=image_memory_mb,
+        mem_mb=mosaic_memory_mb,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         crossmatch=options("crossmatch"),

@@ -3,20 +3,10 @@
 import csv
 import hashlib
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
-
-from contimg import naming
-from tests.workflow.conftest import ROOT
-
-pytestmark = pytest.mark.xdist_group("finished_night")
 
 
 @pytest.fixture(scope="module")
@@ -230,55 +220,3 @@ def test_the_report_is_one_offline_page(finished_night, tmp_path):
 def mosaic_name(night):
     (marker,) = night.stage.glob("published/*/*.json")
     return marker.stem
-
-
-def test_two_runs_at_once_the_second_refuses(night):
-    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", "work"]
-    command += ["--configfile", str(night.config_file), "--cores", "1", "--quiet", "all"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    first = subprocess.Popen(
-        command,
-        cwd=night.place,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        wait_for(night.place / "state" / "plan.json")
-        second = night.snakemake("--quiet", "rules", check=False)
-        assert second.returncode != 0
-        assert f"another run (process {first.pid}) is working on" in second.stdout + second.stderr
-    finally:
-        os.killpg(first.pid, signal.SIGKILL)
-        first.communicate()
-
-
-def test_a_killed_run_is_finished_by_the_same_command(night):
-    """Kill -9 in the middle of a conversion; then the plan is whole again, with no unlock and no clean-up."""
-    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", "work"]
-    command += ["--configfile", str(night.config_file), "--cores", "2", "--quiet", "all"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    first = subprocess.Popen(
-        command,
-        cwd=night.place,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    wait_for(night.place / "work" / "logs" / "convert_tile")
-    time.sleep(1.0)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
-    twins = [str(night.stage / "ms" / tile[:10] / f"{naming.stem(tile)}.json") for tile in night.plan()["tiles"]]
-    night.snakemake(*twins, "--quiet", "rules")
-    assert len(twins) == 3 and all(os.path.exists(twin) for twin in twins)
-    assert not list(night.stage.rglob(".*part-*"))
-
-
-def wait_for(path, seconds=60):
-    end = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < end, f"{path} did not appear"
-        time.sleep(0.05)
