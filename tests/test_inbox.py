@@ -44,7 +44,7 @@ def test_headers_agree_with_the_simulator(night, folder):
 def test_what_was_read_once_is_remembered_until_the_file_changes(folder, monkeypatch):
     _, first, cache = look(folder)
     cache.save()
-    monkeypatch.setattr("contimg.uvh5.read_header", lambda path: pytest.fail(f"{path} was opened again"))
+    monkeypatch.setattr("contimg.probe.look", lambda path: pytest.fail(f"{path} was opened again"))
     assert look(folder)[1] == first
     monkeypatch.undo()
     changed = next(iter(first))
