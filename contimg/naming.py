@@ -137,6 +137,12 @@ KINDS = {
 }
 
 
+def relative(kind: str, any_id: str) -> str:
+    """Return the path of a product below the stage root."""
+    iso_form = parse_id(any_id).isoformat()[:19]
+    return KINDS[kind].format(date=iso_form[:10], stem=iso_form.replace("-", "").replace(":", ""))
+
+
 @dataclass(frozen=True)
 class Layout:
     """Where everything stands below the four configured roots (all absolute and resolved)."""
@@ -148,7 +154,7 @@ class Layout:
 
     def product(self, kind: str, any_id: str) -> Path:
         """Return the path of a product: a directory, an MS, or a page."""
-        return self.stage / KINDS[kind].format(date=date(any_id), stem=stem(any_id))
+        return self.stage / relative(kind, any_id)
 
     def twin(self, kind: str, any_id: str) -> Path:
         """Return the path of a product's twin, or of the marker of ``registered`` and ``published``."""
