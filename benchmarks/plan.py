@@ -11,20 +11,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import yaml
 
 from contimg import config as configuration
-from contimg import naming, uvh5
+from contimg import naming, probe, uvh5
 from contimg.plan import frozen
 from contimg.plan.observe import current_plan
 from contimg.product import Twin
@@ -167,27 +170,43 @@ def write(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=1))
 
 
-def seconds(work) -> tuple[float, object]:
-    """Return how long a call took, and what it returned."""
-    begun = time.perf_counter()
+@dataclass(frozen=True)
+class Cost:
+    """Wall and CPU time, with children, s."""
+
+    wall_s: float
+    cpu_s: float
+
+    def __str__(self) -> str:
+        return f"{self.wall_s:.2f} ({self.cpu_s:.2f})"
+
+
+def cost_of(work: Callable[[], Any]) -> tuple[Cost, Any]:
+    """Return what a call cost, and what it returned."""
+
+    def cpu_s() -> float:
+        times = os.times()
+        return times.user + times.system + times.children_user + times.children_system
+
+    begun, used = time.perf_counter(), cpu_s()
     result = work()
-    return time.perf_counter() - begun, result
+    return Cost(time.perf_counter() - begun, cpu_s() - used), result
 
 
-def dry_run(season: Season) -> tuple[float, int]:
+def dry_run(season: Season) -> tuple[Cost, int]:
     """Return how long `snakemake -n` takes, and how many jobs it lists."""
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory"]
     command += [str(season.root / "work"), "--configfile", str(season.overlay), "--cores", "2", "-n", "--quiet"]
     command += ["rules"]
-    took, done = seconds(lambda: subprocess.run(command, capture_output=True, text=True, check=False))
+    took, done = cost_of(lambda: subprocess.run(command, capture_output=True, text=True, check=False))
     if done.returncode:
         raise SystemExit(done.stderr[-3000:])
     jobs = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("total")]
     return took, int(jobs[0])
 
 
-def full_size_header(folder: Path) -> float:
-    """Return the time to read the header of a file with the telescope's number of rows (96 antennas), s."""
+def full_size_file(folder: Path) -> list[float]:
+    """Return the times to probe a file with the telescope's number of rows (96 antennas), and to read its header, s."""
     stations = array.choose_stations(96, None)
     first, second = array.baseline_pairs(96)
     header = FileHeader(
@@ -198,7 +217,10 @@ def full_size_header(folder: Path) -> float:
     times = 2_461_041.5 + (np.arange(24) + 0.5) * INTEGRATION_S / 86400
     data = np.ones((24, len(first), 2, 2), np.complex64)
     write_subband(path, header, times, band.band_frequencies(2)[0], data)
-    took = min(seconds(lambda: uvh5.read_header(path))[0] for _ in range(20))
+    took = [
+        min(cost_of(lambda read=read: read(path))[0].wall_s for _ in range(20))
+        for read in (probe.look, uvh5.read_header)
+    ]
     path.unlink()
     return took
 
@@ -210,23 +232,25 @@ def main() -> None:
     parser.add_argument("--snakemake", action="store_true", help="time `snakemake -n` too")
     chosen = parser.parse_args()
     situations = [(0, 1), (4, 1)] if chosen.quick else [(0, 1), (0, 2), (0, 4), (6, 1), (12, 1), (24, 1)]
-    columns = ("published nights", "open nights", "names", "first plan [s]", "plan again [s]", "jobs", "snakemake -n [s]")
+    columns = ("published nights", "open nights", "names", "first plan", "plan again", "jobs", "snakemake -n")
     with tempfile.TemporaryDirectory(prefix="contimg-plan-") as place:
         templates = Templates(Path(place))
-        print(f"header of a full-size file: {full_size_header(Path(place)) * 1e3:.1f} ms")
+        probed, read = (took * 1e3 for took in full_size_file(Path(place)))
+        print(f"a file with the rows of 96 antennas: probed in {probed:.2f} ms, header read in {read:.2f} ms")
+        print("wall (CPU) times in s")
         print(" | ".join(columns))
         for published, open_nights in situations:
             season = Season(Path(place) / f"{published}+{open_nights}", published, open_nights)
             config = season.make(templates)
-            first, plan = seconds(lambda config=config: current_plan(config))
-            again, same = seconds(lambda config=config: current_plan(config))
+            first, plan = cost_of(lambda config=config: current_plan(config))
+            again, same = cost_of(lambda config=config: current_plan(config))
             groups = open_nights * len(groups_of(0))
             if (plan, len(plan.groups)) != (same, groups):
                 raise SystemExit(f"planned {len(plan.groups)} groups, not {groups}, or not the same twice")
             dry = dry_run(season) if chosen.snakemake else ("-", "-")
             frozen.freeze(plan, config)
-            row = (published, open_nights, season.names, f"{first:.2f}", f"{again:.2f}", dry[1], dry[0])
-            print(" | ".join(f"{x:.1f}" if isinstance(x, float) else str(x) for x in row), flush=True)
+            row = (published, open_nights, season.names, first, again, dry[1], dry[0])
+            print(" | ".join(map(str, row)), flush=True)
 
 
 if __name__ == "__main__":

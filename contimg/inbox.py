@@ -12,7 +12,7 @@ import math
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -77,6 +77,7 @@ class FileFacts:
     longitude_rad: float = math.nan
     latitude_rad: float = math.nan
     shape: str = ""
+    subband: int = -1
     synthetic: bool = False
 
 
@@ -105,9 +106,7 @@ def list_files(incoming: Path) -> list[str]:
     except NotADirectoryError:
         raise InputError(f"paths.incoming {incoming} is not a folder: correct the key") from None
     except PermissionError:
-        raise InputError(
-            f"paths.incoming {incoming} is not readable: give this user read permission"
-        ) from None
+        raise InputError(f"paths.incoming {incoming} is not readable: give this user read permission") from None
 
 
 def arrange(paths: Iterable[str], options: IngestOptions) -> Listing:
@@ -175,6 +174,10 @@ def _close(members: Sequence[SubbandFile], listing: Listing) -> None:
     listing.clusters.append(Cluster(first, tuple(chosen[sb] for sb in sorted(chosen))))
 
 
+# What every entry of the cache holds; those of older versions, which hold less, are not used.
+_ALWAYS = {"size", "mtime_ns", "shape", "subband", "synthetic"}
+
+
 class FactsCache:
     """What files said when they were last opened, one small JSON a UTC date; may be deleted any time."""
 
@@ -186,7 +189,7 @@ class FactsCache:
     def get(self, file: SubbandFile, size: int, mtime_ns: int) -> FileFacts | None:
         """Return the remembered facts of a file unless it has changed since."""
         entry = self._day(file).get(file.path)
-        if entry is None or (entry["size"], entry["mtime_ns"]) != (size, mtime_ns):
+        if entry is None or not entry.keys() >= _ALWAYS or (entry["size"], entry["mtime_ns"]) != (size, mtime_ns):
             return None
         return FileFacts(**entry)
 
@@ -256,13 +259,25 @@ def _facts(file: SubbandFile, cache: FactsCache, options: IngestOptions, now: da
         return FileFacts(size, mtime_ns, f"{file.name} may still grow", "growing")
     known = cache.get(file, size, mtime_ns)
     if known is None:
-        known = _open(file, size, mtime_ns, options)
+        known = _open(file, size, mtime_ns)
         if known.fault_code != "permission":  # which may be given without changing size or mtime
             cache.put(file, known)
-    return known
+    return known if known.fault_code else _against_name(file, known, options)
 
 
-def _open(file: SubbandFile, size: int, mtime_ns: int, options: IngestOptions) -> FileFacts:
+def _against_name(file: SubbandFile, facts: FileFacts, options: IngestOptions) -> FileFacts:
+    """Return the facts of a file, with a fault where they are not those of a file of its name."""
+    clock_error_s = (facts.start_mjd - naming.mjd_from_datetime(file.name_time)) * 86400
+    if abs(clock_error_s) > options.max_clock_error_s:
+        message = f"the header of {file.name} is {clock_error_s:.0f} s away from its name"
+        return replace(facts, fault=message, fault_code="clock")
+    if facts.subband != file.subband:
+        message = f"the frequencies of {file.name} are those of sb{facts.subband:02d}"
+        return replace(facts, fault=message, fault_code="frequency")
+    return facts
+
+
+def _open(file: SubbandFile, size: int, mtime_ns: int) -> FileFacts:
     def fault(code: str, message: str) -> FileFacts:
         return FileFacts(size, mtime_ns, message, code)
 
@@ -274,11 +289,6 @@ def _open(file: SubbandFile, size: int, mtime_ns: int, options: IngestOptions) -
         return fault("permission", f"{file.name} is not readable: give this user read permission")
     except probe.FileFault as error:
         return fault(error.code, str(error))
-    clock_error_s = (said.start_mjd - naming.mjd_from_datetime(file.name_time)) * 86400
-    if abs(clock_error_s) > options.max_clock_error_s:
-        return fault("clock", f"the header of {file.name} is {clock_error_s:.0f} s away from its name")
-    if said.subband != file.subband:
-        return fault("frequency", f"the frequencies of {file.name} are those of sb{said.subband:02d}")
     return FileFacts(
         size,
         mtime_ns,
@@ -289,6 +299,7 @@ def _open(file: SubbandFile, size: int, mtime_ns: int, options: IngestOptions) -
         longitude_rad=math.radians(said.longitude_deg),
         latitude_rad=math.radians(said.latitude_deg),
         shape=said.shape,
+        subband=said.subband,
         synthetic=said.synthetic,
     )
 

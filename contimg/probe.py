@@ -31,6 +31,7 @@ _NEEDED = (
     "extra_keywords/fs_table",
     "telescope_name",
 )
+_LARGEST = 10_000  # values of anything that is read whole
 _PER_STATION = ("antenna_names", "antenna_positions", "antenna_diameters")
 _DATA = {"visdata": np.dtype(np.complex64), "flags": np.dtype(bool), "nsamples": np.dtype(np.float32)}
 
@@ -97,19 +98,23 @@ def look(path: Path) -> Probe:
         raise
     except InputError as error:
         raise FileFault("unreadable", str(error)) from None
+    except (RuntimeError, TypeError, ValueError) as error:  # what h5py says of damaged bytes inside
+        raise FileFault("unreadable", f"{path.name} is damaged ({str(error).splitlines()[0]})") from None
 
 
 def _look(file: Any, path: Path) -> Probe:
     head = _Reader(file, path)
-    needed = {key: head.open(f"Header/{key}") for key in _NEEDED}
+    for key in _NEEDED:
+        head.open(f"Header/{key}")
     baselines, times, antennas, stations = (
         int(head.number(key)) for key in ("Nbls", "Ntimes", "Nants_data", "Nants_telescope")
     )
     if min(baselines, times) < 1 or baselines != antennas * (antennas + 1) // 2:
         raise head.fault("antennas", f"{antennas} antennas do not make {baselines} baselines with autocorrelations")
     for key in _PER_STATION:
-        if needed[key].shape[:1] != (stations,):
-            raise head.fault("antennas", f"{key} has the shape {needed[key].shape}, Nants_telescope is {stations}")
+        shape = head.open(f"Header/{key}").shape
+        if shape[:1] != (stations,):
+            raise head.fault("antennas", f"{key} has the shape {shape}, Nants_telescope is {stations}")
     codes = head.values("polarization_array", "iu").tolist()
     freq_hz = head.values("freq_array", "f").astype(np.float64)
     rows = baselines * times
@@ -158,10 +163,10 @@ class _Reader:
         """Return a whole small dataset of the header, flat; its type must be one of the kinds of `numpy.dtype`."""
         import h5py
 
-        dataset = self._typed(key, kinds)
-        values = np.empty(dataset.shape, dataset.dtype)
-        if values.size == 0:
-            raise self.fault("contradiction", f"{key} is empty")
+        dataset, dtype, shape = self._typed(key, kinds)
+        if not 0 < math.prod(shape) <= _LARGEST:
+            raise self.fault("contradiction", f"{key} has the shape {shape}")
+        values = np.empty(shape, dtype)
         dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
         return values.ravel()
 
@@ -179,11 +184,11 @@ class _Reader:
         """Return every so manieth value of a long dataset, which must hold `length` double-precision numbers."""
         import h5py
 
-        dataset = self._typed(key, "f")
-        if dataset.dtype.itemsize < 8:
-            raise self.fault("dtype", f"{key} is of type {dataset.dtype}, not float64")
-        if dataset.shape != (length,):
-            raise self.fault("contradiction", f"{key} has the shape {dataset.shape}, not ({length},)")
+        dataset, dtype, shape = self._typed(key, "f")
+        if dtype.itemsize < 8:
+            raise self.fault("dtype", f"{key} is of type {dtype}, not float64")
+        if shape != (length,):
+            raise self.fault("contradiction", f"{key} has the shape {shape}, not ({length},)")
         values = np.empty(length // every)
         space = dataset.get_space()
         space.select_hyperslab((0,), values.shape, (every,))
@@ -192,16 +197,19 @@ class _Reader:
 
     def check_data(self, shape: tuple[int, ...]) -> None:
         """Look whether the data have the header's shape and the correlator's types."""
-        for name, dtype in _DATA.items():
+        for name, expected in _DATA.items():
             dataset = self.open(f"Data/{name}")
-            if dataset.dtype != dtype:
-                raise self.fault("dtype", f"{name} is of type {dataset.dtype}, not {dtype}")
-            if dataset.shape != shape:
-                raise self.fault("contradiction", f"{name} has the shape {dataset.shape}, its header says {shape}")
+            dtype, found = dataset.dtype, dataset.shape
+            if dtype != expected:
+                raise self.fault("dtype", f"{name} is of type {dtype}, not {expected}")
+            if found != shape:
+                raise self.fault("contradiction", f"{name} has the shape {found}, its header says {shape}")
 
-    def _typed(self, key: str, kinds: str) -> Any:
+    def _typed(self, key: str, kinds: str) -> tuple[Any, np.dtype, tuple[int, ...]]:
+        """Return a dataset of the header with its type and shape, each of which costs a call into HDF5."""
         dataset = self.open(f"Header/{key}")
-        if dataset.dtype.kind not in kinds:
+        dtype = dataset.dtype
+        if dtype.kind not in kinds:
             wanted = "text" if "S" in kinds else "numbers"
-            raise self.fault("dtype", f"{key} is of type {dataset.dtype}, not {wanted}")
-        return dataset
+            raise self.fault("dtype", f"{key} is of type {dtype}, not {wanted}")
+        return dataset, dtype, dataset.shape

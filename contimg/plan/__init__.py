@@ -41,6 +41,7 @@ __all__ = [
     "Waiting",
     "has_open_work",
     "make_plan",
+    "make_tiles",
     "owners",
 ]
 
@@ -72,11 +73,7 @@ def make_plan(
     now : datetime
         Aware; decides only what is overdue.
     """
-    plan = Plan(quarantined=list(listing.quarantined))
-    plan.late = _late(listing.clusters, owners(committed), config)
-    for cluster in listing.clusters:
-        if any(file.path in facts for file in cluster.files):
-            add_tile(cluster, facts, config.ingest, now, plan)
+    plan = make_tiles(listing, facts, committed, config, now)
     add_groups(plan, committed, listing.clusters, config, now)
     calibrators = {tile.id: name for tile in plan.tiles.values() if (name := calibrator_of(tile)) is not None}
     add_calibrations(plan, records, calibrators, config)
@@ -85,6 +82,22 @@ def make_plan(
     plan.tiles = {key: tile for key, tile in sorted(plan.tiles.items()) if key in used}
     plan.quarantined.sort(key=lambda item: item.path)
     plan.waiting.sort(key=lambda item: (item.since, item.id))
+    return plan
+
+
+def make_tiles(
+    listing: Listing,
+    facts: Mapping[str, FileFacts],
+    committed: Sequence[CommittedGroup],
+    config: Config,
+    now: datetime,
+) -> Plan:
+    """Return a plan with nothing but tiles: which are ready, wait, were set aside or came late; see `make_plan`."""
+    plan = Plan(quarantined=list(listing.quarantined))
+    plan.late = _late(listing.clusters, owners(committed), config)
+    for cluster in listing.clusters:
+        if any(file.path in facts for file in cluster.files):
+            add_tile(cluster, facts, config.ingest, now, plan)
     return plan
 
 

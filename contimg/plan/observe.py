@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,15 +21,24 @@ from contimg.product import read_twin
 SETTLED = ("published", "rejected", "withdrawn")
 
 
-def current_plan(config: Config, *, now: datetime | None = None) -> Plan:
-    """Look at the disk and plan.
+@dataclass(frozen=True)
+class Inbox:
+    """The inbox as it is now: all names, and what the files of tiles with open work say."""
+
+    listing: inbox.Listing
+    committed: Sequence[CommittedGroup]
+    in_scope: Sequence[inbox.Cluster]
+    facts: Mapping[str, inbox.FileFacts]
+
+
+def look(config: Config, now: datetime) -> Inbox:
+    """List the inbox and open the files of tiles with open work, as far as they are not known from before.
 
     Raises
     ------
     InputError
         If the inbox is missing, unreadable or empty.
     """
-    now = now or datetime.now(UTC)
     layout = config.layout
     listing = inbox.arrange(inbox.list_files(layout.incoming), config.ingest)
     if not listing.clusters and not listing.quarantined:
@@ -39,8 +49,21 @@ def current_plan(config: Config, *, now: datetime | None = None) -> Plan:
     cache = inbox.FactsCache(layout.cache / "headers")
     facts = inbox.inspect(in_scope, cache, config.ingest, now)
     cache.save()
-    records = calibration_records(config, _in_reach(in_scope, config))
-    return make_plan(listing, facts, committed, records, calibrator_finder(config), config, now)
+    return Inbox(listing, committed, in_scope, facts)
+
+
+def current_plan(config: Config, *, now: datetime | None = None) -> Plan:
+    """Look at the disk and plan.
+
+    Raises
+    ------
+    InputError
+        If the inbox is missing, unreadable or empty.
+    """
+    now = now or datetime.now(UTC)
+    seen = look(config, now)
+    records = calibration_records(config, _in_reach(seen.in_scope, config))
+    return make_plan(seen.listing, seen.facts, seen.committed, records, calibrator_finder(config), config, now)
 
 
 def _in_reach(clusters: Iterable[inbox.Cluster], config: Config) -> set[str]:
