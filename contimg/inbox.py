@@ -12,7 +12,7 @@ import math
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from typing import NamedTuple
 from contimg import naming, probe
 from contimg.config import IngestOptions
 from contimg.errors import InputError
-from contimg.product import write_json
+from contimg.product import atomic_path
 
 
 class SubbandFile(NamedTuple):
@@ -196,14 +196,15 @@ class FactsCache:
     def put(self, file: SubbandFile, facts: FileFacts) -> None:
         """Remember the facts of a file."""
         # JSON knows no NaN: what the header did not say is left out.
-        entry = {key: value for key, value in asdict(facts).items() if value == value and value is not None}
+        entry = {key: value for key, value in vars(facts).items() if value == value and value is not None}
         self._day(file)[file.path] = entry
         self._changed.add(self._key(file))
 
     def save(self) -> None:
         """Write the days that changed."""
         for day in sorted(self._changed):
-            write_json(self._folder / f"{day}.json", self._days[day])
+            with atomic_path(self._folder / f"{day}.json") as part:
+                part.write_text(json.dumps(self._days[day], allow_nan=False))
         self._changed.clear()
 
     @staticmethod

@@ -7,6 +7,7 @@ times as long. Here HDF5 is spoken to directly, key by key, and neither antenna 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,10 @@ _NEEDED = (
     "antenna_names",
     "antenna_positions",
     "channel_width",
-    "extra_keywords/applied_delays_ns",
-    "extra_keywords/fs_table",
     "telescope_name",
 )
+_EXTRA = ("applied_delays_ns", "fs_table")
 _LARGEST = 10_000  # values of anything that is read whole
-_PER_STATION = ("antenna_names", "antenna_positions", "antenna_diameters")
 _DATA = {"visdata": np.dtype(np.complex64), "flags": np.dtype(bool), "nsamples": np.dtype(np.float32)}
 
 
@@ -104,17 +103,16 @@ def look(path: Path) -> Probe:
 
 def _look(file: Any, path: Path) -> Probe:
     head = _Reader(file, path)
-    for key in _NEEDED:
-        head.open(f"Header/{key}")
+    head.need("Header", _NEEDED)
+    head.need("Header/extra_keywords", _EXTRA)
     baselines, times, antennas, stations = (
         int(head.number(key)) for key in ("Nbls", "Ntimes", "Nants_data", "Nants_telescope")
     )
     if min(baselines, times) < 1 or baselines != antennas * (antennas + 1) // 2:
         raise head.fault("antennas", f"{antennas} antennas do not make {baselines} baselines with autocorrelations")
-    for key in _PER_STATION:
-        shape = head.open(f"Header/{key}").shape
-        if shape[:1] != (stations,):
-            raise head.fault("antennas", f"{key} has the shape {shape}, Nants_telescope is {stations}")
+    found = head.open("Header/antenna_names").shape
+    if found != (stations,):
+        raise head.fault("antennas", f"antenna_names has the shape {found}, Nants_telescope is {stations}")
     codes = head.values("polarization_array", "iu").tolist()
     freq_hz = head.values("freq_array", "f").astype(np.float64)
     rows = baselines * times
@@ -158,6 +156,18 @@ class _Reader:
             return h5py.h5d.open(self._file, key.encode())
         except KeyError:
             raise self.fault("missing_key", f"it has no dataset {key}") from None
+
+    def need(self, group: str, names: Iterable[str]) -> None:
+        """Look whether a group holds some datasets, from one listing of it."""
+        import h5py
+
+        try:
+            there = set(h5py.h5g.open(self._file, group.encode()))
+        except KeyError:
+            raise self.fault("missing_key", f"it has no group {group}") from None
+        for name in names:
+            if name.encode() not in there:
+                raise self.fault("missing_key", f"it has no dataset {group}/{name}")
 
     def values(self, key: str, kinds: str) -> NDArray[Any]:
         """Return a whole small dataset of the header, flat; its type must be one of the kinds of `numpy.dtype`."""
