@@ -10,19 +10,20 @@ from __future__ import annotations
 import json
 import math
 import os
+import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
-from contimg import naming
+from contimg import naming, probe
 from contimg.config import IngestOptions
 from contimg.errors import InputError
-from contimg.product import write_json
+from contimg.product import atomic_path
 
 
-@dataclass(frozen=True, order=True)
-class SubbandFile:
+class SubbandFile(NamedTuple):
     """A closed subband file, known by its name alone."""
 
     name_time: datetime
@@ -52,6 +53,11 @@ class Cluster:
     files: tuple[SubbandFile, ...]
 
     @property
+    def key(self) -> str:
+        """The time of its first name, in the form of an id."""
+        return self.name_time.isoformat()[:19]
+
+    @property
     def subbands(self) -> tuple[int, ...]:
         return tuple(file.subband for file in self.files)
 
@@ -70,6 +76,8 @@ class FileFacts:
     dec_app_deg: float = math.nan
     longitude_rad: float = math.nan
     latitude_rad: float = math.nan
+    shape: str = ""
+    subband: int = -1
     synthetic: bool = False
 
 
@@ -98,17 +106,16 @@ def list_files(incoming: Path) -> list[str]:
     except NotADirectoryError:
         raise InputError(f"paths.incoming {incoming} is not a folder: correct the key") from None
     except PermissionError:
-        raise InputError(
-            f"paths.incoming {incoming} is not readable: give this user read permission"
-        ) from None
+        raise InputError(f"paths.incoming {incoming} is not readable: give this user read permission") from None
 
 
 def arrange(paths: Iterable[str], options: IngestOptions) -> Listing:
     """Cluster file names into tiles.
 
-    A cluster holds the names within ``options.cluster_s`` of its first: hosts disagree by up to 82 s,
-    tiles follow each other after 309 s. Of two files of one subband the one nearer to the cluster's
-    median name stays.
+    Hosts disagree by up to 82 s, and tiles follow each other after 309 s. Names with gaps of at most
+    ``options.cluster_s`` between them are a cluster if that spans no more than ``cluster_s``; where strays make
+    it longer, the stretch of ``cluster_s`` with the most subbands is taken out first. Of two files of one
+    subband the one nearer to the cluster's median name stays.
     """
     listing = Listing()
     files = []
@@ -122,31 +129,53 @@ def arrange(paths: Iterable[str], options: IngestOptions) -> Listing:
         elif name.endswith(".hdf5"):
             message = f"{name} is not named YYYY-MM-DDTHH:MM:SS_sbNN.hdf5 with NN below {options.subbands}"
             listing.quarantined.append(Quarantined(path, "name", message, ""))
+    listing.open_files.sort()
     reach = timedelta(seconds=options.cluster_s)
     members: list[SubbandFile] = []
     for file in sorted(files):
-        if members and file.name_time - members[0].name_time > reach:
-            _close(members, listing)
+        if members and file.name_time - members[-1].name_time > reach:
+            _separate(members, reach, listing)
             members = []
         members.append(file)
-    if members:
-        _close(members, listing)
+    _separate(members, reach, listing)
     return listing
 
 
+def _separate(members: Sequence[SubbandFile], reach: timedelta, listing: Listing) -> None:
+    """Close files without a gap between them as one cluster, or as several where they span more than `reach`."""
+    if not members:
+        return
+    if members[-1].name_time - members[0].name_time <= reach:
+        _close(members, listing)
+        return
+    best, best_size = (0, 0), 0
+    for first, file in enumerate(members):
+        last = next((i for i in range(first, len(members)) if members[i].name_time - file.name_time > reach), None)
+        size = len({other.subband for other in members[first:last]})
+        if size > best_size:
+            best, best_size = (first, len(members) if last is None else last), size
+    _separate(members[: best[0]], reach, listing)
+    _close(members[slice(*best)], listing)
+    _separate(members[best[1] :], reach, listing)
+
+
 def _close(members: Sequence[SubbandFile], listing: Listing) -> None:
-    median = members[len(members) // 2].name_time
-    chosen: dict[int, SubbandFile] = {}
-    for file in sorted(members, key=lambda f: (abs(f.name_time - median), f)):
-        if file.subband in chosen:
-            kept = chosen[file.subband].name
-            message = f"{file.name} is a second sb{file.subband:02d} of the tile of {kept}"
-            name_time = f"{members[0].name_time:{naming.ID_FORMAT}}"
-            listing.quarantined.append(Quarantined(file.path, "duplicate_subband", message, name_time))
-        else:
-            chosen[file.subband] = file
+    chosen = {file.subband: file for file in members}
+    if len(chosen) < len(members):
+        median = members[len(members) // 2].name_time
+        chosen = {}
+        for file in sorted(members, key=lambda f: (abs(f.name_time - median), f)):
+            kept = chosen.setdefault(file.subband, file)
+            if kept is not file:
+                message = f"{file.name} is a second sb{file.subband:02d} of the tile of {kept.name}"
+                key = members[0].name_time.isoformat()[:19]
+                listing.quarantined.append(Quarantined(file.path, "duplicate_subband", message, key))
     first = min(file.name_time for file in chosen.values())
     listing.clusters.append(Cluster(first, tuple(chosen[sb] for sb in sorted(chosen))))
+
+
+# What every entry of the cache holds; those of older versions, which hold less, are not used.
+_ALWAYS = {"size", "mtime_ns", "shape", "subband", "synthetic"}
 
 
 class FactsCache:
@@ -160,26 +189,27 @@ class FactsCache:
     def get(self, file: SubbandFile, size: int, mtime_ns: int) -> FileFacts | None:
         """Return the remembered facts of a file unless it has changed since."""
         entry = self._day(file).get(file.path)
-        if entry is None or (entry["size"], entry["mtime_ns"]) != (size, mtime_ns):
+        if entry is None or not entry.keys() >= _ALWAYS or (entry["size"], entry["mtime_ns"]) != (size, mtime_ns):
             return None
         return FileFacts(**entry)
 
     def put(self, file: SubbandFile, facts: FileFacts) -> None:
         """Remember the facts of a file."""
         # JSON knows no NaN: what the header did not say is left out.
-        entry = {key: value for key, value in asdict(facts).items() if value == value and value is not None}
+        entry = {key: value for key, value in vars(facts).items() if value == value and value is not None}
         self._day(file)[file.path] = entry
         self._changed.add(self._key(file))
 
     def save(self) -> None:
         """Write the days that changed."""
         for day in sorted(self._changed):
-            write_json(self._folder / f"{day}.json", self._days[day])
+            with atomic_path(self._folder / f"{day}.json") as part:
+                part.write_text(json.dumps(self._days[day], allow_nan=False))
         self._changed.clear()
 
     @staticmethod
     def _key(file: SubbandFile) -> str:
-        return f"{file.name_time:%Y-%m-%d}"
+        return file.name_time.isoformat()[:10]
 
     def _day(self, file: SubbandFile) -> dict[str, dict]:
         day = self._key(file)
@@ -207,53 +237,71 @@ def inspect(
     facts: dict[str, FileFacts] = {}
     for cluster in clusters:
         for file in cluster.files:
-            try:
-                status = os.stat(file.path)
-            except FileNotFoundError:
-                continue
-            size, mtime_ns = status.st_size, status.st_mtime_ns
-            if now.timestamp() - status.st_mtime < options.settle_s:
-                facts[file.path] = FileFacts(size, mtime_ns, f"{file.name} may still grow", "growing")
-                continue
-            known = cache.get(file, size, mtime_ns)
-            if known is None:
-                known = _open(file, size, mtime_ns, options)
-                cache.put(file, known)
-            facts[file.path] = known
+            known = _facts(file, cache, options, now)
+            if known is not None:
+                facts[file.path] = known
     return facts
 
 
-def _open(file: SubbandFile, size: int, mtime_ns: int, options: IngestOptions) -> FileFacts:
-    from contimg import uvh5
+def _facts(file: SubbandFile, cache: FactsCache, options: IngestOptions, now: datetime) -> FileFacts | None:
+    """Return what is known of a file, opening it where need be; None when it has vanished."""
+    try:
+        status = os.stat(file.path)
+    except FileNotFoundError:
+        if os.path.islink(file.path):
+            return FileFacts(0, 0, f"{file.name} is a link to {os.readlink(file.path)}, which is missing", "dangling")
+        return None
+    except PermissionError:
+        return FileFacts(0, 0, f"{file.name} is a link into a folder that this user may not read", "permission")
+    size, mtime_ns = status.st_size, status.st_mtime_ns
+    if not stat.S_ISREG(status.st_mode):
+        return FileFacts(size, mtime_ns, f"{file.name} is not a regular file", "not_a_file")
+    if now.timestamp() - status.st_mtime < options.settle_s:
+        return FileFacts(size, mtime_ns, f"{file.name} may still grow", "growing")
+    known = cache.get(file, size, mtime_ns)
+    if known is None:
+        known = _open(file, size, mtime_ns)
+        if known.fault_code != "permission":  # which may be given without changing size or mtime
+            cache.put(file, known)
+    return known if known.fault_code else _against_name(file, known, options)
 
+
+def _against_name(file: SubbandFile, facts: FileFacts, options: IngestOptions) -> FileFacts:
+    """Return the facts of a file, with a fault where they are not those of a file of its name."""
+    clock_error_s = (facts.start_mjd - naming.mjd_from_datetime(file.name_time)) * 86400
+    if abs(clock_error_s) > options.max_clock_error_s:
+        message = f"the header of {file.name} is {clock_error_s:.0f} s away from its name"
+        return replace(facts, fault=message, fault_code="clock")
+    if facts.subband != file.subband:
+        message = f"the frequencies of {file.name} are those of sb{facts.subband:02d}"
+        return replace(facts, fault=message, fault_code="frequency")
+    return facts
+
+
+def _open(file: SubbandFile, size: int, mtime_ns: int) -> FileFacts:
     def fault(code: str, message: str) -> FileFacts:
         return FileFacts(size, mtime_ns, message, code)
 
     if size == 0:
         return fault("empty", f"{file.name} has no content")
     try:
-        header = uvh5.read_header(Path(file.path))
+        said = probe.look(Path(file.path))
     except PermissionError:
         return fault("permission", f"{file.name} is not readable: give this user read permission")
-    except InputError as error:
-        return fault("unreadable", str(error))
-    name_mjd = naming.mjd_from_datetime(file.name_time)
-    clock_error_s = (header.start_mjd - name_mjd) * 86400
-    if abs(clock_error_s) > options.max_clock_error_s:
-        return fault("clock", f"the header of {file.name} is {clock_error_s:.0f} s away from its name")
-    expected = uvh5.subband_of(header)
-    if expected != file.subband:
-        return fault("frequency", f"the frequencies of {file.name} are those of sb{expected:02d}")
+    except probe.FileFault as error:
+        return fault(error.code, str(error))
     return FileFacts(
         size,
         mtime_ns,
-        start_mjd=header.start_mjd,
-        end_mjd=header.end_mjd,
-        integration_s=header.integration_s,
-        dec_app_deg=math.degrees(header.dec_app_rad),
-        longitude_rad=math.radians(header.longitude_deg),
-        latitude_rad=math.radians(header.latitude_deg),
-        synthetic=header.synthetic,
+        start_mjd=said.start_mjd,
+        end_mjd=said.end_mjd,
+        integration_s=said.integration_s,
+        dec_app_deg=said.dec_app_deg,
+        longitude_rad=math.radians(said.longitude_deg),
+        latitude_rad=math.radians(said.latitude_deg),
+        shape=said.shape,
+        subband=said.subband,
+        synthetic=said.synthetic,
     )
 
 

@@ -7,6 +7,7 @@ file-name form>``; both are the same string everywhere.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,8 @@ from pathlib import Path
 
 from contimg.errors import InputError, UnknownIdError
 
-SUBBAND_FILE = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})_sb(\d{2})\.hdf5")
+SUBBAND_FILE = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})_sb(\d{2})\.hdf5", re.ASCII)
+_ID = re.compile(r"(?:mosaic_|cal_)?(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}|\d{8}T\d{6})", re.ASCII)
 ID_FORMAT = "%Y-%m-%dT%H:%M:%S"
 STEM_FORMAT = "%Y%m%dT%H%M%S"
 MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
@@ -40,8 +42,8 @@ class SubbandName:
         if match is None:
             return None
         try:
-            return cls(parse_id(match[1]), int(match[2]))
-        except InputError:  # 2026-02-30: the right shape, but no date
+            return cls(datetime.fromisoformat(match[1]).replace(tzinfo=UTC), int(match[2]))
+        except ValueError:  # 2026-02-30: the right shape, but no date
             return None
 
     def __str__(self) -> str:
@@ -56,14 +58,10 @@ def parse_id(text: str) -> datetime:
     InputError
         If the text is neither form.
     """
-    bare = re.sub(r"^(mosaic|cal)_", "", text)
-    for form in (ID_FORMAT, STEM_FORMAT):
-        try:
-            parsed = datetime.strptime(bare, form).replace(tzinfo=UTC)
-        except ValueError:
-            continue
-        if parsed.strftime(form) == bare:  # strptime takes 2026-2-1 as well
-            return parsed
+    match = _ID.fullmatch(text)
+    if match is not None:
+        with contextlib.suppress(ValueError):  # the right shape, but no date
+            return datetime.fromisoformat(match[1]).replace(tzinfo=UTC)
     raise InputError(f"'{text}' is not an id: write it as 2026-02-11T00:26:49 or 20260211T002649")
 
 
@@ -139,6 +137,12 @@ KINDS = {
 }
 
 
+def relative(kind: str, any_id: str) -> str:
+    """Return the path of a product below the stage root."""
+    iso_form = parse_id(any_id).isoformat()[:19]
+    return KINDS[kind].format(date=iso_form[:10], stem=iso_form.replace("-", "").replace(":", ""))
+
+
 @dataclass(frozen=True)
 class Layout:
     """Where everything stands below the four configured roots (all absolute and resolved)."""
@@ -150,7 +154,7 @@ class Layout:
 
     def product(self, kind: str, any_id: str) -> Path:
         """Return the path of a product: a directory, an MS, or a page."""
-        return self.stage / KINDS[kind].format(date=date(any_id), stem=stem(any_id))
+        return self.stage / relative(kind, any_id)
 
     def twin(self, kind: str, any_id: str) -> Path:
         """Return the path of a product's twin, or of the marker of ``registered`` and ``published``."""

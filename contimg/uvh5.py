@@ -25,7 +25,7 @@ SUBBANDS = 16
 RAW_WIDTH_HZ = 250e6 / 8192
 SUBBAND_WIDTH_HZ = 384 * RAW_WIDTH_HZ
 _BAND_TOP_HZ = 1530e6 - 1023.5 * RAW_WIDTH_HZ
-_POLARISATIONS = {-5: "XX", -6: "YY", -7: "XY", -8: "YX"}
+POLARISATIONS = {-5: "XX", -6: "YY", -7: "XY", -8: "YX"}
 _MJD_ZERO = 2_400_000.5
 _PAIRS = ("ant_1_array", "ant_2_array")
 _FREQUENCY_TOLERANCE_HZ = 1.0
@@ -122,7 +122,7 @@ def subband_frequencies(subband: int, channels: int) -> NDArray[np.float64]:
 
 def subband_of(header: Header) -> int:
     """Return the number of the subband that a file's frequencies belong to, 0 the highest."""
-    return _subband(header.freq_hz)
+    return subband_of_frequencies(header.freq_hz)
 
 
 def read_header(path: Path) -> Header:
@@ -183,7 +183,7 @@ class Data:
         baselines = len(self._header.antenna1)
         shape = (self._header.n_times, last - first, len(self._header.freq_hz), self._header.n_pols)
         arrays = tuple(np.empty(shape, dtype) for dtype in (np.complex64, np.bool_, np.float32))
-        with _file_faults(self._header.path):
+        with file_faults(self._header.path):
             for stored, array in zip(self._sets, arrays, strict=True):
                 for time in range(shape[0]):
                     stored.read(time * baselines + first, array[time])
@@ -268,7 +268,7 @@ def _header(path: Path, head: Any) -> Header:
         dish_diameter_m=float(diameters[0]),
         antenna1=first[0],
         antenna2=first[1],
-        polarisations=tuple(_POLARISATIONS[code] for code in codes),
+        polarisations=tuple(POLARISATIONS[code] for code in codes),
         applied_delays_sha256=hashlib.sha256(text("extra_keywords/applied_delays_ns").encode()).hexdigest(),
         antenna_order_sha256=order.hexdigest(),
         fs_table=text("extra_keywords/fs_table"),
@@ -278,7 +278,7 @@ def _header(path: Path, head: Any) -> Header:
 
 def _check_rows(header: Header, head: Any) -> None:
     """Look whether every integration has one time and the same baselines as the first."""
-    with _file_faults(header.path):
+    with file_faults(header.path):
         stamps = head["time_array"][()].reshape(header.n_times, -1)
         pairs = [head[key][()].reshape(header.n_times, -1) for key in _PAIRS]
     if np.any(stamps != header.times_mjd[:, None] + _MJD_ZERO):
@@ -300,17 +300,29 @@ def _contradiction(
         return "time_array does not ascend"
     if max(one.max() for one in first) >= antennas:
         return "ant_1_array or ant_2_array count beyond antenna_names"
-    unknown = [code for code in codes if code not in _POLARISATIONS]
-    if unknown:
-        return f"polarization_array holds {unknown[0]}, not linear polarisations"
     if len(diameters) != 1:
         return "antenna_diameters differ"
-    if np.abs(freq - subband_frequencies(_subband(freq), len(freq))).max() > _FREQUENCY_TOLERANCE_HZ:
-        return f"freq_array (from {freq[0] / 1e6:.6f} MHz) is no subband of the correlator"
+    return wrong_polarisations(codes) or wrong_frequencies(freq)
+
+
+def wrong_polarisations(codes: Sequence[int]) -> str | None:
+    """Return what is wrong with the codes of polarisations, or None."""
+    unknown = [code for code in codes if code not in POLARISATIONS]
+    return f"polarization_array holds {unknown[0]}, not linear polarisations" if unknown else None
+
+
+def wrong_frequencies(freq_hz: NDArray[np.float64]) -> str | None:
+    """Return what is wrong with the frequencies (Hz) of a file, or None."""
+    if not np.isfinite(freq_hz).all():
+        return "freq_array is not finite"
+    expected = subband_frequencies(subband_of_frequencies(freq_hz), len(freq_hz))
+    if np.abs(freq_hz - expected).max() > _FREQUENCY_TOLERANCE_HZ:
+        return f"freq_array (from {freq_hz[0] / 1e6:.6f} MHz) is no subband of the correlator"
     return None
 
 
-def _subband(freq_hz: NDArray[np.float64]) -> int:
+def subband_of_frequencies(freq_hz: NDArray[np.float64]) -> int:
+    """Return the number of the subband nearest to some frequencies (Hz)."""
     middle = (_BAND_TOP_HZ - freq_hz.mean()) / SUBBAND_WIDTH_HZ - 0.5
     return int(np.clip(np.rint(middle), 0, SUBBANDS - 1))
 
@@ -321,14 +333,14 @@ def _opened(path: Path) -> Iterator[Any]:
 
     with open(path, "rb"):  # missing, not permitted: said by the operating system, in its words
         pass
-    with _file_faults(path):
+    with file_faults(path):
         file = h5py.File(path, "r")
     with file:
         yield file
 
 
 @contextmanager
-def _file_faults(path: Path) -> Iterator[None]:
+def file_faults(path: Path) -> Iterator[None]:
     """Turn HDF5's complaint about a file's content into an `InputError`; leave the machine's errors alone."""
     try:
         yield

@@ -44,7 +44,7 @@ def test_headers_agree_with_the_simulator(night, folder):
 def test_what_was_read_once_is_remembered_until_the_file_changes(folder, monkeypatch):
     _, first, cache = look(folder)
     cache.save()
-    monkeypatch.setattr("contimg.uvh5.read_header", lambda path: pytest.fail(f"{path} was opened again"))
+    monkeypatch.setattr("contimg.probe.look", lambda path: pytest.fail(f"{path} was opened again"))
     assert look(folder)[1] == first
     monkeypatch.undo()
     changed = next(iter(first))
@@ -113,3 +113,11 @@ def test_a_missing_inbox_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="is not a folder"):
         inbox.list_files(tmp_path / "file")
+
+
+def test_a_changed_limit_is_applied_to_what_is_remembered(folder):
+    _, facts, cache = look(folder)
+    assert {fact.fault_code for fact in facts.values()} == {None}
+    strict = IngestOptions(settle_s=0.0, max_clock_error_s=1e-3)
+    _, facts, _ = look(folder, cache, options=strict)
+    assert {fact.fault_code for fact in facts.values()} == {"clock"}

@@ -19,6 +19,7 @@ from contimg.errors import ContimgError
 COMMANDS = {
     "simulate": ("contimg.cli.simulate", "simulate", "Make a stretch of night in the correlator's format."),
     "plan": ("contimg.cli.plan", "plan", "Show what the next run would do, and what waits for what."),
+    "inbox": ("contimg.cli.inbox", "inbox", "Show which tiles are ready, wait, came late or were set aside."),
     "status": ("contimg.cli.status", "status", "Show what became of tiles, calibrations and mosaics."),
     "why": ("contimg.cli.why", "why", "Say why a tile, calibration or mosaic is as it is."),
     "report": ("contimg.cli.report", "report", "Show a mosaic's verdict and numbers, and where it stands."),

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from typing import TextIO
+
 import click
 
 from contimg.cli.common import Context, json_option, print_json, print_table
-from contimg.inbox import subbands_text
+from contimg.config import IngestOptions
+from contimg.inbox import arrange, subbands_text
 
 
 @click.command()
 @json_option
+@click.option(
+    "--names",
+    type=click.File(),
+    help="Cluster the file names listed in FILE, one a line ('-' = standard input), and open nothing.",
+)
 @click.pass_obj
-def plan(context: Context, as_json: bool) -> None:
+def plan(context: Context, as_json: bool, names: TextIO | None) -> None:
     """Show groups, calibrations, and what waits or was set aside; opens headers, changes nothing.
 
     `snakemake -n` shows the same plan as a list of jobs.
     """
+    if names is not None:
+        _show_names(names, context.config.ingest, as_json)
+        return
     from contimg.plan.observe import current_plan
 
     made = current_plan(context.config)
@@ -26,9 +37,7 @@ def plan(context: Context, as_json: bool) -> None:
         rows = []
         for tile_id in group.tiles:
             tile, choice = made.tiles[tile_id], made.choices[tile_id]
-            rows.append(
-                (tile_id, f"{tile.dec_app_deg:.2f}", len(tile.subbands), choice.bandpass, choice.gains)
-            )
+            rows.append((tile_id, f"{tile.dec_app_deg:.2f}", len(tile.subbands), choice.bandpass, choice.gains))
         print_table(f"\n{group.mosaic_id}", ("tile", "dec [deg]", "subbands", "bandpass", "gains"), rows)
     if made.calibrations:
         print_table(
@@ -55,3 +64,28 @@ def plan(context: Context, as_json: bool) -> None:
         print_table("\nSet aside", ("reason", "what"), [(q.code, q.message) for q in made.quarantined])
     tiles = sum(len(group.tiles) for group in made.groups.values())
     click.echo(f"\n{len(made.groups)} groups, {tiles} tiles, {len(made.calibrations)} calibrations")
+
+
+def _show_names(names: TextIO, options: IngestOptions, as_json: bool) -> None:
+    """Show the tiles that a list of file names makes: a listing of another host, say."""
+    listing = arrange(sorted({line.strip() for line in names} - {""}), options)
+    tiles = [
+        {
+            "name_time": cluster.key,
+            "n_subbands": len(cluster.files),
+            "complete": len(cluster.files) == options.subbands,
+            "missing": [number for number in range(options.subbands) if number not in cluster.subbands],
+            "files": [file.path for file in cluster.files],
+        }
+        for cluster in listing.clusters
+    ]
+    if as_json:
+        quarantined = [item.__dict__ for item in listing.quarantined]
+        print_json({"tiles": tiles, "quarantined": quarantined, "open": listing.open_files})
+        return
+    rows = [(tile["name_time"], tile["n_subbands"], subbands_text(tile["missing"])) for tile in tiles]
+    print_table("Tiles", ("name", "subbands", "missing"), rows)
+    if listing.quarantined:
+        print_table("\nSet aside", ("reason", "what"), [(q.code, q.message) for q in listing.quarantined])
+    complete = sum(tile["complete"] for tile in tiles)
+    click.echo(f"\n{len(tiles)} tiles, {complete} complete; {len(listing.open_files)} files are still open")

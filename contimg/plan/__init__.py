@@ -6,7 +6,7 @@ reads the disk for it, and `freeze` fixes a plan for the run that carries it out
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from contimg import naming
@@ -41,6 +41,8 @@ __all__ = [
     "Waiting",
     "has_open_work",
     "make_plan",
+    "make_tiles",
+    "owners",
 ]
 
 
@@ -71,11 +73,7 @@ def make_plan(
     now : datetime
         Aware; decides only what is overdue.
     """
-    plan = Plan(quarantined=list(listing.quarantined))
-    plan.late = _late(listing.clusters, committed, config)
-    for cluster in listing.clusters:
-        if any(file.path in facts for file in cluster.files):
-            add_tile(cluster, facts, config.ingest, now, plan)
+    plan = make_tiles(listing, facts, committed, config, now)
     add_groups(plan, committed, listing.clusters, config, now)
     calibrators = {tile.id: name for tile in plan.tiles.values() if (name := calibrator_of(tile)) is not None}
     add_calibrations(plan, records, calibrators, config)
@@ -87,31 +85,56 @@ def make_plan(
     return plan
 
 
-def has_open_work(cluster: Cluster, committed: Mapping[str, CommittedGroup], config: Config) -> bool:
-    """Tell whether a cluster's files must be opened: its group is not settled, asked for, or has late files.
+def make_tiles(
+    listing: Listing,
+    facts: Mapping[str, FileFacts],
+    committed: Sequence[CommittedGroup],
+    config: Config,
+    now: datetime,
+) -> Plan:
+    """Return a plan with nothing but tiles: which are ready, wait, were set aside or came late; see `make_plan`."""
+    plan = Plan(quarantined=list(listing.quarantined))
+    plan.late = _late(listing.clusters, owners(committed), config)
+    for cluster in listing.clusters:
+        if any(file.path in facts for file in cluster.files):
+            add_tile(cluster, facts, config.ingest, now, plan)
+    return plan
 
-    Parameters
-    ----------
-    committed : mapping of name time to CommittedGroup
-        The group that holds the tile of that name time.
-    """
-    group = committed.get(f"{cluster.name_time:{naming.ID_FORMAT}}")
-    if group is None or not group.settled or naming.date(group.id) in config.nights:
+
+Owners = Mapping[str, Sequence[tuple[CommittedGroup, CommittedTile]]]
+
+
+def owners(committed: Iterable[CommittedGroup]) -> Owners:
+    """Return, for every file name of committed tiles, the groups that hold it (several where groups overlap)."""
+    found: dict[str, list[tuple[CommittedGroup, CommittedTile]]] = {}
+    for group in committed:
+        for tile in group.tiles:
+            holders = next((found[name] for name in tile.files if name in found), [])
+            holders.append((group, tile))
+            found.update(dict.fromkeys(tile.files, holders))
+    return found
+
+
+def has_open_work(cluster: Cluster, owner: Owners, config: Config) -> bool:
+    """Tell whether a cluster's files must be opened: its group is not settled, asked for, or has late files."""
+    holders = _holders(cluster, owner)
+    if not holders or any(not group.settled or naming.date(group.id) in config.nights for group, _ in holders):
         return True
-    again = {late.group for late in _late([cluster], [group], config) if late.action == "reprocess"}
-    return bool(again)
+    return config.group.late == "reprocess" and bool(_late([cluster], owner, config))
 
 
-def _late(clusters: Sequence[Cluster], committed: Sequence[CommittedGroup], config: Config) -> list[Late]:
+def _holders(cluster: Cluster, owner: Owners) -> Sequence[tuple[CommittedGroup, CommittedTile]]:
+    """Return the groups and tiles that hold a cluster: those that hold the first of its files that any holds."""
+    return next((owner[file.name] for file in cluster.files if file.name in owner), ())
+
+
+def _late(clusters: Iterable[Cluster], owner: Owners, config: Config) -> list[Late]:
     """Return the files that came for groups after these were settled."""
-    settled = {tile.name_time: (group, tile) for group in committed if group.settled for tile in group.tiles}
     late = []
     for cluster in clusters:
-        owner = settled.get(f"{cluster.name_time:{naming.ID_FORMAT}}")
-        if owner is None:
-            continue
-        group, tile = owner
-        new = tuple(sorted({file.name for file in cluster.files} - set(tile.files)))
-        if new:
-            late.append(Late(group.id, tile.id, new, config.group.late))
+        for group, tile in _holders(cluster, owner):
+            if group.settled:
+                new = tuple(sorted({file.name for file in cluster.files} - set(tile.files)))
+                if new:
+                    late.append(Late(group.id, tile.id, new, config.group.late))
     return late

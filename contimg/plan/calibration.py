@@ -7,11 +7,15 @@ Written rule for a tie: of two candidates equally near in time the earlier one, 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Generic, TypeVar
 
 from contimg import naming
 from contimg.config import CalibrationOptions, Config
 from contimg.plan.model import CalibrationRecord, Choice, Plan, PlannedCalibration, Tile, Waiting
+
+Set = TypeVar("Set", CalibrationRecord, PlannedCalibration)
 
 
 def add_calibrations(
@@ -30,7 +34,8 @@ def add_calibrations(
     config : Config
     """
     options = config.calibration
-    rejected = {record.id: record.reason for record in records if not record.certified}
+    bad = [record for record in records if not record.certified]
+    rejected = {record.id: record.reason for record in bad}
     sets = {r.id: _from_record(r) for r in records if r.certified}
     for tile_id, name in sorted(calibrators.items()):
         planned = _bandpass(plan.tiles[tile_id], name)
@@ -38,8 +43,9 @@ def add_calibrations(
             sets.setdefault(planned.id, planned)
     tiles = {t: plan.tiles[t] for group in plan.groups.values() for t in group.tiles}
     _plan_gains(plan, tiles, sets, rejected, config)
+    known, unusable = _Timeline(sets.values(), options), _Timeline(bad, options)
     for group in list(plan.groups.values()):
-        choices = {t: _choose(tiles[t], sets.values(), rejected, options) for t in group.tiles}
+        choices = {t: _choose(tiles[t], known.near(tiles[t]), unusable.near(tiles[t]), options) for t in group.tiles}
         lacking = [t for t, choice in choices.items() if choice is None]
         if lacking:
             message = (
@@ -51,6 +57,21 @@ def add_calibrations(
         else:
             plan.choices.update({t: choice for t, choice in choices.items() if choice is not None})
     _keep_used(plan, sets)
+
+
+class _Timeline(Generic[Set]):
+    """Sets in order of time: a tile has candidates within the longest validity, however many there are in all."""
+
+    def __init__(self, sets: Iterable[Set], options: CalibrationOptions) -> None:
+        self._sets = sorted(sets, key=lambda c: (c.mid_mjd, c.id))
+        self._times = [c.mid_mjd for c in self._sets]
+        reach_s = max(options.bandpass_validity_h * 3600, options.gain_validity_min * 60)
+        self._reach_days = (reach_s + 1) / 86400  # a second more, as times are compared in whole seconds
+
+    def near(self, tile: Tile) -> list[Set]:
+        """Return the sets within reach of a tile."""
+        first = bisect_left(self._times, tile.mid_mjd - self._reach_days)
+        return self._sets[first : bisect_right(self._times, tile.mid_mjd + self._reach_days)]
 
 
 def _from_record(record: CalibrationRecord) -> PlannedCalibration:
@@ -82,25 +103,34 @@ def _plan_gains(
     if config.sky.catalogue is None:
         return
     options = config.calibration
-    known = list(sets.values())
+    known = _Timeline(sets.values(), options)
     for group in plan.groups.values():
         members = [tiles[t] for t in group.tiles]
-        if all(_nearest(t, known, _refusals(t, known, "gains", options)) is not None for t in members):
+        if all(_serving(t, known.near(t), "gains", options) is not None for t in members):
             continue
         middle = members[(len(members) - 1) // 2]
         new_id = naming.calibration_id(middle.id)
-        bandpass = _nearest(middle, known, _refusals(middle, known, "bandpass", options))
+        bandpass = _serving(middle, known.near(middle), "bandpass", options)
         if bandpass is not None and new_id not in rejected and new_id not in sets:
             sets[new_id] = PlannedCalibration(
                 new_id, "gains", middle.id, middle.mid_mjd, middle.dec_app_deg, None, bandpass.id
             )
 
 
+def _serving(
+    tile: Tile, sets: Sequence[PlannedCalibration], kind: str, options: CalibrationOptions
+) -> PlannedCalibration | None:
+    """Return the nearest set that can serve a tile for one table type, if there is one."""
+    return _nearest(tile, sets, _refusals(tile, sets, kind, options))
+
+
 def _choose(
-    tile: Tile, sets: Iterable[PlannedCalibration], rejected: Mapping[str, str], options: CalibrationOptions
+    tile: Tile,
+    sets: Sequence[PlannedCalibration],
+    bad: Sequence[CalibrationRecord],
+    options: CalibrationOptions,
 ) -> Choice | None:
     """Choose for one tile: the gains first, as they bring the bandpass that they were solved on."""
-    sets = list(sets)
     refused = {kind: _refusals(tile, sets, kind, options) for kind in ("bandpass", "gains")}
     gains = _nearest(tile, sets, refused["gains"])
     if gains is not None:
@@ -117,7 +147,7 @@ def _choose(
         if gains
         else f"no gains within {options.gain_validity_min:g} min: bandpass only"
     )
-    turned_down = [(name, "any", reason) for name, reason in sorted(rejected.items())]
+    turned_down = [(record.id, "any", record.reason) for record in sorted(bad, key=lambda r: r.id)]
     for kind, chosen in (("bandpass", bandpass), ("gains", gains)):
         for candidate in sorted(sets, key=lambda c: c.id):
             if candidate is not chosen:

@@ -22,10 +22,10 @@ def add_groups(
     owner = {tile.id: group for group in committed for tile in group.tiles}
     for group in committed:
         _keep(plan, group, config)
-    names = sorted(cluster.name_time for cluster in clusters)
+    newest = max((cluster.name_time for cluster in clusters), default=now)
     pending = sorted(naming.parse_id(w.id) for w in plan.waiting if w.what == "tile")
     for run, before in _free_runs(plan, owner, config):
-        _cut(plan, run, before, names, pending, config, now)
+        _cut(plan, run, before, newest, pending, config, now)
     if config.nights:
         plan.groups = {k: g for k, g in plan.groups.items() if naming.date(k) in config.nights}
         plan.waiting = [w for w in plan.waiting if naming.date(w.since) in config.nights]
@@ -77,7 +77,7 @@ def _cut(
     plan: Plan,
     run: list[Tile],
     before: tuple[str, ...],
-    names: list[datetime],
+    newest: datetime,
     pending: list[datetime],
     config: Config,
     now: datetime,
@@ -94,7 +94,7 @@ def _cut(
         plan.waiting.append(Waiting(run[0].id, "group", "tile_before", "the tile before it is not ready", run[0].id))
         return
     over = now > last + gap + timedelta(seconds=config.ingest.deadline_s)
-    closed = (over or any(name > last + gap for name in names)) and not any(last < m <= last + gap for m in pending)
+    closed = (over or newest > last + gap) and not any(last < m <= last + gap for m in pending)
     overlap = options.tiles - options.stride
     members = [*before[len(before) - overlap :], *(tile.id for tile in run)] if overlap else [t.id for t in run]
     for start in range(0, len(members), options.stride):

@@ -4,18 +4,52 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from contimg import calibrators, inbox, naming
 from contimg.config import Config
 from contimg.errors import InputError
-from contimg.plan import has_open_work, make_plan
+from contimg.plan import has_open_work, make_plan, owners
 from contimg.plan.model import CalibrationRecord, CommittedGroup, CommittedTile, Plan, Tile
 from contimg.product import read_twin
 
 # A mosaic with one of these outcomes needs nothing more, unless its night is asked for by name.
 SETTLED = ("published", "rejected", "withdrawn")
+
+
+@dataclass(frozen=True)
+class Inbox:
+    """The inbox as it is now: all names, and what the files of tiles with open work say."""
+
+    listing: inbox.Listing
+    committed: Sequence[CommittedGroup]
+    in_scope: Sequence[inbox.Cluster]
+    facts: Mapping[str, inbox.FileFacts]
+
+
+def look(config: Config, now: datetime) -> Inbox:
+    """List the inbox and open the files of tiles with open work, as far as they are not known from before.
+
+    Raises
+    ------
+    InputError
+        If the inbox is missing, unreadable or empty.
+    """
+    layout = config.layout
+    listing = inbox.arrange(inbox.list_files(layout.incoming), config.ingest)
+    if not listing.clusters and not listing.quarantined:
+        raise InputError(f"paths.incoming {layout.incoming} holds no subband files: wait for some or correct the key")
+    committed = committed_groups(config)
+    owner = owners(committed)
+    in_scope = [c for c in listing.clusters if _near(c, config) and has_open_work(c, owner, config)]
+    cache = inbox.FactsCache(layout.cache / "headers")
+    facts = inbox.inspect(in_scope, cache, config.ingest, now)
+    cache.save()
+    return Inbox(listing, committed, in_scope, facts)
 
 
 def current_plan(config: Config, *, now: datetime | None = None) -> Plan:
@@ -27,18 +61,18 @@ def current_plan(config: Config, *, now: datetime | None = None) -> Plan:
         If the inbox is missing, unreadable or empty.
     """
     now = now or datetime.now(UTC)
-    layout = config.layout
-    listing = inbox.arrange(inbox.list_files(layout.incoming), config.ingest)
-    if not listing.clusters and not listing.quarantined:
-        raise InputError(f"paths.incoming {layout.incoming} holds no subband files: wait for some or correct the key")
-    committed = committed_groups(config)
-    owner = {tile.name_time: group for group in committed for tile in group.tiles}
-    in_scope = [c for c in listing.clusters if _near(c, config) and has_open_work(c, owner, config)]
-    cache = inbox.FactsCache(layout.cache / "headers")
-    facts = inbox.inspect(in_scope, cache, config.ingest, now)
-    cache.save()
-    records = calibration_records(config)
-    return make_plan(listing, facts, committed, records, calibrator_finder(config), config, now)
+    seen = look(config, now)
+    records = calibration_records(config, _in_reach(seen.in_scope, config))
+    return make_plan(seen.listing, seen.facts, seen.committed, records, calibrator_finder(config), config, now)
+
+
+def _in_reach(clusters: Iterable[inbox.Cluster], config: Config) -> set[str]:
+    """Return the UTC dates whose calibrations can matter to some clusters."""
+    options = config.calibration
+    reach_days = math.ceil(max(options.bandpass_validity_h / 24, options.gain_validity_min / 1440)) + 1
+    days = {cluster.name_time.date() for cluster in clusters}
+    reach = range(-reach_days, reach_days + 1)
+    return {(day + timedelta(days=step)).isoformat() for day in days for step in reach}
 
 
 def _near(cluster: inbox.Cluster, config: Config) -> bool:
@@ -74,39 +108,63 @@ def calibrator_finder(config: Config) -> Callable[[Tile], str | None]:
 
 def committed_groups(config: Config) -> list[CommittedGroup]:
     """Read the groups whose membership is fixed, and which of them are settled."""
-    layout = config.layout
+    standing = _Standing(config.layout.stage)
     groups = []
-    for place in sorted((layout.stage / "groups").glob("*.json")):
-        content = json.loads(place.read_text())
+    for place in sorted((config.layout.stage / "groups").glob("*.json")):
+        content = json.loads(place.read_bytes())
         tiles = tuple(CommittedTile(t["id"], t["name_time"], tuple(t["files"])) for t in content["tiles"])
-        groups.append(CommittedGroup(content["id"], tiles, _settled(config, content["id"], tiles)))
+        groups.append(CommittedGroup(content["id"], tiles, _settled(config, content["id"], tiles, standing)))
     return groups
 
 
-def _settled(config: Config, group_id: str, tiles: Iterable[CommittedTile]) -> bool:
+class _Standing:
+    """Which products stand on the stage, from one listing a folder: a season holds too many for a look at each."""
+
+    def __init__(self, stage: Path) -> None:
+        self._stage = stage
+        self._names: dict[str, frozenset[str]] = {}
+
+    def holds(self, kind: str, any_id: str) -> bool:
+        """Tell whether a product and its twin are there."""
+        folder, _, name = naming.relative(kind, any_id).rpartition("/")
+        names = self._list(folder)
+        return name in names and f"{name}.json" in names
+
+    def holds_marker(self, kind: str, any_id: str) -> bool:
+        """Tell whether a marker is there."""
+        folder, _, name = naming.relative(kind, any_id).rpartition("/")
+        return f"{name}.json" in self._list(folder)
+
+    def _list(self, folder: str) -> frozenset[str]:
+        if folder not in self._names:
+            try:
+                self._names[folder] = frozenset(os.listdir(self._stage / folder))
+            except FileNotFoundError:
+                self._names[folder] = frozenset()
+        return self._names[folder]
+
+
+def _settled(config: Config, group_id: str, tiles: Iterable[CommittedTile], standing: _Standing) -> bool:
     """Tell whether a group's mosaic has its final outcome and all that it was made from still stands."""
-    layout = config.layout
-    marker = layout.twin("published", group_id)
-    try:
-        status = json.loads(marker.read_text())["status"]
-    except FileNotFoundError:
+    if not standing.holds_marker("published", group_id):
         return False
-    if status not in SETTLED:
+    if json.loads(config.layout.twin("published", group_id).read_bytes())["status"] not in SETTLED:
         return False
     if config.publish.remove_stage:
         return True
-    kept = [layout.twin("mosaic", group_id), layout.product("mosaic", group_id)]
-    kept += [layout.twin("registered", group_id)]
-    for tile in tiles:
-        kept += [layout.twin("image", tile.id), layout.product("image", tile.id)]
-    return all(path.exists() for path in kept)
+    return (
+        standing.holds("mosaic", group_id)
+        and standing.holds_marker("registered", group_id)
+        and all(standing.holds("image", tile.id) for tile in tiles)
+    )
 
 
-def calibration_records(config: Config) -> list[CalibrationRecord]:
-    """Read the twins of all calibrations on the stage."""
+def calibration_records(config: Config, dates: Collection[str]) -> list[CalibrationRecord]:
+    """Read the twins of the calibrations on the stage whose tiles are of some UTC dates."""
     withdrawn = read_withdrawn(config)
+    folder = config.layout.stage / "calibrations"
     records = []
-    for place in sorted((config.layout.stage / "calibrations").glob("*/cal_*.json")):
+    for place in sorted(path for date in dates for path in (folder / date).glob("cal_*.json")):
         twin = read_twin(place)
         facts = twin.facts
         reason = "; ".join(f"{r.code}: {r.message}" for r in twin.reasons) or "passed"

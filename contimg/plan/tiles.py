@@ -21,7 +21,7 @@ def add_tile(
     A tile is ready when all subbands are there, closed, openable and agreeing with their header; or, once
     the deadline has passed, when at least ``options.min_subbands`` are.
     """
-    key = f"{cluster.name_time:{naming.ID_FORMAT}}"
+    key = cluster.key
     good: Seen = []
     growing = False
     for file in cluster.files:
@@ -76,16 +76,19 @@ def _tile(key: str, good: Seen, missing: tuple[int, ...]) -> Tile:
 
 
 def _majority(good: Seen, key: str, plan: Plan) -> Seen:
-    """Keep the files whose time and declination most of the tile agree on; set the others aside."""
-    votes: dict[tuple[str, float], Seen] = {}
+    """Keep the files that most of the tile agree with in time, declination and shape; set the others aside."""
+    votes: dict[tuple[str, float, str], Seen] = {}
     for file, fact in good:
-        votes.setdefault((naming.id_from_mjd(fact.start_mjd), round(fact.dec_app_deg, 3)), []).append((file, fact))
+        said = (naming.id_from_mjd(fact.start_mjd), round(fact.dec_app_deg, 3), fact.shape)
+        votes.setdefault(said, []).append((file, fact))
     if len(votes) <= 1:
         return good
     chosen = max(votes, key=lambda said: (len(votes[said]), said))
     for said in sorted(set(votes) - {chosen}):
-        message = f"starts {said[0]} at declination {said[1]}, but most of its tile {chosen[0]} at {chosen[1]}"
-        plan.quarantined.extend(
-            Quarantined(f.path, "header_differs", f"{f.name} {message}", key) for f, _ in votes[said]
-        )
+        if said[:2] == chosen[:2]:
+            code, message = "shape_differs", f"has {said[2]}, but most of its tile {chosen[2]}"
+        else:
+            code = "header_differs"
+            message = f"starts {said[0]} at declination {said[1]}, but most of its tile {chosen[0]} at {chosen[1]}"
+        plan.quarantined.extend(Quarantined(f.path, code, f"{f.name} {message}", key) for f, _ in votes[said])
     return votes[chosen]

@@ -122,7 +122,7 @@ def test_ten_thousand_random_timelines_agree_with_the_oracle():
         ]
         names = [r.id for r in records] + ["cal_gone"]
         records = [replace(r, bandpass=dice.choice(names)) if r.type == "gains" else r for r in records]
-        got = _choose(tile, [_from_record(r) for r in records if r.certified], {}, options)
+        got = _choose(tile, [_from_record(r) for r in records if r.certified], [], options)
         expected = oracle(tile, records, options)
         if (None if got is None else (got.bandpass, got.gains)) != expected:
             differences += 1

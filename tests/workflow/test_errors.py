@@ -1,5 +1,6 @@
 """Every error is one sentence that names the file or key and the remedy, and an exit code that is not 0."""
 
+import json
 import os
 import subprocess
 
@@ -52,6 +53,21 @@ def test_an_unreadable_inbox(night):
     finally:
         (night.place / "incoming").chmod(0o755)
     assert_one_sentence(done, "is not readable: give this user read permission")
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not os.path.exists("/usr/bin/setpriv"), reason="needs setpriv (util-linux)")
+def test_an_unreadable_file_is_set_aside_until_it_is_readable(night):
+    path = sorted((night.place / "incoming").glob("*_sb03.hdf5"))[1]
+    path.chmod(0)
+    try:
+        words = ("plan", "--json")
+        done = as_nobody(night, *words) if os.geteuid() == 0 else night.contimg(*words)
+    finally:
+        path.chmod(0o644)
+    plan = json.loads(done.stdout)
+    assert [(q["path"], q["code"]) for q in plan["quarantined"]] == [(str(path), "permission")]
+    assert [len(tile["files"]) for tile in plan["tiles"].values()] == [16, 15, 16]
+    assert night.plan()["quarantined"] == []
 
 
 def as_nobody(night, *words):

@@ -1,0 +1,97 @@
+"""`contimg inbox`: what lies in the inbox, and what each part of it waits for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from contimg.cli.common import Context, json_option, print_json, print_table
+from contimg.config import Config
+from contimg.inbox import count_by_code, subbands_text
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def inbox(context: Context, as_json: bool) -> None:
+    """Show which tiles are ready, which wait (for what, since when), what came late and what was set aside.
+
+    Opens headers, changes nothing. Tiles of settled groups are only counted.
+    """
+    said = _state(context.config, datetime.now(UTC))
+    if as_json:
+        print_json(said)
+        return
+    tables = (
+        ("Ready", ("tile", "name", "subbands", "missing"), "ready", ("tile", "name_time", "n_subbands", "missing")),
+        ("Waiting", ("name", "for", "since"), "waiting", ("name_time", "message", "since")),
+        ("Late files of settled groups", ("group", "tile", "files", "action"), "late", None),
+        ("Set aside", ("reason", "file", "what"), "quarantined", ("code", "file", "message")),
+        ("Still open", ("file", "last written", "leftover"), "open", ("file", "since", "leftover")),
+    )
+    for title, columns, key, fields in tables:
+        if said[key]:
+            rows = [[_cell(name, row[name]) for name in fields or columns] for row in said[key]]
+            print_table(f"\n{title}", columns, rows)
+    counts = ", ".join(f"{number} {code}" for code, number in said["quarantined_by_code"].items())
+    click.echo(
+        f"\n{said['settled']} tiles settled, {len(said['ready'])} ready ({said['complete']} complete), "
+        f"{len(said['waiting'])} waiting; set aside: {counts or 'nothing'}"
+    )
+
+
+def _state(config: Config, now: datetime) -> dict[str, Any]:
+    from contimg.plan import make_tiles
+    from contimg.plan.observe import look
+
+    seen = look(config, now)
+    plan = make_tiles(seen.listing, seen.facts, seen.committed, config, now)
+    ready = [
+        {
+            "tile": tile.id,
+            "name_time": tile.name_time,
+            "n_subbands": len(tile.subbands),
+            "complete": not tile.missing,
+            "missing": list(tile.missing),
+        }
+        for _, tile in sorted(plan.tiles.items())
+    ]
+    quarantined = sorted(plan.quarantined, key=lambda item: item.path)
+    return {
+        "incoming": str(config.layout.incoming),
+        "ready": ready,
+        "complete": sum(tile["complete"] for tile in ready),
+        "settled": len(seen.listing.clusters) - len(seen.in_scope),
+        "waiting": [
+            {"name_time": w.id, "code": w.code, "message": w.message, "since": w.since}
+            for w in sorted(plan.waiting, key=lambda w: w.id)
+        ],
+        "late": [{"group": x.group, "tile": x.tile, "files": list(x.files), "action": x.action} for x in plan.late],
+        "quarantined": [item.__dict__ | {"file": os.path.basename(item.path)} for item in quarantined],
+        "quarantined_by_code": count_by_code(quarantined),
+        "open": list(_open_files(seen.listing.open_files, config, now)),
+    }
+
+
+def _open_files(paths: Iterable[str], config: Config, now: datetime) -> Iterable[dict[str, Any]]:
+    """Describe files that the correlator has not closed: one not written to for the deadline is a leftover."""
+    for path in paths:
+        try:
+            written = datetime.fromtimestamp(os.lstat(path).st_mtime, UTC)
+        except FileNotFoundError:  # closed since it was listed
+            continue
+        leftover = (now - written).total_seconds() > config.ingest.deadline_s
+        since = written.isoformat(timespec="seconds")[:19]
+        yield {"path": path, "file": os.path.basename(path), "since": since, "leftover": leftover}
+
+
+def _cell(name: str, value: Any) -> Any:
+    if name == "missing":
+        return subbands_text(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(value) if isinstance(value, list) else value

@@ -1,0 +1,225 @@
+"""A quick look into a subband file: what planning needs, and whether the file can be what its name says.
+
+The plan looks into thousands of files; `uvh5.read_header` reads all that a conversion needs and takes several
+times as long. Here HDF5 is spoken to directly, key by key, and neither antenna tables nor data are read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contimg import uvh5
+from contimg.errors import InputError
+
+_MJD_ZERO = 2_400_000.5
+# Keys that the conversion will read later: looked for here, so that no tile fails for lack of them.
+_NEEDED = (
+    "altitude",
+    "ant_1_array",
+    "ant_2_array",
+    "antenna_diameters",
+    "antenna_names",
+    "antenna_positions",
+    "channel_width",
+    "telescope_name",
+)
+_EXTRA = ("applied_delays_ns", "fs_table")
+_LARGEST = 10_000  # values of anything that is read whole
+_DATA = {"visdata": np.dtype(np.complex64), "flags": np.dtype(bool), "nsamples": np.dtype(np.float32)}
+
+
+class FileFault(InputError):
+    """A file that no tile can use, with a reason code."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a subband file says of itself, as far as planning asks.
+
+    Attributes
+    ----------
+    start_mjd, end_mjd : float
+        Centres of the first and the last integration, UTC.
+    integration_s : float
+    dec_app_deg, longitude_deg, latitude_deg : float
+    subband : int
+        The number that the frequencies belong to.
+    shape : str
+        Numbers of baselines, integrations and channels, and the polarisations: the same in all files of a tile.
+    synthetic : bool
+    """
+
+    start_mjd: float
+    end_mjd: float
+    integration_s: float
+    dec_app_deg: float
+    longitude_deg: float
+    latitude_deg: float
+    subband: int
+    shape: str
+    synthetic: bool
+
+
+def look(path: Path) -> Probe:
+    """Look into a file.
+
+    Raises
+    ------
+    FileFault
+        ``unreadable`` (no whole HDF5 file), ``missing_key``, ``dtype``, ``antennas`` (their number contradicts
+        that of the baselines), ``times``, ``polarisations``, ``contradiction`` (shapes) or ``frequency``.
+    OSError
+        If the machine failed, not the file: missing, not permitted, input-output error.
+    """
+    import h5py
+
+    with open(path, "rb"):  # missing, not permitted: said by the operating system, in its words
+        pass
+    try:
+        with uvh5.file_faults(path):
+            file = h5py.h5f.open(bytes(path), h5py.h5f.ACC_RDONLY)
+            try:
+                return _look(file, path)
+            finally:
+                file.close()
+    except FileFault:
+        raise
+    except InputError as error:
+        raise FileFault("unreadable", str(error)) from None
+    except (RuntimeError, TypeError, ValueError) as error:  # what h5py says of damaged bytes inside
+        raise FileFault("unreadable", f"{path.name} is damaged ({str(error).splitlines()[0]})") from None
+
+
+def _look(file: Any, path: Path) -> Probe:
+    head = _Reader(file, path)
+    head.need("Header", _NEEDED)
+    head.need("Header/extra_keywords", _EXTRA)
+    baselines, times, antennas, stations = (
+        int(head.number(key)) for key in ("Nbls", "Ntimes", "Nants_data", "Nants_telescope")
+    )
+    if min(baselines, times) < 1 or baselines != antennas * (antennas + 1) // 2:
+        raise head.fault("antennas", f"{antennas} antennas do not make {baselines} baselines with autocorrelations")
+    found = head.open("Header/antenna_names").shape
+    if found != (stations,):
+        raise head.fault("antennas", f"antenna_names has the shape {found}, Nants_telescope is {stations}")
+    codes = head.values("polarization_array", "iu").tolist()
+    freq_hz = head.values("freq_array", "f").astype(np.float64)
+    rows = baselines * times
+    head.check_data((rows, 1, len(freq_hz), len(codes)))
+    stamps = head.rows("time_array", rows, every=baselines)
+    if not np.isfinite(stamps).all() or np.any(np.diff(stamps) <= 0):
+        raise head.fault("times", "time_array does not ascend")
+    for code, problem in (
+        ("polarisations", uvh5.wrong_polarisations(codes)),
+        ("frequency", uvh5.wrong_frequencies(freq_hz)),
+    ):
+        if problem:
+            raise head.fault(code, problem)
+    products = " ".join(uvh5.POLARISATIONS[code] for code in codes)
+    return Probe(
+        start_mjd=float(stamps[0]) - _MJD_ZERO,
+        end_mjd=float(stamps[-1]) - _MJD_ZERO,
+        integration_s=float(head.rows("integration_time", rows, every=rows)[0]),
+        dec_app_deg=math.degrees(head.number("phase_center_app_dec")),
+        longitude_deg=head.number("longitude"),
+        latitude_deg=head.number("latitude"),
+        subband=uvh5.subband_of_frequencies(freq_hz),
+        shape=f"{baselines} baselines, {times} integrations, {len(freq_hz)} channels, {products}",
+        synthetic="simulat" in head.text("history").lower(),
+    )
+
+
+class _Reader:
+    """The datasets of an open file; what is wrong with one becomes a `FileFault`."""
+
+    def __init__(self, file: Any, path: Path) -> None:
+        self._file, self._path = file, path
+
+    def fault(self, code: str, what: str) -> FileFault:
+        return FileFault(code, f"{self._path.name}: {what}")
+
+    def open(self, key: str) -> Any:
+        import h5py
+
+        try:
+            return h5py.h5d.open(self._file, key.encode())
+        except KeyError:
+            raise self.fault("missing_key", f"it has no dataset {key}") from None
+
+    def need(self, group: str, names: Iterable[str]) -> None:
+        """Look whether a group holds some datasets, from one listing of it."""
+        import h5py
+
+        try:
+            there = set(h5py.h5g.open(self._file, group.encode()))
+        except KeyError:
+            raise self.fault("missing_key", f"it has no group {group}") from None
+        for name in names:
+            if name.encode() not in there:
+                raise self.fault("missing_key", f"it has no dataset {group}/{name}")
+
+    def values(self, key: str, kinds: str) -> NDArray[Any]:
+        """Return a whole small dataset of the header, flat; its type must be one of the kinds of `numpy.dtype`."""
+        import h5py
+
+        dataset, dtype, shape = self._typed(key, kinds)
+        if not 0 < math.prod(shape) <= _LARGEST:
+            raise self.fault("contradiction", f"{key} has the shape {shape}")
+        values = np.empty(shape, dtype)
+        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+        return values.ravel()
+
+    def number(self, key: str) -> float:
+        value = float(self.values(key, "iuf")[0])
+        if not math.isfinite(value):
+            raise self.fault("contradiction", f"{key} is {value}")
+        return value
+
+    def text(self, key: str) -> str:
+        value = self.values(key, "SO")[0]
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+    def rows(self, key: str, length: int, every: int) -> NDArray[np.float64]:
+        """Return every so manieth value of a long dataset, which must hold `length` double-precision numbers."""
+        import h5py
+
+        dataset, dtype, shape = self._typed(key, "f")
+        if dtype.itemsize < 8:
+            raise self.fault("dtype", f"{key} is of type {dtype}, not float64")
+        if shape != (length,):
+            raise self.fault("contradiction", f"{key} has the shape {shape}, not ({length},)")
+        values = np.empty(length // every)
+        space = dataset.get_space()
+        space.select_hyperslab((0,), values.shape, (every,))
+        dataset.read(h5py.h5s.create_simple(values.shape), space, values)
+        return values
+
+    def check_data(self, shape: tuple[int, ...]) -> None:
+        """Look whether the data have the header's shape and the correlator's types."""
+        for name, expected in _DATA.items():
+            dataset = self.open(f"Data/{name}")
+            dtype, found = dataset.dtype, dataset.shape
+            if dtype != expected:
+                raise self.fault("dtype", f"{name} is of type {dtype}, not {expected}")
+            if found != shape:
+                raise self.fault("contradiction", f"{name} has the shape {found}, its header says {shape}")
+
+    def _typed(self, key: str, kinds: str) -> tuple[Any, np.dtype, tuple[int, ...]]:
+        """Return a dataset of the header with its type and shape, each of which costs a call into HDF5."""
+        dataset = self.open(f"Header/{key}")
+        dtype = dataset.dtype
+        if dtype.kind not in kinds:
+            wanted = "text" if "S" in kinds else "numbers"
+            raise self.fault("dtype", f"{key} is of type {dtype}, not {wanted}")
+        return dataset, dtype, dataset.shape

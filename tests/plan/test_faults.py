@@ -1,0 +1,265 @@
+"""Every fault of a file: a reason code, its row in the quarantine, and no tile but its own suffers."""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from contimg.config import load_files
+from contimg.plan import frozen
+from contimg.plan.observe import current_plan
+from contimg.simulate import GainErrors, NightOptions, simulate_night
+
+OPTIONS = NightOptions(tiles=3, antennas=4, channels=2, sources=1, gains=GainErrors.none())
+TILE, SUBBAND = 2, 5  # the one that is damaged; the calibrator transits in tile 1
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    return simulate_night(tmp_path_factory.mktemp("faults") / "night", OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def fewer_antennas(tmp_path_factory):
+    options = NightOptions(**{**OPTIONS.__dict__, "antennas": 3})
+    return simulate_night(tmp_path_factory.mktemp("fewer") / "night", options)
+
+
+@dataclass
+class Copy:
+    """A copy of the night, for a test to damage."""
+
+    place: Path
+    night: object
+    fewer: object
+
+    @property
+    def config(self):
+        config = load_files([self.night.config])
+        roots = {name: self.place / name for name in ("incoming", "stage", "products", "state")}
+        return config.model_copy(update={"paths": config.paths.model_copy(update=roots)})
+
+    def path(self, tile=TILE, subband=SUBBAND):
+        return self.place / "incoming" / self.night.tiles[tile].file_name(subband)
+
+    def rename(self, path, seconds, copy=False):
+        moment = datetime.fromisoformat(path.name[:19]) + timedelta(seconds=seconds)
+        target = path.with_name(moment.isoformat() + path.name[19:])
+        return shutil.copy2(path, target) if copy else path.rename(target)
+
+    def edit(self, change, path=None):
+        with h5py.File(path or self.path(), "r+") as file:
+            change(file)
+
+    def snapshot(self):
+        """Return names, bytes, mtimes and link targets of the inbox."""
+        found = {}
+        for path in (self.place / "incoming").iterdir():
+            content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else "folder"
+            found[path.name] = (content, path.lstat().st_mtime_ns, path.lstat().st_mode)
+        return found
+
+
+@pytest.fixture
+def copy(night, fewer_antennas, tmp_path):
+    shutil.copytree(night.out / "incoming", tmp_path / "incoming")
+    return Copy(tmp_path, night, fewer_antennas)
+
+
+def put(key, value):
+    """Return a change of a file that replaces a dataset (None: removes it)."""
+
+    def change(file):
+        old = file[key][()]
+        del file[key]
+        if value is not None:
+            file[key] = value(old) if callable(value) else value
+
+    return change
+
+
+def shift_time(seconds):
+    return put("Header/time_array", lambda jd: jd + seconds / 86400)
+
+
+def four_polarisations(file):
+    put("Header/polarization_array", np.array([-5, -7, -8, -6]))(file)
+    for name in ("visdata", "flags", "nsamples"):
+        put(f"Data/{name}", lambda data: np.repeat(data, 2, axis=-1))(file)
+
+
+def truncate(copy):
+    os.truncate(copy.path(), copy.path().stat().st_size // 2)
+
+
+def edited(change):
+    return lambda copy: copy.edit(change)
+
+
+def replaced_by(kind):
+    def damage(copy):
+        path = copy.path()
+        path.unlink()
+        if kind == "folder":
+            path.mkdir()
+        elif kind == "text":
+            path.write_text("the disk was full\n")
+        elif kind == "other subband":
+            shutil.copy2(copy.path(subband=SUBBAND + 1), path)
+        elif kind == "fewer antennas":
+            shutil.copy2(copy.fewer.out / "incoming" / path.name, path)
+        else:
+            path.symlink_to(kind)
+
+    return damage
+
+
+# what is done to one file -> the code of its row
+LOST = {
+    "zero bytes": (lambda copy: os.truncate(copy.path(), 0), "empty"),
+    "truncated": (truncate, "unreadable"),
+    "no HDF5": (replaced_by("text"), "unreadable"),
+    "folder": (replaced_by("folder"), "not_a_file"),
+    "dangling link": (replaced_by("/nowhere/at/all.hdf5"), "dangling"),
+    "header 11 minutes from the name": (edited(shift_time(660)), "clock"),
+    "header 11 minutes before the name": (edited(shift_time(-660)), "clock"),
+    "clock at MJD 55000": (edited(put("Header/time_array", lambda jd: jd - np.floor(jd[0] - 2455000.5))), "clock"),
+    "start differs by 3 s": (edited(shift_time(3.0)), "header_differs"),
+    "other declination": (edited(put("Header/phase_center_app_dec", lambda dec: dec + 0.01)), "header_differs"),
+    "content of another subband": (replaced_by("other subband"), "frequency"),
+    "fallback band": (edited(put("Header/freq_array", lambda hz: hz - 72 * 244140.625)), "frequency"),
+    "no frequencies": (edited(put("Header/freq_array", lambda hz: hz * np.nan)), "frequency"),
+    "fewer antennas": (replaced_by("fewer antennas"), "shape_differs"),
+    "wrong number of antennas": (edited(put("Header/Nants_data", 63)), "antennas"),
+    "wrong number of stations": (edited(put("Header/Nants_telescope", 110)), "antennas"),
+    "wrong number of integrations": (edited(put("Header/Ntimes", 23)), "contradiction"),
+    "visibilities of wrong type": (edited(put("Data/visdata", lambda v: v.astype(np.complex128))), "dtype"),
+    "flags of wrong type": (edited(put("Data/flags", lambda v: v.astype(np.int8))), "dtype"),
+    "times of wrong type": (edited(put("Header/time_array", lambda jd: jd.astype(np.float32))), "dtype"),
+    "text for a number": (edited(put("Header/Nbls", np.bytes_("ten"))), "dtype"),
+    "declination is no number": (edited(put("Header/phase_center_app_dec", np.nan)), "contradiction"),
+    "times go back": (edited(put("Header/time_array", lambda jd: jd[::-1].copy())), "times"),
+    "no declination": (edited(put("Header/phase_center_app_dec", None)), "missing_key"),
+    "no delays": (edited(put("Header/extra_keywords/applied_delays_ns", None)), "missing_key"),
+    "no header": (edited(lambda file: file.__delitem__("Header")), "missing_key"),
+    "no visibilities": (edited(put("Data/visdata", None)), "missing_key"),
+    "four polarisations": (edited(four_polarisations), "shape_differs"),
+    "unknown polarisations": (edited(put("Header/polarization_array", np.array([1, 2]))), "polarisations"),
+}
+
+
+@pytest.mark.parametrize("fault", LOST)
+def test_a_damaged_file_is_set_aside_with_its_reason(copy, fault):
+    damage, code = LOST[fault]
+    sound = current_plan(copy.config)
+    damage(copy)
+    before = copy.snapshot()
+    plan = current_plan(copy.config)
+    frozen.freeze(plan, copy.config)
+    assert copy.snapshot() == before
+    rows = json.loads(copy.config.layout.quarantine(copy.path().name[:10]).read_text())
+    assert [(row["path"], row["code"], row["name_time"]) for row in rows] == [
+        (str(copy.path()), code, sound.tiles[copy.night.tiles[TILE].tile_id].name_time)
+    ]
+    assert copy.path().name in rows[0]["message"]
+    damaged = copy.night.tiles[TILE].tile_id
+    assert plan.tiles[damaged].missing == (SUBBAND,)
+    assert {t: tile for t, tile in plan.tiles.items() if t != damaged} == {
+        t: tile for t, tile in sound.tiles.items() if t != damaged
+    }
+    assert (plan.groups, plan.choices) == (sound.groups, sound.choices)
+
+
+def jitter_of_82_s(copy):
+    copy.rename(copy.path(), 82)
+
+
+def spread_of_22_s(copy):
+    for subband in range(16):
+        copy.rename(copy.path(subband=subband), (0, 22, 13, 17)[subband % 4])
+
+
+def named_105_s_early(copy):
+    for subband in range(16):
+        copy.rename(copy.path(subband=subband), -104 + 7 * (subband % 4))
+
+
+def link_to_a_file(copy):
+    real = copy.path().rename(copy.place / "elsewhere.hdf5")
+    copy.path().symlink_to(real)
+
+
+def leftover_of_an_earlier_start(copy):
+    path = copy.path()
+    path.with_name(f"{path.stem}_incomplete.hdf5").write_bytes(path.read_bytes()[:1000])
+
+
+HARMLESS = (jitter_of_82_s, spread_of_22_s, named_105_s_early, link_to_a_file, leftover_of_an_earlier_start)
+
+
+@pytest.mark.parametrize("odd", HARMLESS)
+def test_what_the_telescope_does_in_health_costs_nothing(copy, odd):
+    odd(copy)
+    before = copy.snapshot()
+    plan = current_plan(copy.config)
+    assert copy.snapshot() == before
+    assert plan.quarantined == plan.waiting == []
+    assert [tile.tile_id for tile in copy.night.tiles] == list(plan.tiles)
+    assert all(len(tile.files) == 16 for tile in plan.tiles.values())
+
+
+@pytest.mark.parametrize("content", ["same", "other"])
+@pytest.mark.parametrize("seconds", [1, 60, 110])
+def test_a_second_file_of_a_subband_is_set_aside(copy, content, seconds):
+    second = copy.rename(copy.path(), seconds, copy=True)
+    if content == "other":
+        copy.edit(shift_time(0.5), second)
+    plan = current_plan(copy.config)
+    assert [(item.path, item.code) for item in plan.quarantined] == [(str(second), "duplicate_subband")]
+    assert [len(tile.files) for tile in plan.tiles.values()] == [16, 16, 16]
+
+
+@pytest.mark.parametrize("seconds", [-150, -110, 150])
+def test_a_stray_between_two_tiles_tears_neither(copy, seconds):
+    stray = copy.rename(copy.path(tile=1), seconds, copy=True)
+    plan = current_plan(copy.config)
+    assert [item.path for item in plan.quarantined] == [str(stray)]
+    assert plan.quarantined[0].code in ("too_few_subbands", "duplicate_subband")
+    assert [len(tile.files) for tile in plan.tiles.values()] == [16, 16, 16]
+
+
+def test_a_tile_of_four_polarisations_is_a_tile(copy):
+    for subband in range(16):
+        copy.edit(four_polarisations, copy.path(subband=subband))
+    plan = current_plan(copy.config)
+    assert plan.quarantined == []
+    assert [len(tile.files) for tile in plan.tiles.values()] == [16, 16, 16]
+
+
+def test_a_turn_of_the_telescope_ends_the_scan(copy):
+    for subband in range(16):
+        copy.edit(put("Header/phase_center_app_dec", lambda dec: dec + 0.01), copy.path(subband=subband))
+    plan = current_plan(copy.config)
+    ids = [tile.tile_id for tile in copy.night.tiles]
+    assert [group.tiles for group in plan.groups.values()] == [(ids[0], ids[1]), (ids[2],)]
+
+
+def test_a_file_that_is_still_open_is_missing_and_one_that_grows_is_waited_for(copy):
+    path = copy.path()
+    path.rename(path.with_name(f"{path.stem}_incomplete.hdf5"))
+    plan = current_plan(copy.config)
+    assert plan.quarantined == [] and plan.tiles[copy.night.tiles[TILE].tile_id].missing == (SUBBAND,)
+    path.with_name(f"{path.stem}_incomplete.hdf5").rename(path)
+    config = copy.config
+    config = config.model_copy(update={"ingest": config.ingest.model_copy(update={"settle_s": 60.0})})
+    for other in (copy.place / "incoming").iterdir():
+        os.utime(other, (1.7e9, 1.7e9))
+    os.utime(path)
+    plan = current_plan(config)
+    assert {(w.what, w.code) for w in plan.waiting} == {("tile", "growing"), ("group", "scan_open")}
