@@ -194,9 +194,8 @@ class Data:
 class _Rows:
     """Rows of one dataset (row, 1, channel, polarisation).
 
-    The correlator's chunks hold one polarisation of 12 or 24 channels; HDF5 puts them together sample by
-    sample, at a tenth of the speed of the disk. Chunks without filters are read directly from the file here,
-    all chunks of the same rows at once.
+    The correlator's chunks hold one polarisation of 12 or 24 channels; HDF5 puts them together sample by sample, at a
+    tenth of the disk's speed. Chunks without filters are read from the file here, all of the same rows at once.
     """
 
     def __init__(self, dataset: Any, descriptor: int) -> None:
