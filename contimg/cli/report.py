@@ -33,9 +33,7 @@ AGAINST_TRUTH = {
 
 @click.command()
 @click.argument("mosaic", metavar="[ID]", required=False)
-@click.option(
-    "--truth", type=click.Path(path_type=Path), help="truth.csv of a simulated night, to measure against."
-)
+@click.option("--truth", type=click.Path(path_type=Path), help="truth.csv of a simulated night, to measure against.")
 @json_option
 @click.pass_obj
 def report(context: Context, mosaic: str | None, truth: Path | None, as_json: bool) -> None:
@@ -48,9 +46,7 @@ def report(context: Context, mosaic: str | None, truth: Path | None, as_json: bo
 
     config = context.config
     ids = (
-        [mosaic]
-        if mosaic
-        else [g.id for g in committed_groups(config) if config.layout.twin("mosaic", g.id).exists()]
+        [mosaic] if mosaic else [g.id for g in committed_groups(config) if config.layout.twin("mosaic", g.id).exists()]
     )
     records = [mosaic_record(config, one) for one in ids]
     if truth is not None:
@@ -64,12 +60,8 @@ def report(context: Context, mosaic: str | None, truth: Path | None, as_json: bo
         click.echo(f"\n{record['mosaic']}{made}: verdict {record['verdict']}, {record['state']}")
         for reason in record["reasons"]:
             click.echo(f"    {reason}")
-        rows = [
-            (label, _shown(record["qa"].get(name))) for name, label in SHOWN.items() if name in record["qa"]
-        ]
-        rows += [
-            (f"{label}, against truth", _shown(value)) for label, value in record.get("truth", {}).items()
-        ]
+        rows = [(label, _shown(record["qa"].get(name))) for name, label in SHOWN.items() if name in record["qa"]]
+        rows += [(f"{label}, against truth", _shown(value)) for label, value in record.get("truth", {}).items()]
         rows += [("mosaic", record["fits"]), ("picture", record["png"]), ("page", record["page"])]
         print_table("", ("measured", "value"), rows)
 
