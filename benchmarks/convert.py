@@ -75,7 +75,10 @@ def _sync(folder: Path) -> None:
 
 
 def run_one(name: str, night: Path) -> None:
-    """Run one contestant in this process and print what it cost."""
+    """Make the tile, or run one contestant in this process and print what it cost."""
+    if name in ("small", "full"):
+        make_tile(night, small=name == "small")
+        return
     truth = json.loads((night / "job.json").read_text())
     files = [Path(path) for path in truth["files"]]
     with tempfile.TemporaryDirectory(dir=night) as folder:
@@ -118,17 +121,21 @@ def make_tile(night: Path, *, small: bool) -> None:
 def compare(night: Path, repeat: int) -> dict[str, dict[str, float]]:
     """Run all contestants in turn, `repeat` times; return medians of times and the largest peaks."""
     costs: dict[str, list[dict[str, float]]] = {name: [] for name in CONTESTANTS}
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     for _ in range(repeat):
         for name, cost in costs.items():
-            command = [sys.executable, __file__, "--run", name, str(night)]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-            cost.append(json.loads(done.stdout.splitlines()[-1]))
+            cost.append(json.loads(_in_a_process(name, night).splitlines()[-1]))
     return {
         name: {key: statistics.median(one[key] for one in cost) for key in ("wall_s", "cpu_s")}
         | {"peak_gb": max(one["peak_gb"] for one in cost)}
         for name, cost in costs.items()
     }
+
+
+def _in_a_process(name: str, night: Path) -> str:
+    """Run this file for one job; this process stays small, as a child's peak memory starts from its parent's."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, __file__, "--run", name, str(night)]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
 
 
 def report(costs: dict[str, dict[str, float]]) -> None:
@@ -159,9 +166,8 @@ def main() -> None:
     if options.run:
         run_one(options.run[0], Path(options.run[1]))
         return
-    sys.path.insert(0, str(ROOT))
     with tempfile.TemporaryDirectory(prefix="contimg-convert-", dir=options.folder) as folder:
-        make_tile(Path(folder), small=options.small)
+        print(_in_a_process("small" if options.small else "full", Path(folder)), end="", flush=True)
         report(compare(Path(folder), options.repeat))
 
 
