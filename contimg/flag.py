@@ -55,6 +55,8 @@ _CELL_EXCESS = 0.1
 _CELL_WINDOW = 17
 # Below this part of the median amplitude there is no noise to measure outliers against.
 _MIN_NOISE = 0.02
+# Enough of a baseline to know its median and quartiles to 2 %, and whether there is noise in it at all.
+_SCALE_SAMPLES, _NOISE_CHANNELS = 4500, 64
 
 
 @dataclass
@@ -86,6 +88,7 @@ class Flagger:
         self.counts = np.zeros((len(self.subbands), max(REASONS) + 1), np.int64)
         self._auto_power = np.full((self.n_antennas, self.n_pols), np.nan)
         self._noisy = self._baselines = 0
+        self._seen = np.zeros(len(self.subbands), np.int64)
         self._suspects: list[NDArray[np.uint8]] = []
         self._total, self._good = np.zeros(cells), np.zeros(cells, np.int64)
         self._found, self._valid = np.zeros(cells, np.int64), np.zeros(cells, np.int64)
@@ -109,31 +112,52 @@ class Flagger:
         code : uint8, same shape
             Codes known so far (`NOT_RECEIVED`, ``correlator``).
         """
-        self._find_no_data(data, code)
+        amplitude = np.abs(data)
+        self._find_no_data(data, amplitude, code)
+        complete = not code.any()
         noisy = self._has_noise(data)
         self._noisy += int(noisy.sum())
         self._baselines += len(noisy)
-        amplitude = np.abs(data)
-        amplitude[code != 0] = np.nan
+        if not complete:
+            amplitude[code != 0] = np.nan
         scale, sigma = self._scale(amplitude)
         amplitude /= scale
-        self._valid += (code == 0).sum(1)
+        self._valid += len(noisy) if complete else count(code == 0, 1)
+        found = None
         if self._aoflagger is not None:
             found = self._aoflagger.run(amplitude, np.flatnonzero(noisy))
+            self._suspects.append(np.packbits(found, axis=-1))
+        # NaN, where there are no data, exceeds nothing.
+        sigma = np.maximum(sigma, _MIN_NOISE)
+        clipped = amplitude > 1 + self.options.mad_sigma * sigma
+        if found is not None and found.any():
+            sure = found[..., None] & (amplitude > 1 + _SURE_SIGMA * sigma)
+            self._found += count(found[..., None] & ((code == 0) | sure), 1)
+            self._found += count(clipped & ~found[..., None], 1)
+            code[clipped] = _CODES["clip"]
+            code[sure] = _CODES["aoflagger"]
+        elif clipped.any():
+            self._found += count(clipped, 1)
+            code[clipped] = _CODES["clip"]
+        if code.any():
+            good = code == 0
+            amplitude[~good] = 0
+            self._good += count(good, 1)
         else:
-            found = np.zeros(code.shape[:3], bool)
-        with np.errstate(invalid="ignore"):
-            sigmas = (amplitude - 1) / np.maximum(sigma, _MIN_NOISE)
-            code[found[..., None] & (sigmas > _SURE_SIGMA) & (code == 0)] = _CODES["aoflagger"]
-            code[(sigmas > self.options.mad_sigma) & (code == 0)] = _CODES["clip"]
-        self._suspects.append(np.packbits(found, axis=-1))
-        good = code == 0
-        self._found += (found[..., None] & ((code == 0) | (code == _CODES["aoflagger"]))).sum(1)
-        self._found += (code == _CODES["clip"]).sum(1)
-        self._good += good.sum(1)
-        self._total += np.where(good, amplitude, 0).sum(1, dtype=np.float64)
-        for count, channels in zip(self.counts, self.subbands, strict=True):
-            count += np.bincount(code[:, :, channels].ravel(), minlength=len(count))
+            self._good += len(noisy)
+        self._total += amplitude.sum(1)
+        self._count(code)
+
+    def _count(self, code: NDArray[np.uint8]) -> None:
+        """Add up the samples of each subband and code."""
+        for value in range(1, self.counts.shape[1]):
+            hit = code == value if code.any() else None
+            if hit is not None and hit.any():
+                of_channel = count(hit, 1).sum((0, 2))
+                self.counts[:, value] += [of_channel[channels].sum() for channels in self.subbands]
+        per_channel = code.size // code.shape[2]
+        self._seen += [per_channel * (channels.stop - channels.start) for channels in self.subbands]
+        self.counts[:, 0] = self._seen - self.counts[:, 1:].sum(1)
 
     def dead_antennas(self) -> NDArray[np.bool_]:
         """Return which receptors (antenna, polarisation) are dead, once all autocorrelations were seen."""
@@ -155,6 +179,8 @@ class Flagger:
         """
         from scipy.sparse import csr_array
 
+        if not self._suspects:
+            return np.zeros((len(one), len(self.received)), bool)
         found = np.concatenate([part[time] for part in self._suspects])
         found = np.unpackbits(found, axis=-1, count=len(self.received)).astype(bool)
         ends = (np.concatenate([one, two]), np.tile(np.arange(len(one)), 2))
@@ -190,11 +216,14 @@ class Flagger:
         # Few transmitters are polarised fully, and an outlier in one makes the other suspect.
         return np.repeat(result.any(-1, keepdims=True), self.n_pols, axis=-1)
 
-    def _find_no_data(self, data: NDArray[np.complex64], code: NDArray[np.uint8]) -> None:
-        for name, bad in (("not_finite", ~np.isfinite(data)), ("zero", data == 0)):
-            if name == "not_finite":
-                data[bad] = 0
-            code[bad & (code == 0)] = _CODES[name]
+    def _find_no_data(
+        self, data: NDArray[np.complex64], amplitude: NDArray[np.float32], code: NDArray[np.uint8]
+    ) -> None:
+        if not (amplitude.min(initial=1) > 0 and amplitude.max(initial=0) < np.inf):  # NaN is neither
+            for name, bad in (("not_finite", ~np.isfinite(amplitude)), ("zero", amplitude == 0)):
+                if name == "not_finite":
+                    data[bad] = 0
+                code[bad & (code == 0)] = _CODES[name]
         channels = np.flatnonzero(self.received)
         if not len(channels):
             return
@@ -214,7 +243,9 @@ class Flagger:
         """
         if self.n_pols != 2 or self.n_times < 2:
             return np.ones(data.shape[1], bool)
-        channels = slice(None) if self.received.all() else self.received
+        # A sample of the channels tells it.
+        channels = np.flatnonzero(self.received)
+        channels = channels[:: max(1, len(channels) // _NOISE_CHANNELS)]
         x, y = data[:, :, channels, 0], data[:, :, channels, 1]
         power = np.einsum("tbf,tbf->bf", y, y.conj()).real
         factor = np.einsum("tbf,tbf->bf", x, y.conj()) / np.where(power > 0, power, 1)
@@ -223,14 +254,16 @@ class Flagger:
 
     def _scale(self, amplitude: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the median amplitude and the robust sigma over it, (1, nbaselines, 1, n_pols)."""
-        planes = amplitude[:, :, self.received].transpose(1, 3, 0, 2).reshape(amplitude.shape[1] * self.n_pols, -1)
+        channels = np.flatnonzero(self.received)
+        channels = channels[:: max(1, len(channels) * self.n_times // _SCALE_SAMPLES)]
+        planes = amplitude[:, :, channels].transpose(1, 3, 0, 2).reshape(amplitude.shape[1] * self.n_pols, -1)
         scale, sigma = np.ones(len(planes), np.float32), np.zeros(len(planes), np.float32)
         incomplete = np.isnan(planes).any(1)
-        for whole, rows in ((True, np.flatnonzero(~incomplete)), (False, np.flatnonzero(incomplete))):
-            for row in rows:
-                values = planes[row] if whole else planes[row][np.isfinite(planes[row])]
-                if len(values) > 3:
-                    scale[row], sigma[row] = _centre_and_sigma(values)
+        for row, values in enumerate(planes):
+            if incomplete[row]:
+                values = values[np.isfinite(values)]
+            if len(values) > 3:
+                scale[row], sigma[row] = _centre_and_sigma(values)
         sigma = sigma / np.where(scale > 0, scale, 1)
         shape = (1, amplitude.shape[1], 1, self.n_pols)
         positive = np.where(scale > 0, scale, 1).astype(np.float32)
@@ -243,10 +276,18 @@ def robust_sigma(values: NDArray[np.floating[Any]]) -> float:
 
 
 def _centre_and_sigma(values: NDArray[np.floating[Any]]) -> tuple[float, float]:
-    count = len(values)
-    quarter, half = count // 4, count // 2
-    ordered = np.partition(values, (quarter, half, count - 1 - quarter))
-    return float(ordered[half]), float(ordered[count - 1 - quarter] - ordered[quarter]) / IQR_PER_SIGMA
+    quarter, half = len(values) // 4, len(values) // 2
+    ordered = np.sort(values)  # faster than numpy's partition at three places
+    return float(ordered[half]), float(ordered[-1 - quarter] - ordered[quarter]) / IQR_PER_SIGMA
+
+
+def count(found: NDArray[np.bool_], axis: int) -> NDArray[np.int64]:
+    """Return how often `found` is true along an axis; many times faster than ``found.sum(axis)``."""
+    total = np.zeros((*found.shape[:axis], *found.shape[axis + 1 :]), np.int64)
+    for first in range(0, found.shape[axis], 255):  # what one byte can count
+        part = found[(slice(None),) * axis + (slice(first, first + 255),)]
+        total += part.view(np.uint8).sum(axis, dtype=np.uint8)
+    return total
 
 
 class _AOFlagger:

@@ -38,6 +38,14 @@ class Location:
 
         return np.asarray(erfa.gd2gc(1, self.longitude_rad, self.latitude_rad, self.height_m))
 
+    @classmethod
+    def from_itrf(cls, itrf_m: NDArray[np.float64]) -> Location:
+        """Return the place of geocentric ITRF coordinates, (3,) m."""
+        import erfa
+
+        longitude, latitude, height = erfa.gc2gd(1, np.asarray(itrf_m, np.float64))
+        return cls(float(latitude), float(longitude), float(height))
+
 
 @dataclass(frozen=True)
 class _Orientation:
@@ -62,6 +70,11 @@ def direction(hour_angle_rad: ArrayLike, dec_rad: ArrayLike) -> NDArray[np.float
     """Return unit vectors (..., 3) in the Earth frame of the site; hour angle grows westward."""
     ha, dec = np.broadcast_arrays(np.asarray(hour_angle_rad, np.float64), np.asarray(dec_rad, np.float64))
     return np.stack([np.cos(dec) * np.cos(ha), -np.cos(dec) * np.sin(ha), np.sin(dec)], axis=-1)
+
+
+def sidereal_rad(times_mjd: ArrayLike, location: Location) -> NDArray[np.float64]:
+    """Return the local apparent sidereal time (rad, 0 to 2 pi) at UTC times."""
+    return np.mod(_last(_orientation(times_mjd), location), 2 * np.pi)
 
 
 def apparent_from_icrs(

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from contimg.chunks import Rows
 from contimg.errors import InputError
 
 # The correlator: 8192 channels over 250 MHz below 1530 MHz, of which 384 a subband from channel 1024.
@@ -158,13 +159,13 @@ def open_data(header: Header) -> Iterator[Data]:
                 )
         _check_rows(header, file["Header"])
         with open(header.path, "rb", buffering=0) as raw:
-            yield Data(header, [_Rows(one, raw.fileno()) for one in sets])
+            yield Data(header, [Rows(one, raw.fileno()) for one in sets])
 
 
 class Data:
     """The data of an open file, read a range of baselines at a time."""
 
-    def __init__(self, header: Header, sets: Sequence[_Rows]) -> None:
+    def __init__(self, header: Header, sets: Sequence[Rows]) -> None:
         self._header, self._sets = header, sets
 
     def read(self, first: int, last: int) -> tuple[NDArray[np.complex64], NDArray[np.bool_], NDArray[np.float32]]:
@@ -189,43 +190,6 @@ class Data:
                     stored.read(time * baselines + first, array[time])
         vis, flags, samples = (array[:, :, ::-1] for array in arrays)
         return vis, flags, samples
-
-
-class _Rows:
-    """Rows of one dataset (row, 1, channel, polarisation).
-
-    The correlator's chunks hold one polarisation of 12 or 24 channels; HDF5 puts them together sample by
-    sample, at a tenth of the speed of the disk. Chunks without filters are read directly from the file here.
-    """
-
-    def __init__(self, dataset: Any, descriptor: int) -> None:
-        self._dataset, self._descriptor = dataset, descriptor
-        plain = dataset.chunks is not None and dataset.id.get_create_plist().get_nfilters() == 0
-        self._places: dict[tuple[int, ...], int] = {}
-        if plain and dataset.dtype.isnative:
-            dataset.id.chunk_iter(lambda chunk: self._places.__setitem__(chunk.chunk_offset, chunk.byte_offset))
-        self._chunks = -(-np.array(dataset.shape) // np.array(dataset.chunks)) if self._places else None
-        if self._chunks is not None and len(self._places) != self._chunks.prod():
-            self._places, self._chunks = {}, None
-
-    def read(self, start: int, out: NDArray[Any]) -> None:
-        """Fill ``out`` (nrow, nchan, npol) from row `start`."""
-        if not self._places:
-            self._dataset.read_direct(out, np.s_[start : start + len(out), 0])
-            return
-        rows, _, channels, pols = self._dataset.chunks
-        for top in range(start // rows * rows, start + len(out), rows):
-            first, last = max(start, top), min(start + len(out), top + rows)
-            for channel in range(0, out.shape[1], channels):
-                for pol in range(0, out.shape[2], pols):
-                    offset = self._places[top, 0, channel, pol] + (first - top) * channels * pols * out.itemsize
-                    size = (last - first) * channels * pols * out.itemsize
-                    content = os.pread(self._descriptor, size, offset)
-                    if len(content) != size:
-                        raise OSError(f"data end at byte {offset + len(content)}")
-                    part = out[first - start : last - start, channel : channel + channels, pol : pol + pols]
-                    block = np.frombuffer(content, out.dtype).reshape(-1, channels, pols)
-                    part[...] = block[:, : part.shape[1], : part.shape[2]]
 
 
 def _header(path: Path, head: Any) -> Header:

@@ -84,8 +84,8 @@ def test_written_in_parts(vis, ms, tmp_path):
     cut = 40
     with measurement_set.create(path, vis) as writer:
         for rows in (slice(cut, None), slice(0, cut)):
-            writer.put(rows.start, vis.data[rows], vis.flag[rows], vis.weight[rows])
-        assert np.array_equal(writer.flags(3, 4), vis.flag[3:7])
+            writer.put(rows.start, vis.data[rows], vis.weight[rows])
+            writer.put_flags(rows.start, vis.flag[rows])
         writer.put_flags(3, ~vis.flag[3:7])
     back = measurement_set.read(path)
     assert np.array_equal(back.data, vis.data)

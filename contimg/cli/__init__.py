@@ -18,6 +18,7 @@ from contimg.errors import ContimgError
 # command -> (module, attribute, help in one line); the modules import what they need.
 COMMANDS = {
     "simulate": ("contimg.cli.simulate", "simulate", "Make a stretch of night in the correlator's format."),
+    "inspect": ("contimg.cli.inspect", "inspect", "Look into a subband file or a Measurement Set."),
     "plan": ("contimg.cli.plan", "plan", "Show what the next run would do, and what waits for what."),
     "inbox": ("contimg.cli.inbox", "inbox", "Show which tiles are ready, wait, came late or were set aside."),
     "status": ("contimg.cli.status", "status", "Show what became of tiles, calibrations and mosaics."),

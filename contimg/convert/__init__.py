@@ -74,15 +74,15 @@ def convert_tile(
     """
     watch = Stopwatch()
     files = sorted(Path(path) for path in subband_files)
-    with ThreadPoolExecutor(2) as pool:  # hashlib releases the interpreter's lock
-        hashes = list(pool.map(file_sha256, files))
-    inputs = [
-        Input(path=str(path), kind="subband_file", id=path.name, sha256=digest)
-        for path, digest in zip(files, hashes, strict=True)
-    ]
     tile = choose(files, tile_id, ingest)
-    with atomic_path(Path(ms)) as part:
-        outcome = _convert(part, tile, ingest, flag)
+    with ThreadPoolExecutor(1) as pool:  # hashlib releases the interpreter's lock
+        hashes = pool.map(file_sha256, files)
+        with atomic_path(Path(ms)) as part:
+            outcome = _convert(part, tile, ingest, flag)
+            inputs = [
+                Input(path=str(path), kind="subband_file", id=path.name, sha256=digest)
+                for path, digest in zip(files, hashes, strict=True)
+            ]
     result = Twin(
         kind="ms",
         id=naming.iso(tile_id),

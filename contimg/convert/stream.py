@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +17,14 @@ from contimg.config import FlagOptions, IngestOptions
 from contimg.convert.files import Tile, UnreadableSubband
 from contimg.convert.summary import Outcome, finish
 from contimg.errors import InputError
-from contimg.flag import NOT_RECEIVED, Flagger
+from contimg.flag import NOT_RECEIVED, Flagger, count
 
-_BLOCK_BYTES = 32 << 20
-_CORRELATOR = 2  # a code of contimg.flag.REASONS
+_BLOCK_BYTES = 48 << 20
+_CORRELATOR, _NO_DATA = 2, 5  # codes of contimg.flag.REASONS; up to 5 nothing was measured
 
 
 def fill(part: Path, tile: Tile, ingest: IngestOptions, flag: FlagOptions) -> Outcome:
-    """Write the Measurement Set block by block, then once more over its flags."""
+    """Write the Measurement Set block by block, then its flags."""
     head, n_channels = tile.header, len(tile.header.freq_hz)
     coordinates = _coordinates(tile, ingest)
     places = {
@@ -38,32 +41,46 @@ def fill(part: Path, tile: Tile, ingest: IngestOptions, flag: FlagOptions) -> Ou
         head.antenna_positions_m, coordinates.phase_centre_rad, head.dec_app_rad, head.times_mjd, location_of(head)
     )
     phasors = geometry.phasors(path_m, coordinates.freq_hz)
-    weights = np.zeros((2, len(received)))
     row_bytes = 8 * head.n_times * len(received) * head.n_pols
-    step = max(1, _BLOCK_BYTES // row_bytes)
     cross = head.antenna1 != head.antenna2
     written = np.concatenate([[0], np.cumsum(cross)])
     n_cross = int(written[-1])
+    most, whole = max(1, _BLOCK_BYTES // row_bytes), measurement_set.rows_of_tile(coordinates)
+    starts = np.arange(0, n_cross, most // whole * whole or most)
+    bounds = list(pairwise([0, *(np.searchsorted(written[:-1], starts[1:], "right") - 1).tolist(), len(cross)]))
+    weights = np.zeros((2, len(received)))
+    flags = np.zeros((head.n_times, n_cross, -(-len(received) * head.n_pols // 8)), np.uint8)
     with contextlib.ExitStack() as stack:
         writer = stack.enter_context(measurement_set.create(part, coordinates))
         open_files = {}
         for subband, header in tile.headers.items():
             with _naming_subband(subband):
                 open_files[subband] = stack.enter_context(uvh5.open_data(header))
-        for first in range(0, len(cross), step):
-            last = min(first + step, len(cross))
-            block = _read_block(open_files, places, head, first, last, received, phasors)
-            data, code, samples = block
-            keep = cross[first:last]
-            flagger.add_autos(head.antenna1[first:last][~keep], data[:, ~keep])
-            data, code, samples = data[:, keep], code[:, keep], samples[:, keep]
+        reader = stack.enter_context(ThreadPoolExecutor(1))  # reads on while the block before is flagged and written
+
+        def read(bound: tuple[int, int]) -> Future[Any]:
+            return reader.submit(_read_block, open_files, places, head, *bound, received, phasors)
+
+        coming = read(bounds[0])
+        for (first, last), following in zip(bounds, [*bounds[1:], None], strict=True):
+            autos, data, code, samples = coming.result()
+            if following:
+                coming = read(following)
+            flagger.add_autos(head.antenna1[first:last][~cross[first:last]], autos)
             flagger.block(data, code)
-            weight = np.where((code == 0) | (code > 5), samples, np.float32(0))
-            weights += weight.sum((0, 1, 3)), (weight > 0).sum((0, 1, 3))
+            if code.any():
+                flags[:, written[first] : written[last]] = np.packbits(
+                    (code != 0).reshape(*code.shape[:2], -1), axis=-1
+                )
+                samples[(code != 0) & (code <= _NO_DATA)] = 0
+                weights[1] += count(samples > 0, 1).sum((0, 2))
+            else:
+                weights[1] += samples.shape[0] * samples.shape[1] * head.n_pols
             for time in range(head.n_times):
                 start = time * n_cross + int(written[first])
-                writer.put(start, data[time], code[time] != 0, weight[time])
-        return finish(writer, tile, coordinates, flagger, places, weights, flag)
+                writer.put(start, data[time], samples[time])
+                weights[0] += samples[time].sum(0).sum(-1)
+        return finish(writer, tile, coordinates, flagger, places, weights, flags, flag)
 
 
 def _coordinates(tile: Tile, ingest: IngestOptions) -> measurement_set.Coordinates:
@@ -119,26 +136,55 @@ def _read_block(
     last: int,
     received: NDArray[np.bool_],
     phasors: NDArray[np.complex64],
-) -> tuple[NDArray[np.complex64], NDArray[np.uint8], NDArray[np.float32]]:
-    """Read baselines ``first .. last - 1`` of all subbands, turned to the phase centre and conjugated for the MS."""
-    shape = (head.n_times, last - first, len(received), head.n_pols)
-    data, samples = np.zeros(shape, np.complex64), np.zeros(shape, np.float32)
-    code = np.full(shape, NOT_RECEIVED, np.uint8)
+) -> tuple[NDArray[np.complex64], NDArray[np.complex64], NDArray[np.uint8], NDArray[np.float32]]:
+    """Read baselines ``first .. last - 1`` of all subbands.
+
+    Returns
+    -------
+    autos : (n_times, nautos, nchan, n_pols) complex64
+    data, code, samples : (n_times, ncross, nchan, n_pols)
+        Cross-correlations turned to the phase centre and conjugated for the MS, codes and samples.
+    """
     one, two = head.antenna1[first:last], head.antenna2[first:last]
-    low, high = np.minimum(one, two), np.maximum(one, two)
-    forward = one <= two
+    cross = one != two
+    runs = list(_runs(cross))
+    shape = (head.n_times, int(cross.sum()), len(received), head.n_pols)
+    autos = np.zeros((head.n_times, int((~cross).sum()), len(received), head.n_pols), np.complex64)
+    # What no file fills stays zero.
+    make = np.empty if received.all() else np.zeros
+    data, samples = make(shape, np.complex64), make(shape, np.float32)
+    code = np.zeros(shape, np.uint8)
+    if not received.all():
+        code[:, :, ~received] = NOT_RECEIVED
     for subband, file in files.items():
         place = places[subband]
         with _naming_subband(subband):
             vis, flags, counted = file.read(first, last)
-        samples[:, :, place] = counted
-        code[:, :, place] = np.where(flags | ~(counted > 0), np.uint8(_CORRELATOR), np.uint8(0))
-        # The file's V of (1, 2) is turned by conj(p1) p2; the MS holds its conjugate, lower antenna first.
-        turn = phasors[:, low, place] * phasors[:, high, place].conj()
-        for pol in range(head.n_pols):
-            plane = vis[..., pol]
-            data[:, :, place, pol] = np.where(forward[:, None], plane.conj(), plane) * turn
-    return data, code, samples
+        autos[:, :, place] = vis[:, ~cross]
+        bad = flags | ~(counted > 0) if flags.any() or not counted.min() > 0 else None
+        # Turned by conj(p1) p2, in the file's order of antennas.
+        turn = np.take(phasors[:, :, place], one, axis=1)
+        np.conjugate(turn, out=turn)
+        turn *= np.take(phasors[:, :, place], two, axis=1)
+        for source, target in runs:
+            samples[:, target, place] = counted[:, source]
+            if bad is not None:
+                code[:, target, place][bad[:, source]] = _CORRELATOR
+            for pol in range(head.n_pols):
+                with np.errstate(invalid="ignore"):  # infinite values
+                    np.multiply(vis[:, source, :, pol], turn[:, source], out=data[:, target, place, pol])
+    # The MS holds the conjugate, lower antenna first.
+    data.imag *= np.where(one <= two, -1, 1).astype(np.float32)[cross][:, None, None]
+    return autos, data, code, samples
+
+
+def _runs(cross: NDArray[np.bool_]) -> Iterator[tuple[slice, slice]]:
+    """Yield where stretches of cross-correlations stand with, and without, the autocorrelations between them."""
+    ends = np.flatnonzero(np.diff(np.concatenate([[False], cross, [False]])))
+    place = 0
+    for start, stop in ends.reshape(-1, 2).tolist():
+        yield slice(start, stop), slice(place, place + stop - start)
+        place += stop - start
 
 
 @contextlib.contextmanager

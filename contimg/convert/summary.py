@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from contimg import measurement_set, uvh5
 from contimg.config import FlagOptions
 from contimg.convert.files import Tile
-from contimg.flag import REASONS, Flagger
+from contimg.flag import REASONS, Flagger, count
 from contimg.product import Reason
 
 _DEAD, _AOFLAGGER, _CELL = 6, 7, 9  # codes of contimg.flag.REASONS
@@ -43,9 +43,14 @@ def finish(
     flagger: Flagger,
     places: dict[int, slice],
     weights: NDArray[np.float64],
+    flags: NDArray[np.uint8],
     options: FlagOptions,
 ) -> Outcome:
-    """Flag dead receptors and cells over the whole tile, count flags, and describe the product."""
+    """Flag dead receptors and cells over the whole tile, write and count flags, and describe the product.
+
+    ``flags`` (n_times, baselines of an integration, bytes) are packed bits of (nchan, n_pols); ``weights``
+    (2, nchan) the sum and the number of weights.
+    """
     head = tile.header
     outcome = Outcome()
     report_rejected(outcome, tile)
@@ -59,7 +64,7 @@ def finish(
         outcome.reasons.append(reason)
     used = [subband for subband in tile.headers if subband not in empty]
     counts = flagger.counts[used].sum(0) if used else np.zeros(flagger.counts.shape[1], np.int64)
-    tally = _flag_whole(writer, head, coordinates, flagger, received, counts)
+    tally = _flag_whole(writer, head, coordinates, flagger, received, counts, flags)
     dead = flagger.dead_antennas()
     n_received = int(counts.sum())
     fraction = 1 - tally.good_by_channel[received].sum() / n_received if n_received else 1.0
@@ -129,6 +134,7 @@ def _flag_whole(
     flagger: Flagger,
     received: NDArray[np.bool_],
     counts: NDArray[np.int64],
+    packed: NDArray[np.uint8],
 ) -> _Tally:
     rows = len(coordinates.uvw_m) // head.n_times
     one, two = coordinates.antenna1[:rows], coordinates.antenna2[:rows]
@@ -137,20 +143,23 @@ def _flag_whole(
     good_by_channel = np.zeros(len(received), np.int64)
     flagged_rows = np.zeros(rows, np.int64)
     by_code = counts.copy()
+    every = slice(None) if received.all() else received
     for time in range(head.n_times):
-        flags = writer.flags(time * rows, rows)
+        flags = np.unpackbits(packed[time], axis=-1, count=len(received) * head.n_pols).view(bool)
+        flags = flags.reshape(rows, len(received), head.n_pols)
         shared = flagger.confirmed(time, one, two)[:, :, None]
         for code, found in ((_DEAD, dead_rows[:, None, :]), (_AOFLAGGER, shared), (_CELL, cells[time][None])):
-            new = found & ~flags
-            by_code[code] += new[:, received].sum()
-            flags |= new
+            if found.any():
+                new = found & ~flags
+                by_code[code] += np.count_nonzero(new[:, every])
+                flags |= new
         writer.put_flags(time * rows, flags)
-        good_by_channel += (~flags).sum((0, 2))
-        flagged_rows += flags[:, received].sum((1, 2))
+        good_by_channel += (rows - count(flags, 0)).sum(-1)
+        flagged_rows += np.count_nonzero(flags[:, every].reshape(rows, -1), axis=1)
     n_antennas = len(head.antenna_names)
     flagged = sum(np.bincount(side, flagged_rows, n_antennas) for side in (one, two))
-    every = sum(np.bincount(side, minlength=n_antennas) for side in (one, two))
-    samples = every * (head.n_times * received.sum() * head.n_pols)
+    baselines = sum(np.bincount(side, minlength=n_antennas) for side in (one, two))
+    samples = baselines * (head.n_times * received.sum() * head.n_pols)
     return _Tally(good_by_channel, flagged / np.maximum(samples, 1), by_code)
 
 

@@ -16,7 +16,18 @@ Frames: PHASE_DIR, REFERENCE_DIR, DELAY_DIR and POINTING's DIRECTION are ICRS (m
 """
 
 from contimg.measurement_set.coordinates import Coordinates, Visibilities
-from contimg.measurement_set.reading import direction, read, read_coordinates
-from contimg.measurement_set.writing import Writer, create, write
+from contimg.measurement_set.reading import blocks, direction, read, read_coordinates
+from contimg.measurement_set.writing import Writer, create, rows_of_tile, write
 
-__all__ = ["Coordinates", "Visibilities", "Writer", "create", "direction", "read", "read_coordinates", "write"]
+__all__ = [
+    "Coordinates",
+    "Visibilities",
+    "Writer",
+    "blocks",
+    "create",
+    "direction",
+    "read",
+    "read_coordinates",
+    "rows_of_tile",
+    "write",
+]

@@ -46,6 +46,17 @@ def read_coordinates(path: Path) -> Coordinates:
         return _read_coordinates(path, table)
 
 
+def blocks(
+    path: Path, count: int
+) -> Iterator[tuple[slice, NDArray[np.complex64], NDArray[np.bool_], NDArray[np.float32]]]:
+    """Yield rows, DATA, FLAG and WEIGHT_SPECTRUM, `count` rows at a time."""
+    with _open(path) as table:
+        for start in range(0, table.nrows(), count):
+            found = min(count, table.nrows() - start)
+            columns = (table.getcol(name, start, found) for name in ("DATA", "FLAG", "WEIGHT_SPECTRUM"))
+            yield slice(start, start + found), *columns
+
+
 def direction(value: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return (n, 2) directions from any shape that a direction column takes.
 

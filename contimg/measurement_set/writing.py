@@ -29,32 +29,30 @@ class Writer:
         self,
         start: int,
         data: NDArray[np.complex64],
-        flag: NDArray[np.bool_],
         weight: NDArray[np.float32],
     ) -> None:
-        """Write rows ``start ...``; arrays are (nrow, nchan, npol).
+        """Write the data of rows ``start ...``; arrays are (nrow, nchan, npol).
 
         WEIGHT is the mean of WEIGHT_SPECTRUM over the channels that were received, SIGMA its inverse
-        square root, both 0 where nothing was received; FLAG_ROW is set where all is flagged.
+        square root, both 0 where nothing was received.
         """
-        count = len(data)
-        received = weight > 0
-        mean = weight.sum(1, dtype=np.float64) / np.maximum(received.sum(1), 1)
+        # Hand by hand: sums along a contiguous axis.
+        total = np.stack([weight[..., pol].sum(1, dtype=np.float64) for pol in range(weight.shape[2])], 1)
+        if weight.min(initial=1) > 0:
+            received = np.full(total.shape, weight.shape[1])
+        else:
+            received = np.stack([(weight[..., pol] > 0).sum(1) for pol in range(weight.shape[2])], 1)
+        mean = total / np.maximum(received, 1)
         sigma = np.where(mean > 0, 1 / np.sqrt(np.where(mean > 0, mean, 1)), 0)
-        columns = {"DATA": data, "FLAG": flag, "WEIGHT_SPECTRUM": weight}
+        columns = {"DATA": data, "WEIGHT_SPECTRUM": weight}
         columns |= {"WEIGHT": mean.astype(np.float32), "SIGMA": sigma.astype(np.float32)}
-        columns["FLAG_ROW"] = flag.all((1, 2))
         for name, values in columns.items():
-            self._table.putcol(name, values, start, count)
-
-    def flags(self, start: int, count: int) -> NDArray[np.bool_]:
-        """Return the flags of `count` rows, (count, nchan, npol)."""
-        return self._table.getcol("FLAG", start, count)
+            self._table.putcol(name, values, start, len(data))
 
     def put_flags(self, start: int, flag: NDArray[np.bool_]) -> None:
-        """Replace the flags of rows ``start ...``."""
+        """Write the flags of rows ``start ...``; FLAG_ROW is set where all is flagged."""
         self._table.putcol("FLAG", flag, start, len(flag))
-        self._table.putcol("FLAG_ROW", flag.all((1, 2)), start, len(flag))
+        self._table.putcol("FLAG_ROW", flag.reshape(len(flag), -1).all(1), start, len(flag))
 
 
 @contextmanager
@@ -88,7 +86,8 @@ def create(path: Path, coordinates: Coordinates) -> Iterator[Writer]:
 def write(path: Path, vis: Visibilities) -> None:
     """Write visibilities as a new Measurement Set."""
     with create(path, vis) as writer:
-        writer.put(0, vis.data, vis.flag, vis.weight)
+        writer.put(0, vis.data, vis.weight)
+        writer.put_flags(0, vis.flag)
 
 
 def _check(coordinates: Coordinates) -> None:
@@ -110,17 +109,30 @@ def _check_room(path: Path, coordinates: Coordinates) -> None:
         raise OSError(errno.ENOSPC, text, str(path.parent))
 
 
+def rows_of_tile(coordinates: Coordinates) -> int:
+    """Return the rows in a tile of DATA and WEIGHT_SPECTRUM: about 1 MiB, and whole tiles in an integration.
+
+    A range of rows that fills whole tiles is written without reading back what a neighbour wrote before.
+    """
+    nrow, nchan, npol = coordinates.shape
+    most = max(8, _TILE_BYTES // (8 * nchan * npol))
+    per_time = nrow // max(1, len(coordinates.times_mjd_s))
+    whole = max((rows for rows in range(1, min(most, per_time) + 1) if per_time % rows == 0), default=1)
+    return whole if 2 * whole >= min(most, per_time) else most
+
+
 def _new_table(path: Path, coordinates: Coordinates) -> Any:
     """Create the main table with tiled, fixed-shape bulk columns."""
     from casacore import tables
 
     _, nchan, npol = coordinates.shape
+    together = rows_of_tile(coordinates)
     description = tables.required_ms_desc("MAIN")
     managers = {}
 
-    def tiled(name: str, shape: tuple[int, ...], itemsize: float) -> dict[str, Any]:
+    def tiled(name: str, shape: tuple[int, ...], itemsize: float, rows: int = 0) -> dict[str, Any]:
         # Whole rows in a tile: everybody reads and writes ranges of rows.
-        rows = max(8, int(_TILE_BYTES / (itemsize * np.prod(shape))) // 8 * 8)
+        rows = rows or max(8, int(_TILE_BYTES / (itemsize * np.prod(shape))) // 8 * 8)
         managers[name] = {
             "TYPE": "TiledColumnStMan",
             "NAME": f"Tiled{name}",
@@ -138,7 +150,7 @@ def _new_table(path: Path, coordinates: Coordinates) -> Any:
         ("WEIGHT_SPECTRUM", "float", 4, "Weight for each data point"),
     ):
         column = tables.makearrcoldesc(name, 0, valuetype=valuetype, ndim=2, comment=comment)
-        column["desc"].update(tiled(name, (nchan, npol), itemsize))
+        column["desc"].update(tiled(name, (nchan, npol), itemsize, together))
         description.update(tables.maketabdesc(column))
     description["FLAG"].update(tiled("FLAG", (nchan, npol), 1 / 8))
     description["UVW"].update(tiled("UVW", (3,), 8))

@@ -16,7 +16,7 @@ aoflagger.require_min_version("3.0")
 
 function execute(input)
   local base_threshold = 1.0 -- AOFlagger's usual sensitivity: about 0.1 % of pure noise is flagged
-  local earlier_factors = { 3.0, 1.5 } -- how much less sensitive the passes before are
+  local earlier_factors = { 2.0 } -- how much less sensitive the passes before are; a second one changed nothing
 
   for _, polarization in ipairs(input:get_polarizations()) do
     local before = input:convert_to_polarization(polarization)

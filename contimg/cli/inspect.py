@@ -1,0 +1,33 @@
+"""`contimg inspect`: a quick look at a subband file or a Measurement Set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from contimg.cli.common import json_option, print_json
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="Folder for quick-look pictures.")
+@json_option
+def inspect(path: Path, plots: Path | None, as_json: bool) -> None:
+    """Summarise a subband file or a Measurement Set: times, frequencies, antennas, flags, amplitudes."""
+    from contimg.inspect import lines, look
+
+    seen = look(path)
+    made = []
+    if plots:
+        from contimg.inspect_plots import plot
+
+        made = plot(seen, plots)
+    if as_json:
+        print_json(seen.facts | {"plots": [str(picture) for picture in made]})
+        return
+    click.echo(str(path))
+    for what, value in lines(seen.facts):
+        click.echo(f"  {what:<16} {value}")
+    for picture in made:
+        click.echo(f"  {'picture':<16} {picture}")
