@@ -30,7 +30,9 @@ WARNING = Reason(
 def config_below(root: Path, **sections: Mapping[str, Any]) -> Config:
     """Return a configuration whose four roots stand below a folder."""
     paths = {name: str(root / name) for name in ("incoming", "stage", "products", "state")}
-    return load({"paths": paths, "crossmatch": {"enabled": False}, **sections})
+    # The archive's tables have tests of their own; made at each publish of each test they would cost minutes.
+    publish = {"update_archive": False, **sections.pop("publish", {})}
+    return load({"paths": paths, "crossmatch": {"enabled": False}, "publish": publish, **sections})
 
 
 def png(colour: int) -> bytes:
