@@ -16,7 +16,7 @@ _SHOWN = 120  # cards drawn at once; the search finds the others
 
 _OWN_STYLE = """
 .map { margin: 20px 0; padding: 14px; }
-.map svg { display: block; width: 100%; height: auto; }
+.map svg { display: block; width: 100%; height: auto; max-height: 400px; }
 .map .sky { fill: #f2f5fa; stroke: #b9c3d0; }
 .map .grid { fill: none; stroke: #d9e0e9; stroke-width: .8; }
 .map text { fill: #7b8696; font-size: 11px; }
