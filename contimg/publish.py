@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contimg import bundle, naming
+from contimg import archive, bundle, naming
 from contimg.errors import RegistryError
 from contimg.publishing import claims, copying, files, markers
 from contimg.publishing.checkpoints import checkpoint
@@ -292,6 +292,8 @@ def _run_publish_once(data_id: str, config: Config) -> Outcome:
         outcome = publish(registry, layout, data_id, claim_s=options.claim_s, max_attempts=options.max_attempts)
         if options.remove_stage and outcome.status == "published":
             remove_staged(registry, layout, data_id, outcome.version)
+        if options.update_archive and outcome.created:
+            archive.update(registry, layout)
     return outcome
 
 

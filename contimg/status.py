@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,9 @@ from contimg import naming
 from contimg.config import Config
 from contimg.errors import UnknownIdError
 from contimg.plan.model import Plan
-from contimg.plan.observe import committed_groups
 from contimg.product import Twin, read_twin, worst
+
+RECENT = 50  # groups that `contimg status` shows although nothing is to be done about them
 
 
 def read_marker(path: Path) -> dict[str, Any] | None:
@@ -27,35 +31,63 @@ def find_twin(path: Path) -> Twin | None:
     return read_twin(path) if path.exists() else None
 
 
-def group_states(config: Config) -> list[dict[str, Any]]:
-    """Return one row a committed group: how far its tiles and its mosaic are."""
-    layout = config.layout
-    rows = []
-    for group in committed_groups(config):
-        done = {
-            kind: sum(layout.twin(kind, tile.id).exists() for tile in group.tiles)
-            for kind in ("calibrated", "image")
+def group_states(config: Config, *, everything: bool = True) -> tuple[list[dict[str, Any]], int]:
+    """Return one row a committed group, how far its tiles and its mosaic are; and how many were left out.
+
+    Parameters
+    ----------
+    config : Config
+    everything : bool
+        False looks only at groups with open work and the last `RECENT` others, so that it costs what
+        they cost and not what the archive does.
+    """
+    from contimg.registry import queries
+    from contimg.registry.engine import open_registry
+
+    stems = sorted(entry.name.removesuffix(".json") for entry in _entries(config.layout.stage / "groups"))
+    with contextlib.closing(open_registry(config)) as registry:
+        closed = queries.closed_ids(registry)
+        waiting = {
+            row["data_id"]: row["attempts"]
+            for row in queries.listing(registry, statuses=("staging",), with_metadata=False)
         }
-        mosaic = find_twin(layout.twin("mosaic", group.id))
-        marker = read_marker(layout.twin("published", group.id)) or read_marker(
-            layout.twin("registered", group.id)
-        )
-        state = marker["status"] if marker else "open"
-        rows.append(
-            {
-                "group": group.id,
-                "mosaic": naming.mosaic_id(group.id),
-                "tiles": len(group.tiles),
-                "calibrated": done["calibrated"],
-                "imaged": done["image"],
-                "verdict": mosaic.verdict if mosaic else None,
-                "state": state,
-                "version": marker["version"] if marker else None,
-                "path": marker["path"] if marker else None,
-                "next": _next(naming.mosaic_id(group.id), state),
-            }
-        )
-    return rows
+    shown = stems
+    if not everything:
+        recent = set(stems[-RECENT:])
+        shown = [stem for stem in stems if stem in recent or f"mosaic_{stem}" not in closed]
+    return [_group_state(config, stem, waiting) for stem in shown], len(stems) - len(shown)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if entry.name.endswith(".json") and not entry.name.startswith(".")]
+    except FileNotFoundError:
+        return []
+
+
+def _group_state(config: Config, stem: str, waiting: Mapping[str, int]) -> dict[str, Any]:
+    layout = config.layout
+    content = json.loads(layout.group(stem).read_text())
+    group, tiles = content["id"], [tile["id"] for tile in content["tiles"]]
+    mosaic_id = naming.mosaic_id(group)
+    done = {kind: sum(layout.twin(kind, tile).exists() for tile in tiles) for kind in ("calibrated", "image")}
+    mosaic = find_twin(layout.twin("mosaic", group))
+    marker = read_marker(layout.twin("published", group)) or read_marker(layout.twin("registered", group))
+    state = marker["status"] if marker else "open"
+    exhausted = state == "registered" and waiting.get(mosaic_id, 0) >= config.publish.max_attempts
+    return {
+        "group": group,
+        "mosaic": mosaic_id,
+        "tiles": len(tiles),
+        "calibrated": done["calibrated"],
+        "imaged": done["image"],
+        "verdict": mosaic.verdict if mosaic else None,
+        "state": state,
+        "version": marker["version"] if marker else None,
+        "path": marker["path"] if marker else None,
+        "next": f"contimg publish retry {mosaic_id}" if exhausted else _next(mosaic_id, state),
+    }
 
 
 def _next(mosaic_id: str, state: str) -> str:
@@ -78,14 +110,8 @@ def mosaic_record(config: Config, text: str) -> dict[str, Any]:
     if mosaic is None:
         raise UnknownIdError(f"no mosaic {mosaic_id} has been made: see `contimg status`")
     crossmatch = find_twin(layout.twin("crossmatch", mosaic_id))
-    marker = read_marker(layout.twin("published", mosaic_id)) or read_marker(
-        layout.twin("registered", mosaic_id)
-    )
-    folder = (
-        Path(marker["path"])
-        if marker and marker["status"] == "published"
-        else layout.product("mosaic", mosaic_id)
-    )
+    marker = read_marker(layout.twin("published", mosaic_id)) or read_marker(layout.twin("registered", mosaic_id))
+    folder = Path(marker["path"]) if marker and marker["status"] == "published" else layout.product("mosaic", mosaic_id)
     twins = [mosaic] + ([crossmatch] if crossmatch else [])
     return {
         "mosaic": mosaic_id,
@@ -112,18 +138,14 @@ def outcome(config: Config, plan: Plan) -> str:
             lines.append(f"{group.mosaic_id}: not made yet")
             continue
         record = mosaic_record(config, group.id)
-        lines.append(
-            f"{record['mosaic']}: verdict {record['verdict']}, {record['state']} ({record['folder']})"
-        )
+        lines.append(f"{record['mosaic']}: verdict {record['verdict']}, {record['state']} ({record['folder']})")
         lines += [f"    {reason}" for reason in record["reasons"]]
         if record["state"] == "held":
             lines.append(f"    look at {record['page']}, then: {_next(record['mosaic'], 'held')}")
     if not plan.groups:
         lines.append("No group has open work.")
     lines += [f"waiting: {w.what} {w.id}: {w.message}" for w in plan.waiting]
-    lines += [
-        f"late: {x.tile} got {', '.join(x.files)} after its group {x.group} was settled" for x in plan.late
-    ]
+    lines += [f"late: {x.tile} got {', '.join(x.files)} after its group {x.group} was settled" for x in plan.late]
     if plan.quarantined:
         where = config.layout.stage / "quarantine"
         lines.append(f"set aside: {len(plan.quarantined)} files, with reasons in {where}")

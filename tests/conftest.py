@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-ENABLED_BY = {"wsclean": "apt-get install wsclean"}
+ENABLED_BY = {"chromium": "apt-get install chromium", "wsclean": "apt-get install wsclean"}
 
 
 def pytest_runtest_setup(item):

@@ -26,6 +26,11 @@ COMMANDS = {
     "report": ("contimg.cli.report", "report", "Show a mosaic's verdict and numbers, and where it stands."),
     "registry": ("contimg.cli.registry", "registry", "List, show and verify registered mosaics."),
     "publish": ("contimg.cli.publish", "publish", "Retry, approve, reject or withdraw a mosaic."),
+    "verify": ("contimg.cli.verify", "verify", "Read every byte of published mosaics and compare."),
+    "provenance": ("contimg.cli.provenance", "provenance", "Show what a mosaic was made from, down to hashes."),
+    "diff": ("contimg.cli.diff", "diff", "Name what differs between two mosaics or versions."),
+    "reproduce": ("contimg.cli.reproduce", "reproduce", "Make a mosaic again from its files and compare pixels."),
+    "archive": ("contimg.cli.archive", "archive", "Make the archive's tables, sky map and gallery again."),
     "reconcile": ("contimg.cli.reconcile", "reconcile", "Compare archive and registry, and repair them."),
 }
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from contimg.config import Config, default_file, load_files
+
+if TYPE_CHECKING:
+    from contimg.registry.engine import Registry
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
@@ -27,6 +31,15 @@ class Context:
     @cached_property
     def config(self) -> Config:
         return load_files([default_file(), *self.configfiles], base=self.directory)
+
+
+@contextlib.contextmanager
+def opened(context: Context) -> Iterator[Registry]:
+    """Open the configured registry for a command."""
+    from contimg.registry.engine import open_registry
+
+    with contextlib.closing(open_registry(context.config)) as database:
+        yield database
 
 
 def print_json(content: Any) -> None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contimg.cli.common import Context, json_option, print_json
-from contimg.cli.registry import opened
+from contimg.cli.common import Context, json_option, opened, print_json
 
 if TYPE_CHECKING:
     from contimg.publish import Outcome
@@ -54,6 +53,7 @@ def retry(context: Context, mosaic: str | None, everything: bool, as_json: bool)
                 if mosaic is not None:
                     raise
                 failures.append(str(error))
+        _update_archive(context, database)
     _show(results, as_json)
     for sentence in failures:
         click.echo(f"contimg: {sentence}", err=True)
@@ -77,7 +77,9 @@ def approve(context: Context, mosaic: str, reason: str, version: int | None, as_
     with opened(context) as database:
         reconcile(database, context.config.layout, data_id)
         row = decisions.approve(database, data_id, reason, version)
-        _show([_as_record(_publish(context, database, data_id, row["version"]))], as_json)
+        outcome = _publish(context, database, data_id, row["version"])
+        _update_archive(context, database)
+    _show([_as_record(outcome)], as_json)
 
 
 @publish.command()
@@ -109,6 +111,7 @@ def withdraw(context: Context, mosaic: str, reason: str, version: int | None, as
 
     with opened(context) as database:
         row = decisions.withdraw(database, context.config.layout, naming.as_mosaic_id(mosaic), reason, version)
+        _update_archive(context, database)
     _show([_decided(row)], as_json)
 
 
@@ -124,6 +127,13 @@ def _publish(context: Context, database: Registry, data_id: str, version: int | 
         claim_s=options.claim_s,
         max_attempts=options.max_attempts,
     )
+
+
+def _update_archive(context: Context, database: Registry) -> None:
+    from contimg import archive
+
+    if context.config.publish.update_archive:
+        archive.update(database, context.config.layout)
 
 
 def _as_record(outcome: Outcome) -> dict[str, Any]:

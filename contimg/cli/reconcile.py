@@ -6,8 +6,7 @@ import sys
 
 import click
 
-from contimg.cli.common import Context, json_option, print_json, print_table
-from contimg.cli.registry import opened
+from contimg.cli.common import Context, json_option, opened, print_json, print_table
 
 
 @click.command()

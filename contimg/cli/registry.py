@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
-from contimg.cli.common import Context, json_option, print_json, print_table
-
-if TYPE_CHECKING:
-    from contimg.registry.engine import Registry
+from contimg.cli.common import Context, json_option, opened, print_json, print_table
+from contimg.cli.verify import verify
 
 
 @click.group()
 def registry() -> None:
     """List, show and verify registered mosaics."""
-
-
-@contextlib.contextmanager
-def opened(context: Context) -> Iterator[Registry]:
-    """Open the configured registry for a command."""
-    from contimg.registry.engine import open_registry
-
-    with contextlib.closing(open_registry(context.config)) as database:
-        yield database
 
 
 def as_record(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,10 +27,13 @@ def as_record(row: Mapping[str, Any]) -> dict[str, Any]:
 @registry.command("list")
 @click.option("--status", "statuses", multiple=True, help="Only products in this state; may be given more than once.")
 @click.option("--all-versions", is_flag=True, help="Also versions that have a later one.")
+@click.option("--limit", type=click.IntRange(min=0), help="The last so many; 0 = all, as --json does.  [default: 100]")
 @json_option
 @click.pass_obj
-def list_products(context: Context, statuses: tuple[str, ...], all_versions: bool, as_json: bool) -> None:
-    """List registered mosaics with state and verdict."""
+def list_products(
+    context: Context, statuses: tuple[str, ...], all_versions: bool, limit: int | None, as_json: bool
+) -> None:
+    """List registered mosaics with state and verdict, the last 100 unless told otherwise."""
     from contimg.registry import queries
     from contimg.registry.schema import STATUSES
 
@@ -52,7 +41,13 @@ def list_products(context: Context, statuses: tuple[str, ...], all_versions: boo
         if status not in STATUSES:
             raise click.BadParameter(f"'{status}' is none of {', '.join(STATUSES)}", param_hint="--status")
     with opened(context) as database:
-        rows = queries.listing(database, statuses=statuses, latest_only=not all_versions)
+        if limit is None:
+            limit = 0 if as_json else 100
+        latest_only = not all_versions
+        rows = queries.listing(
+            database, statuses=statuses, latest_only=latest_only, with_metadata=False, limit=limit or None
+        )
+        whole = queries.count(database, statuses)
     if as_json:
         print_json([as_record(row) for row in rows])
         return
@@ -65,6 +60,8 @@ def list_products(context: Context, statuses: tuple[str, ...], all_versions: boo
         for row in rows
     ]  # fmt: skip
     print_table("Registered mosaics", columns, table)
+    if limit and len(rows) == limit < whole:
+        click.echo(f"The last {limit}; the registry holds {whole} rows: --limit 0 lists all.")
 
 
 @registry.command()
@@ -104,59 +101,4 @@ def show(context: Context, mosaic: str, version: int | None, as_json: bool) -> N
     print_table("History", columns, table)
 
 
-@registry.command()
-@click.argument("mosaic", required=False)
-@click.option("--all", "everything", is_flag=True, help="Every published mosaic.")
-@json_option
-@click.pass_obj
-def verify(context: Context, mosaic: str | None, everything: bool, as_json: bool) -> None:
-    """Read every byte of the published MOSAIC and compare with its manifest and the registry.
-
-    Exit code 3 when something differs.
-    """
-    from contimg import bundle, naming
-    from contimg.errors import InputError, RegistryError
-    from contimg.registry import queries
-
-    if (mosaic is None) != everything:
-        raise click.UsageError("name one MOSAIC, or --all")
-    with opened(context) as database:
-        if mosaic is None:
-            rows = queries.listing(database, statuses=("published",), latest_only=False)
-        else:
-            data_id = naming.as_mosaic_id(mosaic)
-            row = queries.get(database, data_id)
-            rows = [other for other in queries.versions(database, data_id) if other["status"] == "published"]
-            if not rows:
-                raise RegistryError(
-                    f"{data_id} is {row['status']}, not published: see 'contimg registry show {data_id}'"
-                )
-    results = []
-    for row in _with_progress(rows):
-        result = {"data_id": row["data_id"], "version": row["version"], "path": row["published_path"]}
-        try:
-            found = bundle.verify(Path(row["published_path"]), expected=row["sha256"])
-        except InputError as error:
-            result |= {"ok": False, "files": 0, "bytes": 0, "problems": [str(error)]}
-        else:
-            problems = [problem.message for problem in found.problems]
-            result |= {"ok": found.ok, "files": found.n_files, "bytes": found.n_bytes, "problems": problems}
-        results.append(result)
-    if as_json:
-        print_json(results)
-    else:
-        columns = ("mosaic", "version", "verified", "files", "bytes", "problems")
-        table = [
-            (r["data_id"], r["version"], "yes" if r["ok"] else "NO", r["files"], r["bytes"], "; ".join(r["problems"]))
-            for r in results
-        ]
-        print_table("Verified against manifest and registry", columns, table)
-    if not all(result["ok"] for result in results):
-        sys.exit(3)
-
-
-def _with_progress(rows: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(rows, "verifying", console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+registry.add_command(verify)

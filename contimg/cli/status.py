@@ -8,13 +8,17 @@ from contimg.cli.common import Context, json_option, print_json, print_table
 
 
 @click.command()
+@click.option("--all", "everything", is_flag=True, help="Every group, however long ago it was settled.")
 @json_option
 @click.pass_obj
-def status(context: Context, as_json: bool) -> None:
-    """Show every group with the state of its tiles, its mosaic's verdict and its publication."""
+def status(context: Context, everything: bool, as_json: bool) -> None:
+    """Show groups with the state of their tiles, their mosaic's verdict and its publication.
+
+    All groups with open work, and the last 50 others.
+    """
     from contimg.status import group_states
 
-    states = group_states(context.config)
+    states, left_out = group_states(context.config, everything=everything)
     if as_json:
         print_json(states)
         return
@@ -33,3 +37,5 @@ def status(context: Context, as_json: bool) -> None:
         for s in states
     ]
     print_table("Groups", columns, rows)
+    if left_out:
+        click.echo(f"{left_out} settled groups of before are not listed: --all lists them.")

@@ -174,6 +174,9 @@ class PublishOptions(Section):
     auto: bool = Field(True, description="publish mosaics whose verdict is passed; false holds them all")
     max_attempts: Count = Field(5, description="attempts before a mosaic waits for a person")
     claim_s: Positive = Field(900.0, description="a publisher's claim expires after this, unless renewed [s]")
+    update_archive: bool = Field(
+        True, description="keep the archive's tables, sky map and gallery current (else: contimg archive)"
+    )
     remove_stage: bool = Field(False, description="remove stage images once the archive copy is verified again")
 
 

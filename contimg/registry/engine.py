@@ -43,12 +43,13 @@ class Registry:
         self.where = where
 
     @contextlib.contextmanager
-    def transaction(self, lock: str | None = None) -> Iterator[Connection]:
+    def transaction(self, lock: str | None = None, *, durable: bool = True) -> Iterator[Connection]:
         """Give a connection within one write transaction: all of the block is kept, or nothing.
 
         SQLite takes its write lock at the start (BEGIN IMMEDIATE), so that reading and then writing
         cannot fail half-way; PostgreSQL takes an advisory lock on `lock` (a data_id), which
-        serialises the writers of one product and no others.
+        serialises the writers of one product and no others. What is not `durable` may be undone by a
+        power cut, until a durable transaction follows; it does not wait for the disk.
 
         Raises
         ------
@@ -56,8 +57,10 @@ class Registry:
             If the database is locked, full or unreachable. Nothing was written.
         """
         with self._report(), self.engine.connect() as connection:
-            connection = connection.execution_options(contimg_write=True)
+            connection = connection.execution_options(contimg_write=True, contimg_durable=durable)
             with connection.begin():
+                if not durable and connection.dialect.name == "postgresql":
+                    connection.execute(text("SET LOCAL synchronous_commit = off"))
                 if lock is not None and connection.dialect.name == "postgresql":
                     connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:lock, 0))"), {"lock": lock})
                 yield connection
@@ -187,5 +190,8 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    write = connection.get_execution_options().get("contimg_write", False)
+    options = connection.get_execution_options()
+    write = options.get("contimg_write", False)
+    if not options.get("contimg_durable", True):  # for this connection only, which serves one transaction
+        connection.exec_driver_sql("PRAGMA synchronous = NORMAL")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

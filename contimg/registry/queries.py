@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, select
+from sqlalchemy import Connection, exists, func, insert, select
 
 from contimg.errors import UnknownIdError
 from contimg.publishing.owner import me, operator
@@ -47,7 +47,14 @@ def versions(registry: Registry, data_id: str) -> list[Row]:
         return list(connection.execute(query).mappings())
 
 
-def listing(registry: Registry, *, statuses: Sequence[str] = (), latest_only: bool = True) -> list[Row]:
+def listing(
+    registry: Registry,
+    *,
+    statuses: Sequence[str] = (),
+    latest_only: bool = True,
+    with_metadata: bool = True,
+    limit: int | None = None,
+) -> list[Row]:
     """Return products in order of id and version.
 
     Parameters
@@ -57,22 +64,39 @@ def listing(registry: Registry, *, statuses: Sequence[str] = (), latest_only: bo
         Only these; all when empty.
     latest_only : bool
         Leave out versions that have a later one.
+    with_metadata : bool
+        False leaves out the column ``metadata_json``, which is most of a large registry.
+    limit : int, optional
+        No more than this, the last ones by id.
     """
-    query = select(data_registry).order_by(data_registry.c.data_id, data_registry.c.version)
+    table = data_registry
+    query = select(*(column for column in table.c if with_metadata or column.name != "metadata_json"))
+    if statuses:
+        query = query.where(table.c.status.in_(statuses))
+    if latest_only:
+        later = table.alias("later")
+        query = query.where(~exists().where(later.c.data_id == table.c.data_id, later.c.version > table.c.version))
+    query = query.order_by(table.c.data_id.desc(), table.c.version.desc()).limit(limit)
+    with registry.read() as connection:
+        return list(connection.execute(query).mappings())[::-1]
+
+
+def count(registry: Registry, statuses: Sequence[str] = ()) -> int:
+    """Return how many rows there are, of some states or of all."""
+    query = select(func.count()).select_from(data_registry)
     if statuses:
         query = query.where(data_registry.c.status.in_(statuses))
-    if latest_only:
-        newest = (
-            select(data_registry.c.data_id, func.max(data_registry.c.version).label("version"))
-            .group_by(data_registry.c.data_id)
-            .subquery()
-        )
-        query = query.join(
-            newest,
-            and_(newest.c.data_id == data_registry.c.data_id, newest.c.version == data_registry.c.version),
-        )
     with registry.read() as connection:
-        return list(connection.execute(query).mappings())
+        return connection.execute(query).scalar_one()
+
+
+def closed_ids(registry: Registry) -> set[str]:
+    """Return the products of which a version reached an outcome and none is under way."""
+    column = data_registry.c.status
+    with registry.read() as connection:
+        ids = select(data_registry.c.data_id)
+        closed = set(connection.execute(ids.where(column.in_(("published", "rejected", "withdrawn")))).scalars())
+        return closed.difference(connection.execute(ids.where(column.in_(("staging", "publishing", "held")))).scalars())
 
 
 def events(registry: Registry, data_id: str) -> list[Row]:

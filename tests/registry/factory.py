@@ -14,7 +14,17 @@ from astropy.io import fits
 
 from contimg import naming
 from contimg.config import Config, load
-from contimg.product import Input, Reason, Twin, atomic_path, file_sha256, input_from_twin, verdict_of, write_twin
+from contimg.product import (
+    Input,
+    Reason,
+    Twin,
+    atomic_path,
+    file_sha256,
+    input_from_twin,
+    read_twin,  # noqa: F401  for tests
+    verdict_of,
+    write_twin,
+)
 
 GROUP = "2026-02-11T00:26:49"
 MOSAIC = "mosaic_20260211T002649"
@@ -30,7 +40,9 @@ WARNING = Reason(
 def config_below(root: Path, **sections: Mapping[str, Any]) -> Config:
     """Return a configuration whose four roots stand below a folder."""
     paths = {name: str(root / name) for name in ("incoming", "stage", "products", "state")}
-    return load({"paths": paths, "crossmatch": {"enabled": False}, **sections})
+    # The archive's tables have tests of their own; made at each publish of each test they would cost minutes.
+    publish = {"update_archive": False, **sections.pop("publish", {})}
+    return load({"paths": paths, "crossmatch": {"enabled": False}, "publish": publish, **sections})
 
 
 def png(colour: int) -> bytes:

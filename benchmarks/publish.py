@@ -1,0 +1,202 @@
+"""How much publishing costs: against `cp` + `sync` + `sha256sum` of the same bundle, and with a large registry.
+
+::
+
+    python -m benchmarks.publish [--size-gb 1] [--rounds 3] [--mosaics 100000] [--root FOLDER] [--json]
+
+Goals: publishing <= 1.5 times the three commands; with 100 000 mosaics, registering and publishing one
+costs < 50 ms of database time, and `contimg status` and `contimg registry list` answer in < 1 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import math
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sqlalchemy import event, insert
+
+from contimg import naming, publish
+from contimg.config import Config
+from contimg.product import write_json
+from contimg.publishing import markers
+from contimg.registry import engine, queries, schema
+from contimg.registry.register import new_row
+from tests.registry import factory
+
+ROOT = Path(__file__).parents[1]
+
+
+def against_the_commands(root: Path, size_gb: float, rounds: int) -> dict[str, float]:
+    """Return the seconds of publishing a bundle and of the commands on it, and their ratio (medians)."""
+    plain_s, publish_s = [], []
+    size_px = math.ceil(math.sqrt(size_gb * 1e9 / 3 / 4))  # three float32 planes
+    for number in range(rounds):
+        place = root / f"round{number}"
+        config = factory.config_below(place)
+        mosaic_id = factory.make_mosaic(config, size_px=size_px, seed=number)
+        bundle = publish.run_register(mosaic_id, config).path
+        os.sync()
+        target = place / "copy"
+        command = f"cp -r {bundle} {target} && sync && find {target} -type f -exec sha256sum {{}} + >/dev/null"
+        # The order is changed each round: the second to read finds the source in memory, as does the first.
+        steps = {
+            "plain": lambda command=command: subprocess.run(command, shell=True, check=True),
+            "publish": lambda mosaic_id=mosaic_id, config=config: publish.run_publish(mosaic_id, config),
+        }
+        for name in sorted(steps, reverse=bool(number % 2)):
+            (plain_s if name == "plain" else publish_s).append(seconds(steps[name]))
+            os.sync()
+        shutil.rmtree(place)
+    plain, published = statistics.median(plain_s), statistics.median(publish_s)
+    return {"cp_sync_sha256sum_s": plain, "publish_s": published, "ratio": published / plain}
+
+
+def seconds(action: Callable[[], Any]) -> float:
+    """Return how long something takes [s]."""
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def fill(config: Config, mosaics: int) -> None:
+    """Put published mosaics into an empty registry, with group files and markers as a long life leaves them."""
+    first = naming.parse_id("2010-01-01T00:00:00")
+    padding = {"facts": {"text": hashlib.sha256(b"x").hexdigest() * 72}}  # metadata of a real mosaic are 5 kB
+    registry = engine.open_registry(config)
+    layout = config.layout
+    for start in range(0, mosaics, 2000):
+        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ("data_registry", "mosaic_groups")}
+        events = []
+        for number in range(start, min(start + 2000, mosaics)):
+            group = (first + timedelta(seconds=3090 * number)).strftime(naming.ID_FORMAT)
+            data_id, digest = naming.mosaic_id(group), hashlib.sha256(group.encode()).hexdigest()
+            metadata = {"data_type": "mosaic", "data_id": data_id, "synthetic": True, "verdict": {"verdict": "passed"}}
+            row = new_row(layout, metadata | padding, digest, 1, auto_publish=True) | {
+                "status": "published",
+                "qa_status": "passed",
+                "validation_status": "validated",
+                "finalization_status": "finalized",
+                "published_path": str(layout.bundle(data_id, 1)),
+                "published_at": "2026-01-01T00:00:00.000Z",
+                "approved_by": None,
+            }
+            rows["data_registry"].append(row)
+            key = {"data_id": data_id, "version": 1}
+            rows["mosaic_groups"].append(key | {"group_id": group, "sha256": digest, "verdict": "passed"})
+            events += [
+                key | {"event": name, "time": row["created_at"], "actor": "a", "host": "h", "pid": 1, "message": name}
+                for name in ("registered", "finalized", "published")
+            ]
+            tile = {"id": group, "name_time": group, "files": []}
+            place = layout.group(group)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(json.dumps({"id": group, "tiles": [tile] * 10}))
+            marker = layout.twin("published", group)
+            marker.parent.mkdir(parents=True, exist_ok=True)
+            marker.write_text(json.dumps(markers.published(row)))
+        with registry.transaction() as connection:
+            for name, content in rows.items():
+                connection.execute(insert(schema.metadata.tables[name]), content)
+            connection.execute(insert(schema.publish_events), events)
+    registry.close()
+
+
+@contextlib.contextmanager
+def database_time() -> Iterator[list[float]]:
+    """Measure the time within statements and commits of every database that is opened [s]."""
+    spent: list[float] = []
+    original = engine._open
+
+    def opened(*args: Any, **kwargs: Any) -> engine.Registry:
+        started = time.perf_counter()
+        registry = original(*args, **kwargs)
+        spent.append(time.perf_counter() - started)
+        began: list[float] = []
+        event.listen(registry.engine, "before_cursor_execute", lambda *_: began.append(time.perf_counter()))
+        event.listen(
+            registry.engine, "after_cursor_execute", lambda *_: spent.append(time.perf_counter() - began.pop())
+        )
+        commit = registry.engine.dialect.do_commit
+        registry.engine.dialect.do_commit = lambda connection: spent.append(seconds(lambda: commit(connection)))
+        return registry
+
+    engine._open = opened
+    try:
+        yield spent
+    finally:
+        engine._open = original
+
+
+def with_many(root: Path, mosaics: int) -> dict[str, float]:
+    """Return the costs with a registry that holds many mosaics already [s]."""
+    config = factory.config_below(root / "many")
+    fill(config, mosaics)
+    tiles = [f"2026-02-11T00:{m:02d}:00" for m in range(0, 50, 5)]
+    write_json(
+        config.layout.group(tiles[0]),
+        {"id": tiles[0], "tiles": [{"id": tile, "name_time": tile, "files": []} for tile in tiles]},
+    )
+    mosaic_id = factory.make_mosaic(config, tiles=tiles)
+    with database_time() as spent:
+        publish.run_register(mosaic_id, config)
+        publish.run_publish(mosaic_id, config)
+    found = {"register_and_publish_database_s": sum(spent)}
+    file = root / "many.yaml"
+    file.write_text(yaml.safe_dump({"paths": config.paths.model_dump(mode="json")}))
+    with contextlib.closing(engine.open_registry(config)) as registry:
+        found["listing_all_s"] = seconds(lambda: queries.listing(registry))
+    for name, words in {"status": ["status"], "registry_list": ["registry", "list"]}.items():
+        command = [sys.executable, "-c", "from contimg.cli import run; run()", "-c", str(file), *words]
+        times = [seconds(lambda command=command: run(command)) for _ in range(3)]
+        found[f"{name}_s"] = statistics.median(times)
+    return found
+
+
+def run(command: list[str]) -> None:
+    """Run a command from the checkout, its output thrown away."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run(command, check=True, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--size-gb", type=float, default=1.0, help="size of the bundle; 0 leaves this part out")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--mosaics", type=int, default=100_000, help="mosaics registered; 0 leaves this part out")
+    parser.add_argument("--root", type=Path, help="folder to work in, on the disk to measure")
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+    options = parser.parse_args(arguments)
+    root = Path(tempfile.mkdtemp(prefix="contimg-publish-", dir=options.root))
+    found: dict[str, float] = {}
+    try:
+        if options.size_gb > 0:
+            found |= against_the_commands(root, options.size_gb, options.rounds)
+        if options.mosaics > 0:
+            found |= with_many(root, options.mosaics)
+    finally:
+        shutil.rmtree(root)
+    if options.json:
+        print(json.dumps(found, indent=1))
+    else:
+        for name, value in found.items():
+            print(f"{name:34} {value:8.3f}")
+
+
+if __name__ == "__main__":
+    main()

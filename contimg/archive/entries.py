@@ -1,0 +1,122 @@
+"""What the archive's tables and gallery say of one mosaic: read from its bundle once, then kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from contimg import bundle
+from contimg.product import atomic_path, write_json
+from contimg.publishing.markers import read
+
+SCHEMA = 1
+C_M_S = 299792458.0  # exact (SI)
+THUMBNAIL_PX = 420
+MOC_ORDER = 11  # cells of 1.7 arcmin
+
+
+def entry(folder: Path, row: Mapping[str, Any], *, anew: bool = False) -> dict[str, Any]:
+    """Return the entry of a published row, made from its bundle when it is not kept in `folder` yet."""
+    path = Path(row["published_path"])
+    kept = folder / f"{path.name}.json"
+    content = None if anew else read(kept)
+    if content is None or content.get("schema") != SCHEMA or content["manifest_sha256"] != row["sha256"]:
+        content = _read_bundle(folder, path, row["data_id"]) | {"manifest_sha256": row["sha256"]}
+        write_json(kept, content)
+    # What may change without the bundle comes from the row.
+    approved = f"approved by {row['approved_by']}: {row['approved_reason']}" if row["approved_by"] else None
+    return content | {
+        "data_id": row["data_id"],
+        "version": row["version"],
+        "name": path.name,
+        "path": str(path),
+        "published_at": row["published_at"],
+        "approved": approved,
+    }
+
+
+def _read_bundle(folder: Path, path: Path, data_id: str) -> dict[str, Any]:
+    metadata = bundle.read_metadata(path)
+    image = path / f"{data_id}.fits"
+    footprint = _footprint(image, folder / f"{path.name}.moc.fits") if image.exists() else {}
+    images = [p["twin"]["facts"] for p in metadata["lineage"]["products"] if p["twin"]["kind"] == "image"]
+    spans_d = [
+        facts["end_mjd"] - facts["start_mjd"]
+        for facts in images
+        if facts.get("start_mjd") is not None and facts.get("end_mjd") is not None
+    ]
+    beam = metadata["beam"] or {}
+    return {
+        "schema": SCHEMA,
+        "verdict": metadata["verdict"]["verdict"],
+        "reasons": [reason["message"] for reason in metadata["verdict"]["reasons"]],
+        "synthetic": metadata["synthetic"],
+        "centre_deg": metadata["centre_deg"],
+        "start_mjd": metadata["start_mjd"],
+        "end_mjd": metadata["end_mjd"],
+        "exposure_s": sum(spans_d) * 86400 if spans_d else None,
+        "tile_s": max(spans_d) * 86400 if spans_d else None,
+        "freq_hz": metadata["freq_hz"],
+        "bandwidth_hz": metadata["bandwidth_hz"],
+        "bmaj_arcsec": beam.get("bmaj_arcsec"),
+        "bmin_arcsec": beam.get("bmin_arcsec"),
+        "rms_mjy": metadata["rms_mjy"],
+        "n_images": metadata["n_images"],
+        "calibrators": metadata["calibrators"] or [],
+        "kilobytes": image.stat().st_size // 1024 if image.exists() else None,
+        "thumbnail": _thumbnail(path / f"{data_id}.png", folder / f"{path.name}.png"),
+        "page": f"{data_id}.html" if (path / f"{data_id}.html").exists() else None,
+        "corners_deg": None,
+        "shape_px": None,
+        "field_deg": None,
+        **footprint,
+    }
+
+
+def _thumbnail(picture: Path, place: Path) -> str | None:
+    from PIL import Image
+
+    if not picture.exists():
+        return None
+    with Image.open(picture) as image, atomic_path(place) as part:
+        small = image.convert("RGB")
+        small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+        small.save(part, format="PNG", optimize=True)
+    return place.name
+
+
+def _footprint(image: Path, place: Path) -> dict[str, Any]:
+    """Write the MOC of the pixels that have a value; return corners, shape and width of the field."""
+    import numpy as np
+    from astropy.io import fits
+    from astropy.wcs import WCS
+    from mocpy import MOC
+
+    with fits.open(image) as opened:
+        data = np.squeeze(opened[0].data)
+        wcs = WCS(opened[0].header).celestial
+    ny, nx = data.shape
+    step_deg = np.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix)))
+    covered = np.isfinite(data)
+    # A cell is covered when one of its points is: a grid of half the cell's width misses none.
+    stride = max(1, int(0.5 * 58.6 / 2**MOC_ORDER / step_deg))  # HEALPix: sqrt(4 pi / 12) rad = 58.6 deg at order 0
+    y, x = np.nonzero(covered[::stride, ::stride])
+    sky = wcs.pixel_to_world(x * stride, y * stride)
+    seen = np.isfinite(sky.icrs.ra.deg)
+    moc = MOC.from_lonlat(sky.icrs.ra[seen], sky.icrs.dec[seen], max_norder=MOC_ORDER)
+    with atomic_path(place) as part:
+        moc.save(str(part), format="fits")
+    rows, columns = np.nonzero(covered.any(axis=1))[0], np.nonzero(covered.any(axis=0))[0]
+    if not rows.size:
+        return {"shape_px": [nx, ny]}
+    x0, x1, y0, y1 = columns[0], columns[-1], rows[0], rows[-1]
+    corners = wcs.pixel_to_world([x0, x1, x1, x0], [y0, y0, y1, y1]).icrs
+    outline = [[round(float(c.ra.deg), 6), round(float(c.dec.deg), 6)] for c in corners]
+    valid = all(np.isfinite(value) for corner in outline for value in corner)
+    return {
+        "corners_deg": outline if valid else None,
+        "shape_px": [nx, ny],
+        "field_deg": round(float(max(x1 - x0, y1 - y0) + 1) * float(step_deg), 6),
+        "moc": place.name,
+    }

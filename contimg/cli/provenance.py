@@ -1,0 +1,110 @@
+"""`contimg provenance`: what a mosaic was made from, as a tree or as W3C PROV."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from contimg.cli.common import Context, json_option, print_json
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+    from contimg.provenance import Lineage, Node
+
+
+@click.command()
+@click.argument("mosaic")
+@click.option("--export", type=click.Path(path_type=Path), help="Write it as W3C PROV-JSON to this file.")
+@json_option
+@click.pass_obj
+def provenance(context: Context, mosaic: str, export: Path | None, as_json: bool) -> None:
+    """Show what MOSAIC was made from: images, calibrations, MSs, and the correlator's files with their hashes.
+
+    MOSAIC is an id, with .v2 for a version, or the folder of a bundle; no registry is needed.
+    """
+    from contimg.product import atomic_path
+    from contimg.prov_json import to_json
+    from contimg.registry.find import find_bundle, read_lineage
+
+    path = find_bundle(context.config.layout, mosaic)
+    metadata, lineage, top = read_lineage(path)
+    if export is not None:
+        with atomic_path(export.resolve()) as part:
+            part.write_text(to_json(lineage))
+    if as_json:
+        print_json(_nested(lineage, top))
+    elif export is not None:
+        click.echo(f"{export}: provenance of {metadata['data_id']} as PROV-JSON")
+    else:
+        _print(path, metadata, lineage, top)
+
+
+def _nested(lineage: Lineage, node: Node) -> dict[str, Any]:
+    """Return a product with everything below it."""
+    twin = node.twin
+    made_from = [
+        _nested(lineage, lineage.nodes[item.sha256]) if item.sha256 in lineage.nodes else item.model_dump(mode="json")
+        for item in twin.inputs
+    ]
+    return {
+        "kind": twin.kind,
+        "id": twin.id,
+        "sha256": node.sha256,
+        "verdict": twin.verdict,
+        "parameters": twin.parameters,
+        "code_version": twin.code_version,
+        "libraries": twin.libraries,
+        "made_from": made_from,
+    }
+
+
+def _print(path: Path, metadata: dict[str, Any], lineage: Lineage, top: Node) -> None:
+    from rich.console import Console
+    from rich.tree import Tree
+
+    tree = Tree(_title(top), guide_style="dim")
+    _grow(tree, lineage, top, set())
+    versions = tree.add("versions")
+    versions.add(f"contimg {', '.join(metadata['versions']['contimg'])}")
+    for name, found in metadata["versions"]["libraries"].items():
+        versions.add(f"{name} {', '.join(found)}")
+    settings = tree.add("config")
+    for kind in ("ms", "calibration", "calibrated", "image", "mosaic"):
+        for section in _sections(lineage, kind):
+            settings.add(section)
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    console.print(tree)
+    console.print(f"\nBundle: {path}", soft_wrap=True)
+
+
+def _title(node: Node) -> str:
+    colour = {"passed": "green", "warning": "yellow", "failed": "red"}[node.twin.verdict]
+    return f"{node.twin.kind} [bold]{node.twin.id}[/] [{colour}]{node.twin.verdict}[/] [dim]{node.sha256[:12]}[/]"
+
+
+def _grow(tree: Tree, lineage: Lineage, node: Node, shown: set[str]) -> None:
+    """Add a product's inputs; what stands in the tree already is named only."""
+    for item in node.twin.inputs:
+        below = lineage.nodes.get(item.sha256)
+        if below is None:
+            tree.add(f"{item.id} [dim]{item.sha256}[/]")
+        elif item.sha256 in shown:
+            tree.add(f"{_title(below)} [dim](above)[/]")
+        else:
+            shown.add(item.sha256)
+            _grow(tree.add(_title(below)), lineage, below, shown)
+
+
+def _sections(lineage: Lineage, kind: str) -> list[str]:
+    """Return the parameters of a kind of product, a line a section; equal ones once."""
+    found: dict[str, None] = {}
+    for node in lineage.of_kind(kind):
+        for section, content in node.twin.parameters.items():
+            if isinstance(content, dict):
+                values = ", ".join(f"{key}={value}" for key, value in content.items())
+                found[f"{kind}: {section}: {values}".replace("[", r"\[")] = None
+    return list(found)

@@ -1,0 +1,69 @@
+"""Finding a mosaic's bundle on disk, without a database."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from contimg import bundle, naming
+from contimg.errors import InputError, UnknownIdError
+from contimg.provenance import Lineage, Node
+from contimg.registry.rebuild import find_bundles
+
+_VERSIONED = re.compile(r"(?P<id>.+?)(?:\.v(?P<version>[1-9]\d*))?")
+
+
+def find_bundle(layout: naming.Layout, text: str) -> Path:
+    """Return the folder of a bundle that a person means.
+
+    Parameters
+    ----------
+    layout : Layout
+    text : str
+        The folder of a bundle; or a mosaic's id, ``mosaic_20260211T002649``, with ``.v2`` for a version.
+        Of several versions the latest published one is meant, else the latest on the stage, else
+        the latest withdrawn.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is no such bundle.
+    """
+    if (Path(text) / bundle.METADATA).exists():
+        return Path(text).resolve()
+    match = _VERSIONED.fullmatch(text)
+    assert match is not None, "any text matches"
+    data_id, version = naming.as_mosaic_id(match["id"]), match["version"]
+    published: dict[int, Path] = {}
+    withdrawn: dict[int, Path] = {}
+    for place, _, found, hidden in find_bundles(layout, data_id):
+        (withdrawn if hidden else published)[found] = place
+    for places in (published, _staged(layout, data_id), withdrawn):
+        number = int(version) if version else max(places, default=0)
+        if number in places:
+            return places[number]
+    raise UnknownIdError(f"no bundle of {text} stands in the archive or on the stage: see 'contimg registry list'")
+
+
+def _staged(layout: naming.Layout, data_id: str) -> dict[int, Path]:
+    places = layout.product("registered", data_id).glob("v*")
+    return {int(place.name[1:]): place for place in places if place.name[1:].isdecimal()}
+
+
+def read_lineage(path: Path) -> tuple[dict, Lineage, Node]:
+    """Return a bundle's metadata, its lineage (digests checked) and the mosaic's node in it.
+
+    Raises
+    ------
+    InputError
+        If they are missing or were altered.
+    """
+    metadata = bundle.read_metadata(path)
+    where = str(Path(path) / bundle.METADATA)
+    if not isinstance(metadata.get("lineage"), dict):
+        raise InputError(f"{where} holds no lineage: restore it from a copy")
+    lineage = Lineage.from_json(metadata["lineage"], where)
+    mosaics = lineage.of_kind("mosaic")
+    if len(mosaics) != 1:
+        raise InputError(f"{where} holds no lineage of one mosaic: restore it from a copy")
+    return metadata, lineage, mosaics[0]

@@ -1,0 +1,215 @@
+"""A mosaic made again from its files and the parameters that its bundle records, and compared pixel by pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from contimg import config as options
+from contimg import naming
+from contimg.errors import InputError
+from contimg.product import Twin, file_sha256
+from contimg.provenance import TWIN_KINDS, Lineage, Node
+from contimg.registry.find import read_lineage
+
+TOLERANCE = 1e-3  # of the mosaic's rms
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The mosaic in the bundle and the one made again: differences as fractions of the mosaic's rms.
+
+    ``n_only_one`` counts pixels that only one of the two has a value for.
+    """
+
+    data_id: str
+    remade: str
+    rms_jy: float
+    max_difference: float
+    rms_difference: float
+    n_pixels: int
+    n_only_one: int
+
+    @property
+    def same(self) -> bool:
+        """True when no pixel differs by more than `TOLERANCE` of the rms."""
+        return self.n_only_one == 0 and self.n_pixels > 0 and self.max_difference <= TOLERANCE
+
+
+def reproduce(bundle_path: Path, stage: Path, tell: Callable[[str], None] = lambda what: None) -> Comparison:
+    """Make a bundle's mosaic again on a stage of its own, and compare it with the bundle's.
+
+    Parameters
+    ----------
+    bundle_path : Path
+    stage : Path
+        Folder for everything that is made; the archive, registry and ordinary stage are not touched.
+    tell : callable, optional
+        Called with what is done next.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or has another hash, or the recorded parameters are not of this version.
+    """
+    metadata, lineage, mosaic = read_lineage(bundle_path)
+    wanted = _below(lineage, mosaic)
+    _check_files(wanted, tell)
+    stage = Path(stage).resolve()
+    work = _Work(naming.Layout(stage / "none", stage, stage / "none", stage / "none"), wanted)
+    # Gains are solved on top of a bandpass: that one first.
+    order = {"ms": 0, "calibration": 1, "calibrated": 3, "image": 4, "mosaic": 5}
+    on_another = lambda node: any(item.kind == "calibration" for item in node.twin.inputs)  # noqa: E731
+    rank = lambda node: order[node.twin.kind] + (node.twin.kind == "calibration" and on_another(node))  # noqa: E731
+    for node in sorted(wanted, key=lambda node: (rank(node), node.twin.id)):
+        tell(f"{node.twin.kind} {node.twin.id}")
+        try:
+            work.make(node.twin)
+        except (KeyError, ValidationError, ValueError) as error:
+            version = node.twin.code_version
+            what = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"{bundle_path}: the parameters of {node.twin.kind} {node.twin.id} are not of this contimg ({what}): "
+                f"use contimg {version}, which made it"
+            ) from error
+    remade = work.layout.product("mosaic", mosaic.twin.id)
+    name = f"{mosaic.twin.id}.fits"
+    rms_jy = metadata["rms_mjy"] / 1e3
+    return _compare(mosaic.twin.id, Path(bundle_path) / name, remade / name, rms_jy)
+
+
+def _below(lineage: Lineage, top: Node) -> list[Node]:
+    """Return a product and all products below it."""
+    found: dict[str, Node] = {}
+    open_nodes = [top]
+    while open_nodes:
+        node = open_nodes.pop()
+        if node.sha256 not in found:
+            found[node.sha256] = node
+            open_nodes += [lineage.nodes[item.sha256] for item in node.twin.inputs if item.kind in TWIN_KINDS]
+    return list(found.values())
+
+
+def _check_files(nodes: list[Node], tell: Callable[[str], None]) -> None:
+    files = {(item.path, item.sha256) for node in nodes for item in node.twin.inputs if item.kind not in TWIN_KINDS}
+    tell(f"hashes of {len(files)} files")
+    for path, sha256 in sorted(files):
+        try:
+            found = file_sha256(Path(path))
+        except FileNotFoundError:
+            raise InputError(
+                f"{path}, which the mosaic was made from, is not there: put the file back to reproduce it"
+            ) from None
+        if found != sha256:
+            raise InputError(
+                f"{path} has the SHA-256 {found[:12]}… and not {sha256[:12]}… as when the mosaic was made from it: put "
+                "the original back to reproduce it"
+            )
+
+
+class _Work:
+    """The functions of the rules, called with what the twins recorded."""
+
+    def __init__(self, layout: naming.Layout, nodes: list[Node]) -> None:
+        self.layout = layout
+
+    def make(self, twin: Twin) -> None:
+        getattr(self, f"_{twin.kind}")(
+            twin, self.layout.product(twin.kind, twin.id), self.layout.twin(twin.kind, twin.id)
+        )
+
+    def _inputs(self, twin: Twin, kind: str) -> list[Path]:
+        return [self.layout.twin(kind, item.id) for item in twin.inputs if item.kind == kind]
+
+    @staticmethod
+    def _catalogue(twin: Twin) -> Path | None:
+        return next((Path(item.path) for item in twin.inputs if item.kind == "catalogue"), None)
+
+    def _ms(self, twin: Twin, place: Path, made: Path) -> None:
+        from contimg.convert import convert_tile
+
+        files = [Path(item.path) for item in twin.inputs if item.kind == "subband_file"]
+        ingest, flag = (
+            options.IngestOptions(**twin.parameters["ingest"]),
+            options.FlagOptions(**twin.parameters["flag"]),
+        )
+        convert_tile(files, place, made, tile_id=naming.iso(twin.id), ingest=ingest, flag=flag)
+
+    def _calibration(self, twin: Twin, place: Path, made: Path) -> None:
+        from contimg.calibrate import solve_calibration
+
+        (ms_twin,) = self._inputs(twin, "ms")
+        solve_calibration(
+            ms_twin.with_suffix(".ms"),
+            ms_twin,
+            place,
+            made,
+            calibrator=twin.parameters["calibrator"],
+            bandpass=next(iter(self._inputs(twin, "calibration")), None),
+            options=options.CalibrationOptions(**twin.parameters["calibration"]),
+            beam=options.BeamOptions(**twin.parameters["beam"]),
+            catalogue=self._catalogue(twin),
+        )
+
+    def _calibrated(self, twin: Twin, place: Path, made: Path) -> None:
+        from contimg.apply_calibration import apply_calibration
+
+        (ms_twin,) = self._inputs(twin, "ms")
+        apply_calibration(
+            ms_twin.with_suffix(".ms"),
+            ms_twin,
+            place,
+            made,
+            calibrations=[self.layout.twin("calibration", name) for name in twin.parameters["calibrations"]],
+            choice=twin.facts["choice"],
+            options=options.CalibrationOptions(**twin.parameters["calibration"]),
+        )
+
+    def _image(self, twin: Twin, place: Path, made: Path) -> None:
+        from contimg.image import image_tile
+
+        (calibrated,) = self._inputs(twin, "calibrated")
+        image_tile(
+            calibrated.with_suffix(".ms"),
+            calibrated,
+            place,
+            made,
+            tile_id=naming.iso(twin.id),
+            options=options.ImageOptions(**twin.parameters["image"]),
+            beam=options.BeamOptions(**twin.parameters["beam"]),
+            catalogue=self._catalogue(twin),
+            threads=1,
+        )
+
+    def _mosaic(self, twin: Twin, place: Path, made: Path) -> None:
+        from contimg.mosaic import mosaic_group
+
+        mosaic_group(
+            self._inputs(twin, "image"),
+            place,
+            made,
+            mosaic_id=twin.id,
+            options=options.MosaicOptions(**twin.parameters["mosaic"]),
+            pb_limit=twin.parameters["pb_limit"],
+            qa=options.QaOptions(**twin.parameters["qa"]),
+        )
+
+
+def _compare(data_id: str, first: Path, second: Path, rms_jy: float) -> Comparison:
+    import numpy as np
+    from astropy.io import fits
+
+    one: Any = fits.getdata(first).astype(np.float64)
+    other: Any = fits.getdata(second).astype(np.float64)
+    if one.shape != other.shape:
+        raise InputError(f"{second} has the shape {other.shape}, not {one.shape} as {first}: the grids differ")
+    both = np.isfinite(one) & np.isfinite(other)
+    only_one = int(np.count_nonzero(np.isfinite(one) != np.isfinite(other)))
+    difference = (other[both] - one[both]) / rms_jy
+    largest = float(np.abs(difference).max(initial=0.0))
+    spread = float(np.sqrt(np.mean(difference**2))) if difference.size else 0.0
+    return Comparison(data_id, str(second), rms_jy, largest, spread, int(both.sum()), only_one)

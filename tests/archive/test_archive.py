@@ -1,0 +1,200 @@
+"""Tables, sky coverage and gallery of the archive."""
+
+import contextlib
+import json
+import logging
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from contimg import archive, publish
+from contimg.archive.gallery import aitoff
+from contimg.archive.tables import obscore
+from contimg.publishing import decisions
+from contimg.registry import queries
+from contimg.registry.engine import open_registry
+from tests.registry import factory
+
+ID = factory.MOSAIC
+LATER = ("2026-02-11T03:00:00", "2026-02-11T03:05:09")
+# ObsCore 1.1, table 1: the mandatory fields.
+MANDATORY = [
+    "dataproduct_type",
+    "calib_level",
+    "obs_collection",
+    "obs_id",
+    "obs_publisher_did",
+    "access_url",
+    "access_format",
+    "access_estsize",
+    "target_name",
+    "s_ra",
+    "s_dec",
+    "s_fov",
+    "s_region",
+    "s_xel1",
+    "s_xel2",
+    "s_resolution",
+    "t_min",
+    "t_max",
+    "t_exptime",
+    "t_resolution",
+    "t_xel",
+    "em_min",
+    "em_max",
+    "em_res_power",
+    "em_xel",
+    "o_ucd",
+    "pol_states",
+    "pol_xel",
+    "facility_name",
+    "instrument_name",
+]
+
+
+@pytest.fixture
+def config(tmp_path):
+    return factory.config_below(tmp_path, publish={"update_archive": True})
+
+
+@pytest.fixture
+def registry(config):
+    with contextlib.closing(open_registry(config)) as opened:
+        yield opened
+
+
+def put(config, **mosaic):
+    name = factory.make_mosaic(config, size_px=64, **mosaic)
+    publish.run_register(name, config)
+    return publish.run_publish(name, config, waits_s=())
+
+
+def test_a_publish_brings_everything_up_to_date(config):
+    from astropy import units as u
+    from astropy.io.votable import parse
+    from astropy.table import Table
+    from mocpy import MOC
+
+    put(config)
+    products = config.paths.products
+    fits = Table.read(products / "obscore.fits")
+    votable = parse(products / "obscore.vot", verify="exception").get_first_table()
+    assert fits.colnames[: len(MANDATORY)] == [field.name for field in votable.fields][: len(MANDATORY)] == MANDATORY
+    assert (len(fits), len(votable.array)) == (1, 1)
+    row = fits[0]
+    assert (row["obs_id"], row["calib_level"], row["s_ra"], row["s_dec"]) == (ID, 3, 12.5, 37.1)
+    # 1.405 GHz +- 90 MHz in wavelength; two tiles of 300 s; the factory's beam
+    assert row["em_min"] == pytest.approx(0.2005301, abs=1e-6) and row["em_max"] == pytest.approx(0.2279791, abs=1e-6)
+    assert row["t_exptime"] == pytest.approx(600, abs=0.01) and row["s_resolution"] == 14.4
+    assert (row["s_xel1"], row["s_xel2"], row["simulated"]) == (64, 64, True)
+    place = config.layout.bundle(ID, 1) / f"{ID}.fits"
+    assert row["access_url"] == f"file://{place}" and row["access_estsize"] == place.stat().st_size // 1024
+    coverage = MOC.from_fits(str(products / "coverage.moc.fits"))
+    inside = coverage.contains_lonlat(np.array([12.5, 14.0]) * u.deg, np.array([37.1, 37.1]) * u.deg)
+    assert inside.tolist() == [True, False]
+    # 64 x 63 pixels of 0.01 deg (the first row is blank), seen in cells of 0.03 deg that stick out half a cell
+    area_deg2 = coverage.sky_fraction * 41252.96
+    assert 0.64 * 0.63 <= area_deg2 <= (0.64 + 0.06) * (0.63 + 0.06)
+    assert f'"name": "{ID}"' in (products / "index.html").read_text()
+
+
+def test_all_published_mosaics_and_no_others(config, registry):
+    put(config)
+    put(config, tiles=LATER, reasons=[factory.FAILED])  # held
+    second = "mosaic_20260211T030000"
+    names = [entry["name"] for entry in archive.rebuild(registry, config.layout)]
+    assert names == [ID]
+    decisions.approve(registry, second, "looked at it")
+    publish.run_publish(second, config, waits_s=())
+    entries = archive.rebuild(registry, config.layout)
+    assert [(entry["name"], entry["verdict"]) for entry in entries] == [(ID, "passed"), (second, "failed")]
+    assert "looked at it" in entries[1]["approved"] and entries[0]["approved"] is None
+    decisions.withdraw(registry, config.layout, ID, "wrong")
+    assert [entry["name"] for entry in archive.rebuild(registry, config.layout)] == [second]
+    assert ID not in (config.paths.products / "index.html").read_text()
+
+
+def test_what_is_deleted_is_made_again_the_same(config, registry):
+    put(config)
+    products = config.paths.products
+    names = ("index.html", "obscore.vot", "obscore.fits", "coverage.moc.fits", f"gallery/{ID}.json")
+    before = {name: (products / name).read_bytes() for name in names if name != "coverage.moc.fits"}
+    shutil.rmtree(products / "gallery")
+    for name in names[:-1]:
+        (products / name).unlink()
+    archive.rebuild(registry, config.layout)
+    assert {name: (products / name).read_bytes() for name in before} == before
+    (products / "gallery" / f"{ID}.json").write_text("{")
+    archive.rebuild(registry, config.layout)
+    assert json.loads((products / "gallery" / f"{ID}.json").read_text())["verdict"] == "passed"
+
+
+def test_an_empty_archive(config, registry):
+    from astropy.table import Table
+
+    assert archive.rebuild(registry, config.layout) == []
+    assert len(Table.read(config.paths.products / "obscore.fits")) == 0
+    assert "0 published" in (config.paths.products / "index.html").read_text()
+
+
+def test_what_was_not_measured_is_masked(config, registry):
+    put(config, facts={"beam": None, "freq_hz": None})  # held, so a person approves
+    decisions.approve(registry, ID, "fine")
+    publish.run_publish(ID, config, waits_s=())
+    (row,) = obscore(archive.rebuild(registry, config.layout))
+    assert all(row[name] is np.ma.masked for name in ("s_resolution", "em_min", "em_max", "em_res_power"))
+    assert row["s_ra"] == 12.5
+    assert "not measured" in (config.paths.products / "index.html").read_text()
+
+
+def test_a_failure_never_fails_a_publish(config, registry, caplog):
+    config.paths.products.mkdir()
+    (config.paths.products / "gallery").symlink_to(config.paths.stage)
+    with caplog.at_level(logging.WARNING):
+        assert put(config).status == "published"
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "run 'contimg archive'" in caplog.text and "symlink" in caplog.text
+    assert queries.get(registry, ID)["status"] == "published"
+    (config.paths.products / "gallery").unlink()
+    put(config, tiles=LATER)  # the next publish repairs it
+    assert ID in (config.paths.products / "index.html").read_text()
+
+
+def test_text_cannot_break_out_of_the_page(config, registry):
+    put(config, reasons=[factory.WARNING])
+    decisions.approve(registry, ID, "</script><script>alert(1)</script>")
+    publish.run_publish(ID, config, waits_s=())
+    page = (config.paths.products / "index.html").read_text()
+    assert page.count("</script>") == 2 and "<script>alert" not in page
+
+
+def test_the_map_is_hammer_aitoff():
+    assert aitoff(0, 0) == pytest.approx((480, 240))
+    assert aitoff(180 - 1e-9, 0) == pytest.approx((480 - 480 * 0.985, 240))  # right ascension grows to the left
+    assert aitoff(0, 90) == pytest.approx((480, 240 - 240 * 0.985))
+    # Closed form at 90 deg, 0 deg: x = sqrt(2) sin 45 deg / sqrt(1 + cos 45 deg) of 2 sqrt 2, twice
+    assert aitoff(90, 0)[0] == pytest.approx(480 * (1 - 0.985 * np.sin(np.pi / 4) / np.sqrt(1 + np.cos(np.pi / 4))))
+
+
+@pytest.mark.chromium
+def test_a_browser_shows_the_page(config, tmp_path):
+    from PIL import Image
+
+    put(config)
+    put(config, tiles=LATER, seed=200)
+    page = config.paths.products / "index.html"
+    shot = tmp_path / "page.png"
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,1200"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    subprocess.run([*command, f"--screenshot={shot}", page.as_uri()], check=True, capture_output=True, timeout=120)
+    pixels = np.asarray(Image.open(shot).convert("RGB")).astype(int)
+    assert pixels.shape == (1200, 1200, 3)
+    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 50
+    assert (np.abs(pixels - pixels[0, 0]).max(axis=2) > 30).mean() > 0.005  # words and lines
+    # The script ran: the cards are in the document, newest first.
+    done = subprocess.run([*command, "--dump-dom", page.as_uri()], check=True, capture_output=True, timeout=120)
+    document = done.stdout.decode()
+    assert document.index('<article id="mosaic_20260211T030000">') < document.index(f'<article id="{ID}">')
+    assert "2 of 2 mosaics" in document
