@@ -31,6 +31,7 @@ import yaml
 from sqlalchemy import event, insert
 
 from contimg import naming, publish
+from contimg.bundle import verify
 from contimg.config import Config
 from contimg.product import write_json
 from contimg.publishing import markers
@@ -43,7 +44,8 @@ ROOT = Path(__file__).parents[1]
 
 def against_the_commands(root: Path, size_gb: float, rounds: int) -> dict[str, float]:
     """Return the seconds of publishing a bundle and of the commands on it, and their ratio (medians)."""
-    plain_s, publish_s = [], []
+    plain_s, publish_s, verify_s = [], [], []
+    size = 0
     size_px = math.ceil(math.sqrt(size_gb * 1e9 / 3 / 4))  # three float32 planes
     for number in range(rounds):
         place = root / f"round{number}"
@@ -61,9 +63,17 @@ def against_the_commands(root: Path, size_gb: float, rounds: int) -> dict[str, f
         for name in sorted(steps, reverse=bool(number % 2)):
             (plain_s if name == "plain" else publish_s).append(seconds(steps[name]))
             os.sync()
+        published = config.layout.bundle(mosaic_id, 1)
+        verify_s.append(seconds(lambda published=published: verify(published)))
+        size = sum(file.stat().st_size for file in published.rglob("*"))
         shutil.rmtree(place)
-    plain, published = statistics.median(plain_s), statistics.median(publish_s)
-    return {"cp_sync_sha256sum_s": plain, "publish_s": published, "ratio": published / plain}
+    plain, took = statistics.median(plain_s), statistics.median(publish_s)
+    return {
+        "cp_sync_sha256sum_s": plain,
+        "publish_s": took,
+        "ratio": took / plain,
+        "verify_mb_per_s": size / 1e6 / statistics.median(verify_s),
+    }
 
 
 def seconds(action: Callable[[], Any]) -> float:

@@ -28,6 +28,7 @@ _NEEDED = (
     "antenna_names",
     "antenna_positions",
     "channel_width",
+    "extra_keywords",
     "telescope_name",
 )
 _EXTRA = ("applied_delays_ns", "fs_table")
@@ -103,6 +104,7 @@ def look(path: Path) -> Probe:
 
 def _look(file: Any, path: Path) -> Probe:
     head = _Reader(file, path)
+    head.need("/", ("Header", "Data"))
     head.need("Header", _NEEDED)
     head.need("Header/extra_keywords", _EXTRA)
     baselines, times, antennas, stations = (
@@ -120,12 +122,12 @@ def _look(file: Any, path: Path) -> Probe:
     stamps = head.rows("time_array", rows, every=baselines)
     if not np.isfinite(stamps).all() or np.any(np.diff(stamps) <= 0):
         raise head.fault("times", "time_array does not ascend")
-    for code, problem in (
-        ("polarisations", uvh5.wrong_polarisations(codes)),
-        ("frequency", uvh5.wrong_frequencies(freq_hz)),
-    ):
-        if problem:
-            raise head.fault(code, problem)
+    unknown = set(codes) - set(uvh5.POLARISATIONS)
+    if unknown:
+        raise head.fault("polarisations", f"polarization_array holds {min(unknown)}, not linear polarisations")
+    problem = uvh5.wrong_frequencies(freq_hz)
+    if problem:
+        raise head.fault("frequency", problem)
     products = " ".join(uvh5.POLARISATIONS[code] for code in codes)
     return Probe(
         start_mjd=float(stamps[0]) - _MJD_ZERO,
@@ -155,19 +157,16 @@ class _Reader:
         try:
             return h5py.h5d.open(self._file, key.encode())
         except KeyError:
-            raise self.fault("missing_key", f"it has no dataset {key}") from None
+            raise self.fault("missing_key", f"it has no {key}") from None
 
     def need(self, group: str, names: Iterable[str]) -> None:
-        """Look whether a group holds some datasets, from one listing of it."""
+        """Look whether a group holds some names, from one listing of it."""
         import h5py
 
-        try:
-            there = set(h5py.h5g.open(self._file, group.encode()))
-        except KeyError:
-            raise self.fault("missing_key", f"it has no group {group}") from None
+        there = set(h5py.h5g.open(self._file, group.encode()))
         for name in names:
             if name.encode() not in there:
-                raise self.fault("missing_key", f"it has no dataset {group}/{name}")
+                raise self.fault("missing_key", f"it has no {group}/{name}")
 
     def values(self, key: str, kinds: str) -> NDArray[Any]:
         """Return a whole small dataset of the header, flat; its type must be one of the kinds of `numpy.dtype`."""

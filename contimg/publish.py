@@ -292,7 +292,7 @@ def _run_publish_once(data_id: str, config: Config) -> Outcome:
         outcome = publish(registry, layout, data_id, claim_s=options.claim_s, max_attempts=options.max_attempts)
         if options.remove_stage and outcome.status == "published":
             remove_staged(registry, layout, data_id, outcome.version)
-        if options.update_archive and outcome.created:
+        if options.update_archive and outcome.status == "published" and not archive.knows(layout, outcome.path):
             archive.update(registry, layout)
     return outcome
 

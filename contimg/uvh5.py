@@ -93,17 +93,14 @@ class Header:
 
     @property
     def end_mjd(self) -> float:
-        """Centre of the last integration."""
         return float(self.times_mjd[-1])
 
     @property
     def n_times(self) -> int:
-        """Integrations."""
         return len(self.times_mjd)
 
     @property
     def n_pols(self) -> int:
-        """Polarisations."""
         return len(self.polarisations)
 
     @property
@@ -266,13 +263,10 @@ def _contradiction(
         return "ant_1_array or ant_2_array count beyond antenna_names"
     if len(diameters) != 1:
         return "antenna_diameters differ"
-    return wrong_polarisations(codes) or wrong_frequencies(freq)
-
-
-def wrong_polarisations(codes: Sequence[int]) -> str | None:
-    """Return what is wrong with the codes of polarisations, or None."""
-    unknown = [code for code in codes if code not in POLARISATIONS]
-    return f"polarization_array holds {unknown[0]}, not linear polarisations" if unknown else None
+    unknown = set(codes) - set(POLARISATIONS)
+    if unknown:
+        return f"polarization_array holds {min(unknown)}, not linear polarisations"
+    return wrong_frequencies(freq)
 
 
 def wrong_frequencies(freq_hz: NDArray[np.float64]) -> str | None:

@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contimg.errors import ContimgError
 from contimg.naming import Layout
 from contimg.product import atomic_path
 from contimg.publishing import files
@@ -32,11 +31,20 @@ if TYPE_CHECKING:
 GALLERY = "gallery"
 
 
+def knows(layout: Layout, bundle: Path) -> bool:
+    """Tell whether the gallery was written after a bundle came into it."""
+    try:
+        kept = (layout.products / GALLERY / f"{bundle.name}.json").stat()
+        return (layout.products / "index.html").stat().st_mtime_ns >= kept.st_mtime_ns
+    except OSError:
+        return False
+
+
 def update(registry: Registry, layout: Layout) -> bool:
     """Bring everything up to date after a publication; what fails is said in a line and never raised."""
     try:
         rebuild(registry, layout)
-    except (OSError, ContimgError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001  contimg-ok: the mosaic is published, whatever becomes of its thumbnail
         what = "the archive's tables and gallery were not brought up to date (%s): run 'contimg archive'"
         logging.getLogger(__name__).warning(what, error)
         return False

@@ -39,8 +39,8 @@ def inbox(context: Context, as_json: bool) -> None:
             print_table(f"\n{title}", columns, rows)
     counts = ", ".join(f"{number} {code}" for code, number in said["quarantined_by_code"].items())
     click.echo(
-        f"\n{said['settled']} tiles settled, {len(said['ready'])} ready ({said['complete']} complete), "
-        f"{len(said['waiting'])} waiting; set aside: {counts or 'nothing'}"
+        f"\n{said['left_alone']} tiles of settled groups or other nights, {len(said['ready'])} ready "
+        f"({said['complete']} complete), {len(said['waiting'])} waiting; set aside: {counts or 'nothing'}"
     )
 
 
@@ -65,7 +65,7 @@ def _state(config: Config, now: datetime) -> dict[str, Any]:
         "incoming": str(config.layout.incoming),
         "ready": ready,
         "complete": sum(tile["complete"] for tile in ready),
-        "settled": len(seen.listing.clusters) - len(seen.in_scope),
+        "left_alone": len(seen.listing.clusters) - len(seen.in_scope),
         "waiting": [
             {"name_time": w.id, "code": w.code, "message": w.message, "since": w.since}
             for w in sorted(plan.waiting, key=lambda w: w.id)

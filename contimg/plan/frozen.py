@@ -32,15 +32,20 @@ def freeze(plan: Plan, config: Config) -> None:
 
 
 def _write_quarantine(plan: Plan, config: Config) -> None:
-    days: dict[str, list[dict]] = {}
+    """Write what was set aside, by day; rows of earlier plans stay unless their file is used now."""
+    days: dict[str, dict[str, dict]] = {tile.name_time[:10]: {} for tile in plan.tiles.values()}
     for item in plan.quarantined:
         parsed = naming.SubbandName.parse(item.path.rpartition("/")[2])
         day = item.name_time[:10] or (f"{parsed.time:%Y-%m-%d}" if parsed else "unnamed")
-        days.setdefault(day, []).append(item.__dict__)
+        days.setdefault(day, {})[item.path] = vars(item)
+    used = {path for tile in plan.tiles.values() for path in tile.files}
     for day, items in days.items():
         place = config.layout.quarantine(day)
-        if not place.exists() or json.loads(place.read_text()) != items:
-            write_json(place, items)
+        before = json.loads(place.read_bytes()) if place.exists() else []
+        kept = {row["path"]: row for row in before if row["path"] not in used} | items
+        rows = [row for _, row in sorted(kept.items())]
+        if rows != before:
+            write_json(place, rows)
 
 
 def frozen_plan(config: Config) -> Plan:

@@ -131,6 +131,16 @@ def test_what_is_deleted_is_made_again_the_same(config, registry):
     assert json.loads((products / "gallery" / f"{ID}.json").read_text())["verdict"] == "passed"
 
 
+def test_a_publisher_that_died_before_it_is_made_up_for(config):
+    put(config)
+    page = config.paths.products / "index.html"
+    page.unlink()
+    publish.run_publish(ID, config, waits_s=())  # the same command again
+    written = page.stat().st_mtime_ns
+    publish.run_publish(ID, config, waits_s=())
+    assert page.stat().st_mtime_ns == written  # and it is not written for nothing
+
+
 def test_an_empty_archive(config, registry):
     from astropy.table import Table
 

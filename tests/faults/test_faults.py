@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from contimg import publish
+from contimg import bundle, publish
 from contimg.registry import queries
 from contimg.registry.engine import open_registry
 from tests.faults.harness import MAX_RERUN_S, Harness
@@ -115,3 +115,40 @@ def test_every_checkpoint_is_passed_in_this_order(tmp_path):
     finally:
         checkpoints.hook = None
     assert tuple(dict.fromkeys(passed)) == checkpoints.NAMES
+
+
+def retry(config, *prefix):
+    """Type the command by which a person publishes again."""
+    overlay = config.paths.state / "overlay.json"  # JSON is YAML
+    overlay.write_text(json.dumps({"paths": config.paths.model_dump(mode="json")}))
+    code = "from contimg.cli import run; run()"
+    command = [*prefix, sys.executable, "-c", code, "-c", str(overlay), "publish", "retry", factory.MOSAIC]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_a_disk_that_is_really_full(tmp_path):
+    """An archive of 4 MB for a bundle of 7.7 MB; where mounting is not allowed, no file may grow beyond 2 MB."""
+    config = factory.config_below(tmp_path)
+    factory.make_mosaic(config, size_px=800)
+    publish.run_register(factory.MOSAIC, config)
+    products = config.paths.products
+    products.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(products)]
+    mounted = shutil.which("mount") is not None and subprocess.run(mount, capture_output=True).returncode == 0
+    try:
+        done = retry(config) if mounted else retry(config, "prlimit", f"--fsize={2 << 20}")
+        said = "No space left on device" if mounted else "File too large"
+        assert (done.returncode, done.stdout) == (1, "")
+        assert said in done.stderr and f"contimg publish retry {factory.MOSAIC}" in done.stderr
+        assert done.stderr.count("\n") == 1
+        row = queries.get(open_registry(config), factory.MOSAIC)
+        assert (row["status"], row["attempts"]) == ("staging", 1) and said in row["error"]
+        assert not list(products.glob("mosaics/*/*")) and not list(products.glob(".incoming/*"))
+        if mounted:
+            subprocess.run(["mount", "-o", "remount,size=64m", str(products)], check=True)
+        done = retry(config)
+        assert done.returncode == 0, done.stderr
+        assert bundle.verify(config.layout.bundle(factory.MOSAIC, 1), expected=row["sha256"]).ok
+    finally:
+        if mounted:
+            subprocess.run(["umount", str(products)], check=True)

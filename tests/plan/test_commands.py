@@ -31,7 +31,7 @@ def test_the_inbox_says_what_is_ready_waits_was_set_aside_and_is_open(night, tmp
     assert [(t["tile"], t["n_subbands"], t["missing"]) for t in said["ready"]] == [
         (night.tiles[0].tile_id, 15, [1]), (night.tiles[1].tile_id, 16, []), (night.tiles[2].tile_id, 14, [7, 9]),
     ]  # fmt: skip
-    assert (said["complete"], said["settled"], said["waiting"], said["late"]) == (1, 0, [], [])
+    assert (said["complete"], said["left_alone"], said["waiting"], said["late"]) == (1, 0, [], [])
     bad = night.tiles[0].file_name(1)
     assert [(q["file"], q["code"], q["message"]) for q in said["quarantined"]] == [
         (bad, "empty", f"{bad} has no content")
@@ -108,7 +108,7 @@ def test_late_files_of_a_settled_group_are_shown(night, tmp_path):
 
     said = look()
     assert said["late"] == [{"group": tile["id"], "tile": tile["id"], "files": files[:1], "action": "report"}]
-    assert said["settled"] == 1 and len(said["ready"]) == 2
+    assert said["left_alone"] == 1 and len(said["ready"]) == 2
     (tmp_path / "stage" / f"images/{day}/{stem}").rmdir()  # deleted: the group is open again
     said = look()
-    assert said["settled"] == 0 and said["late"] == [] and len(said["ready"]) == 3
+    assert said["left_alone"] == 0 and said["late"] == [] and len(said["ready"]) == 3

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from contimg.config import load_files
-from contimg.plan import frozen
+from contimg.inbox import Quarantined
+from contimg.plan import Plan, frozen
 from contimg.plan.observe import current_plan
 from contimg.simulate import GainErrors, NightOptions, simulate_night
 
@@ -174,6 +175,22 @@ def test_a_damaged_file_is_set_aside_with_its_reason(copy, fault):
         t: tile for t, tile in sound.tiles.items() if t != damaged
     }
     assert (plan.groups, plan.choices) == (sound.groups, sound.choices)
+
+
+def test_a_row_stays_until_its_file_is_used(copy):
+    """Settled nights are not looked into again: what was set aside there must not be forgotten."""
+    sound = copy.path().read_bytes()
+    truncate(copy)
+    frozen.freeze(current_plan(copy.config), copy.config)
+    other = Quarantined(str(copy.path(tile=0, subband=1)), "duplicate_subband", "a second sb01", "2026-02-11T11:51:35")
+    frozen.freeze(Plan(quarantined=[other]), copy.config)
+    place = copy.config.layout.quarantine("2026-02-11")
+    assert {row["code"] for row in json.loads(place.read_text())} == {"unreadable", "duplicate_subband"}
+    copy.path().write_bytes(sound)  # the operator brought the whole file
+    plan = current_plan(copy.config)
+    frozen.freeze(plan, copy.config)
+    assert all(len(tile.files) == 16 for tile in plan.tiles.values())
+    assert json.loads(place.read_text()) == []
 
 
 def jitter_of_82_s(copy):
