@@ -128,7 +128,7 @@ def finished_night(tmp_path_factory):
     place = tmp_path_factory.mktemp("finished") / "night"
     night = simulate(
         place, "--tiles", "5", "--antennas", "28", "--channels", "6", "--sources", "16", "--rfi", "5",
-        "--missing", "2:7", "--corrupt", "0:3:leftover", "--transit-tile", "1", "--seed", "7",
+        "--missing", "2:7", "--corrupt", "0:3:leftover", "--transit-tile", "1", "--seed", "7", "--max-baseline", "500",
     )  # fmt: skip
     night.change_config(group={"tiles": 4, "stride": 4})
     (place / "next").mkdir()

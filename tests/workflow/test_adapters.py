@@ -16,7 +16,9 @@ from tests.workflow.conftest import ROOT, simulate
 def tile(tmp_path_factory):
     """One calibrator tile, planned and frozen."""
     place = tmp_path_factory.mktemp("adapters") / "night"
-    night = simulate(place, "--tiles", "1", "--antennas", "20", "--channels", "3", "--sources", "8")
+    night = simulate(
+        place, "--tiles", "1", "--antennas", "20", "--channels", "3", "--sources", "8", "--max-baseline", "500"
+    )
     config = load_files([night.config_file])
     plan = observe.current_plan(config)
     frozen.freeze(plan, config)
