@@ -170,20 +170,25 @@ def calibration_records(config: Config, dates: Collection[str]) -> list[Calibrat
         reason = "; ".join(f"{r.code}: {r.message}" for r in twin.reasons) or "passed"
         if twin.id in withdrawn:
             reason = f"withdrawn: {withdrawn[twin.id]}"
+        certified = twin.verdict == "passed" and twin.id not in withdrawn  # a failed tile may lack its facts
         records.append(
             CalibrationRecord(
                 id=twin.id,
                 type=facts["type"],
                 tile=naming.iso(twin.id),
-                mid_mjd=facts["mid_mjd"],
-                dec_app_deg=facts["dec_app_deg"],
-                certified=twin.verdict != "failed" and twin.id not in withdrawn,
+                mid_mjd=facts["mid_mjd"] if "mid_mjd" in facts or certified else _start_mjd(twin.id),
+                dec_app_deg=facts["dec_app_deg"] if certified else facts.get("dec_app_deg", math.nan),
+                certified=certified,
                 reason=reason,
                 calibrator=facts.get("calibrator"),
                 bandpass=facts.get("bandpass"),
             )
         )
     return records
+
+
+def _start_mjd(calibration_id: str) -> float:
+    return naming.mjd_from_datetime(naming.parse_id(calibration_id))
 
 
 def read_withdrawn(config: Config) -> dict[str, str]:
