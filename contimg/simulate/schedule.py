@@ -72,8 +72,8 @@ def run_length_s(options: NightOptions) -> float:
 def anchored_start(options: NightOptions, ra_deg: float, dec_deg: float, offset_s: float) -> float:
     """Return the start (UTC Julian date) that lets a position transit ``offset_s`` after it.
 
-    The first such start on or after ``options.date``; with ``cross_midnight`` the day within the next year
-    on which UTC midnight falls nearest to the middle of the run.
+    The first such start on or after ``options.date``; with ``cross_midnight`` the day within the year before
+    on which UTC midnight falls nearest to the middle of the run (a night still to come would be waited for).
 
     Raises
     ------
@@ -84,10 +84,10 @@ def anchored_start(options: NightOptions, ra_deg: float, dec_deg: float, offset_
     transit = frames.transit_jd(ra_deg, dec_deg, midnight + offset_s / c.SECONDS_PER_DAY)
     if options.cross_midnight:
         sidereal_day = 2 * np.pi / c.SIDEREAL_RATE_RAD_S / c.SECONDS_PER_DAY
-        starts = transit + np.arange(367) * sidereal_day - offset_s / c.SECONDS_PER_DAY
+        starts = transit - np.arange(367) * sidereal_day - offset_s / c.SECONDS_PER_DAY
         middles = starts + run_length_s(options) / 2 / c.SECONDS_PER_DAY - 0.5
         best = int(np.argmin(np.abs(middles - np.round(middles))))
-        transit = frames.transit_jd(ra_deg, dec_deg, transit + best * sidereal_day - 1e-3)
+        transit = frames.transit_jd(ra_deg, dec_deg, transit - best * sidereal_day - 1e-3)
     start = transit - offset_s / c.SECONDS_PER_DAY
     if options.cross_midnight and not crosses_midnight(start, options):
         raise SimulationError("--cross-midnight needs a longer run to meet this calibrator's transit: add --tiles.")
