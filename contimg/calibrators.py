@@ -159,7 +159,7 @@ def _load_file(path: str, _modified_ns: int) -> tuple[Calibrator, ...]:
         anchor = f"{Path(path).name}: {flux:g} Jy at {reference / 1e9:g} GHz, index {index:g}{assumed}"
         listed.append(
             Calibrator(
-                name=name,
+                name=str(name),  # a numpy string would look like a changed parameter to the workflow
                 ra_deg=float(table.ra_deg[i]),
                 dec_deg=float(table.dec_deg[i]),
                 coefficients=(

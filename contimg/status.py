@@ -72,7 +72,7 @@ def _group_state(config: Config, stem: str, waiting: Mapping[str, int]) -> dict[
     group, tiles = content["id"], [tile["id"] for tile in content["tiles"]]
     mosaic_id = naming.mosaic_id(group)
     done = {kind: sum(layout.twin(kind, tile).exists() for tile in tiles) for kind in ("calibrated", "image")}
-    mosaic = find_twin(layout.twin("mosaic", group))
+    twins = [t for kind in ("mosaic", "crossmatch") if (t := find_twin(layout.twin(kind, group))) is not None]
     marker = read_marker(layout.twin("published", group)) or read_marker(layout.twin("registered", group))
     state = marker["status"] if marker else "open"
     exhausted = state == "registered" and waiting.get(mosaic_id, 0) >= config.publish.max_attempts
@@ -82,7 +82,7 @@ def _group_state(config: Config, stem: str, waiting: Mapping[str, int]) -> dict[
         "tiles": len(tiles),
         "calibrated": done["calibrated"],
         "imaged": done["image"],
-        "verdict": mosaic.verdict if mosaic else None,
+        "verdict": worst([t.verdict for t in twins]) if twins else None,
         "state": state,
         "version": marker["version"] if marker else None,
         "path": marker["path"] if marker else None,

@@ -162,3 +162,10 @@ def test_light_enough_for_the_plan():
     for i in range(1000):
         _transits(listed, 33.15, 61082 + i * length, 61082 + (i + 1) * length)
     assert time.perf_counter() - started < 1.0  # 1 ms a tile; measured 0.04
+
+
+def test_names_of_a_users_list_are_plain_strings(tmp_path):
+    """They become parameters of rules: numpy's strings compare equal but are recorded differently."""
+    path = tmp_path / "mine.csv"
+    path.write_text("name,ra_deg,dec_deg,flux_jy\nSIMCAL,10.0,30.0,9.0\n")
+    assert [type(calibrator.name) for calibrator in calibrators.load(path)] == [str]
