@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -39,16 +40,30 @@ class Rows:
     def read(self, start: int, out: NDArray[Any]) -> None:
         """Fill ``out`` (nrow, nchan, npol) from row `start`."""
         if self._places is None:
-            self._dataset.read_direct(out, np.s_[start : start + len(out), 0])
+            out[...] = self._dataset[start : start + len(out), 0]
             return
-        rows, _, channels, pols = self._dataset.chunks
-        for top in range(start // rows * rows, start + len(out), rows):
-            self._load(top // rows)
-            first, last = max(start, top), min(start + len(out), top + rows)
+        _, _, channels, pols = self._dataset.chunks
+        for top, first, last in self._steps(start, len(out)):
             for channel, parts in enumerate(self._stripe):
                 for pol, part in enumerate(parts):
                     place = out[first - start : last - start, channel * channels :, pol * pols :][:, :channels, :pols]
                     place[...] = part[first - top : last - top, : place.shape[1], : place.shape[2]]
+
+    def common_value(self, start: int, count: int) -> Any:
+        """Return the one value that `count` rows from row `start` hold everywhere, or None if they differ."""
+        if self._places is None:
+            parts = iter([self._dataset[start : start + count]])
+        else:
+            parts = (self._stripe[:, :, first - top : last - top] for top, first, last in self._steps(start, count))
+        found = {value for part in parts for value in (part.min(), part.max())}  # NaN differs from itself
+        return found.pop() if len(found) == 1 else None
+
+    def _steps(self, start: int, count: int) -> Iterator[tuple[int, int, int]]:
+        """Load chunk after chunk of rows; yield the first row of each, and which of its rows are wanted."""
+        rows = self._dataset.chunks[0]
+        for top in range(start // rows * rows, start + count, rows):
+            self._load(top // rows)
+            yield top, max(start, top), min(start + count, top + rows)
 
     def _load(self, index: int) -> None:
         """Read all chunks of the same rows."""

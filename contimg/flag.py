@@ -121,7 +121,8 @@ class Flagger:
         if not complete:
             amplitude[code != 0] = np.nan
         scale, sigma = self._scale(amplitude)
-        amplitude /= scale
+        # Factors for each channel too: numpy is slow along an axis of two polarisations.
+        amplitude /= np.repeat(scale, amplitude.shape[2], axis=2)
         self._valid += len(noisy) if complete else count(code == 0, 1)
         found = None
         if self._aoflagger is not None:
@@ -129,7 +130,7 @@ class Flagger:
             self._suspects.append(np.packbits(found, axis=-1))
         # NaN, where there are no data, exceeds nothing.
         sigma = np.maximum(sigma, _MIN_NOISE)
-        clipped = amplitude > 1 + self.options.mad_sigma * sigma
+        clipped = amplitude > np.repeat(1 + self.options.mad_sigma * sigma, amplitude.shape[2], axis=2)
         if found is not None and found.any():
             sure = found[..., None] & (amplitude > 1 + _SURE_SIGMA * sigma)
             self._found += count(found[..., None] & ((code == 0) | sure), 1)

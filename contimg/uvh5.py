@@ -28,6 +28,7 @@ SUBBAND_WIDTH_HZ = 384 * RAW_WIDTH_HZ
 _BAND_TOP_HZ = 1530e6 - 1023.5 * RAW_WIDTH_HZ
 POLARISATIONS = {-5: "XX", -6: "YY", -7: "XY", -8: "YX"}
 _MJD_ZERO = 2_400_000.5
+_DATA_TYPES = (np.complex64, np.bool_, np.float32)  # of visdata, flags and nsamples
 _PAIRS = ("ant_1_array", "ant_2_array")
 _FREQUENCY_TOLERANCE_HZ = 1.0
 
@@ -164,6 +165,38 @@ class Data:
 
     def __init__(self, header: Header, sets: Sequence[Rows]) -> None:
         self._header, self._sets = header, sets
+        self._planes: list[NDArray[Any]] = [np.empty((header.n_pols, 0, 0), dtype) for dtype in _DATA_TYPES]
+
+    def at(
+        self, time: int, first: int, last: int
+    ) -> tuple[NDArray[np.complex64], NDArray[np.bool_] | None, NDArray[np.float32] | float]:
+        """Return visibilities, flags and samples of baselines ``first .. last - 1`` of one integration.
+
+        Returns
+        -------
+        three arrays (npol, last - first, nchan)
+            Channels **descending**, as stored; the next call overwrites them. Where no flag is set, None instead of
+            flags; where all samples are equal, one number instead of them.
+
+        Raises
+        ------
+        InputError
+            If the file ends before its data.
+        """
+        start, count = time * len(self._header.antenna1) + first, last - first
+        with file_faults(self._header.path):
+            flagged, counted = (stored.common_value(start, count) for stored in self._sets[1:])
+            vis = self._plane(0, start, count)
+            flags = None if flagged is not None and not flagged else self._plane(1, start, count)
+            return vis, flags, self._plane(2, start, count) if counted is None else float(counted)
+
+    def _plane(self, which: int, start: int, count: int) -> NDArray[Any]:
+        """Read rows of one dataset, polarisation by polarisation."""
+        if self._planes[which].shape[1] != count:
+            shape = (self._header.n_pols, count, len(self._header.freq_hz))
+            self._planes[which] = np.empty(shape, _DATA_TYPES[which])
+        self._sets[which].read(start, self._planes[which].transpose(1, 2, 0))
+        return self._planes[which]
 
     def read(self, first: int, last: int) -> tuple[NDArray[np.complex64], NDArray[np.bool_], NDArray[np.float32]]:
         """Return visibilities, flags and samples of baselines ``first .. last - 1`` of every integration.
@@ -180,7 +213,7 @@ class Data:
         """
         baselines = len(self._header.antenna1)
         shape = (self._header.n_times, last - first, len(self._header.freq_hz), self._header.n_pols)
-        arrays = tuple(np.empty(shape, dtype) for dtype in (np.complex64, np.bool_, np.float32))
+        arrays = tuple(np.empty(shape, dtype) for dtype in _DATA_TYPES)
         with file_faults(self._header.path):
             for stored, array in zip(self._sets, arrays, strict=True):
                 for time in range(shape[0]):

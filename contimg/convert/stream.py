@@ -40,7 +40,9 @@ def fill(part: Path, tile: Tile, ingest: IngestOptions, flag: FlagOptions) -> Ou
     path_m = geometry.rotation_m(
         head.antenna_positions_m, coordinates.phase_centre_rad, head.dec_app_rad, head.times_mjd, location_of(head)
     )
-    phasors = geometry.phasors(path_m, coordinates.freq_hz)
+    phasors = {  # as the files have their channels: descending
+        subband: geometry.phasors(path_m, coordinates.freq_hz[places[subband]][::-1]) for subband in tile.headers
+    }
     row_bytes = 8 * head.n_times * len(received) * head.n_pols
     cross = head.antenna1 != head.antenna2
     written = np.concatenate([[0], np.cumsum(cross)])
@@ -72,14 +74,13 @@ def fill(part: Path, tile: Tile, ingest: IngestOptions, flag: FlagOptions) -> Ou
                 flags[:, written[first] : written[last]] = np.packbits(
                     (code != 0).reshape(*code.shape[:2], -1), axis=-1
                 )
-                samples[(code != 0) & (code <= _NO_DATA)] = 0
-                weights[1] += count(samples > 0, 1).sum((0, 2))
-            else:
-                weights[1] += samples.shape[0] * samples.shape[1] * head.n_pols
+                without = code - 1 < _NO_DATA  # code 0 becomes 255
+                if without.any():
+                    samples = np.where(without, 0, samples)
+            weights += _sums(samples, data.shape)
             for time in range(head.n_times):
                 start = time * n_cross + int(written[first])
-                writer.put(start, data[time], samples[time])
-                weights[0] += samples[time].sum(0).sum(-1)
+                writer.put(start, data[time], samples if samples.ndim == 2 else samples[time])
         return finish(writer, tile, coordinates, flagger, places, weights, flags, flag)
 
 
@@ -128,6 +129,14 @@ def location_of(header: uvh5.Header) -> geometry.Location:
     return geometry.Location(np.radians(header.latitude_deg), np.radians(header.longitude_deg), header.altitude_m)
 
 
+def _sums(samples: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return the sum and the number of the weights that are not zero, (2, nchan)."""
+    if samples.ndim == 2:  # the same for all rows
+        return np.stack([samples.sum(-1, dtype=np.float64), (samples > 0).sum(-1)]) * (shape[0] * shape[1])
+    total = sum(one.sum(0).sum(-1) for one in samples)
+    return np.stack([total, count(samples > 0, 1).sum((0, 2))])
+
+
 def _read_block(
     files: dict[int, uvh5.Data],
     places: dict[int, slice],
@@ -135,56 +144,76 @@ def _read_block(
     first: int,
     last: int,
     received: NDArray[np.bool_],
-    phasors: NDArray[np.complex64],
+    phasors: dict[int, NDArray[np.complex64]],
 ) -> tuple[NDArray[np.complex64], NDArray[np.complex64], NDArray[np.uint8], NDArray[np.float32]]:
     """Read baselines ``first .. last - 1`` of all subbands.
+
+    Each integration of each subband passes through small arrays, which stay in the processor's cache.
 
     Returns
     -------
     autos : (n_times, nautos, nchan, n_pols) complex64
-    data, code, samples : (n_times, ncross, nchan, n_pols)
-        Cross-correlations turned to the phase centre and conjugated for the MS, codes and samples.
+    data, code : (n_times, ncross, nchan, n_pols)
+        Cross-correlations turned to the phase centre and conjugated for the MS, and codes.
+    samples : (n_times, ncross, nchan, n_pols), or (nchan, n_pols) where they are the same for all
     """
-    one, two = head.antenna1[first:last], head.antenna2[first:last]
-    cross = one != two
-    runs = list(_runs(cross))
-    shape = (head.n_times, int(cross.sum()), len(received), head.n_pols)
+    pairs = np.stack([head.antenna1[first:last], head.antenna2[first:last]])
+    cross = pairs[0] != pairs[1]
+    which = np.flatnonzero(cross)
+    one, two = pairs[:, cross]
+    # The MS holds the conjugate, lower antenna first.
+    sign = np.where(one <= two, -1, 1).astype(np.float32)[:, None]
+    shape = (head.n_times, len(one), len(received), head.n_pols)
     autos = np.zeros((head.n_times, int((~cross).sum()), len(received), head.n_pols), np.complex64)
     # What no file fills stays zero.
-    make = np.empty if received.all() else np.zeros
-    data, samples = make(shape, np.complex64), make(shape, np.float32)
-    code = np.zeros(shape, np.uint8)
+    data = (np.empty if received.all() else np.zeros)(shape, np.complex64)
+    samples, code = np.zeros(shape[2:], np.float32), np.zeros(shape, np.uint8)
     if not received.all():
         code[:, :, ~received] = NOT_RECEIVED
     for subband, file in files.items():
         place = places[subband]
-        with _naming_subband(subband):
-            vis, flags, counted = file.read(first, last)
-        autos[:, :, place] = vis[:, ~cross]
-        bad = flags | ~(counted > 0) if flags.any() or not counted.min() > 0 else None
-        # Turned by conj(p1) p2, in the file's order of antennas.
-        turn = np.take(phasors[:, :, place], one, axis=1)
-        np.conjugate(turn, out=turn)
-        turn *= np.take(phasors[:, :, place], two, axis=1)
-        for source, target in runs:
-            samples[:, target, place] = counted[:, source]
-            if bad is not None:
-                code[:, target, place][bad[:, source]] = _CORRELATOR
-            for pol in range(head.n_pols):
-                with np.errstate(invalid="ignore"):  # infinite values
-                    np.multiply(vis[:, source, :, pol], turn[:, source], out=data[:, target, place, pol])
-    # The MS holds the conjugate, lower antenna first.
-    data.imag *= np.where(one <= two, -1, 1).astype(np.float32)[cross][:, None, None]
+        for time in range(head.n_times):
+            with _naming_subband(subband):
+                vis, flags, counted = file.at(time, first, last)
+            if len(which) < len(cross):
+                autos[time, :, place] = vis[:, ~cross, ::-1].transpose(1, 2, 0)
+                vis = vis.take(which, axis=1)
+            # Turned by conj(p1) p2, in the file's order of antennas.
+            turn = phasors[subband][time].take(one, axis=0)
+            np.conjugate(turn, out=turn)
+            turn *= phasors[subband][time].take(two, axis=0)
+            with np.errstate(invalid="ignore"):  # infinite values
+                vis *= turn
+            for pol, plane in enumerate(vis):
+                target = data[time, :, place, pol][:, ::-1]
+                target.real = plane.real
+                np.multiply(plane.imag, sign, out=target.imag)
+            samples = _note_samples(samples, counted, (time, place), which, shape)
+            bad = np.logical_not(np.greater(counted, 0))
+            bad = bad if flags is None else bad | flags
+            if bad.any():
+                bad = np.broadcast_to(bad, (head.n_pols, len(cross), vis.shape[2]))[:, which, ::-1]
+                code[time, :, place][bad.transpose(1, 2, 0)] = _CORRELATOR
     return autos, data, code, samples
 
 
-def _runs(cross: NDArray[np.bool_]) -> Iterator[tuple[slice, slice]]:
-    """Yield where stretches of cross-correlations stand with, and without, the autocorrelations between them."""
-    ends = np.flatnonzero(np.diff(np.concatenate([[False], cross, [False]])))
-    place = 0
-    for start, stop in ends.reshape(-1, 2).tolist():
-        yield slice(start, stop), slice(place, place + stop - start)
-        place += stop - start
+def _note_samples(
+    samples: NDArray[np.float32],
+    counted: NDArray[np.float32] | float,
+    at: tuple[int, slice],
+    which: NDArray[np.int64],
+    shape: tuple[int, ...],
+) -> NDArray[np.float32]:
+    """Take over the samples of one integration of one subband; they get a place for each row once they differ."""
+    time, place = at
+    if isinstance(counted, float) and samples.ndim == 2 and (time == 0 or (samples[place] == counted).all()):
+        samples[place] = counted
+        return samples
+    if samples.ndim == 2:
+        samples = np.broadcast_to(samples, shape).copy()
+    values = counted if isinstance(counted, float) else counted[:, which, ::-1].transpose(1, 2, 0)
+    samples[time, :, place] = values
+    return samples
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ class Writer:
 
     def __init__(self, table: Any) -> None:
         self._table = table
+        self._same: tuple[NDArray[np.float32], ...] | None = None
 
     def put(
         self,
@@ -31,28 +32,39 @@ class Writer:
         data: NDArray[np.complex64],
         weight: NDArray[np.float32],
     ) -> None:
-        """Write the data of rows ``start ...``; arrays are (nrow, nchan, npol).
+        """Write the data of rows ``start ...``; ``data`` is (nrow, nchan, npol), ``weight`` too, or (nchan, npol).
 
         WEIGHT is the mean of WEIGHT_SPECTRUM over the channels that were received, SIGMA its inverse
         square root, both 0 where nothing was received.
         """
-        # Hand by hand: sums along a contiguous axis.
-        total = np.stack([weight[..., pol].sum(1, dtype=np.float64) for pol in range(weight.shape[2])], 1)
-        if weight.min(initial=1) > 0:
-            received = np.full(total.shape, weight.shape[1])
+        if weight.ndim == 2:  # the same for all rows: worked out once
+            shape = (len(data), *weight.shape)
+            if self._same is None or self._same[0].shape != shape or not np.array_equal(self._same[0][0], weight):
+                summary = [np.repeat(one, len(data), axis=0) for one in _summary(weight[None])]
+                self._same = np.repeat(weight[None], len(data), axis=0), *summary
+            weights, mean, sigma = self._same
         else:
-            received = np.stack([(weight[..., pol] > 0).sum(1) for pol in range(weight.shape[2])], 1)
-        mean = total / np.maximum(received, 1)
-        sigma = np.where(mean > 0, 1 / np.sqrt(np.where(mean > 0, mean, 1)), 0)
-        columns = {"DATA": data, "WEIGHT_SPECTRUM": weight}
-        columns |= {"WEIGHT": mean.astype(np.float32), "SIGMA": sigma.astype(np.float32)}
-        for name, values in columns.items():
+            weights, (mean, sigma) = weight, _summary(weight)
+        for name, values in (("DATA", data), ("WEIGHT_SPECTRUM", weights), ("WEIGHT", mean), ("SIGMA", sigma)):
             self._table.putcol(name, values, start, len(data))
 
     def put_flags(self, start: int, flag: NDArray[np.bool_]) -> None:
         """Write the flags of rows ``start ...``; FLAG_ROW is set where all is flagged."""
         self._table.putcol("FLAG", flag, start, len(flag))
         self._table.putcol("FLAG_ROW", flag.reshape(len(flag), -1).all(1), start, len(flag))
+
+
+def _summary(weight: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return WEIGHT and SIGMA, each (nrow, npol), of weights (nrow, nchan, npol)."""
+    # Hand by hand: sums along a contiguous axis.
+    total = np.stack([weight[..., pol].sum(1, dtype=np.float64) for pol in range(weight.shape[2])], 1)
+    if weight.min(initial=1) > 0:
+        received = np.full(total.shape, weight.shape[1])
+    else:
+        received = np.stack([(weight[..., pol] > 0).sum(1) for pol in range(weight.shape[2])], 1)
+    mean = total / np.maximum(received, 1)
+    sigma = np.where(mean > 0, 1 / np.sqrt(np.where(mean > 0, mean, 1)), 0)
+    return mean.astype(np.float32), sigma.astype(np.float32)
 
 
 @contextmanager
