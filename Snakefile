@@ -58,4 +58,4 @@ onsuccess:
 
 
 onerror:
-    print(status.failure(), file=sys.stderr)
+    print(failure(), file=sys.stderr)

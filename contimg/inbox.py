@@ -20,7 +20,7 @@ from typing import NamedTuple
 from contimg import naming, probe
 from contimg.config import IngestOptions
 from contimg.errors import InputError
-from contimg.product import atomic_path
+from contimg.product import atomic_path, file_sha256
 
 
 class SubbandFile(NamedTuple):
@@ -47,10 +47,11 @@ class Quarantined:
 
 @dataclass(frozen=True)
 class Cluster:
-    """The files of one tile: at most one a subband, in order of subband."""
+    """The files of one tile: at most one a subband, in order of subband; ``spares`` are further files of these."""
 
     name_time: datetime
     files: tuple[SubbandFile, ...]
+    spares: tuple[SubbandFile, ...] = ()
 
     @property
     def key(self) -> str:
@@ -79,6 +80,7 @@ class FileFacts:
     shape: str = ""
     subband: int = -1
     synthetic: bool = False
+    sha256: str = ""  # looked at only where two files claim to be the same subband
 
 
 @dataclass
@@ -115,7 +117,7 @@ def arrange(paths: Iterable[str], options: IngestOptions) -> Listing:
     Hosts disagree by up to 82 s, and tiles follow each other after 309 s. Names with gaps of at most
     ``options.cluster_s`` between them are a cluster if that spans no more than ``cluster_s``; where strays make
     it longer, the stretch of ``cluster_s`` with the most subbands is taken out first. Of two files of one
-    subband the one nearer to the cluster's median name stays.
+    subband the one nearer to the cluster's median name stays, as far as names can tell (see `compare_spares`).
     """
     listing = Listing()
     files = []
@@ -161,17 +163,19 @@ def _separate(members: Sequence[SubbandFile], reach: timedelta, listing: Listing
 
 def _close(members: Sequence[SubbandFile], listing: Listing) -> None:
     chosen = {file.subband: file for file in members}
+    spares = []
     if len(chosen) < len(members):
         median = members[len(members) // 2].name_time
         chosen = {}
         for file in sorted(members, key=lambda f: (abs(f.name_time - median), f)):
             kept = chosen.setdefault(file.subband, file)
             if kept is not file:
+                spares.append(file)
                 message = f"{file.name} is a second sb{file.subband:02d} of the tile of {kept.name}"
                 key = members[0].name_time.isoformat()[:19]
                 listing.quarantined.append(Quarantined(file.path, "duplicate_subband", message, key))
     first = min(file.name_time for file in chosen.values())
-    listing.clusters.append(Cluster(first, tuple(chosen[sb] for sb in sorted(chosen))))
+    listing.clusters.append(Cluster(first, tuple(chosen[sb] for sb in sorted(chosen)), tuple(spares)))
 
 
 # What every entry of the cache holds; those of older versions, which hold less, are not used.
@@ -236,11 +240,25 @@ def inspect(
     """
     facts: dict[str, FileFacts] = {}
     for cluster in clusters:
-        for file in cluster.files:
+        for file in (*cluster.files, *cluster.spares):
             known = _facts(file, cache, options, now)
             if known is not None:
                 facts[file.path] = known
     return facts
+
+
+def compare_spares(clusters: Iterable[Cluster], facts: dict[str, FileFacts], cache: FactsCache) -> None:
+    """Add the digests of files of which a tile has several of one subband and one size; the rest differ anyway."""
+    for cluster in clusters:
+        for spare in cluster.spares:
+            rivals = [file for file in (*cluster.files, *cluster.spares) if file.subband == spare.subband]
+            sound = [file for file in rivals if file.path in facts and facts[file.path].fault_code is None]
+            sizes = [facts[file.path].size for file in sound]
+            for file in sound:
+                fact = facts[file.path]
+                if sizes.count(fact.size) > 1 and not fact.sha256:
+                    facts[file.path] = replace(fact, sha256=file_sha256(Path(file.path)))
+                    cache.put(file, facts[file.path])
 
 
 def _facts(file: SubbandFile, cache: FactsCache, options: IngestOptions, now: datetime) -> FileFacts | None:

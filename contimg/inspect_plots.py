@@ -65,7 +65,8 @@ def _antennas(figure: Any, look: Look) -> None:
     above.set_ylabel("mean amplitude\n[units of the file]")
     above.legend(loc="lower right", ncols=4, fontsize=8)
     below.bar(places, 100 * look.flagged[used], color="0.5")
-    below.set(xlabel="antenna", ylabel="flagged [%]", xlim=(-1, max(1, len(used))))
+    most = 100 * float(look.flagged[used].max(initial=0))
+    below.set(xlabel="antenna", ylabel="flagged [%]", xlim=(-1, max(1, len(used))), ylim=(0, max(1, 1.05 * most)))
     below.set_xticks(places, [look.antenna_names[a] for a in used], rotation=90, fontsize=7)
     for axes in (above, below):
         axes.grid(axis="y", alpha=0.3)

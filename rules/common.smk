@@ -38,7 +38,13 @@ def begin_run():
 
 
 def outcome():
+    or_stop(frozen.write_quarantine, PLAN, SETTINGS)
     return status.outcome(SETTINGS, PLAN)
+
+
+def failure():
+    or_stop(frozen.write_quarantine, PLAN, SETTINGS)
+    return status.failure()
 
 
 def wanted_products():

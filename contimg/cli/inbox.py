@@ -46,6 +46,7 @@ def inbox(context: Context, as_json: bool) -> None:
 
 def _state(config: Config, now: datetime) -> dict[str, Any]:
     from contimg.plan import make_tiles
+    from contimg.plan.frozen import found_in_data
     from contimg.plan.observe import look
 
     seen = look(config, now)
@@ -60,7 +61,7 @@ def _state(config: Config, now: datetime) -> dict[str, Any]:
         }
         for _, tile in sorted(plan.tiles.items())
     ]
-    quarantined = sorted(plan.quarantined, key=lambda item: item.path)
+    quarantined = sorted((*plan.quarantined, *found_in_data(plan, config)), key=lambda item: item.path)
     return {
         "incoming": str(config.layout.incoming),
         "ready": ready,

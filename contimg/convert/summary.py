@@ -14,7 +14,7 @@ from contimg.convert.files import Tile
 from contimg.flag import REASONS, Flagger, count
 from contimg.product import Reason
 
-_DEAD, _AOFLAGGER, _CELL = 6, 7, 9  # codes of contimg.flag.REASONS
+_NOT_FINITE, _DEAD, _AOFLAGGER, _CELL = 3, 6, 7, 9  # codes of contimg.flag.REASONS
 
 
 @dataclass
@@ -63,6 +63,9 @@ def finish(
         reason = Reason(code="subband_empty", severity="warning", message=message, measured=f"sb{subband:02d}")
         outcome.reasons.append(reason)
     used = [subband for subband in tile.headers if subband not in empty]
+    not_finite = {f"sb{s:02d}": float(flagger.counts[s, _NOT_FINITE] / total[s]) for s in used}
+    not_finite = {label: share for label, share in not_finite.items() if share}
+    outcome.notes += [f"{share:.2%} of the samples of {label} are not finite" for label, share in not_finite.items()]
     counts = flagger.counts[used].sum(0) if used else np.zeros(flagger.counts.shape[1], np.int64)
     tally = _flag_whole(writer, head, coordinates, flagger, received, counts, flags)
     dead = flagger.dead_antennas()
@@ -114,6 +117,7 @@ def finish(
         "flagged_by_subband": {
             f"sb{s:02d}": float(1 - tally.good_by_channel[places[s]].sum() / total[s]) for s in used
         },
+        "not_finite_by_subband": not_finite,
         "dead_antennas": [head.antenna_names[a] for a in np.flatnonzero(dead.all(1))],
         "dead_receptors": int(dead.sum()),
     }

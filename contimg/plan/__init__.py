@@ -93,10 +93,11 @@ def make_tiles(
     now: datetime,
 ) -> Plan:
     """Return a plan with nothing but tiles: which are ready, wait, were set aside or came late; see `make_plan`."""
-    plan = Plan(quarantined=list(listing.quarantined))
+    # What was set aside for its name alone; files that were opened are judged by what they hold.
+    plan = Plan(quarantined=[item for item in listing.quarantined if item.path not in facts])
     plan.late = _late(listing.clusters, owners(committed), config)
     for cluster in listing.clusters:
-        if any(file.path in facts for file in cluster.files):
+        if any(file.path in facts for file in (*cluster.files, *cluster.spares)):
             add_tile(cluster, facts, config.ingest, now, plan)
     return plan
 
@@ -129,12 +130,13 @@ def _holders(cluster: Cluster, owner: Owners) -> Sequence[tuple[CommittedGroup, 
 
 
 def _late(clusters: Iterable[Cluster], owner: Owners, config: Config) -> list[Late]:
-    """Return the files that came for groups after these were settled."""
+    """Return the files of new subbands that came for groups after these were settled."""
     late = []
     for cluster in clusters:
         for group, tile in _holders(cluster, owner):
             if group.settled:
-                new = tuple(sorted({file.name for file in cluster.files} - set(tile.files)))
+                known = {parsed.subband for name in tile.files if (parsed := naming.SubbandName.parse(name))}
+                new = tuple(sorted(file.name for file in cluster.files if file.subband not in known))
                 if new:
                     late.append(Late(group.id, tile.id, new, config.group.late))
     return late

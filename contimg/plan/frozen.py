@@ -8,8 +8,11 @@ from pathlib import Path
 from contimg import naming
 from contimg.config import Config
 from contimg.errors import InputError
+from contimg.inbox import Quarantined
 from contimg.plan.model import Plan
-from contimg.product import write_json
+from contimg.product import read_twin, write_json
+
+_LEFT_OUT = ("subband_empty", "subband_rejected")
 
 
 def freeze(plan: Plan, config: Config) -> None:
@@ -27,14 +30,17 @@ def freeze(plan: Plan, config: Config) -> None:
         place = layout.group(group.id)
         if not place.exists() or json.loads(place.read_text()) != json.loads(json.dumps(content)):
             write_json(place, content)
-    _write_quarantine(plan, config)
+    write_quarantine(plan, config)
     write_json(layout.frozen_plan, plan.to_json())
 
 
-def _write_quarantine(plan: Plan, config: Config) -> None:
-    """Write what was set aside, by day; rows of earlier plans stay unless their file is used now."""
+def write_quarantine(plan: Plan, config: Config) -> None:
+    """Write what was set aside, by day: by the plan, and by the conversions of its tiles as far as they are done.
+
+    Rows of earlier plans stay unless their file is used now.
+    """
     days: dict[str, dict[str, dict]] = {tile.name_time[:10]: {} for tile in plan.tiles.values()}
-    for item in plan.quarantined:
+    for item in (*plan.quarantined, *found_in_data(plan, config)):
         parsed = naming.SubbandName.parse(item.path.rpartition("/")[2])
         day = item.name_time[:10] or (f"{parsed.time:%Y-%m-%d}" if parsed else "unnamed")
         days.setdefault(day, {})[item.path] = vars(item)
@@ -46,6 +52,25 @@ def _write_quarantine(plan: Plan, config: Config) -> None:
         rows = [row for _, row in sorted(kept.items())]
         if rows != before:
             write_json(place, rows)
+
+
+def found_in_data(plan: Plan, config: Config) -> list[Quarantined]:
+    """Return what the conversions of a plan's tiles left out or flagged of their files for what these hold."""
+    found = []
+    for tile in plan.tiles.values():
+        place = config.layout.twin("ms", tile.id)
+        try:
+            converted, twin = place.stat().st_mtime_ns, read_twin(place)
+        except FileNotFoundError:
+            continue
+        said = {reason.measured: (reason.code, reason.message) for reason in twin.reasons if reason.code in _LEFT_OUT}
+        for label, share in twin.qa.get("not_finite_by_subband", {}).items():
+            said.setdefault(label, ("not_finite", f"{share:.2%} of the samples of {label} are not finite: flagged"))
+        for path, subband, signature in zip(tile.files, tile.subbands, tile.signature, strict=True):
+            written = int(signature.rpartition(":")[2])
+            if f"sb{subband:02d}" in said and written <= converted:  # not a file that was replaced since
+                found.append(Quarantined(path, *said[f"sb{subband:02d}"], tile.name_time))
+    return found
 
 
 def frozen_plan(config: Config) -> Plan:

@@ -48,6 +48,7 @@ def look(config: Config, now: datetime) -> Inbox:
     in_scope = [c for c in listing.clusters if _near(c, config) and has_open_work(c, owner, config)]
     cache = inbox.FactsCache(layout.cache / "headers")
     facts = inbox.inspect(in_scope, cache, config.ingest, now)
+    inbox.compare_spares(in_scope, facts, cache)
     cache.save()
     return Inbox(listing, committed, in_scope, facts)
 

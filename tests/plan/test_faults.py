@@ -3,18 +3,19 @@
 import json
 import os
 import shutil
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from contimg.config import load_files
-from contimg.inbox import Quarantined
-from contimg.plan import Plan, frozen
-from contimg.plan.observe import current_plan
+from contimg.config import FlagOptions, load_files
+from contimg.convert import convert_tile
+from contimg.inbox import Quarantined, arrange, list_files
+from contimg.plan import Plan, frozen, make_tiles
+from contimg.plan.observe import committed_groups, current_plan
 from contimg.simulate import GainErrors, NightOptions, simulate_night
 
 OPTIONS = NightOptions(tiles=3, antennas=4, channels=2, sources=1, gains=GainErrors.none())
@@ -231,15 +232,85 @@ def test_what_the_telescope_does_in_health_costs_nothing(copy, odd):
     assert all(len(tile.files) == 16 for tile in plan.tiles.values())
 
 
-@pytest.mark.parametrize("content", ["same", "other"])
 @pytest.mark.parametrize("seconds", [1, 60, 110])
-def test_a_second_file_of_a_subband_is_set_aside(copy, content, seconds):
+@pytest.mark.parametrize("content", ["same", "other data", "other size"])
+def test_a_second_file_of_a_subband_is_set_aside_for_what_it_holds(copy, content, seconds):
     second = copy.rename(copy.path(), seconds, copy=True)
-    if content == "other":
-        copy.edit(shift_time(0.5), second)
+    if content == "other data":
+        copy.edit(lambda file: file["Data/visdata"].__setitem__(0, 7j), second)
+        assert second.stat().st_size == copy.path().stat().st_size
+    elif content == "other size":
+        copy.edit(put("Header/history", np.bytes_("simulated again")), second)
     plan = current_plan(copy.config)
-    assert [(item.path, item.code) for item in plan.quarantined] == [(str(second), "duplicate_subband")]
+    frozen.freeze(plan, copy.config)
+    rows = json.loads(copy.config.layout.quarantine(second.name[:10]).read_text())
+    code = "duplicate_same" if content == "same" else "duplicate_differs"
+    assert [(row["path"], row["code"]) for row in rows] == [(str(second), code)]
+    assert copy.path().name in rows[0]["message"]
     assert [len(tile.files) for tile in plan.tiles.values()] == [16, 16, 16]
+    assert str(copy.path()) in plan.tiles[copy.night.tiles[TILE].tile_id].files
+
+
+def test_copies_are_compared_once(copy, monkeypatch):
+    copy.rename(copy.path(), 1, copy=True)
+    first = current_plan(copy.config)
+    monkeypatch.setattr("contimg.inbox.file_sha256", lambda path: pytest.fail(f"{path} was read again"))
+    assert current_plan(copy.config) == first
+
+
+@pytest.mark.parametrize(
+    ("damage", "code"), [("truncated", "unreadable"), ("clock", "clock"), ("time", "header_differs")]
+)
+def test_where_one_of_two_files_is_damaged_the_other_is_used(copy, damage, code):
+    """The file whose name fits better is no use: its second, whole one completes the tile."""
+    second = copy.rename(copy.path(), 60, copy=True)
+    if damage == "truncated":
+        truncate(copy)
+    else:
+        copy.edit(shift_time(660 if damage == "clock" else 3))
+    plan = current_plan(copy.config)
+    assert [(item.path, item.code) for item in plan.quarantined] == [(str(copy.path()), code)]
+    tile = plan.tiles[copy.night.tiles[TILE].tile_id]
+    assert str(second) in tile.files and tile.subbands == tuple(range(16))
+
+
+def test_a_second_file_of_a_settled_tile_is_not_late(copy):
+    frozen.freeze(current_plan(copy.config), copy.config)
+    groups = [replace(group, settled=True) for group in committed_groups(copy.config)]
+    copy.rename(copy.path(), -1, copy=True)
+    listing = arrange(list_files(copy.config.layout.incoming), copy.config.ingest)
+    plan = make_tiles(listing, {}, groups, copy.config, datetime.now(UTC))
+    assert plan.late == [] and [item.code for item in plan.quarantined] == ["duplicate_subband"]
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "says"),
+    [("all zero", "subband_empty", "holds no data"), (np.nan, "not_finite", "are not finite: flagged"),
+     (np.inf, "not_finite", "are not finite: flagged")],
+)  # fmt: skip
+def test_what_only_the_conversion_sees_gets_its_row_too(copy, values, code, says):
+    def damage(file):
+        part = slice(None) if values == "all zero" else slice(10, 60)
+        file["Data/visdata"][part] = 0 if values == "all zero" else values
+
+    copy.edit(damage)
+    before, config = copy.snapshot(), copy.config
+    plan = current_plan(config)
+    assert plan.quarantined == []  # the plan looks at headers
+    tile = plan.tiles[copy.night.tiles[TILE].tile_id]
+    ms, twin = config.layout.product("ms", tile.id), config.layout.twin("ms", tile.id)
+    flag = FlagOptions(aoflagger=False)
+    made = convert_tile([Path(f) for f in tile.files], ms, twin, tile_id=tile.id, ingest=config.ingest, flag=flag)
+    frozen.write_quarantine(plan, config)
+    (row,) = json.loads(config.layout.quarantine(tile.name_time[:10]).read_text())
+    assert (row["path"], row["code"], row["name_time"]) == (str(copy.path()), code, tile.name_time)
+    assert says in row["message"] and copy.snapshot() == before
+    assert made.facts["missing_subbands"] == ([SUBBAND] if values == "all zero" else [])
+    assert made.verdict == ("warning" if values == "all zero" else "passed")
+    shutil.copyfile(copy.path(subband=SUBBAND), copy.place / "brought")
+    os.replace(copy.place / "brought", copy.path())  # a new file: nothing is known of its data
+    frozen.write_quarantine(current_plan(config), config)
+    assert json.loads(config.layout.quarantine(tile.name_time[:10]).read_text()) == []
 
 
 @pytest.mark.parametrize("seconds", [-150, -110, 150])
@@ -247,7 +318,7 @@ def test_a_stray_between_two_tiles_tears_neither(copy, seconds):
     stray = copy.rename(copy.path(tile=1), seconds, copy=True)
     plan = current_plan(copy.config)
     assert [item.path for item in plan.quarantined] == [str(stray)]
-    assert plan.quarantined[0].code in ("too_few_subbands", "duplicate_subband")
+    assert plan.quarantined[0].code == ("duplicate_same" if seconds == -110 else "too_few_subbands")
     assert [len(tile.files) for tile in plan.tiles.values()] == [16, 16, 16]
 
 
