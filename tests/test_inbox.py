@@ -1,4 +1,7 @@
+import contextlib
 import os
+import shutil
+import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -97,6 +100,38 @@ def test_files_without_content_have_a_code(folder, content, code):
     path.write_bytes(content)
     _, facts, _ = look(folder)
     assert facts[str(path)].fault_code == code
+
+
+@contextlib.contextmanager
+def as_nobody():
+    """Be a user without rights: root may read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_file_that_may_not_be_read_has_a_code_until_it_may(night):
+    with tempfile.TemporaryDirectory() as place:  # which others may enter, unlike pytest's folders
+        os.chmod(place, 0o755)
+        for path in (night.out / "incoming").iterdir():
+            shutil.copy(path, place)
+            os.chmod(Path(place) / path.name, 0o644)
+        path = sorted(Path(place).glob("*.hdf5"))[3]
+        path.chmod(0o000)
+        with as_nobody():
+            _, facts, cache = look(Path(place))
+        assert {Path(name).name for name, fact in facts.items() if fact.fault} == {path.name}
+        fact = facts[str(path)]
+        assert fact.fault_code == "permission"
+        assert fact.fault == f"{path.name} is not readable: give this user read permission"
+        path.chmod(0o644)
+        with as_nobody():
+            assert look(Path(place), cache)[1][str(path)].fault is None
 
 
 def test_files_that_vanish_meanwhile_are_left_out(folder):
