@@ -248,10 +248,9 @@ class Flagger:
         channels = np.flatnonzero(self.received)
         channels = channels[:: max(1, len(channels) // _NOISE_CHANNELS)]
         x, y = data[:, :, channels, 0], data[:, :, channels, 1]
-        power = np.einsum("tbf,tbf->bf", y, y.conj()).real
-        factor = np.einsum("tbf,tbf->bf", x, y.conj()) / np.where(power > 0, power, 1)
-        rest = np.median(np.abs(x - factor * y), axis=(0, 2))
-        return rest > _MIN_NOISE * np.median(np.abs(x), axis=(0, 2))
+        power = (y.real**2 + y.imag**2).sum(0)
+        factor = (x * y.conj()).sum(0) / np.where(power > 0, power, 1)
+        return _medians(np.abs(x - factor * y)) > _MIN_NOISE * _medians(np.abs(x))
 
     def _scale(self, amplitude: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the median amplitude and the robust sigma over it, (1, nbaselines, 1, n_pols)."""
@@ -259,10 +258,12 @@ class Flagger:
         channels = channels[:: max(1, len(channels) * self.n_times // _SCALE_SAMPLES)]
         planes = amplitude[:, :, channels].transpose(1, 3, 0, 2).reshape(amplitude.shape[1] * self.n_pols, -1)
         scale, sigma = np.ones(len(planes), np.float32), np.zeros(len(planes), np.float32)
+        # At once where nothing is missing, NaN.
         incomplete = np.isnan(planes).any(1)
-        for row, values in enumerate(planes):
-            if incomplete[row]:
-                values = values[np.isfinite(values)]
+        if planes.shape[1] > 3:
+            scale[~incomplete], sigma[~incomplete] = _centre_and_sigma(planes[~incomplete])
+        for row in np.flatnonzero(incomplete):
+            values = planes[row][np.isfinite(planes[row])]
             if len(values) > 3:
                 scale[row], sigma[row] = _centre_and_sigma(values)
         sigma = sigma / np.where(scale > 0, scale, 1)
@@ -273,13 +274,21 @@ class Flagger:
 
 def robust_sigma(values: NDArray[np.floating[Any]]) -> float:
     """Return the standard deviation that a normal distribution of this interquartile range has."""
-    return _centre_and_sigma(np.asarray(values).ravel())[1]
+    return float(_centre_and_sigma(np.asarray(values).ravel())[1])
 
 
-def _centre_and_sigma(values: NDArray[np.floating[Any]]) -> tuple[float, float]:
-    quarter, half = len(values) // 4, len(values) // 2
-    ordered = np.sort(values)  # faster than numpy's partition at three places
-    return float(ordered[half]), float(ordered[-1 - quarter] - ordered[quarter]) / IQR_PER_SIGMA
+def _centre_and_sigma(values: NDArray[np.floating[Any]]) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
+    """Return the median and the robust sigma along the last axis."""
+    length = values.shape[-1]
+    quarter, half = length // 4, length // 2
+    ordered = np.sort(values, axis=-1)  # faster than numpy's partition at three places
+    return ordered[..., half], (ordered[..., -1 - quarter] - ordered[..., quarter]) / np.float64(IQR_PER_SIGMA)
+
+
+def _medians(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the median of each baseline of values (time, baseline, channel)."""
+    planes = values.transpose(1, 0, 2).reshape(values.shape[1], -1)
+    return np.sort(planes, axis=-1)[:, planes.shape[1] // 2]
 
 
 def count(found: NDArray[np.bool_], axis: int) -> NDArray[np.int64]:
