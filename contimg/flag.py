@@ -121,8 +121,7 @@ class Flagger:
         if not complete:
             amplitude[code != 0] = np.nan
         scale, sigma = self._scale(amplitude)
-        # Factors for each channel too: numpy is slow along an axis of two polarisations.
-        amplitude /= np.repeat(scale, amplitude.shape[2], axis=2)
+        amplitude /= scale
         self._valid += len(noisy) if complete else count(code == 0, 1)
         found = None
         if self._aoflagger is not None:
@@ -130,7 +129,7 @@ class Flagger:
             self._suspects.append(np.packbits(found, axis=-1))
         # NaN, where there are no data, exceeds nothing.
         sigma = np.maximum(sigma, _MIN_NOISE)
-        clipped = amplitude > np.repeat(1 + self.options.mad_sigma * sigma, amplitude.shape[2], axis=2)
+        clipped = amplitude > 1 + self.options.mad_sigma * sigma
         if found is not None and found.any():
             sure = found[..., None] & (amplitude > 1 + _SURE_SIGMA * sigma)
             self._found += count(found[..., None] & ((code == 0) | sure), 1)
@@ -253,7 +252,10 @@ class Flagger:
         return _medians(np.abs(x - factor * y)) > _MIN_NOISE * _medians(np.abs(x))
 
     def _scale(self, amplitude: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the median amplitude and the robust sigma over it, (1, nbaselines, 1, n_pols)."""
+        """Return the median amplitude and the robust sigma over it, (1, nbaselines, nchan, n_pols).
+
+        They are the same in all channels; numpy is slow along an axis of nothing but two polarisations.
+        """
         channels = np.flatnonzero(self.received)
         channels = channels[:: max(1, len(channels) * self.n_times // _SCALE_SAMPLES)]
         planes = amplitude[:, :, channels].transpose(1, 3, 0, 2).reshape(amplitude.shape[1] * self.n_pols, -1)
@@ -267,9 +269,9 @@ class Flagger:
             if len(values) > 3:
                 scale[row], sigma[row] = _centre_and_sigma(values)
         sigma = sigma / np.where(scale > 0, scale, 1)
-        shape = (1, amplitude.shape[1], 1, self.n_pols)
         positive = np.where(scale > 0, scale, 1).astype(np.float32)
-        return positive.reshape(shape), sigma.reshape(amplitude.shape[1], self.n_pols).reshape(shape)
+        shape = (1, amplitude.shape[1], 1, self.n_pols)
+        return tuple(np.repeat(one.reshape(shape), amplitude.shape[2], axis=2) for one in (positive, sigma))
 
 
 def robust_sigma(values: NDArray[np.floating[Any]]) -> float:
