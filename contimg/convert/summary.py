@@ -14,7 +14,7 @@ from contimg.convert.files import Tile
 from contimg.flag import REASONS, Flagger, count
 from contimg.product import Reason
 
-_NOT_FINITE, _DEAD, _AOFLAGGER, _CELL = 3, 6, 7, 9  # codes of contimg.flag.REASONS
+_DEAD, _AOFLAGGER, _CELL = 6, 7, 9  # codes of contimg.flag.REASONS
 
 
 @dataclass
@@ -25,6 +25,9 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     qa: dict[str, Any] = field(default_factory=dict)
+
+
+_CODE_NOT_FINITE = 3
 
 
 def report_rejected(outcome: Outcome, tile: Tile) -> None:
@@ -63,7 +66,7 @@ def finish(
         reason = Reason(code="subband_empty", severity="warning", message=message, measured=f"sb{subband:02d}")
         outcome.reasons.append(reason)
     used = [subband for subband in tile.headers if subband not in empty]
-    not_finite = {f"sb{s:02d}": float(flagger.counts[s, _NOT_FINITE] / total[s]) for s in used}
+    not_finite = {f"sb{s:02d}": float(flagger.counts[s, _CODE_NOT_FINITE] / total[s]) for s in used}
     not_finite = {label: share for label, share in not_finite.items() if share}
     outcome.notes += [f"{share:.2%} of the samples of {label} are not finite" for label, share in not_finite.items()]
     counts = flagger.counts[used].sum(0) if used else np.zeros(flagger.counts.shape[1], np.int64)
