@@ -9,29 +9,63 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.calibrate.tables import Solutions
+from contimg.errors import InputError
 from contimg.measurement_set import Coordinates, Visibilities
+
+
+class Correction:
+    """What the data of a tile are multiplied by, and which of them have no solution.
+
+    ``V / (J_p conj(J_q))`` with ``J = exp(2 pi i delay (f - f0)) B(f) G(t)``, as CASA defines it.
+    """
+
+    def __init__(
+        self, vis: Coordinates, delays: Solutions | None, bandpass: Solutions | None, gains: Sequence[Solutions]
+    ) -> None:
+        self._vis, self._gains = vis, gains
+        self._steady, self._lost = steady_response(vis, delays, bandpass)
+        self._time: float | None = None
+
+    def apply(self, data: NDArray[np.complex64], flag: NDArray[np.bool_], rows: slice) -> None:
+        """Correct the data of some rows of one integration and flag those without a solution, in place.
+
+        Parameters
+        ----------
+        data, flag : (nrow, nchan, npol)
+        rows : slice
+            Which rows of the tile they are.
+        """
+        time = float(self._vis.time_mjd_s[rows.start])
+        if time != self._time:
+            self._prepare(time)
+        one, two = self._vis.antenna1[rows], self._vis.antenna2[rows]
+        factor = np.take(self._inverse, one, axis=0)
+        factor *= np.take(self._conjugate, two, axis=0)
+        data *= factor
+        if (self._some_lost[one] | self._some_lost[two]).any():
+            flag |= self._lost_now[one]
+            flag |= self._lost_now[two]
+
+    def _prepare(self, time_mjd_s: float) -> None:
+        gain, missing = gains_at(self._gains, time_mjd_s, self._vis)
+        response = self._steady * gain
+        lost = self._lost | missing | (response == 0)
+        response[lost] = 1
+        self._inverse = (1 / response).astype(np.complex64)
+        self._conjugate = self._inverse.conj()
+        self._lost_now, self._some_lost = lost, lost.any((1, 2))
+        self._time = time_mjd_s
 
 
 def correct(
     vis: Visibilities, delays: Solutions | None, bandpass: Solutions | None, gains: Sequence[Solutions]
 ) -> None:
-    """Divide data by the response and flag what has none, in place, one integration at a time.
-
-    ``V / (J_p conj(J_q))`` with ``J = exp(2 pi i delay (f - f0)) B(f) G(t)``, as CASA defines it.
-    """
-    steady, steady_flag = steady_response(vis, delays, bandpass)
-    for time in np.unique(vis.time_mjd_s):
-        first, last = np.searchsorted(vis.time_mjd_s, time, "left"), np.searchsorted(vis.time_mjd_s, time, "right")
-        rows = slice(int(first), int(last))
-        gain, gain_flag = gains_at(gains, time, vis)
-        response = (steady * gain).astype(np.complex64)
-        lost = steady_flag | gain_flag
-        one, two = vis.antenna1[rows], vis.antenna2[rows]
-        product = response[one] * response[two].conj()
-        unusable = lost[one] | lost[two] | (product == 0)
-        product[unusable] = 1
-        vis.data[rows] /= product
-        vis.flag[rows] |= unusable
+    """Divide data by the response and flag what has none, in place, one integration at a time."""
+    correction = Correction(vis, delays, bandpass, gains)
+    baselines = len(vis.uvw_m) // len(vis.times_mjd_s)
+    for start in range(0, len(vis.uvw_m), baselines):
+        rows = slice(start, start + baselines)
+        correction.apply(vis.data[rows], vis.flag[rows], rows)
 
 
 def steady_response(
@@ -40,7 +74,14 @@ def steady_response(
     """Return K times B (nant, nchan, npol) on a tile's antennas and channels, and where it is missing.
 
     Of several times the nearest to the tile's middle, for each cell of those not flagged.
+
+    Raises
+    ------
+    InputError
+        If a table lacks an antenna of the tile, or has other polarisations.
     """
+    for table in (delays, bandpass):
+        _check_shape(table, vis)
     shape = (len(vis.antenna_names), len(vis.freq_hz), len(vis.polarisations))
     middle = vis.times_mjd_s.mean()
     response, lost = np.ones(shape, np.complex128), np.zeros(shape, bool)
@@ -73,6 +114,8 @@ def gains_at(
         Where there is no unflagged solution at all.
     """
     shape = (len(vis.antenna_names), 1, len(vis.polarisations))
+    for table in gains:
+        _check_shape(table, vis)
     if not gains:
         return np.ones(shape, np.complex128), np.zeros(shape, bool)
     times = np.concatenate([one.time_mjd_s for one in gains])
@@ -97,6 +140,14 @@ def gains_at(
     return size * np.exp(1j * turn), missing
 
 
+def _check_shape(table: Solutions | None, vis: Coordinates) -> None:
+    if table is not None and table.values.shape[-1] != len(vis.polarisations):
+        raise InputError(
+            f"{table.path} has {table.values.shape[-1]} polarisations and the tile {len(vis.polarisations)}: "
+            "solve the calibration again"
+        )
+
+
 def _nearest_solved(solutions: Solutions, time_mjd_s: float) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     order = np.argsort(np.abs(solutions.time_mjd_s - time_mjd_s), kind="stable")
     first = np.argmin(solutions.flag[order], axis=0)
@@ -107,6 +158,11 @@ def _nearest_solved(solutions: Solutions, time_mjd_s: float) -> tuple[NDArray[An
 
 def _antenna_index(solutions: Solutions, vis: Coordinates) -> NDArray[np.intp]:
     place = {name: i for i, name in enumerate(solutions.antenna_names)}
+    absent = [name for name in vis.antenna_names if name not in place]
+    if absent:
+        raise InputError(
+            f"{solutions.path} has no antenna {absent[0]}, which the tile has: solve the calibration again"
+        )
     return np.array([place[name] for name in vis.antenna_names])
 
 
