@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg import measurement_set
-from contimg.calibrate.response import Correction
-from contimg.calibrate.tables import FILES, Solutions, read_solutions
+from contimg.calibrate.response import Correction, read_table
+from contimg.calibrate.tables import FILES, Solutions
 from contimg.config import CalibrationOptions
 from contimg.measurement_set import Coordinates
 from contimg.product import (
@@ -48,10 +48,9 @@ class _Calibration:
     twin: Twin
     folder: Path
 
-    def table(self, kind: str) -> Solutions | None:
-        """Return its solutions of a kind, or None when it has none."""
-        place = self.folder / FILES[kind]
-        return read_solutions(place) if place.exists() else None
+    def table(self, kind: str, tile: Coordinates) -> Solutions | None:
+        """Return its solutions of a kind, which must fit the tile, or None when it has none."""
+        return read_table(self.folder / FILES[kind], kind, tile)
 
 
 def apply_calibration(
@@ -88,7 +87,7 @@ def apply_calibration(
     Raises
     ------
     InputError
-        If a twin or table is missing or unreadable.
+        If a twin or table is missing, damaged or does not fit the tile.
     """
     watch = Stopwatch()
     tile, tile_input = input_from_twin(ms_twin)
@@ -106,9 +105,10 @@ def apply_calibration(
         if reasons:
             part.mkdir()
         else:
-            bandpass, gains = used[0], _gain_sets(used)
             coordinates = measurement_set.read_coordinates(Path(ms))
-            correction = Correction(coordinates, bandpass.table("K"), bandpass.table("B"), gains)
+            bandpass, gains = used[0], _gain_sets(used, coordinates)
+            delays, shape = (bandpass.table(kind, coordinates) for kind in "KB")
+            correction = Correction(coordinates, delays, shape, gains)
             coordinates.history.append(f"calibrated with {', '.join(c.twin.id for c in used)}")
             qa = _stream(Path(ms), part, coordinates, correction, _weight_factors(coordinates, bandpass.twin))
             notes += _notes(coordinates, used, gains)
@@ -206,8 +206,8 @@ def _refusals(tile: Twin, used: Sequence[_Calibration], options: CalibrationOpti
     return reasons
 
 
-def _gain_sets(used: Sequence[_Calibration]) -> list[Solutions]:
-    tables = [calibration.table("G") for calibration in (used[1:] or used[:1])]
+def _gain_sets(used: Sequence[_Calibration], tile: Coordinates) -> list[Solutions]:
+    tables = [calibration.table("G", tile) for calibration in (used[1:] or used[:1])]
     return [table for table in tables if table is not None]
 
 

@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.calibrate.tables import Solutions
+from contimg.calibrate.tables import Solutions, read_solutions
 from contimg.errors import InputError
 from contimg.measurement_set import Coordinates, Visibilities
+
+
+def read_table(path: Path, kind: str, vis: Coordinates) -> Solutions | None:
+    """Read a table that must fit a tile; None when it does not exist.
+
+    Raises
+    ------
+    InputError
+        If it is damaged or of another kind, lacks an antenna of the tile or has other polarisations.
+    """
+    if not path.exists():
+        return None
+    table, remedy = read_solutions(path), "solve the calibration again"
+    if table.kind != kind:
+        raise InputError(f"{path} holds a table of kind {table.kind} instead of {kind}: {remedy}")
+    absent = [name for name in vis.antenna_names if name not in table.antenna_names]
+    if absent:
+        raise InputError(f"{path} has no antenna '{absent[0]}', which the tile has: {remedy}")
+    hands = table.values.shape[-1]
+    if hands != len(vis.polarisations):
+        raise InputError(f"{path} has {hands} polarisations and the tile {len(vis.polarisations)}: {remedy}")
+    return table
 
 
 class Correction:
@@ -74,14 +97,7 @@ def steady_response(
     """Return K times B (nant, nchan, npol) on a tile's antennas and channels, and where it is missing.
 
     Of several times the nearest to the tile's middle, for each cell of those not flagged.
-
-    Raises
-    ------
-    InputError
-        If a table lacks an antenna of the tile, or has other polarisations.
     """
-    for table in (delays, bandpass):
-        _check_shape(table, vis)
     shape = (len(vis.antenna_names), len(vis.freq_hz), len(vis.polarisations))
     middle = vis.times_mjd_s.mean()
     response, lost = np.ones(shape, np.complex128), np.zeros(shape, bool)
@@ -114,8 +130,6 @@ def gains_at(
         Where there is no unflagged solution at all.
     """
     shape = (len(vis.antenna_names), 1, len(vis.polarisations))
-    for table in gains:
-        _check_shape(table, vis)
     if not gains:
         return np.ones(shape, np.complex128), np.zeros(shape, bool)
     times = np.concatenate([one.time_mjd_s for one in gains])
@@ -140,14 +154,6 @@ def gains_at(
     return size * np.exp(1j * turn), missing
 
 
-def _check_shape(table: Solutions | None, vis: Coordinates) -> None:
-    if table is not None and table.values.shape[-1] != len(vis.polarisations):
-        raise InputError(
-            f"{table.path} has {table.values.shape[-1]} polarisations and the tile {len(vis.polarisations)}: "
-            "solve the calibration again"
-        )
-
-
 def _nearest_solved(solutions: Solutions, time_mjd_s: float) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     order = np.argsort(np.abs(solutions.time_mjd_s - time_mjd_s), kind="stable")
     first = np.argmin(solutions.flag[order], axis=0)
@@ -158,11 +164,6 @@ def _nearest_solved(solutions: Solutions, time_mjd_s: float) -> tuple[NDArray[An
 
 def _antenna_index(solutions: Solutions, vis: Coordinates) -> NDArray[np.intp]:
     place = {name: i for i, name in enumerate(solutions.antenna_names)}
-    absent = [name for name in vis.antenna_names if name not in place]
-    if absent:
-        raise InputError(
-            f"{solutions.path} has no antenna {absent[0]}, which the tile has: solve the calibration again"
-        )
     return np.array([place[name] for name in vis.antenna_names])
 
 

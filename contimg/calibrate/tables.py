@@ -35,8 +35,6 @@ class Solutions:
     freq_hz : (nchan,) float64
         Channels of B; for K and G the one frequency that the solution refers to.
     antenna_names : list of str
-    path : Path, optional
-        Where it was read from; messages name it.
     """
 
     kind: str
@@ -46,7 +44,6 @@ class Solutions:
     snr: NDArray[np.float64]
     freq_hz: NDArray[np.float64]
     antenna_names: list[str]
-    path: Path | None = None
 
 
 def read_solutions(path: Path) -> Solutions:
@@ -83,7 +80,7 @@ def read_solutions(path: Path) -> Solutions:
     missing = np.ones(shape, bool)
     ratio = np.zeros(shape)
     cube[when, antenna], missing[when, antenna], ratio[when, antenna] = values, flag, snr
-    return Solutions(kind, times, cube, missing, ratio, freq, names, Path(path))
+    return Solutions(kind, times, cube, missing, ratio, freq, names)
 
 
 def _read_columns(path: Path) -> tuple[str, list[NDArray[Any]], list[str], NDArray[np.float64]]:
