@@ -3,8 +3,8 @@
     python -m benchmarks.apply [--small] [--repeat N] [--folder DIR]
 
 simulates and converts a tile of the real size (96 antennas, 768 channels, 24 integrations, XX and YY), solves a
-calibration on it (gains and delays of a thinned copy would do, the tables' size is what counts), applies it in both ways,
-each in a process of its own, compares the results sample by sample, and prints medians, ratios and peak memories.
+calibration on it, applies it in both ways, each in a process of its own, compares the results sample by sample, and
+prints medians, ratios and peak memories.
 About 12 GB of disk. With --folder the tile is kept there, and used again.
 """
 

@@ -1,4 +1,4 @@
-"""What the benchmarks of calibration share: a simulated tile of the real size, and work measured in a process of its own."""
+"""What the benchmarks of calibration share: a simulated tile of the real size, and work measured in its own process."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ def make_tile(folder: Path, *, small: bool) -> dict[str, Any]:
     antennas, channels = (24, 12) if small else (96, 48)
     if not (folder / "0.json").exists():
         make_night(folder, tiles=1, transit_tile=0, antennas=antennas, channels=channels, sources=60, seed=7)
-    return {"antennas": antennas, "channels": 16 * channels, "flagged": read_twin(folder / "0.json").qa["flagged_fraction"]}
+    flagged = read_twin(folder / "0.json").qa["flagged_fraction"]
+    return {"antennas": antennas, "channels": 16 * channels, "flagged": flagged}
 
 
 def sync(folder: Path) -> None:

@@ -2,15 +2,15 @@
 
 The data are not calibrated yet. Four searches follow each other (codes in `REASONS`):
 
-- AOFlagger on every baseline (strategy ``strategies/dsa110.lua``), on the mean of the XX and YY amplitudes. What it
-  finds counts where the sample stands out by itself (4 sigma), or the same cell (integration, channel) is found
-  on many baselines, or on many of one antenna: interference is in the same cell everywhere, the fringes of a
-  field with several bright sources, which AOFlagger takes for interference too, are not;
+- AOFlagger on every baseline (strategy ``strategies/dsa110.lua``), on the mean amplitude of what XX and YY do not share
+  (`contimg.unshared`): fringes of several bright sources look like interference and are not in it. What it finds
+  counts where the sample stands out by itself (4 sigma), or the same cell (integration, channel) is found on many
+  baselines, or on many of one antenna;
 - a cut at ``mad_sigma`` robust sigma above the median amplitude of each baseline and polarisation, statistics
   over all times and channels, sigma = interquartile range / 1.349 (science-traps F3, F4);
 - cells (integration, channel) that stand out in the mean over all baselines, or in which a fifth of the
   baselines were flagged, are flagged on all: interference too weak to be seen on each baseline alone;
-- the same for each antenna's baselines, in what XX and YY do not share (`contimg.antenna_interference`).
+- the same for each antenna's baselines, in what XX and YY do not share.
 
 A bright calibrator raises a baseline's amplitudes as a whole, and its fringes are part of the spread that sigma is
 measured from, so it does not flag itself.
@@ -28,8 +28,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.antenna_interference import AntennaPower
 from contimg.config import FlagOptions
+from contimg.unshared import AntennaPower, unshared
 
 # Codes of a sample, in order of precedence; 0 is good, 1 was never received and counts nowhere.
 NOT_RECEIVED = 1
@@ -131,36 +131,42 @@ class Flagger:
         noisy = self._has_noise(data)
         self._noisy += int(noisy.sum())
         self._baselines += len(noisy)
-        received = None if complete else code == 0
         if not complete:
             amplitude[code != 0] = np.nan
         scale, sigma = self._scale(amplitude)
         amplitude /= scale
         self._valid += len(noisy) if complete else count(code == 0, 1)
+        # NaN, where there are no data, exceeds nothing.
+        clipped = amplitude > 1 + self.options.mad_sigma * np.maximum(sigma, _MIN_NOISE)
+        some_clipped = clipped.any()
+        steady = None if complete else (code == 0).all(-1)
+        if some_clipped:
+            steady = ~clipped.any(-1) if steady is None else steady & ~clipped.any(-1)
+        rest = unshared(data, steady)
+        if not complete:
+            rest[code != 0] = np.nan
+        own, sigma = self._scale(rest)
+        rest /= own
+        self._power.add(rest, noisy, one, two)
         found = None
         if self._aoflagger is not None:
-            found = self._aoflagger.run(amplitude, np.flatnonzero(noisy))
+            found = self._aoflagger.run(rest, np.flatnonzero(noisy))
             self._suspects.append(np.packbits(found, axis=-1))
-        # NaN, where there are no data, exceeds nothing.
-        sigma = np.maximum(sigma, _MIN_NOISE)
-        clipped = amplitude > 1 + self.options.mad_sigma * sigma
         if found is not None and found.any():
-            sure = found[..., None] & (amplitude > 1 + _SURE_SIGMA * sigma)
+            sure = found[..., None] & (rest > 1 + _SURE_SIGMA * np.maximum(sigma, _MIN_NOISE))
             self._found += count(found[..., None] & ((code == 0) | sure), 1)
             self._found += count(clipped & ~found[..., None], 1)
             code[clipped] = _CODES["clip"]
             code[sure] = _CODES["aoflagger"]
-        elif clipped.any():
+        elif some_clipped:
             self._found += count(clipped, 1)
             code[clipped] = _CODES["clip"]
-        bad = None
         if code.any():
             bad = code != 0
             amplitude[bad] = 0
             self._good += len(noisy) - count(bad, 1)
         else:
             self._good += len(noisy)
-        self._power.add(data, received, bad, noisy, one, two)
         self._total += amplitude.sum(1)
         self._count(code)
 

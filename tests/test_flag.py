@@ -91,15 +91,16 @@ def sky(fluxes, seed=8):
     hour = 2 * np.pi * np.arange(N_TIMES) * 12.88 / 86164
     data = np.zeros((N_TIMES, len(ONE), N_CHANNELS, 1), complex)
     for flux in fluxes:
-        l, m = np.radians(rng.uniform(-1, 1, 2)) * 1.06
-        path_s = uv @ [l, m] + hour[:, None] * (uv @ [m, l])
+        east, north = np.radians(rng.uniform(-1, 1, 2)) * 1.06
+        path_s = uv @ [east, north] + hour[:, None] * (uv @ [north, east])
         data[..., 0] += flux * np.exp(2j * np.pi * path_s[..., None] * freq_hz)
     gains = np.exp(rng.normal(0, 0.15, (N_ANTENNAS, 1, 2)) + 2j * np.pi * rng.random((N_ANTENNAS, 1, 2)))
     delay = rng.normal(0, 5e-9, (N_ANTENNAS, 1, 2)) * (freq_hz - freq_hz[0])[:, None]
     ripple = 1 + 0.07 * np.sin(np.arange(N_CHANNELS)[:, None] / rng.uniform(20, 60, (N_ANTENNAS, 1, 2)))
     antenna = gains * ripple * np.exp(2j * np.pi * delay)
     pair = antenna[ONE] * antenna[TWO].conj()
-    return (data * pair + noise(seed) * np.abs(pair)).astype(np.complex64), np.abs(pair)
+    model = data * pair
+    return (model + noise(seed) * np.abs(pair)).astype(np.complex64), np.abs(pair), model
 
 
 FIELDS = {"calibrator": [6.5], "several of 5 Jy and more": [9.0, 4.5, 3.5, 2.5], "of 40 Jy": [17.0, 4.5, 3.5]}
@@ -108,11 +109,12 @@ FIELDS = {"calibrator": [6.5], "several of 5 Jy and more": [9.0, 4.5, 3.5, 2.5],
 @pytest.mark.parametrize("fluxes", FIELDS.values(), ids=FIELDS.keys())
 def test_fringes_of_bright_sources_are_no_interference(fluxes):
     """One sigma is 2.3 Jy in a sample of the real telescope."""
-    data, _ = sky(fluxes)
+    data, _, model = sky(fluxes)
     _, _, flags = run(data)
     assert flags.mean() <= 0.01
     of_antenna = [flags[:, (antenna == ONE) | (antenna == TWO)].mean() for antenna in range(N_ANTENNAS)]
     assert max(of_antenna) <= 0.02
+    assert _scale(data, model, flags) == pytest.approx(_scale(data, model, np.zeros_like(flags)), abs=5e-4)
 
 
 MASKS = {
@@ -129,7 +131,7 @@ MASKS = {
 @pytest.mark.parametrize("fluxes", FIELDS.values(), ids=FIELDS.keys())
 @pytest.mark.parametrize("kind", MASKS)
 def test_interference_above_5_sigma_is_found_under_any_sky(kind, fluxes):
-    data, size = sky(fluxes)
+    data, size, model = sky(fluxes)
     where, antenna = MASKS[kind]
     mask = np.zeros((N_TIMES, N_CHANNELS), bool)
     for part in where if isinstance(where, list) else [where]:
@@ -145,6 +147,13 @@ def test_interference_above_5_sigma_is_found_under_any_sky(kind, fluxes):
     assert strong.mean() > 0.0005
     assert flags[strong].mean() >= 0.95
     assert flags[strength == 0].mean() <= 0.01
+    assert _scale(data, model, flags) == pytest.approx(1, abs=0.002)
+
+
+def _scale(data, model, flags):
+    """Return the amplitude of the sky in what is not flagged, over the true one."""
+    good = ~flags
+    return np.vdot(model[good], data[good]).real / np.vdot(model[good], model[good]).real
 
 
 def test_clip_alone():
