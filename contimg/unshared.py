@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _RATIO_CHANNELS, _RATIO_WINDOW = 16, 7
+_BASELINES = 32  # at once: what stays in the processor's cache
 _SIGMA = 7.0
 _LEAST_EXCESS = 0.5
 # One bad baseline among an antenna's must not raise its mean; pure noise exceeds this once in 5e8 samples.
@@ -43,19 +44,24 @@ def unshared(data: NDArray[np.complex64], steady: NDArray[np.bool_] | None) -> N
     """
     if data.shape[-1] != 2:
         return np.abs(data)
-    x, y = np.ascontiguousarray(data[..., 0]), np.ascontiguousarray(data[..., 1])
-    conjugate = y.conj()
-    if steady is not None:
-        conjugate[~steady] = 0
-    cross = np.einsum("tbf,tbf->bf", x, conjugate)
     result = np.empty(data.shape, np.float32)
-    np.abs(x - _smooth(_divide(cross, np.einsum("tbf,tbf->bf", y, conjugate).real)) * y, out=result[..., 0])
-    np.conjugate(x, out=conjugate)
-    if steady is not None:
-        conjugate[~steady] = 0
-    cross = cross.conj()
-    np.abs(y - _smooth(_divide(cross, np.einsum("tbf,tbf->bf", x, conjugate).real)) * x, out=result[..., 1])
+    for first in range(0, data.shape[1], _BASELINES):
+        some = np.s_[:, first : first + _BASELINES]
+        x, y = np.ascontiguousarray(data[..., 0][some]), np.ascontiguousarray(data[..., 1][some])
+        known = x.conj()
+        if steady is not None:
+            known[~steady[some]] = 0
+        cross = np.einsum("tbf,tbf->bf", y, known)
+        result[..., 1][some] = np.abs(y - _smooth(_divide(cross, _power(x, known))) * x)
+        np.conjugate(y, out=known)
+        if steady is not None:
+            known[~steady[some]] = 0
+        result[..., 0][some] = np.abs(x - _smooth(_divide(cross.conj(), _power(y, known))) * y)
     return result
+
+
+def _power(values: NDArray[np.complex64], known: NDArray[np.complex64]) -> NDArray[np.float32]:
+    return np.einsum("tbf,tbf->bf", values, known).real
 
 
 def _divide(cross: NDArray[np.complex64], power: NDArray[np.float32]) -> NDArray[np.complex64]:
@@ -69,20 +75,11 @@ def _smooth(ratio: NDArray[np.complex64]) -> NDArray[np.complex64]:
     from scipy.ndimage import median_filter
 
     channels = ratio.shape[1]
-    edges = np.linspace(0, channels, max(1, channels // _RATIO_CHANNELS) + 1).astype(int)
-    absent = np.isnan(ratio)
-    middles, centres = [], []
-    for first, last in pairwise(edges):
-        part = ratio[:, first:last][:, ~absent[:, first:last].all(0)]
-        if part.shape[1]:
-            part = np.nan_to_num(part)
-            middles.append(np.median(part.real, axis=1) + 1j * np.median(part.imag, axis=1))
-            centres.append((first + last - 1) / 2)
-    if not middles:
+    steps, place = _medians(ratio)
+    if not len(place):
         return np.zeros_like(ratio)
-    steps, place = np.stack(middles, axis=1), np.array(centres)
     # The delay that makes the sum over the band largest, to an eighth of a turn over the band.
-    turns = np.arange(-4 * len(edges), 4 * len(edges)) / (8 * channels)
+    turns = np.arange(-4 * len(place), 4 * len(place) + 1) / (8 * channels)
     towards = np.exp(-2j * np.pi * np.outer(place, turns))
     turn = turns[np.abs(steps @ towards).argmax(1)][:, None]
     steps = steps * np.exp(-2j * np.pi * turn * place)
@@ -93,6 +90,26 @@ def _smooth(ratio: NDArray[np.complex64]) -> NDArray[np.complex64]:
     right, share = np.minimum(left + 1, len(place) - 1), at - left
     smooth = steps[:, left] * (1 - share) + steps[:, right] * share
     return (smooth * np.exp(2j * np.pi * turn * np.arange(channels))).astype(np.complex64)
+
+
+def _medians(ratio: NDArray[np.complex64]) -> tuple[NDArray[np.complex64], NDArray[np.float64]]:
+    """Return medians of 16 channels (nbaselines, nsteps), of real and imaginary part, and their middle channels."""
+    count, channels = ratio.shape
+    absent = np.isnan(ratio)
+    if not absent.any() and channels % _RATIO_CHANNELS == 0:
+        parts = ratio.reshape(count, -1, _RATIO_CHANNELS)
+        middle = np.median(parts.real, axis=-1) + 1j * np.median(parts.imag, axis=-1)
+        return middle, np.arange(channels // _RATIO_CHANNELS) * _RATIO_CHANNELS + (_RATIO_CHANNELS - 1) / 2
+    edges = np.linspace(0, channels, max(1, channels // _RATIO_CHANNELS) + 1).astype(int)
+    middles, places = [], []
+    for first, last in pairwise(edges):
+        part = ratio[:, first:last][:, ~absent[:, first:last].all(0)]
+        if part.shape[1]:
+            part = np.nan_to_num(part)
+            middles.append(np.median(part.real, axis=1) + 1j * np.median(part.imag, axis=1))
+            places.append((first + last - 1) / 2)
+    steps = np.stack(middles, axis=1) if middles else np.zeros((count, 0), np.complex64)
+    return steps, np.array(places)
 
 
 class AntennaPower:
