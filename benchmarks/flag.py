@@ -146,7 +146,7 @@ def cost(folder: Path, *, aoflagger: bool) -> dict[str, Any]:
 
         setattr(owner, name, run)
 
-    timed(flag._AOFlagger, "run", "AOFlagger")
+    timed(flag.AOFlagger, "run", "AOFlagger")
     timed(flag, "unshared", "what XX and YY do not share")
     timed(flag.AntennaPower, "add", "power of antennas")
     timed(flag.Flagger, "_scale", "medians and quartiles")

@@ -22,12 +22,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contimg.aoflag import AOFlagger
 from contimg.config import FlagOptions
 from contimg.unshared import AntennaPower, unshared
 
@@ -43,6 +43,7 @@ REASONS = {
     8: "clip",
     9: "cell",
     10: "antenna",
+    11: "edge",
 }
 _CODES = {name: code for code, name in REASONS.items()}
 
@@ -96,8 +97,12 @@ class Flagger:
         self._shared: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None
         self._total, self._good = np.zeros(cells), np.zeros(cells, np.int64)
         self._found, self._valid = np.zeros(cells, np.int64), np.zeros(cells, np.int64)
+        self._edges = np.zeros(len(self.received), bool)
+        if width := self.options.edge_channels:
+            for channels in self.subbands:
+                self._edges[channels][:width] = self._edges[channels][-width:] = True
         self._power = AntennaPower(self.n_times, self.n_antennas, len(self.received))
-        self._aoflagger = _AOFlagger(self.n_times, len(self.received)) if self.options.aoflagger else None
+        self._aoflagger = AOFlagger(self.n_times, len(self.received)) if self.options.aoflagger else None
 
     def add_autos(self, antennas: NDArray[np.int64], data: NDArray[np.complex64]) -> None:
         """Take note of the power of antennas; ``data`` is (n_times, len(antennas), nchan, n_pols)."""
@@ -127,6 +132,8 @@ class Flagger:
         """
         amplitude = np.abs(data)
         self._find_no_data(data, amplitude, code)
+        if self._edges.any():
+            code[(code == 0) & self._edges[:, None]] = _CODES["edge"]
         complete = not code.any()
         noisy = self._has_noise(data)
         self._noisy += int(noisy.sum())
@@ -342,35 +349,3 @@ def count(found: NDArray[np.bool_], axis: int) -> NDArray[np.int64]:
         part = found[(slice(None),) * axis + (slice(first, first + 255),)]
         total += part.view(np.uint8).sum(axis, dtype=np.uint8)
     return total
-
-
-class _AOFlagger:
-    """AOFlagger with the strategy of this package, on planes of one size."""
-
-    def __init__(self, n_times: int, n_channels: int) -> None:
-        import aoflagger
-
-        flagger = aoflagger.AOFlagger()
-        with resources.as_file(resources.files("contimg") / "strategies" / "dsa110.lua") as path:
-            self._strategy = flagger.load_strategy_file(str(path))
-        self._images = flagger.make_image_set(n_times, n_channels, 1)
-        self._mask = flagger.make_flag_mask(n_times, n_channels)
-
-    def run(self, amplitude: NDArray[np.float32], baselines: Sequence[int]) -> NDArray[np.bool_]:
-        """Return what AOFlagger finds in the normalised amplitudes (NaN where flagged) of some baselines.
-
-        Returns
-        -------
-        (n_times, nbaselines, nchan) bool
-        """
-        result = np.zeros(amplitude.shape[:3], bool)
-        for baseline in baselines:
-            planes = amplitude[:, baseline]
-            usable = np.isfinite(planes)
-            weight = usable.sum(-1)
-            plane = np.where(usable, planes - 1, 0).sum(-1) / np.maximum(weight, 1)
-            missing = weight == 0
-            self._images.set_image_buffer(0, np.ascontiguousarray(plane.T, np.float32))
-            self._mask.set_buffer(np.ascontiguousarray(missing.T))
-            result[:, baseline] = self._strategy.run(self._images, self._mask).get_buffer().T & ~missing
-        return result

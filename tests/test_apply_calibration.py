@@ -194,20 +194,23 @@ def _another_kind(folder):
     shutil.copytree(folder / "G.cal", folder / "B.cal")
 
 
+def _cut(path, columns, part):
+    """Make the arrays of some columns smaller."""
+    with tables.table(str(path), readonly=False, ack=False) as table:
+        for name in columns:
+            values, kind = table.getcol(name)[part], table.coldatatype(name)
+            table.removecols([name])
+            table.addcols(tables.maketabdesc(tables.makearrcoldesc(name, 0, ndim=2, valuetype=kind)))
+            table.putcol(name, values)
+
+
 def _fewer_channels(folder):
-    with tables.table(str(folder / "B.cal"), readonly=False, ack=False) as table:
-        for name in ("CPARAM", "FLAG", "SNR"):
-            values = table.getcol(name)[:, :-3]
-            for row, value in enumerate(values):
-                table.putcell(name, row, value)
+    _cut(folder / "B.cal", ("CPARAM", "FLAG", "SNR"), np.s_[:, :-3])
 
 
 def _one_polarisation(folder):
     for kind in "KBG":
-        with tables.table(str(folder / f"{kind}.cal"), readonly=False, ack=False) as table:
-            for name in ("FPARAM" if kind == "K" else "CPARAM", "FLAG", "SNR"):
-                for row, value in enumerate(table.getcol(name)[..., :1]):
-                    table.putcell(name, row, value)
+        _cut(folder / f"{kind}.cal", ("FPARAM" if kind == "K" else "CPARAM", "FLAG", "SNR"), np.s_[..., :1])
 
 
 @pytest.mark.parametrize(("spoil", "message"), [

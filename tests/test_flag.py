@@ -174,6 +174,14 @@ def test_clip_level():
     assert code[0, 1, 5, 0] == CODES["clip"]
 
 
+def test_edge_channels():
+    tool, code, _ = run(noise(), edge_channels=2)
+    edge = (np.arange(N_CHANNELS) % 8 < 2) | (np.arange(N_CHANNELS) % 8 >= 6)
+    assert (code[:, :, edge] == CODES["edge"]).all()
+    assert (code[:, :, ~edge] != 0).mean() < 2e-3
+    assert tool.counts[3, CODES["edge"]] == N_TIMES * len(ONE) * 4 * 2
+
+
 def test_no_data_has_its_reasons():
     data = noise()
     data[2, 3] = np.nan

@@ -13,7 +13,9 @@ from contimg.product import Twin
 from contimg.report.markup import picture
 
 # One colour for each reason of contimg.flag, in its order.
-_COLOURS = ("#888888", "#222222", "#c7b299", "#8c564b", "#9467bd", "#1f77b4", "#17becf", "#d95f02")
+_COLOURS = (
+    "#888888", "#222222", "#c7b299", "#8c564b", "#9467bd", "#1f77b4", "#17becf", "#d95f02", "#e7298a", "#bbbbbb",
+)  # fmt: skip
 
 
 def flag_picture(tiles: Sequence[Twin]) -> str:
