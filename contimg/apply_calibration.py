@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contimg import measurement_set
-from contimg.calibrate.response import correct
-from contimg.calibrate.tables import FILES, Solutions, read_solutions
+from contimg.calibrate.response import Correction, read_table
+from contimg.calibrate.tables import FILES, Solutions
 from contimg.config import CalibrationOptions
-from contimg.measurement_set import Visibilities
+from contimg.measurement_set import Coordinates
 from contimg.product import (
     Reason,
     Stopwatch,
@@ -32,9 +33,12 @@ from contimg.product import (
     atomic_path,
     input_from_twin,
     library_versions,
+    remove,
     verdict_of,
     write_twin,
 )
+
+_BLOCK_BYTES = 8 << 20  # of DATA; the products stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,9 @@ class _Calibration:
     twin: Twin
     folder: Path
 
-    def table(self, kind: str) -> Solutions | None:
-        """Return its solutions of a kind, or None when it has none."""
-        place = self.folder / FILES[kind]
-        return read_solutions(place) if place.exists() else None
+    def table(self, kind: str, tile: Coordinates) -> Solutions | None:
+        """Return its solutions of a kind, which must fit the tile, or None when it has none."""
+        return read_table(self.folder / FILES[kind], kind, tile)
 
 
 def apply_calibration(
@@ -84,7 +87,7 @@ def apply_calibration(
     Raises
     ------
     InputError
-        If a twin or table is missing or unreadable.
+        If a twin or table is missing, damaged or does not fit the tile.
     """
     watch = Stopwatch()
     tile, tile_input = input_from_twin(ms_twin)
@@ -102,13 +105,13 @@ def apply_calibration(
         if reasons:
             part.mkdir()
         else:
-            bandpass, gains = used[0], _gain_sets(used)
-            vis = measurement_set.read(Path(ms))
-            before = _flagged_fraction(vis)
-            correct(vis, bandpass.table("K"), bandpass.table("B"), gains)
-            _weigh(vis, bandpass.twin)
-            qa = _quality(vis, before)
-            notes += _notes(vis, used, gains)
+            coordinates = measurement_set.read_coordinates(Path(ms))
+            bandpass, gains = used[0], _gain_sets(used, coordinates)
+            delays, shape = (bandpass.table(kind, coordinates) for kind in "KB")
+            correction = Correction(coordinates, delays, shape, gains)
+            coordinates.history.append(f"calibrated with {', '.join(c.twin.id for c in used)}")
+            qa = _stream(Path(ms), part, coordinates, correction, _weight_factors(coordinates, bandpass.twin))
+            notes += _notes(coordinates, used, gains)
             if qa["flagged_fraction"] == 1:
                 reasons.append(
                     Reason(
@@ -118,10 +121,8 @@ def apply_calibration(
                         measured=1.0,
                     )
                 )
+                remove(part)
                 part.mkdir()
-            else:
-                vis.history.append(f"calibrated with {', '.join(c.twin.id for c in used)}")
-                measurement_set.write(part, vis)
     inherited = [reason for reason in tile.reasons if reason.severity == "warning"]
     inherited += [reason for c in used for reason in c.twin.reasons if reason.severity == "warning"]
     reasons += [reason for i, reason in enumerate(inherited) if reason not in inherited[:i]]
@@ -205,41 +206,63 @@ def _refusals(tile: Twin, used: Sequence[_Calibration], options: CalibrationOpti
     return reasons
 
 
-def _gain_sets(used: Sequence[_Calibration]) -> list[Solutions]:
-    tables = [calibration.table("G") for calibration in (used[1:] or used[:1])]
+def _gain_sets(used: Sequence[_Calibration], tile: Coordinates) -> list[Solutions]:
+    tables = [calibration.table("G", tile) for calibration in (used[1:] or used[:1])]
     return [table for table in tables if table is not None]
 
 
-def _weigh(vis: Visibilities, calibration: Twin) -> None:
-    """Turn weights into inverse variances, in place; receptors of unknown noise count as the median one."""
+def _stream(
+    ms: Path,
+    part: Path,
+    coordinates: Coordinates,
+    correction: Correction,
+    factors: NDArray[np.float32] | None,
+) -> dict[str, Any]:
+    """Write the corrected tile, some baselines of an integration at a time; return how much is flagged.
+
+    Fractions are of what was received.
+    """
+    received = before = after = 0
+    baselines = len(coordinates.uvw_m) // len(coordinates.times_mjd_s)
+    whole = measurement_set.rows_of_tile(coordinates)
+    count = max(1, _BLOCK_BYTES // (8 * coordinates.shape[1] * coordinates.shape[2] * whole)) * whole
+    with measurement_set.create(part, coordinates) as writer:
+        for rows, data, flag, weight in measurement_set.blocks(ms, count, every=baselines):
+            known = None if weight.min() > 0 else weight > 0
+            received += weight.size if known is None else int(np.count_nonzero(known))
+            before += int(np.count_nonzero(flag if known is None else flag & known))
+            correction.apply(data, flag, rows)
+            after += int(np.count_nonzero(flag if known is None else flag & known))
+            if factors is not None:
+                weight *= factors[rows.start % baselines :][: len(weight), None, :]
+            writer.put(rows.start, data, weight)
+            writer.put_flags(rows.start, flag)
+    fraction_before, fraction = (count / received if received else 1.0 for count in (before, after))
+    return {
+        "flagged_fraction": round(fraction, 6),
+        "flagged_fraction_before": round(fraction_before, 6),
+        "flagged_by_calibration": round(fraction - fraction_before, 6),
+    }
+
+
+def _weight_factors(vis: Coordinates, calibration: Twin) -> NDArray[np.float32] | None:
+    """Return what turns weights into inverse variances (nbl, npol).
+
+    Receptors of unknown noise count as the median one; None in noise-free simulations, which have nothing to weigh by.
+    """
     sefd = np.full((len(vis.antenna_names), len(vis.polarisations)), np.nan)
     for i, name in enumerate(vis.antenna_names):
         measured = calibration.facts["sefd_jy"].get(name, [])
         sefd[i, : len(measured)] = [np.nan if value is None else value for value in measured]
     if not np.isfinite(sefd).any():
-        return  # noise-free simulation: there is nothing to weigh by
+        return None
     sefd = np.where(np.isfinite(sefd), sefd, np.nanmedian(sefd))
     samples = 2 * vis.channel_width_hz * vis.integration_s / calibration.facts["nsamples"]
-    factor = samples / (sefd[vis.antenna1] * sefd[vis.antenna2])
-    vis.weight *= factor.astype(np.float32)[:, None, :]
+    baselines = slice(len(vis.uvw_m) // len(vis.times_mjd_s))
+    return (samples / (sefd[vis.antenna1[baselines]] * sefd[vis.antenna2[baselines]])).astype(np.float32)
 
 
-def _flagged_fraction(vis: Visibilities) -> float:
-    """Return the flagged fraction of what was received; 1 when nothing was."""
-    received = vis.weight > 0
-    return float((vis.flag & received).sum() / received.sum()) if received.any() else 1.0
-
-
-def _quality(vis: Visibilities, before: float) -> dict[str, Any]:
-    after = _flagged_fraction(vis)
-    return {
-        "flagged_fraction": round(after, 6),
-        "flagged_fraction_before": round(before, 6),
-        "flagged_by_calibration": round(after - before, 6),
-    }
-
-
-def _notes(vis: Visibilities, used: Sequence[_Calibration], gains: Sequence[Solutions]) -> list[str]:
+def _notes(vis: Coordinates, used: Sequence[_Calibration], gains: Sequence[Solutions]) -> list[str]:
     notes = []
     if not gains:
         notes.append(f"no gains: the delays and bandpass of {used[0].twin.id} alone are applied")

@@ -1,15 +1,16 @@
 """Flagging of one tile while it is converted: what is no data, what is interference, which antennas are dead.
 
-The data are not calibrated yet. Three searches follow each other (codes in `REASONS`):
+The data are not calibrated yet. Four searches follow each other (codes in `REASONS`):
 
-- AOFlagger on every baseline (strategy ``strategies/dsa110.lua``), on the mean of the XX and YY amplitudes. What it
-  finds counts where the sample stands out by itself (4 sigma), or the same cell (integration, channel) is found
-  on many baselines, or on many of one antenna: interference is in the same cell everywhere, the fringes of a
-  field with several bright sources, which AOFlagger takes for interference too, are not;
+- AOFlagger on every baseline (strategy ``strategies/dsa110.lua``), on the mean amplitude of what XX and YY do not share
+  (`contimg.unshared`): fringes of several bright sources look like interference and are not in it. What it finds
+  counts where the sample stands out by itself (4 sigma), or the same cell (integration, channel) is found on many
+  baselines, or on many of one antenna;
 - a cut at ``mad_sigma`` robust sigma above the median amplitude of each baseline and polarisation, statistics
   over all times and channels, sigma = interquartile range / 1.349 (science-traps F3, F4);
 - cells (integration, channel) that stand out in the mean over all baselines, or in which a fifth of the
-  baselines were flagged, are flagged on all: interference too weak to be seen on each baseline alone.
+  baselines were flagged, are flagged on all: interference too weak to be seen on each baseline alone;
+- the same for each antenna's baselines, in what XX and YY do not share.
 
 A bright calibrator raises a baseline's amplitudes as a whole, and its fringes are part of the spread that sigma is
 measured from, so it does not flag itself.
@@ -21,13 +22,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contimg.aoflag import AOFlagger
 from contimg.config import FlagOptions
+from contimg.unshared import AntennaPower, unshared
 
 # Codes of a sample, in order of precedence; 0 is good, 1 was never received and counts nowhere.
 NOT_RECEIVED = 1
@@ -40,6 +42,8 @@ REASONS = {
     7: "aoflagger",
     8: "clip",
     9: "cell",
+    10: "antenna",
+    11: "edge",
 }
 _CODES = {name: code for code, name in REASONS.items()}
 
@@ -48,7 +52,7 @@ IQR_PER_SIGMA = 1.349
 DEAD_POWER = 0.02
 """-17 dB: no working receiver's power is that far below the others'."""
 _SURE_SIGMA = 4.0
-_SHARED, _SHARED_BY_ANTENNA, _TIMES_USUAL = 0.05, 0.25, 3.0
+_SHARED, _SHARED_BY_ANTENNA, _SPREADS = 0.05, 0.25, 4.0
 _CELL_OCCUPANCY = 0.2
 _CELL_SIGMA = 7.0
 _CELL_EXCESS = 0.1
@@ -90,9 +94,15 @@ class Flagger:
         self._noisy = self._baselines = 0
         self._seen = np.zeros(len(self.subbands), np.int64)
         self._suspects: list[NDArray[np.uint8]] = []
+        self._shared: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None
         self._total, self._good = np.zeros(cells), np.zeros(cells, np.int64)
         self._found, self._valid = np.zeros(cells, np.int64), np.zeros(cells, np.int64)
-        self._aoflagger = _AOFlagger(self.n_times, len(self.received)) if self.options.aoflagger else None
+        self._edges = np.zeros(len(self.received), bool)
+        if width := self.options.edge_channels:
+            for channels in self.subbands:
+                self._edges[channels][:width] = self._edges[channels][-width:] = True
+        self._power = AntennaPower(self.n_times, self.n_antennas, len(self.received))
+        self._aoflagger = AOFlagger(self.n_times, len(self.received)) if self.options.aoflagger else None
 
     def add_autos(self, antennas: NDArray[np.int64], data: NDArray[np.complex64]) -> None:
         """Take note of the power of antennas; ``data`` is (n_times, len(antennas), nchan, n_pols)."""
@@ -102,7 +112,13 @@ class Flagger:
             middle = np.median(np.nan_to_num(power, nan=0.0, posinf=0.0), axis=(0, 2))
             self._auto_power[antennas] = np.where(constant, 0.0, middle)
 
-    def block(self, data: NDArray[np.complex64], code: NDArray[np.uint8]) -> None:
+    def block(
+        self,
+        data: NDArray[np.complex64],
+        code: NDArray[np.uint8],
+        one: NDArray[np.integer[Any]],
+        two: NDArray[np.integer[Any]],
+    ) -> None:
         """Flag a block of cross-correlations, in place.
 
         Parameters
@@ -111,9 +127,13 @@ class Flagger:
             Values that are not finite become 0.
         code : uint8, same shape
             Codes known so far (`NOT_RECEIVED`, ``correlator``).
+        one, two : (nbaselines,) int
+            Antennas of the baselines.
         """
         amplitude = np.abs(data)
         self._find_no_data(data, amplitude, code)
+        if self._edges.any():
+            code[(code == 0) & self._edges[:, None]] = _CODES["edge"]
         complete = not code.any()
         noisy = self._has_noise(data)
         self._noisy += int(noisy.sum())
@@ -123,26 +143,35 @@ class Flagger:
         scale, sigma = self._scale(amplitude)
         amplitude /= scale
         self._valid += len(noisy) if complete else count(code == 0, 1)
+        # NaN, where there are no data, exceeds nothing.
+        clipped = amplitude > 1 + self.options.mad_sigma * np.maximum(sigma, _MIN_NOISE)
+        some_clipped = clipped.any()
+        steady = None if complete else (code == 0).all(-1)
+        if some_clipped:
+            steady = ~clipped.any(-1) if steady is None else steady & ~clipped.any(-1)
+        rest = unshared(data, steady)
+        if not complete:
+            rest[code != 0] = np.nan
+        own, sigma = self._scale(rest)
+        rest /= own
+        self._power.add(rest, noisy, one, two)
         found = None
         if self._aoflagger is not None:
-            found = self._aoflagger.run(amplitude, np.flatnonzero(noisy))
+            found = self._aoflagger.run(rest, np.flatnonzero(noisy))
             self._suspects.append(np.packbits(found, axis=-1))
-        # NaN, where there are no data, exceeds nothing.
-        sigma = np.maximum(sigma, _MIN_NOISE)
-        clipped = amplitude > 1 + self.options.mad_sigma * sigma
         if found is not None and found.any():
-            sure = found[..., None] & (amplitude > 1 + _SURE_SIGMA * sigma)
+            sure = found[..., None] & (rest > 1 + _SURE_SIGMA * np.maximum(sigma, _MIN_NOISE))
             self._found += count(found[..., None] & ((code == 0) | sure), 1)
             self._found += count(clipped & ~found[..., None], 1)
             code[clipped] = _CODES["clip"]
             code[sure] = _CODES["aoflagger"]
-        elif clipped.any():
+        elif some_clipped:
             self._found += count(clipped, 1)
             code[clipped] = _CODES["clip"]
         if code.any():
-            good = code == 0
-            amplitude[~good] = 0
-            self._good += count(good, 1)
+            bad = code != 0
+            amplitude[bad] = 0
+            self._good += len(noisy) - count(bad, 1)
         else:
             self._good += len(noisy)
         self._total += amplitude.sum(1)
@@ -175,26 +204,51 @@ class Flagger:
         ----------
         time : int
         one, two : (nbaselines,) int32
-            Antennas of the baselines, in the order in which `block` saw them.
+            Antennas of the baselines, in the order in which `block` saw them; the same in every call.
         """
-        from scipy.sparse import csr_array
-
         if not self._suspects:
             return np.zeros((len(one), len(self.received)), bool)
+        if self._shared is None:
+            self._shared = self._find_shared(one, two)
+        everywhere, by_antenna = (part[time] for part in self._shared)
+        return self._found_at(time) & (everywhere | by_antenna[one] | by_antenna[two])
+
+    def _found_at(self, time: int) -> NDArray[np.bool_]:
         found = np.concatenate([part[time] for part in self._suspects])
-        found = np.unpackbits(found, axis=-1, count=len(self.received)).astype(bool)
+        return np.unpackbits(found, axis=-1, count=len(self.received)).view(bool)
+
+    def _find_shared(
+        self, one: NDArray[np.int32], two: NDArray[np.int32]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return the cells found on unusually many baselines (n_times, nchan), and of an antenna (.., nant, nchan)."""
+        from scipy.sparse import csr_array
+
         ends = (np.concatenate([one, two]), np.tile(np.arange(len(one)), 2))
         of_antenna = csr_array((np.ones(len(ends[0]), np.float32), ends), shape=(self.n_antennas, len(one)))
         baselines = np.maximum(np.asarray(of_antenna.sum(1)).ravel(), 1)[:, None]
-        by_antenna = (of_antenna @ found.astype(np.float32)) / baselines > self._usual(_SHARED_BY_ANTENNA)
-        everywhere = found.mean(0) > self._usual(_SHARED)
-        return found & (everywhere | by_antenna[one] | by_antenna[two])
+        share = np.zeros((self.n_times, len(self.received)), np.float32)
+        by_antenna = np.zeros((self.n_times, self.n_antennas, len(self.received)), np.float32)
+        for time in range(self.n_times):
+            found = self._found_at(time).astype(np.float32)
+            share[time] = found.mean(0)
+            by_antenna[time] = of_antenna @ found / baselines
+        many = share > self._unusual(share, _SHARED)
+        for antenna in np.flatnonzero(by_antenna.any((0, 2))):
+            mine = by_antenna[:, antenna]
+            mine[...] = mine > self._unusual(mine, _SHARED_BY_ANTENNA)
+        return many, by_antenna.astype(bool)
 
-    def _usual(self, share: float) -> float:
-        """Return `share`, or three times the share of baselines usually found in a cell, if that is more."""
-        valid = self._valid[:, self.received]
-        share_found = self._found[:, self.received] / np.maximum(valid, 1)
-        return max(share, _TIMES_USUAL * float(np.median(share_found))) if share_found.size else share
+    def _unusual(self, share: NDArray[np.floating[Any]], least: float) -> float:
+        """Return the share of baselines above which a cell (n_times, nchan) stands out among the others.
+
+        Where several bright sources beat, AOFlagger finds their fringes, on some antennas in most cells. The
+        shares' own spread over the cells says what is usual; interference fills few cells.
+        """
+        received = share[:, self.received]
+        if not received.size:
+            return least
+        low, middle, high = np.quantile(received, [0.25, 0.5, 0.75])
+        return max(least, float(middle + _SPREADS * (high - low)))
 
     def cells(self) -> NDArray[np.bool_]:
         """Return the cells (n_times, nchan, n_pols) that are to be flagged on every baseline."""
@@ -211,10 +265,17 @@ class Flagger:
         low, high = np.quantile(excess, [0.25, 0.75])
         sigma = (high - low) / IQR_PER_SIGMA
         stands_out = excess > max(_CELL_SIGMA * sigma, _CELL_EXCESS)
-        occupied = self._found[:, which] > self._usual(_CELL_OCCUPANCY) * np.maximum(self._valid[:, which], 1)
-        result[:, which] = (stands_out & (good > 0)) | occupied
+        share = self._found / np.maximum(self._valid, 1)
+        occupied = share > self._unusual(share, _CELL_OCCUPANCY)
+        result[:, which] = (stands_out & (good > 0)) | occupied[:, which]
         # Few transmitters are polarised fully, and an outlier in one makes the other suspect.
         return np.repeat(result.any(-1, keepdims=True), self.n_pols, axis=-1)
+
+    def antenna_cells(self) -> NDArray[np.bool_]:
+        """Return the cells (n_times, nant, nchan) that are to be flagged on all baselines of an antenna."""
+        if self._noisy < self._baselines / 2:
+            return np.zeros((self.n_times, self.n_antennas, len(self.received)), bool)
+        return self._power.cells()
 
     def _find_no_data(
         self, data: NDArray[np.complex64], amplitude: NDArray[np.float32], code: NDArray[np.uint8]
@@ -300,35 +361,3 @@ def count(found: NDArray[np.bool_], axis: int) -> NDArray[np.int64]:
         part = found[(slice(None),) * axis + (slice(first, first + 255),)]
         total += part.view(np.uint8).sum(axis, dtype=np.uint8)
     return total
-
-
-class _AOFlagger:
-    """AOFlagger with the strategy of this package, on planes of one size."""
-
-    def __init__(self, n_times: int, n_channels: int) -> None:
-        import aoflagger
-
-        flagger = aoflagger.AOFlagger()
-        with resources.as_file(resources.files("contimg") / "strategies" / "dsa110.lua") as path:
-            self._strategy = flagger.load_strategy_file(str(path))
-        self._images = flagger.make_image_set(n_times, n_channels, 1)
-        self._mask = flagger.make_flag_mask(n_times, n_channels)
-
-    def run(self, amplitude: NDArray[np.float32], baselines: Sequence[int]) -> NDArray[np.bool_]:
-        """Return what AOFlagger finds in the normalised amplitudes (NaN where flagged) of some baselines.
-
-        Returns
-        -------
-        (n_times, nbaselines, nchan) bool
-        """
-        result = np.zeros(amplitude.shape[:3], bool)
-        for baseline in baselines:
-            planes = amplitude[:, baseline]
-            usable = np.isfinite(planes)
-            weight = usable.sum(-1)
-            plane = np.where(usable, planes - 1, 0).sum(-1) / np.maximum(weight, 1)
-            missing = weight == 0
-            self._images.set_image_buffer(0, np.ascontiguousarray(plane.T, np.float32))
-            self._mask.set_buffer(np.ascontiguousarray(missing.T))
-            result[:, baseline] = self._strategy.run(self._images, self._mask).get_buffer().T & ~missing
-        return result

@@ -53,7 +53,7 @@ rule apply_calibration:
         "../envs/contimg.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 5000 * attempt,
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 15 * attempt,
     params:
         tile=lambda wildcards: tile_of(wildcards).id,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from contimg import convert, naming
+from contimg import convert, measurement_set, naming
+from contimg.calibrate.tables import read_solutions
 from contimg.config import FlagOptions, IngestOptions
 from contimg.simulate import NightOptions, simulate_night
 
@@ -61,3 +62,32 @@ def make_night(folder: Path, **changes: object) -> Night:
             flag=FlagOptions(),
         )
     return Night(folder, tuple(record.tile_ids))
+
+
+def gain_errors(night: Night, tile: int, tables: dict[str, Path], refant: str) -> np.ndarray:
+    """Return solved over true gains (nant, nchan, npol, ntime), phases relative to the reference antenna.
+
+    Without a table of kind K the delays are nought.
+    """
+    names, true = night.true_gains(tile)
+    bandpass, gain = (read_solutions(tables[kind]) for kind in "BG")
+    index = [bandpass.antenna_names.index(name) for name in names]
+    times = measurement_set.read_coordinates(night.ms(tile)).times_mjd_s
+    steady = np.where(bandpass.flag, np.nan, bandpass.values)[0][index]
+    if "K" in tables:
+        delay = read_solutions(tables["K"])
+        turns = delay.values[0][index] * 1e-9 * (bandpass.freq_hz[None, :, None] - delay.freq_hz.mean())
+        steady = steady * np.exp(2j * np.pi * turns)
+    over_time = np.empty((len(names), 2, len(times)), complex)
+    for a, i in enumerate(index):
+        for pol in range(2):
+            good = ~gain.flag[:, i, 0, pol]
+            if not good.any():
+                over_time[a, pol] = np.nan
+                continue
+            value, when = gain.values[good, i, 0, pol], gain.time_mjd_s[good]
+            phase = np.unwrap(np.angle(value))
+            over_time[a, pol] = np.interp(times, when, np.abs(value)) * np.exp(1j * np.interp(times, when, phase))
+    ratio = steady[..., None] * over_time[:, None] / true
+    reference = ratio[names.index(refant)]
+    return ratio * np.exp(-1j * np.angle(reference))

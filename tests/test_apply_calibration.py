@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from casacore import tables
 
 from contimg import casa, measurement_set, product, skymodel
 from contimg.apply_calibration import apply_calibration
@@ -11,6 +12,7 @@ from contimg.calibrate import solve_calibration
 from contimg.calibrate.response import gains_at
 from contimg.calibrate.tables import Solutions
 from contimg.config import BeamOptions, CalibrationOptions
+from contimg.errors import InputError
 from tests.calibration_nights import CALIBRATOR, make_night
 
 OPTIONS, BEAM = CalibrationOptions(), BeamOptions()
@@ -42,23 +44,27 @@ def _apply(night, tile, folder, calibrations, *, twin=None):
     )  # fmt: skip
 
 
+def _applycal(ms, copy, gaintable):
+    """Return what CASA's applycal makes of a copy of a tile."""
+    shutil.copytree(ms, copy)
+    with casa.tasks() as tasks:
+        tasks.applycal(
+            vis=str(copy), gaintable=[str(t) for t in gaintable], interp=["nearest", "nearest,nearestflag", "linear"],
+            calwt=False, flagbackup=False, parang=False,
+        )  # fmt: skip
+    return measurement_set.read(copy, column="CORRECTED_DATA")
+
+
 @pytest.mark.parametrize(("tile", "sets"), [(1, (1,)), (0, (1,)), (0, (1, 0))])
 def test_equals_applycal(night, tmp_path, tile, sets):
     """Data and flags are those of CASA's applycal on the same tables."""
     folder = night.folder / f"cal{sets[0]}"
-    tables = [folder / "K.cal", folder / "B.cal", night.folder / f"cal{sets[-1]}" / "G.cal"]
+    chosen = [folder / "K.cal", folder / "B.cal", night.folder / f"cal{sets[-1]}" / "G.cal"]
     calibrations = [_cal(night, one) for one in sets]
     ours = _apply(night, tile, tmp_path, calibrations)
     assert ours.verdict == "passed", ours.reasons
     vis = measurement_set.read(tmp_path / "out.ms")
-    copy = tmp_path / "casa.ms"
-    shutil.copytree(night.ms(tile), copy)
-    with casa.tasks() as tasks:
-        tasks.applycal(
-            vis=str(copy), gaintable=[str(t) for t in tables], interp=["nearest", "nearest,nearestflag", "linear"],
-            calwt=False, flagbackup=False, parang=False,
-        )  # fmt: skip
-    theirs = measurement_set.read(copy, column="CORRECTED_DATA")
+    theirs = _applycal(night.ms(tile), tmp_path / "casa.ms", chosen)
     assert np.array_equal(vis.flag, theirs.flag)
     good = ~vis.flag
     assert 0.05 < vis.flag.mean() < 0.2  # the subband that the bandpass lacks
@@ -156,6 +162,106 @@ def test_a_warning_is_handed_on(night, tmp_path):
     twin = _apply(night, 0, tmp_path, [warned])
     assert twin.verdict == "warning"
     assert (tmp_path / "out.ms" / "table.dat").exists()
+
+
+@pytest.fixture
+def damaged(night, tmp_path):
+    """Return a function that copies the bandpass calibration, so that it can be spoilt, and gives the copy's twin."""
+    folder = tmp_path / "damaged"
+    shutil.copytree(night.folder / "cal1", folder / "cal1")
+    shutil.copy(_cal(night, 1), folder)
+    return folder / "cal1.json"
+
+
+def _truncate(folder):
+    for path in (folder / "B.cal").glob("table.f*"):
+        with open(path, "r+b") as file:
+            file.truncate(path.stat().st_size // 2)
+
+
+def _truncate_description(folder):
+    with open(folder / "B.cal" / "table.dat", "r+b") as file:
+        file.truncate(500)
+
+
+def _rename_an_antenna(folder):
+    with tables.table(str(folder / "B.cal" / "ANTENNA"), readonly=False, ack=False) as table:
+        table.putcell("NAME", 4, "pad5")
+
+
+def _another_kind(folder):
+    shutil.rmtree(folder / "B.cal")
+    shutil.copytree(folder / "G.cal", folder / "B.cal")
+
+
+def _cut(path, columns, part):
+    """Make the arrays of some columns smaller."""
+    with tables.table(str(path), readonly=False, ack=False) as table:
+        for name in columns:
+            values, kind = table.getcol(name)[part], table.coldatatype(name)
+            table.removecols([name])
+            table.addcols(tables.maketabdesc(tables.makearrcoldesc(name, 0, ndim=2, valuetype=kind)))
+            table.putcol(name, values)
+
+
+def _fewer_channels(folder):
+    _cut(folder / "B.cal", ("CPARAM", "FLAG", "SNR"), np.s_[:, :-3])
+
+
+def _one_polarisation(folder):
+    for kind in "KBG":
+        _cut(folder / f"{kind}.cal", ("FPARAM" if kind == "K" else "CPARAM", "FLAG", "SNR"), np.s_[..., :1])
+
+
+@pytest.mark.parametrize(("spoil", "message"), [
+    (_truncate, "B.cal is damaged"),
+    (_truncate_description, "B.cal is damaged"),
+    (_rename_an_antenna, "B.cal has no antenna '5'"),
+    (_another_kind, "B.cal holds a table of kind G instead of B"),
+    (_fewer_channels, "B.cal has 45 channels instead of 48"),
+    (_one_polarisation, "K.cal has 1 polarisations and the tile 2"),
+])  # fmt: skip
+def test_damaged_tables_are_errors_in_one_sentence(night, tmp_path, damaged, spoil, message):
+    """A product that was good once: a broken machine, not bad data. Nothing half-made stays."""
+    spoil(damaged.with_suffix(""))
+    with pytest.raises(InputError, match=message) as caught:
+        _apply(night, 0, tmp_path, [damaged])
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith("solve the calibration again")
+    with pytest.raises(InputError, match=message):
+        solve_calibration(
+            night.ms(0), night.twin(0), tmp_path / "gains", tmp_path / "gains.json", calibrator=None, bandpass=damaged,
+            options=OPTIONS, beam=BEAM, catalogue=night.catalogue,
+        )  # fmt: skip
+    assert [path.name for path in tmp_path.iterdir()] == ["damaged"]
+
+
+def test_a_tile_that_is_flagged_whole_has_nothing_to_calibrate(night, tmp_path):
+    vis = measurement_set.read(night.ms(0))
+    vis.flag[:] = True
+    measurement_set.write(tmp_path / "flagged.ms", vis)
+    twin = apply_calibration(
+        tmp_path / "flagged.ms", night.twin(0), tmp_path / "out.ms", tmp_path / "out.json",
+        calibrations=[_cal(night, 1)], choice=CHOICE, options=OPTIONS,
+    )  # fmt: skip
+    assert [r.code for r in twin.reasons] == ["no_data"]
+    assert list((tmp_path / "out.ms").iterdir()) == []
+
+
+def test_two_gain_sets_equal_applycal_with_both(night, tmp_path):
+    """CASA interpolates linearly over the solutions of one table: here those of both sides."""
+    _apply(night, 1, tmp_path, [_cal(night, 1), _cal(night, 0), _cal(night, 2)])
+    both = tmp_path / "G.cal"
+    shutil.copytree(night.folder / "cal0" / "G.cal", both)
+    after = night.folder / "cal2" / "G.cal"
+    with tables.table(str(after), ack=False) as second, tables.table(str(both), readonly=False, ack=False) as first:
+        second.copyrows(first)
+    bandpass = night.folder / "cal1"
+    ours = measurement_set.read(tmp_path / "out.ms")
+    theirs = _applycal(night.ms(1), tmp_path / "casa.ms", [bandpass / "K.cal", bandpass / "B.cal", both])
+    assert np.array_equal(ours.flag, theirs.flag)
+    difference = np.abs(ours.data - theirs.data)[~ours.flag] / np.abs(theirs.data)[~ours.flag]
+    assert difference.max() < 1e-5
 
 
 def _gains(times, values, flag=None):

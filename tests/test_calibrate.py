@@ -14,7 +14,7 @@ from contimg.calibrate.statistics import flag_statistics
 from contimg.calibrate.tables import FILES, read_solutions
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.errors import ConfigError, InputError, UnknownIdError
-from tests.calibration_nights import CALIBRATOR, make_night
+from tests.calibration_nights import CALIBRATOR, gain_errors, make_night
 
 OPTIONS, BEAM = CalibrationOptions(), BeamOptions()
 
@@ -39,29 +39,6 @@ def _digest(folder):
         if path.is_file() and path.name != "table.lock":
             total.update(path.name.encode() + path.read_bytes())
     return total.hexdigest()
-
-
-def _errors(night, tile, tables, refant):
-    """Return solved over true gains (nant, nchan, npol, ntime), phases relative to the reference antenna."""
-    names, true = night.true_gains(tile)
-    delay, bandpass, gain = (read_solutions(tables[kind]) for kind in "KBG")
-    index = [bandpass.antenna_names.index(name) for name in names]
-    times = measurement_set.read_coordinates(night.ms(tile)).times_mjd_s
-    turns = delay.values[0][index] * 1e-9 * (bandpass.freq_hz[None, :, None] - delay.freq_hz.mean())
-    steady = np.where(bandpass.flag, np.nan, bandpass.values)[0][index] * np.exp(2j * np.pi * turns)
-    over_time = np.empty((len(names), 2, len(times)), complex)
-    for a, i in enumerate(index):
-        for pol in range(2):
-            good = ~gain.flag[:, i, 0, pol]
-            if not good.any():
-                over_time[a, pol] = np.nan
-                continue
-            value, when = gain.values[good, i, 0, pol], gain.time_mjd_s[good]
-            phase = np.unwrap(np.angle(value))
-            over_time[a, pol] = np.interp(times, when, np.abs(value)) * np.exp(1j * np.interp(times, when, phase))
-    ratio = steady[..., None] * over_time[:, None] / true
-    reference = ratio[names.index(refant)]
-    return ratio * np.exp(-1j * np.angle(reference))
 
 
 def _rms(values):
@@ -90,7 +67,7 @@ def test_gains_are_recovered(night, solved):
     assert twin.qa["lost_antennas"] == []
     assert twin.qa["flagged_fraction"] == 0
     assert twin.synthetic
-    ratio = _errors(night, 1, {k: folder / FILES[k] for k in "KBG"}, twin.facts["refant"])
+    ratio = gain_errors(night, 1, {k: folder / FILES[k] for k in "KBG"}, twin.facts["refant"])
     size = np.abs(ratio)
     assert _rms(size - 1) < 0.01
     assert np.mean(size) ** 2 == pytest.approx(1, abs=0.002)  # the flux scale; 1 % is asked
@@ -169,7 +146,7 @@ def test_gains_against_the_catalogue(night, solved, tmp_path):
     assert gains.facts["outcome"] == "solved"
     assert gains.facts["bandpass"] == twin.id
     tables = {"K": folder / "K.cal", "B": folder / "B.cal", "G": tmp_path / "gains" / "G.cal"}
-    ratio = _errors(night, 0, tables, twin.facts["refant"])
+    ratio = gain_errors(night, 0, tables, twin.facts["refant"])
     assert _rms(np.abs(ratio) - 1) < 0.01
     assert np.degrees(_rms(np.angle(ratio))) < 1.0
     # The flux scale stays the bandpass's; how the catalogue's differs is measured.
@@ -292,7 +269,7 @@ def test_dead_antennas_missing_subband_and_an_off_axis_transit(tmp_path):
     bandpass = read_solutions(tmp_path / "cal" / "B.cal")
     gone = bandpass.flag.all((0, 1, 3))
     assert gone.sum() == 4  # the channels of one subband
-    ratio = _errors(night, 0, {k: tmp_path / "cal" / FILES[k] for k in "KBG"}, twin.facts["refant"])
+    ratio = gain_errors(night, 0, {k: tmp_path / "cal" / FILES[k] for k in "KBG"}, twin.facts["refant"])
     alive = [i for i, name in enumerate(names) if name not in dead]
     assert np.isfinite(ratio[alive][:, ~gone]).all()
     assert _rms(np.abs(ratio[alive]) - 1) < 0.01

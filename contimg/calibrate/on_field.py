@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from contimg import casa, measurement_set
 from contimg.calibrate import reference_antenna, solver
 from contimg.calibrate.field import apparent_jy, field_sources, predict_sources
-from contimg.calibrate.tables import FILES, Solutions, normalise_amplitudes, read_solutions
+from contimg.calibrate.response import read_table
+from contimg.calibrate.tables import FILES, Solutions, normalise_amplitudes
 from contimg.calibrate.work import Work, data_cells, finish, has_data, lost_fraction, write_scratch
 from contimg.catalogue import Catalogue
 from contimg.config import BeamOptions, CalibrationOptions
+from contimg.errors import InputError
 from contimg.measurement_set import Visibilities
 from contimg.product import Twin, input_from_twin, remove
 
@@ -56,6 +58,9 @@ def solve_on_field(
     vis = measurement_set.read(ms)
     if not has_data(vis, work):
         return
+    delays, shape = (read_table(path, kind, vis) for kind, path in tables.items())
+    if delays is None or shape is None:
+        raise InputError(f"{Path(bandpass).with_suffix('')} lacks a table of bandpass {base.id}: solve it again")
     if known is None:
         _bandpass_only(work, "no_sky_model", "no catalogue is configured (sky.catalogue)")
         return
@@ -75,7 +80,7 @@ def solve_on_field(
     model = predict_sources(vis, sources, beam)
     antennas = reference_antenna.choose(vis, options.refant, point_source=False)
     data = data_cells(vis)
-    noise = _expected_noise(vis, base, read_solutions(tables["B"]))
+    noise = _expected_noise(vis, base, shape)
     scratch = write_scratch(part, vis, model, noise)
     del vis, model
     attempts = (

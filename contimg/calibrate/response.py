@@ -3,35 +3,92 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.calibrate.tables import Solutions
+from contimg.calibrate.tables import Solutions, read_solutions
+from contimg.errors import InputError
 from contimg.measurement_set import Coordinates, Visibilities
+
+
+def read_table(path: Path, kind: str, vis: Coordinates) -> Solutions | None:
+    """Read a table that must fit a tile; None when it does not exist.
+
+    Raises
+    ------
+    InputError
+        If it is damaged or of another kind, lacks an antenna of the tile or has other polarisations.
+    """
+    if not path.exists():
+        return None
+    table, remedy = read_solutions(path), "solve the calibration again"
+    if table.kind != kind:
+        raise InputError(f"{path} holds a table of kind {table.kind} instead of {kind}: {remedy}")
+    absent = [name for name in vis.antenna_names if name not in table.antenna_names]
+    if absent:
+        raise InputError(f"{path} has no antenna '{absent[0]}', which the tile has: {remedy}")
+    hands = table.values.shape[-1]
+    if hands != len(vis.polarisations):
+        raise InputError(f"{path} has {hands} polarisations and the tile {len(vis.polarisations)}: {remedy}")
+    return table
+
+
+class Correction:
+    """What the data of a tile are multiplied by, and which of them have no solution.
+
+    ``V / (J_p conj(J_q))`` with ``J = exp(2 pi i delay (f - f0)) B(f) G(t)``, as CASA defines it.
+    """
+
+    def __init__(
+        self, vis: Coordinates, delays: Solutions | None, bandpass: Solutions | None, gains: Sequence[Solutions]
+    ) -> None:
+        self._vis, self._gains = vis, gains
+        self._steady, self._lost = steady_response(vis, delays, bandpass)
+        self._time: float | None = None
+
+    def apply(self, data: NDArray[np.complex64], flag: NDArray[np.bool_], rows: slice) -> None:
+        """Correct the data of some rows of one integration and flag those without a solution, in place.
+
+        Parameters
+        ----------
+        data, flag : (nrow, nchan, npol)
+        rows : slice
+            Which rows of the tile they are.
+        """
+        time = float(self._vis.time_mjd_s[rows.start])
+        if time != self._time:
+            self._prepare(time)
+        one, two = self._vis.antenna1[rows], self._vis.antenna2[rows]
+        factor = np.take(self._inverse, one, axis=0)
+        factor *= np.take(self._conjugate, two, axis=0)
+        data *= factor
+        if (self._some_lost[one] | self._some_lost[two]).any():
+            flag |= self._lost_now[one]
+            flag |= self._lost_now[two]
+
+    def _prepare(self, time_mjd_s: float) -> None:
+        gain, missing = gains_at(self._gains, time_mjd_s, self._vis)
+        response = self._steady * gain
+        lost = self._lost | missing | (response == 0)
+        response[lost] = 1
+        self._inverse = (1 / response).astype(np.complex64)
+        self._conjugate = self._inverse.conj()
+        self._lost_now, self._some_lost = lost, lost.any((1, 2))
+        self._time = time_mjd_s
 
 
 def correct(
     vis: Visibilities, delays: Solutions | None, bandpass: Solutions | None, gains: Sequence[Solutions]
 ) -> None:
-    """Divide data by the response and flag what has none, in place, one integration at a time.
-
-    ``V / (J_p conj(J_q))`` with ``J = exp(2 pi i delay (f - f0)) B(f) G(t)``, as CASA defines it.
-    """
-    steady, steady_flag = steady_response(vis, delays, bandpass)
-    for time in np.unique(vis.time_mjd_s):
-        first, last = np.searchsorted(vis.time_mjd_s, time, "left"), np.searchsorted(vis.time_mjd_s, time, "right")
-        rows = slice(int(first), int(last))
-        gain, gain_flag = gains_at(gains, time, vis)
-        response = (steady * gain).astype(np.complex64)
-        lost = steady_flag | gain_flag
-        one, two = vis.antenna1[rows], vis.antenna2[rows]
-        product = response[one] * response[two].conj()
-        unusable = lost[one] | lost[two] | (product == 0)
-        product[unusable] = 1
-        vis.data[rows] /= product
-        vis.flag[rows] |= unusable
+    """Divide data by the response and flag what has none, in place, one integration at a time."""
+    correction = Correction(vis, delays, bandpass, gains)
+    baselines = len(vis.uvw_m) // len(vis.times_mjd_s)
+    for start in range(0, len(vis.uvw_m), baselines):
+        rows = slice(start, start + baselines)
+        correction.apply(vis.data[rows], vis.flag[rows], rows)
 
 
 def steady_response(

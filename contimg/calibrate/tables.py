@@ -54,26 +54,26 @@ def read_solutions(path: Path) -> Solutions:
     InputError
         If it is no such table.
     """
-    from casacore import tables
-
     if not (Path(path) / "table.dat").exists():
         raise InputError(f"{path} is not a calibration table: solve the calibration again")
-    with tables.table(str(path), ack=False) as table:
-        kind = _SUBTYPES.get(table.info()["subType"])
-        if kind is None or table.nrows() == 0:
-            raise InputError(f"{path} is no table of delays, bandpasses or gains: solve the calibration again")
-        values = table.getcol("FPARAM" if kind == "K" else "CPARAM")
-        flag, snr = table.getcol("FLAG"), table.getcol("SNR")
-        time, antenna = table.getcol("TIME"), table.getcol("ANTENNA1")
-        window = np.unique(table.getcol("SPECTRAL_WINDOW_ID"))
-        with tables.table(table.getkeyword("ANTENNA"), ack=False) as sub:
-            names = list(sub.getcol("NAME"))
-        with tables.table(table.getkeyword("SPECTRAL_WINDOW"), ack=False) as sub:
-            freq = sub.getcell("CHAN_FREQ", int(window[0]))
-    if len(window) != 1:
-        raise InputError(f"{path} has {len(window)} spectral windows, not one: solve the calibration again")
-    if kind == "B" and len(freq) != values.shape[1]:
-        raise InputError(f"{path} has {values.shape[1]} channels and {len(freq)} frequencies: solve it again")
+    try:
+        kind, columns, names, freqs = _read_columns(Path(path))
+    except RuntimeError as error:  # casacore's, for whatever ails a file
+        text = str(error).splitlines()[0]
+        raise InputError(f"{path} is damaged ({text}): solve the calibration again") from None
+    values, flag, snr, time, antenna, window = columns
+    if len(freqs) != 1 or len(np.unique(window)) != 1:
+        raise InputError(f"{path} has {len(freqs)} spectral windows, not one: solve the calibration again")
+    freq = freqs[0]
+    if values.ndim != 3 or not values.shape == flag.shape == snr.shape:
+        raise InputError(f"{path} has solutions, flags and errors of different shapes: solve the calibration again")
+    channels = len(freq) if kind == "B" else 1
+    if values.shape[1] != channels:
+        raise InputError(f"{path} has {values.shape[1]} channels instead of {channels}: solve the calibration again")
+    if antenna.min() < 0 or antenna.max() >= len(names):
+        raise InputError(
+            f"{path} has solutions for antenna {antenna.max()} of {len(names)}: solve the calibration again"
+        )
     times, when = np.unique(time, return_inverse=True)
     shape = (len(times), len(names), *values.shape[1:])
     cube = np.zeros(shape, np.float64 if kind == "K" else np.complex128)
@@ -81,6 +81,23 @@ def read_solutions(path: Path) -> Solutions:
     ratio = np.zeros(shape)
     cube[when, antenna], missing[when, antenna], ratio[when, antenna] = values, flag, snr
     return Solutions(kind, times, cube, missing, ratio, freq, names)
+
+
+def _read_columns(path: Path) -> tuple[str, list[NDArray[Any]], list[str], NDArray[np.float64]]:
+    """Return the kind, columns, antenna names and channel frequencies of a table."""
+    from casacore import tables
+
+    with tables.table(str(path), ack=False) as table:
+        kind = _SUBTYPES.get(table.info()["subType"])
+        if kind is None or table.nrows() == 0:
+            raise InputError(f"{path} is no table of delays, bandpasses or gains: solve the calibration again")
+        names = ("FPARAM" if kind == "K" else "CPARAM", "FLAG", "SNR", "TIME", "ANTENNA1", "SPECTRAL_WINDOW_ID")
+        columns = [table.getcol(name) for name in names]
+        with tables.table(table.getkeyword("ANTENNA"), ack=False) as sub:
+            antennas = list(sub.getcol("NAME"))
+        with tables.table(table.getkeyword("SPECTRAL_WINDOW"), ack=False) as sub:
+            freq = sub.getcol("CHAN_FREQ")
+    return kind, columns, antennas, freq
 
 
 def subtract_mean_phase(path: Path) -> None:

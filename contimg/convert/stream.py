@@ -69,7 +69,8 @@ def fill(part: Path, tile: Tile, ingest: IngestOptions, flag: FlagOptions) -> Ou
             if following:
                 coming = read(following)
             flagger.add_autos(head.antenna1[first:last][~cross[first:last]], autos)
-            flagger.block(data, code)
+            low, high = (side[written[first] : written[last]] for side in (coordinates.antenna1, coordinates.antenna2))
+            flagger.block(data, code, low, high)
             if code.any():
                 flags[:, written[first] : written[last]] = np.packbits(
                     (code != 0).reshape(*code.shape[:2], -1), axis=-1

@@ -14,7 +14,7 @@ from contimg.convert.files import Tile
 from contimg.flag import REASONS, Flagger, count
 from contimg.product import Reason
 
-_DEAD, _AOFLAGGER, _CELL = 6, 7, 9  # codes of contimg.flag.REASONS
+_DEAD, _AOFLAGGER, _CELL, _ANTENNA = 6, 7, 9, 10  # codes of contimg.flag.REASONS
 
 
 @dataclass
@@ -145,7 +145,7 @@ def _flag_whole(
 ) -> _Tally:
     rows = len(coordinates.uvw_m) // head.n_times
     one, two = coordinates.antenna1[:rows], coordinates.antenna2[:rows]
-    dead, cells = flagger.dead_antennas(), flagger.cells()
+    dead, cells, of_antenna = flagger.dead_antennas(), flagger.cells(), flagger.antenna_cells()
     dead_rows = dead[one] | dead[two]
     good_by_channel = np.zeros(len(received), np.int64)
     flagged_rows = np.zeros(rows, np.int64)
@@ -155,7 +155,13 @@ def _flag_whole(
         flags = np.unpackbits(packed[time], axis=-1, count=len(received) * head.n_pols).view(bool)
         flags = flags.reshape(rows, len(received), head.n_pols)
         shared = flagger.confirmed(time, one, two)[:, :, None]
-        for code, found in ((_DEAD, dead_rows[:, None, :]), (_AOFLAGGER, shared), (_CELL, cells[time][None])):
+        of_antennas = of_antenna[time][one] | of_antenna[time][two] if of_antenna[time].any() else np.zeros((), bool)
+        for code, found in (
+            (_DEAD, dead_rows[:, None, :]),
+            (_AOFLAGGER, shared),
+            (_CELL, cells[time][None]),
+            (_ANTENNA, of_antennas[..., None]),
+        ):
             if found.any():
                 new = found & ~flags
                 by_code[code] += np.count_nonzero(new[:, every])

@@ -47,14 +47,20 @@ def read_coordinates(path: Path) -> Coordinates:
 
 
 def blocks(
-    path: Path, count: int
+    path: Path, count: int, *, every: int | None = None
 ) -> Iterator[tuple[slice, NDArray[np.complex64], NDArray[np.bool_], NDArray[np.float32]]]:
-    """Yield rows, DATA, FLAG and WEIGHT_SPECTRUM, `count` rows at a time."""
+    """Yield rows, DATA, FLAG and WEIGHT_SPECTRUM, at most `count` rows at a time.
+
+    No block reaches over a multiple of `every` rows, so that one of `every` baselines is of one integration.
+    """
     with _open(path) as table:
-        for start in range(0, table.nrows(), count):
-            found = min(count, table.nrows() - start)
-            columns = (table.getcol(name, start, found) for name in ("DATA", "FLAG", "WEIGHT_SPECTRUM"))
-            yield slice(start, start + found), *columns
+        every = every or table.nrows()
+        for first in range(0, table.nrows(), every):
+            last = min(first + every, table.nrows())
+            for start in range(first, last, count):
+                found = min(count, last - start)
+                columns = (table.getcol(name, start, found) for name in ("DATA", "FLAG", "WEIGHT_SPECTRUM"))
+                yield slice(start, start + found), *columns
 
 
 def direction(value: NDArray[np.float64]) -> NDArray[np.float64]:

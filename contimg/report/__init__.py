@@ -13,6 +13,7 @@ from contimg.mosaic.products import utc
 from contimg.naming import Layout
 from contimg.product import Twin, atomic_path, read_twin, verdict_of, worst
 from contimg.provenance import Lineage, collect
+from contimg.report.flags import flag_picture
 from contimg.report.markup import Html, badge, code, page, picture, safe, table
 
 # key of a twin's qa -> (what a person calls it, unit), in the order of the page.
@@ -101,6 +102,7 @@ def summarise_mosaic(mosaic_twin: Path, crossmatch_twin: Path | None, output: Pa
         "<h2>Tiles</h2>",
         _tiles(mosaic, lineage),
         _thumbnails(lineage),
+        flag_picture(sorted((node.twin for node in lineage.of_kind("ms")), key=lambda twin: twin.id)),
         "<h2>Calibrations</h2>",
         _calibrations(lineage),
         "<h2>Provenance</h2>",

@@ -1,0 +1,41 @@
+"""AOFlagger on the baselines of a tile, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class AOFlagger:
+    """AOFlagger with the strategy of this package, on planes of one size."""
+
+    def __init__(self, n_times: int, n_channels: int) -> None:
+        import aoflagger
+
+        flagger = aoflagger.AOFlagger()
+        with resources.as_file(resources.files("contimg") / "strategies" / "dsa110.lua") as path:
+            self._strategy = flagger.load_strategy_file(str(path))
+        self._images = flagger.make_image_set(n_times, n_channels, 1)
+        self._mask = flagger.make_flag_mask(n_times, n_channels)
+
+    def run(self, amplitude: NDArray[np.float32], baselines: Sequence[int]) -> NDArray[np.bool_]:
+        """Return what AOFlagger finds in the normalised amplitudes (NaN where flagged) of some baselines.
+
+        Returns
+        -------
+        (n_times, nbaselines, nchan) bool
+        """
+        result = np.zeros(amplitude.shape[:3], bool)
+        for baseline in baselines:
+            planes = amplitude[:, baseline]
+            usable = np.isfinite(planes)
+            weight = usable.sum(-1)
+            plane = np.where(usable, planes - 1, 0).sum(-1) / np.maximum(weight, 1)
+            missing = weight == 0
+            self._images.set_image_buffer(0, np.ascontiguousarray(plane.T, np.float32))
+            self._mask.set_buffer(np.ascontiguousarray(missing.T))
+            result[:, baseline] = self._strategy.run(self._images, self._mask).get_buffer().T & ~missing
+        return result
