@@ -2,14 +2,16 @@
 
     python benchmarks/tiles.py FOLDER [--night] [--antennas N] [--channels N]
 
-writes one tile of a perfect instrument and its Measurement Set in Jy, or with ``--night`` two tiles with gain errors and interference, the first
-of which holds the calibrator's transit. The full size (96 antennas, 16 x 48 channels, 24 integrations) is 2.3 GB a tile.
+writes one tile of a perfect instrument and its Measurement Set in Jy, or with ``--night`` two tiles with gain errors and
+interference, the first of which holds the calibrator's transit. The full size (96 antennas, 16 x 48 channels, 24
+integrations) is 2.3 GB a tile.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 import math
 import tempfile
 from dataclasses import replace
@@ -63,7 +65,8 @@ def make_tile(folder: Path, **size: int) -> Any:
     from contimg.simulate import GainErrors, NightOptions, simulate_night
 
     options = NightOptions(
-        **{"tiles": 1, "antennas": 96, "channels": 48, "declination_deg": _DECLINATION_DEG, "calibrator": "none"} | size,
+        **{"tiles": 1, "antennas": 96, "channels": 48, "declination_deg": _DECLINATION_DEG} | size,
+        calibrator="none",
         gains=GainErrors.none(),
     )
     with tempfile.TemporaryDirectory() as scratch:
@@ -73,15 +76,21 @@ def make_tile(folder: Path, **size: int) -> Any:
         return simulate_night(folder, replace(options, sky_file=sky))
 
 
-def convert(record: Any, tile: int, folder: Path) -> tuple[Path, Path]:
-    """Convert a tile of a record as the rule does; return the Measurement Set and its twin."""
+def files_of(folder: Path, tile: int) -> tuple[str, list[Path]]:
+    """Return id and subband files of a tile of what `make_tile` or `make_night` wrote."""
+    one = json.loads((folder / "truth.json").read_text())["tiles"][tile]
+    names = [f"{time}_sb{subband:02d}.hdf5" for subband, time in enumerate(one["file_times"])]
+    return one["tile_id"], [folder / "incoming" / name for name in names]
+
+
+def convert(folder: Path, tile: int, out: Path) -> tuple[Path, Path]:
+    """Convert a tile as the rule does; return the Measurement Set and its twin."""
     from contimg import naming
     from contimg.config import FlagOptions, IngestOptions
     from contimg.convert import convert_tile
 
-    name = record.tile_ids[tile]
-    ms = folder / f"{naming.stem(name)}.ms"
-    files = [file.path for file in record.files if file.tile == tile and file.path is not None]
+    name, files = files_of(folder, tile)
+    ms = out / f"{naming.stem(name)}.ms"
     convert_tile(files, ms, ms.with_suffix(".json"), tile_id=name, ingest=IngestOptions(), flag=FlagOptions())
     return ms, ms.with_suffix(".json")
 
@@ -113,24 +122,24 @@ def make_night(folder: Path, **size: int) -> Any:
         flux_max_jy=FLUX_RANGE_JY[1],
         rfi=tuple((subband, kind) for subband, kind in ((3, "line"), (7, "burst"), (11, "broad"))),
     )
-    return simulate_night(folder, options)
+    return simulate_night(folder, options, overwrite=True)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--night", action="store_true")
     parser.add_argument("--antennas", type=int, default=96)
     parser.add_argument("--channels", type=int, default=48, help="channels per subband [48]")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     make = make_night if given.night else make_tile
     record = make(given.folder, antennas=given.antennas, channels=given.channels)
     print(record.config)
     if not given.night:
         with tempfile.TemporaryDirectory(dir=given.folder) as scratch:
             (given.folder / "calibrated").mkdir()
-            print(*calibrate_perfectly(*convert(record, 0, Path(scratch)), given.folder / "calibrated"))
+            print(*calibrate_perfectly(*convert(given.folder, 0, Path(scratch)), given.folder / "calibrated"))
 
 
 if __name__ == "__main__":

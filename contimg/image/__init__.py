@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg import measurement_set, naming, product
+from contimg import measurement_set, naming, product, validate
 from contimg.beam import EffectiveBeam, effective_beam
-from contimg.catalogue import read_catalogue
-from contimg.config import BeamOptions, ImageOptions
-from contimg.image import products, wsclean
+from contimg.catalogue import Catalogue, read_catalogue
+from contimg.config import BeamOptions, ImageOptions, QaOptions
+from contimg.image import compare, invariants, products, quality, wsclean
 from contimg.image.bright import BrightModel, Tile
 from contimg.image.grid import Grid
 from contimg.image.gridding import Gridder
@@ -32,6 +32,7 @@ _INHERITED = (
     "phase_centre_deg", "dec_app_deg", "telescope", "n_antennas", "n_subbands", "missing_subbands",
     "bandpass", "gains", "calibrator", "flux_anchor", "applied_delays_sha256", "antenna_order_sha256",
 )  # fmt: skip
+THRESHOLDS = QaOptions()
 _LIBRARIES = ("numpy", "scipy", "ducc0", "radler", "astropy", "python-casacore")
 
 
@@ -46,6 +47,7 @@ def image_tile(
     beam: BeamOptions,
     catalogue: Path | None,
     threads: int,
+    qa: QaOptions = THRESHOLDS,
 ) -> Twin:
     """Image a calibrated tile.
 
@@ -61,8 +63,10 @@ def image_tile(
     options : ImageOptions
     beam : BeamOptions
     catalogue : Path, optional
-        Sky catalogue that lends bright sources their spectral indices.
+        Sky catalogue that lends bright sources their spectral indices, and that the image is compared with.
     threads : int
+    qa : QaOptions
+        The thresholds of the verdict; those of an untouched configuration by default.
 
     Returns
     -------
@@ -79,7 +83,7 @@ def image_tile(
         wsclean.check(options)
     watch = product.Stopwatch()
     source, record = product.input_from_twin(calibrated_twin)
-    job = _Job(calibrated, naming.iso(tile_id), options, beam, catalogue, threads, source)
+    job = _Job(calibrated, naming.iso(tile_id), options, beam, catalogue, qa, threads, source)
     made = _Outcome(facts={key: source.facts[key] for key in _INHERITED if key in source.facts})
     with product.atomic_path(output) as folder:
         folder.mkdir()
@@ -101,7 +105,11 @@ def image_tile(
         facts=made.facts,
         qa=made.qa,
         inputs=inputs,
-        parameters={"image": options.model_dump(mode="json"), "beam": beam.model_dump(mode="json")},
+        parameters={
+            "image": options.model_dump(mode="json"),
+            "beam": beam.model_dump(mode="json"),
+            "qa": qa.model_dump(mode="json"),
+        },
         synthetic=source.synthetic or made.synthetic,
         libraries=product.library_versions(*_LIBRARIES),
         run=watch.read(),
@@ -119,6 +127,7 @@ class _Job:
     options: ImageOptions
     beam: BeamOptions
     catalogue: Path | None
+    qa: QaOptions
     threads: int
     source: Twin
 
@@ -146,6 +155,7 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
     if not samples.weight.any():
         return made.fail("no_data", "the tile has no unflagged visibility")
     options = job.options
+    known = None if job.catalogue is None else read_catalogue(job.catalogue)
     ra, dec = (float(angle) for angle in coordinates.phase_centre_rad)
     grid = Grid(options.size_px, math.radians(options.cell_arcsec / 3600), (ra, dec))
     weight = briggs(samples, grid, options.robust)
@@ -157,7 +167,6 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
         with tempfile.TemporaryDirectory(prefix="wsclean-", dir=folder) as scratch:
             imaged = wsclean.make_image(job.ms, Path(scratch), grid, options, job.threads)
     else:
-        known = None if job.catalogue is None else read_catalogue(job.catalogue)
         gridder = Gridder(samples, weight, grid, job.threads)
         selfcal = SelfCalibration(vis, samples, weight, options.selfcal_min_snr) if options.selfcal else None
         del vis
@@ -179,10 +188,37 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
         return made.fail("beam_fit", "no restoring beam can be fitted to the point spread function")
     if imaged.diverged:
         return made.fail("deconvolution_diverged", "CLEAN made the residual brighter than the dirty image")
-    made.qa |= _measured(imaged, expected_jy)
+    made.qa |= _measured(imaged, expected_jy) | quality.measure(
+        imaged.image, imaged.residual, imaged.psf, imaged.beam, grid.cell_rad
+    )
+    made.qa |= invariants.measure(coordinates, sums, response, job.beam)
+    made.reasons += validate.judge("image", made.qa, job.qa)
+    compared = _compare(job, imaged, response.image(), grid, known, made)
     made.facts["files"] = products.file_names(naming.stem(job.tile_id))
     made.facts["beam"] = imaged.beam.facts()
-    _write(folder, job, imaged, response.image(), grid, coordinates, made)
+    _write(folder, job, imaged, response.image(), grid, coordinates, compared, made)
+
+
+def _compare(
+    job: _Job,
+    imaged: Imaged,
+    pb: NDArray[np.float32],
+    grid: Grid,
+    known: Catalogue | None,
+    made: _Outcome,
+) -> compare.Comparison | None:
+    """Compare the image with the catalogue, if there is one, and judge by that."""
+    if known is None:
+        made.notes.append("not compared with a catalogue: sky.catalogue names none")
+        return None
+    found = compare.compare(
+        imaged.image, pb, grid, imaged.beam, made.qa["rms_mjy"] / 1e3, made.facts["freq_hz"],
+        job.options.pb_limit, known,
+    )  # fmt: skip
+    made.qa |= found.numbers(job.qa.min_matches)
+    why = f"{len(found.ratio)} isolated catalogue sources of {compare.MIN_SNR:g} sigma, {job.qa.min_matches} needed"
+    made.reasons += validate.judge(validate.CATALOGUED, made.qa, job.qa, dict.fromkeys(compare.KEYS, why))
+    return found
 
 
 def _read(ms: Path) -> tuple[Visibilities, Samples, float | None]:
@@ -247,10 +283,11 @@ def _write(
     pb: NDArray[np.float32],
     grid: Grid,
     coordinates: Coordinates,
+    compared: compare.Comparison | None,
     made: _Outcome,
 ) -> None:
-    """Write the FITS files and the thumbnail."""
-    from contimg.image import plot
+    """Write the FITS files and the pictures."""
+    from contimg.image import plot, quality_plot
 
     facts, synthetic = made.facts, job.source.synthetic or coordinates.synthetic
     shared = products.header(
@@ -279,5 +316,9 @@ def _write(
         products.write_fits(folder / facts["files"][name], name, data, shared)
     plot.draw(
         folder / facts["files"]["thumbnail"], imaged.image, pb, grid, imaged.beam, made.qa["rms_mjy"],
+        title=job.tile_id, synthetic=synthetic,
+    )  # fmt: skip
+    quality_plot.draw(
+        folder / facts["files"]["quality"], imaged.residual, imaged.psf, imaged.beam, grid, compared, made.qa,
         title=job.tile_id, synthetic=synthetic,
     )  # fmt: skip
