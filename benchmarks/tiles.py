@@ -2,8 +2,8 @@
 
     python benchmarks/tiles.py FOLDER [--night] [--antennas N] [--channels N]
 
-writes one tile of a perfect instrument and its Measurement Set in Jy, or with ``--night`` two tiles with gain errors and
-interference, the first of which holds the calibrator's transit. The full size (96 antennas, 16 x 48 channels, 24
+writes one tile of a perfect instrument and its Measurement Set in Jy, or with ``--night`` two tiles with gain errors
+and interference, the first of which holds the calibrator's transit. The full size (96 antennas, 16 x 48 channels, 24
 integrations) is 2.3 GB a tile.
 """
 

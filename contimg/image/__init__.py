@@ -15,7 +15,7 @@ from contimg import measurement_set, naming, product, validate
 from contimg.beam import EffectiveBeam, effective_beam
 from contimg.catalogue import Catalogue, read_catalogue
 from contimg.config import BeamOptions, ImageOptions, QaOptions
-from contimg.image import compare, invariants, products, quality, wsclean
+from contimg.image import compare, invariants, limits, products, quality, wsclean
 from contimg.image.bright import BrightModel, Tile
 from contimg.image.grid import Grid
 from contimg.image.gridding import Gridder
@@ -32,6 +32,8 @@ _INHERITED = (
     "phase_centre_deg", "dec_app_deg", "telescope", "n_antennas", "n_subbands", "missing_subbands",
     "bandpass", "gains", "calibrator", "flux_anchor", "applied_delays_sha256", "antenna_order_sha256",
 )  # fmt: skip
+# Two are one fringe.
+_MIN_ANTENNAS = 3
 THRESHOLDS = QaOptions()
 _LIBRARIES = ("numpy", "scipy", "ducc0", "radler", "astropy", "python-casacore")
 
@@ -77,8 +79,9 @@ def image_tile(
     Raises
     ------
     ConfigError
-        If ``image.backend`` is not installed or cannot do what is asked.
+        If ``image.backend`` is not installed or cannot do what is asked, or the image is too large.
     """
+    limits.check_size(options)
     if options.backend == "wsclean":
         wsclean.check(options)
     watch = product.Stopwatch()
@@ -149,11 +152,19 @@ class _Outcome:
 
 def _image(job: _Job, folder: Path, made: _Outcome) -> None:
     """Image a Measurement Set into a folder."""
+    if measurement_set.count_rows(job.ms) == 0:
+        return made.fail("no_data", "the tile's Measurement Set has no rows")
+    if wrong := limits.wrong_telescope(measurement_set.read_coordinates(job.ms)):
+        return made.fail("wrong_telescope", wrong)
     vis, samples, made.qa["flagged_fraction"] = _read(job.ms)
     coordinates = Coordinates(**{f.name: getattr(vis, f.name) for f in fields(Coordinates)})
     made.synthetic = coordinates.synthetic
     if not samples.weight.any():
         return made.fail("no_data", "the tile has no unflagged visibility")
+    antennas = np.union1d(vis.antenna1[samples.rows], vis.antenna2[samples.rows])
+    if len(antennas) < _MIN_ANTENNAS:
+        message = f"{len(antennas)} antennas have unflagged data: a sky takes {_MIN_ANTENNAS}"
+        return made.fail("too_few_antennas", message)
     options = job.options
     known = None if job.catalogue is None else read_catalogue(job.catalogue)
     ra, dec = (float(angle) for angle in coordinates.phase_centre_rad)

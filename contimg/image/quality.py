@@ -40,8 +40,9 @@ def measure(
     -------
     dict
         ``artefact_ratio``: rms of the residual round the brightest pixel over that of all;
-        ``local_dynamic_range``: that pixel over the former; ``negative_bowl``: see `negative_bowl`, over the rms; ``striping``: see `stripe`,
-        over the rms; ``psf_misfit``, ``psf_sidelobe``: see `psf_fit`. None where there is nothing to measure.
+        ``local_dynamic_range``: that pixel over the former; ``negative_bowl``: see `negative_bowl`, over the rms;
+        ``striping``: see `stripe`, over the rms; ``psf_misfit``, ``psf_sidelobe``: see `psf_fit`. None
+        where there is nothing to measure.
     """
     rms, width_px = robust_sigma(residual), math.sqrt(beam.bmaj_rad * beam.bmin_rad) / cell_rad
     y, x = np.unravel_index(int(image.argmax()), image.shape)
