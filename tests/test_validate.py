@@ -54,7 +54,7 @@ def test_good_numbers_give_no_reason(kind):
         ("image", "artefact_ratio", 2.1, "artefact_ratio_high", "warning", 2.0),
         ("image", "negative_bowl", 1.1, "negative_bowl_high", "warning", 1.0),
         ("image", "striping", 0.31, "striping_high", "warning", 0.3),
-        ("image", "psf_misfit", 0.16, "psf_misfit_high", "warning", 0.15),
+        ("image", "psf_misfit", 0.51, "psf_misfit_high", "warning", 0.5),
         ("image", "flagged_fraction", 0.51, "flagged_fraction_high", "warning", 0.5),
         ("image", "pb_error", 0.0011, "pb_error_high", "failed", 0.001),
         ("image", "pb_peak_offset_px", 1.1, "pb_peak_offset_px_high", "failed", 1.0),

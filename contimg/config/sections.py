@@ -129,6 +129,13 @@ class ImageOptions(Section):
     selfcal_min_snr: Positive = Field(
         20.0, description="... if the median antenna has this signal-to-noise ratio in each hand and interval"
     )
+    selfcal_mode: Literal["phase", "amplitude"] = Field(
+        "phase", description="... phases alone, or then amplitudes too, of which the mean is kept"
+    )
+    selfcal_rounds: Count = Field(3, description="... most rounds of phases, each on a better model")
+    selfcal_interval_s: Positive | None = Field(
+        None, description="... time that one phase covers; null = as short as the data call for and allow [s]"
+    )
 
 
 class MosaicOptions(Section):
@@ -179,7 +186,7 @@ class QaOptions(Section):
         0.3, description="amplitude of the strongest stripe above which a tile is a warning [rms]"
     )
     max_tile_psf_misfit: Positive = Field(
-        0.15, description="largest difference of PSF and restoring beam in the core above which a tile is a warning"
+        0.5, description="largest difference of PSF and restoring beam in the core above which a tile is a warning"
     )
     max_tile_flagged: Fraction = Field(0.5, description="flagged fraction above which a tile is a warning")
     min_tile_flux_ratio: Positive = Field(0.7, description="median flux over catalogue below which a tile is failed")

@@ -179,7 +179,7 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
             imaged = wsclean.make_image(job.ms, Path(scratch), grid, options, job.threads)
     else:
         gridder = Gridder(samples, weight, grid, job.threads)
-        selfcal = SelfCalibration(vis, samples, weight, options.selfcal_min_snr) if options.selfcal else None
+        selfcal = SelfCalibration(vis, samples, weight, options) if options.selfcal else None
         del vis
 
         def bright(psf: NDArray[np.float32], fitted: RestoringBeam) -> BrightModel:
@@ -220,7 +220,6 @@ def _compare(
 ) -> compare.Comparison | None:
     """Compare the image with the catalogue, if there is one, and judge by that."""
     if known is None:
-        made.notes.append("not compared with a catalogue: sky.catalogue names none")
         return None
     found = compare.compare(
         imaged.image, pb, grid, imaged.beam, made.qa["rms_mjy"] / 1e3, made.facts["freq_hz"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.config import ImageOptions
-from contimg.image.bright import BrightModel
+from contimg.image.bright import BrightModel, Subtracted
 from contimg.image.deconvolve import clean
 from contimg.image.gridding import EPSILON, Gridder
 from contimg.image.restore import RestoringBeam, add_source, convolve, fit_beam
-from contimg.image.samples import Samples
+from contimg.image.samples import Samples, robust_sigma
 from contimg.image.selfcal import SelfCalibration
 
 
@@ -84,8 +85,14 @@ def make_image(
     steps = subtracted.steps
     if selfcal is not None:
         while selfcal.improve(*model.parts(subtracted.residual_vis)):
+            before = _standing(model, subtracted)
             subtracted = model.again(noise_jy)
             steps += subtracted.steps
+            after = _standing(model, subtracted)
+            if after[0] > before[0] or after[1] < before[1]:
+                selfcal.undo()
+                subtracted = model.again(noise_jy)
+                steps += subtracted.steps
         notes += selfcal.notes()
     facts: dict[str, Any] = {"bright_sources": model.facts(noise_jy), "bright_steps": steps}
     if not subtracted.settled:
@@ -100,3 +107,9 @@ def make_image(
         add_source(image, beam, cell, x[i], y[i], flux_jy[i])
         components[round(y[i]), round(x[i])] += np.float32(flux_jy[i])
     return Imaged(image, cleaned.residual, components, psf, beam, cleaned.diverged, facts, notes)
+
+
+def _standing(model: BrightModel, subtracted: Subtracted) -> tuple[float, float]:
+    """Return rms (Jy/beam) and dynamic range of what is left without the bright sources."""
+    rms = robust_sigma(subtracted.residual)
+    return rms, float(model.apparent_jy().max(initial=0.0)) / rms if rms > 0 else math.inf

@@ -1,9 +1,9 @@
-"""Phase self-calibration: the antennas' phases, corrected by the tile's own bright sources.
+"""Self-calibration: the antennas' phases, and on request amplitudes, corrected by the tile's own bright sources.
 
 Gains come from a calibrator up to half an hour away; meanwhile the electronics drift by degrees, and
 sources of 1 Jy are surrounded by artefacts of 1 %. The model of the bright sources gives one phase per
-antenna, hand and interval of time. Amplitudes stay: the flux scale is the calibrator's. Positions stay
-as well, see `SelfCalibration._anchored`.
+antenna, hand and interval of time. Amplitudes stay, or keep their mean: the flux scale is the
+calibrator's. Positions stay as well, see `SelfCalibration._anchored`. What does not lower the noise is undone.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.beam import C_M_S
+from contimg.config import ImageOptions
 from contimg.image.baselines import Baselines
 from contimg.image.samples import Samples, stokes_i
 from contimg.measurement_set import Visibilities
 
-_MAX_ROUNDS = 3
 # Phases are applied, or an interval is halved, if they change by this many times their errors (rms).
 # Fitting noise raises the flux of the sources in the model by (error in rad)^2: 0.25 % at an S/N of 20.
 _SIGNIFICANT = 2.0
@@ -61,7 +61,9 @@ class Phases:
 class SelfCalibration:
     """Corrects the phases of one tile's visibilities, in place, round by round."""
 
-    def __init__(self, vis: Visibilities, samples: Samples, weight: NDArray[np.float32], min_snr: float) -> None:
+    def __init__(
+        self, vis: Visibilities, samples: Samples, weight: NDArray[np.float32], options: ImageOptions
+    ) -> None:
         """Prepare.
 
         Parameters
@@ -72,11 +74,12 @@ class SelfCalibration:
             Its Stokes I; ``vis`` and ``unit_sigma_jy`` are changed with the data.
         weight : (nrow, nchan) float32
             Imaging weights.
-        min_snr : float
-            Least median signal-to-noise ratio of an antenna in a hand and an interval.
+        options : ImageOptions
+            The keys that begin with ``selfcal``.
         """
         self._vis: Visibilities | None = vis
-        self._samples, self._min_snr = samples, min_snr
+        self._samples, self._min_snr, self._options = samples, options.selfcal_min_snr, options
+        self._integration_s = vis.integration_s
         self._baselines = Baselines(vis, samples)
         self._leverage = self._leverages(weight)
         sigma = samples.unit_sigma_jy
@@ -86,6 +89,9 @@ class SelfCalibration:
         self._total_rad = np.zeros(shape)
         self._solved: Phases | None = None
         self._rounds, self._why = 0, ""
+        self._amplitude = np.ones(shape[1:])
+        self._phases_done = self._amplitudes_done = False
+        self._last: NDArray[np.complex128] | None = None
 
     def improve(self, model_vis: NDArray[np.complex64], others_vis: NDArray[np.complex64] | None = None) -> bool:
         """Correct the visibilities by a model of the bright sources.
@@ -108,9 +114,18 @@ class SelfCalibration:
         return self._vis is not None
 
     def _improve(self, model_vis: NDArray[np.complex64], others_vis: NDArray[np.complex64] | None) -> bool:
-        if self._rounds == _MAX_ROUNDS:
+        amplitudes = self._options.selfcal_mode == "amplitude" and not self._amplitudes_done
+        if self._phases_done and not amplitudes:
             return False
         data, power = self._statistics(model_vis, others_vis)
+        if not self._phases_done and self._improve_phases(data, power):
+            return True
+        self._phases_done = True
+        return amplitudes and self._improve_amplitudes(data, power)
+
+    def _improve_phases(self, data: NDArray[np.complex128], power: NDArray[np.float64]) -> bool:
+        if self._rounds == self._options.selfcal_rounds:
+            return False
         if self._rounds == 0:
             found = self._first(data, power)
         else:
@@ -120,9 +135,36 @@ class SelfCalibration:
         if found is None:
             return False
         self._rounds += 1
-        self._apply(self._at_times(found.phase_rad))
+        at_times = self._at_times(found.phase_rad)
+        self._apply(np.exp(1j * at_times))
+        self._total_rad += at_times
         self._solved = found
         return True
+
+    def _improve_amplitudes(self, data: NDArray[np.complex128], power: NDArray[np.float64]) -> bool:
+        """Correct one amplitude per antenna and hand, for the whole tile; say whether they were significant."""
+        self._amplitudes_done = True
+        amplitude = antenna_amplitudes(data.sum(0).real, power.sum(0))
+        snr = signal_to_noise(data.sum(0)[None], power.sum(0)[None], amplitude[None].astype(complex))[0]
+        used = snr > _HELD * self._min_snr
+        if not used.any() or _rms(((amplitude - 1) * snr)[used]) < _SIGNIFICANT:
+            return False
+        amplitude = np.where(used, amplitude, 1)
+        self._amplitude = amplitude
+        self._apply(np.broadcast_to(amplitude, self._total_rad.shape).astype(np.complex128))
+        return True
+
+    def undo(self) -> None:
+        """Take the last correction back, as it did no good, and make no other of its kind."""
+        self._apply(1 / self._last)
+        if self._amplitudes_done:
+            self._amplitude = np.ones_like(self._amplitude)
+            self._why = "the amplitudes of self-calibration are not kept: noise or dynamic range got worse"
+        else:
+            self._total_rad -= np.angle(self._last)
+            self._rounds -= 1
+            self._phases_done = True
+            self._why = "the last phases of self-calibration are not kept: noise or dynamic range got worse"
 
     def facts(self) -> dict[str, Any]:
         """Return what was done, for the twin."""
@@ -136,6 +178,7 @@ class SelfCalibration:
             "phase_rms_deg": round(math.degrees(rms_rad), 4),
             "phase_error_deg": round(math.degrees(1 / snr), 4) if snr > 0 else None,
             "snr_median": round(snr, 2),
+            "amplitude_rms": round(_rms(self._amplitude - 1), 5),
         }
 
     def notes(self) -> list[str]:
@@ -153,6 +196,10 @@ class SelfCalibration:
             return None
         if found.over_errors() < _SIGNIFICANT:
             return None
+        if self._options.selfcal_interval_s is not None:
+            tile_s = len(data) * self._integration_s
+            intervals = max(1, min(len(data), round(tile_s / self._options.selfcal_interval_s)))
+            return self._solve(data, power, intervals)
         while 2 * len(found.snr) <= len(data):
             finer = self._solve(data, power, 2 * len(found.snr))
             before_rad = np.repeat(found.phase_rad, 2, axis=0)
@@ -244,13 +291,13 @@ class SelfCalibration:
         edges = self._edges(len(values))
         return np.repeat(values, np.diff([*edges, len(self._baselines.times)]), axis=0)
 
-    def _apply(self, phase_rad: NDArray[np.float64]) -> None:
-        """Correct the data by phases (ntime, nhand, nant), and Stokes I with them."""
+    def _apply(self, gains: NDArray[np.complex128]) -> None:
+        """Divide the data by gains (ntime, nhand, nant), and Stokes I with them."""
         baselines, samples = self._baselines, self._samples
-        for phase, rows in zip(phase_rad, baselines.times, strict=True):
-            difference = phase[:, baselines.one[rows]] - phase[:, baselines.two[rows]]
-            self._vis.data[samples.rows[rows]] *= np.exp(-1j * difference.T).astype(np.complex64)[:, None]
-        self._total_rad += phase_rad
+        for gain, rows in zip(gains, baselines.times, strict=True):
+            pair = gain[:, baselines.one[rows]] * gain[:, baselines.two[rows]].conj()
+            self._vis.data[samples.rows[rows]] *= (1 / pair.T).astype(np.complex64)[:, None]
+        self._last = gains
         corrected = stokes_i(self._vis)
         samples.vis, samples.unit_sigma_jy = corrected.vis, corrected.unit_sigma_jy
 
@@ -279,6 +326,32 @@ def antenna_gains(data: NDArray[np.complex128]) -> NDArray[np.complex128]:
     there = (data != 0).any(-1)
     mean = np.where(there, gains, 0).sum(-1, keepdims=True)
     return np.where(there, gains * _unit(mean).conj(), 1)
+
+
+def antenna_amplitudes(data: NDArray[np.float64], power: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the amplitudes (nhand, nant) that best scale a model to the data, without their mean.
+
+    Parameters
+    ----------
+    data, power : (nhand, nant, nant) float64
+        Weighted sums of ``Re V conj(M)`` and of ``|M|^2`` of each baseline, 0 on the diagonal.
+
+    Notes
+    -----
+    StEFCal (Salvini & Wijnholds 2014, A&A 571, A97) for real gains. They are scaled so that the model's power
+    through them is what it was, ``sum power_pq g_p g_q = sum power_pq``, over both hands: the flux scale stays.
+    """
+    there = power.any(-1)
+    gains = np.ones(data.shape[:-1])
+    for iteration in range(_MAX_ITERATIONS):
+        seen = (power @ (gains**2)[..., None])[..., 0]
+        new = np.divide((data @ gains[..., None])[..., 0], seen, out=np.ones_like(gains), where=there)
+        change = float(np.abs(new - gains).max(initial=0))
+        gains = (new + gains) / 2 if iteration % 2 else new
+        if change < _TOLERANCE_RAD:
+            break
+    kept = float(np.einsum("hp,hpq,hq->", gains, power, gains))
+    return np.where(there, gains * math.sqrt(float(power.sum()) / kept), 1) if kept > 0 else np.ones_like(gains)
 
 
 def signal_to_noise(
