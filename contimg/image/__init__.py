@@ -15,16 +15,15 @@ from contimg import measurement_set, naming, product
 from contimg.beam import EffectiveBeam, effective_beam
 from contimg.catalogue import read_catalogue
 from contimg.config import BeamOptions, ImageOptions
-from contimg.image import products, wsclean
-from contimg.image.bright import BrightModel, Tile
+from contimg.image import averaging, products, smearing, wsclean
 from contimg.image.grid import Grid
 from contimg.image.gridding import Gridder
 from contimg.image.imager import Imaged, make_image
-from contimg.image.restore import RestoringBeam
-from contimg.image.samples import Samples, robust_sigma, stokes_i
+from contimg.image.samples import robust_sigma, stokes_i
 from contimg.image.selfcal import SelfCalibration
-from contimg.image.weights import briggs, expected_rms, time_channel_weights
-from contimg.measurement_set import Coordinates, Visibilities
+from contimg.image.tile import Tile
+from contimg.image.weights import expected_rms, imaging_weights, time_channel_weights
+from contimg.measurement_set import Coordinates
 from contimg.product import Input, Reason, Twin
 
 # Facts of the calibrated tile that its image hands on.
@@ -140,15 +139,22 @@ class _Outcome:
 
 def _image(job: _Job, folder: Path, made: _Outcome) -> None:
     """Image a Measurement Set into a folder."""
-    vis, samples, made.qa["flagged_fraction"] = _read(job.ms)
-    coordinates = Coordinates(**{f.name: getattr(vis, f.name) for f in fields(Coordinates)})
-    made.synthetic = coordinates.synthetic
-    if not samples.weight.any():
-        return made.fail("no_data", "the tile has no unflagged visibility")
-    options = job.options
+    options, coordinates = job.options, measurement_set.read_coordinates(job.ms)
     ra, dec = (float(angle) for angle in coordinates.phase_centre_rad)
     grid = Grid(options.size_px, math.radians(options.cell_arcsec / 3600), (ra, dec))
-    weight = briggs(samples, grid, options.robust)
+    made.synthetic = coordinates.synthetic
+    radius_rad = smearing.field_radius(coordinates, grid, job.beam, options.pb_limit)
+    factor = averaging.factors(coordinates, radius_rad, options.max_averaging_loss)
+    vis = averaging.read(job.ms, coordinates, factor)
+    made.facts["smearing"] = smearing.facts(coordinates, radius_rad, factor)
+    made.qa["flagged_fraction"] = vis.flagged_fraction
+    samples = stokes_i(vis)
+    if not samples.weight.any():
+        return made.fail("no_data", "the tile has no unflagged visibility")
+    coordinates = Coordinates(**{f.name: getattr(vis, f.name) for f in fields(Coordinates)})
+    weight = imaging_weights(samples, grid, options)
+    if not weight.any():
+        return made.fail("no_data", "the tile has no unflagged visibility beyond image.min_uv_klambda")
     sums = time_channel_weights(samples, weight, len(coordinates.times_mjd_s))
     response = effective_beam(coordinates.pointing_rad, sums, coordinates.freq_hz, grid, job.beam)
     expected_jy = expected_rms(samples, weight)
@@ -158,15 +164,13 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
             imaged = wsclean.make_image(job.ms, Path(scratch), grid, options, job.threads)
     else:
         known = None if job.catalogue is None else read_catalogue(job.catalogue)
-        gridder = Gridder(samples, weight, grid, job.threads)
+        tile = Tile(
+            coordinates, samples, sums, Gridder(samples, weight, grid, job.threads), response, options, job.beam, known,
+            made.facts["freq_hz"],
+        )  # fmt: skip
         selfcal = SelfCalibration(vis, samples, weight, options.selfcal_min_snr) if options.selfcal else None
         del vis
-
-        def bright(psf: NDArray[np.float32], fitted: RestoringBeam) -> BrightModel:
-            tile = Tile(coordinates, samples, sums, gridder, response, options, job.beam, known)
-            return BrightModel(tile, psf, fitted)
-
-        imaged = make_image(gridder, samples, options, job.threads, bright, expected_jy or 0.0, selfcal)
+        imaged = make_image(tile, expected_jy or 0.0, selfcal)
         if selfcal is None:
             made.facts["selfcal"] = {"applied": False, "why": "switched off"}
         elif imaged.beam is not None:
@@ -183,14 +187,6 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
     made.facts["files"] = products.file_names(naming.stem(job.tile_id))
     made.facts["beam"] = imaged.beam.facts()
     _write(folder, job, imaged, response.image(), grid, coordinates, made)
-
-
-def _read(ms: Path) -> tuple[Visibilities, Samples, float | None]:
-    """Return a tile's visibilities, its Stokes I, and the flagged fraction of what was received."""
-    vis = measurement_set.read(ms)
-    received = vis.weight > 0
-    flagged = int(np.count_nonzero(vis.flag & received)) / max(1, int(np.count_nonzero(received)))
-    return vis, stokes_i(vis), round(flagged, 6) if received.any() else None
 
 
 def _observed(

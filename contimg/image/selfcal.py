@@ -164,12 +164,14 @@ class SelfCalibration:
 
     def _leverages(self, weight: NDArray[np.float32]) -> list[NDArray[np.float64]]:
         """Return for each integration the sums (nhand, n) of each row's weights in the image times 2 pi f/c."""
-        wave = 2 * np.pi * self._samples.freq_hz / C_M_S
+        bins = self._samples.bins
+        wave = 2 * np.pi * bins.freq_hz() / C_M_S
         sums = []
         for rows in self._baselines.times:
             total = self._samples.weight[rows]
             per_unit = np.divide(weight[rows], total, out=np.zeros_like(total), where=total > 0)
-            sums.append(np.einsum("rch,rc,c->hr", self._hands(rows)[1], per_unit, wave, optimize=True))
+            per_unit *= wave[bins.of_row[rows]]
+            sums.append(np.einsum("rch,rc->hr", self._hands(rows)[1], per_unit))
         return sums
 
     def _hands(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
@@ -198,8 +200,12 @@ class SelfCalibration:
             product = (vis * weight * model.conj()[:, :, None]).sum(1).T * self._unit_weight[rows]
             squared = np.einsum("rch,rc->hr", weight, model.real**2 + model.imag**2) * self._unit_weight[rows]
             one, two = baselines.one[rows], baselines.two[rows]
-            data[time][:, one, two], data[time][:, two, one] = product, product.conj()
-            power[time][:, one, two] = power[time][:, two, one] = squared
+            # A baseline may have several rows, each a part of the band.
+            for hand in range(len(product)):
+                np.add.at(data[time][hand], (one, two), product[hand])
+                np.add.at(power[time][hand], (one, two), squared[hand])
+        data += data.conj().swapaxes(-1, -2)
+        power += power.swapaxes(-1, -2)
         return data, power
 
     def _solve(self, data: NDArray[np.complex128], power: NDArray[np.float64], intervals: int) -> Phases:
