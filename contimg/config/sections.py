@@ -123,6 +123,19 @@ class ImageOptions(Section):
     bright_sigma: Positive = Field(
         100.0, description="sources above this are subtracted exactly, with the moving beam [sigma]"
     )
+    min_uv_klambda: NotNegative = Field(
+        0.0, description="shortest baseline that is imaged [thousands of wavelengths] (backend contimg)"
+    )
+    taper_arcsec: NotNegative = Field(
+        0.0, description="width of a Gaussian by which the beam is made wider, 0 for none [arcsec] (backend contimg)"
+    )
+    multiscale: bool = Field(False, description="CLEAN with extended components too")
+    local_rms: bool = Field(
+        False, description="take the thresholds from the noise round each pixel, not the whole image's"
+    )
+    max_averaging_loss: Annotated[float, Field(ge=0, le=0.05)] = Field(
+        0.003, description="channels are averaged until a source at pb_limit loses this fraction on any baseline"
+    )
     selfcal: bool = Field(
         True, description="correct the antennas' phases by the tile's own bright sources (backend contimg)"
     )

@@ -15,16 +15,15 @@ from contimg import measurement_set, naming, product, validate
 from contimg.beam import EffectiveBeam, effective_beam
 from contimg.catalogue import Catalogue, read_catalogue
 from contimg.config import BeamOptions, ImageOptions, QaOptions
-from contimg.image import compare, invariants, limits, products, quality, wsclean
-from contimg.image.bright import BrightModel, Tile
+from contimg.image import averaging, compare, invariants, limits, products, quality, smearing, wsclean
 from contimg.image.grid import Grid
 from contimg.image.gridding import Gridder
 from contimg.image.imager import Imaged, make_image
-from contimg.image.restore import RestoringBeam
-from contimg.image.samples import Samples, robust_sigma, stokes_i
+from contimg.image.samples import robust_sigma, stokes_i
 from contimg.image.selfcal import SelfCalibration
-from contimg.image.weights import briggs, expected_rms, time_channel_weights
-from contimg.measurement_set import Coordinates, Visibilities
+from contimg.image.tile import Tile
+from contimg.image.weights import expected_rms, imaging_weights, time_channel_weights
+from contimg.measurement_set import Coordinates
 from contimg.product import Input, Reason, Twin
 
 # Facts of the calibrated tile that its image hands on.
@@ -154,22 +153,29 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
     """Image a Measurement Set into a folder."""
     if measurement_set.count_rows(job.ms) == 0:
         return made.fail("no_data", "the tile's Measurement Set has no rows")
-    if wrong := limits.wrong_telescope(measurement_set.read_coordinates(job.ms)):
+    options, coordinates = job.options, measurement_set.read_coordinates(job.ms)
+    if wrong := limits.wrong_telescope(coordinates):
         return made.fail("wrong_telescope", wrong)
-    vis, samples, made.qa["flagged_fraction"] = _read(job.ms)
-    coordinates = Coordinates(**{f.name: getattr(vis, f.name) for f in fields(Coordinates)})
+    known = None if job.catalogue is None else read_catalogue(job.catalogue)
+    ra, dec = (float(angle) for angle in coordinates.phase_centre_rad)
+    grid = Grid(options.size_px, math.radians(options.cell_arcsec / 3600), (ra, dec))
     made.synthetic = coordinates.synthetic
+    radius_rad = smearing.field_radius(coordinates, grid, job.beam, options.pb_limit)
+    factor = averaging.factors(coordinates, radius_rad, options.max_averaging_loss)
+    vis = averaging.read(job.ms, coordinates, factor)
+    made.facts["smearing"] = smearing.facts(coordinates, radius_rad, factor)
+    made.qa["flagged_fraction"] = vis.flagged_fraction
+    samples = stokes_i(vis)
     if not samples.weight.any():
         return made.fail("no_data", "the tile has no unflagged visibility")
     antennas = np.union1d(vis.antenna1[samples.rows], vis.antenna2[samples.rows])
     if len(antennas) < _MIN_ANTENNAS:
         message = f"{len(antennas)} antennas have unflagged data: a sky takes {_MIN_ANTENNAS}"
         return made.fail("too_few_antennas", message)
-    options = job.options
-    known = None if job.catalogue is None else read_catalogue(job.catalogue)
-    ra, dec = (float(angle) for angle in coordinates.phase_centre_rad)
-    grid = Grid(options.size_px, math.radians(options.cell_arcsec / 3600), (ra, dec))
-    weight = briggs(samples, grid, options.robust)
+    coordinates = Coordinates(**{f.name: getattr(vis, f.name) for f in fields(Coordinates)})
+    weight = imaging_weights(samples, grid, options)
+    if not weight.any():
+        return made.fail("no_data", "the tile has no unflagged visibility beyond image.min_uv_klambda")
     sums = time_channel_weights(samples, weight, len(coordinates.times_mjd_s))
     response = effective_beam(coordinates.pointing_rad, sums, coordinates.freq_hz, grid, job.beam)
     expected_jy = expected_rms(samples, weight)
@@ -178,15 +184,13 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
         with tempfile.TemporaryDirectory(prefix="wsclean-", dir=folder) as scratch:
             imaged = wsclean.make_image(job.ms, Path(scratch), grid, options, job.threads)
     else:
-        gridder = Gridder(samples, weight, grid, job.threads)
+        tile = Tile(
+            coordinates, samples, sums, Gridder(samples, weight, grid, job.threads), response, options, job.beam, known,
+            made.facts["freq_hz"],
+        )  # fmt: skip
         selfcal = SelfCalibration(vis, samples, weight, options) if options.selfcal else None
         del vis
-
-        def bright(psf: NDArray[np.float32], fitted: RestoringBeam) -> BrightModel:
-            tile = Tile(coordinates, samples, sums, gridder, response, options, job.beam, known)
-            return BrightModel(tile, psf, fitted)
-
-        imaged = make_image(gridder, samples, options, job.threads, bright, expected_jy or 0.0, selfcal)
+        imaged = make_image(tile, expected_jy or 0.0, selfcal)
         if selfcal is None:
             made.facts["selfcal"] = {"applied": False, "why": "switched off"}
         elif imaged.beam is not None:
@@ -229,14 +233,6 @@ def _compare(
     why = f"{len(found.ratio)} isolated catalogue sources of {compare.MIN_SNR:g} sigma, {job.qa.min_matches} needed"
     made.reasons += validate.judge(validate.CATALOGUED, made.qa, job.qa, dict.fromkeys(compare.KEYS, why))
     return found
-
-
-def _read(ms: Path) -> tuple[Visibilities, Samples, float | None]:
-    """Return a tile's visibilities, its Stokes I, and the flagged fraction of what was received."""
-    vis = measurement_set.read(ms)
-    received = vis.weight > 0
-    flagged = int(np.count_nonzero(vis.flag & received)) / max(1, int(np.count_nonzero(received)))
-    return vis, stokes_i(vis), round(flagged, 6) if received.any() else None
 
 
 def _observed(

@@ -9,7 +9,6 @@ calibrator's. Positions stay as well, see `SelfCalibration._anchored`. What does
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from contimg.beam import C_M_S
 from contimg.config import ImageOptions
 from contimg.image.baselines import Baselines
+from contimg.image.gains import Phases, antenna_amplitudes, antenna_gains, rms, signal_to_noise
 from contimg.image.samples import Samples, stokes_i
 from contimg.measurement_set import Visibilities
 
@@ -28,42 +28,12 @@ _SIGNIFICANT = 2.0
 _CONVERGED = 0.3
 # An antenna with less than this fraction of the signal-to-noise ratio that the median needs keeps its phase.
 _HELD = 0.5
-# Predicted visibilities are no better than this, so no scatter about them is less.
-_ACCURACY = 1e-5
-_MAX_ITERATIONS = 200
-_TOLERANCE_RAD = 1e-7
-
-
-@dataclass(frozen=True)
-class Phases:
-    """Phases of antennas.
-
-    Attributes
-    ----------
-    phase_rad : (ninterval, nhand, nant) float64
-    snr : (ninterval, nhand, nant) float64
-        1 / (error in rad); 0 where there is nothing to solve with.
-    """
-
-    phase_rad: NDArray[np.float64]
-    snr: NDArray[np.float64]
-
-    def median_snr(self) -> float:
-        """Return the median over the antennas that have any data."""
-        return float(np.median(self.snr[self.snr > 0])) if (self.snr > 0).any() else 0.0
-
-    def over_errors(self, before_rad: NDArray[np.float64] | float = 0.0) -> float:
-        """Return the rms of the phases, less others, over their errors."""
-        used = self.snr > 0
-        return _rms(((self.phase_rad - before_rad) * self.snr)[used])
 
 
 class SelfCalibration:
     """Corrects the phases of one tile's visibilities, in place, round by round."""
 
-    def __init__(
-        self, vis: Visibilities, samples: Samples, weight: NDArray[np.float32], options: ImageOptions
-    ) -> None:
+    def __init__(self, vis: Visibilities, samples: Samples, weight: NDArray[np.float32], options: ImageOptions) -> None:
         """Prepare.
 
         Parameters
@@ -147,12 +117,19 @@ class SelfCalibration:
         amplitude = antenna_amplitudes(data.sum(0).real, power.sum(0))
         snr = signal_to_noise(data.sum(0)[None], power.sum(0)[None], amplitude[None].astype(complex))[0]
         used = snr > _HELD * self._min_snr
-        if not used.any() or _rms(((amplitude - 1) * snr)[used]) < _SIGNIFICANT:
+        if not used.any() or rms(((self._scaled(amplitude) - 1) * snr)[used]) < _SIGNIFICANT:
             return False
-        amplitude = np.where(used, amplitude, 1)
-        self._amplitude = amplitude
+        self._amplitude = amplitude = self._scaled(np.where(used, amplitude, 1))
         self._apply(np.broadcast_to(amplitude, self._total_rad.shape).astype(np.complex128))
         return True
+
+    def _scaled(self, amplitude: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return amplitudes (nhand, nant) whose products have the mean 1 over the image: the flux scale stays."""
+        kept = total = 0.0
+        for leverage, rows in zip(self._leverage, self._baselines.times, strict=True):
+            pair = amplitude[:, self._baselines.one[rows]] * amplitude[:, self._baselines.two[rows]]
+            kept, total = kept + float((leverage * pair).sum()), total + float(leverage.sum())
+        return amplitude * math.sqrt(total / kept)
 
     def undo(self) -> None:
         """Take the last correction back, as it did no good, and make no other of its kind."""
@@ -169,7 +146,7 @@ class SelfCalibration:
     def facts(self) -> dict[str, Any]:
         """Return what was done, for the twin."""
         found, applied = self._solved, self._rounds > 0
-        rms_rad = _rms(self._total_rad) if applied else _rms(found.phase_rad[found.snr > 0])
+        rms_rad = rms(self._total_rad) if applied else rms(found.phase_rad[found.snr > 0])
         snr = found.median_snr()
         return {
             "applied": applied,
@@ -178,7 +155,7 @@ class SelfCalibration:
             "phase_rms_deg": round(math.degrees(rms_rad), 4),
             "phase_error_deg": round(math.degrees(1 / snr), 4) if snr > 0 else None,
             "snr_median": round(snr, 2),
-            "amplitude_rms": round(_rms(self._amplitude - 1), 5),
+            "amplitude_rms": round(rms(self._amplitude - 1), 5),
         }
 
     def notes(self) -> list[str]:
@@ -211,12 +188,14 @@ class SelfCalibration:
 
     def _leverages(self, weight: NDArray[np.float32]) -> list[NDArray[np.float64]]:
         """Return for each integration the sums (nhand, n) of each row's weights in the image times 2 pi f/c."""
-        wave = 2 * np.pi * self._samples.freq_hz / C_M_S
+        bins = self._samples.bins
+        wave = 2 * np.pi * bins.freq_hz() / C_M_S
         sums = []
         for rows in self._baselines.times:
             total = self._samples.weight[rows]
             per_unit = np.divide(weight[rows], total, out=np.zeros_like(total), where=total > 0)
-            sums.append(np.einsum("rch,rc,c->hr", self._hands(rows)[1], per_unit, wave, optimize=True))
+            per_unit *= wave[bins.of_row[rows]]
+            sums.append(np.einsum("rch,rc->hr", self._hands(rows)[1], per_unit))
         return sums
 
     def _hands(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
@@ -245,8 +224,12 @@ class SelfCalibration:
             product = (vis * weight * model.conj()[:, :, None]).sum(1).T * self._unit_weight[rows]
             squared = np.einsum("rch,rc->hr", weight, model.real**2 + model.imag**2) * self._unit_weight[rows]
             one, two = baselines.one[rows], baselines.two[rows]
-            data[time][:, one, two], data[time][:, two, one] = product, product.conj()
-            power[time][:, one, two] = power[time][:, two, one] = squared
+            # A baseline may have several rows, each a part of the band.
+            for hand in range(len(product)):
+                np.add.at(data[time][hand], (one, two), product[hand])
+                np.add.at(power[time][hand], (one, two), squared[hand])
+        data += data.conj().swapaxes(-1, -2)
+        power += power.swapaxes(-1, -2)
         return data, power
 
     def _solve(self, data: NDArray[np.complex128], power: NDArray[np.float64], intervals: int) -> Phases:
@@ -300,85 +283,3 @@ class SelfCalibration:
         self._last = gains
         corrected = stokes_i(self._vis)
         samples.vis, samples.unit_sigma_jy = corrected.vis, corrected.unit_sigma_jy
-
-
-def antenna_gains(data: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """Return the gains of modulus 1 (..., nant) that best turn a model into the data.
-
-    Parameters
-    ----------
-    data : (..., nant, nant) complex128
-        Hermitian: weighted sums of ``V conj(M)`` of each baseline, 0 on the diagonal.
-
-    Notes
-    -----
-    Alternating least squares, ``g_p = sum_q data_pq g_q / |...|``, with every second step halved:
-    StEFCal (Salvini & Wijnholds 2014, A&A 571, A97) for gains of fixed modulus. The phase common to
-    all antennas, which is arbitrary, is that of their mean. An antenna without data has gain 1.
-    """
-    gains = np.ones(data.shape[:-1], np.complex128)
-    for iteration in range(_MAX_ITERATIONS):
-        new = _unit((data @ gains[..., None])[..., 0])
-        change = float(np.abs(new - gains).max(initial=0))
-        gains = _unit(new + gains) if iteration % 2 else new
-        if change < _TOLERANCE_RAD:
-            break
-    there = (data != 0).any(-1)
-    mean = np.where(there, gains, 0).sum(-1, keepdims=True)
-    return np.where(there, gains * _unit(mean).conj(), 1)
-
-
-def antenna_amplitudes(data: NDArray[np.float64], power: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the amplitudes (nhand, nant) that best scale a model to the data, without their mean.
-
-    Parameters
-    ----------
-    data, power : (nhand, nant, nant) float64
-        Weighted sums of ``Re V conj(M)`` and of ``|M|^2`` of each baseline, 0 on the diagonal.
-
-    Notes
-    -----
-    StEFCal (Salvini & Wijnholds 2014, A&A 571, A97) for real gains. They are scaled so that the model's power
-    through them is what it was, ``sum power_pq g_p g_q = sum power_pq``, over both hands: the flux scale stays.
-    """
-    there = power.any(-1)
-    gains = np.ones(data.shape[:-1])
-    for iteration in range(_MAX_ITERATIONS):
-        seen = (power @ (gains**2)[..., None])[..., 0]
-        new = np.divide((data @ gains[..., None])[..., 0], seen, out=np.ones_like(gains), where=there)
-        change = float(np.abs(new - gains).max(initial=0))
-        gains = (new + gains) / 2 if iteration % 2 else new
-        if change < _TOLERANCE_RAD:
-            break
-    kept = float(np.einsum("hp,hpq,hq->", gains, power, gains))
-    return np.where(there, gains * math.sqrt(float(power.sum()) / kept), 1) if kept > 0 else np.ones_like(gains)
-
-
-def signal_to_noise(
-    data: NDArray[np.complex128], power: NDArray[np.float64], gains: NDArray[np.complex128]
-) -> NDArray[np.float64]:
-    """Return each antenna's signal-to-noise ratio (ninterval, nhand, nant), 1 / (error of its phase in rad).
-
-    The noise is the baselines' scatter about the solution: receiver noise, and what of the sky and of
-    the amplitudes the model lacks. 0 where there are not more baselines than phases to solve for.
-    """
-    one, two = np.triu_indices(data.shape[-1], 1)
-    expected = power[..., one, two]
-    off = data[..., one, two] - gains[..., one] * gains[..., two].conj() * expected
-    scatter = np.divide(np.abs(off) ** 2, expected, out=np.zeros_like(expected), where=expected > 0).sum()
-    per_antenna = power.sum(-1)
-    unknowns = np.count_nonzero(per_antenna) - np.count_nonzero(per_antenna.any(-1))
-    freedom = 2 * np.count_nonzero(expected) - unknowns
-    if unknowns == 0 or freedom <= 0:
-        return np.zeros_like(per_antenna)
-    variance = max(scatter / freedom, _ACCURACY**2 * float(expected.max()))
-    return np.sqrt(per_antenna / variance)
-
-
-def _unit(values: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    size = np.abs(values)
-    return np.where(size > 0, values / np.where(size > 0, size, 1), 1)
-
-
-def _rms(values: NDArray[np.float64]) -> float:
-    return float(np.sqrt(np.mean(values**2))) if values.size else 0.0

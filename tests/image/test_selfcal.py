@@ -9,9 +9,10 @@ import pytest
 from contimg import measurement_set, product
 from contimg.config import BeamOptions, ImageOptions
 from contimg.image import image_tile
+from contimg.image.gains import antenna_gains, signal_to_noise
 from contimg.image.grid import Grid
 from contimg.image.samples import stokes_i
-from contimg.image.selfcal import SelfCalibration, antenna_gains, signal_to_noise
+from contimg.image.selfcal import SelfCalibration
 from contimg.image.weights import briggs, expected_rms
 from tests.image import skies
 from tests.image.test_gridding import peak_of
