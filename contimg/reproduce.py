@@ -182,6 +182,7 @@ class _Work:
             options=options.ImageOptions(**twin.parameters["image"]),
             beam=options.BeamOptions(**twin.parameters["beam"]),
             catalogue=self._catalogue(twin),
+            qa=options.QaOptions(**twin.parameters["qa"]),
             threads=1,
         )
 

@@ -1,7 +1,7 @@
 """Verdicts: one table of thresholds, and the reasons that follow from measured numbers.
 
-Every gate of mosaics and of their comparison with the catalogue is a line of `GATES`; its threshold is a key of
-`QaOptions`. What was not measured is a reason of its own, never a pass.
+Every gate of tile images, of mosaics and of their comparison with the catalogue is a line of `GATES`; its
+threshold is a key of `QaOptions`. What was not measured is a reason of its own, never a pass.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from contimg.product import Reason
 
 Severity = Literal["warning", "failed"]
 
+# Of an image, where there is a catalogue to compare it with.
+CATALOGUED = "image_catalogue"
+
 
 @dataclass(frozen=True)
 class Gate:
@@ -24,7 +27,7 @@ class Gate:
     Attributes
     ----------
     kind : str
-        Kind of product: ``mosaic`` or ``crossmatch``.
+        Kind of product: ``image``, ``mosaic`` or ``crossmatch``, or `CATALOGUED`.
     key : str
         The number's name in the twin's ``qa``.
     label, unit : str
@@ -64,6 +67,25 @@ GATES = (
     Gate("mosaic", "noise_ratio", "noise over the radiometer's", "", "max", "max_noise_ratio", "failed"),
     Gate("mosaic", "noise_ratio", "noise over the radiometer's", "", "max", "warn_noise_ratio", "warning"),
     Gate("mosaic", "tile_fraction", "tiles used of the group", "", "min", "min_tile_fraction", "warning"),
+    Gate("image", "noise_ratio", "noise over the radiometer's", "", "max", "max_tile_noise_ratio", "failed"),
+    Gate("image", "noise_ratio", "noise over the radiometer's", "", "max", "warn_tile_noise_ratio", "warning"),
+    Gate("image", "dynamic_range", "peak over noise", "", "min", "min_tile_dynamic_range", "warning"),
+    Gate("image", "artefact_ratio", "rms by the brightest source", "", "max", "max_tile_artefact_ratio", "warning"),
+    Gate("image", "negative_bowl", "deepest broad bowl", "rms", "max", "max_tile_negative_bowl", "warning"),
+    Gate("image", "striping", "strongest stripe", "rms", "max", "max_tile_striping", "warning"),
+    Gate("image", "psf_misfit", "PSF less restoring beam", "", "max", "max_tile_psf_misfit", "warning"),
+    Gate("image", "flagged_fraction", "flagged fraction", "", "max", "max_tile_flagged", "warning"),
+    Gate("image", "pb_error", "error of the beam map", "", "max", "max_tile_pb_error", "failed"),
+    Gate("image", "pb_peak_offset_px", "beam map off centre", "px", "max", "max_tile_pb_peak_offset_px", "failed"),
+    Gate("image", "pb_asymmetry", "asymmetry of the beam map", "", "max", "max_tile_pb_asymmetry", "warning"),
+    Gate("image", "centre_offset_arcsec", "phase centre off", "″", "max", "max_tile_centre_offset_arcsec", "failed"),
+    Gate("image", "uvw_error_m", "error of baseline lengths", "m", "max", "max_tile_uvw_error_m", "failed"),
+    Gate(CATALOGUED, "median_flux_ratio", "median flux over catalogue", "", "min", "min_tile_flux_ratio", "failed"),
+    Gate(CATALOGUED, "median_flux_ratio", "median flux over catalogue", "", "max", "max_tile_flux_ratio", "failed"),
+    Gate(
+        CATALOGUED, "flux_outliers", "fluxes off the median by > 30 %", "", "max", "max_tile_flux_outliers", "warning"
+    ),
+    Gate(CATALOGUED, "median_offset_beams", "median offset", "beams", "max", "max_tile_offset_beams", "failed"),
     Gate("crossmatch", "median_flux_ratio", "median flux over catalogue", "", "min", "min_flux_ratio", "failed"),
     Gate("crossmatch", "median_flux_ratio", "median flux over catalogue", "", "max", "max_flux_ratio", "failed"),
     Gate("crossmatch", "flux_outliers", "fluxes off the median by > 30 %", "", "max", "max_flux_outliers", "warning"),
@@ -92,7 +114,7 @@ def judge(
     Parameters
     ----------
     kind : str
-        ``mosaic`` or ``crossmatch``.
+        As in `Gate`.
     measured : mapping
         The twin's ``qa``. Every number of the table must be named; None or not finite is 'not measured', a warning.
     options : QaOptions

@@ -27,6 +27,7 @@ rule image_tile:
         tile=lambda wildcards: tile_of(wildcards).id,
         image=options("image"),
         beam=options("beam"),
+        qa=options("qa"),
         epoch=EPOCH,
     script:
         "../scripts/image_tile.py"

@@ -1,7 +1,7 @@
 """Adapter of rule image_tile."""
 
 from contimg import logs
-from contimg.config import BeamOptions, ImageOptions
+from contimg.config import BeamOptions, ImageOptions, QaOptions
 
 with logs.to_file(snakemake.log[0]):
     from contimg.image import image_tile
@@ -10,4 +10,4 @@ with logs.to_file(snakemake.log[0]):
     image_tile(logs.path(given.ms), logs.path(given.twin), logs.path(made.image), logs.path(made.twin),
                tile_id=snakemake.params.tile, options=ImageOptions(**snakemake.params.image),
                beam=BeamOptions(**snakemake.params.beam), catalogue=logs.path(given.catalogue),
-               threads=snakemake.threads)
+               qa=QaOptions(**snakemake.params.qa), threads=snakemake.threads)

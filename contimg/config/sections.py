@@ -124,11 +124,31 @@ class ImageOptions(Section):
     bright_sigma: Positive = Field(
         100.0, description="sources above this are subtracted exactly, with the moving beam [sigma]"
     )
+    min_uv_klambda: NotNegative = Field(
+        0.0, description="shortest baseline that is imaged [thousands of wavelengths] (backend contimg)"
+    )
+    taper_arcsec: NotNegative = Field(
+        0.0, description="width of a Gaussian by which the beam is made wider, 0 for none [arcsec] (backend contimg)"
+    )
+    multiscale: bool = Field(False, description="CLEAN with extended components too")
+    local_rms: bool = Field(
+        False, description="take the thresholds from the noise round each pixel, not the whole image's"
+    )
+    max_averaging_loss: Annotated[float, Field(ge=0, le=0.05)] = Field(
+        0.003, description="channels are averaged until a source at pb_limit loses this fraction on any baseline"
+    )
     selfcal: bool = Field(
         True, description="correct the antennas' phases by the tile's own bright sources (backend contimg)"
     )
     selfcal_min_snr: Positive = Field(
         20.0, description="... if the median antenna has this signal-to-noise ratio in each hand and interval"
+    )
+    selfcal_mode: Literal["phase", "amplitude"] = Field(
+        "phase", description="... phases alone, or then amplitudes too, of which the mean is kept"
+    )
+    selfcal_rounds: Count = Field(3, description="... most rounds of phases, each on a better model")
+    selfcal_interval_s: Positive | None = Field(
+        None, description="... time that one phase covers; null = as short as the data call for and allow [s]"
     )
 
 
@@ -167,6 +187,45 @@ class QaOptions(Section):
         description="fraction of matched fluxes off their median by more than 30 % above which it is a warning",
     )
     min_tile_fraction: Fraction = Field(0.5, description="fraction of a group's tiles used below which it is a warning")
+    max_tile_noise_ratio: Positive = Field(5.0, description="tile rms over the expected noise above which it is failed")
+    warn_tile_noise_ratio: Positive = Field(2.0, description="... above which it is a warning")
+    min_tile_dynamic_range: Positive = Field(5.0, description="peak over rms of a tile below which it is a warning")
+    max_tile_artefact_ratio: Positive = Field(
+        2.0, description="rms round a tile's brightest source over that of all, above which it is a warning"
+    )
+    max_tile_negative_bowl: Positive = Field(
+        1.0, description="depth of the deepest broad bowl above which a tile is a warning [rms]"
+    )
+    max_tile_striping: Positive = Field(
+        0.3, description="amplitude of the strongest stripe above which a tile is a warning [rms]"
+    )
+    max_tile_psf_misfit: Positive = Field(
+        0.5, description="largest difference of PSF and restoring beam in the core above which a tile is a warning"
+    )
+    max_tile_flagged: Fraction = Field(0.5, description="flagged fraction above which a tile is a warning")
+    min_tile_flux_ratio: Positive = Field(0.7, description="median flux over catalogue below which a tile is failed")
+    max_tile_flux_ratio: Positive = Field(1.3, description="... above which it is failed")
+    max_tile_flux_outliers: Fraction = Field(
+        0.25, description="fraction of a tile's fluxes off their median by more than 30 % above which it is a warning"
+    )
+    max_tile_offset_beams: Positive = Field(
+        0.2, description="median offset from the catalogue, in beams, above which a tile is failed"
+    )
+    max_tile_pb_error: Positive = Field(
+        0.001, description="error of a tile's beam map, of the direct mean, above which it is failed"
+    )
+    max_tile_pb_peak_offset_px: Positive = Field(
+        1.0, description="offset of the beam map's maximum above which a tile is failed [pixels]"
+    )
+    max_tile_pb_asymmetry: Positive = Field(
+        0.05, description="difference of opposite sides of the beam map above which a tile is a warning"
+    )
+    max_tile_centre_offset_arcsec: Positive = Field(
+        10.0, description="offset of the phase centre from the beam's mean axis above which a tile is failed [arcsec]"
+    )
+    max_tile_uvw_error_m: Positive = Field(
+        0.05, description="error of the length of any baseline above which a tile is failed [m]"
+    )
 
 
 class PublishOptions(Section):

@@ -11,20 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg import measurement_set, naming, product
+from contimg import measurement_set, naming, product, validate
 from contimg.beam import EffectiveBeam, effective_beam
-from contimg.catalogue import read_catalogue
-from contimg.config import BeamOptions, ImageOptions
-from contimg.image import products, wsclean
-from contimg.image.bright import BrightModel, Tile
+from contimg.catalogue import Catalogue, read_catalogue
+from contimg.config import BeamOptions, ImageOptions, QaOptions
+from contimg.image import averaging, compare, invariants, limits, products, quality, smearing, wsclean
 from contimg.image.grid import Grid
 from contimg.image.gridding import Gridder
 from contimg.image.imager import Imaged, make_image
-from contimg.image.restore import RestoringBeam
-from contimg.image.samples import Samples, robust_sigma, stokes_i
+from contimg.image.samples import robust_sigma, stokes_i
 from contimg.image.selfcal import SelfCalibration
-from contimg.image.weights import briggs, expected_rms, time_channel_weights
-from contimg.measurement_set import Coordinates, Visibilities
+from contimg.image.tile import Tile
+from contimg.image.weights import expected_rms, imaging_weights, time_channel_weights
+from contimg.measurement_set import Coordinates
 from contimg.product import Input, Reason, Twin
 
 # Facts of the calibrated tile that its image hands on.
@@ -32,6 +31,9 @@ _INHERITED = (
     "phase_centre_deg", "dec_app_deg", "telescope", "n_antennas", "n_subbands", "missing_subbands",
     "bandpass", "gains", "calibrator", "flux_anchor", "applied_delays_sha256", "antenna_order_sha256",
 )  # fmt: skip
+# Two are one fringe.
+_MIN_ANTENNAS = 3
+THRESHOLDS = QaOptions()
 _LIBRARIES = ("numpy", "scipy", "ducc0", "radler", "astropy", "python-casacore")
 
 
@@ -46,6 +48,7 @@ def image_tile(
     beam: BeamOptions,
     catalogue: Path | None,
     threads: int,
+    qa: QaOptions = THRESHOLDS,
 ) -> Twin:
     """Image a calibrated tile.
 
@@ -61,8 +64,10 @@ def image_tile(
     options : ImageOptions
     beam : BeamOptions
     catalogue : Path, optional
-        Sky catalogue that lends bright sources their spectral indices.
+        Sky catalogue that lends bright sources their spectral indices, and that the image is compared with.
     threads : int
+    qa : QaOptions
+        The thresholds of the verdict; those of an untouched configuration by default.
 
     Returns
     -------
@@ -73,13 +78,14 @@ def image_tile(
     Raises
     ------
     ConfigError
-        If ``image.backend`` is not installed or cannot do what is asked.
+        If ``image.backend`` is not installed or cannot do what is asked, or the image is too large.
     """
+    limits.check_size(options)
     if options.backend == "wsclean":
         wsclean.check(options)
     watch = product.Stopwatch()
     source, record = product.input_from_twin(calibrated_twin)
-    job = _Job(calibrated, naming.iso(tile_id), options, beam, catalogue, threads, source)
+    job = _Job(calibrated, naming.iso(tile_id), options, beam, catalogue, qa, threads, source)
     made = _Outcome(facts={key: source.facts[key] for key in _INHERITED if key in source.facts})
     with product.atomic_path(output) as folder:
         folder.mkdir()
@@ -101,7 +107,11 @@ def image_tile(
         facts=made.facts,
         qa=made.qa,
         inputs=inputs,
-        parameters={"image": options.model_dump(mode="json"), "beam": beam.model_dump(mode="json")},
+        parameters={
+            "image": options.model_dump(mode="json"),
+            "beam": beam.model_dump(mode="json"),
+            "qa": qa.model_dump(mode="json"),
+        },
         synthetic=source.synthetic or made.synthetic,
         libraries=product.library_versions(*_LIBRARIES),
         run=watch.read(),
@@ -119,6 +129,7 @@ class _Job:
     options: ImageOptions
     beam: BeamOptions
     catalogue: Path | None
+    qa: QaOptions
     threads: int
     source: Twin
 
@@ -140,15 +151,31 @@ class _Outcome:
 
 def _image(job: _Job, folder: Path, made: _Outcome) -> None:
     """Image a Measurement Set into a folder."""
-    vis, samples, made.qa["flagged_fraction"] = _read(job.ms)
-    coordinates = Coordinates(**{f.name: getattr(vis, f.name) for f in fields(Coordinates)})
-    made.synthetic = coordinates.synthetic
-    if not samples.weight.any():
-        return made.fail("no_data", "the tile has no unflagged visibility")
-    options = job.options
+    if measurement_set.count_rows(job.ms) == 0:
+        return made.fail("no_data", "the tile's Measurement Set has no rows")
+    options, coordinates = job.options, measurement_set.read_coordinates(job.ms)
+    if wrong := limits.wrong_telescope(coordinates):
+        return made.fail("wrong_telescope", wrong)
+    known = None if job.catalogue is None else read_catalogue(job.catalogue)
     ra, dec = (float(angle) for angle in coordinates.phase_centre_rad)
     grid = Grid(options.size_px, math.radians(options.cell_arcsec / 3600), (ra, dec))
-    weight = briggs(samples, grid, options.robust)
+    made.synthetic = coordinates.synthetic
+    radius_rad = smearing.field_radius(coordinates, grid, job.beam, options.pb_limit)
+    factor = averaging.factors(coordinates, radius_rad, options.max_averaging_loss)
+    vis = averaging.read(job.ms, coordinates, factor)
+    made.facts["smearing"] = smearing.facts(coordinates, radius_rad, factor)
+    made.qa["flagged_fraction"] = vis.flagged_fraction
+    samples = stokes_i(vis)
+    if not samples.weight.any():
+        return made.fail("no_data", "the tile has no unflagged visibility")
+    antennas = np.union1d(vis.antenna1[samples.rows], vis.antenna2[samples.rows])
+    if len(antennas) < _MIN_ANTENNAS:
+        message = f"{len(antennas)} antennas have unflagged data: a sky takes {_MIN_ANTENNAS}"
+        return made.fail("too_few_antennas", message)
+    coordinates = Coordinates(**{f.name: getattr(vis, f.name) for f in fields(Coordinates)})
+    weight = imaging_weights(samples, grid, options)
+    if not weight.any():
+        return made.fail("no_data", "the tile has no unflagged visibility beyond image.min_uv_klambda")
     sums = time_channel_weights(samples, weight, len(coordinates.times_mjd_s))
     response = effective_beam(coordinates.pointing_rad, sums, coordinates.freq_hz, grid, job.beam)
     expected_jy = expected_rms(samples, weight)
@@ -157,16 +184,13 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
         with tempfile.TemporaryDirectory(prefix="wsclean-", dir=folder) as scratch:
             imaged = wsclean.make_image(job.ms, Path(scratch), grid, options, job.threads)
     else:
-        known = None if job.catalogue is None else read_catalogue(job.catalogue)
-        gridder = Gridder(samples, weight, grid, job.threads)
-        selfcal = SelfCalibration(vis, samples, weight, options.selfcal_min_snr) if options.selfcal else None
+        tile = Tile(
+            coordinates, samples, sums, Gridder(samples, weight, grid, job.threads), response, options, job.beam, known,
+            made.facts["freq_hz"],
+        )  # fmt: skip
+        selfcal = SelfCalibration(vis, samples, weight, options) if options.selfcal else None
         del vis
-
-        def bright(psf: NDArray[np.float32], fitted: RestoringBeam) -> BrightModel:
-            tile = Tile(coordinates, samples, sums, gridder, response, options, job.beam, known)
-            return BrightModel(tile, psf, fitted)
-
-        imaged = make_image(gridder, samples, options, job.threads, bright, expected_jy or 0.0, selfcal)
+        imaged = make_image(tile, expected_jy or 0.0, selfcal)
         if selfcal is None:
             made.facts["selfcal"] = {"applied": False, "why": "switched off"}
         elif imaged.beam is not None:
@@ -179,18 +203,36 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
         return made.fail("beam_fit", "no restoring beam can be fitted to the point spread function")
     if imaged.diverged:
         return made.fail("deconvolution_diverged", "CLEAN made the residual brighter than the dirty image")
-    made.qa |= _measured(imaged, expected_jy)
+    made.qa |= _measured(imaged, expected_jy) | quality.measure(
+        imaged.image, imaged.residual, imaged.psf, imaged.beam, grid.cell_rad
+    )
+    made.qa |= invariants.measure(coordinates, sums, response, job.beam)
+    made.reasons += validate.judge("image", made.qa, job.qa)
+    compared = _compare(job, imaged, response.image(), grid, known, made)
     made.facts["files"] = products.file_names(naming.stem(job.tile_id))
     made.facts["beam"] = imaged.beam.facts()
-    _write(folder, job, imaged, response.image(), grid, coordinates, made)
+    _write(folder, job, imaged, response.image(), grid, coordinates, compared, made)
 
 
-def _read(ms: Path) -> tuple[Visibilities, Samples, float | None]:
-    """Return a tile's visibilities, its Stokes I, and the flagged fraction of what was received."""
-    vis = measurement_set.read(ms)
-    received = vis.weight > 0
-    flagged = int(np.count_nonzero(vis.flag & received)) / max(1, int(np.count_nonzero(received)))
-    return vis, stokes_i(vis), round(flagged, 6) if received.any() else None
+def _compare(
+    job: _Job,
+    imaged: Imaged,
+    pb: NDArray[np.float32],
+    grid: Grid,
+    known: Catalogue | None,
+    made: _Outcome,
+) -> compare.Comparison | None:
+    """Compare the image with the catalogue, if there is one, and judge by that."""
+    if known is None:
+        return None
+    found = compare.compare(
+        imaged.image, pb, grid, imaged.beam, made.qa["rms_mjy"] / 1e3, made.facts["freq_hz"],
+        job.options.pb_limit, known,
+    )  # fmt: skip
+    made.qa |= found.numbers(job.qa.min_matches)
+    why = f"{len(found.ratio)} isolated catalogue sources of {compare.MIN_SNR:g} sigma, {job.qa.min_matches} needed"
+    made.reasons += validate.judge(validate.CATALOGUED, made.qa, job.qa, dict.fromkeys(compare.KEYS, why))
+    return found
 
 
 def _observed(
@@ -247,10 +289,11 @@ def _write(
     pb: NDArray[np.float32],
     grid: Grid,
     coordinates: Coordinates,
+    compared: compare.Comparison | None,
     made: _Outcome,
 ) -> None:
-    """Write the FITS files and the thumbnail."""
-    from contimg.image import plot
+    """Write the FITS files and the pictures."""
+    from contimg.image import plot, quality_plot
 
     facts, synthetic = made.facts, job.source.synthetic or coordinates.synthetic
     shared = products.header(
@@ -279,5 +322,9 @@ def _write(
         products.write_fits(folder / facts["files"][name], name, data, shared)
     plot.draw(
         folder / facts["files"]["thumbnail"], imaged.image, pb, grid, imaged.beam, made.qa["rms_mjy"],
+        title=job.tile_id, synthetic=synthetic,
+    )  # fmt: skip
+    quality_plot.draw(
+        folder / facts["files"]["quality"], imaged.residual, imaged.psf, imaged.beam, grid, compared, made.qa,
         title=job.tile_id, synthetic=synthetic,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 During a tile a source drifts through the beam, and the beam shrinks with frequency: away from the
 centre its brightness changes by tens of per cent, so its sidelobes are not those of the PSF and no
 CLEAN with one flux a pixel removes them. Here the few sources bright enough for that to matter are
-predicted exactly, with `contimg.skymodel`, and their fluxes, positions and, where they are bright
+predicted exactly, with `contimg.image.towards`, and their fluxes, positions and, where they are bright
 enough, spectral indices are refined until nothing of them is left in the residual image.
 """
 
@@ -17,16 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg import skymodel
-from contimg.beam import EffectiveBeam
-from contimg.catalogue import DEFAULT_SPECTRAL_INDEX, Catalogue, separation
-from contimg.config import BeamOptions, ImageOptions
-from contimg.image.gridding import Gridder
+from contimg.catalogue import DEFAULT_SPECTRAL_INDEX, separation
+from contimg.image.gridding import EPSILON, accuracy
 from contimg.image.patches import curvature, inner, psf_matrix, square, subtract_psf
 from contimg.image.restore import FWHM, RestoringBeam
-from contimg.image.samples import Samples, robust_sigma
+from contimg.image.samples import image_sigma
 from contimg.image.sources import BrightSources
+from contimg.image.tile import Tile
 from contimg.image.towards import Towards
-from contimg.measurement_set import Coordinates
 
 _MAX_ROUNDS = 10
 _MAX_STEPS = 8
@@ -56,41 +54,13 @@ _MATCH_BEAMS = 0.5
 _STILL_BRIGHT = 0.5
 
 
-@dataclass(frozen=True)
-class Tile:
-    """All that is known of a tile before it is deconvolved.
-
-    Attributes
-    ----------
-    coordinates : Coordinates
-    samples : Samples
-    sums : (ntime, nchan) float64
-        Sums of the imaging weights.
-    gridder : Gridder
-    response : EffectiveBeam
-    options : ImageOptions
-    beam : BeamOptions
-    catalogue : Catalogue or None
-        Lends spectral indices.
-    """
-
-    coordinates: Coordinates
-    samples: Samples
-    sums: NDArray[np.float64]
-    gridder: Gridder
-    response: EffectiveBeam
-    options: ImageOptions
-    beam: BeamOptions
-    catalogue: Catalogue | None
-
-
 @dataclass
 class Subtracted:
     """What is left without the bright sources.
 
     Attributes
     ----------
-    residual_vis : (nrow, nchan) complex64, Jy
+    residual_vis : (nrow, width) complex64, Jy
     residual : (size, size) float32, Jy/beam
     steps : int
         How often the model was predicted and compared.
@@ -111,74 +81,92 @@ class BrightModel:
         self._tile, self._psf, self._beam = tile, psf, beam
         self._share = tile.sums / tile.sums.sum()  # of each time and channel in the image
         freq_hz = tile.samples.freq_hz
-        self.sources = BrightSources(float(self._share.sum(0) @ freq_hz))
+        self.sources = BrightSources(tile.freq_hz)
         self._log_freq = np.log(freq_hz / self.sources.freq_hz)
         self._curvature = curvature(psf)
-        self._towards = Towards(tile.coordinates, tile.samples, tile.gridder.weight, self._log_freq)
+        gridder = tile.gridder
+        self._towards = Towards(tile.coordinates, tile.samples, gridder.weight, self._log_freq, gridder.threads)
+        # The transforms have an error of their own: nothing is known better than this.
+        self.floor_jy = 0.0
+        self._left: NDArray[np.complex64] | None = None  # the residual, while it is that of these sources
         self._reachable = inner(tile.response.image() >= _MIN_BEAM)
 
-    def subtract(self, dirty: NDArray[np.float32], noise_jy: float) -> Subtracted:
+    def subtract(self, noise_jy: float, known: BrightSources | None = None) -> Subtracted:
         """Find and refine the bright sources.
 
         Parameters
         ----------
-        dirty : (size, size) float32
-            The dirty image of all samples (Jy/beam).
         noise_jy : float
             Noise that the image would have without artefacts (Jy/beam).
+        known : BrightSources, optional
+            Sources to start with, as found in a part of the samples.
         """
-        exact = not self._add_outside(noise_jy)
-        return self._search(self._tile.samples.vis, dirty, noise_jy, exact)
+        if known is not None:
+            self.sources = known
+            self.floor_jy = EPSILON * float(self.apparent_jy().max(initial=0))
+            return self._search(None, noise_jy, exact=False)
+        dirty = self._tile.gridder.dirty(self._tile.samples.vis)
+        self.floor_jy = EPSILON * float(np.abs(dirty).max())
+        noise_jy = max(noise_jy, self.floor_jy)
+        return self._search(dirty, noise_jy, exact=not self._add_outside(noise_jy))
 
     def again(self, noise_jy: float) -> Subtracted:
         """Refine the sources, and find more, after the samples have changed a little."""
         # What bright sources' artefacts were taken for is no source any more.
         faint = self.apparent_jy() < _STILL_BRIGHT * self._tile.options.bright_sigma * noise_jy
         self.sources.keep(~(faint & self.inside()))
-        residual_vis = self._tile.samples.vis - self._predict()
-        return self._search(residual_vis, self._tile.gridder.dirty(residual_vis), noise_jy, exact=False)
+        self._left = None
+        return self._search(self._dirty(noise_jy), noise_jy, exact=False)
 
-    def _search(
-        self, residual_vis: NDArray[np.complex64], image: NDArray[np.float32], noise_jy: float, exact: bool
-    ) -> Subtracted:
-        """Alternate between finding and refining; `exact` says that the known sources need no refining."""
+    def _search(self, image: NDArray[np.float32] | None, noise_jy: float, exact: bool) -> Subtracted:
+        """Alternate between finding and refining; `exact` says that the known sources need no refining.
+
+        Without an image it begins with refining.
+        """
         settled, steps = exact, 0
         for _ in range(_MAX_ROUNDS):
-            level_jy = self._find(image, noise_jy)
+            level_jy = None if image is None else self._find(image, noise_jy)
             if level_jy is None and exact:
-                return Subtracted(residual_vis, image, steps, settled)
+                return Subtracted(self._residual(), image, steps, settled)
             # While there are more sources to come, it is enough that the sidelobes of what is left of
             # the known ones are not taken for sources.
-            goal_jy = _SETTLED_SIGMA * max(noise_jy, robust_sigma(image))
+            goal_jy = _SETTLED_SIGMA * (noise_jy if image is None else max(noise_jy, image_sigma(image)))
             if level_jy is not None:
                 goal_jy = max(goal_jy, _ROUND_GOAL * level_jy)
-            residual_vis, left_jy, taken = self._settle(goal_jy, noise_jy)
+            left_jy, taken = self._settle(goal_jy, noise_jy)
             steps += taken
             settled = left_jy < goal_jy
             exact = level_jy is None or left_jy < _SETTLED_SIGMA * noise_jy
-            image = self._tile.gridder.dirty(residual_vis)
-        return Subtracted(residual_vis, image, steps, settled=False)
+            image = self._dirty(noise_jy)
+        return Subtracted(self._residual(), image, steps, settled=False)
 
-    def _settle(self, goal_jy: float, noise_jy: float) -> tuple[NDArray[np.complex64], float, int]:
+    def _settle(self, goal_jy: float, noise_jy: float) -> tuple[float, int]:
         """Refine the sources until less than a goal is left of each, or it does not get less.
 
         Returns
         -------
-        residual_vis : (nrow, nchan) complex64
         left_jy : float
             The strongest of what is left of any source (Jy/beam).
         steps : int
         """
-        vis, before_jy = self._tile.samples.vis, math.inf
+        before_jy = math.inf
         for step in range(1, _MAX_STEPS + 1):
-            residual_vis = vis - self._predict()
-            left_jy = self._refine(residual_vis, noise_jy, goal_jy)
-            if left_jy < goal_jy:
-                return residual_vis, left_jy, step
-            if step > _MIN_STEPS and left_jy > _STALLED * before_jy:
+            left_jy = self._refine(self._residual(), noise_jy, goal_jy)
+            if left_jy < goal_jy or (step > _MIN_STEPS and left_jy > _STALLED * before_jy):
                 break
             before_jy = left_jy
-        return vis - self._predict(), left_jy, step
+        return left_jy, step
+
+    def _residual(self) -> NDArray[np.complex64]:
+        """Return the samples without the sources."""
+        if self._left is None:
+            self._left = self._tile.samples.vis - self._predict() if len(self.sources) else self._tile.samples.vis
+        return self._left
+
+    def _dirty(self, noise_jy: float) -> NDArray[np.float32]:
+        """Return the residual's image, as accurately as its noise asks for."""
+        limit_jy = self._tile.options.bright_sigma * noise_jy
+        return self._tile.gridder.dirty(self._residual(), accuracy(noise_jy, limit_jy))
 
     def radec(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the sources' ICRS positions (rad)."""
@@ -233,22 +221,20 @@ class BrightModel:
         return model_vis - others_vis, others_vis
 
     def _predict(self, which: slice | NDArray[np.bool_] = slice(None)) -> NDArray[np.complex64]:
-        sources = self.sources
+        sources, tile = self.sources, self._tile
         flux = (sources.flux_jy[:, None] * np.exp(sources.index[:, None] * self._log_freq))[which]
-        places = (angle[which] for angle in self.radec())
-        model = skymodel.predict(self._tile.coordinates, *places, flux, self._tile.beam)
-        return model if len(self._tile.samples.rows) == len(model) else model[self._tile.samples.rows]
+        ra, dec = (angle[which] for angle in self.radec())
+        apparent = skymodel.attenuation(tile.coordinates, ra, dec, tile.beam) * flux[:, None]
+        return self._towards.predict(apparent.astype(np.float32), sources.east[which], sources.north[which])
 
     def _find(self, image: NDArray[np.float32], noise_jy: float) -> float | None:
         """Add the sources that stand out of a residual image; return the level, or None if there were none."""
         grid, beam = self._tile.gridder.grid, self._beam
-        left = image.astype(np.float32, copy=True)
-        allowed = self._reachable.copy()
+        left = np.where(self._reachable, image, np.float32(-np.inf))  # stays so whatever is subtracted
         near = math.ceil(1.5 * beam.bmaj_rad / grid.cell_rad)
         for x, y in zip(*grid.pixels(self.sources.east, self.sources.north), strict=True):
-            square(allowed, round(x), round(y), near)[:] = False
-        left[~allowed] = 0
-        level = max(self._tile.options.bright_sigma * noise_jy, _MIN_OVER_SCATTER * robust_sigma(image))
+            square(left, round(x), round(y), near)[:] = -np.inf
+        level = max(self._tile.options.bright_sigma * noise_jy, _MIN_OVER_SCATTER * image_sigma(image))
         level = max(level, _ROUND_DEPTH * float(left.max()))
         before = len(self.sources)
         while len(self.sources) < _MAX_SOURCES:
@@ -258,14 +244,13 @@ class BrightModel:
                 break
             self._add(int(x), int(y), peak)
             subtract_psf(left, self._psf, int(x), int(y), peak)
-            square(allowed, int(x), int(y), near)[:] = False
-            left[~allowed] = 0
+            square(left, int(x), int(y), near)[:] = -np.inf
         return level if len(self.sources) > before else None
 
     def _add(self, x: int, y: int, apparent_jy: float) -> None:
         east, north = (float(value) for value in self._tile.gridder.grid.cosines(x, y))
         index, origin, name = self._from_catalogue(east, north)
-        sources = self.sources
+        sources, self._left = self.sources, None
         sources.east = np.append(sources.east, east)
         sources.north = np.append(sources.north, north)
         sources.flux_jy = np.append(sources.flux_jy, apparent_jy / float(self._tile.response.at(east, north)))
@@ -286,6 +271,7 @@ class BrightModel:
         sources.flux_jy = known.flux_at(sources.freq_hz)[:, 0]
         origin = "assumed" if "spectral_index" in known.assumed else "catalogue"
         sources.index_from, sources.name = [origin] * len(known), [str(name) for name in known.name]
+        self._left = None
         sources.keep(~self.inside() & (self.apparent_jy() > _OUTSIDE_SIGMA * noise_jy))
         return len(sources) > 0
 
@@ -337,6 +323,7 @@ class BrightModel:
         left_jy = float(max(np.abs(value).max(), dipole.max()))
         if left_jy < goal_jy:
             return left_jy
+        self._left = None
         shift *= np.minimum(1, _MAX_SHIFT_BEAMS * width / np.maximum(length, 1e-9))[:, None]
         sources.flux_jy = sources.flux_jy + flux_step
         sources.index = sources.index + np.clip(index_step, -2, 2)

@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.config import ImageOptions
-from contimg.image.gridding import Gridder
+from contimg.image.gridding import Gridder, accuracy
 from contimg.image.restore import RestoringBeam
-from contimg.image.samples import robust_sigma
+from contimg.image.samples import image_sigma
 
 # A major cycle ends when the peak has fallen to this fraction of what it was (WSClean's -mgain 0.8).
 MAJOR_GAIN = 0.8
+# Ours can go deeper: what the beam does to bright sources is dealt with before.
+_OWN_MAJOR_GAIN = 0.9
 _MINOR_GAIN = 0.1
 _MAX_MAJOR_CYCLES = 12
 # Passes without a mask end when one lowers the noise by less than this factor.
@@ -54,7 +56,7 @@ def clean(
     psf: NDArray[np.float32],
     beam: RestoringBeam,
     options: ImageOptions,
-    threads: int,
+    noise_jy: float,
 ) -> Cleaned:
     """Deconvolve, down to ``auto_mask_sigma``, then within the components' mask to ``threshold_sigma``.
 
@@ -69,20 +71,22 @@ def clean(
     beam : RestoringBeam
         Radler's first guess of the resolution.
     options : ImageOptions
-    threads : int
+    noise_jy : float
+        To be expected (Jy/beam); sets the accuracy of the transforms.
     """
     state = Cleaned(np.zeros_like(dirty), dirty.copy(), vis, 0, 0, False)
     first_peak = float(np.abs(dirty).max())
-    run = partial(_run, gridder, vis, psf, beam, options, threads, state, _DIVERGED * first_peak)
+    epsilon = accuracy(noise_jy, first_peak)
+    run = partial(_run, gridder, vis, psf, beam, options, epsilon, state, _DIVERGED * first_peak)
     # Once Radler has made its mask it never looks beside it, and it sets the mask's threshold by the
     # noise before the sidelobes were gone. So: first without a mask, until the noise is that of the end.
     for _ in range(_MAX_PASSES):
-        noise = robust_sigma(state.residual)
+        noise = image_sigma(state.residual)
         highest = float(np.abs(state.residual).max())
         if state.diverged or highest <= options.auto_mask_sigma * noise or state.iterations >= options.max_iterations:
             break
         run(masked=False)
-        if robust_sigma(state.residual) > _SETTLED * noise:
+        if image_sigma(state.residual) > _SETTLED * noise:
             break
     if not state.diverged and state.model.any():
         run(masked=True)
@@ -95,7 +99,7 @@ def _run(
     psf: NDArray[np.float32],
     beam: RestoringBeam,
     options: ImageOptions,
-    threads: int,
+    epsilon: float,
     state: Cleaned,
     limit_jy: float,
     *,
@@ -105,13 +109,13 @@ def _run(
     import radler
 
     worker = radler.Radler(
-        _settings(gridder, options, threads, masked), psf, state.residual, state.model,
+        _settings(gridder, options, masked), psf, state.residual, state.model,
         math.sqrt(beam.bmaj_rad * beam.bmin_rad), polarization=radler.Polarization.stokes_i,
     )  # fmt: skip
     for cycle in range(_MAX_MAJOR_CYCLES):
         more = worker.perform(cycle)
-        state.residual_vis = vis - gridder.predict(state.model) if state.model.any() else vis
-        state.residual[:] = gridder.dirty(state.residual_vis)
+        state.residual_vis = vis - gridder.predict(state.model, epsilon) if state.model.any() else vis
+        state.residual[:] = gridder.dirty(state.residual_vis, epsilon)
         state.major_cycles += 1
         if not float(np.abs(state.residual).max()) <= limit_jy:
             state.diverged = True
@@ -120,7 +124,7 @@ def _run(
     state.iterations += int(worker.iteration_number)
 
 
-def _settings(gridder: Gridder, options: ImageOptions, threads: int, masked: bool) -> Any:
+def _settings(gridder: Gridder, options: ImageOptions, masked: bool) -> Any:
     import radler
 
     settings = radler.Settings()
@@ -129,11 +133,15 @@ def _settings(gridder: Gridder, options: ImageOptions, threads: int, masked: boo
     settings.pixel_scale.x = settings.pixel_scale.y = gridder.grid.cell_rad
     settings.minor_iteration_count = options.max_iterations
     settings.minor_loop_gain = _MINOR_GAIN
-    settings.major_loop_gain = MAJOR_GAIN
+    settings.major_loop_gain = _OWN_MAJOR_GAIN
     settings.major_iteration_count = _MAX_MAJOR_CYCLES
-    settings.thread_count = threads
+    settings.thread_count = gridder.threads
     settings.parallel.grid_width = settings.parallel.grid_height = 1
-    settings.parallel.max_threads = threads
+    settings.parallel.max_threads = gridder.threads
+    if options.multiscale:
+        settings.algorithm_type = radler.AlgorithmType.multiscale
+    if options.local_rms:
+        settings.local_rms.method = radler.LocalRmsMethod.rms_window
     if masked:  # the peak is at the mask's threshold: the mask is made of the model at once
         settings.auto_mask_sigma = options.auto_mask_sigma
         settings.auto_threshold_sigma = options.threshold_sigma

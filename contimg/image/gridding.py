@@ -8,8 +8,16 @@ from numpy.typing import NDArray
 from contimg.image.grid import Grid
 from contimg.image.samples import Samples
 
-# Relative accuracy of the transforms; the smallest that ducc0 allows in single precision.
+# Relative accuracies of the transforms: the finest is the smallest that ducc0 allows in single precision.
 EPSILON = 1.0e-5
+_COARSEST = 1.0e-3
+# Errors of the transforms may be this fraction of the noise.
+_ERROR_SIGMA = 0.02
+
+
+def accuracy(noise_jy: float, peak_jy: float) -> float:
+    """Return the relative accuracy that an image of a given peak needs to be good to a part of its noise."""
+    return min(max(_ERROR_SIGMA * noise_jy / peak_jy, EPSILON), _COARSEST) if peak_jy > 0 else _COARSEST
 
 
 class Gridder:
@@ -22,38 +30,43 @@ class Gridder:
     def __init__(self, samples: Samples, weight: NDArray[np.float32], grid: Grid, threads: int) -> None:
         self.grid = grid
         self.weight = weight
+        self.threads = threads
         self.total = float(weight.sum(dtype=np.float64))
         self._even = grid.size_px + grid.size_px % 2  # the w-gridder takes even sizes only
+        bins = samples.bins
         # ducc0's x runs against east, as FITS' does, but its y against north: flip_v.
         self._common = {
             "uvw": samples.uvw_m,
-            "freq": samples.freq_hz,
+            "freqlist_id": bins.of_row.astype(np.uint64),
+            "freqlist_nfreqs": np.full(len(bins.first), bins.width, np.uint64),
+            "freqlist_freqs": bins.freq_hz().ravel(),
             "pixsize_x": grid.cell_rad,
             "pixsize_y": grid.cell_rad,
-            "epsilon": EPSILON,
             "do_wgridding": True,
             "divide_by_n": False,
             "flip_v": True,
             "nthreads": threads,
         }
 
-    def dirty(self, vis: NDArray[np.complex64]) -> NDArray[np.float32]:
+    def dirty(self, vis: NDArray[np.complex64], epsilon: float = EPSILON) -> NDArray[np.float32]:
         """Return the weighted mean of the visibilities towards each pixel (Jy/beam)."""
-        from ducc0.wgridder import vis2dirty
+        from ducc0.wgridder.experimental import vis2dirty_bda
 
-        image = vis2dirty(vis=vis, wgt=self.weight, npix_x=self._even, npix_y=self._even, **self._common)
+        image = np.empty((self._even, self._even), np.float32)
+        vis2dirty_bda(vis=vis.ravel(), wgt=self.weight.ravel(), dirty=image, epsilon=epsilon, **self._common)
         first = self._even - self.grid.size_px
-        return np.ascontiguousarray(image.T[first:, first:]) / np.float32(self.total)
+        image *= np.float32(1 / self.total)
+        return np.ascontiguousarray(image.T[first:, first:])
 
-    def psf(self) -> NDArray[np.float32]:
+    def psf(self, epsilon: float = EPSILON) -> NDArray[np.float32]:
         """Return the dirty image of a source of 1 Jy at the phase centre."""
-        return self.dirty(np.broadcast_to(np.complex64(1), self.weight.shape))
+        return self.dirty(np.ones(self.weight.shape, np.complex64), epsilon)
 
-    def predict(self, model: NDArray[np.float32]) -> NDArray[np.complex64]:
+    def predict(self, model: NDArray[np.float32], epsilon: float = EPSILON) -> NDArray[np.complex64]:
         """Return the visibilities of an image of point sources (Jy/pixel)."""
-        from ducc0.wgridder import dirty2vis
+        from ducc0.wgridder.experimental import dirty2vis_bda
 
         first = self._even - self.grid.size_px
         image = np.zeros((self._even, self._even), np.float32)
         image[first:, first:] = model.T
-        return dirty2vis(dirty=image, **self._common)
+        return dirty2vis_bda(dirty=image, epsilon=epsilon, **self._common).reshape(self.weight.shape)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.config import ImageOptions
-from contimg.image.bright import BrightModel
+from contimg.image.bright import BrightModel, Subtracted
 from contimg.image.deconvolve import clean
-from contimg.image.gridding import EPSILON, Gridder
 from contimg.image.restore import RestoringBeam, add_source, convolve, fit_beam
-from contimg.image.samples import Samples
+from contimg.image.samples import robust_sigma
 from contimg.image.selfcal import SelfCalibration
+from contimg.image.sources import BrightSources
+from contimg.image.tile import Tile
+
+_FIRST_ACCURACY = 1.0e-4
 
 
 @dataclass
@@ -47,52 +49,46 @@ class Imaged:
     notes: list[str] = field(default_factory=list)
 
 
-def make_image(
-    gridder: Gridder,
-    samples: Samples,
-    options: ImageOptions,
-    threads: int,
-    bright: Callable[[NDArray[np.float32], RestoringBeam], BrightModel],
-    noise_jy: float,
-    selfcal: SelfCalibration | None = None,
-) -> Imaged:
+def make_image(tile: Tile, noise_jy: float, selfcal: SelfCalibration | None = None) -> Imaged:
     """Subtract bright sources, deconvolve the rest, and restore both.
 
     Parameters
     ----------
-    gridder : Gridder
-    samples : Samples
-    options : ImageOptions
-    threads : int
-    bright : callable
-        Makes the `BrightModel` of the tile from PSF and restoring beam.
+    tile : Tile
     noise_jy : float
         Noise to be expected (Jy/beam).
     selfcal : SelfCalibration, optional
         Corrects the samples, in place, by the bright sources.
     """
+    gridder, notes = tile.gridder, []
     cell = gridder.grid.cell_rad
     psf = gridder.psf()
     beam = fit_beam(psf, cell)
     if beam is None:
         return Imaged(None, None, None, psf, None)
-    dirty, notes = gridder.dirty(samples.vis), []
-    # The transforms have an error of EPSILON: nothing is known better than that.
-    noise_jy = max(noise_jy, EPSILON * float(np.abs(dirty).max()))
-    model = bright(psf, beam)
-    subtracted = model.subtract(dirty, noise_jy)
-    steps = subtracted.steps
+    model = BrightModel(tile, psf, beam)
+    start, steps = _first_look(tile, noise_jy)
+    subtracted = model.subtract(noise_jy, start)
+    noise_jy = max(noise_jy, model.floor_jy)
+    steps += subtracted.steps
     if selfcal is not None:
         while selfcal.improve(*model.parts(subtracted.residual_vis)):
+            before = _standing(model, subtracted)
             subtracted = model.again(noise_jy)
             steps += subtracted.steps
+            after = _standing(model, subtracted)
+            if after[0] > before[0] or after[1] < before[1]:
+                selfcal.undo()
+                subtracted = model.again(noise_jy)
+                steps += subtracted.steps
         notes += selfcal.notes()
     facts: dict[str, Any] = {"bright_sources": model.facts(noise_jy), "bright_steps": steps}
     if not subtracted.settled:
         notes.append("the bright sources had not settled after the last round of fitting")
-    cleaned = clean(gridder, subtracted.residual_vis, subtracted.residual, psf, beam, options, threads)
+    cleaned = clean(gridder, subtracted.residual_vis, subtracted.residual, psf, beam, tile.options, noise_jy)
     facts |= {"iterations": cleaned.iterations, "major_cycles": cleaned.major_cycles}
-    image = cleaned.residual + convolve(cleaned.model, beam, cell)
+    image = convolve(cleaned.model, beam, cell)
+    image += cleaned.residual
     components = cleaned.model
     x, y = gridder.grid.pixels(model.sources.east, model.sources.north)
     flux_jy, inside = model.apparent_jy(), model.inside()
@@ -100,3 +96,23 @@ def make_image(
         add_source(image, beam, cell, x[i], y[i], flux_jy[i])
         components[round(y[i]), round(x[i])] += np.float32(flux_jy[i])
     return Imaged(image, cleaned.residual, components, psf, beam, cleaned.diverged, facts, notes)
+
+
+def _first_look(tile: Tile, noise_jy: float) -> tuple[BrightSources | None, int]:
+    """Return the bright sources as a few of the integrations have them, and the steps taken; None for small tiles."""
+    thin = tile.thinned()
+    if thin is None:
+        return None, 0
+    psf = thin.gridder.psf(_FIRST_ACCURACY)
+    beam = fit_beam(psf, thin.gridder.grid.cell_rad)
+    if beam is None:
+        return None, 0
+    model = BrightModel(thin, psf, beam)
+    steps = model.subtract(noise_jy).steps
+    return model.sources, steps
+
+
+def _standing(model: BrightModel, subtracted: Subtracted) -> tuple[float, float]:
+    """Return rms (Jy/beam) and dynamic range of what is left without the bright sources."""
+    rms = robust_sigma(subtracted.residual)
+    return rms, float(model.apparent_jy().max(initial=0.0)) / rms if rms > 0 else math.inf

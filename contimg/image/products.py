@@ -59,7 +59,10 @@ class Described:
 
 def file_names(stem: str) -> dict[str, str]:
     """Return the names of a tile's files."""
-    return {name: f"{stem}.{name}.fits" for name in KINDS} | {"thumbnail": f"{stem}.png"}
+    return {name: f"{stem}.{name}.fits" for name in KINDS} | {
+        "thumbnail": f"{stem}.png",
+        "quality": f"{stem}.quality.png",
+    }
 
 
 def wcs_cards(grid: Grid) -> dict[str, tuple[Any, str]]:

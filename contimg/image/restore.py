@@ -12,6 +12,8 @@ FWHM = math.sqrt(8 * math.log(2))
 # The Gaussian is fitted where the PSF, connected with its peak, is above this.
 _CORE_LEVEL = 0.35
 _REACH_SIGMA = 6.0
+# With fewer components than this, times the kernel's pixels, per pixel, stamping them is cheaper than FFTs.
+_STAMPS = 5.0
 
 
 @dataclass(frozen=True)
@@ -82,16 +84,20 @@ def fit_beam(psf: NDArray[np.float32], cell_rad: float) -> RestoringBeam | None:
     return RestoringBeam(width[0], width[1], angle)
 
 
-def convolve(model: NDArray[np.float32], beam: RestoringBeam, cell_rad: float) -> NDArray[np.float64]:
+def convolve(model: NDArray[np.float32], beam: RestoringBeam, cell_rad: float) -> NDArray[np.float32]:
     """Return components (Jy/pixel) convolved with the restoring beam (Jy/beam)."""
     from scipy.signal import oaconvolve
 
-    if not model.any():
-        return np.zeros(model.shape)
+    y, x = np.nonzero(model)
     reach = min(math.ceil(_REACH_SIGMA * beam.bmaj_rad / FWHM / cell_rad), model.shape[0])
     offset = np.arange(-reach, reach + 1)
     kernel = gaussian(beam, -offset[None, :] * cell_rad, offset[:, None] * cell_rad)
-    return oaconvolve(model.astype(np.float64), kernel, mode="same")
+    if len(x) * kernel.size > _STAMPS * model.size:
+        return oaconvolve(model.astype(np.float64), kernel, mode="same").astype(np.float32)
+    image = np.zeros(np.add(model.shape, 2 * reach))
+    for row, column in zip(y, x, strict=True):
+        image[row : row + len(offset), column : column + len(offset)] += model[row, column] * kernel
+    return image[reach : reach + model.shape[0], reach : reach + model.shape[1]].astype(np.float32)
 
 
 def gaussian(beam: RestoringBeam, east: NDArray[np.float64], north: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from contimg.image.averaging import Averaged
+from contimg.image.bins import Bins
 from contimg.measurement_set import Visibilities
 
 # The scale of the normal distribution: sigma = 1.4826 median absolute deviations.
@@ -26,10 +28,11 @@ class Samples:
     uvw_m : (nrow, 3) float64
     time_index : (nrow,) int
         Index of the row's integration among the tile's times.
-    freq_hz : (nchan,) float64
-    vis : (nrow, nchan) complex64
+    bins : Bins
+        Which channels the samples are means of.
+    vis : (nrow, width) complex64
         Stokes I (Jy); 0 where the weight is 0.
-    weight : (nrow, nchan) float32
+    weight : (nrow, width) float32
         Statistical weight, from nsamples and flags.
     unit_sigma_jy : (nrow,) float64, or None
         Noise of real and imaginary part of a sample of weight 1, per row, as measured on its baseline;
@@ -39,10 +42,21 @@ class Samples:
     rows: NDArray[np.int64]
     uvw_m: NDArray[np.float64]
     time_index: NDArray[np.int64]
-    freq_hz: NDArray[np.float64]
+    bins: Bins
     vis: NDArray[np.complex64]
     weight: NDArray[np.float32]
     unit_sigma_jy: NDArray[np.float64] | None
+
+    @property
+    def freq_hz(self) -> NDArray[np.float64]:
+        """The band's channels (nchan,)."""
+        return self.bins.channels_hz
+
+    def select(self, chosen: NDArray[np.int64]) -> Samples:
+        """Return some of the rows."""
+        sigma = None if self.unit_sigma_jy is None else self.unit_sigma_jy[chosen]
+        picked = [array[chosen] for array in (self.rows, self.uvw_m, self.time_index)]
+        return Samples(*picked, self.bins.select(chosen), self.vis[chosen], self.weight[chosen], sigma)
 
 
 def stokes_i(vis: Visibilities) -> Samples:
@@ -70,12 +84,13 @@ def stokes_i(vis: Visibilities) -> Samples:
     for hand in range(2):
         mean += np.where(weight[..., hand] > 0, data[..., hand] * weight[..., hand], 0)
     mean /= np.where(total > 0, total, 1)
+    bins = vis.bins if isinstance(vis, Averaged) else Bins.single(np.ascontiguousarray(vis.freq_hz), len(vis.uvw_m))
     baseline = _baselines(vis.antenna1[used], vis.antenna2[used])
     return Samples(
         rows=used,
         uvw_m=np.ascontiguousarray(vis.uvw_m[used]),
         time_index=np.searchsorted(vis.times_mjd_s, vis.time_mjd_s[used] - vis.integration_s / 2),
-        freq_hz=np.ascontiguousarray(vis.freq_hz),
+        bins=bins.select(used),
         vis=mean,
         weight=total,
         unit_sigma_jy=_unit_sigma(data, weight, mean, total, baseline),
@@ -122,3 +137,9 @@ def robust_sigma(values: NDArray) -> float:
     """Return 1.4826 times the median absolute deviation about the median, of the finite values."""
     values = values[np.isfinite(values)]
     return float(MAD_TO_SIGMA * np.median(np.abs(values - np.median(values))))
+
+
+def image_sigma(image: NDArray[np.floating]) -> float:
+    """Return the robust sigma of a large image from about a million of its pixels, evenly spaced."""
+    step = max(1, min(image.shape) // 1024)
+    return robust_sigma(image[::step, ::step])

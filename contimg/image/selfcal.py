@@ -1,26 +1,26 @@
-"""Phase self-calibration: the antennas' phases, corrected by the tile's own bright sources.
+"""Self-calibration: the antennas' phases, and on request amplitudes, corrected by the tile's own bright sources.
 
 Gains come from a calibrator up to half an hour away; meanwhile the electronics drift by degrees, and
 sources of 1 Jy are surrounded by artefacts of 1 %. The model of the bright sources gives one phase per
-antenna, hand and interval of time. Amplitudes stay: the flux scale is the calibrator's. Positions stay
-as well, see `SelfCalibration._anchored`.
+antenna, hand and interval of time. Amplitudes stay, or keep their mean: the flux scale is the
+calibrator's. Positions stay as well, see `SelfCalibration._anchored`. What does not lower the noise is undone.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contimg.beam import C_M_S
+from contimg.config import ImageOptions
 from contimg.image.baselines import Baselines
+from contimg.image.gains import Phases, antenna_amplitudes, antenna_gains, rms, signal_to_noise
 from contimg.image.samples import Samples, stokes_i
 from contimg.measurement_set import Visibilities
 
-_MAX_ROUNDS = 3
 # Phases are applied, or an interval is halved, if they change by this many times their errors (rms).
 # Fitting noise raises the flux of the sources in the model by (error in rad)^2: 0.25 % at an S/N of 20.
 _SIGNIFICANT = 2.0
@@ -28,40 +28,12 @@ _SIGNIFICANT = 2.0
 _CONVERGED = 0.3
 # An antenna with less than this fraction of the signal-to-noise ratio that the median needs keeps its phase.
 _HELD = 0.5
-# Predicted visibilities are no better than this, so no scatter about them is less.
-_ACCURACY = 1e-5
-_MAX_ITERATIONS = 200
-_TOLERANCE_RAD = 1e-7
-
-
-@dataclass(frozen=True)
-class Phases:
-    """Phases of antennas.
-
-    Attributes
-    ----------
-    phase_rad : (ninterval, nhand, nant) float64
-    snr : (ninterval, nhand, nant) float64
-        1 / (error in rad); 0 where there is nothing to solve with.
-    """
-
-    phase_rad: NDArray[np.float64]
-    snr: NDArray[np.float64]
-
-    def median_snr(self) -> float:
-        """Return the median over the antennas that have any data."""
-        return float(np.median(self.snr[self.snr > 0])) if (self.snr > 0).any() else 0.0
-
-    def over_errors(self, before_rad: NDArray[np.float64] | float = 0.0) -> float:
-        """Return the rms of the phases, less others, over their errors."""
-        used = self.snr > 0
-        return _rms(((self.phase_rad - before_rad) * self.snr)[used])
 
 
 class SelfCalibration:
     """Corrects the phases of one tile's visibilities, in place, round by round."""
 
-    def __init__(self, vis: Visibilities, samples: Samples, weight: NDArray[np.float32], min_snr: float) -> None:
+    def __init__(self, vis: Visibilities, samples: Samples, weight: NDArray[np.float32], options: ImageOptions) -> None:
         """Prepare.
 
         Parameters
@@ -72,11 +44,12 @@ class SelfCalibration:
             Its Stokes I; ``vis`` and ``unit_sigma_jy`` are changed with the data.
         weight : (nrow, nchan) float32
             Imaging weights.
-        min_snr : float
-            Least median signal-to-noise ratio of an antenna in a hand and an interval.
+        options : ImageOptions
+            The keys that begin with ``selfcal``.
         """
         self._vis: Visibilities | None = vis
-        self._samples, self._min_snr = samples, min_snr
+        self._samples, self._min_snr, self._options = samples, options.selfcal_min_snr, options
+        self._integration_s = vis.integration_s
         self._baselines = Baselines(vis, samples)
         self._leverage = self._leverages(weight)
         sigma = samples.unit_sigma_jy
@@ -86,6 +59,9 @@ class SelfCalibration:
         self._total_rad = np.zeros(shape)
         self._solved: Phases | None = None
         self._rounds, self._why = 0, ""
+        self._amplitude = np.ones(shape[1:])
+        self._phases_done = self._amplitudes_done = False
+        self._last: NDArray[np.complex128] | None = None
 
     def improve(self, model_vis: NDArray[np.complex64], others_vis: NDArray[np.complex64] | None = None) -> bool:
         """Correct the visibilities by a model of the bright sources.
@@ -108,9 +84,18 @@ class SelfCalibration:
         return self._vis is not None
 
     def _improve(self, model_vis: NDArray[np.complex64], others_vis: NDArray[np.complex64] | None) -> bool:
-        if self._rounds == _MAX_ROUNDS:
+        amplitudes = self._options.selfcal_mode == "amplitude" and not self._amplitudes_done
+        if self._phases_done and not amplitudes:
             return False
         data, power = self._statistics(model_vis, others_vis)
+        if not self._phases_done and self._improve_phases(data, power):
+            return True
+        self._phases_done = True
+        return amplitudes and self._improve_amplitudes(data, power)
+
+    def _improve_phases(self, data: NDArray[np.complex128], power: NDArray[np.float64]) -> bool:
+        if self._rounds == self._options.selfcal_rounds:
+            return False
         if self._rounds == 0:
             found = self._first(data, power)
         else:
@@ -120,14 +105,48 @@ class SelfCalibration:
         if found is None:
             return False
         self._rounds += 1
-        self._apply(self._at_times(found.phase_rad))
+        at_times = self._at_times(found.phase_rad)
+        self._apply(np.exp(1j * at_times))
+        self._total_rad += at_times
         self._solved = found
         return True
+
+    def _improve_amplitudes(self, data: NDArray[np.complex128], power: NDArray[np.float64]) -> bool:
+        """Correct one amplitude per antenna and hand, for the whole tile; say whether they were significant."""
+        self._amplitudes_done = True
+        amplitude = antenna_amplitudes(data.sum(0).real, power.sum(0))
+        snr = signal_to_noise(data.sum(0)[None], power.sum(0)[None], amplitude[None].astype(complex))[0]
+        used = snr > _HELD * self._min_snr
+        if not used.any() or rms(((self._scaled(amplitude) - 1) * snr)[used]) < _SIGNIFICANT:
+            return False
+        self._amplitude = amplitude = self._scaled(np.where(used, amplitude, 1))
+        self._apply(np.broadcast_to(amplitude, self._total_rad.shape).astype(np.complex128))
+        return True
+
+    def _scaled(self, amplitude: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return amplitudes (nhand, nant) whose products have the mean 1 over the image: the flux scale stays."""
+        kept = total = 0.0
+        for leverage, rows in zip(self._leverage, self._baselines.times, strict=True):
+            pair = amplitude[:, self._baselines.one[rows]] * amplitude[:, self._baselines.two[rows]]
+            kept, total = kept + float((leverage * pair).sum()), total + float(leverage.sum())
+        return amplitude * math.sqrt(total / kept)
+
+    def undo(self) -> None:
+        """Take the last correction back, as it did no good, and make no other of its kind."""
+        self._apply(1 / self._last)
+        if self._amplitudes_done:
+            self._amplitude = np.ones_like(self._amplitude)
+            self._why = "the amplitudes of self-calibration are not kept: noise or dynamic range got worse"
+        else:
+            self._total_rad -= np.angle(self._last)
+            self._rounds -= 1
+            self._phases_done = True
+            self._why = "the last phases of self-calibration are not kept: noise or dynamic range got worse"
 
     def facts(self) -> dict[str, Any]:
         """Return what was done, for the twin."""
         found, applied = self._solved, self._rounds > 0
-        rms_rad = _rms(self._total_rad) if applied else _rms(found.phase_rad[found.snr > 0])
+        rms_rad = rms(self._total_rad) if applied else rms(found.phase_rad[found.snr > 0])
         snr = found.median_snr()
         return {
             "applied": applied,
@@ -136,6 +155,7 @@ class SelfCalibration:
             "phase_rms_deg": round(math.degrees(rms_rad), 4),
             "phase_error_deg": round(math.degrees(1 / snr), 4) if snr > 0 else None,
             "snr_median": round(snr, 2),
+            "amplitude_rms": round(rms(self._amplitude - 1), 5),
         }
 
     def notes(self) -> list[str]:
@@ -153,6 +173,10 @@ class SelfCalibration:
             return None
         if found.over_errors() < _SIGNIFICANT:
             return None
+        if self._options.selfcal_interval_s is not None:
+            tile_s = len(data) * self._integration_s
+            intervals = max(1, min(len(data), round(tile_s / self._options.selfcal_interval_s)))
+            return self._solve(data, power, intervals)
         while 2 * len(found.snr) <= len(data):
             finer = self._solve(data, power, 2 * len(found.snr))
             before_rad = np.repeat(found.phase_rad, 2, axis=0)
@@ -164,12 +188,14 @@ class SelfCalibration:
 
     def _leverages(self, weight: NDArray[np.float32]) -> list[NDArray[np.float64]]:
         """Return for each integration the sums (nhand, n) of each row's weights in the image times 2 pi f/c."""
-        wave = 2 * np.pi * self._samples.freq_hz / C_M_S
+        bins = self._samples.bins
+        wave = 2 * np.pi * bins.freq_hz() / C_M_S
         sums = []
         for rows in self._baselines.times:
             total = self._samples.weight[rows]
             per_unit = np.divide(weight[rows], total, out=np.zeros_like(total), where=total > 0)
-            sums.append(np.einsum("rch,rc,c->hr", self._hands(rows)[1], per_unit, wave, optimize=True))
+            per_unit *= wave[bins.of_row[rows]]
+            sums.append(np.einsum("rch,rc->hr", self._hands(rows)[1], per_unit))
         return sums
 
     def _hands(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
@@ -198,8 +224,12 @@ class SelfCalibration:
             product = (vis * weight * model.conj()[:, :, None]).sum(1).T * self._unit_weight[rows]
             squared = np.einsum("rch,rc->hr", weight, model.real**2 + model.imag**2) * self._unit_weight[rows]
             one, two = baselines.one[rows], baselines.two[rows]
-            data[time][:, one, two], data[time][:, two, one] = product, product.conj()
-            power[time][:, one, two] = power[time][:, two, one] = squared
+            # A baseline may have several rows, each a part of the band.
+            for hand in range(len(product)):
+                np.add.at(data[time][hand], (one, two), product[hand])
+                np.add.at(power[time][hand], (one, two), squared[hand])
+        data += data.conj().swapaxes(-1, -2)
+        power += power.swapaxes(-1, -2)
         return data, power
 
     def _solve(self, data: NDArray[np.complex128], power: NDArray[np.float64], intervals: int) -> Phases:
@@ -244,68 +274,12 @@ class SelfCalibration:
         edges = self._edges(len(values))
         return np.repeat(values, np.diff([*edges, len(self._baselines.times)]), axis=0)
 
-    def _apply(self, phase_rad: NDArray[np.float64]) -> None:
-        """Correct the data by phases (ntime, nhand, nant), and Stokes I with them."""
+    def _apply(self, gains: NDArray[np.complex128]) -> None:
+        """Divide the data by gains (ntime, nhand, nant), and Stokes I with them."""
         baselines, samples = self._baselines, self._samples
-        for phase, rows in zip(phase_rad, baselines.times, strict=True):
-            difference = phase[:, baselines.one[rows]] - phase[:, baselines.two[rows]]
-            self._vis.data[samples.rows[rows]] *= np.exp(-1j * difference.T).astype(np.complex64)[:, None]
-        self._total_rad += phase_rad
+        for gain, rows in zip(gains, baselines.times, strict=True):
+            pair = gain[:, baselines.one[rows]] * gain[:, baselines.two[rows]].conj()
+            self._vis.data[samples.rows[rows]] *= (1 / pair.T).astype(np.complex64)[:, None]
+        self._last = gains
         corrected = stokes_i(self._vis)
         samples.vis, samples.unit_sigma_jy = corrected.vis, corrected.unit_sigma_jy
-
-
-def antenna_gains(data: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """Return the gains of modulus 1 (..., nant) that best turn a model into the data.
-
-    Parameters
-    ----------
-    data : (..., nant, nant) complex128
-        Hermitian: weighted sums of ``V conj(M)`` of each baseline, 0 on the diagonal.
-
-    Notes
-    -----
-    Alternating least squares, ``g_p = sum_q data_pq g_q / |...|``, with every second step halved:
-    StEFCal (Salvini & Wijnholds 2014, A&A 571, A97) for gains of fixed modulus. The phase common to
-    all antennas, which is arbitrary, is that of their mean. An antenna without data has gain 1.
-    """
-    gains = np.ones(data.shape[:-1], np.complex128)
-    for iteration in range(_MAX_ITERATIONS):
-        new = _unit((data @ gains[..., None])[..., 0])
-        change = float(np.abs(new - gains).max(initial=0))
-        gains = _unit(new + gains) if iteration % 2 else new
-        if change < _TOLERANCE_RAD:
-            break
-    there = (data != 0).any(-1)
-    mean = np.where(there, gains, 0).sum(-1, keepdims=True)
-    return np.where(there, gains * _unit(mean).conj(), 1)
-
-
-def signal_to_noise(
-    data: NDArray[np.complex128], power: NDArray[np.float64], gains: NDArray[np.complex128]
-) -> NDArray[np.float64]:
-    """Return each antenna's signal-to-noise ratio (ninterval, nhand, nant), 1 / (error of its phase in rad).
-
-    The noise is the baselines' scatter about the solution: receiver noise, and what of the sky and of
-    the amplitudes the model lacks. 0 where there are not more baselines than phases to solve for.
-    """
-    one, two = np.triu_indices(data.shape[-1], 1)
-    expected = power[..., one, two]
-    off = data[..., one, two] - gains[..., one] * gains[..., two].conj() * expected
-    scatter = np.divide(np.abs(off) ** 2, expected, out=np.zeros_like(expected), where=expected > 0).sum()
-    per_antenna = power.sum(-1)
-    unknowns = np.count_nonzero(per_antenna) - np.count_nonzero(per_antenna.any(-1))
-    freedom = 2 * np.count_nonzero(expected) - unknowns
-    if unknowns == 0 or freedom <= 0:
-        return np.zeros_like(per_antenna)
-    variance = max(scatter / freedom, _ACCURACY**2 * float(expected.max()))
-    return np.sqrt(per_antenna / variance)
-
-
-def _unit(values: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    size = np.abs(values)
-    return np.where(size > 0, values / np.where(size > 0, size, 1), 1)
-
-
-def _rms(values: NDArray[np.float64]) -> float:
-    return float(np.sqrt(np.mean(values**2))) if values.size else 0.0

@@ -1,8 +1,11 @@
-"""What visibilities hold towards given directions: the exact transform, without an image."""
+"""Between visibilities and a few directions: the exact transform, both ways, without an image."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +15,9 @@ from contimg.image.baselines import Baselines
 from contimg.image.samples import Samples
 from contimg.measurement_set import Coordinates
 
-_BLOCK = 32
+# Channels at a time; a multiple of the most that are averaged (16), so that no bin is cut.
+_BLOCK = 48
+_REGULAR_HZ = 1.0
 
 
 @dataclass(frozen=True)
@@ -33,46 +38,120 @@ class Seen:
 
 
 class Towards:
-    """Looks at visibilities of one tile towards any directions.
+    """Looks at visibilities of one tile towards any directions, and predicts them.
 
-    For each time and channel the weighted visibilities are a matrix V of antennas, and a source's
+    For each time and channel the weighted visibilities are a Hermitian matrix V of antennas, and a source's
     phasors a vector E: ``sum_pq V_pq conj(E_p) E_q`` is a matrix product, which is far cheaper than a
-    phasor a sample. Antenna coordinates follow from the baselines by least squares.
+    phasor a sample. Antenna coordinates follow from the baselines by least squares. Samples that are
+    means of channels are predicted as such: nothing is lost by averaging.
     """
 
     def __init__(
-        self, coordinates: Coordinates, samples: Samples, weight: NDArray[np.float32], log_freq: NDArray[np.float64]
+        self,
+        coordinates: Coordinates,
+        samples: Samples,
+        weight: NDArray[np.float32],
+        log_freq: NDArray[np.float64],
+        threads: int = 1,
     ) -> None:
         self._baselines = Baselines(coordinates, samples)
         self._samples, self._weight, self._log_freq = samples, weight, log_freq
         self._total = float(weight.sum(dtype=np.float64))
+        self._threads = threads
+        self._moments = [int(samples.time_index[rows[0]]) for rows in self._baselines.times]
+        self._lists = [list(self._by_list(rows)) for rows in self._baselines.times]
+        freq_hz = samples.freq_hz
+        self._blocks = [slice(a, min(a + _BLOCK, len(freq_hz))) for a in range(0, len(freq_hz), _BLOCK)]
+        steps = np.diff(freq_hz)
+        self._regular = len(steps) > 0 and float(np.ptp(steps)) * len(steps) < _REGULAR_HZ
 
     def look(self, vis: NDArray[np.complex64], east: NDArray[np.float64], north: NDArray[np.float64]) -> Seen:
-        """Return the dirty image of visibilities (nrow, nchan) at direction cosines (n,)."""
+        """Return the dirty image of visibilities (nrow, width) at direction cosines (n,)."""
         out = np.sqrt(1 - east**2 - north**2)
         lmn = np.stack([east, north, out - 1])
-        number = len(east)
-        value, first, slope = np.zeros(number), np.zeros(number), np.zeros((2, number))
-        freq_hz, baselines = self._samples.freq_hz, self._baselines
-        for rows, place in zip(baselines.times, baselines.places, strict=True):
-            delay = place @ lmn
+        bins, freq_hz, count = self._samples.bins, self._samples.freq_hz, self._baselines.count
+
+        def one_time(index: int) -> tuple[NDArray[np.float64], ...]:
+            place = self._baselines.places[index]
             # d(delay)/d(east), d(delay)/d(north): n changes with them.
-            rate = [np.outer(place[:, k], np.ones(number)) - np.outer(place[:, 2], lmn[k] / out) for k in (0, 1)]
-            rates = np.stack([np.ones_like(delay), *rate], 1).astype(np.float32)
-            one, two = baselines.one[rows], baselines.two[rows]
-            for start in range(0, len(freq_hz), _BLOCK):
-                channels = slice(start, start + _BLOCK)
-                wave = freq_hz[channels, None, None] / C_M_S
-                turns = wave * delay
-                phasor = np.exp(2j * np.pi * (turns - np.rint(turns))).astype(np.complex64)
-                matrix = np.zeros((len(phasor), baselines.count, baselines.count), np.complex64)
-                matrix[:, one, two] = (vis[rows, channels] * self._weight[rows, channels]).T
-                right = (phasor[:, :, None, :] * rates).reshape(len(phasor), baselines.count, -1)
-                product = (matrix @ right).reshape(len(phasor), baselines.count, 3, number)
-                seen = np.einsum("cas,caks->kcs", phasor.conj(), product, optimize=True)
-                turned = np.einsum("cas,aks,cas->kcs", phasor.conj(), rates[:, 1:], product[:, :, 0], optimize=True)
-                real = seen[0].real.astype(np.float64)
+            rates = [place[:, k, None] - np.outer(place[:, 2], lmn[k] / out) for k in (0, 1)]
+            value, first = np.zeros(len(east)), np.zeros(len(east))
+            turned = np.zeros((count, len(east)))
+            for channels, phasor in self._phasors(place @ lmn):
+                matrix = np.zeros((len(phasor), count * count), np.complex64)
+                for which, rows, flat in self._lists[index]:
+                    columns, there = bins.columns(which, channels.start, channels.stop)
+                    weighted = (vis[rows, columns] * self._weight[rows, columns]).T
+                    inside = slice(there.start - channels.start, there.stop - channels.start)
+                    matrix[inside, flat] = bins.spread(weighted, which, there.stop - there.start)
+                matrix = matrix.reshape(-1, count, count)
+                matrix += matrix.conj().swapaxes(1, 2)
+                product = matrix @ phasor
+                product *= phasor.conj()
+                real = product.real.sum(1, dtype=np.float64) / 2
                 value += real.sum(0)
                 first += self._log_freq[channels] @ real
-                slope += ((turned - seen[1:]).imag * (2 * np.pi * wave[:, :, 0])).sum(1)
-        return Seen(value / self._total, first / self._total, slope.T / self._total)
+                wave = (2 * np.pi / C_M_S * freq_hz[channels]).astype(np.float32)
+                turned += np.tensordot(wave, product.imag, 1)
+            return value, first, *((turned * rate).sum(0) for rate in rates)
+
+        value, first, *slope = np.sum(list(self._each_time(one_time)), axis=0) / self._total
+        return Seen(value, first, np.stack(slope, 1))
+
+    def predict(
+        self, apparent_jy: NDArray[np.float32], east: NDArray[np.float64], north: NDArray[np.float64]
+    ) -> NDArray[np.complex64]:
+        """Return the visibilities (nrow, width) of sources of apparent fluxes (n, ntime, nchan)."""
+        model = np.zeros(self._samples.vis.shape, np.complex64)
+        lmn = np.stack([east, north, np.sqrt(1 - east**2 - north**2) - 1])
+        bins = self._samples.bins
+
+        def one_time(index: int) -> None:
+            flux = apparent_jy[:, self._moments[index]].T
+            for channels, phasor in self._phasors(self._baselines.places[index] @ lmn):
+                product = (phasor * flux[channels, None, :]) @ phasor.conj().swapaxes(1, 2)
+                product = product.reshape(len(phasor), -1)
+                for which, rows, flat in self._lists[index]:
+                    columns, there = bins.columns(which, channels.start, channels.stop)
+                    inside = slice(there.start - channels.start, there.stop - channels.start)
+                    model[rows, columns] = bins.means(product[inside].take(flat, axis=1), which).T
+
+        if len(east):
+            list(self._each_time(one_time))
+        return model
+
+    def _each_time(self, work: Callable[[int], Any]) -> Iterator[Any]:
+        """Work through the integrations in threads; numpy lets go of the interpreter's lock."""
+        self._baselines.places  # noqa: B018  worked out once, before the threads
+        with ThreadPoolExecutor(self._threads) as pool:
+            yield from pool.map(work, range(len(self._moments)))
+
+    def _by_list(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, slice | NDArray[np.int64], NDArray[np.int64]]]:
+        """Yield the lists that rows have, the rows of each, and their places in a matrix of antennas."""
+        of_row, baselines = self._samples.bins.of_row[rows], self._baselines
+        for which in np.unique(of_row):
+            mine = rows[of_row == which]
+            flat = baselines.one[mine] * baselines.count + baselines.two[mine]
+            whole = int(mine[-1] - mine[0]) == len(mine) - 1
+            yield int(which), slice(int(mine[0]), int(mine[-1]) + 1) if whole else mine, flat
+
+    def _phasors(self, delay_m: NDArray[np.float64]) -> Iterator[tuple[slice, NDArray[np.complex64]]]:
+        """Yield exp(2 pi i f/c delay) as (n, nant, nsrc), block by block of channels."""
+        freq_hz = self._samples.freq_hz
+        if self._regular:
+            steps = freq_hz[self._blocks[0]] - freq_hz[0]
+            powers = _turn(steps[:, None, None] / C_M_S * delay_m)
+        for channels in self._blocks:
+            if self._regular:
+                first = _turn(freq_hz[channels.start] / C_M_S * delay_m)
+                yield channels, powers[: channels.stop - channels.start] * first
+            else:
+                yield channels, _turn(freq_hz[channels, None, None] / C_M_S * delay_m)
+
+
+def _turn(turns: NDArray[np.float64]) -> NDArray[np.complex64]:
+    """Return exp(2 pi i turns); whole turns are taken off in double precision."""
+    angle = (2 * np.pi * (turns - np.rint(turns))).astype(np.float32)
+    phasor = np.empty(angle.shape, np.complex64)
+    phasor.real, phasor.imag = np.cos(angle), np.sin(angle)
+    return phasor

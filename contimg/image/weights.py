@@ -8,13 +8,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.beam import C_M_S
+from contimg.config import ImageOptions
 from contimg.image.grid import Grid
 from contimg.image.samples import Samples
 
 _CHUNK = 1 << 22
 
 
-def briggs(samples: Samples, grid: Grid, robust: float) -> NDArray[np.float32]:
+def imaging_weights(samples: Samples, grid: Grid, options: ImageOptions) -> NDArray[np.float32]:
+    """Return Briggs weights, without baselines that are too short and with the taper, as the options say.
+
+    The taper is the Fourier transform of a Gaussian with the full width at half maximum w:
+    ``exp(-(pi w |uv|)^2 / (4 ln 2))`` with uv in wavelengths.
+    """
+    weight = briggs(samples, grid, options.robust, options.min_uv_klambda * 1e3)
+    if options.taper_arcsec > 0:
+        width_rad = math.radians(options.taper_arcsec / 3600)
+        for rows in _chunks(samples):
+            squared = _wavelengths(samples, rows) ** 2
+            weight[rows] *= np.exp(-((math.pi * width_rad) ** 2) / (4 * math.log(2)) * squared).astype(np.float32)
+    return weight
+
+
+def briggs(samples: Samples, grid: Grid, robust: float, min_uv: float = 0.0) -> NDArray[np.float32]:
     """Return Briggs weights of Stokes I samples.
 
     Parameters
@@ -24,10 +40,12 @@ def briggs(samples: Samples, grid: Grid, robust: float) -> NDArray[np.float32]:
         Its field of view sets the size of the uv cells, ``1 / (size cell)``.
     robust : float
         -2 (about uniform) to 2 (about natural).
+    min_uv : float
+        What lies nearer to the centre of the uv plane (wavelengths) gets no weight.
 
     Returns
     -------
-    (nrow, nchan) float32
+    (nrow, width) float32
 
     Notes
     -----
@@ -36,14 +54,17 @@ def briggs(samples: Samples, grid: Grid, robust: float) -> NDArray[np.float32]:
     Tech, section 3.3; the form that CASA and WSClean use).
     """
     density = np.zeros(_half_plane(grid), np.float64).ravel()
-    for rows in _chunks(samples):
-        np.add.at(density, _cells(samples, grid, rows), samples.weight[rows].ravel())
-    mean = np.dot(density, density) / density.sum()
-    factor = (5 * 10**-robust) ** 2 / mean
     weight = np.empty_like(samples.weight)
     for rows in _chunks(samples):
-        crowding = density[_cells(samples, grid, rows)].reshape(samples.weight[rows].shape)
-        weight[rows] = samples.weight[rows] / (1 + crowding * factor)
+        weight[rows] = samples.weight[rows]
+        if min_uv > 0:
+            weight[rows] *= _wavelengths(samples, rows) >= min_uv
+        np.add.at(density, _cells(samples, grid, rows), weight[rows].ravel())
+    if not density.any():
+        return weight
+    factor = (5 * 10**-robust) ** 2 / (np.dot(density, density) / density.sum())
+    for rows in _chunks(samples):
+        weight[rows] /= 1 + density[_cells(samples, grid, rows)].reshape(weight[rows].shape) * factor
     return weight
 
 
@@ -67,9 +88,14 @@ def expected_rms(samples: Samples, weight: NDArray[np.float32]) -> float | None:
 
 def time_channel_weights(samples: Samples, weight: NDArray[np.float32], ntime: int) -> NDArray[np.float64]:
     """Return the sum of imaging weights of each integration and channel, (ntime, nchan)."""
-    sums = np.zeros((ntime, weight.shape[1]))
-    for index in range(ntime):
-        sums[index] = weight[samples.time_index == index].sum(0, dtype=np.float64)
+    bins, nchan = samples.bins, len(samples.freq_hz)
+    sums = np.zeros((ntime, nchan))
+    key = samples.time_index * len(bins.first) + bins.of_row
+    for group in np.unique(key):
+        index, which = divmod(int(group), len(bins.first))
+        columns, channels = bins.columns(which, 0, nchan)
+        total = weight[key == group].sum(0, dtype=np.float64)[columns]
+        sums[index, channels] += bins.spread(total, which, channels.stop - channels.start)
     return sums
 
 
@@ -83,12 +109,19 @@ def _chunks(samples: Samples) -> list[slice]:
     return [slice(start, start + step) for start in range(0, len(samples.weight), step)]
 
 
+def _wavelengths(samples: Samples, rows: slice) -> NDArray[np.float64]:
+    """Return the distance (n, width) of samples from the centre of the uv plane."""
+    per_metre = samples.bins.freq_hz()[samples.bins.of_row[rows]] / C_M_S
+    return np.hypot(samples.uvw_m[rows, :1], samples.uvw_m[rows, 1:2]) * per_metre
+
+
 def _cells(samples: Samples, grid: Grid, rows: slice) -> NDArray[np.int64]:
     """Return flat indices of the uv cells, each sample folded into the half plane v >= 0."""
     height, width = _half_plane(grid)
-    scale = samples.freq_hz / C_M_S * grid.size_px * grid.cell_rad
-    iu = np.rint(np.multiply.outer(samples.uvw_m[rows, 0], scale)).astype(np.int64)
-    iv = np.rint(np.multiply.outer(samples.uvw_m[rows, 1], scale)).astype(np.int64)
+    scale = samples.bins.freq_hz() / C_M_S * grid.size_px * grid.cell_rad
+    scale = scale[samples.bins.of_row[rows]]
+    iu = np.rint(samples.uvw_m[rows, :1] * scale).astype(np.int64)
+    iv = np.rint(samples.uvw_m[rows, 1:2] * scale).astype(np.int64)
     sign = np.where((iv < 0) | ((iv == 0) & (iu < 0)), -1, 1)
     # What lies beyond the grid is beyond its Nyquist frequency: it shares the cells of the rim.
     iv = np.minimum(sign * iv, height - 1)

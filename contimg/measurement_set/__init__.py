@@ -16,7 +16,7 @@ Frames: PHASE_DIR, REFERENCE_DIR, DELAY_DIR and POINTING's DIRECTION are ICRS (m
 """
 
 from contimg.measurement_set.coordinates import Coordinates, Visibilities
-from contimg.measurement_set.reading import blocks, direction, read, read_coordinates
+from contimg.measurement_set.reading import blocks, count_rows, direction, read, read_coordinates
 from contimg.measurement_set.writing import Writer, create, rows_of_tile, write
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Visibilities",
     "Writer",
     "blocks",
+    "count_rows",
     "create",
     "direction",
     "read",

@@ -40,6 +40,12 @@ def read(path: Path, *, column: str = "DATA") -> Visibilities:
         )
 
 
+def count_rows(path: Path) -> int:
+    """Return the number of rows of a Measurement Set."""
+    with _open(path) as table:
+        return int(table.nrows())
+
+
 def read_coordinates(path: Path) -> Coordinates:
     """Read everything but the bulk columns; see `read`."""
     with _open(path) as table:

@@ -9,9 +9,10 @@ import pytest
 from contimg import measurement_set, product
 from contimg.config import BeamOptions, ImageOptions
 from contimg.image import image_tile
+from contimg.image.gains import antenna_gains, signal_to_noise
 from contimg.image.grid import Grid
 from contimg.image.samples import stokes_i
-from contimg.image.selfcal import SelfCalibration, antenna_gains, signal_to_noise
+from contimg.image.selfcal import SelfCalibration
 from contimg.image.weights import briggs, expected_rms
 from tests.image import skies
 from tests.image.test_gridding import peak_of
@@ -43,6 +44,7 @@ def observed(sky, *, phase_deg=0.0, per_time_deg=0.0, noise_jy=NOISE_JY):
 
 
 def image(folder, vis, options=OPTIONS, name="on"):
+    folder.mkdir(exist_ok=True)
     if not (folder / "in.ms").exists():
         measurement_set.write(folder / "in.ms", vis)
         source = product.Twin(kind="calibrated", id=TILE, verdict="passed", synthetic=True)
@@ -95,11 +97,11 @@ def model_of(vis, sky):
     return clean.data[..., 0]
 
 
-def solve(vis, sky, min_snr=20.0):
+def solve(vis, sky, min_snr=20.0, **options):
     samples = stokes_i(vis)
     weight = samples.weight.copy()
     before = vis.data.copy()
-    made = SelfCalibration(vis, samples, weight, min_snr)
+    made = SelfCalibration(vis, samples, weight, OPTIONS.model_copy(update={"selfcal_min_snr": min_snr} | options))
     model = model_of(vis, sky)
     while made.improve(model):
         pass
@@ -140,6 +142,65 @@ def test_phases_that_change_during_the_tile_are_followed():
     assert made.facts()["intervals"] >= 4
     left = without_shift(vis, per_antenna(vis, turned)) - without_shift(vis, truth)
     assert np.degrees(np.sqrt(np.mean(left**2))) < 0.8  # steps of a quarter of 8 degrees: 0.6
+
+
+def test_errors_of_20_degrees_give_the_peak_back(tmp_path):
+    vis, _ = observed(SKY, phase_deg=20.0)
+    ideal = image(tmp_path / "ideal", observed(SKY)[0]).qa["peak_mjy"]
+    off = image(tmp_path, vis, OFF, "off").qa["peak_mjy"]
+    on = image(tmp_path, vis)
+    # Phases of 20 degrees rms take 1 - exp(-(0.35)^2) = 11.5 % of the flux.
+    assert 0.07 < 1 - off / ideal < 0.17
+    assert (on.qa["peak_mjy"] - off) / (ideal - off) > 0.9
+    assert on.qa["noise_ratio"] < 1.15
+
+
+def test_amplitudes_are_recovered_and_their_mean_is_kept(tmp_path):
+    vis, _ = observed(SKY, phase_deg=4.0, noise_jy=0.1)
+    rng = np.random.default_rng(8)
+    gain = np.exp(rng.normal(0, 0.1, (2, 22)))
+    clean = vis.data.copy()
+    vis.data *= (gain[:, vis.antenna1] * gain[:, vis.antenna2]).T[:, None].astype(np.float32)
+    scale = float(np.mean([np.outer(one, one)[np.triu_indices(22, 1)].mean() for one in gain]))
+    before = vis.data.copy()
+    made, *_ = solve(vis, SKY, selfcal_mode="amplitude")
+    assert made.facts()["amplitude_rms"] == pytest.approx(np.std(gain), rel=0.2)
+    # Per baseline: all that is left of the errors is the common factor, which is the model's to know.
+    left = np.abs(vis.data / before).mean(1) * (gain[:, vis.antenna1] * gain[:, vis.antenna2]).T
+    assert left.std() / left.mean() < 0.01
+    assert left.mean() == pytest.approx(scale, rel=0.01)
+    assert np.abs(vis.data).mean() == pytest.approx(scale * np.abs(clean).mean(), rel=0.01)
+    phases_only, *_ = solve(observed(SKY, phase_deg=4.0)[0], SKY)
+    assert phases_only.facts()["amplitude_rms"] == 0
+
+
+def test_rounds_and_interval_are_those_asked_for():
+    vis, _ = observed(SKY, phase_deg=4.0, per_time_deg=4.0, noise_jy=0.1)
+    made, *_ = solve(vis, SKY, selfcal_rounds=1, selfcal_interval_s=4 * 12.884902)
+    facts = made.facts()
+    assert (facts["rounds"], facts["intervals"]) == (1, 3)
+
+
+@pytest.mark.parametrize("mode", ["phase", "amplitude"])
+def test_what_does_no_good_is_undone(mode):
+    vis, _ = observed(SKY, phase_deg=4.0)
+    samples = stokes_i(vis)
+    options = OPTIONS.model_copy(update={"selfcal_mode": mode, "selfcal_rounds": 1})
+    made = SelfCalibration(vis, samples, samples.weight.copy(), options)
+    model = model_of(vis, SKY)
+    if mode == "amplitude":
+        model *= np.linspace(0.7, 1.3, 22).astype(np.float32)[vis.antenna1][:, None]  # a model that is wrong
+        assert made.improve(model)
+    before, mean = vis.data.copy(), samples.vis.copy()
+    assert made.improve(model)
+    assert not np.allclose(vis.data, before, rtol=1e-3)
+    made.undo()
+    assert np.allclose(vis.data, before, rtol=1e-5)
+    assert np.allclose(samples.vis, mean, rtol=1e-4, atol=1e-5)
+    facts = made.facts()
+    assert (facts["rounds"], facts["amplitude_rms"]) == ((0, 0.0) if mode == "phase" else (1, 0.0))
+    assert "not kept" in made.notes()[0]
+    assert not made.improve(model)
 
 
 def test_a_phase_gradient_is_a_shift_and_is_left_alone():

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy.signal import fftconvolve
 
+from contimg.config import ImageOptions
 from contimg.image.grid import Grid
 from contimg.image.gridding import Gridder
 from contimg.image.samples import robust_sigma, stokes_i
-from contimg.image.weights import briggs, expected_rms, time_channel_weights
+from contimg.image.weights import briggs, expected_rms, imaging_weights, time_channel_weights
 from tests.image import skies
 
 
@@ -115,3 +117,29 @@ def test_other_polarisations_are_refused():
     vis.polarisations = ("RR", "LL")
     with pytest.raises(ValueError, match="XX and YY"):
         stokes_i(vis)
+
+
+def test_short_baselines_are_left_out_and_the_taper_widens_the_beam():
+    vis = skies.empty(antennas=40, times=6, channels=4, span_m=150)
+    samples, grid = made(vis, size=512, cell_arcsec=8.0)
+    options = ImageOptions(size_px=512, cell_arcsec=8.0, robust=2.0)
+    plain = imaging_weights(samples, grid, options)
+    assert np.array_equal(plain, briggs(samples, grid, 2.0))
+    uv = np.hypot(*samples.uvw_m.T[:2])[:, None] * samples.freq_hz / skies.C_M_S
+    cut = imaging_weights(samples, grid, options.model_copy(update={"min_uv_klambda": 0.5}))
+    assert np.array_equal(cut > 0, uv >= 500)
+    # The flux of a Gaussian of 200 arcsec that is left is the mean of its visibilities beyond the limit.
+    width = np.radians(200 / 3600)
+    sky = np.exp(-((np.pi * width * uv) ** 2) / (4 * np.log(2))).astype(np.complex64)
+    peak = Gridder(samples, cut, grid, 1).dirty(sky)[256, 256]
+    assert peak == pytest.approx((cut * sky.real).sum(dtype=float) / cut.sum(dtype=float), rel=1e-3)
+    assert peak < 0.5 * Gridder(samples, plain, grid, 1).dirty(sky)[256, 256]
+    # The tapered PSF, not normalised, is the plain one convolved with a Gaussian of that width and integral 1.
+    tapered = imaging_weights(samples, grid, options.model_copy(update={"taper_arcsec": 100.0}))
+    offset = np.arange(-60, 61) * 8.0
+    kernel = np.exp(-4 * np.log(2) * (offset[:, None] ** 2 + offset**2) / 100**2)
+    plain_psf = Gridder(samples, plain, grid, 1).psf() * plain.sum(dtype=float)
+    expected = fftconvolve(plain_psf, kernel / kernel.sum(), mode="same")[156:357, 156:357]
+    found = Gridder(samples, tapered, grid, 1).psf()[156:357, 156:357] * tapered.sum(dtype=float)
+    assert np.abs(found - expected).max() < 1e-3 * expected.max()
+    assert tapered.sum() < 0.7 * plain.sum()

@@ -1,0 +1,128 @@
+"""Averaging channels of short baselines while a tile is read, within a stated loss at the field's edge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contimg import measurement_set
+from contimg.beam import C_M_S
+from contimg.image.bins import Bins
+from contimg.measurement_set import Coordinates, Visibilities
+
+_MOST = 16  # channels a bin: 4 MHz at full size, over which beams and spectra are straight lines
+_REGULAR_HZ = 1.0
+
+
+@dataclass(kw_only=True)
+class Averaged(Visibilities):
+    """A tile whose rows are means over `bins`; ``freq_hz`` are the band's channels as ever.
+
+    Attributes
+    ----------
+    bins : Bins
+    flagged_fraction : float or None
+        Of what was received; None when nothing was.
+    """
+
+    bins: Bins
+    flagged_fraction: float | None
+
+
+def delay_s(uvw_m: NDArray[np.float64], radius_rad: float) -> NDArray[np.float64]:
+    """Return the largest delay (nrow,) between the phase centre and a source at a distance from it."""
+    across = np.hypot(uvw_m[:, 0], uvw_m[:, 1]) * np.sin(radius_rad)
+    return (across + np.abs(uvw_m[:, 2]) * (1 - np.cos(radius_rad))) / C_M_S
+
+
+def loss(delay: NDArray[np.float64], width_hz: float, factor: int) -> NDArray[np.float64]:
+    """Return what a mean of `factor` channels loses of a source, on top of what one channel loses.
+
+    Notes
+    -----
+    The mean of N phasors whose phases are x apart is ``sin(N x / 2) / (N sin(x / 2))``, the Dirichlet
+    kernel; ``x = 2 pi width delay``.
+    """
+    half = np.pi * width_hz * np.asarray(delay, np.float64)
+    safe = np.where(half == 0, 1.0, half)
+    return np.where(half == 0, 0.0, 1 - np.sin(factor * safe) / (factor * np.sin(safe)))
+
+
+def factors(coordinates: Coordinates, radius_rad: float, max_loss: float) -> NDArray[np.int64]:
+    """Return how many channels (nrow,) may be averaged: the powers of 2 up to 16 that keep the loss."""
+    best = np.ones(len(coordinates.uvw_m), np.int64)
+    step = np.diff(coordinates.freq_hz)
+    if len(step) == 0 or np.ptp(step) > _REGULAR_HZ:
+        return best
+    delay, factor = delay_s(coordinates.uvw_m, radius_rad), 2
+    while factor <= min(_MOST, len(coordinates.freq_hz)):
+        within = np.pi * factor * coordinates.channel_width_hz * delay < np.pi / 2
+        best[within & (loss(delay, coordinates.channel_width_hz, factor) <= max_loss)] = factor
+        factor *= 2
+    return best
+
+
+def read(path: Path, coordinates: Coordinates, factor: NDArray[np.int64]) -> Averaged:
+    """Read a Measurement Set, averaging `factor` (nrow,) channels of each row.
+
+    Bins are weighted means of what is usable in them (see `contimg.image.samples`); what has no usable
+    channel has weight 0 and is flagged. Rows are in the order of time, then of list, then of the set.
+    """
+    nchan, largest = len(coordinates.freq_hz), int(factor.max(initial=1))
+    width = -(-nchan // largest)
+    kinds = [2**k for k in range(largest.bit_length())]
+    pieces = {kind: -(-nchan // (kind * width)) for kind in kinds}
+    start_of = dict(zip(kinds, np.cumsum([0, *pieces.values()]), strict=False))
+    first = np.concatenate([np.arange(pieces[kind]) * kind * width for kind in kinds])
+    size = np.concatenate([np.full(pieces[kind], kind) for kind in kinds])
+    _, moment = np.unique(coordinates.time_mjd_s, return_inverse=True)
+    per_row = np.array([pieces.get(kind, 0) for kind in range(largest + 1)])[factor]
+    source = np.repeat(np.arange(len(factor)), per_row)
+    piece = np.arange(len(source)) - np.repeat(np.cumsum(per_row) - per_row, per_row)
+    lists = np.array([start_of.get(kind, 0) for kind in range(largest + 1)])[factor[source]] + piece
+    order = np.lexsort((source, lists, moment[source]))
+    target = np.empty(len(order), np.int64)
+    target[order] = np.arange(len(order))
+    begin = np.cumsum(per_row) - per_row  # of each row's pieces in `target`
+    shape = (len(order), width, len(coordinates.polarisations))
+    data, weight = np.zeros(shape, np.complex64), np.zeros(shape, np.float32)
+    received = flagged = 0
+    count = max(1, int(4e6 / (nchan * shape[2])))
+    for rows, values, flag, weights in measurement_set.blocks(path, count):
+        there = weights > 0
+        received += np.count_nonzero(there)
+        flagged += np.count_nonzero(flag & there)
+        usable = ~flag & there & np.isfinite(weights) & np.isfinite(values)
+        weights = np.where(usable, weights, np.float32(0))
+        values = np.where(usable, values, np.complex64(0)) * weights
+        for kind in np.unique(factor[rows]):
+            chosen = np.flatnonzero(factor[rows] == kind)
+            into = target[begin[rows][chosen][:, None] + np.arange(pieces[kind])].ravel()
+            sums = _binned(weights[chosen], kind, pieces[kind] * width)
+            mean = _binned(values[chosen], kind, pieces[kind] * width)
+            mean /= np.where(sums > 0, sums, 1)
+            data[into], weight[into] = mean.reshape(-1, *shape[1:]), sums.reshape(-1, *shape[1:])
+    rows = source[order]
+    shared = {f.name: getattr(coordinates, f.name) for f in fields(Coordinates)}
+    shared |= {name: shared[name][rows] for name in ("uvw_m", "time_mjd_s", "antenna1", "antenna2")}
+    return Averaged(
+        **shared,
+        data=data,
+        flag=weight == 0,
+        weight=weight,
+        bins=Bins(coordinates.freq_hz, width, first, size, lists[order]),
+        flagged_fraction=round(flagged / received, 6) if received else None,
+    )
+
+
+def _binned(values: NDArray, factor: int, columns: int) -> NDArray:
+    """Return sums (n, columns, npol) over `factor` neighbours of (n, nchan, npol), 0 beyond the band."""
+    missing = columns * factor - values.shape[1]
+    if missing:
+        values = np.pad(values, ((0, 0), (0, missing), (0, 0)))
+    if factor == 1:
+        return values.copy()
+    return np.add.reduceat(values, np.arange(0, values.shape[1], factor), axis=1)

@@ -1,0 +1,63 @@
+"""What can be imaged at all: refused in one sentence before anything is read or computed."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+from contimg.config import ImageOptions
+from contimg.errors import ConfigError
+from contimg.measurement_set import Coordinates
+
+# Correlator's files and EveryBeam know the array by these names.
+TELESCOPES = ("OVRO_MMA", "DSA_110", "DSA-110")
+# Images, transforms and sorts at the imager's peak: fourteen double-precision planes, measured.
+_BYTES_PER_PIXEL = 14 * 8
+_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def check_size(options: ImageOptions, memory_bytes: int | None = None) -> None:
+    """Refuse an image that the sky or this machine's memory cannot hold.
+
+    Parameters
+    ----------
+    options : ImageOptions
+    memory_bytes : int, optional
+        Instead of what this machine, or the job's control group, has.
+
+    Raises
+    ------
+    ConfigError
+        With the memory that the image needs, or the angle that it spans.
+    """
+    # Direction cosines of the corners: sqrt(2) half the width, and 1 at the horizon.
+    half = options.size_px / 2 * math.radians(options.cell_arcsec / 3600)
+    if math.sqrt(2) * half >= 1:
+        raise ConfigError(
+            f"image.size_px {options.size_px} of {options.cell_arcsec:g} arcsec are "
+            f"{math.degrees(2 * half):.0f} degrees, more than the sky above a tile: choose a smaller image"
+        )
+    there = machine_memory() if memory_bytes is None else memory_bytes
+    needed = options.size_px**2 * _BYTES_PER_PIXEL
+    if needed > there:
+        raise ConfigError(
+            f"image.size_px {options.size_px} needs {needed / 1e9:.1f} GB of memory, and there are "
+            f"{there / 1e9:.1f} GB: choose a smaller image"
+        )
+
+
+def machine_memory() -> int:
+    """Return the memory (bytes) of this machine, or of the control group that the process is in, if that is less."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for place in map(Path, _CGROUP_LIMITS):
+        if place.is_file() and (text := place.read_text().strip()).isdecimal():
+            limits.append(int(text))
+    return min(limits)
+
+
+def wrong_telescope(coordinates: Coordinates) -> str | None:
+    """Return why a tile is not of the telescope that beam and geometry are those of; None when it is."""
+    if coordinates.telescope in TELESCOPES:
+        return None
+    return f"the tile is of telescope {coordinates.telescope!r}, not of {' or '.join(TELESCOPES)}"
