@@ -71,7 +71,10 @@ class FlagOptions(Section):
 class CalibrationOptions(Section):
     """Which calibrators, and how far solutions reach."""
 
-    calibrators: str = Field("builtin", description="'builtin' (Perley & Butler 2017) or a CSV, VOTable or FITS file")
+    calibrators: str = Field(
+        "builtin",
+        description="'builtin' (Perley & Butler 2017), a CSV, VOTable or FITS file, or the VLA's list (.txt)",
+    )
     refant: str = Field("auto", description="'auto', or the name of an antenna")
     policy: Literal["nearest", "causal"] = Field("nearest", description="may a calibration come from the future?")
     bandpass_validity_h: Positive = Field(24.0, description="reach of a bandpass, before and after [h]")
