@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from contimg import naming, probe
+from contimg import naming, probe, uvh5
 from contimg.config import IngestOptions
 from contimg.errors import InputError
 from contimg.product import atomic_path
@@ -78,6 +78,7 @@ class FileFacts:
     latitude_rad: float = math.nan
     shape: str = ""
     subband: int = -1
+    setup: tuple[str, ...] = ()
     synthetic: bool = False
 
 
@@ -191,7 +192,7 @@ class FactsCache:
         entry = self._day(file).get(file.path)
         if entry is None or not entry.keys() >= _ALWAYS or (entry["size"], entry["mtime_ns"]) != (size, mtime_ns):
             return None
-        return FileFacts(**entry)
+        return FileFacts(**(entry | {"setup": tuple(entry.get("setup", ()))}))
 
     def put(self, file: SubbandFile, facts: FileFacts) -> None:
         """Remember the facts of a file."""
@@ -240,7 +241,20 @@ def inspect(
             known = _facts(file, cache, options, now)
             if known is not None:
                 facts[file.path] = known
+        _add_setup(cluster, facts, cache)
     return facts
+
+
+def _add_setup(cluster: Cluster, facts: dict[str, FileFacts], cache: FactsCache) -> None:
+    """Add to the facts of a cluster's first good file what its calibration must agree with (`uvh5.read_setup`)."""
+    lead = next((f for f in cluster.files if f.path in facts and facts[f.path].fault_code is None), None)
+    if lead is None or facts[lead.path].setup:
+        return
+    try:
+        facts[lead.path] = replace(facts[lead.path], setup=uvh5.read_setup(Path(lead.path)))
+    except InputError:  # damaged where planning does not look: the conversion will say so
+        return
+    cache.put(lead, facts[lead.path])
 
 
 def _facts(file: SubbandFile, cache: FactsCache, options: IngestOptions, now: datetime) -> FileFacts | None:

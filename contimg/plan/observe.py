@@ -14,7 +14,7 @@ from contimg import calibrators, inbox, naming
 from contimg.config import Config
 from contimg.errors import InputError
 from contimg.plan import has_open_work, make_plan, owners
-from contimg.plan.model import CalibrationRecord, CommittedGroup, CommittedTile, Plan, Tile
+from contimg.plan.model import SETUP, CalibrationRecord, CommittedGroup, CommittedTile, Plan, Tile
 from contimg.product import read_twin
 
 # A mosaic with one of these outcomes needs nothing more, unless its night is asked for by name.
@@ -182,6 +182,7 @@ def calibration_records(config: Config, dates: Collection[str]) -> list[Calibrat
                 reason=reason,
                 calibrator=facts.get("calibrator"),
                 bandpass=facts.get("bandpass"),
+                setup=tuple(facts[key] for key in SETUP) if facts.keys() >= SETUP.keys() else (),
             )
         )
     return records
