@@ -130,11 +130,11 @@ class Choice:
 
     @property
     def calibrations(self) -> tuple[str, ...]:
-        """The calibrations to apply together: first that of the bandpass, then those of the gains, by name.
+        """The calibrations to apply together: first that of the bandpass, then those of the gains, the nearest first.
 
         The first alone gives gains as well.
         """
-        gains = tuple(sorted({self.gains, self.partner} - {None}))
+        gains = tuple(one for one in (self.gains, self.partner) if one is not None)
         return (self.bandpass,) if gains in ((), (self.bandpass,)) else (self.bandpass, *gains)
 
 
