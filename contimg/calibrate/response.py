@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.calibrate.tables import Solutions
+from contimg.errors import InputError
 from contimg.measurement_set import Coordinates, Visibilities
 
 
@@ -133,7 +134,20 @@ def _nearest_solved(solutions: Solutions, time_mjd_s: float) -> tuple[NDArray[An
 
 
 def _antenna_index(solutions: Solutions, vis: Coordinates) -> NDArray[np.intp]:
+    """Return the table's antenna for each of the tile's.
+
+    Raises
+    ------
+    InputError
+        If the table is of other antennas or polarisations.
+    """
     place = {name: i for i, name in enumerate(solutions.antenna_names)}
+    absent = [name for name in vis.antenna_names if name not in place]
+    if absent:
+        raise InputError(f"the {solutions.kind} table has no antenna {absent[0]}: solve the calibration again")
+    if solutions.values.shape[-1] != len(vis.polarisations):
+        given, wanted = solutions.values.shape[-1], len(vis.polarisations)
+        raise InputError(f"the {solutions.kind} table has {given} polarisations, not {wanted}: solve it again")
     return np.array([place[name] for name in vis.antenna_names])
 
 

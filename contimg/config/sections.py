@@ -92,6 +92,28 @@ class CalibrationOptions(Section):
     min_median_snr: Positive = Field(
         10.0, description="... or whose solutions have a lower median signal-to-noise ratio"
     )
+    max_phase_scatter_deg: Positive = Field(
+        30.0, description="gains whose phases scatter more over the tile are a warning [deg]"
+    )
+    max_phase_step_deg: Positive = Field(
+        20.0, description="bandpasses whose phases step more from channel to channel, rms, are a warning [deg]"
+    )
+    max_amplitude_range: Positive = Field(
+        20.0, description="the strongest receptor's amplitude over the weakest's above which it is a warning"
+    )
+    max_level_change: Positive = Field(
+        0.5,
+        description="the array's gain may differ by this fraction from the certified bandpass before, else a warning",
+    )
+    max_gain_change: Positive = Field(
+        0.3, description="an antenna whose amplitude differs by a larger fraction (array's median out) has changed ..."
+    )
+    max_changed_antennas: Fraction = Field(
+        0.3, description="... and a larger fraction of changed antennas is a warning"
+    )
+    max_bandpass_change: Positive = Field(
+        0.1, description="a larger change of the bandpasses' shape, rms of the amplitude, is a warning"
+    )
     gain_interval_s: Positive = Field(60.0, description="time that one gain solution covers [s]")
     max_flux_scale_change: Positive = Field(
         0.25, description="a field's flux may differ from the catalogue's by this fraction, else gains are a warning"

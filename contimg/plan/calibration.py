@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from contimg import naming
 from contimg.config import CalibrationOptions, Config
@@ -229,6 +229,16 @@ def _refusal(tile: Tile, candidate: PlannedCalibration, kind: str, options: Cali
     if options.policy == "causal" and _ahead_s(tile, candidate) > 0:
         return "in the future of the tile, and calibration.policy is causal"
     return None
+
+
+def bandpass_refusal(facts: Mapping[str, Any], record: CalibrationRecord, options: CalibrationOptions) -> str | None:
+    """Return why a solved set cannot be the bandpass of a tile (the facts of its twin), or None; for `contimg why`."""
+    setup = tuple(facts[key] for key in SETUP) if facts.keys() >= SETUP.keys() else ()
+    tile = Tile(
+        facts["tile"], facts["tile"], (), (), (), (), facts["start_mjd"], facts["end_mjd"], 0.0, facts["dec_app_deg"],
+        0.0, 0.0, False, setup,
+    )  # fmt: skip
+    return _refusal(tile, _from_record(record), "bandpass", options) if record.certified else record.reason
 
 
 def _ahead_s(tile: Tile, candidate: PlannedCalibration) -> int:

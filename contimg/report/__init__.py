@@ -13,6 +13,7 @@ from contimg.mosaic.products import utc
 from contimg.naming import Layout
 from contimg.product import Twin, atomic_path, read_twin, verdict_of, worst
 from contimg.provenance import Lineage, collect
+from contimg.report.health import antenna_health
 from contimg.report.markup import Html, badge, code, page, picture, safe, table
 
 # key of a twin's qa -> (what a person calls it, unit), in the order of the page.
@@ -103,6 +104,7 @@ def summarise_mosaic(mosaic_twin: Path, crossmatch_twin: Path | None, output: Pa
         _thumbnails(lineage),
         "<h2>Calibrations</h2>",
         _calibrations(lineage),
+        _health(lineage),
         "<h2>Provenance</h2>",
         _provenance(mosaic, lineage, layout),
     ]
@@ -274,6 +276,14 @@ def _calibrations(lineage: Lineage) -> str:
         "lost solutions",
     )  # fmt: skip
     return table(columns, rows, numbers=("median S/N", "lost solutions"))
+
+
+def _health(lineage: Lineage) -> str:
+    drawn = antenna_health(lineage)
+    if drawn is None:
+        return ""
+    words = "flagged data and lost solutions by antenna and tile"
+    return f'<h2>Antenna health</h2><div class="card">{picture(drawn, 1200, words)}</div>'
 
 
 def _provenance(mosaic: Twin, lineage: Lineage, layout: Layout) -> str:

@@ -106,12 +106,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Sequen
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
 
 
-def picture(path: Path, width_px: int, words: str) -> str:
+def picture(path: Path | io.BytesIO, width_px: int, words: str) -> str:
     """Return a PNG as an image within the page, no wider than `width_px`.
 
     Parameters
     ----------
-    path : Path
+    path : Path or io.BytesIO
+        The file, or its content.
     width_px : int
         A wider picture is made smaller: a page that travels with the mosaic should stay small.
     words : str
