@@ -9,7 +9,7 @@ import numpy as np
 from contimg import casa
 from contimg.provenance import Lineage
 
-_COLUMN_IN, _ROW_IN = 0.16, 0.11  # inches
+_COLUMN_IN, _ROW_IN = 0.16, 0.085  # inches
 
 
 def antenna_health(lineage: Lineage) -> io.BytesIO | None:
@@ -47,7 +47,7 @@ def antenna_health(lineage: Lineage) -> io.BytesIO | None:
         label.set_color("#1f5fa8" if kind == "calibration" else "#1d2430")
     axes.set_ylabel("antenna", fontsize=8)
     axes.set_xlabel("tiles [UTC], and calibrations (blue)", fontsize=8)
-    bar = figure.colorbar(shown, ax=axes, pad=0.01, fraction=0.03)
+    bar = figure.colorbar(shown, ax=axes, pad=0.01, fraction=0.03, aspect=40)
     bar.set_label("flagged, or solutions lost [%]", fontsize=8)
     bar.ax.tick_params(labelsize=7)
     picture = io.BytesIO()
