@@ -179,6 +179,7 @@ def _refusals(tile: Twin, used: Sequence[_Calibration], options: CalibrationOpti
         for key, code, what in (
             ("applied_delays_sha256", "delays_disagree", "applied delays"),
             ("antenna_order_sha256", "antennas_disagree", "antenna order"),
+            ("fs_table", "fringe_stopping_disagrees", "fringe-stopping tables"),
         ):
             if one.facts.get(key) != tile.facts.get(key):
                 reasons.append(refuse(code, f"tile {tile.id} and calibration {one.id} have different {what}"))

@@ -1,7 +1,8 @@
-"""Pictures of solutions: bandpasses and gains of every antenna, amplitude and phase."""
+"""Pictures of solutions: bandpasses and gains of every antenna, amplitude and phase; and which of them were lost."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +16,78 @@ COLOURS = ("#1f77b4", "#d95f02")  # X, Y
 _COLUMNS = 8
 
 
-def plot_solutions(folder: Path, calibration_id: str, *, synthetic: bool) -> list[Path]:
+def plot_solutions(
+    folder: Path, calibration_id: str, *, synthetic: bool, lost_antennas: Sequence[str] = ()
+) -> list[Path]:
     """Plot the tables of a calibration into its folder.
 
-    Writes ``<id>.bandpass.png`` (B over frequency) and ``<id>.gains.png`` (G over time), each for the
-    tables that are there.
+    Writes ``<id>.bandpass.png`` (B over frequency), ``<id>.gains.png`` (G over time) and ``<id>.losses.png`` (what is
+    lost of both), each for the tables that are there.
 
     Returns
     -------
     list of Path
         The pictures made.
     """
-    made = []
+    made, found = [], []
+    title = f"{calibration_id}{' (simulated)' if synthetic else ''}"
     for kind, name, draw in (("B", "bandpass", _bandpass), ("G", "gains", _gains)):
         table = Path(folder) / FILES[kind]
         if table.exists():
             picture = Path(folder) / f"{calibration_id}.{name}.png"
-            draw(read_solutions(table), picture, f"{calibration_id}{' (simulated)' if synthetic else ''}")
+            found.append(read_solutions(table))
+            draw(found[-1], picture, title)
             made.append(picture)
+    if found:
+        made.append(Path(folder) / f"{calibration_id}.losses.png")
+        _losses(found, made[-1], title, lost_antennas)
     return made
+
+
+def _losses(tables: list[Solutions], picture: Path, title: str, lost_antennas: Sequence[str]) -> None:
+    """Draw a map of lost solutions: antennas down, channels of B and times of G across, both hands in one cell."""
+    casa.matplotlib_cache()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.colors import ListedColormap
+    from matplotlib.figure import Figure
+
+    names = tables[0].antenna_names
+    present = [
+        a for a, name in enumerate(names) if name in lost_antennas or any((~one.flag[:, a]).any() for one in tables)
+    ]
+    figure = Figure(figsize=(11.0, max(3.2, 1.5 + 0.11 * len(present))), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(tables), squeeze=False, width_ratios=[3, 1][: len(tables)])[0]
+    colours = ListedColormap(["#eef2f6", COLOURS[0], COLOURS[1], "#3a3f47"])
+    for panel, one in zip(panels, tables, strict=True):
+        lost = one.flag[0] if one.kind == "B" else one.flag[:, :, 0].transpose(1, 0, 2)  # nant, nchan or ntime, npol
+        code = (lost * np.array([1, 2])[: lost.shape[-1]]).sum(-1)[present]
+        if one.kind == "B":
+            edges, label = (one.freq_hz[0] / 1e6, one.freq_hz[-1] / 1e6), "frequency [MHz]"
+        else:
+            minutes = (one.time_mjd_s - one.time_mjd_s[0]) / 60
+            step = minutes[1] - minutes[0] if len(minutes) > 1 else 1.0
+            edges, label = (-step / 2, minutes[-1] + step / 2), "minutes since the first solution"
+        panel.imshow(code, aspect="auto", interpolation="nearest", cmap=colours, vmin=-0.5, vmax=3.5,
+                     extent=(*edges, len(present) - 0.5, -0.5))  # fmt: skip
+        every = -(-len(present) // 48)
+        panel.set_yticks(range(0, len(present), every), [names[a] for a in present[::every]], fontsize=6)
+        panel.set_xlabel(label, fontsize=8)
+        panel.tick_params(axis="x", labelsize=7)
+        panel.set_title(f"{one.kind}: {one.flag[:, present].mean():.1%} lost", fontsize=9)
+    panels[0].set_ylabel("antenna", fontsize=8)
+    keys = zip(colours.colors, ("solved", "X lost", "Y lost", "both lost"), strict=True)
+    handles = [_square(colour, words) for colour, words in keys]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    figure.suptitle(f"{title}: lost solutions of the antennas that had data", fontsize=10)
+    with atomic_path(picture) as part:
+        figure.savefig(part, format="png", metadata={"Software": None})
+
+
+def _square(colour: str, words: str) -> Any:
+    from matplotlib.patches import Patch
+
+    return Patch(facecolor=colour, edgecolor="#8a94a3", linewidth=0.5, label=words)
 
 
 def _bandpass(solutions: Solutions, picture: Path, title: str) -> None:

@@ -17,6 +17,7 @@ from contimg.config import BeamOptions, CalibrationOptions
 from contimg.errors import InputError, UnknownIdError
 
 MJD_ZERO_JD = 2400000.5
+BAND_CENTRE_HZ = 1.405e9
 SIDEREAL_RATE_RAD_DAY = 2 * np.pi * 1.00273790935  # Earth rotation against the equinox (IERS Conventions)
 
 
@@ -71,12 +72,30 @@ class Calibrator:
 
 @dataclass(frozen=True)
 class Transit:
-    """A calibrator that crosses the meridian within the beam during a tile."""
+    """A calibrator that crosses the meridian within the beam's main lobe.
+
+    Attributes
+    ----------
+    name : str
+    time_mjd : float
+        UTC.
+    offset_deg : float
+        Apparent declination of the calibrator less that of the beam.
+    beam_response : float
+        Of the power beam at transit.
+    flux_jy, apparent_flux_jy : float or None
+        True, and through the beam; None when no flux is known at the frequency asked for.
+    reason : str or None
+        Why it cannot calibrate; None when it can.
+    """
 
     name: str
     time_mjd: float
+    offset_deg: float
     beam_response: float
-    apparent_flux_jy: float
+    flux_jy: float | None
+    apparent_flux_jy: float | None
+    reason: str | None
 
 
 # Perley & Butler 2017, ApJS 230, 7: coefficients of Table 6 (GHz), ranges and largest angular sizes of
@@ -131,9 +150,9 @@ def load(source: str | Path) -> tuple[Calibrator, ...]:
     Parameters
     ----------
     source : str or Path
-        ``builtin`` for Perley & Butler 2017, or a CSV, VOTable or FITS file with the columns
-        ``name, ra_deg, dec_deg, flux_jy`` and optional ``ref_freq_hz``, ``spectral_index``. A row
-        without a flux is kept: asked for its flux, it raises.
+        ``builtin`` for Perley & Butler 2017; a CSV, VOTable or FITS file with the columns
+        ``name, ra_deg, dec_deg, flux_jy`` and optional ``ref_freq_hz``, ``spectral_index``; or the VLA
+        calibrator list in its text form (.txt). A source without a flux is kept: asked for its flux, it raises.
 
     Raises
     ------
@@ -149,7 +168,10 @@ def load(source: str | Path) -> tuple[Calibrator, ...]:
 @functools.lru_cache(maxsize=8)
 def _load_file(path: str, _modified_ns: int) -> tuple[Calibrator, ...]:
     from contimg.catalogue import read_catalogue
+    from contimg.vla_list import is_vla_list, read_vla_list
 
+    if is_vla_list(Path(path)):
+        return read_vla_list(Path(path))
     table = read_catalogue(Path(path), allow_missing_flux=True)
     assumed = " (spectral index assumed)" if "spectral_index" in table.assumed else ""
     listed = []
@@ -200,20 +222,38 @@ def transits(
     latitude_rad: float,
     beam: BeamOptions,
     options: CalibrationOptions,
-    freq_hz: float = 1.405e9,
+    freq_hz: float = BAND_CENTRE_HZ,
 ) -> list[Transit]:
     """Return the usable calibrators that cross the meridian during a tile, brightest first.
 
     Usable: a flux is known at `freq_hz`, the source is no larger than `options.max_extent_arcsec`, the
     beam's response to it at transit reaches `options.min_beam` and its apparent flux
-    `options.min_calibrator_jy`.
+    `options.min_calibrator_jy`. Parameters as of `passages`.
+    """
+    found = passages(calibrators, dec_app_rad, start_mjd, end_mjd, longitude_rad, latitude_rad, beam, options, freq_hz)
+    usable = [one for one in found if one.reason is None]
+    return sorted(usable, key=lambda one: (-(one.apparent_flux_jy or 0.0), one.name))
+
+
+def passages(
+    calibrators: Sequence[Calibrator],
+    dec_app_rad: float,
+    start_mjd: float,
+    end_mjd: float,
+    longitude_rad: float,
+    latitude_rad: float,
+    beam: BeamOptions,
+    options: CalibrationOptions,
+    freq_hz: float = BAND_CENTRE_HZ,
+) -> list[Transit]:
+    """Return the calibrators that cross the meridian within the beam's main lobe, usable or not, in order of time.
 
     Parameters
     ----------
     dec_app_rad : float
         Apparent declination that the dishes point at, on the meridian.
     start_mjd, end_mjd : float
-        The tile, UTC; a transit at the end belongs to the next tile.
+        UTC, at most a day apart; a transit at the end belongs to what comes next.
     longitude_rad, latitude_rad : float
         East longitude and latitude of the array.
     freq_hz : float
@@ -231,24 +271,46 @@ def transits(
     ra_app, dec_app = _apparent_places(tuple(calibrators), int(np.floor(start_mjd)))
     lst = _sidereal_time(start_mjd) + longitude_rad
     wait_days = np.mod(ra_app - lst, 2 * np.pi) / SIDEREAL_RATE_RAD_DAY
+    first_null_rad = 299_792_458.0 / freq_hz / beam.dish_diameter_m
     found = []
     for i in np.flatnonzero(wait_days < end_mjd - start_mjd):
-        calibrator = calibrators[i]
         above_horizon = abs(dec_app[i] - latitude_rad) < np.pi / 2
-        if not above_horizon or not _usable(calibrator, options, freq_hz):
+        offset_rad = float(dec_app[i] - dec_app_rad)
+        if not above_horizon or abs(offset_rad) >= first_null_rad:
             continue
-        response = float(airy_power(dec_app[i] - dec_app_rad, freq_hz, beam.dish_diameter_m, beam.blockage_diameter_m))
-        apparent = response * float(calibrator.flux_jy(freq_hz))
-        in_main_lobe = abs(dec_app[i] - dec_app_rad) < 299_792_458.0 / freq_hz / beam.dish_diameter_m
-        if in_main_lobe and response >= options.min_beam and apparent >= options.min_calibrator_jy:
-            found.append(Transit(calibrator.name, float(start_mjd + wait_days[i]), response, apparent))
-    return sorted(found, key=lambda transit: (-transit.apparent_flux_jy, transit.name))
+        response = float(airy_power(offset_rad, freq_hz, beam.dish_diameter_m, beam.blockage_diameter_m))
+        for time_mjd in np.arange(start_mjd + wait_days[i], end_mjd, 2 * np.pi / SIDEREAL_RATE_RAD_DAY):
+            found.append(_passage(calibrators[i], float(time_mjd), offset_rad, response, options, freq_hz))
+    return sorted(found, key=lambda one: (one.time_mjd, one.name))
 
 
-def _usable(calibrator: Calibrator, options: CalibrationOptions, freq_hz: float) -> bool:
-    if calibrator.coefficients is None or calibrator.extent_arcsec > options.max_extent_arcsec:
-        return False
-    return calibrator.range_hz is None or calibrator.range_hz[0] <= freq_hz <= calibrator.range_hz[1]
+def _passage(
+    calibrator: Calibrator,
+    time_mjd: float,
+    offset_rad: float,
+    response: float,
+    options: CalibrationOptions,
+    freq_hz: float,
+) -> Transit:
+    """Judge one crossing."""
+    flux = apparent = None
+    covered = calibrator.range_hz is None or calibrator.range_hz[0] <= freq_hz <= calibrator.range_hz[1]
+    if calibrator.coefficients is not None and covered:
+        flux = float(calibrator.flux_jy(freq_hz))
+        apparent = response * flux
+    reason = None
+    if calibrator.coefficients is None:
+        reason = calibrator.anchor  # says why no flux is known
+    elif apparent is None:
+        reason = f"no flux is known at {freq_hz / 1e9:.3f} GHz"
+    elif calibrator.extent_arcsec > options.max_extent_arcsec:
+        limit = f"calibration.max_extent_arcsec is {options.max_extent_arcsec:g}"
+        reason = f"{calibrator.extent_arcsec:g} arcsec across, {limit}"
+    elif response < options.min_beam:
+        reason = f"the beam's response is {response:.2f}, calibration.min_beam is {options.min_beam:g}"
+    elif apparent < options.min_calibrator_jy:
+        reason = f"{apparent:.2f} Jy through the beam, calibration.min_calibrator_jy is {options.min_calibrator_jy:g}"
+    return Transit(calibrator.name, time_mjd, float(np.degrees(offset_rad)), response, flux, apparent, reason)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -107,8 +108,11 @@ def separation(ra1_rad: ArrayLike, dec1_rad: ArrayLike, ra2_rad: ArrayLike, dec2
 
 
 def _read_csv(path: Path) -> dict[str, list[Any]]:
-    with open(path, newline="", encoding="utf-8") as file:
-        lines = [row for row in csv.reader(file) if row and not row[0].lstrip().startswith("#")]
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            lines = [row for row in csv.reader(file) if row and not row[0].lstrip().startswith("#")]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as CSV ({error}): give a valid catalogue") from None
     if not lines:
         raise InputError(f"{path} is empty: give a catalogue with a header line")
     header, *rows = [[cell.strip() for cell in line] for line in lines]
@@ -123,9 +127,13 @@ def _read_table(path: Path, form: str) -> dict[str, list[Any]]:
     from astropy.table import Table
 
     try:
-        table = Table.read(path, format=form)
-    except (OSError, ValueError, IORegistryError) as error:
-        raise InputError(f"{path} cannot be read as {form} ({error}): give a valid catalogue") from None
+        with warnings.catch_warnings():  # half a file is no catalogue
+            warnings.filterwarnings("error", ".*may have been truncated|.*not multiple of 2880")
+            warnings.filterwarnings("error", "(?s)Error validating header")
+            table = Table.read(path, format=form)
+    except (OSError, ValueError, IORegistryError, UserWarning) as error:
+        why = str(error).splitlines()[0]
+        raise InputError(f"{path} cannot be read as {form} ({why}): give a valid catalogue") from None
     for name, unit in (REQUIRED | OPTIONAL).items():
         found = table[name].unit if name in table.colnames else None
         if found is not None and str(found) not in {unit, ""}:

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from contimg import naming, probe
+from contimg import naming, probe, uvh5
 from contimg.config import IngestOptions
 from contimg.errors import InputError
 from contimg.product import atomic_path, file_sha256
@@ -79,6 +79,7 @@ class FileFacts:
     latitude_rad: float = math.nan
     shape: str = ""
     subband: int = -1
+    setup: tuple[str, ...] = ()
     synthetic: bool = False
     sha256: str = ""  # looked at only where two files claim to be the same subband
 
@@ -195,7 +196,7 @@ class FactsCache:
         entry = self._day(file).get(file.path)
         if entry is None or not entry.keys() >= _ALWAYS or (entry["size"], entry["mtime_ns"]) != (size, mtime_ns):
             return None
-        return FileFacts(**entry)
+        return FileFacts(**(entry | {"setup": tuple(entry.get("setup", ()))}))
 
     def put(self, file: SubbandFile, facts: FileFacts) -> None:
         """Remember the facts of a file."""
@@ -244,6 +245,7 @@ def inspect(
             known = _facts(file, cache, options, now)
             if known is not None:
                 facts[file.path] = known
+        _add_setup(cluster, facts, cache)
     return facts
 
 
@@ -259,6 +261,18 @@ def compare_spares(clusters: Iterable[Cluster], facts: dict[str, FileFacts], cac
                 if sizes.count(fact.size) > 1 and not fact.sha256:
                     facts[file.path] = replace(fact, sha256=file_sha256(Path(file.path)))
                     cache.put(file, facts[file.path])
+
+
+def _add_setup(cluster: Cluster, facts: dict[str, FileFacts], cache: FactsCache) -> None:
+    """Add to the facts of a cluster's first good file what its calibration must agree with (`uvh5.read_setup`)."""
+    lead = next((f for f in cluster.files if f.path in facts and facts[f.path].fault_code is None), None)
+    if lead is None or facts[lead.path].setup:
+        return
+    try:
+        facts[lead.path] = replace(facts[lead.path], setup=uvh5.read_setup(Path(lead.path)))
+    except InputError:  # damaged where planning does not look: the conversion will say so
+        return
+    cache.put(lead, facts[lead.path])
 
 
 def _facts(file: SubbandFile, cache: FactsCache, options: IngestOptions, now: datetime) -> FileFacts | None:

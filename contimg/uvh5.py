@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +141,36 @@ def read_header(path: Path) -> Header:
             raise InputError(f"{path} is not a correlator file ({_first(error)}): set it aside") from None
 
 
+def read_setup(path: Path) -> tuple[str, str, str]:
+    """Return what a tile and its calibration must have in common, from the header of one of its files.
+
+    Digests of the applied delays and of the antenna order, and the fringe-stopping table, as in `Header`.
+
+    Raises
+    ------
+    InputError
+        If the file is no HDF5 or lacks a key.
+    """
+    with _opened(path) as file:
+        try:
+            head = file["Header"]
+            baselines = int(head["Nbls"][()])
+            names = [name.decode() for name in head["antenna_names"][()]]
+            pairs = (np.asarray(head[key][:baselines], np.int64) for key in _PAIRS)
+            delays, table = (head[f"extra_keywords/{key}"][()] for key in ("applied_delays_ns", "fs_table"))
+        except KeyError as error:
+            raise InputError(f"{path} is not a correlator file ({_first(error)}): set it aside") from None
+        return _sha256(_text(delays)), antenna_order_sha256(names, pairs), _text(table)
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 @contextmanager
 def open_data(header: Header) -> Iterator[Data]:
     """Open a file for its data; see `Data`."""
@@ -224,8 +254,7 @@ class Data:
 
 def _header(path: Path, head: Any) -> Header:
     def text(key: str) -> str:
-        value = head[key][()]
-        return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+        return _text(head[key][()])
 
     def number(key: str) -> float:
         return float(np.asarray(head[key][()]).ravel()[0])
@@ -240,9 +269,6 @@ def _header(path: Path, head: Any) -> Header:
     codes = [int(code) for code in head["polarization_array"][()]]
     diameters = np.unique(head["antenna_diameters"][()])
     first = [np.asarray(head[key][:baselines], np.int64) for key in _PAIRS]
-    order = hashlib.sha256("\n".join(names).encode())
-    for one in first:
-        order.update(one.astype("<i8").tobytes())
     problem = _contradiction(freq, stamps, first, codes, diameters, len(names))
     if problem:
         raise InputError(f"{path}: {problem}: set it aside")
@@ -263,8 +289,8 @@ def _header(path: Path, head: Any) -> Header:
         antenna1=first[0],
         antenna2=first[1],
         polarisations=tuple(POLARISATIONS[code] for code in codes),
-        applied_delays_sha256=hashlib.sha256(text("extra_keywords/applied_delays_ns").encode()).hexdigest(),
-        antenna_order_sha256=order.hexdigest(),
+        applied_delays_sha256=_sha256(text("extra_keywords/applied_delays_ns")),
+        antenna_order_sha256=antenna_order_sha256(names, first),
         fs_table=text("extra_keywords/fs_table"),
         history=text("history"),
     )
@@ -316,6 +342,14 @@ def subband_of_frequencies(freq_hz: NDArray[np.float64]) -> int:
     """Return the number of the subband nearest to some frequencies (Hz)."""
     middle = (_BAND_TOP_HZ - freq_hz.mean()) / SUBBAND_WIDTH_HZ - 0.5
     return int(np.clip(np.rint(middle), 0, SUBBANDS - 1))
+
+
+def antenna_order_sha256(names: Iterable[str], pairs: Iterable[NDArray[np.int64]]) -> str:
+    """Return the digest of a file's antenna names and of the antennas of its baselines, in their order."""
+    order = hashlib.sha256("\n".join(names).encode())
+    for one in pairs:
+        order.update(one.astype("<i8").tobytes())
+    return order.hexdigest()
 
 
 @contextmanager

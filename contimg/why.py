@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from datetime import datetime, timedelta
 from typing import Any
 
-from contimg import naming
+from contimg import calibrators, decisions, naming
 from contimg.config import Config
 from contimg.errors import InputError, UnknownIdError
+from contimg.plan import observe
+from contimg.plan.calibration import bandpass_refusal
 from contimg.plan.frozen import frozen_plan
 from contimg.product import Twin
 from contimg.status import find_twin, read_marker
@@ -34,14 +38,82 @@ def explain(config: Config, thing: str) -> dict[str, Any]:
 def _calibration(config: Config, calibration_id: str) -> dict[str, Any]:
     twin = find_twin(config.layout.twin("calibration", calibration_id))
     if twin is None:
-        raise UnknownIdError(f"no calibration {calibration_id} has been solved: see `contimg plan`")
+        return _planned_calibration(config, calibration_id)
     users = []
     for place in sorted((config.layout.stage / "calibrated").glob("*/*.json")):
         other = find_twin(place)
         if other is not None and any(item.id == calibration_id for item in other.inputs):
             users.append((other.id, other.verdict))
-    headline = f"{twin.id}: {twin.facts['type']} on tile {twin.facts['tile']}, verdict {twin.verdict}"
-    return _story(twin, headline, [_table("Tiles that use it", ("tile", "verdict"), users)])
+    decided = [item for item in decisions.history(config.layout) if item["calibration"] == twin.id]
+    usable = decisions.is_certified(twin, decided[-1] if decided else None)
+    headline = (
+        f"{twin.id}: {twin.facts['type']} on tile {twin.facts['tile']}, verdict {twin.verdict}, "
+        f"{'certified' if usable else 'not used by any plan'}"
+    )
+    rows = [
+        (item["time"], item["decision"], f"{item['decision']} by {item['by']}: {item['reason']}") for item in decided
+    ]
+    sections = [_table("Decisions", ("time", "decision", "who and why"), rows)]
+    if twin.facts["type"] == "bandpass":
+        sections.append(_calibrators_of(config, twin))
+    else:
+        sections.append(_bandpasses_of(config, twin))
+    return _story(twin, headline, [*sections, _table("Tiles that use it", ("tile", "verdict"), users)])
+
+
+def _planned_calibration(config: Config, calibration_id: str) -> dict[str, Any]:
+    planned = frozen_plan(config).calibrations.get(calibration_id) if config.layout.frozen_plan.exists() else None
+    if planned is None:
+        raise UnknownIdError(f"no calibration {calibration_id} has been solved or planned: see `contimg plan`")
+    rows = [("calibrator", planned.calibrator), ("on top of", planned.bandpass), ("compared with", planned.previous)]
+    headline = f"{calibration_id}: {planned.type} on tile {planned.tile}, planned, not solved yet"
+    return {"id": calibration_id, "headline": headline, "sections": [_table("Plan", ("what", "id"), rows)]}
+
+
+def _calibrators_of(config: Config, twin: Twin) -> dict[str, Any]:
+    """Return the calibrators that cross the beam in a tile: the one solved on, and why not the others."""
+    columns = ("calibrator", "beam", "apparent [Jy]", "chosen, or why not")
+    tile = find_twin(config.layout.twin("ms", twin.id))
+    if tile is None or "location" not in tile.facts:
+        return _table("Calibrators in the tile", columns, [])
+    latitude_deg, longitude_deg, _ = tile.facts["location"]
+    found = calibrators.passages(
+        calibrators.load(config.calibration.calibrators),
+        math.radians(tile.facts["dec_app_deg"]),
+        tile.facts["start_mjd"],
+        tile.facts["end_mjd"],
+        math.radians(longitude_deg),
+        math.radians(latitude_deg),
+        config.beam,
+        config.calibration,
+    )
+    rows = []
+    for one in sorted(found, key=lambda c: (-(c.apparent_flux_jy or 0.0), c.name)):
+        chosen = (
+            "chosen: the strongest" if one.name == twin.facts.get("calibrator") else one.reason or "not the strongest"
+        )
+        rows.append(
+            (one.name, round(one.beam_response, 3), one.apparent_flux_jy and round(one.apparent_flux_jy, 2), chosen)
+        )
+    return _table("Calibrators in the tile", columns, rows)
+
+
+def _bandpasses_of(config: Config, twin: Twin) -> dict[str, Any]:
+    """Return the bandpasses that gains could rest on: the one that they were solved on, and why not the others."""
+    day = datetime.fromisoformat(naming.date(twin.id))
+    reach = math.ceil(config.calibration.bandpass_validity_h / 24) + 1
+    dates = {(day + timedelta(days=step)).date().isoformat() for step in range(-reach, reach + 1)}
+    rows = []
+    for record in observe.calibration_records(config, dates):
+        if record.type == "bandpass":
+            reason = bandpass_refusal(twin.facts, record, config.calibration)
+            chosen = (
+                "chosen: the nearest when it was solved"
+                if record.id == twin.facts.get("bandpass")
+                else "not the nearest"
+            )
+            rows.append((record.id, reason or chosen))
+    return _table("Bandpasses to rest on", ("candidate", "chosen, or why not"), rows)
 
 
 def _mosaic(config: Config, mosaic_id: str) -> dict[str, Any]:
@@ -50,15 +122,30 @@ def _mosaic(config: Config, mosaic_id: str) -> dict[str, Any]:
     if twin is None:
         raise UnknownIdError(f"no mosaic {mosaic_id} has been made: see `contimg status`")
     marker = read_marker(layout.twin("published", mosaic_id)) or {"status": "open", "path": "", "message": ""}
-    tiles = []
+    tiles: list[tuple] = []
+    chosen: list[tuple] = []
+    rejected: dict[tuple, list[str]] = {}
     for item in twin.inputs:
         image = find_twin(layout.twin("image", item.id)) if item.kind == "image" else None
         if image is not None:
             calibrated = find_twin(layout.twin("calibrated", item.id))
             facts = calibrated.facts if calibrated else {}
             why_not = "; ".join(r.message for r in image.reasons)
-            tiles.append((item.id, image.verdict, facts.get("bandpass"), facts.get("gains"), why_not))
-    sections = [_table("Tiles", ("tile", "verdict", "bandpass", "gains", "reasons"), tiles)]
+            gains = " and ".join(facts.get("gain_sets", ())) or facts.get("gains")
+            tiles.append((item.id, image.verdict, facts.get("bandpass"), gains, why_not))
+            choice = facts.get("choice") or {"why": [], "rejected": []}
+            chosen.append((item.id, "; ".join(choice["why"])))
+            for candidate, kind, reason in choice["rejected"]:
+                rejected.setdefault((candidate, kind, reason), []).append(item.id)
+    sections = [
+        _table("Tiles", ("tile", "verdict", "bandpass", "gains", "reasons"), tiles),
+        _table("Calibration: why", ("tile", "reason"), chosen),
+        _table(
+            "Calibration: rejected candidates",
+            ("candidate", "for", "rejected because", "tiles"),
+            [(*key, ", ".join(users)) for key, users in sorted(rejected.items())],
+        ),
+    ]
     crossmatch = find_twin(layout.twin("crossmatch", mosaic_id))
     if crossmatch is not None:
         sections += [

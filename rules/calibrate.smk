@@ -31,6 +31,7 @@ rule solve_calibration:
         calibration=options("calibration"),
         beam=options("beam"),
         made_from=lambda wildcards: made_from(PLAN.tiles[calibration_of(wildcards).tile]),
+        frozen_plan=str(LAYOUT.frozen_plan),
     script:
         "../scripts/solve_calibration.py"
 

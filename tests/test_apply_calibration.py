@@ -9,7 +9,7 @@ from casacore import tables
 from contimg import casa, measurement_set, product, skymodel
 from contimg.apply_calibration import apply_calibration
 from contimg.calibrate import solve_calibration
-from contimg.calibrate.response import gains_at
+from contimg.calibrate.response import gains_at, on_one_reference
 from contimg.calibrate.tables import Solutions
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.errors import InputError
@@ -136,6 +136,7 @@ def _changed(source, folder, **changes):
 @pytest.mark.parametrize(("changes", "code"), [
     ({"applied_delays_sha256": "0" * 64}, "delays_disagree"),
     ({"antenna_order_sha256": "0" * 64}, "antennas_disagree"),
+    ({"fs_table": "another"}, "fringe_stopping_disagrees"),
     ({"dec_app_deg": 35.0}, "declination_strip"),
     ({"verdict": "failed"}, "calibration_failed"),
     ({"type": "gains"}, "no_bandpass"),
@@ -295,3 +296,24 @@ def test_interpolation_passes_over_flagged_solutions_and_merges_sets(one_antenna
     assert gains_at([lost, second], 10, one_antenna)[0].item() == pytest.approx(3)
     value, missing = gains_at([], 10, one_antenna)
     assert (value.item(), missing.any()) == (1, False)
+
+
+def test_sets_of_other_reference_antennas_are_interpolated_as_the_baselines_change(night):
+    """Phases drift by up to 70 degrees between two sets; the second refers to an antenna 3 rad away."""
+    dice = np.random.default_rng(3)
+    coordinates = measurement_set.read_coordinates(night.ms(0))
+    names = coordinates.antenna_names
+    start = dice.uniform(-np.pi, np.pi, (len(names), 2))
+    drift = np.radians(dice.uniform(-70, 70, start.shape))
+    sets = []
+    for time, phase in ((0.0, start), (100.0, start + drift - 3.0)):  # another antenna's phase: 3 rad off all of them
+        values = np.exp(1j * phase)[None, :, None]
+        shape = values.shape
+        sets.append(Solutions("G", np.array([time]), values, np.zeros(shape, bool), np.ones(shape), np.ones(1), names))
+    value, missing = gains_at(on_one_reference(sets), 50.0, coordinates)
+    assert not missing.any()
+    true = np.exp(1j * (start + drift / 2))
+    seen, expected = value[:, 0] * value[:1, 0].conj(), true * true[:1].conj()
+    assert np.abs(seen - expected).max() < 1e-12
+    naive, _ = gains_at(sets, 50.0, coordinates)
+    assert np.abs(naive[:, 0] * naive[:1, 0].conj() - expected).max() > 1  # what is guarded against

@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from casacore import tables
 
 from contimg import casa, measurement_set, product
 from contimg.calibrate import solve_calibration
@@ -19,7 +20,9 @@ from tests.calibration_nights import CALIBRATOR, gain_errors, make_night
 OPTIONS, BEAM = CalibrationOptions(), BeamOptions()
 
 
-def _solve(night, tile, folder, *, calibrator=CALIBRATOR, bandpass=None, options=OPTIONS, catalogue=True, ms=None):
+def _solve(
+    night, tile, folder, *, calibrator=CALIBRATOR, bandpass=None, options=OPTIONS, catalogue=True, ms=None, previous=None
+):
     return solve_calibration(
         ms or night.ms(tile),
         night.twin(tile),
@@ -30,6 +33,7 @@ def _solve(night, tile, folder, *, calibrator=CALIBRATOR, bandpass=None, options
         options=options,
         beam=BEAM,
         catalogue=night.catalogue if catalogue else None,
+        previous=previous,
     )
 
 
@@ -77,7 +81,7 @@ def test_gains_are_recovered(night, solved):
 
 def test_product_holds_tables_and_pictures_and_nothing_else(solved):
     twin, folder = solved
-    pictures = [f"{twin.id}.bandpass.png", f"{twin.id}.gains.png"]
+    pictures = [f"{twin.id}.{shown}.png" for shown in ("bandpass", "gains", "losses")]
     assert sorted(p.name for p in folder.iterdir()) == sorted([*FILES.values(), *pictures])
     for name in pictures:
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
@@ -114,6 +118,29 @@ def test_same_inputs_same_bytes(night, solved, tmp_path):
     again = _solve(night, 1, tmp_path / "again")
     assert product.twin_digest(again) == product.twin_digest(twin)
     assert _digest(tmp_path / "again") == _digest(folder)
+    assert twin.facts["compared_with"] is None and any("compared with none" in note for note in twin.notes)
+
+
+def test_a_bandpass_is_compared_with_the_one_before_and_solved_the_same(night, solved, tmp_path):
+    """The same tile stands for the set before; in it, half of the antennas then had other amplifiers."""
+    twin, folder = solved
+    before = tmp_path / "cal_before"
+    shutil.copytree(folder, before)
+    product.write_twin(before.with_suffix(".json"), twin)
+    with tables.table(str(before / "B.cal"), readonly=False, ack=False) as table:
+        values, odd = table.getcol("CPARAM"), table.getcol("ANTENNA1") % 2 == 1
+        values[odd] *= 2
+        table.putcol("CPARAM", values)
+    again = _solve(night, 1, tmp_path / "again", previous=before.with_suffix(".json"))
+    assert _digest(tmp_path / "again" / "B.cal") == _digest(folder / "B.cal")
+    assert again.facts["compared_with"] == {"id": twin.id, "sha256": product.twin_digest(twin)}
+    assert [item.kind for item in again.inputs] == [item.kind for item in twin.inputs]  # no input
+    changes = again.qa["gain_change_by_antenna"]
+    names = read_solutions(folder / "B.cal").antenna_names
+    odd_ones = {changes[name] for i, name in enumerate(names) if i % 2 and name in changes}
+    others = {changes[name] for i, name in enumerate(names) if i % 2 == 0 and name in changes}
+    assert min(others) == max(others) == pytest.approx(2 * max(odd_ones), abs=2e-4)
+    assert again.verdict == "warning" and "antennas_changed" in [r.code for r in again.reasons]
 
 
 def test_model_without_the_beam_would_be_wrong(night, solved):
@@ -332,8 +359,6 @@ def test_flag_statistics_half_a_receptor_and_the_real_table():
 
 def test_fluxes_are_those_of_setjy(night, tmp_path):
     """CASA's own task, on a copy whose field bears the calibrator's name."""
-    from casacore import tables
-
     copy = tmp_path / "setjy.ms"
     shutil.copytree(night.ms(1), copy)
     with tables.table(f"{copy}::FIELD", readonly=False, ack=False) as field:

@@ -12,6 +12,7 @@ from contimg.calibrate.statistics import FlagStatistics, flag_statistics
 from contimg.calibrate.tables import Solutions
 from contimg.config import CalibrationOptions
 from contimg.product import Reason
+from contimg.uvh5 import subband_of_frequencies
 
 
 def assess(
@@ -39,6 +40,7 @@ def assess(
         qa[f"dead_receptors_{kind}"] = count.dead_receptors
     qa["flagged_fraction"] = max(qa[f"flagged_fraction_{kind}"] for kind in counts)
     qa["working_receptors"] = min(count.working_receptors for count in counts.values())
+    qa |= _lost_by(solutions, expected)
     lost = _lost_antennas(solutions, expected)
     had_data = int(expected[0].any((0, 2, 3)).sum())
     qa["lost_antennas"] = lost
@@ -48,7 +50,7 @@ def assess(
     qa["snr_median"] = min((value for value in snr.values() if value is not None), default=None)
     for one in solutions:
         qa |= _MEASURES[one.kind](one)
-    reasons = _reasons(qa, had_data, options)
+    reasons = _reasons(qa, had_data, options) + _warnings(qa, options)
     notes = [f"antennas with data but without a solution: {', '.join(lost)}"] if lost else []
     return qa, reasons, notes
 
@@ -84,6 +86,56 @@ def _reasons(qa: dict[str, Any], had_data: int, options: CalibrationOptions) -> 
     ]
 
 
+def _warnings(qa: dict[str, Any], options: CalibrationOptions) -> list[Reason]:
+    """Return what makes solutions doubtful although they were found."""
+    checks = (
+        (
+            "phase_scatter",
+            "gain_phase_scatter_deg",
+            options.max_phase_scatter_deg,
+            "gains' phases scatter over the tile",
+        ),
+        ("phase_steps", "bandpass_phase_step_deg", options.max_phase_step_deg, "bandpasses' phases are not smooth"),
+        ("amplitude_range", "amplitude_range", options.max_amplitude_range, "receptors' amplitudes differ widely"),
+    )
+    return [
+        Reason(code=code, severity="warning", message=f"the {words}", measured=qa[key], threshold=threshold)
+        for code, key, threshold, words in checks
+        if qa.get(key) is not None and qa[key] > threshold
+    ]
+
+
+def _lost_by(solutions: Sequence[Solutions], expected: Sequence[NDArray[np.bool_]]) -> dict[str, dict[str, float]]:
+    """Return the lost fraction of the solutions of each antenna and polarisation, all tables together, and subband (B).
+
+    Antennas: of all that had data, so that one whose receptors are both dead shows as 1. Polarisations and subbands:
+    of the working receptors.
+    """
+    names = solutions[0].antenna_names
+    had, lost = np.zeros(len(names)), np.zeros(len(names))
+    by_pol = np.zeros((2, solutions[0].flag.shape[-1]))
+    by_subband: dict[str, float] = {}
+    for one, cells in zip(solutions, expected, strict=True):
+        had += cells.sum((0, 2, 3))
+        lost += (cells & one.flag).sum((0, 2, 3))
+        working = cells & (cells & ~one.flag).any((0, 2), keepdims=True)
+        by_pol += [(working & one.flag).sum((0, 1, 2)), working.sum((0, 1, 2))]
+        if one.kind == "B":
+            subband = np.array([subband_of_frequencies(np.array([freq])) for freq in one.freq_hz])
+            for number in np.unique(subband):
+                mine = working[:, :, subband == number]
+                if mine.any():
+                    gone = (mine & one.flag[:, :, subband == number]).sum() / mine.sum()
+                    by_subband[f"sb{number:02d}"] = round(float(gone), 6)
+    return {
+        "lost_by_antenna": {name: round(float(lost[i] / had[i]), 6) for i, name in enumerate(names) if had[i]},
+        "lost_by_polarisation": {
+            name: round(float(gone / count), 6) for name, gone, count in zip("XY", *by_pol, strict=False) if count
+        },
+        "lost_by_subband": by_subband,
+    }
+
+
 def _count(solutions: Solutions, expected: NDArray[np.bool_]) -> FlagStatistics:
     """Count the flags of a table; its (time, antenna) cells become rows grouped by antenna."""
     ntime, nant = solutions.flag.shape[:2]
@@ -116,9 +168,12 @@ def _bandpass(solutions: Solutions) -> dict[str, Any]:
     turn = np.angle(values[:, :, 1:] * values[:, :, :-1].conj())
     flat = flat[np.isfinite(flat).any(1)]
     if not flat.size:
-        return {"bandpass_amplitude_median": None, "bandpass_amplitude_scatter": None, "bandpass_phase_step_deg": None}
-    relative = flat / np.nanmedian(flat, axis=1, keepdims=True)
+        keys = ("bandpass_amplitude_median", "bandpass_amplitude_scatter", "bandpass_phase_step_deg", "amplitude_range")
+        return dict.fromkeys(keys)
+    middle = np.nanmedian(flat, axis=1, keepdims=True)
+    relative = flat / middle
     return {
+        "amplitude_range": round(float(middle.max() / middle.min()), 4) if middle.min() > 0 else None,
         "bandpass_amplitude_median": float(f"{np.nanmedian(flat):.6g}"),
         "bandpass_amplitude_scatter": round(float(np.nanstd(relative)), 5),
         "bandpass_phase_step_deg": round(float(np.degrees(np.sqrt(np.nanmean(turn**2)))), 4),

@@ -42,7 +42,11 @@ def solve_on_field(
     if base.verdict == "failed":
         work.fail("bandpass_failed", f"bandpass {base.id} is failed: {base.reasons[0].message}")
         return
-    for key, what in (("applied_delays_sha256", "delays"), ("antenna_order_sha256", "antenna order")):
+    for key, what in (
+        ("applied_delays_sha256", "delays"),
+        ("antenna_order_sha256", "antenna order"),
+        ("fs_table", "fringe-stopping tables"),
+    ):
         if base.facts.get(key) != work.facts.get(key):
             work.fail("bandpass_disagrees", f"tile and bandpass {base.id} were correlated with different {what}")
             return

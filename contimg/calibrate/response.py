@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class Correction:
     def __init__(
         self, vis: Coordinates, delays: Solutions | None, bandpass: Solutions | None, gains: Sequence[Solutions]
     ) -> None:
-        self._vis, self._gains = vis, gains
+        self._vis, self._gains = vis, on_one_reference(gains)
         self._steady, self._lost = steady_response(vis, delays, bandpass)
         self._time: float | None = None
 
@@ -152,6 +153,31 @@ def gains_at(
     size = np.abs(one) + share * (np.abs(two) - np.abs(one))
     turn = np.angle(one) + share * np.angle(two * one.conj())
     return size * np.exp(1j * turn), missing
+
+
+def on_one_reference(gains: Sequence[Solutions]) -> list[Solutions]:
+    """Return sets of gains whose phases can be interpolated from one to the next.
+
+    Each set refers its phases to an antenna of its own. Against another reference all phases of a hand are off by
+    one angle, which no visibility of that hand sees; but in an interpolation each antenna would go the shorter way
+    round, some this way and some that. The angle is therefore taken out: that of the sum over antennas of a set's
+    mean gains times the conjugates of those of the set before.
+    """
+    ordered = sorted(gains, key=lambda one: one.time_mjd_s[0])
+    aligned = ordered[:1]
+    for one in ordered[1:]:
+        before, place = _mean_gains(aligned[-1]), {name: i for i, name in enumerate(aligned[-1].antenna_names)}
+        index = [place[name] for name in one.antenna_names]
+        common = (_mean_gains(one) * before[index].conj()).sum(0)
+        turn = np.where(common == 0, 1, common.conj() / np.where(common == 0, 1, np.abs(common)))
+        aligned.append(replace(one, values=one.values * turn[None, None, None]))
+    return aligned
+
+
+def _mean_gains(gains: Solutions) -> NDArray[np.complex128]:
+    """Return each receptor's mean of its unflagged gains (nant, npol); 0 where there is none."""
+    good = ~gains.flag[:, :, 0]
+    return np.where(good, gains.values[:, :, 0], 0).sum(0) / np.maximum(good.sum(0), 1)
 
 
 def _nearest_solved(solutions: Solutions, time_mjd_s: float) -> tuple[NDArray[Any], NDArray[np.bool_]]:

@@ -8,7 +8,7 @@ from contimg import calibration_plots, naming
 from contimg.calibrate.on_calibrator import solve_on_calibrator
 from contimg.calibrate.on_field import solve_on_field
 from contimg.calibrate.tables import FILES
-from contimg.calibrate.work import Work
+from contimg.calibrate.work import Work, judge_against
 from contimg.catalogue import read_catalogue
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.product import (
@@ -50,6 +50,7 @@ def solve_calibration(
     options: CalibrationOptions,
     beam: BeamOptions,
     catalogue: Path | None,
+    previous: Path | None = None,
 ) -> Twin:
     """Solve a calibration on a tile and write it with its twin.
 
@@ -68,6 +69,8 @@ def solve_calibration(
     beam : BeamOptions
     catalogue : Path or None
         The known sky.
+    previous : Path or None
+        The twin of the certified bandpass before, which a bandpass is compared with; not an input.
 
     Returns
     -------
@@ -104,7 +107,10 @@ def solve_calibration(
             remove(part)
             part.mkdir()
         else:
-            calibration_plots.plot_solutions(part, calibration_id, synthetic=source.synthetic)
+            judge_against(part, work, previous, options)
+            calibration_plots.plot_solutions(
+                part, calibration_id, synthetic=source.synthetic, lost_antennas=work.qa.get("lost_antennas", ())
+            )
     result = Twin(
         kind="calibration",
         id=calibration_id,

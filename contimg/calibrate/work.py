@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from contimg.calibrate import reference_antenna, working_copy
 from contimg.calibrate.assess import assess
+from contimg.calibrate.comparison import compare_with_previous
 from contimg.calibrate.tables import FILES, Solutions, make_reproducible, read_solutions
 from contimg.config import CalibrationOptions
 from contimg.measurement_set import Visibilities
-from contimg.product import Input, Reason, remove, verdict_of
+from contimg.product import Input, Reason, input_from_twin, remove, verdict_of
 
 
 @dataclass
@@ -107,6 +108,24 @@ def finish(
     solutions = [read_solutions(part / FILES[kind]) for kind in kinds]
     work.facts["files"] = {kind: FILES[kind] for kind in kinds}
     qa, reasons, notes = assess(solutions, [_expected(s, data) for s in solutions], options)
+    work.qa |= qa
+    work.reasons += reasons
+    work.notes += notes
+
+
+def judge_against(part: Path, work: Work, previous: Path | None, options: CalibrationOptions) -> None:
+    """Compare a bandpass with the certified one before it. What it was compared with is a fact, not an input:
+    solutions do not depend on it, and a set before that is made again does not make this one out of date.
+    """
+    if work.facts["type"] != "bandpass" or not (part / FILES["G"]).exists():
+        return
+    work.facts["compared_with"] = None
+    if previous is None:
+        work.notes.append("no certified bandpass before it in reach: compared with none")
+        return
+    before, known = input_from_twin(previous)
+    work.facts["compared_with"] = {"id": before.id, "sha256": known.sha256}
+    qa, reasons, notes = compare_with_previous(part, Path(previous).with_suffix(""), before, options)
     work.qa |= qa
     work.reasons += reasons
     work.notes += notes

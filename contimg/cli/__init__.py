@@ -21,6 +21,8 @@ COMMANDS = {
     "inspect": ("contimg.cli.inspect", "inspect", "Look into a subband file or a Measurement Set."),
     "plan": ("contimg.cli.plan", "plan", "Show what the next run would do, and what waits for what."),
     "inbox": ("contimg.cli.inbox", "inbox", "Show which tiles are ready, wait, came late or were set aside."),
+    "calibrators": ("contimg.cli.calibrators", "calibrators", "List the calibrators that cross the beam on a date."),
+    "calibration": ("contimg.cli.calibration", "calibration", "List, show, certify or withdraw calibrations."),
     "status": ("contimg.cli.status", "status", "Show what became of tiles, calibrations and mosaics."),
     "why": ("contimg.cli.why", "why", "Say why a tile, calibration or mosaic is as it is."),
     "report": ("contimg.cli.report", "report", "Show a mosaic's verdict and numbers, and where it stands."),

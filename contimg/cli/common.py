@@ -61,7 +61,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     }
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column.replace("[", r"\["), overflow="fold")
     for row in rows:
         cells = ["" if cell is None else str(cell) for cell in row]
         table.add_row(*(f"[{colours[c]}]{c}[/]" if c in colours else c.replace("[", r"\[") for c in cells))

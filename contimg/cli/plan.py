@@ -37,7 +37,8 @@ def plan(context: Context, as_json: bool, names: TextIO | None) -> None:
         rows = []
         for tile_id in group.tiles:
             tile, choice = made.tiles[tile_id], made.choices[tile_id]
-            rows.append((tile_id, f"{tile.dec_app_deg:.2f}", len(tile.subbands), choice.bandpass, choice.gains))
+            gains = " and ".join(one for one in (choice.gains, choice.partner) if one)
+            rows.append((tile_id, f"{tile.dec_app_deg:.2f}", len(tile.subbands), choice.bandpass, gains))
         print_table(f"\n{group.mosaic_id}", ("tile", "dec [deg]", "subbands", "bandpass", "gains"), rows)
     if made.calibrations:
         print_table(

@@ -72,7 +72,10 @@ class FlagOptions(Section):
 class CalibrationOptions(Section):
     """Which calibrators, and how far solutions reach."""
 
-    calibrators: str = Field("builtin", description="'builtin' (Perley & Butler 2017) or a CSV, VOTable or FITS file")
+    calibrators: str = Field(
+        "builtin",
+        description="'builtin' (Perley & Butler 2017), a CSV, VOTable or FITS file, or the VLA's list (.txt)",
+    )
     refant: str = Field("auto", description="'auto', or the name of an antenna")
     policy: Literal["nearest", "causal"] = Field("nearest", description="may a calibration come from the future?")
     bandpass_validity_h: Positive = Field(24.0, description="reach of a bandpass, before and after [h]")
@@ -89,6 +92,28 @@ class CalibrationOptions(Section):
     max_lost_antennas: Fraction = Field(0.2, description="... or a larger fraction of the antennas that had data")
     min_median_snr: Positive = Field(
         10.0, description="... or whose solutions have a lower median signal-to-noise ratio"
+    )
+    max_phase_scatter_deg: Positive = Field(
+        30.0, description="gains whose phases scatter more over the tile are a warning [deg]"
+    )
+    max_phase_step_deg: Positive = Field(
+        20.0, description="bandpasses whose phases step more from channel to channel, rms, are a warning [deg]"
+    )
+    max_amplitude_range: Positive = Field(
+        20.0, description="the strongest receptor's amplitude over the weakest's above which it is a warning"
+    )
+    max_level_change: Positive = Field(
+        0.5,
+        description="the array's gain may differ by this fraction from the certified bandpass before, else a warning",
+    )
+    max_gain_change: Positive = Field(
+        0.3, description="an antenna whose amplitude differs by a larger fraction (array's median out) has changed ..."
+    )
+    max_changed_antennas: Fraction = Field(
+        0.3, description="... and a larger fraction of changed antennas is a warning"
+    )
+    max_bandpass_change: Positive = Field(
+        0.1, description="a larger change of the bandpasses' shape, rms of the amplitude, is a warning"
     )
     gain_interval_s: Positive = Field(60.0, description="time that one gain solution covers [s]")
     max_flux_scale_change: Positive = Field(

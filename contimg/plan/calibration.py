@@ -2,6 +2,8 @@
 
 Candidates are the certified sets on disk and the sets that this plan will solve. The nearest gains are chosen
 first; they bring the bandpass that they were solved on. Without gains in reach it is the nearest bandpass alone.
+Gains are changes on top of one bandpass, so that only gains on the *same* bandpass can be interpolated: where such a
+set lies on the other side of the tile, the nearest of them is the partner of the chosen one.
 Written rule for a tie: of two candidates equally near in time the earlier one, then the lower id.
 """
 
@@ -9,11 +11,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Generic, TypeVar
+from dataclasses import replace
+from typing import Any, Generic, TypeVar
 
 from contimg import naming
 from contimg.config import CalibrationOptions, Config
-from contimg.plan.model import CalibrationRecord, Choice, Plan, PlannedCalibration, Tile, Waiting
+from contimg.plan.model import SETUP, CalibrationRecord, Choice, Plan, PlannedCalibration, Tile, Waiting
 
 Set = TypeVar("Set", CalibrationRecord, PlannedCalibration)
 
@@ -56,7 +59,7 @@ def add_calibrations(
             del plan.groups[group.id]
         else:
             plan.choices.update({t: choice for t, choice in choices.items() if choice is not None})
-    _keep_used(plan, sets)
+    _keep_used(plan, sets, [record for record in records if record.certified], options)
 
 
 class _Timeline(Generic[Set]):
@@ -83,12 +86,20 @@ def _from_record(record: CalibrationRecord) -> PlannedCalibration:
         record.dec_app_deg,
         record.calibrator,
         record.bandpass,
+        record.setup,
     )
 
 
 def _bandpass(tile: Tile, calibrator: str) -> PlannedCalibration:
     return PlannedCalibration(
-        naming.calibration_id(tile.id), "bandpass", tile.id, tile.mid_mjd, tile.dec_app_deg, calibrator, None
+        naming.calibration_id(tile.id),
+        "bandpass",
+        tile.id,
+        tile.mid_mjd,
+        tile.dec_app_deg,
+        calibrator,
+        None,
+        tile.setup,
     )
 
 
@@ -111,9 +122,11 @@ def _plan_gains(
         middle = members[(len(members) - 1) // 2]
         new_id = naming.calibration_id(middle.id)
         bandpass = _serving(middle, known.near(middle), "bandpass", options)
-        if bandpass is not None and new_id not in rejected and new_id not in sets:
+        # Gains whose bandpass failed or was withdrawn since are solved again, on another.
+        solved = new_id in sets and sets[new_id].bandpass not in rejected
+        if bandpass is not None and new_id not in rejected and not solved:
             sets[new_id] = PlannedCalibration(
-                new_id, "gains", middle.id, middle.mid_mjd, middle.dec_app_deg, None, bandpass.id
+                new_id, "gains", middle.id, middle.mid_mjd, middle.dec_app_deg, None, bandpass.id, middle.setup
             )
 
 
@@ -133,27 +146,46 @@ def _choose(
     """Choose for one tile: the gains first, as they bring the bandpass that they were solved on."""
     refused = {kind: _refusals(tile, sets, kind, options) for kind in ("bandpass", "gains")}
     gains = _nearest(tile, sets, refused["gains"])
+    partner = None
     if gains is not None:
         bandpass = next(c for c in sets if c.id == _bandpass_of(gains))
+        partner = _nearest(tile, _across(tile, sets, gains), refused["gains"])
         why = [f"bandpass {bandpass.id}: the one its gains were solved on, {_apart(tile, bandpass)}"]
+        why.append(f"gains {gains.id}: nearest of its strip, {_apart(tile, gains)}")
     else:
         nearest = _nearest(tile, sets, refused["bandpass"])
         if nearest is None:
             return None
         bandpass = nearest
         why = [f"bandpass {bandpass.id}: nearest of its strip, {_apart(tile, bandpass)}"]
-    why.append(
-        f"gains {gains.id}: nearest of its strip, {_apart(tile, gains)}"
-        if gains
-        else f"no gains within {options.gain_validity_min:g} min: bandpass only"
-    )
+        why.append(f"no gains within {options.gain_validity_min:g} min: bandpass only")
+    if partner is not None:
+        why.append(f"gains {partner.id}: on the same bandpass, {_apart(tile, partner)}: interpolated between the two")
     turned_down = [(record.id, "any", record.reason) for record in sorted(bad, key=lambda r: r.id)]
-    for kind, chosen in (("bandpass", bandpass), ("gains", gains)):
+    for kind, chosen in (("bandpass", (bandpass,)), ("gains", (gains, partner))):
         for candidate in sorted(sets, key=lambda c: c.id):
-            if candidate is not chosen:
-                reason = refused[kind].get(candidate.id, f"not the nearest, {_apart(tile, candidate)}")
+            if candidate not in chosen:
+                reason = refused[kind].get(candidate.id) or _second(
+                    tile, candidate, bandpass if kind == "gains" else None
+                )
                 turned_down.append((candidate.id, kind, reason))
-    return Choice(bandpass.id, gains.id if gains else None, tuple(why), tuple(turned_down))
+    return Choice(
+        bandpass.id, gains.id if gains else None, tuple(why), tuple(turned_down), partner.id if partner else None
+    )
+
+
+def _across(tile: Tile, sets: Iterable[PlannedCalibration], gains: PlannedCalibration) -> list[PlannedCalibration]:
+    """Return the sets on the other side of a tile whose gains rest on the same bandpass as the chosen ones."""
+    side = _ahead_s(tile, gains)
+    return [c for c in sets if _ahead_s(tile, c) * side < 0 and _bandpass_of(c) == _bandpass_of(gains)]
+
+
+def _second(tile: Tile, candidate: PlannedCalibration, bandpass: PlannedCalibration | None) -> str:
+    """Return why a set that could serve was not taken; `bandpass` is the one that gains must rest on."""
+    reason = f"not the nearest, {_apart(tile, candidate)}"
+    if bandpass is not None and _bandpass_of(candidate) != bandpass.id:
+        reason += f"; on bandpass {_bandpass_of(candidate)}, so not to be interpolated with"
+    return reason
 
 
 def _bandpass_of(gains: PlannedCalibration) -> str | None:
@@ -188,12 +220,25 @@ def _refusal(tile: Tile, candidate: PlannedCalibration, kind: str, options: Cali
     turn_deg = abs(candidate.dec_app_deg - tile.dec_app_deg)
     if turn_deg > options.max_dec_difference_deg:
         return f"another declination strip, {turn_deg:.2f} deg away"
+    for mine, other, what in zip(tile.setup, candidate.setup, SETUP.values(), strict=False):
+        if mine != other:
+            return f"correlated with another {what} than the tile"
     reach_min = options.bandpass_validity_h * 60 if kind == "bandpass" else options.gain_validity_min
     if abs(_ahead_s(tile, candidate)) > reach_min * 60:
         return f"outside its validity of {reach_min:g} min, {_apart(tile, candidate)}"
     if options.policy == "causal" and _ahead_s(tile, candidate) > 0:
         return "in the future of the tile, and calibration.policy is causal"
     return None
+
+
+def bandpass_refusal(facts: Mapping[str, Any], record: CalibrationRecord, options: CalibrationOptions) -> str | None:
+    """Return why a solved set cannot be the bandpass of a tile (the facts of its twin), or None; for `contimg why`."""
+    setup = tuple(facts[key] for key in SETUP) if facts.keys() >= SETUP.keys() else ()
+    tile = Tile(
+        facts["tile"], facts["tile"], (), (), (), (), facts["start_mjd"], facts["end_mjd"], 0.0, facts["dec_app_deg"],
+        0.0, 0.0, False, setup,
+    )  # fmt: skip
+    return _refusal(tile, _from_record(record), "bandpass", options) if record.certified else record.reason
 
 
 def _ahead_s(tile: Tile, candidate: PlannedCalibration) -> int:
@@ -208,7 +253,31 @@ def _apart(tile: Tile, candidate: PlannedCalibration) -> str:
     return f"{abs(ahead_min):.1f} min {'later' if ahead_min > 0 else 'earlier'}"
 
 
-def _keep_used(plan: Plan, sets: Mapping[str, PlannedCalibration]) -> None:
+def _keep_used(
+    plan: Plan,
+    sets: Mapping[str, PlannedCalibration],
+    certified: Sequence[CalibrationRecord],
+    options: CalibrationOptions,
+) -> None:
     used = {c for choice in plan.choices.values() for c in choice.calibrations}
     used |= {sets[c].bandpass for c in used if sets[c].bandpass in sets}
-    plan.calibrations = {c: sets[c] for c in sorted(filter(None, used))}
+    plan.calibrations = {
+        c: replace(sets[c], previous=_previous(sets[c], certified, options)) for c in sorted(filter(None, used))
+    }
+
+
+def _previous(
+    planned: PlannedCalibration, certified: Sequence[CalibrationRecord], options: CalibrationOptions
+) -> str | None:
+    """Return the latest certified bandpass before a set, of its strip and setup, that it can be compared with."""
+    if planned.type != "bandpass":
+        return None
+    before = [
+        r
+        for r in certified
+        if r.type == "bandpass"
+        and r.mid_mjd < planned.mid_mjd
+        and abs(r.dec_app_deg - planned.dec_app_deg) <= options.max_dec_difference_deg
+        and r.setup == planned.setup
+    ]
+    return max(before, key=lambda r: (r.mid_mjd, r.id)).id if before else None

@@ -31,7 +31,7 @@ def freeze(plan: Plan, config: Config) -> None:
         if not place.exists() or json.loads(place.read_text()) != json.loads(json.dumps(content)):
             write_json(place, content)
     write_quarantine(plan, config)
-    write_json(layout.frozen_plan, plan.to_json())
+    write_json(layout.frozen_plan, plan.to_json() | {"stage": str(layout.stage)})
 
 
 def write_quarantine(plan: Plan, config: Config) -> None:
@@ -105,3 +105,21 @@ def read_choice(place: str | Path, tile_id: str) -> dict:
             f"{place} holds no calibration choice for tile {tile_id}: type the same snakemake command again"
         )
     return choices[tile_id]
+
+
+def read_previous(place: str | Path, calibration_id: str) -> Path | None:
+    """Read from a frozen plan the twin of the certified bandpass that a calibration is compared with, if there is one.
+
+    Not an input of the rule: a set before it that appears later does not make a calibration out of date.
+
+    Raises
+    ------
+    InputError
+        If the plan is missing.
+    """
+    try:
+        content = json.loads(Path(place).read_text())
+    except FileNotFoundError:
+        raise InputError(f"{place} does not exist: start the work with snakemake, which makes it") from None
+    previous = content["calibrations"].get(calibration_id, {}).get("previous")
+    return None if previous is None else Path(content["stage"]) / f"{naming.relative('calibration', previous)}.json"

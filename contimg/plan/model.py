@@ -9,13 +9,21 @@ from typing import Any
 from contimg import naming
 from contimg.inbox import Quarantined
 
+# What a tile and its calibration must have in common, in the order of their ``setup``; and the keys of the twins.
+SETUP = {
+    "applied_delays_sha256": "applied delays",
+    "antenna_order_sha256": "antenna order",
+    "fs_table": "fringe-stopping table",
+}
+
 
 @dataclass(frozen=True)
 class Tile:
     """One 309-s integration set that is ready: its files and what their headers say.
 
     Times are UTC MJD (days): the centre of the first integration and of the last. ``signature`` holds
-    name, size and mtime (ns) of each file: when one changes, the tile is made again.
+    name, size and mtime (ns) of each file: when one changes, the tile is made again. ``setup`` holds what `SETUP`
+    names.
     """
 
     id: str
@@ -31,6 +39,7 @@ class Tile:
     longitude_rad: float
     latitude_rad: float
     synthetic: bool
+    setup: tuple[str, ...] = ()
 
     @property
     def mid_mjd(self) -> float:
@@ -84,6 +93,7 @@ class CalibrationRecord:
     reason: str
     calibrator: str | None
     bandpass: str | None
+    setup: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ class PlannedCalibration:
     """A calibration that tiles of the plan use: how it is, or was, solved.
 
     ``type`` is ``bandpass`` (K, B and G on a calibrator) or ``gains`` (G on the catalogue sky, on top
-    of the calibration ``bandpass``).
+    of the calibration ``bandpass``). ``previous`` is the certified bandpass before it, which it is compared with.
     """
 
     id: str
@@ -101,21 +111,31 @@ class PlannedCalibration:
     dec_app_deg: float
     calibrator: str | None
     bandpass: str | None
+    setup: tuple[str, ...] = ()
+    previous: str | None = None
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The calibrations that a tile uses, why, and every candidate that was rejected with its reason."""
+    """The calibrations that a tile uses, why, and every candidate that was rejected with its reason.
+
+    Between ``gains``, the nearest, and ``partner``, on the other side of the tile, is interpolated in time.
+    """
 
     bandpass: str
     gains: str | None
     why: tuple[str, ...]
     rejected: tuple[tuple[str, str, str], ...]
+    partner: str | None = None
 
     @property
     def calibrations(self) -> tuple[str, ...]:
-        """The calibrations to apply together, bandpass first."""
-        return (self.bandpass,) if self.gains in (None, self.bandpass) else (self.bandpass, self.gains)
+        """The calibrations to apply together: first that of the bandpass, then those of the gains, the nearest first.
+
+        The first alone gives gains as well.
+        """
+        gains = tuple(one for one in (self.gains, self.partner) if one is not None)
+        return (self.bandpass,) if gains in ((), (self.bandpass,)) else (self.bandpass, *gains)
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from contimg import calibrators, inbox, naming
+from contimg import calibrators, decisions, inbox, naming
 from contimg.config import Config
 from contimg.errors import InputError
 from contimg.plan import has_open_work, make_plan, owners
-from contimg.plan.model import CalibrationRecord, CommittedGroup, CommittedTile, Plan, Tile
+from contimg.plan.model import SETUP, CalibrationRecord, CommittedGroup, CommittedTile, Plan, Tile
 from contimg.product import read_twin
 
 # A mosaic with one of these outcomes needs nothing more, unless its night is asked for by name.
@@ -162,16 +162,17 @@ def _settled(config: Config, group_id: str, tiles: Iterable[CommittedTile], stan
 
 def calibration_records(config: Config, dates: Collection[str]) -> list[CalibrationRecord]:
     """Read the twins of the calibrations on the stage whose tiles are of some UTC dates."""
-    withdrawn = read_withdrawn(config)
+    standing = decisions.standing(config.layout)
     folder = config.layout.stage / "calibrations"
     records = []
     for place in sorted(path for date in dates for path in (folder / date).glob("cal_*.json")):
         twin = read_twin(place)
         facts = twin.facts
         reason = "; ".join(f"{r.code}: {r.message}" for r in twin.reasons) or "passed"
-        if twin.id in withdrawn:
-            reason = f"withdrawn: {withdrawn[twin.id]}"
-        certified = twin.verdict == "passed" and twin.id not in withdrawn  # a failed tile may lack its facts
+        decision = standing.get(twin.id)
+        if decision is not None and decision["decision"] == "withdrawn":
+            reason = f"withdrawn by {decision['by']}: {decision['reason']}"
+        certified = decisions.is_certified(twin, decision)  # a failed tile may lack its facts
         records.append(
             CalibrationRecord(
                 id=twin.id,
@@ -183,6 +184,7 @@ def calibration_records(config: Config, dates: Collection[str]) -> list[Calibrat
                 reason=reason,
                 calibrator=facts.get("calibrator"),
                 bandpass=facts.get("bandpass"),
+                setup=tuple(facts[key] for key in SETUP) if facts.keys() >= SETUP.keys() else (),
             )
         )
     return records
@@ -190,12 +192,3 @@ def calibration_records(config: Config, dates: Collection[str]) -> list[Calibrat
 
 def _start_mjd(calibration_id: str) -> float:
     return naming.mjd_from_datetime(naming.parse_id(calibration_id))
-
-
-def read_withdrawn(config: Config) -> dict[str, str]:
-    """Return the calibrations that a person has withdrawn, with the reason given."""
-    place = config.layout.stage / "calibrations" / "withdrawn.json"
-    try:
-        return {item["id"]: item["reason"] for item in json.loads(place.read_text())}
-    except FileNotFoundError:
-        return {}

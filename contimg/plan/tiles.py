@@ -71,6 +71,7 @@ def _tile(key: str, good: Seen, missing: tuple[int, ...]) -> Tile:
         dec_app_deg=first.dec_app_deg,
         longitude_rad=first.longitude_rad,
         latitude_rad=first.latitude_rad,
+        setup=next((fact.setup for _, fact in good if fact.setup), ()),
         synthetic=any(fact.synthetic for _, fact in good),
     )
 

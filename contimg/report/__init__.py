@@ -14,6 +14,7 @@ from contimg.naming import Layout
 from contimg.product import Twin, atomic_path, read_twin, verdict_of, worst
 from contimg.provenance import Lineage, collect
 from contimg.report.flags import flag_picture
+from contimg.report.health import antenna_health
 from contimg.report.markup import Html, badge, code, page, picture, safe, table
 
 # key of a twin's qa -> (what a person calls it, unit), in the order of the page.
@@ -105,6 +106,7 @@ def summarise_mosaic(mosaic_twin: Path, crossmatch_twin: Path | None, output: Pa
         flag_picture(sorted((node.twin for node in lineage.of_kind("ms")), key=lambda twin: twin.id)),
         "<h2>Calibrations</h2>",
         _calibrations(lineage),
+        _health(lineage),
         "<h2>Provenance</h2>",
         _provenance(mosaic, lineage, layout),
     ]
@@ -276,6 +278,14 @@ def _calibrations(lineage: Lineage) -> str:
         "lost solutions",
     )  # fmt: skip
     return table(columns, rows, numbers=("median S/N", "lost solutions"))
+
+
+def _health(lineage: Lineage) -> str:
+    drawn = antenna_health(lineage)
+    if drawn is None:
+        return ""
+    words = "flagged data and lost solutions by antenna and tile"
+    return f'<h2>Antenna health</h2><div class="card">{picture(drawn, 1200, words)}</div>'
 
 
 def _provenance(mosaic: Twin, lineage: Lineage, layout: Layout) -> str:

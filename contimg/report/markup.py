@@ -111,7 +111,8 @@ def picture(path: Path | io.BytesIO, width_px: int, words: str) -> str:
 
     Parameters
     ----------
-    path : Path or BytesIO
+    path : Path or io.BytesIO
+        The file, or its content.
     width_px : int
         A wider picture is made smaller: a page that travels with the mosaic should stay small.
     words : str

@@ -11,10 +11,11 @@ from contimg.plan.calibration import _choose, _from_record
 from contimg.plan.model import Tile
 from tests.plan.conftest import tile_id
 
+SETUPS = [(), ("delays", "order", "table"), ("delays", "order", "another"), ("others", "order", "table")]
 SKY = SkyOptions(catalogue="sky.csv")
 
 
-def record(number, *, mid_mjd, kind="bandpass", dec=30.4, certified=True, bandpass=None):
+def record(number, *, mid_mjd, kind="bandpass", dec=30.4, certified=True, bandpass=None, setup=()):
     name = f"cal_20260211T{number:06d}"
     return CalibrationRecord(
         name,
@@ -26,6 +27,7 @@ def record(number, *, mid_mjd, kind="bandpass", dec=30.4, certified=True, bandpa
         "passed" if certified else "snr: too low",
         "3C286",
         bandpass,
+        setup,
     )
 
 
@@ -76,6 +78,62 @@ def test_another_strip_is_refused(make_night):
     assert [w.code for w in plan.waiting] == ["no_bandpass"]
 
 
+def test_gains_that_bracket_a_tile_on_one_bandpass_are_interpolated_and_the_choice_says_so(make_night):
+    plan = make_night(20).plan(calibrators=(tile_id(4),), sky=SKY)
+    bandpass, gains = sorted(plan.calibrations)
+    between = plan.choices[tile_id(9)]
+    assert (between.bandpass, between.gains, between.partner) == (bandpass, bandpass, gains)  # a tie: the earlier one
+    assert between.calibrations == (bandpass, bandpass, gains)
+    assert "interpolated between the two" in between.why[2]
+    outside = plan.choices[tile_id(16)]
+    assert (outside.gains, outside.partner) == (gains, None)
+    assert outside.calibrations == (bandpass, gains)
+
+
+def test_gains_on_another_bandpass_are_not_interpolated_with(make_night):
+    plan = make_night(20).plan(calibrators=(tile_id(4), tile_id(14)))
+    choice = plan.choices[tile_id(9)]
+    first, second = sorted(plan.calibrations)
+    assert (choice.gains, choice.partner) == (first, None)
+    said = {(name, kind): reason for name, kind, reason in choice.rejected}[second, "gains"]
+    assert "25.8 min later" in said and f"on bandpass {second}, so not to be interpolated with" in said
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_another_setup_of_the_correlator_is_refused_with_its_name(make_night, place):
+    night = make_night(2, skip=(1,))
+    own = ("delays", "order", "table")
+    for path, facts in night.facts.items():
+        night.facts[path] = replace(facts, setup=own)
+    mid = next(iter(night.facts.values())).start_mjd
+    other = tuple("another" if i == place else value for i, value in enumerate(own))
+    records = [record(1, mid_mjd=mid, setup=other), record(2, mid_mjd=mid - 0.4, setup=own)]
+    choice = night.plan(records=records).choices[tile_id(0)]
+    assert choice.bandpass == records[1].id
+    what = ("applied delays", "antenna order", "fringe-stopping table")[place]
+    assert (records[0].id, "bandpass", f"correlated with another {what} than the tile") in choice.rejected
+
+
+def test_gains_are_solved_again_when_their_bandpass_is_withdrawn(make_night):
+    night = make_night(10)
+    mid = next(iter(night.facts.values())).start_mjd
+    middle = "cal_" + tile_id(4).replace("-", "").replace(":", "")
+    gone, other = record(1, mid_mjd=mid - 0.3, certified=False), record(2, mid_mjd=mid - 0.4)
+    gains = replace(record(3, mid_mjd=mid + 4 * 309.2376 / 86400, kind="gains", bandpass=gone.id), id=middle)
+    plan = night.plan(records=[gone, other, gains], sky=SKY)
+    assert plan.calibrations[middle].bandpass == other.id
+    assert {choice.bandpass for choice in plan.choices.values()} == {other.id}
+
+
+def test_a_bandpass_is_compared_with_the_certified_one_before_it(make_night):
+    night = make_night(10)
+    mid = next(iter(night.facts.values())).start_mjd
+    records = [record(1, mid_mjd=mid - 3), record(2, mid_mjd=mid - 0.9), record(3, mid_mjd=mid - 0.5, dec=54.6),
+               record(4, mid_mjd=mid - 0.4, certified=False), record(5, mid_mjd=mid + 0.5)]  # fmt: skip
+    plan = night.plan(calibrators=(tile_id(4),), records=records)
+    assert [c.previous for c in plan.calibrations.values()] == [records[1].id]
+
+
 @pytest.mark.parametrize(("policy", "chosen"), [("nearest", 2), ("causal", 1)])
 def test_causal_never_uses_the_future(make_night, policy, chosen):
     night = make_night(1)
@@ -85,10 +143,10 @@ def test_causal_never_uses_the_future(make_night, policy, chosen):
     assert plan.choices[tile_id(0)].bandpass == records[chosen - 1].id
 
 
-def test_ten_thousand_random_timelines_agree_with_the_oracle():
+def test_twenty_thousand_random_timelines_agree_with_the_oracle():
     dice = random.Random(20260211)
-    differences = 0
-    for _ in range(10_000):
+    differences = interpolated = silent = 0
+    for _ in range(20_000):
         policy = dice.choice(["nearest", "causal"])
         options = CalibrationOptions(
             policy=policy,
@@ -105,28 +163,39 @@ def test_ten_thousand_random_timelines_agree_with_the_oracle():
             61082.0,
             61082.0,
             12.9,
-            dice.choice([30.4, 54.6]),
+            dice.choice([30.4, 30.4, 54.6]),
             0.0,
             0.0,
             False,
+            dice.choice([(), ("delays", "order", "table")]),
         )
         records = [
             record(
                 n,
-                mid_mjd=61082 + dice.randint(-60, 60) * dice.choice([1, 30]) / 1440,
-                kind=dice.choice(["bandpass", "gains"]),
-                dec=dice.choice([30.4, 30.9, 54.6]),
-                certified=dice.random() < 0.8,
+                mid_mjd=61082 + dice.randint(-60, 60) * dice.choice([1, 1, 30]) / 1440,
+                kind=dice.choice(["bandpass", "gains", "gains"]),
+                dec=dice.choice([30.4, 30.4, 30.9, 54.6]),
+                certified=dice.random() < 0.9,
+                setup=dice.choice(SETUPS[:1] * 6 + SETUPS),
             )
-            for n in range(dice.randint(0, 8))
+            for n in range(dice.randint(0, 14))
         ]
-        names = [r.id for r in records] + ["cal_gone"]
+        bandpasses = [r.id for r in records if r.type == "bandpass"]
+        names = bandpasses[:1] * 4 + bandpasses + ["cal_gone"]
         records = [replace(r, bandpass=dice.choice(names)) if r.type == "gains" else r for r in records]
         got = _choose(tile, [_from_record(r) for r in records if r.certified], [], options)
         expected = oracle(tile, records, options)
-        if (None if got is None else (got.bandpass, got.gains)) != expected:
+        if (None if got is None else (got.bandpass, got.gains, got.partner)) != expected:
             differences += 1
-    assert differences == 0
+        if got is not None:
+            interpolated += got.partner is not None
+            told = {(name, kind) for name, kind, _ in got.rejected}
+            certified = {r.id for r in records if r.certified}
+            silent += told != {(name, "bandpass") for name in certified - {got.bandpass}} | {
+                (name, "gains") for name in certified - {got.gains, got.partner}
+            }
+    assert (differences, silent) == (0, 0)
+    assert interpolated > 500  # the dice do throw brackets
 
 
 def oracle(tile, records, options):
@@ -138,7 +207,8 @@ def oracle(tile, records, options):
     def serves(r, limit_s):
         future = options.policy == "causal" and seconds(r) > 0
         strip = abs(r.dec_app_deg - tile.dec_app_deg) <= 1.0
-        return r.certified and strip and not future and abs(seconds(r)) <= limit_s
+        alike = not tile.setup or not r.setup or r.setup == tile.setup
+        return r.certified and strip and alike and not future and abs(seconds(r)) <= limit_s
 
     ordered = sorted(records, key=lambda r: (abs(seconds(r)), seconds(r), r.id))
     day_s, gain_s = options.bandpass_validity_h * 3600, options.gain_validity_min * 60
@@ -146,5 +216,12 @@ def oracle(tile, records, options):
     for r in ordered:
         brings = r.id if r.type == "bandpass" else r.bandpass
         if serves(r, gain_s) and brings in bandpasses:
-            return brings, r.id
-    return (bandpasses[0], None) if bandpasses else None
+            # Walk on: the first that serves, rests on the same bandpass and stands on the other side.
+            later = seconds(r) > 0
+            for other in ordered:
+                rests_on = other.id if other.type == "bandpass" else other.bandpass
+                across = seconds(other) < 0 if later else seconds(other) > 0
+                if seconds(r) != 0 and across and rests_on == brings and serves(other, gain_s):
+                    return brings, r.id, other.id
+            return brings, r.id, None
+    return (bandpasses[0], None, None) if bandpasses else None

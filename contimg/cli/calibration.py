@@ -1,0 +1,174 @@
+"""`contimg calibration`: what was solved, and what a person decides about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from contimg.cli.common import Context, json_option, print_json, print_table
+
+if TYPE_CHECKING:
+    from contimg.product import Twin
+
+_reason = click.option("--reason", required=True, help="Why; it is recorded with your name and the time.")
+
+
+@click.group()
+def calibration() -> None:
+    """List, show, certify or withdraw calibrations."""
+
+
+@calibration.command("list")
+@click.option("--date", "dates", multiple=True, metavar="DATE", help="Only of a UTC date; may be given more than once.")
+@json_option
+@click.pass_obj
+def list_calibrations(context: Context, dates: tuple[str, ...], as_json: bool) -> None:
+    """List the calibrations on the stage: what of, verdict, and whether the plan may use them."""
+    from contimg import decisions
+    from contimg.product import read_twin
+
+    config = context.config
+    standing = decisions.standing(config.layout)
+    folder = config.layout.stage / "calibrations"
+    paths = [path for date in (dates or ("*",)) for path in sorted(folder.glob(f"{date}/cal_*.json"))]
+    records = [_record(read_twin(path), standing) for path in paths]
+    if as_json:
+        print_json(records)
+        return
+    columns = ("calibration", "type", "calibrator", "dec [deg]", "verdict", "usable", "S/N", "lost", "reasons")
+    rows = [
+        (r["id"], r["type"], r["calibrator"] or "catalogue sky", _number(r["dec_app_deg"], ".2f"), r["verdict"],
+         r["standing"], _number(r["snr_median"], ".0f"), _number(r["flagged_fraction"], ".1%"), "; ".join(r["reasons"]))
+        for r in records
+    ]  # fmt: skip
+    print_table("Calibrations", columns, rows)
+
+
+@calibration.command()
+@click.argument("calibration_id", metavar="ID")
+@json_option
+@click.pass_obj
+def show(context: Context, calibration_id: str, as_json: bool) -> None:
+    """Show one calibration: facts, measured numbers, reasons, decisions, and what was made with it."""
+    from contimg import decisions
+    from contimg.usage import products_of
+
+    config = context.config
+    twin = decisions.find(config, calibration_id)
+    record = _record(twin, decisions.standing(config.layout)) | {
+        "facts": twin.facts,
+        "qa": twin.qa,
+        "notes": twin.notes,
+        "folder": str(config.layout.product("calibration", twin.id)),
+        "decisions": [item for item in decisions.history(config.layout) if item["calibration"] == twin.id],
+        "used_by": products_of(config, twin.id),
+    }
+    if as_json:
+        print_json(record)
+        return
+    click.echo(f"{twin.id}: verdict {twin.verdict}, {record['standing']} ({record['folder']})")
+    long = ("sefd_jy", "refant_list", "files", "lost_by_antenna")
+    for title, values in (("Facts", twin.facts), ("Measured", twin.qa)):
+        rows = [(k, "none" if v is None or v == [] else v) for k, v in values.items() if k not in long]
+        print_table(f"\n{title}", ("", ""), rows)
+    lost = [(name, f"{share:.1%}") for name, share in twin.qa.get("lost_by_antenna", {}).items() if share > 0]
+    if lost:
+        print_table("\nSolutions lost", ("antenna", "lost"), lost)
+    said = [(r.severity, r.code, r.message, r.measured, r.threshold) for r in twin.reasons]
+    if said:
+        print_table("\nReasons", ("severity", "code", "reason", "measured", "threshold"), said)
+    for note in twin.notes:
+        click.echo(f"note: {note}")
+    if record["decisions"]:
+        rows = [(d["time"], d["decision"], d["by"], d["reason"]) for d in record["decisions"]]
+        print_table("\nDecisions", ("time", "decision", "by", "reason"), rows)
+    _print_products(record["used_by"])
+
+
+@calibration.command()
+@click.argument("calibration_id", metavar="ID")
+@_reason
+@json_option
+@click.pass_obj
+def certify(context: Context, calibration_id: str, reason: str, as_json: bool) -> None:
+    """Let the plan use a calibration that has a warning or was withdrawn; a failed one it never uses."""
+    from contimg import decisions
+
+    made = decisions.certify(context.config, calibration_id, reason)
+    if as_json:
+        print_json(made)
+        return
+    click.echo(f"{calibration_id}: certified by {made['by']}: {made['reason']}")
+
+
+@calibration.command()
+@click.argument("calibration_id", metavar="ID")
+@_reason
+@click.option("--reprocess", is_flag=True, help="Open the groups that used it again: the next snakemake redoes them.")
+@json_option
+@click.pass_obj
+def withdraw(context: Context, calibration_id: str, reason: str, reprocess: bool, as_json: bool) -> None:
+    """Take a calibration out of use, and list every product that used it.
+
+    What was made with it stays as it is, published mosaics too, unless --reprocess is given: then the next snakemake
+    makes it again with other calibrations, and published mosaics get a new version. Groups that are still open are
+    made again in any case.
+    """
+    from contimg import decisions
+    from contimg.usage import products_of, reopen
+
+    config = context.config
+    made = decisions.withdraw(config, calibration_id, reason)
+    products = products_of(config, calibration_id)
+    opened = reopen(config, products) if reprocess else []
+    if as_json:
+        print_json(made | {"used_by": products, "reopened": opened})
+        return
+    click.echo(f"{calibration_id}: withdrawn by {made['by']}: {made['reason']}")
+    _print_products(products)
+    if reprocess:
+        click.echo(f"\nSettled groups opened again: {len(opened)}; 'snakemake -n' shows what will be made anew")
+    elif products["versions"] or products["mosaics"]:
+        click.echo("\nSettled groups stay as they are; with --reprocess the next snakemake makes them again")
+
+
+def _record(twin: Twin, standing: dict[str, Any]) -> dict[str, Any]:
+    from contimg import decisions
+
+    decision = standing.get(twin.id)
+    if decision is not None:
+        words = f"{'no' if decision['decision'] == 'withdrawn' else 'yes'}: {decision['decision']} by {decision['by']}"
+    else:
+        words = "yes" if decisions.is_certified(twin, None) else f"no: {twin.verdict}"
+    return {
+        "id": twin.id,
+        "type": twin.facts["type"],
+        "tile": twin.facts["tile"],
+        "calibrator": twin.facts.get("calibrator"),
+        "bandpass": twin.facts.get("bandpass"),
+        "flux_anchor": twin.facts.get("flux_anchor"),
+        "dec_app_deg": twin.facts.get("dec_app_deg"),
+        "verdict": twin.verdict,
+        "certified": decisions.is_certified(twin, decision),
+        "standing": words,
+        "snr_median": twin.qa.get("snr_median"),
+        "flagged_fraction": twin.qa.get("flagged_fraction"),
+        "reasons": [f"{r.code}: {r.message}" for r in twin.reasons],
+    }
+
+
+def _print_products(products: dict[str, Any]) -> None:
+    rows = [
+        (kind, len(products[key]), ", ".join(products[key]))
+        for kind, key in (("gains on top of it", "calibrations"), ("calibrated tiles", "calibrated"),
+                          ("tile images", "images"), ("mosaics", "mosaics"))
+    ]  # fmt: skip
+    print_table("\nMade with it, on the stage", ("what", "number", "ids"), rows)
+    if products["versions"]:
+        rows = [(v["data_id"], v["version"], v["status"], v["path"]) for v in products["versions"]]
+        print_table("\nMade with it, registered", ("mosaic", "version", "state", "where"), rows)
+
+
+def _number(value: float | None, form: str) -> str | None:
+    return None if value is None else format(value, form)

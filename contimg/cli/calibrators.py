@@ -1,0 +1,97 @@
+"""`contimg calibrators`: which calibrators cross the beam on a date, and whether they can calibrate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from contimg.cli.common import Context, json_option, print_json, print_table
+from contimg.errors import InputError
+
+if TYPE_CHECKING:
+    from contimg.config import Config
+    from contimg.probe import Probe
+
+# Where the headers of the correlator put the array; a newer header in the inbox comes first.
+SITE_LONGITUDE_DEG, SITE_LATITUDE_DEG = -118.2834, 37.2334051
+
+
+@click.command()
+@click.option("--date", metavar="DATE", help="UTC date, 2026-02-11.  [default: today]")
+@click.option("--dec", type=click.FloatRange(-90, 90), metavar="DEG", help="Apparent declination that the dishes "
+              "point at.  [default: that of the newest tile in the inbox]")  # fmt: skip
+@json_option
+@click.pass_obj
+def calibrators(context: Context, date: str | None, dec: float | None, as_json: bool) -> None:
+    """List the calibrators that cross the beam on a date: when, with what response and apparent flux.
+
+    One that cannot calibrate is listed with the reason. Times are UTC; beam and flux are those at 1.405 GHz.
+    """
+    from contimg import calibrators as sources
+    from contimg import naming
+
+    config = context.config
+    day = _midnight(date)
+    newest = newest_header(config)
+    if dec is None:
+        if newest is None:
+            raise InputError(f"{config.paths.incoming} holds no subband file to take the declination from: give --dec")
+        dec = newest.dec_app_deg
+    place = (newest.longitude_deg, newest.latitude_deg) if newest else (SITE_LONGITUDE_DEG, SITE_LATITUDE_DEG)
+    start = naming.mjd_from_datetime(day)
+    known = sources.load(config.calibration.calibrators)
+    found = sources.passages(
+        known, math.radians(dec), start, start + 1, *map(math.radians, place), config.beam, config.calibration
+    )
+    records = [
+        {"utc": naming.id_from_mjd(one.time_mjd)} | asdict(one) | {"anchor": sources.find(known, one.name).anchor}
+        for one in found
+    ]
+    if as_json:
+        print_json({"date": f"{day:%Y-%m-%d}", "dec_app_deg": dec, "transits": records})
+        return
+    columns = ("transit [UTC]", "calibrator", "offset [deg]", "beam", "flux [Jy]", "apparent [Jy]", "usable")
+    rows = [
+        (r["utc"], r["name"], f"{r['offset_deg']:+.2f}", f"{r['beam_response']:.3f}", _jy(r["flux_jy"]),
+         _jy(r["apparent_flux_jy"]), "yes" if r["reason"] is None else f"no: {r['reason']}")
+        for r in records
+    ]  # fmt: skip
+    print_table(f"Calibrators in the beam at declination {dec:.2f} deg on {day:%Y-%m-%d}", columns, rows)
+    usable = sum(r["reason"] is None for r in records)
+    listed = "the built-in list" if config.calibration.calibrators == "builtin" else config.calibration.calibrators
+    click.echo(f"\n{usable} of {len(records)} can calibrate; {len(known)} sources in {listed}")
+
+
+def newest_header(config: Config) -> Probe | None:
+    """Return what the newest readable subband file of the inbox says; None when there is none."""
+    from pathlib import Path
+
+    from contimg import inbox, probe
+
+    if not config.paths.incoming.is_dir():
+        return None
+    listing = inbox.arrange(inbox.list_files(config.paths.incoming), config.ingest)
+    for cluster in reversed(listing.clusters):
+        for file in cluster.files:
+            try:
+                return probe.look(Path(file.path))
+            except probe.FileFault:
+                continue
+    return None
+
+
+def _midnight(date: str | None) -> datetime:
+    if date is None:
+        return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    try:
+        return datetime.strptime(date, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise click.BadParameter(f"'{date}' is no date like 2026-02-11", param_hint="--date") from None
+
+
+def _jy(flux: float | None) -> str | None:
+    return None if flux is None else f"{flux:.2f}"

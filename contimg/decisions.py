@@ -1,0 +1,134 @@
+"""What a person decided about calibrations: withdrawn or certified, by whom, when and why.
+
+``<stage>/calibrations/decisions.json`` holds every decision ever made, in order of time; the last one about a
+calibration counts. The plan reads it, the commands `contimg calibration certify | withdraw` write it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from contimg.config import Config
+from contimg.errors import InputError, UnknownIdError
+from contimg.naming import Layout
+from contimg.product import Twin, read_twin, write_json
+from contimg.publishing.owner import operator
+from contimg.timestamps import now
+
+
+def place(layout: Layout) -> Path:
+    """Return where the decisions stand."""
+    return layout.stage / "calibrations" / "decisions.json"
+
+
+def history(layout: Layout) -> list[dict[str, Any]]:
+    """Return every decision: calibration, decision (``withdrawn`` or ``certified``), reason, by, time.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged: without it a withdrawn calibration would be used again.
+    """
+    path = place(layout)
+    try:
+        content = json.loads(path.read_text())
+        return [{key: item[key] for key in ("calibration", "decision", "reason", "by", "time")} for item in content]
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError, KeyError):
+        raise InputError(f"{path} is damaged: restore it, or remove it and decide again") from None
+
+
+def standing(layout: Layout) -> dict[str, dict[str, Any]]:
+    """Return the decision that counts for each calibration that there is one about."""
+    return {item["calibration"]: item for item in history(layout)}
+
+
+def is_certified(twin: Twin, decision: dict[str, Any] | None) -> bool:
+    """Tell whether a calibration may be used.
+
+    Passed and not withdrawn; or with a warning that a person overruled. Nobody can certify a failed one.
+    """
+    if decision is not None:
+        return decision["decision"] == "certified" and twin.verdict != "failed"
+    return twin.verdict == "passed"
+
+
+def withdraw(config: Config, calibration_id: str, reason: str) -> dict[str, Any]:
+    """Withdraw a calibration: no plan uses it any more. Said twice, the first word stands.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is no such calibration.
+    InputError
+        If no reason is given.
+    """
+    find(config, calibration_id)
+    return _decide(config.layout, calibration_id, "withdrawn", reason)
+
+
+def certify(config: Config, calibration_id: str, reason: str) -> dict[str, Any]:
+    """Certify a calibration with a warning, or take a withdrawal back.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is no such calibration.
+    InputError
+        If it is failed, is certified already, or no reason is given.
+    """
+    twin = find(config, calibration_id)
+    if twin.verdict == "failed":
+        raise InputError(f"calibration {twin.id} is failed ({twin.reasons[0].message}): it cannot be certified")
+    if is_certified(twin, standing(config.layout).get(twin.id)):
+        raise InputError(f"calibration {twin.id} is certified already: nothing is to be done")
+    return _decide(config.layout, calibration_id, "certified", reason)
+
+
+def find(config: Config, calibration_id: str) -> Twin:
+    """Return the twin of a calibration.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is none.
+    """
+    try:
+        path = config.layout.twin("calibration", calibration_id)
+    except InputError:
+        path = None
+    if path is None or not calibration_id.startswith("cal_") or not path.exists():
+        raise UnknownIdError(f"there is no calibration {calibration_id}: see 'contimg calibration list'")
+    return read_twin(path)
+
+
+def _decide(layout: Layout, calibration_id: str, decision: str, reason: str) -> dict[str, Any]:
+    if not reason.strip():
+        raise InputError(f"{calibration_id}: no reason given: say why with --reason '...'")
+    with _alone(place(layout)):
+        before = history(layout)
+        last = next((item for item in reversed(before) if item["calibration"] == calibration_id), None)
+        if last is not None and last["decision"] == decision:
+            return last
+        made = {"calibration": calibration_id, "decision": decision, "reason": reason, "by": operator(), "time": now()}
+        write_json(place(layout), [*before, made])
+    return made
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let one process at a time change the file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(path.with_name(".decisions.lock"), os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)

@@ -1,0 +1,69 @@
+"""Antenna health: what each antenna lost in each tile and calibration of a mosaic, over the night."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+
+from contimg import casa
+from contimg.provenance import Lineage
+
+_COLUMN_IN, _ROW_IN = 0.16, 0.085  # inches
+
+
+def antenna_health(lineage: Lineage) -> io.BytesIO | None:
+    """Draw antennas down and the night across: flagged in each tile, lost in each calibration.
+
+    Tiles show the flagged fraction of what was received of an antenna (``flagged_by_antenna`` of the MS), calibrations
+    the lost fraction of its solutions (``lost_by_antenna``).
+
+    Returns
+    -------
+    io.BytesIO or None
+        A PNG; None when no twin says anything of antennas.
+    """
+    columns = _columns(lineage)
+    names = sorted({name for *_, values in columns for name in values}, key=lambda name: (len(name), name))
+    if not names:
+        return None
+    casa.matplotlib_cache()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    share = np.array([[values.get(name, np.nan) for *_, values in columns] for name in names])
+    width = max(7.0, 2.4 + _COLUMN_IN * len(columns))
+    figure = Figure(figsize=(width, max(3.4, 2.0 + _ROW_IN * len(names))), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.set_facecolor("#b9c0ca")
+    shown = axes.imshow(100 * share, aspect="auto", interpolation="nearest", cmap="YlOrRd", vmin=0, vmax=100)
+    every = -(-len(names) // 48)
+    axes.set_yticks(range(0, len(names), every), names[::every], fontsize=6)
+    some = -(-len(columns) // 40)
+    words = [f"{name[11:]}{' cal' if kind == 'calibration' else ''}" for name, kind, _ in columns]
+    axes.set_xticks(range(0, len(columns), some), words[::some], rotation=90, fontsize=6)
+    for label, (_, kind, _) in zip(axes.get_xticklabels(), columns[::some], strict=True):
+        label.set_color("#1f5fa8" if kind == "calibration" else "#1d2430")
+    axes.set_ylabel("antenna", fontsize=8)
+    axes.set_xlabel("tiles [UTC], and calibrations (blue)", fontsize=8)
+    bar = figure.colorbar(shown, ax=axes, pad=0.01, fraction=0.03, aspect=40)
+    bar.set_label("flagged, or solutions lost [%]", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", metadata={"Software": None})
+    picture.seek(0)
+    return picture
+
+
+def _columns(lineage: Lineage) -> list[tuple[str, str, dict[str, float]]]:
+    """Return (tile id, kind, share by antenna) of tiles and calibrations, in order of time."""
+    from contimg import naming
+
+    found = [
+        (naming.iso(node.twin.id), kind, node.twin.qa[key])
+        for kind, key in (("ms", "flagged_by_antenna"), ("calibration", "lost_by_antenna"))
+        for node in lineage.of_kind(kind)
+        if node.twin.qa.get(key)
+    ]
+    return sorted(found, key=lambda column: (column[0], column[1] != "ms"))

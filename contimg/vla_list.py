@@ -1,0 +1,157 @@
+"""The NRAO's VLA calibrator list in its text form.
+
+A source is a block: two lines of name, equinox, position code and place (J2000, then B1950), a table of bands, a blank
+line. Of a band's numbers the column tells which one it is: flux density, UVMIN and UVMAX may each be absent ::
+
+    1200+300   J2000  A 12h00m00.000000s  30d00'00.000000"  Jan01  NAME
+    1157+302   B1950  A 11h57m26.100000s  30d16'42.200000"
+    -----------------------------------------------------
+    BAND        A B C D    FLUX(Jy)    UVMIN(kL)  UVMAX(kL)
+    =====================================================
+     20cm    L  X P P P       4.50                    40
+
+Source of the format: VLA Calibrator Manual, section 4.1 (key to the list). Letters by configuration: P, S and W are
+amplitude errors below 3, up to 10 and above 10 per cent, C is confused, X not to be used, ? not known.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from contimg.catalogue import DEFAULT_SPECTRAL_INDEX
+from contimg.errors import InputError
+
+if TYPE_CHECKING:
+    from contimg.calibrators import Calibrator
+
+# Centres of the two 50-MHz windows with which the list was observed, 1385 and 1465, 4835 and 4885 MHz.
+BAND_GHZ = {"L": 1.425, "C": 4.86}
+L_RANGE_HZ = (1e9, 2e9)  # the VLA's L band: the list says nothing of fluxes elsewhere
+CONFIGURATIONS = "ABCD"
+NEAREST = "C"  # the configuration of 3.4 km: this array has 2.6 km
+
+_PLACE = re.compile(
+    r"(?P<name>\S+)\s+(?P<equinox>J2000|B1950)\s+(?P<code>[A-Z?])\s+"
+    r"(?P<h>\d+)h(?P<m>\d+)m(?P<s>[\d.]+)s\s+(?P<sign>[-+]?)(?P<d>\d+)d(?P<dm>\d+)'(?P<ds>[\d.]+)(?:\"|'')?(?P<rest>.*)"
+)
+_BAND = re.compile(r"\s*[\d.]+\s*cm\s+(?P<band>[A-Z])\s+(?P<codes>[A-Z?](?:\s+[A-Z?]){3})(?P<numbers>.*)")
+_POSITION_REFERENCE = re.compile(r"[A-Z][a-z]{2}\d\d")  # month and year
+_NUMBER = re.compile(r"\S+")
+
+
+@dataclass
+class _Source:
+    name: str
+    ra_deg: float
+    dec_deg: float
+    position_code: str
+    alias: str
+    flux_jy: dict[str, float] = field(default_factory=dict)
+    quality: dict[str, str] = field(default_factory=dict)
+
+
+def is_vla_list(path: Path) -> bool:
+    """Tell whether a file is to be read as such a list: by its suffix, ``.txt``."""
+    return path.suffix.lower() == ".txt"
+
+
+def read_vla_list(path: Path) -> tuple[Calibrator, ...]:
+    """Read the list as calibrators at 20 cm.
+
+    The flux density is that of the L band, at 1.425 GHz, known from 1 to 2 GHz; the spectral index is that to the C
+    band where the list has both, else -0.7, recorded as assumed. A source without a flux at L, or marked X there
+    for the C configuration, has none: its anchor says why.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, holds no source, or a line of it is wrong.
+    """
+    sources: list[_Source] = []
+    flux_ends = 0
+    try:
+        lines = Path(path).read_text(encoding="utf-8").expandtabs().splitlines()
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: correct calibration.calibrators") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is no text: give the VLA calibrator list in its text form") from None
+    for number, line in enumerate(lines, start=1):
+        place = _PLACE.match(line.strip())
+        if place is not None:
+            if place["equinox"] == "J2000":
+                sources.append(_source(path, number, place))
+        elif " J2000 " in line:
+            raise InputError(f"{path}: line {number} has no place like 12h00m00.0s 30d00'00.0\": correct it")
+        elif line.strip().startswith("BAND"):
+            flux_ends = line.find("UVMIN")
+        elif (band := _BAND.match(line)) is not None:
+            if not sources or flux_ends <= 0:
+                raise InputError(f"{path}: line {number} is a band without source and heading before it: correct it")
+            _add_band(path, number, sources[-1], band, flux_ends)
+    if not sources:
+        raise InputError(f"{path} holds no source with a J2000 place: give the VLA calibrator list in its text form")
+    return tuple(_calibrator(source, Path(path).name) for source in sources)
+
+
+def _source(path: Path, number: int, place: re.Match[str]) -> _Source:
+    hours, dec = (
+        float(place[one]) + float(place[two]) / 60 + float(place[three]) / 3600
+        for one, two, three in (("h", "m", "s"), ("d", "dm", "ds"))
+    )
+    if hours >= 24 or dec > 90 or max(float(place[key]) for key in ("m", "s", "dm", "ds")) >= 60:
+        raise InputError(f"{path}: line {number} is no place on the sky: correct it")
+    words = [word for word in place["rest"].split() if not _POSITION_REFERENCE.fullmatch(word)]
+    return _Source(
+        place["name"], 15 * hours, -dec if place["sign"] == "-" else dec, place["code"], words[0] if words else ""
+    )
+
+
+def _add_band(path: Path, number: int, source: _Source, band: re.Match[str], flux_ends: int) -> None:
+    source.quality[band["band"]] = "".join(band["codes"].split())
+    first = _NUMBER.search(band["numbers"])
+    if first is None or band.start("numbers") + first.end() > flux_ends:
+        return  # blank: what stands further to the right is a limit of baselines
+    try:
+        flux = float(first[0])
+    except ValueError:
+        raise InputError(f"{path}: line {number} has the flux '{first[0]}', no number: correct it") from None
+    if not 0 < flux < np.inf:
+        raise InputError(f"{path}: line {number} has the flux {first[0]} Jy, not above zero: correct it")
+    source.flux_jy[band["band"]] = flux
+
+
+def _calibrator(source: _Source, file_name: str) -> Calibrator:
+    from contimg.calibrators import Calibrator
+
+    quality = source.quality.get("L")
+    letter = quality[CONFIGURATIONS.index(NEAREST)] if quality else None
+    flux = source.flux_jy.get("L")
+    notes = f"position code {source.position_code}" + (f", {quality} in configurations A to D" if quality else "")
+    coefficients, reason = None, ""
+    if flux is None:
+        reason = "no flux at 20 cm (L)"
+    elif letter == "X":
+        reason = f"marked X, not to be used, at 20 cm in the {NEAREST} configuration"
+    else:
+        assumed = "C" not in source.flux_jy
+        index = DEFAULT_SPECTRAL_INDEX
+        if not assumed:
+            index = float(np.log(source.flux_jy["C"] / flux) / np.log(BAND_GHZ["C"] / BAND_GHZ["L"]))
+        coefficients = (float(np.log10(flux) - index * np.log10(BAND_GHZ["L"])), index)
+        reason = f"{flux:g} Jy at {BAND_GHZ['L']:g} GHz, index {index:.3g} " + (
+            "(spectral index assumed)" if assumed else "to 6 cm"
+        )
+    return Calibrator(
+        name=source.name,
+        ra_deg=source.ra_deg,
+        dec_deg=source.dec_deg,
+        coefficients=coefficients,
+        range_hz=L_RANGE_HZ if coefficients else None,
+        anchor=f"{file_name}: {reason}",
+        notes=", ".join(filter(None, (source.alias, notes))),
+    )
