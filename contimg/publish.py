@@ -293,7 +293,7 @@ def _run_publish_once(data_id: str, config: Config) -> Outcome:
         if options.remove_stage and outcome.status == "published":
             remove_staged(registry, layout, data_id, outcome.version)
         if options.update_archive and outcome.status == "published" and not archive.knows(layout, outcome.path):
-            archive.update(registry, layout)
+            archive.update(registry, layout, data_id)
     return outcome
 
 

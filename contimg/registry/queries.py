@@ -81,6 +81,21 @@ def listing(
         return list(connection.execute(query).mappings())[::-1]
 
 
+def published(registry: Registry, month: str | None = None) -> list[Row]:
+    """Return what the archive's tables need of published rows, all or those of a month ``YYYY-MM``, in order."""
+    table = data_registry
+    names = ("status", "data_id", "version", "sha256", "published_path", "published_at", "approved_by")
+    query = select(*(table.c[name] for name in names), table.c.approved_reason)
+    if month is None:
+        query = query.where(table.c.status == "published")
+    else:  # by id alone: with the state named as well, SQLite would take the index of that and read every row
+        first = f"mosaic_{month.replace('-', '')}"
+        query = query.where(table.c.data_id.between(f"{first}01T000000", f"{first}31T235959"))
+    with registry.read() as connection:
+        rows = connection.execute(query.order_by(table.c.data_id, table.c.version)).mappings()
+        return [row for row in rows if row["status"] == "published"]
+
+
 def count(registry: Registry, statuses: Sequence[str] = ()) -> int:
     """Return how many rows there are, of some states or of all."""
     query = select(func.count()).select_from(data_registry)

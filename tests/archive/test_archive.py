@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import re
 import shutil
 import subprocess
 
@@ -11,13 +12,13 @@ import pytest
 
 from contimg import archive, publish
 from contimg.archive.gallery import aitoff
-from contimg.archive.tables import obscore
 from contimg.publishing import decisions
 from contimg.registry import queries
 from contimg.registry.engine import open_registry
 from tests.registry import factory
 
 ID = factory.MOSAIC
+MONTH = "gallery/2026-02"
 LATER = ("2026-02-11T03:00:00", "2026-02-11T03:05:09")
 # ObsCore 1.1, table 1: the mandatory fields.
 MANDATORY = [
@@ -65,6 +66,21 @@ def registry(config):
         yield opened
 
 
+def shown(config):
+    """Return what the page has to show, by month."""
+    found = {}
+    for path in sorted(config.paths.products.glob("gallery/*/mosaics.js")):
+        match = re.fullmatch(r'contimg\("(\d{4}-\d\d)", (.*)\);\n', path.read_text())
+        found[match[1]] = json.loads(match[2])
+    return found
+
+
+def table(config):
+    from astropy.table import Table
+
+    return Table.read(config.paths.products / "obscore.fits")
+
+
 def put(config, **mosaic):
     name = factory.make_mosaic(config, size_px=64, **mosaic)
     publish.run_register(name, config)
@@ -97,38 +113,41 @@ def test_a_publish_brings_everything_up_to_date(config):
     # 64 x 63 pixels of 0.01 deg (the first row is blank), seen in cells of 0.03 deg that stick out half a cell
     area_deg2 = coverage.sky_fraction * 41252.96
     assert 0.64 * 0.63 <= area_deg2 <= (0.64 + 0.06) * (0.63 + 0.06)
-    assert f'"name": "{ID}"' in (products / "index.html").read_text()
+    assert [one["name"] for one in shown(config)["2026-02"]] == [ID]
+    assert '[{"month": "2026-02", "mosaics": 1}]' in (products / "index.html").read_text()
 
 
 def test_all_published_mosaics_and_no_others(config, registry):
     put(config)
     put(config, tiles=LATER, reasons=[factory.FAILED])  # held
     second = "mosaic_20260211T030000"
-    names = [entry["name"] for entry in archive.rebuild(registry, config.layout)]
-    assert names == [ID]
+    assert archive.rebuild(registry, config.layout) == 1
+    assert list(table(config)["obs_id"]) == [ID]
     decisions.approve(registry, second, "looked at it")
     publish.run_publish(second, config, waits_s=())
-    entries = archive.rebuild(registry, config.layout)
-    assert [(entry["name"], entry["verdict"]) for entry in entries] == [(ID, "passed"), (second, "failed")]
-    assert "looked at it" in entries[1]["approved"] and entries[0]["approved"] is None
+    assert [(row["obs_id"], row["verdict"]) for row in table(config)] == [(ID, "passed"), (second, "failed")]
+    newest, first = shown(config)["2026-02"]
+    assert "looked at it" in newest["note"] and first["note"] == ""
     decisions.withdraw(registry, config.layout, ID, "wrong")
-    assert [entry["name"] for entry in archive.rebuild(registry, config.layout)] == [second]
-    assert ID not in (config.paths.products / "index.html").read_text()
+    assert archive.rebuild(registry, config.layout, ID) == 1
+    assert list(table(config)["obs_id"]) == [second] == [one["name"] for one in shown(config)["2026-02"]]
+    decisions.withdraw(registry, config.layout, second, "wrong too")
+    assert archive.rebuild(registry, config.layout, second) == len(table(config)) == len(shown(config)) == 0
 
 
 def test_what_is_deleted_is_made_again_the_same(config, registry):
     put(config)
     products = config.paths.products
-    names = ("index.html", "obscore.vot", "obscore.fits", "coverage.moc.fits", f"gallery/{ID}.json")
+    names = ("index.html", "obscore.vot", "obscore.fits", "coverage.moc.fits", f"{MONTH}/{ID}.json", f"{MONTH}/mosaics.js")
     before = {name: (products / name).read_bytes() for name in names if name != "coverage.moc.fits"}
     shutil.rmtree(products / "gallery")
-    for name in names[:-1]:
+    for name in names[:4]:
         (products / name).unlink()
     archive.rebuild(registry, config.layout)
     assert {name: (products / name).read_bytes() for name in before} == before
-    (products / "gallery" / f"{ID}.json").write_text("{")
-    archive.rebuild(registry, config.layout)
-    assert json.loads((products / "gallery" / f"{ID}.json").read_text())["verdict"] == "passed"
+    (products / MONTH / f"{ID}.json").write_text("{")
+    archive.rebuild(registry, config.layout, anew=True)
+    assert json.loads((products / MONTH / f"{ID}.json").read_text())["verdict"] == "passed"
 
 
 def test_a_publisher_that_died_before_it_is_made_up_for(config):
@@ -144,7 +163,7 @@ def test_a_publisher_that_died_before_it_is_made_up_for(config):
 def test_an_empty_archive(config, registry):
     from astropy.table import Table
 
-    assert archive.rebuild(registry, config.layout) == []
+    assert archive.rebuild(registry, config.layout) == 0
     assert len(Table.read(config.paths.products / "obscore.fits")) == 0
     assert "0 published" in (config.paths.products / "index.html").read_text()
 
@@ -153,10 +172,10 @@ def test_what_was_not_measured_is_masked(config, registry):
     put(config, facts={"beam": None, "freq_hz": None})  # held, so a person approves
     decisions.approve(registry, ID, "fine")
     publish.run_publish(ID, config, waits_s=())
-    (row,) = obscore(archive.rebuild(registry, config.layout))
-    assert all(row[name] is np.ma.masked for name in ("s_resolution", "em_min", "em_max", "em_res_power"))
+    (row,) = table(config)
+    assert all(np.ma.is_masked(row[name]) for name in ("s_resolution", "em_min", "em_max", "em_res_power"))
     assert row["s_ra"] == 12.5
-    assert "not measured" in (config.paths.products / "index.html").read_text()
+    assert ["frequency", "not measured"] in shown(config)["2026-02"][0]["facts"]
 
 
 def test_a_failure_never_fails_a_publish(config, registry, caplog):
@@ -169,7 +188,7 @@ def test_a_failure_never_fails_a_publish(config, registry, caplog):
     assert queries.get(registry, ID)["status"] == "published"
     (config.paths.products / "gallery").unlink()
     put(config, tiles=LATER)  # the next publish repairs it
-    assert ID in (config.paths.products / "index.html").read_text()
+    assert [one["name"] for one in shown(config)["2026-02"]] == ["mosaic_20260211T030000", ID]
 
 
 def test_text_cannot_break_out_of_the_page(config, registry):
@@ -178,6 +197,8 @@ def test_text_cannot_break_out_of_the_page(config, registry):
     publish.run_publish(ID, config, waits_s=())
     page = (config.paths.products / "index.html").read_text()
     assert page.count("</script>") == 2 and "<script>alert" not in page
+    # It comes in a script of its own, as a string that the page shows as text.
+    assert "</script><script>alert(1)</script>" in shown(config)["2026-02"][0]["note"]
 
 
 def test_the_map_is_hammer_aitoff():
