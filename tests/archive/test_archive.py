@@ -138,7 +138,14 @@ def test_all_published_mosaics_and_no_others(config, registry):
 def test_what_is_deleted_is_made_again_the_same(config, registry):
     put(config)
     products = config.paths.products
-    names = ("index.html", "obscore.vot", "obscore.fits", "coverage.moc.fits", f"{MONTH}/{ID}.json", f"{MONTH}/mosaics.js")
+    names = (
+        "index.html",
+        "obscore.vot",
+        "obscore.fits",
+        "coverage.moc.fits",
+        f"{MONTH}/{ID}.json",
+        f"{MONTH}/mosaics.js",
+    )
     before = {name: (products / name).read_bytes() for name in names if name != "coverage.moc.fits"}
     shutil.rmtree(products / "gallery")
     for name in names[:4]:
@@ -215,6 +222,7 @@ def test_a_browser_shows_the_page(config, tmp_path):
 
     put(config)
     put(config, tiles=LATER, seed=200)
+    put(config, **night_of("2025-12-31", calibrator="3C48"))
     page = config.paths.products / "index.html"
     shot = tmp_path / "page.png"
     command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,1200"]
@@ -227,5 +235,65 @@ def test_a_browser_shows_the_page(config, tmp_path):
     # The script ran: the cards are in the document, newest first.
     done = subprocess.run([*command, "--dump-dom", page.as_uri()], check=True, capture_output=True, timeout=120)
     document = done.stdout.decode()
-    assert document.index('<article id="mosaic_20260211T030000">') < document.index(f'<article id="{ID}">')
-    assert "2 of 2 mosaics" in document
+    names = re.findall(r'<article id="(\w+)">', document)
+    assert names == ["mosaic_20260211T030000", ID, "mosaic_20251231T030000"]
+    assert "3 of 3 mosaics" in document and document.count('class="field passed"') == 3
+    # Words in the search leave those that they are in, of whatever month.
+    searched = tmp_path / "products" / "searched.html"
+    searched.write_text(page.read_text().replace("autofocus>", 'value="3c48 simulated">'))
+    done = subprocess.run([*command, "--dump-dom", searched.as_uri()], check=True, capture_output=True, timeout=120)
+    assert re.findall(r'<article id="(\w+)">', done.stdout.decode()) == ["mosaic_20251231T030000"]
+    assert "1 of 3 mosaics" in done.stdout.decode()
+
+
+def night_of(date, *, calibrator="3C286"):
+    tiles = (f"{date}T03:00:00", f"{date}T03:05:09")
+    return {"tiles": tiles, "facts": {"calibrators": [calibrator]}}
+
+
+def test_months_are_put_together(config, registry):
+    """Tables of three months: all rows in order, what is missing in one masked, texts of any length whole."""
+    from astropy.io.votable import parse
+    from mocpy import MOC
+
+    put(config)
+    put(config, **night_of("2025-12-31"))
+    put(config, **night_of("2026-02-20"), seed=3)
+    put(config, **night_of("2026-02-20"), seed=4)  # version 2, whose texts are longer
+    put(config, **night_of("2026-03-01"))
+    names = ["mosaic_20251231T030000", ID, "mosaic_20260220T030000", "mosaic_20260220T030000.v2"]
+    names.append("mosaic_20260301T030000")
+    products = config.paths.products
+    rows = table(config)
+    votable = parse(products / "obscore.vot", verify="exception").get_first_table().to_table()
+    for found in (rows, votable):
+        assert list(found["obs_publisher_did"]) == [f"urn:contimg:{name}" for name in names]
+        assert list(found["version"]) == [1, 1, 1, 2, 1]
+        assert found["s_ra"].tolist() == [12.5] * 5 and found["s_ra"].unit == "deg"
+    assert rows["access_url"][3] == f"file://{products}/mosaics/2026-02-20/{names[3]}/{ID[:7]}20260220T030000.fits"
+    assert (products / "obscore.fits").stat().st_size % 2880 == 0
+    assert set(shown(config)) == {"2025-12", "2026-02", "2026-03"}
+    assert [one["name"] for one in shown(config)["2026-02"]] == names[3:0:-1]
+    whole, part = (MOC.from_fits(str(products / p / "coverage.moc.fits")) for p in ("", MONTH))
+    assert whole == part
+
+
+def test_a_publish_touches_its_month_only(config, registry):
+    put(config, **night_of("2025-12-31"))
+    put(config)
+    before = {path: path.stat().st_mtime_ns for path in config.paths.products.glob("gallery/2025-12/*")}
+    assert len(before) == 8  # three of the mosaic, four of the month, and its summary
+    put(config, **night_of("2026-02-20"))
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert len(table(config)) == 3
+
+
+def test_what_was_not_brought_up_to_date_is_found_by_the_next_publish(config, registry):
+    for date in ("2025-11-30", "2025-12-31"):  # as after publishing without update_archive
+        put(factory.config_below(config.paths.stage.parent), **night_of(date))
+    assert not (config.paths.products / "index.html").exists()
+    put(config)
+    assert len(table(config)) == 3
+    shutil.rmtree(config.paths.products / "gallery" / "2025-12")
+    put(config, tiles=LATER)
+    assert len(table(config)) == 4
