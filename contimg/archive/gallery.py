@@ -16,7 +16,7 @@ from contimg.report.markup import STYLE
 
 _MAP_WIDTH, _MAP_HEIGHT = 960.0, 480.0
 _SHOWN = 120  # cards drawn at once; the search finds the others
-_MAP_ORDER = 5  # HEALPix cells of 1.8 deg, in which the map shows the coverage
+_MAP_ORDER = 6  # HEALPix cells of 0.9 deg, in which the map shows the coverage
 
 _OWN_STYLE = """
 .map { margin: 20px 0; padding: 14px; }
@@ -244,7 +244,7 @@ def sky_map(coverage: Path) -> str:
 
 
 def _cells(coverage: Path) -> str:
-    """Return a MOC's cells of 1.8 deg as one path; those that the map's edge (12 h) cuts are left out."""
+    """Return a MOC's cells of 0.9 deg as one path; those that the map's edge (12 h) cuts are left out."""
     from astropy_healpix import HEALPix
     from mocpy import MOC
 

@@ -51,6 +51,7 @@ _OBSCORE: dict[str, tuple[type, str | None, str]] = {
 }
 
 _EMPTY: dict[type, Any] = {str: "", int: 0, float: 0.0, bool: False}
+_DTYPE = {str: "str", int: "int64", float: "float64", bool: "bool"}
 _NO_INT = -1  # stands for an integer that is not known
 _FITS_BLOCK = 2880
 
@@ -114,7 +115,7 @@ def obscore(entries: Sequence[Mapping[str, Any]]) -> Table:
             mask=[value is None for value in values],
             name=name,
             unit=unit,
-            dtype={int: "int64", float: "float64", bool: "bool", str: "str"}[kind] if kind is not str or not rows else None,
+            dtype=None if kind is str and rows else _DTYPE[kind],
         )
         if kind is int:
             column.fill_value = _NO_INT

@@ -25,9 +25,10 @@ def publish() -> None:
 @publish.command()
 @click.argument("mosaic", required=False)
 @click.option("--all", "everything", is_flag=True, help="Every mosaic that waits in staging.")
+@click.option("--reason", default="asked for by an operator", help="What was repaired; recorded with your name.")
 @json_option
 @click.pass_obj
-def retry(context: Context, mosaic: str | None, everything: bool, as_json: bool) -> None:
+def retry(context: Context, mosaic: str | None, everything: bool, reason: str, as_json: bool) -> None:
     """Publish MOSAIC now, its failed attempts forgotten. Exit code 1 when one fails again."""
     from contimg import naming
     from contimg.errors import ContimgError
@@ -47,7 +48,7 @@ def retry(context: Context, mosaic: str | None, everything: bool, as_json: bool)
             try:
                 reconcile(database, context.config.layout, name)
                 if queries.get(database, name)["status"] != "published":
-                    decisions.retry(database, name)
+                    decisions.retry(database, name, reason=reason)
                 results.append(_as_record(_publish(context, database, name)))
             except ContimgError as error:
                 if mosaic is not None:

@@ -114,6 +114,14 @@ def closed_ids(registry: Registry) -> set[str]:
         return closed.difference(connection.execute(ids.where(column.in_(("staging", "publishing", "held")))).scalars())
 
 
+def stuck(registry: Registry, max_attempts: int) -> dict[str, str]:
+    """Return the products in staging whose attempts are used up, with the last error: they wait for a person."""
+    column = data_registry.c
+    query = select(column.data_id, column.error).where(column.status == "staging", column.attempts >= max_attempts)
+    with registry.read() as connection:
+        return {data_id: error or "no error recorded" for data_id, error in connection.execute(query)}
+
+
 def events(registry: Registry, data_id: str) -> list[Row]:
     """Return what happened to a product, the oldest first."""
     query = select(publish_events).where(publish_events.c.data_id == data_id).order_by(publish_events.c.event_id)
