@@ -44,7 +44,7 @@ def group_states(config: Config, *, everything: bool = True) -> tuple[list[dict[
     from contimg.registry import queries
     from contimg.registry.engine import open_registry
 
-    stems = sorted(entry.name.removesuffix(".json") for entry in _entries(config.layout.stage / "groups"))
+    stems = sorted(name.removesuffix(".json") for name in _names(config.layout.stage / "groups"))
     with contextlib.closing(open_registry(config)) as registry:
         closed = queries.closed_ids(registry)
         stuck = queries.stuck(registry, config.publish.max_attempts)
@@ -55,10 +55,9 @@ def group_states(config: Config, *, everything: bool = True) -> tuple[list[dict[
     return [_group_state(config, stem, stuck) for stem in shown], len(stems) - len(shown)
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def _names(folder: Path) -> list[str]:
     try:
-        with os.scandir(folder) as entries:
-            return [entry for entry in entries if entry.name.endswith(".json") and not entry.name.startswith(".")]
+        return [name for name in os.listdir(folder) if name.endswith(".json") and not name.startswith(".")]
     except FileNotFoundError:
         return []
 

@@ -110,8 +110,11 @@ def closed_ids(registry: Registry) -> set[str]:
     column = data_registry.c.status
     with registry.read() as connection:
         ids = select(data_registry.c.data_id)
-        closed = set(connection.execute(ids.where(column.in_(("published", "rejected", "withdrawn")))).scalars())
-        return closed.difference(connection.execute(ids.where(column.in_(("staging", "publishing", "held")))).scalars())
+        closed, under_way = (
+            connection.execute(ids.where(column.in_(statuses))).scalars().all()
+            for statuses in (("published", "rejected", "withdrawn"), ("staging", "publishing", "held"))
+        )
+    return set(closed).difference(under_way)
 
 
 def stuck(registry: Registry, max_attempts: int) -> dict[str, str]:
