@@ -2,7 +2,7 @@
 
 ::
 
-    python -m benchmarks.publish [--size-gb 1] [--rounds 3] [--mosaics 100000] [--root FOLDER] [--json]
+    python -m benchmarks.publish [--size-gb 1] [--rounds 3] [--mosaics 100000] [--url URL] [--root FOLDER] [--json]
 
 Goals: publishing <= 1.5 times the three commands; with 100 000 mosaics, registering and publishing one
 costs < 50 ms of database time, `contimg status` and `contimg registry list` answer in < 1 s, and bringing the
@@ -182,9 +182,9 @@ def database_time() -> Iterator[list[float]]:
         engine._open = original
 
 
-def with_many(root: Path, mosaics: int) -> dict[str, float]:
+def with_many(root: Path, mosaics: int, url: str | None) -> dict[str, float]:
     """Return the costs with a registry that holds many mosaics already [s]."""
-    config = factory.config_below(root / "many")
+    config = factory.config_below(root / "many", registry={"url": url})
     fill(config, mosaics)
     tiles = [f"2026-02-11T00:{m:02d}:00" for m in range(0, 50, 5)]
     write_json(
@@ -204,7 +204,7 @@ def with_many(root: Path, mosaics: int) -> dict[str, float]:
         (config.paths.products / archive.GALLERY / months.month_of(mosaic_id) / months.SUMMARY).unlink()
         found["archive_at_a_publish_s"] = seconds(lambda: archive.rebuild(registry, config.layout, mosaic_id))
     file = root / "many.yaml"
-    file.write_text(yaml.safe_dump({"paths": config.paths.model_dump(mode="json")}))
+    file.write_text(yaml.safe_dump({"paths": config.paths.model_dump(mode="json"), "registry": {"url": url}}))
     with contextlib.closing(engine.open_registry(config)) as registry:
         found["listing_all_s"] = seconds(lambda: queries.listing(registry))
     for name, words in {"status": ["status"], "registry_list": ["registry", "list"]}.items():
@@ -226,6 +226,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--size-gb", type=float, default=1.0, help="size of the bundle; 0 leaves this part out")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--mosaics", type=int, default=100_000, help="mosaics registered; 0 leaves this part out")
+    parser.add_argument("--url", help="an empty PostgreSQL database instead of SQLite")
     parser.add_argument("--root", type=Path, help="folder to work in, on the disk to measure")
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
     options = parser.parse_args(arguments)
@@ -235,7 +236,7 @@ def main(arguments: list[str] | None = None) -> None:
         if options.size_gb > 0:
             found |= against_the_commands(root, options.size_gb, options.rounds)
         if options.mosaics > 0:
-            found |= with_many(root, options.mosaics)
+            found |= with_many(root, options.mosaics, options.url)
     finally:
         shutil.rmtree(root)
     if options.json:
