@@ -2,10 +2,11 @@
 
 ::
 
-    python -m benchmarks.publish [--size-gb 1] [--rounds 3] [--mosaics 100000] [--root FOLDER] [--json]
+    python -m benchmarks.publish [--size-gb 1] [--rounds 3] [--mosaics 100000] [--url URL] [--root FOLDER] [--json]
 
 Goals: publishing <= 1.5 times the three commands; with 100 000 mosaics, registering and publishing one
-costs < 50 ms of database time, and `contimg status` and `contimg registry list` answer in < 1 s.
+costs < 50 ms of database time, `contimg status` and `contimg registry list` answer in < 1 s, and bringing the
+archive's tables and gallery up to date costs a second or so.
 """
 
 from __future__ import annotations
@@ -28,9 +29,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from astropy import units as u
+from astropy.coordinates import Latitude, Longitude
 from sqlalchemy import event, insert
 
-from contimg import naming, publish
+from contimg import archive, naming, publish
+from contimg.archive import entries, months
 from contimg.bundle import verify
 from contimg.config import Config
 from contimg.product import write_json
@@ -116,6 +120,7 @@ def fill(config: Config, mosaics: int) -> None:
             place = layout.group(group)
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(json.dumps({"id": group, "tiles": [tile] * 10}))
+            keep_entry(layout, row, number)
             marker = layout.twin("published", group)
             marker.parent.mkdir(parents=True, exist_ok=True)
             marker.write_text(json.dumps(markers.published(row)))
@@ -124,6 +129,31 @@ def fill(config: Config, mosaics: int) -> None:
                 connection.execute(insert(schema.metadata.tables[name]), content)
             connection.execute(insert(schema.publish_events), events)
     registry.close()
+
+
+def keep_entry(layout: naming.Layout, row: dict[str, Any], number: int) -> None:
+    """Write what the archive keeps of a mosaic, as if its bundle had been read: a field of 15 x 3.5 deg in a strip."""
+    from mocpy import MOC
+
+    folder = layout.products / archive.GALLERY / months.month_of(row["data_id"])
+    folder.mkdir(parents=True, exist_ok=True)
+    ra_deg, dec_deg = number * 13 % 360, 10 * (number // 5000 % 8)
+    corners = [[(ra_deg + x) % 360, dec_deg + y] for x, y in ((7.5, -1.75), (-7.5, -1.75), (-7.5, 1.75), (7.5, 1.75))]
+    sky = layout.products / archive.GALLERY / f"{ra_deg}.{dec_deg}.moc.fits"  # one file for all of a field
+    if not sky.exists():
+        lon, lat = (Longitude([c[0] for c in corners] * u.deg), Latitude([c[1] for c in corners] * u.deg))
+        MOC.from_polygon(lon, lat, max_depth=entries.MOC_ORDER).save(str(sky), format="fits")
+    os.link(sky, folder / f"{row['data_id']}.moc.fits")
+    mjd = naming.mjd_from_datetime(naming.parse_id(row["data_id"]))
+    content = {
+        "schema": entries.SCHEMA, "manifest_sha256": row["sha256"], "verdict": "passed", "reasons": [],
+        "synthetic": True, "centre_deg": [ra_deg, dec_deg], "start_mjd": mjd, "end_mjd": mjd + 0.036,
+        "exposure_s": 3090.0, "tile_s": 309.0, "freq_hz": 1.405e9, "bandwidth_hz": 1.8e8, "bmaj_arcsec": 14.4,
+        "bmin_arcsec": 10.8, "rms_mjy": 2.0, "n_images": 10, "calibrators": ["3C286"], "kilobytes": 100_000,
+        "thumbnail": None, "page": None, "corners_deg": corners, "shape_px": [18000, 4200], "field_deg": 15.0,
+        "moc": f"{row['data_id']}.moc.fits",
+    }  # fmt: skip
+    (folder / f"{row['data_id']}.json").write_text(json.dumps(content))
 
 
 @contextlib.contextmanager
@@ -152,9 +182,9 @@ def database_time() -> Iterator[list[float]]:
         engine._open = original
 
 
-def with_many(root: Path, mosaics: int) -> dict[str, float]:
+def with_many(root: Path, mosaics: int, url: str | None) -> dict[str, float]:
     """Return the costs with a registry that holds many mosaics already [s]."""
-    config = factory.config_below(root / "many")
+    config = factory.config_below(root / "many", registry={"url": url})
     fill(config, mosaics)
     tiles = [f"2026-02-11T00:{m:02d}:00" for m in range(0, 50, 5)]
     write_json(
@@ -166,8 +196,15 @@ def with_many(root: Path, mosaics: int) -> dict[str, float]:
         publish.run_register(mosaic_id, config)
         publish.run_publish(mosaic_id, config)
     found = {"register_and_publish_database_s": sum(spent)}
+    with contextlib.closing(engine.open_registry(config)) as registry:
+        found["archive_first_s"] = seconds(lambda: archive.rebuild(registry, config.layout))
+        tables = [config.paths.products / name for name in ("obscore.vot", "obscore.fits", "index.html")]
+        found |= {f"{table.name}_mb": table.stat().st_size / 1e6 for table in tables}
+        found["archive_nothing_new_s"] = seconds(lambda: archive.rebuild(registry, config.layout))
+        (config.paths.products / archive.GALLERY / months.month_of(mosaic_id) / months.SUMMARY).unlink()
+        found["archive_at_a_publish_s"] = seconds(lambda: archive.rebuild(registry, config.layout, mosaic_id))
     file = root / "many.yaml"
-    file.write_text(yaml.safe_dump({"paths": config.paths.model_dump(mode="json")}))
+    file.write_text(yaml.safe_dump({"paths": config.paths.model_dump(mode="json"), "registry": {"url": url}}))
     with contextlib.closing(engine.open_registry(config)) as registry:
         found["listing_all_s"] = seconds(lambda: queries.listing(registry))
     for name, words in {"status": ["status"], "registry_list": ["registry", "list"]}.items():
@@ -189,6 +226,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--size-gb", type=float, default=1.0, help="size of the bundle; 0 leaves this part out")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--mosaics", type=int, default=100_000, help="mosaics registered; 0 leaves this part out")
+    parser.add_argument("--url", help="an empty PostgreSQL database instead of SQLite")
     parser.add_argument("--root", type=Path, help="folder to work in, on the disk to measure")
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
     options = parser.parse_args(arguments)
@@ -198,7 +236,7 @@ def main(arguments: list[str] | None = None) -> None:
         if options.size_gb > 0:
             found |= against_the_commands(root, options.size_gb, options.rounds)
         if options.mosaics > 0:
-            found |= with_many(root, options.mosaics)
+            found |= with_many(root, options.mosaics, options.url)
     finally:
         shutil.rmtree(root)
     if options.json:

@@ -129,6 +129,15 @@ def verify(path: Path, *, expected: str | None = None, progress: Callable[[int],
         raise InputError(f"{path} is not a bundle: name a folder with a {MANIFEST}") from None
 
 
+def problem(path: Path, expected: str) -> str | None:
+    """Return the first thing that is wrong with a bundle as one sentence; None when every byte is as expected."""
+    try:
+        verification = verify(path, expected=expected)
+    except InputError as error:
+        return str(error)
+    return None if verification.ok else verification.problems[0].message
+
+
 def _verify(path: Path, folder: int, expected: str | None, progress: Callable[[int], None] | None) -> Verification:
     present = list(files.list_tree(folder))
     try:

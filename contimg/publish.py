@@ -228,10 +228,10 @@ def _transfer(registry: Registry, layout: naming.Layout, row: Mapping[str, Any],
 
 def _accept_existing(final: Path, row: Mapping[str, Any]) -> None:
     """Take a bundle that stands under the final name for ours if every byte is; refuse it otherwise."""
-    verification = bundle.verify(final, expected=row["sha256"])
-    if not verification.ok:
+    problem = bundle.problem(final, row["sha256"])
+    if problem is not None:
         raise RegistryError(
-            f"{final} exists with other content ({verification.problems[0].message}) and is never overwritten: move it "
+            f"{final} exists with other content ({problem}) and is never overwritten: move it "
             "out of the archive if it does not belong there"
         )
 
@@ -293,7 +293,7 @@ def _run_publish_once(data_id: str, config: Config) -> Outcome:
         if options.remove_stage and outcome.status == "published":
             remove_staged(registry, layout, data_id, outcome.version)
         if options.update_archive and outcome.status == "published" and not archive.knows(layout, outcome.path):
-            archive.update(registry, layout)
+            archive.update(registry, layout, data_id)
     return outcome
 
 
@@ -308,9 +308,9 @@ def remove_staged(registry: Registry, layout: naming.Layout, data_id: str, versi
     row = queries.get(registry, data_id, version)
     if row["status"] != "published":
         return False
-    verification = bundle.verify(Path(row["published_path"]), expected=row["sha256"])
-    if not verification.ok:
-        raise RegistryError(f"{verification.problems[0].message}: the staged copy is kept, run 'contimg reconcile'")
+    problem = bundle.problem(Path(row["published_path"]), row["sha256"])
+    if problem is not None:
+        raise RegistryError(f"{problem}: the staged copy is kept, run 'contimg reconcile'")
     relative = files.relative_to_root(Path(row["stage_path"]), layout.stage, "paths.stage")
     with contextlib.suppress(FileNotFoundError), files.open_folder(layout.stage, relative.parent) as parent:
         files.remove_tree(parent, relative.name)

@@ -193,7 +193,7 @@ class _Work:
             if not final.is_dir() or row["finalization_status"] != "finalized":
                 continue
             found = Difference("not_recorded", row["data_id"], row["version"], str(final), "")
-            problem = _problem(final, row["sha256"])
+            problem = bundle.problem(final, row["sha256"])
             if problem is not None:
                 message = (
                     f"{final} stands where {row['data_id']} is to be published, and differs ({problem}): move it away"
@@ -236,7 +236,7 @@ class _Work:
         for row in self._rows("published"):
             path = Path(row["published_path"])
             missing = not path.is_dir()
-            problem = f"{path} is missing" if missing else _problem(path, row["sha256"])
+            problem = f"{path} is missing" if missing else bundle.problem(path, row["sha256"])
             if problem is None:
                 continue
             found = Difference("missing" if missing else "altered", row["data_id"], row["version"], str(path), problem)
@@ -256,7 +256,7 @@ class _Work:
             )
 
     def _can_be_made_again(self, row: Mapping[str, Any]) -> bool:
-        if _problem(Path(row["stage_path"]), row["sha256"]) is None:
+        if bundle.problem(Path(row["stage_path"]), row["sha256"]) is None:
             return True
         try:
             return gather(self.layout, row["data_id"]).manifest_sha256 == row["sha256"]
@@ -266,7 +266,13 @@ class _Work:
     def _unpublish(self, row: Mapping[str, Any], path: Path, missing: bool, problem: str) -> bool:
         values = {"status": "staging", "published_path": None, "published_at": None, "attempts": 0}
         # Set aside within the transaction: dying in between leaves 'published but missing', which is mended.
-        return self._change(row, values, "reconciled", problem, None if missing else lambda: self._set_aside(path))
+        return self._change(
+            row,
+            values,
+            "reconciled",
+            problem,
+            None if missing else lambda: files.set_aside(self.layout.products, path, ALTERED),
+        )
 
     def staged(self) -> Iterator[Difference]:
         """Bundles on the stage that are missing or were altered: made again from the mosaic."""
@@ -290,22 +296,6 @@ class _Work:
                     f"{problem}, and the mosaic on the stage is another one now: snakemake --forcerun mosaic_group"
                 )
                 yield replace(found, message=message, needs_person=True)
-
-    def _set_aside(self, path: Path) -> None:
-        relative = files.relative_to_root(path, self.layout.products, "paths.products")
-        with (
-            files.open_folder(self.layout.products, relative.parent) as parent,
-            files.open_folder(self.layout.products, ALTERED, create=True) as altered,
-        ):
-            number = 1
-            while True:
-                try:
-                    files.rename_new(parent, relative.name, altered, f"{relative.name}.{number}")
-                    break
-                except FileExistsError:
-                    number += 1
-            os.fsync(parent)
-            os.fsync(altered)
 
     def withdrawn(self) -> Iterator[Difference]:
         """Withdrawn bundles that are still in sight."""
@@ -349,14 +339,6 @@ class _Work:
             markers.remove(self.layout, kind, data_id)
         else:
             markers.write(self.layout, kind, content)
-
-
-def _problem(path: Path, manifest_sha256: str) -> str | None:
-    try:
-        verification = bundle.verify(path, expected=manifest_sha256)
-    except InputError as error:
-        return str(error)
-    return None if verification.ok else verification.problems[0].message
 
 
 def _old(folder: int, name: str) -> bool:

@@ -44,29 +44,25 @@ def group_states(config: Config, *, everything: bool = True) -> tuple[list[dict[
     from contimg.registry import queries
     from contimg.registry.engine import open_registry
 
-    stems = sorted(entry.name.removesuffix(".json") for entry in _entries(config.layout.stage / "groups"))
+    stems = sorted(name.removesuffix(".json") for name in _names(config.layout.stage / "groups"))
     with contextlib.closing(open_registry(config)) as registry:
         closed = queries.closed_ids(registry)
-        waiting = {
-            row["data_id"]: row["attempts"]
-            for row in queries.listing(registry, statuses=("staging",), with_metadata=False)
-        }
+        stuck = queries.stuck(registry, config.publish.max_attempts)
     shown = stems
     if not everything:
         recent = set(stems[-RECENT:])
         shown = [stem for stem in stems if stem in recent or f"mosaic_{stem}" not in closed]
-    return [_group_state(config, stem, waiting) for stem in shown], len(stems) - len(shown)
+    return [_group_state(config, stem, stuck) for stem in shown], len(stems) - len(shown)
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def _names(folder: Path) -> list[str]:
     try:
-        with os.scandir(folder) as entries:
-            return [entry for entry in entries if entry.name.endswith(".json") and not entry.name.startswith(".")]
+        return [name for name in os.listdir(folder) if name.endswith(".json") and not name.startswith(".")]
     except FileNotFoundError:
         return []
 
 
-def _group_state(config: Config, stem: str, waiting: Mapping[str, int]) -> dict[str, Any]:
+def _group_state(config: Config, stem: str, stuck: Mapping[str, str]) -> dict[str, Any]:
     layout = config.layout
     content = json.loads(layout.group(stem).read_text())
     group, tiles = content["id"], [tile["id"] for tile in content["tiles"]]
@@ -75,7 +71,6 @@ def _group_state(config: Config, stem: str, waiting: Mapping[str, int]) -> dict[
     twins = [t for kind in ("mosaic", "crossmatch") if (t := find_twin(layout.twin(kind, group))) is not None]
     marker = read_marker(layout.twin("published", group)) or read_marker(layout.twin("registered", group))
     state = marker["status"] if marker else "open"
-    exhausted = state == "registered" and waiting.get(mosaic_id, 0) >= config.publish.max_attempts
     return {
         "group": group,
         "mosaic": mosaic_id,
@@ -86,11 +81,15 @@ def _group_state(config: Config, stem: str, waiting: Mapping[str, int]) -> dict[
         "state": state,
         "version": marker["version"] if marker else None,
         "path": marker["path"] if marker else None,
-        "next": f"contimg publish retry {mosaic_id}" if exhausted else _next(mosaic_id, state),
+        "next": _next(mosaic_id, state, mosaic_id in stuck),
+        "error": stuck.get(mosaic_id),
     }
 
 
-def _next(mosaic_id: str, state: str) -> str:
+def _next(mosaic_id: str, state: str, stuck: bool) -> str:
+    """Return the command that a mosaic waits for; `stuck`: publishing has failed too often to go on by itself."""
+    if stuck:
+        return f"contimg publish retry {mosaic_id}"
     if state == "held":
         return f"contimg publish approve {mosaic_id} --reason TEXT"
     return "" if state in ("published", "rejected", "withdrawn") else "snakemake"
@@ -113,12 +112,16 @@ def mosaic_record(config: Config, text: str) -> dict[str, Any]:
     marker = read_marker(layout.twin("published", mosaic_id)) or read_marker(layout.twin("registered", mosaic_id))
     folder = Path(marker["path"]) if marker and marker["status"] == "published" else layout.product("mosaic", mosaic_id)
     twins = [mosaic] + ([crossmatch] if crossmatch else [])
+    state = marker["status"] if marker else "open"
+    error = _error(config, mosaic_id) if state == "registered" else None
     return {
         "mosaic": mosaic_id,
         "synthetic": mosaic.synthetic,
         "verdict": worst([t.verdict for t in twins]),
-        "state": marker["status"] if marker else "open",
+        "state": state,
         "version": marker["version"] if marker else None,
+        "next": _next(mosaic_id, state, error is not None),
+        "error": error,
         "folder": str(folder),
         "fits": str(folder / f"{mosaic_id}.fits"),
         "png": str(folder / f"{mosaic_id}.png"),
@@ -128,6 +131,15 @@ def mosaic_record(config: Config, text: str) -> dict[str, Any]:
         "facts": mosaic.facts,
         "qa": mosaic.qa | (crossmatch.qa if crossmatch else {}),
     }
+
+
+def _error(config: Config, mosaic_id: str) -> str | None:
+    """Return why a mosaic's publication waits for a person after the last of its attempts; None when it does not."""
+    from contimg.registry import queries
+    from contimg.registry.engine import open_registry
+
+    with contextlib.closing(open_registry(config)) as registry:
+        return queries.stuck(registry, config.publish.max_attempts).get(mosaic_id)
 
 
 def outcome(config: Config, plan: Plan) -> str:
@@ -141,7 +153,7 @@ def outcome(config: Config, plan: Plan) -> str:
         lines.append(f"{record['mosaic']}: verdict {record['verdict']}, {record['state']} ({record['folder']})")
         lines += [f"    {reason}" for reason in record["reasons"]]
         if record["state"] == "held":
-            lines.append(f"    look at {record['page']}, then: {_next(record['mosaic'], 'held')}")
+            lines.append(f"    look at {record['page']}, then: {record['next']}")
     if not plan.groups:
         lines.append("No group has open work.")
     lines += [f"waiting: {w.what} {w.id}: {w.message}" for w in plan.waiting]

@@ -5,10 +5,11 @@
     obscore.vot, obscore.fits    ObsCore 1.1, a row a published mosaic
     coverage.moc.fits            where the archive has data (MOC)
     index.html                   gallery with search; needs no network
-    gallery/<mosaic>.{json,png,moc.fits}    what is kept of each mosaic, so that it is read once
+    gallery/<month>/             what is kept of each mosaic, and the month's part of all of the above
 
-All of it follows from the registry and the bundles: deleted, it is made again by the next publish or by
-``contimg archive``.
+A publish makes the part of its own month again and puts the parts together, so that it costs what a month
+costs. All of it follows from the registry and the bundles: deleted, it is made again by the next publish or
+by ``contimg archive``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from contimg.naming import Layout
 from contimg.product import atomic_path
@@ -33,17 +34,29 @@ GALLERY = "gallery"
 
 def knows(layout: Layout, bundle: Path) -> bool:
     """Tell whether the gallery was written after a bundle came into it."""
+    from contimg.archive import months
+
     try:
-        kept = (layout.products / GALLERY / f"{bundle.name}.json").stat()
-        return (layout.products / "index.html").stat().st_mtime_ns >= kept.st_mtime_ns
+        month = layout.products / GALLERY / months.month_of(bundle.name)
+        written = [month / f"{bundle.name}.json", month / months.SUMMARY, layout.products / "index.html"]
+        times = [path.stat().st_mtime_ns for path in written]
     except OSError:
         return False
+    return times == sorted(times)
 
 
-def update(registry: Registry, layout: Layout) -> bool:
-    """Bring everything up to date after a publication; what fails is said in a line and never raised."""
+def update(registry: Registry, layout: Layout, data_id: str | None = None) -> bool:
+    """Bring a mosaic's month up to date; what fails is said in a line and never raised.
+
+    Parameters
+    ----------
+    registry : Registry
+    layout : Layout
+    data_id : str, optional
+        The mosaic that was published or withdrawn; every month is looked at when not given.
+    """
     try:
-        rebuild(registry, layout)
+        rebuild(registry, layout, data_id)
     except Exception as error:  # noqa: BLE001  contimg-ok: the mosaic is published, whatever becomes of its thumbnail
         what = "the archive's tables and gallery were not brought up to date (%s): run 'contimg archive'"
         logging.getLogger(__name__).warning(what, error)
@@ -51,36 +64,48 @@ def update(registry: Registry, layout: Layout) -> bool:
     return True
 
 
-def rebuild(registry: Registry, layout: Layout, *, anew: bool = False) -> list[dict[str, Any]]:
-    """Make tables, sky map and gallery of all published mosaics; return the entries, the newest last.
+def rebuild(registry: Registry, layout: Layout, data_id: str | None = None, *, anew: bool = False) -> int:
+    """Make tables, sky map and gallery of all published mosaics; return how many those are.
 
     Parameters
     ----------
     registry : Registry
     layout : Layout
+    data_id : str, optional
+        Look at this mosaic's month only, if all others together have as many mosaics as the registry.
     anew : bool
-        Read every bundle again instead of what is kept of it in ``gallery/``.
+        Read every bundle again instead of what is kept of it.
 
     Raises
     ------
     ContimgError, OSError
         If a bundle cannot be read, or the archive not be written.
     """
-    from contimg.archive import entries, gallery, tables
+    from contimg.archive import gallery, months, tables
     from contimg.registry import queries
 
-    with files.open_folder(layout.products, GALLERY, create=True), _alone(layout.products / GALLERY):
-        rows = queries.listing(registry, statuses=("published",), latest_only=False, with_metadata=False)
-        found = [entries.entry(layout.products / GALLERY, row, anew=anew) for row in rows]
+    top = layout.products / GALLERY
+    with files.open_folder(layout.products, GALLERY, create=True), _alone(top):
+        if data_id is not None:
+            month = months.month_of(data_id)
+            months.write(top, month, queries.published(registry, month), anew=anew)
+        wanted = queries.count(registry, ("published",))
+        if data_id is None or sum(one["mosaics"] for one in months.summaries(top)) != wanted:
+            by_month = months.split(queries.published(registry))
+            for month in sorted(by_month.keys() | {one["month"] for one in months.summaries(top)}):
+                months.write(top, month, by_month.get(month, []), anew=anew)
+        summaries = months.summaries(top)
+        folders = [top / one["month"] for one in summaries]
         for name, write in (
-            ("obscore.vot", tables.write_votable),
-            ("obscore.fits", tables.write_fits),
-            ("coverage.moc.fits", tables.write_coverage),
-            ("index.html", gallery.write_page),
+            ("obscore.vot", tables.join_votables),
+            ("obscore.fits", tables.join_fits),
+            ("coverage.moc.fits", tables.join_coverage),
         ):
             with atomic_path(layout.products / name) as part:
-                write(part, found, layout.products)
-    return found
+                write(part, [folder / name for folder in folders])
+        with atomic_path(layout.products / "index.html") as part:
+            gallery.write_page(part, summaries, layout.products / "coverage.moc.fits")
+    return sum(one["mosaics"] for one in summaries)
 
 
 @contextlib.contextmanager

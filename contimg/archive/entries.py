@@ -17,7 +17,7 @@ MOC_ORDER = 11  # cells of 1.7 arcmin
 
 
 def entry(folder: Path, row: Mapping[str, Any], *, anew: bool = False) -> dict[str, Any]:
-    """Return the entry of a published row, made from its bundle when it is not kept in `folder` yet."""
+    """Return the entry of a published row, made from its bundle when it is not kept in `folder` (its month's) yet."""
     path = Path(row["published_path"])
     kept = folder / f"{path.name}.json"
     content = None if anew else read(kept)

@@ -1,11 +1,14 @@
-"""The gallery: one page with every published mosaic, its verdict, a sky map and a search; nothing is fetched."""
+"""The gallery: a page with the published mosaics, their verdicts, a sky map and a search; nothing is fetched.
+
+The page is small, however many mosaics there are: each month's stand in a file of their own, which the page
+reads when they are to be shown or searched.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +16,16 @@ from contimg.report.markup import STYLE
 
 _MAP_WIDTH, _MAP_HEIGHT = 960.0, 480.0
 _SHOWN = 120  # cards drawn at once; the search finds the others
+_MAP_ORDER = 6  # HEALPix cells of 0.9 deg, in which the map shows the coverage
 
 _OWN_STYLE = """
 .map { margin: 20px 0; padding: 14px; }
 .map svg { display: block; width: 100%; height: auto; max-height: 400px; }
 .map .sky { fill: #f2f5fa; stroke: #b9c3d0; }
+.map .cover { fill: #9dbbe0; stroke: #9dbbe0; stroke-width: .5; }
 .map .grid { fill: none; stroke: #d9e0e9; stroke-width: .8; }
 .map text { fill: #7b8696; font-size: 11px; }
-.map .field { stroke-width: 2.2; stroke-linejoin: round; cursor: pointer; }
+.map .field { stroke-width: 2.2; fill-opacity: .45; stroke-linejoin: round; cursor: pointer; }
 .map .passed { fill: #18794e; stroke: #18794e; } .map .warning { fill: #c77a00; stroke: #c77a00; }
 .map .failed { fill: #b00020; stroke: #b00020; }
 input[type=search] { width: 100%; padding: 11px 15px; font: inherit; border: 1px solid #c9d1dc; border-radius: 10px; }
@@ -37,13 +42,27 @@ input[type=search]:focus { outline: 2px solid #1f5fa8; outline-offset: 1px; }
 """
 
 _SCRIPT = """
-const all = JSON.parse(document.getElementById('entries').textContent), shown = %d;
+const months = JSON.parse(document.getElementById('months').textContent), shown = %d;
 const grid = document.getElementById('grid'), box = document.getElementById('search');
+const fields = document.getElementById('fields'), status = document.getElementById('count');
+const loaded = new Map();  // month -> its mosaics, the newest first
+const total = months.reduce((sum, m) => sum + m.mosaics, 0);
 function make(tag, text, css) {
   const one = document.createElement(tag);
   if (text !== undefined) one.textContent = text;
   if (css) one.className = css;
   return one;
+}
+function contimg(month, mosaics) { loaded.set(month, mosaics); }  // what a month's file calls
+function load(month) {
+  if (loaded.has(month)) return Promise.resolve();
+  return new Promise(done => {
+    const file = make('script');
+    file.src = 'gallery/' + month + '/mosaics.js';
+    file.onload = done;
+    file.onerror = () => { loaded.set(month, []); done(); };
+    document.head.append(file);
+  });
 }
 function card(e) {
   const one = make('article'), link = make('a'), text = make('div', undefined, 'text'), list = make('dl');
@@ -62,52 +81,93 @@ function card(e) {
   one.append(link, text);
   return one;
 }
-function draw() {
-  const words = box.value.toLowerCase().split(/\\s+/).filter(Boolean);
-  const found = all.filter(e => words.every(word => e.text.includes(word)));
-  const names = new Set(found.map(e => e.name));
-  grid.replaceChildren(...found.slice(0, shown).map(card));
-  const more = found.length > shown ? ', the first ' + shown + ' drawn' : '';
-  document.getElementById('count').textContent = found.length + ' of ' + all.length + ' mosaics' + more;
-  for (const field of document.querySelectorAll('.field'))
-    field.style.opacity = names.has(field.dataset.name) ? .55 : .06;
+function outline(e) {
+  const one = document.createElementNS('http://www.w3.org/2000/svg', 'path');
+  const title = document.createElementNS('http://www.w3.org/2000/svg', 'title');
+  one.setAttribute('class', 'field ' + e.verdict);
+  one.setAttribute('d', e.outline);
+  title.textContent = e.name + ': ' + e.verdict;
+  one.append(title);
+  one.addEventListener('click', () => { box.value = e.name; draw(); });
+  return one;
 }
-for (const field of document.querySelectorAll('.field'))
-  field.addEventListener('click', () => { box.value = field.dataset.name; draw(); });
-box.addEventListener('input', draw);
+let asked = 0;
+async function draw(only) {
+  const turn = ++asked, words = box.value.toLowerCase().split(/\\s+/).filter(Boolean), found = [];
+  let count = 0;
+  for (const m of months) {  // the newest first; without words no more are read than are drawn
+    if (only ? m.month !== only : !words.length && found.length >= shown) continue;
+    await load(m.month);
+    if (turn !== asked) return;  // the words have changed meanwhile
+    const some = loaded.get(m.month).filter(e => words.every(word => e.text.includes(word)));
+    count += some.length;
+    found.push(...some.slice(0, shown - found.length));
+    if (words.length) status.textContent = 'searching ' + m.month + ' …';
+  }
+  if (!only && !words.length) count = total;
+  grid.replaceChildren(...found.map(card));
+  fields.replaceChildren(...found.filter(e => e.outline).map(outline).reverse());
+  const more = count > found.length ? ', the newest ' + found.length + ' drawn' : '';
+  status.textContent = count + ' of ' + total + ' mosaics' + more;
+  document.body.dataset.drawn = found.length;
+}
+for (const one of document.querySelectorAll('#list a'))
+  one.addEventListener('click', event => { event.preventDefault(); box.value = ''; draw(one.dataset.month); });
+box.addEventListener('input', () => draw());
 draw();
 """
 
 
-def write_page(path: Path, entries: Sequence[Mapping[str, Any]], products: Path) -> None:
-    """Write the page; pictures stand beside it, the newest mosaic comes first."""
+def write_month(path: Path, entries: Sequence[Mapping[str, Any]], folder: Path) -> None:
+    """Write what the page's script reads of a month: a call with its mosaics, the newest first.
+
+    A script, as a page that was opened from a disk may read nothing else beside it.
+    """
     newest = sorted(entries, key=lambda entry: (entry["data_id"], entry["version"]), reverse=True)
-    # '<' is escaped so that no text can end the script element that holds the data.
-    data = json.dumps([_record(entry, products) for entry in newest], allow_nan=False).replace("<", "\\u003c")
-    n_synthetic = sum(entry["synthetic"] for entry in entries)
+    records = json.dumps([_record(entry, folder) for entry in newest], allow_nan=False)
+    path.write_text(f"contimg({json.dumps(folder.name)}, {records});\n")
+
+
+def write_page(path: Path, months: Sequence[Mapping[str, Any]], coverage: Path) -> None:
+    """Write the page from what months say of themselves; their mosaics are read by its script when they are shown."""
+    newest = sorted(months, key=lambda one: one["month"], reverse=True)
+    data = json.dumps([{key: one[key] for key in ("month", "mosaics")} for one in newest])
+    total, n_synthetic = (sum(one[key] for one in months) for key in ("mosaics", "simulated"))
     made = f", {n_synthetic} of them simulated" if n_synthetic else ""
     path.write_text(
         f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>DSA-110 continuum mosaics</title><style>{STYLE}{_OWN_STYLE}</style></head><body><main>
 <h1>DSA-110 continuum mosaics</h1>
-<p class="soft">{len(entries)} published{made}. Tables: <a href="obscore.vot">VOTable</a>,
+<p class="soft">{total} published{made}. Tables: <a href="obscore.vot">VOTable</a>,
 <a href="obscore.fits">FITS</a> (ObsCore); sky coverage: <a href="coverage.moc.fits">MOC</a>.</p>
-<div class="card map">{_sky_map(newest)}</div>
+<div class="card map">{sky_map(coverage)}</div>
 <input id="search" type="search" placeholder="Search: date, verdict, calibrator, position, simulated …" autofocus>
+<p class="soft small" id="list">{_month_links(newest)}</p>
 <p class="soft small" id="count"></p>
 <div class="gallery" id="grid"></div>
 <noscript>This page needs JavaScript to draw the mosaics; they stand below mosaics/.</noscript>
-<script type="application/json" id="entries">{data}</script>
+<script type="application/json" id="months">{data}</script>
 <script>{_SCRIPT % _SHOWN}</script>
 </main></body></html>
 """
     )
 
 
-def _record(entry: Mapping[str, Any], products: Path) -> dict[str, Any]:
+def _month_links(newest: Sequence[Mapping[str, Any]]) -> str:
+    """Return the months with how many mosaics each has, a line a year."""
+    lines: dict[str, list[str]] = {}
+    for one in newest:
+        year, month = one["month"].split("-")
+        link = f'<a href="#" data-month="{one["month"]}">{month}</a>&nbsp;({one["mosaics"]})'
+        lines.setdefault(year, []).append(link)
+    return "<br>".join(f"<b>{year}</b>: {' · '.join(reversed(links))}" for year, links in lines.items())
+
+
+def _record(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return what the page's script needs of an entry: ready to be shown, and the text that is searched."""
-    folder = Path(entry["path"]).relative_to(products)
+    products = folder.parent.parent
+    place = Path(entry["path"]).relative_to(products)
     centre = entry["centre_deg"]
     facts = [
         ("observed", _utc(entry["start_mjd"])),
@@ -124,11 +184,12 @@ def _record(entry: Mapping[str, Any], products: Path) -> dict[str, Any]:
         "name": entry["name"],
         "verdict": entry["verdict"],
         "synthetic": entry["synthetic"],
-        "href": f"{folder.as_posix()}/{entry['page'] or ''}",
-        "thumbnail": f"gallery/{entry['thumbnail']}" if entry["thumbnail"] else None,
+        "href": f"{place.as_posix()}/{entry['page'] or ''}",
+        "thumbnail": f"{folder.relative_to(products).as_posix()}/{entry['thumbnail']}" if entry["thumbnail"] else None,
         "facts": facts,
         "note": note,
         "text": " ".join(words + [value for _, value in facts]).lower(),
+        "outline": _outline(entry) if entry["corners_deg"] else None,
     }
 
 
@@ -161,9 +222,10 @@ def _path(points: Sequence[tuple[float, float]], *, closed: bool = False) -> str
     return "M" + "L".join(f"{x:.1f},{y:.1f}" for x, y in points) + ("Z" if closed else "")
 
 
-def _sky_map(entries: Sequence[Mapping[str, Any]]) -> str:
+def sky_map(coverage: Path) -> str:
+    """Return the map of the sky with the archive's coverage; the script adds the outlines of what it shows."""
     edge = [aitoff(180 - 1e-6, d) for d in range(-90, 91, 3)] + [aitoff(180 + 1e-6, d) for d in range(90, -91, -3)]
-    parts = [f'<path class="sky" d="{_path(edge, closed=True)}"/>']
+    parts = [f'<path class="sky" d="{_path(edge, closed=True)}"/>', f'<path class="cover" d="{_cells(coverage)}"/>']
     for ra in range(30, 360, 30):
         if ra != 180:
             parts.append(f'<path class="grid" d="{_path([aitoff(ra, d) for d in range(-90, 91, 3)])}"/>')
@@ -175,12 +237,31 @@ def _sky_map(entries: Sequence[Mapping[str, Any]]) -> str:
     for hour in (2, 6, 10, 14, 18, 22):
         x, y = aitoff(hour * 15, 0)
         parts.append(f'<text x="{x:.0f}" y="{y - 4:.0f}" text-anchor="middle">{hour}h</text>')
-    parts += [_field(entry) for entry in reversed(entries) if entry["corners_deg"]]
     box = f"0 0 {_MAP_WIDTH:.0f} {_MAP_HEIGHT:.0f}"
-    return f'<svg viewBox="{box}" role="img" aria-label="sky map of the mosaics">{"".join(parts)}</svg>'
+    return (
+        f'<svg viewBox="{box}" role="img" aria-label="sky map of the mosaics">{"".join(parts)}<g id="fields"></g></svg>'
+    )
 
 
-def _field(entry: Mapping[str, Any]) -> str:
+def _cells(coverage: Path) -> str:
+    """Return a MOC's cells of 0.9 deg as one path; those that the map's edge (12 h) cuts are left out."""
+    from astropy_healpix import HEALPix
+    from mocpy import MOC
+
+    cells = MOC.from_fits(str(coverage)).degrade_to_order(_MAP_ORDER).flatten()
+    if not len(cells):
+        return ""
+    ra, dec = HEALPix(2**_MAP_ORDER, order="nested").boundaries_lonlat(cells, step=1)
+    outlines = []
+    for ra_deg, dec_deg in zip(ra.deg, dec.deg, strict=True):
+        points = [aitoff(r, d) for r, d in zip(ra_deg, dec_deg, strict=True)]
+        xs = [x for x, _ in points]
+        if max(xs) - min(xs) < _MAP_WIDTH / 2:
+            outlines.append(_path(points, closed=True))
+    return "".join(outlines)
+
+
+def _outline(entry: Mapping[str, Any]) -> str:
     """Return a field's outline; one that crosses the map's edge (12 h) is drawn on the side of its centre."""
     corners = entry["corners_deg"]
     points = [aitoff(ra, dec) for ra, dec in corners]
@@ -189,8 +270,4 @@ def _field(entry: Mapping[str, Any]) -> str:
         side = aitoff(*entry["centre_deg"])[0] < _MAP_WIDTH / 2 if entry["centre_deg"] else True
         edge_deg = 180 - 1e-6 if side else 180 + 1e-6
         points = [aitoff(ra if ((ra % 360) < 180) == side else edge_deg, dec) for ra, dec in corners]
-    name, verdict = escape(entry["name"], quote=True), entry["verdict"]
-    return (
-        f'<path class="field {verdict}" data-name="{name}" d="{_path(points, closed=True)}">'
-        f"<title>{name}: {verdict}</title></path>"
-    )
+    return _path(points, closed=True)

@@ -50,6 +50,11 @@ _OBSCORE: dict[str, tuple[type, str | None, str]] = {
     "simulated": (bool, None, "meta.code"),
 }
 
+_EMPTY: dict[type, Any] = {str: "", int: 0, float: 0.0, bool: False}
+_DTYPE = {str: "str", int: "int64", float: "float64", bool: "bool"}
+_NO_INT = -1  # stands for an integer that is not known
+_FITS_BLOCK = 2880
+
 
 def obscore_row(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return an entry as a row of ObsCore; None where the bundle states nothing."""
@@ -98,40 +103,59 @@ def obscore_row(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def obscore(entries: Sequence[Mapping[str, Any]]) -> Table:
-    """Return the ObsCore table of all entries; what is not known is masked."""
+    """Return the ObsCore table of entries; what is not known is masked."""
     from astropy.table import MaskedColumn, Table
 
     rows = [obscore_row(entry) for entry in entries]
     table = Table()
-    empty: dict[type, Any] = {str: "", int: 0, float: 0.0, bool: False}
-    kinds = {int: "int64", float: "float64", bool: "bool", str: "str"}
     for name, (kind, unit, _) in _OBSCORE.items():
         values = [row[name] for row in rows]
         column = MaskedColumn(
-            [empty[kind] if value is None else value for value in values],
+            [_EMPTY[kind] if value is None else value for value in values],
             mask=[value is None for value in values],
             name=name,
             unit=unit,
-            dtype=kinds[kind] if kind is not str or not rows else None,
+            dtype=None if kind is str and rows else _DTYPE[kind],
         )
+        if kind is int:
+            column.fill_value = _NO_INT
         table.add_column(column)
     return table
 
 
-def write_votable(path: Path, entries: Sequence[Mapping[str, Any]], products: Path) -> None:
-    """Write the ObsCore table as VOTable."""
+def write_votable(path: Path, entries: Sequence[Mapping[str, Any]], folder: Path) -> None:
+    """Write the ObsCore table as VOTable; its rows can be put into that of other entries."""
     from astropy.io.votable import from_table, writeto
 
     votable = from_table(obscore(entries))
     (first,) = votable.iter_tables()
     for field in first.fields:
-        field.ucd = _OBSCORE[field.name][2]
+        kind, _, field.ucd = _OBSCORE[field.name]
+        # The same in every month, so that the rows of one are those of another.
+        if kind is str:
+            field.arraysize = "*"
+        elif kind is int:
+            field.values.null = _NO_INT
     first.name = "obscore"
     first.description = "Published continuum mosaics of the DSA-110 (IVOA ObsCore 1.1)"
     writeto(votable, str(path))
 
 
-def write_fits(path: Path, entries: Sequence[Mapping[str, Any]], products: Path) -> None:
+def join_votables(path: Path, parts: Sequence[Path]) -> None:
+    """Write one VOTable with the rows of all."""
+    begin, end = b"<TABLEDATA>", b"</TABLEDATA>"
+    if not parts:
+        write_votable(path, [], path.parent)
+        return
+    with path.open("wb") as file:
+        for number, part in enumerate(parts):
+            content = part.read_bytes()
+            first, last = content.index(begin) + len(begin), content.rindex(end)
+            file.write(content[:last] if number == 0 else content[first:last].lstrip(b"\n"))
+        file.write(content[last:])
+
+
+def write_fits(path: Path, entries: Sequence[Mapping[str, Any]], folder: Path) -> None:
     """Write the ObsCore table as FITS."""
     from astropy.io import fits
 
@@ -140,14 +164,48 @@ def write_fits(path: Path, entries: Sequence[Mapping[str, Any]], products: Path)
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
 
 
-def write_coverage(path: Path, entries: Sequence[Mapping[str, Any]], products: Path) -> None:
-    """Write the union of the mosaics' MOCs."""
+def join_fits(path: Path, parts: Sequence[Path]) -> None:
+    """Write one FITS table with the rows of all: bytes put together, their texts widened to the longest."""
+    import numpy as np
+    from astropy.io import fits
+
+    if not parts:
+        write_fits(path, [], path.parent)
+        return
+    tables = []
+    for part in parts:
+        with fits.open(part, memmap=False) as opened:
+            tables.append(opened[1].data.view(opened[1].data.dtype, np.ndarray))
+            header = opened[1].header
+    kinds = [max((table.dtype[name] for table in tables), key=lambda kind: kind.itemsize) for name in _OBSCORE]
+    rows = np.zeros(sum(map(len, tables)), dtype=list(zip(_OBSCORE, kinds, strict=True)))
+    first = 0
+    for table in tables:
+        rows[first : first + len(table)] = table
+        first += len(table)
+    header["NAXIS1"], header["NAXIS2"] = rows.dtype.itemsize, len(rows)
+    for number, kind in enumerate(kinds, start=1):
+        if kind.kind == "S":
+            header[f"TFORM{number}"] = f"{kind.itemsize}A"
+    with path.open("wb") as file:
+        file.write(fits.PrimaryHDU().header.tostring().encode())
+        file.write(header.tostring().encode())
+        rows.tofile(file)
+        file.write(bytes(-rows.nbytes % _FITS_BLOCK))
+
+
+def write_coverage(path: Path, entries: Sequence[Mapping[str, Any]], folder: Path) -> None:
+    """Write the union of mosaics' MOCs, which stand in a folder."""
+    join_coverage(path, [folder / entry["moc"] for entry in entries if entry.get("moc")])
+
+
+def join_coverage(path: Path, parts: Sequence[Path]) -> None:
+    """Write the union of MOCs."""
     from mocpy import MOC
 
-    from contimg.archive import GALLERY
     from contimg.archive.entries import MOC_ORDER
 
-    mocs = [MOC.from_fits(str(products / GALLERY / entry["moc"])) for entry in entries if entry.get("moc")]
+    mocs = [MOC.from_fits(str(part)) for part in parts]
     union = MOC.new_empty(MOC_ORDER)
     if mocs:
         union = mocs[0].union(*mocs[1:]) if len(mocs) > 1 else mocs[0]

@@ -20,9 +20,9 @@ def archive(context: Context, anew: bool, as_json: bool) -> None:
 
     products = context.config.layout.products
     with opened(context) as database:
-        entries = rebuild(database, context.config.layout, anew=anew)
+        count = rebuild(database, context.config.layout, anew=anew)
     names = ("index.html", "obscore.vot", "obscore.fits", "coverage.moc.fits")
     if as_json:
-        print_json({"mosaics": len(entries), "files": [str(products / name) for name in names]})
+        print_json({"mosaics": count, "files": [str(products / name) for name in names]})
     else:
-        click.echo(f"{len(entries)} mosaics: {products / 'index.html'}, with {', '.join(names[1:])} beside it")
+        click.echo(f"{count} mosaics: {products / 'index.html'}, with {', '.join(names[1:])} beside it")

@@ -25,9 +25,10 @@ def publish() -> None:
 @publish.command()
 @click.argument("mosaic", required=False)
 @click.option("--all", "everything", is_flag=True, help="Every mosaic that waits in staging.")
+@click.option("--reason", default="asked for by an operator", help="What was repaired; recorded with your name.")
 @json_option
 @click.pass_obj
-def retry(context: Context, mosaic: str | None, everything: bool, as_json: bool) -> None:
+def retry(context: Context, mosaic: str | None, everything: bool, reason: str, as_json: bool) -> None:
     """Publish MOSAIC now, its failed attempts forgotten. Exit code 1 when one fails again."""
     from contimg import naming
     from contimg.errors import ContimgError
@@ -47,13 +48,13 @@ def retry(context: Context, mosaic: str | None, everything: bool, as_json: bool)
             try:
                 reconcile(database, context.config.layout, name)
                 if queries.get(database, name)["status"] != "published":
-                    decisions.retry(database, name)
+                    decisions.retry(database, name, reason=reason)
                 results.append(_as_record(_publish(context, database, name)))
             except ContimgError as error:
                 if mosaic is not None:
                     raise
                 failures.append(str(error))
-        _update_archive(context, database)
+        _update_archive(context, database, mosaic and naming.as_mosaic_id(mosaic))
     _show(results, as_json)
     for sentence in failures:
         click.echo(f"contimg: {sentence}", err=True)
@@ -78,7 +79,7 @@ def approve(context: Context, mosaic: str, reason: str, version: int | None, as_
         reconcile(database, context.config.layout, data_id)
         row = decisions.approve(database, data_id, reason, version)
         outcome = _publish(context, database, data_id, row["version"])
-        _update_archive(context, database)
+        _update_archive(context, database, data_id)
     _show([_as_record(outcome)], as_json)
 
 
@@ -109,9 +110,10 @@ def withdraw(context: Context, mosaic: str, reason: str, version: int | None, as
     from contimg import naming
     from contimg.publishing import decisions
 
+    data_id = naming.as_mosaic_id(mosaic)
     with opened(context) as database:
-        row = decisions.withdraw(database, context.config.layout, naming.as_mosaic_id(mosaic), reason, version)
-        _update_archive(context, database)
+        row = decisions.withdraw(database, context.config.layout, data_id, reason, version)
+        _update_archive(context, database, data_id)
     _show([_decided(row)], as_json)
 
 
@@ -129,11 +131,11 @@ def _publish(context: Context, database: Registry, data_id: str, version: int | 
     )
 
 
-def _update_archive(context: Context, database: Registry) -> None:
+def _update_archive(context: Context, database: Registry, data_id: str | None) -> None:
     from contimg import archive
 
     if context.config.publish.update_archive:
-        archive.update(database, context.config.layout)
+        archive.update(database, context.config.layout, data_id)
 
 
 def _as_record(outcome: Outcome) -> dict[str, Any]:

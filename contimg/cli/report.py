@@ -60,6 +60,10 @@ def report(context: Context, mosaic: str | None, truth: Path | None, as_json: bo
         click.echo(f"\n{record['mosaic']}{made}: verdict {record['verdict']}, {record['state']}")
         for reason in record["reasons"]:
             click.echo(f"    {reason}")
+        if record["error"]:
+            click.echo(f"    not published: {record['error']}")
+        if record["error"] or record["state"] == "held":
+            click.echo(f"    then: {record['next']}")
         rows = [(label, _shown(record["qa"].get(name))) for name, label in SHOWN.items() if name in record["qa"]]
         measured = record.get("truth", {})
         rows += [(label, _shown(measured[name])) for name, label in AGAINST_TRUTH.items() if name in measured]

@@ -37,5 +37,8 @@ def status(context: Context, everything: bool, as_json: bool) -> None:
         for s in states
     ]
     print_table("Groups", columns, rows)
+    for s in states:
+        if s["error"]:
+            click.echo(f"{s['mosaic']} waits for a person: {s['error']}; then: {s['next']}")
     if left_out:
         click.echo(f"{left_out} settled groups of before are not listed: --all lists them.")

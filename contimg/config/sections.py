@@ -262,7 +262,7 @@ class PublishOptions(Section):
     update_archive: bool = Field(
         True, description="keep the archive's tables, sky map and gallery current (else: contimg archive)"
     )
-    remove_stage: bool = Field(False, description="remove stage images once the archive copy is verified again")
+    remove_stage: bool = Field(False, description="remove the staged bundle once the archive copy is verified again")
 
 
 class RegistryOptions(Section):

@@ -92,7 +92,9 @@ def reject(
     return row
 
 
-def retry(registry: Registry, data_id: str, version: int | None = None) -> Mapping[str, Any]:
+def retry(
+    registry: Registry, data_id: str, version: int | None = None, *, reason: str = "asked for by an operator"
+) -> Mapping[str, Any]:
     """Forget the failed attempts of a product in staging; the caller then publishes it."""
     return _decide(
         registry,
@@ -100,7 +102,7 @@ def retry(registry: Registry, data_id: str, version: int | None = None) -> Mappi
         version,
         allowed=("staging", "publishing"),
         event="retry",
-        reason="asked for by an operator",
+        reason=reason,
         values={"attempts": 0},
         hint="only what is in staging can be retried",
     )

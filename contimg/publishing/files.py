@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import errno
 import hashlib
+import itertools
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -212,6 +213,23 @@ def rename_new(source_parent: int, source: str, target_parent: int, target: str)
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from None
         raise
+
+
+def set_aside(root: Path, path: Path, aside: str) -> None:
+    """Move a folder below a root into the folder `aside` of that root, under a number that is free."""
+    relative = relative_to_root(path, root, "paths.products")
+    with (
+        open_folder(root, relative.parent) as parent,
+        open_folder(root, aside, create=True) as target,
+    ):
+        for number in itertools.count(1):
+            try:
+                rename_new(parent, relative.name, target, f"{relative.name}.{number}")
+                break
+            except FileExistsError:
+                continue
+        os.fsync(parent)
+        os.fsync(target)
 
 
 def _renameat2(source_parent: int, source: str, target_parent: int, target: str) -> None:

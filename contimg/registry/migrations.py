@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, func, insert, inspect, select
+from sqlalchemy import Connection, func, insert, inspect, select, text
 
 from contimg import __version__
 from contimg.errors import RegistryError
 from contimg.registry import schema
 from contimg.timestamps import now
 
+
+def _index_states_with_ids(connection: Connection) -> None:
+    connection.execute(text("DROP INDEX IF EXISTS ix_data_registry_status"))
+    connection.execute(text("CREATE INDEX data_registry_by_status ON data_registry (status, data_id)"))
+
+
 # version -> the step that makes it from the version before. A step is plain SQL text: it must go on
 # meaning the same when the tables in `schema` have moved on.
-STEPS: dict[int, Callable[[Connection], None]] = {}
+STEPS: dict[int, Callable[[Connection], None]] = {2: _index_states_with_ids}
 
 
 def upgrade(connection: Connection, where: str) -> None:

@@ -81,6 +81,21 @@ def listing(
         return list(connection.execute(query).mappings())[::-1]
 
 
+def published(registry: Registry, month: str | None = None) -> list[Row]:
+    """Return what the archive's tables need of published rows, all or those of a month ``YYYY-MM``, in order."""
+    table = data_registry
+    names = ("status", "data_id", "version", "sha256", "published_path", "published_at", "approved_by")
+    query = select(*(table.c[name] for name in names), table.c.approved_reason)
+    if month is None:
+        query = query.where(table.c.status == "published")
+    else:  # by id alone: with the state named as well, SQLite would take the index of that and read every row
+        first = f"mosaic_{month.replace('-', '')}"
+        query = query.where(table.c.data_id.between(f"{first}01T000000", f"{first}31T235959"))
+    with registry.read() as connection:
+        rows = connection.execute(query.order_by(table.c.data_id, table.c.version)).mappings()
+        return [row for row in rows if row["status"] == "published"]
+
+
 def count(registry: Registry, statuses: Sequence[str] = ()) -> int:
     """Return how many rows there are, of some states or of all."""
     query = select(func.count()).select_from(data_registry)
@@ -95,8 +110,19 @@ def closed_ids(registry: Registry) -> set[str]:
     column = data_registry.c.status
     with registry.read() as connection:
         ids = select(data_registry.c.data_id)
-        closed = set(connection.execute(ids.where(column.in_(("published", "rejected", "withdrawn")))).scalars())
-        return closed.difference(connection.execute(ids.where(column.in_(("staging", "publishing", "held")))).scalars())
+        closed, under_way = (
+            connection.execute(ids.where(column.in_(statuses))).scalars().all()
+            for statuses in (("published", "rejected", "withdrawn"), ("staging", "publishing", "held"))
+        )
+    return set(closed).difference(under_way)
+
+
+def stuck(registry: Registry, max_attempts: int) -> dict[str, str]:
+    """Return the products in staging whose attempts are used up, with the last error: they wait for a person."""
+    column = data_registry.c
+    query = select(column.data_id, column.error).where(column.status == "staging", column.attempts >= max_attempts)
+    with registry.read() as connection:
+        return {data_id: error or "no error recorded" for data_id, error in connection.execute(query)}
 
 
 def events(registry: Registry, data_id: str) -> list[Row]:

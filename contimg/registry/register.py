@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert, select, update
 
 from contimg import bundle, naming
-from contimg.errors import ContimgError, InputError, RegistryError
+from contimg.errors import ContimgError, RegistryError
 from contimg.provenance import Lineage, Node, rows
 from contimg.publishing import files
 from contimg.publishing.checkpoints import checkpoint
@@ -118,11 +118,7 @@ def stage_problem(row: Mapping[str, Any]) -> str | None:
     """Return what is wrong with a product's bundle on the stage; None when it is whole or not needed."""
     if row["status"] not in ("staging", "held"):
         return None
-    try:
-        verification = bundle.verify(Path(row["stage_path"]), expected=row["sha256"])
-    except InputError as error:
-        return str(error)
-    return None if verification.ok else verification.problems[0].message
+    return bundle.problem(Path(row["stage_path"]), row["sha256"])
 
 
 def _registered(row: Mapping[str, Any], *, created: bool) -> Registered:

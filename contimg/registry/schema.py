@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 1
+VERSION = 2
 STATUSES = ("staging", "publishing", "published", "held", "rejected", "superseded", "withdrawn")
 QA_STATUSES = ("pending", "passed", "warning", "failed")
 VALIDATION_STATUSES = ("pending", "validated", "failed")
@@ -146,7 +146,7 @@ data_registry = Table(
     Column("data_id", String, primary_key=True),
     Column("version", Integer, CheckConstraint("version >= 1"), primary_key=True, autoincrement=False),
     Column("data_type", String, nullable=False),
-    Column("status", String, nullable=False, index=True),
+    Column("status", String, nullable=False),
     Column("stage_path", String, nullable=False),
     Column("published_path", String, unique=True),
     _digest(nullable=False),
@@ -172,6 +172,7 @@ data_registry = Table(
     Column("approved_at", String),
     Column("approved_reason", Text),
     UniqueConstraint("data_id", "version", name="data_id_version_once"),
+    Index("data_registry_by_status", "status", "data_id"),  # which products are in a state, without reading the rows
     _one_of("status", STATUSES),
     _one_of("qa_status", QA_STATUSES),
     _one_of("validation_status", VALIDATION_STATUSES),

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import re
 import shutil
 import subprocess
 
@@ -11,13 +12,13 @@ import pytest
 
 from contimg import archive, publish
 from contimg.archive.gallery import aitoff
-from contimg.archive.tables import obscore
 from contimg.publishing import decisions
 from contimg.registry import queries
 from contimg.registry.engine import open_registry
 from tests.registry import factory
 
 ID = factory.MOSAIC
+MONTH = "gallery/2026-02"
 LATER = ("2026-02-11T03:00:00", "2026-02-11T03:05:09")
 # ObsCore 1.1, table 1: the mandatory fields.
 MANDATORY = [
@@ -65,6 +66,21 @@ def registry(config):
         yield opened
 
 
+def shown(config):
+    """Return what the page has to show, by month."""
+    found = {}
+    for path in sorted(config.paths.products.glob("gallery/*/mosaics.js")):
+        match = re.fullmatch(r'contimg\("(\d{4}-\d\d)", (.*)\);\n', path.read_text())
+        found[match[1]] = json.loads(match[2])
+    return found
+
+
+def table(config):
+    from astropy.table import Table
+
+    return Table.read(config.paths.products / "obscore.fits")
+
+
 def put(config, **mosaic):
     name = factory.make_mosaic(config, size_px=64, **mosaic)
     publish.run_register(name, config)
@@ -97,38 +113,48 @@ def test_a_publish_brings_everything_up_to_date(config):
     # 64 x 63 pixels of 0.01 deg (the first row is blank), seen in cells of 0.03 deg that stick out half a cell
     area_deg2 = coverage.sky_fraction * 41252.96
     assert 0.64 * 0.63 <= area_deg2 <= (0.64 + 0.06) * (0.63 + 0.06)
-    assert f'"name": "{ID}"' in (products / "index.html").read_text()
+    assert [one["name"] for one in shown(config)["2026-02"]] == [ID]
+    assert '[{"month": "2026-02", "mosaics": 1}]' in (products / "index.html").read_text()
 
 
 def test_all_published_mosaics_and_no_others(config, registry):
     put(config)
     put(config, tiles=LATER, reasons=[factory.FAILED])  # held
     second = "mosaic_20260211T030000"
-    names = [entry["name"] for entry in archive.rebuild(registry, config.layout)]
-    assert names == [ID]
+    assert archive.rebuild(registry, config.layout) == 1
+    assert list(table(config)["obs_id"]) == [ID]
     decisions.approve(registry, second, "looked at it")
     publish.run_publish(second, config, waits_s=())
-    entries = archive.rebuild(registry, config.layout)
-    assert [(entry["name"], entry["verdict"]) for entry in entries] == [(ID, "passed"), (second, "failed")]
-    assert "looked at it" in entries[1]["approved"] and entries[0]["approved"] is None
+    assert [(row["obs_id"], row["verdict"]) for row in table(config)] == [(ID, "passed"), (second, "failed")]
+    newest, first = shown(config)["2026-02"]
+    assert "looked at it" in newest["note"] and first["note"] == ""
     decisions.withdraw(registry, config.layout, ID, "wrong")
-    assert [entry["name"] for entry in archive.rebuild(registry, config.layout)] == [second]
-    assert ID not in (config.paths.products / "index.html").read_text()
+    assert archive.rebuild(registry, config.layout, ID) == 1
+    assert list(table(config)["obs_id"]) == [second] == [one["name"] for one in shown(config)["2026-02"]]
+    decisions.withdraw(registry, config.layout, second, "wrong too")
+    assert archive.rebuild(registry, config.layout, second) == len(table(config)) == len(shown(config)) == 0
 
 
 def test_what_is_deleted_is_made_again_the_same(config, registry):
     put(config)
     products = config.paths.products
-    names = ("index.html", "obscore.vot", "obscore.fits", "coverage.moc.fits", f"gallery/{ID}.json")
+    names = (
+        "index.html",
+        "obscore.vot",
+        "obscore.fits",
+        "coverage.moc.fits",
+        f"{MONTH}/{ID}.json",
+        f"{MONTH}/mosaics.js",
+    )
     before = {name: (products / name).read_bytes() for name in names if name != "coverage.moc.fits"}
     shutil.rmtree(products / "gallery")
-    for name in names[:-1]:
+    for name in names[:4]:
         (products / name).unlink()
     archive.rebuild(registry, config.layout)
     assert {name: (products / name).read_bytes() for name in before} == before
-    (products / "gallery" / f"{ID}.json").write_text("{")
-    archive.rebuild(registry, config.layout)
-    assert json.loads((products / "gallery" / f"{ID}.json").read_text())["verdict"] == "passed"
+    (products / MONTH / f"{ID}.json").write_text("{")
+    archive.rebuild(registry, config.layout, anew=True)
+    assert json.loads((products / MONTH / f"{ID}.json").read_text())["verdict"] == "passed"
 
 
 def test_a_publisher_that_died_before_it_is_made_up_for(config):
@@ -144,7 +170,7 @@ def test_a_publisher_that_died_before_it_is_made_up_for(config):
 def test_an_empty_archive(config, registry):
     from astropy.table import Table
 
-    assert archive.rebuild(registry, config.layout) == []
+    assert archive.rebuild(registry, config.layout) == 0
     assert len(Table.read(config.paths.products / "obscore.fits")) == 0
     assert "0 published" in (config.paths.products / "index.html").read_text()
 
@@ -153,10 +179,10 @@ def test_what_was_not_measured_is_masked(config, registry):
     put(config, facts={"beam": None, "freq_hz": None})  # held, so a person approves
     decisions.approve(registry, ID, "fine")
     publish.run_publish(ID, config, waits_s=())
-    (row,) = obscore(archive.rebuild(registry, config.layout))
-    assert all(row[name] is np.ma.masked for name in ("s_resolution", "em_min", "em_max", "em_res_power"))
+    (row,) = table(config)
+    assert all(np.ma.is_masked(row[name]) for name in ("s_resolution", "em_min", "em_max", "em_res_power"))
     assert row["s_ra"] == 12.5
-    assert "not measured" in (config.paths.products / "index.html").read_text()
+    assert ["frequency", "not measured"] in shown(config)["2026-02"][0]["facts"]
 
 
 def test_a_failure_never_fails_a_publish(config, registry, caplog):
@@ -169,7 +195,7 @@ def test_a_failure_never_fails_a_publish(config, registry, caplog):
     assert queries.get(registry, ID)["status"] == "published"
     (config.paths.products / "gallery").unlink()
     put(config, tiles=LATER)  # the next publish repairs it
-    assert ID in (config.paths.products / "index.html").read_text()
+    assert [one["name"] for one in shown(config)["2026-02"]] == ["mosaic_20260211T030000", ID]
 
 
 def test_text_cannot_break_out_of_the_page(config, registry):
@@ -178,6 +204,8 @@ def test_text_cannot_break_out_of_the_page(config, registry):
     publish.run_publish(ID, config, waits_s=())
     page = (config.paths.products / "index.html").read_text()
     assert page.count("</script>") == 2 and "<script>alert" not in page
+    # It comes in a script of its own, as a string that the page shows as text.
+    assert "</script><script>alert(1)</script>" in shown(config)["2026-02"][0]["note"]
 
 
 def test_the_map_is_hammer_aitoff():
@@ -194,6 +222,7 @@ def test_a_browser_shows_the_page(config, tmp_path):
 
     put(config)
     put(config, tiles=LATER, seed=200)
+    put(config, **night_of("2025-12-31", calibrator="3C48"))
     page = config.paths.products / "index.html"
     shot = tmp_path / "page.png"
     command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,1200"]
@@ -206,5 +235,65 @@ def test_a_browser_shows_the_page(config, tmp_path):
     # The script ran: the cards are in the document, newest first.
     done = subprocess.run([*command, "--dump-dom", page.as_uri()], check=True, capture_output=True, timeout=120)
     document = done.stdout.decode()
-    assert document.index('<article id="mosaic_20260211T030000">') < document.index(f'<article id="{ID}">')
-    assert "2 of 2 mosaics" in document
+    names = re.findall(r'<article id="(\w+)">', document)
+    assert names == ["mosaic_20260211T030000", ID, "mosaic_20251231T030000"]
+    assert "3 of 3 mosaics" in document and document.count('class="field passed"') == 3
+    # Words in the search leave those that they are in, of whatever month.
+    searched = tmp_path / "products" / "searched.html"
+    searched.write_text(page.read_text().replace("autofocus>", 'value="3c48 simulated">'))
+    done = subprocess.run([*command, "--dump-dom", searched.as_uri()], check=True, capture_output=True, timeout=120)
+    assert re.findall(r'<article id="(\w+)">', done.stdout.decode()) == ["mosaic_20251231T030000"]
+    assert "1 of 3 mosaics" in done.stdout.decode()
+
+
+def night_of(date, *, calibrator="3C286"):
+    tiles = (f"{date}T03:00:00", f"{date}T03:05:09")
+    return {"tiles": tiles, "facts": {"calibrators": [calibrator]}}
+
+
+def test_months_are_put_together(config, registry):
+    """Tables of three months: all rows in order, what is missing in one masked, texts of any length whole."""
+    from astropy.io.votable import parse
+    from mocpy import MOC
+
+    put(config)
+    put(config, **night_of("2025-12-31"))
+    put(config, **night_of("2026-02-20"), seed=3)
+    put(config, **night_of("2026-02-20"), seed=4)  # version 2, whose texts are longer
+    put(config, **night_of("2026-03-01"))
+    names = ["mosaic_20251231T030000", ID, "mosaic_20260220T030000", "mosaic_20260220T030000.v2"]
+    names.append("mosaic_20260301T030000")
+    products = config.paths.products
+    rows = table(config)
+    votable = parse(products / "obscore.vot", verify="exception").get_first_table().to_table()
+    for found in (rows, votable):
+        assert list(found["obs_publisher_did"]) == [f"urn:contimg:{name}" for name in names]
+        assert list(found["version"]) == [1, 1, 1, 2, 1]
+        assert found["s_ra"].tolist() == [12.5] * 5 and found["s_ra"].unit == "deg"
+    assert rows["access_url"][3] == f"file://{products}/mosaics/2026-02-20/{names[3]}/{ID[:7]}20260220T030000.fits"
+    assert (products / "obscore.fits").stat().st_size % 2880 == 0
+    assert set(shown(config)) == {"2025-12", "2026-02", "2026-03"}
+    assert [one["name"] for one in shown(config)["2026-02"]] == names[3:0:-1]
+    whole, part = (MOC.from_fits(str(products / p / "coverage.moc.fits")) for p in ("", MONTH))
+    assert whole == part
+
+
+def test_a_publish_touches_its_month_only(config, registry):
+    put(config, **night_of("2025-12-31"))
+    put(config)
+    before = {path: path.stat().st_mtime_ns for path in config.paths.products.glob("gallery/2025-12/*")}
+    assert len(before) == 8  # three of the mosaic, four of the month, and its summary
+    put(config, **night_of("2026-02-20"))
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert len(table(config)) == 3
+
+
+def test_what_was_not_brought_up_to_date_is_found_by_the_next_publish(config, registry):
+    for date in ("2025-11-30", "2025-12-31"):  # as after publishing without update_archive
+        put(factory.config_below(config.paths.stage.parent), **night_of(date))
+    assert not (config.paths.products / "index.html").exists()
+    put(config)
+    assert len(table(config)) == 3
+    shutil.rmtree(config.paths.products / "gallery" / "2025-12")
+    put(config, tiles=LATER)
+    assert len(table(config)) == 4

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from contimg import naming
+from contimg import naming, publish
 from contimg.config import Config, load
 from contimg.product import (
     Input,
@@ -187,6 +187,13 @@ def make_mosaic(
     with atomic_path(summary) as part:
         part.write_text(f"<html><title>{mosaic_id} {seed}</title></html>\n")
     return mosaic_id
+
+
+def run(config: Config, **mosaic: Any) -> publish.Outcome:
+    """Make the mosaic, register and publish it, as the rules do."""
+    make_mosaic(config, **mosaic)
+    publish.run_register(MOSAIC, config)
+    return publish.run_publish(MOSAIC, config, waits_s=())
 
 
 def sha(text: str) -> str:

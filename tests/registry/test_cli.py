@@ -1,6 +1,8 @@
 """The commands as people and programs use them."""
 
+import getpass
 import json
+import re
 
 import pytest
 import yaml
@@ -9,6 +11,7 @@ from click.testing import CliRunner
 from contimg import publish
 from contimg.cli import main
 from contimg.errors import ContimgError
+from contimg.product import write_json
 from tests.registry import factory
 
 ID = factory.MOSAIC
@@ -18,7 +21,8 @@ ID = factory.MOSAIC
 def contimg(sqlite_config, tmp_path):
     file = tmp_path / "overlay.yaml"
     paths = sqlite_config.paths.model_dump(mode="json")
-    file.write_text(yaml.safe_dump({"paths": paths, "crossmatch": {"enabled": False}}))
+    publish = sqlite_config.publish.model_dump(mode="json")
+    file.write_text(yaml.safe_dump({"paths": paths, "crossmatch": {"enabled": False}, "publish": publish}))
 
     def call(*arguments, code=0):
         done = CliRunner().invoke(main, ["-c", str(file), *arguments])
@@ -97,6 +101,55 @@ def test_retry(contimg, sqlite_config):
     assert [one["status"] for one in contimg("publish", "retry", "--all", "--json")] == ["published"]
     assert "No mosaic waits" in contimg("publish", "retry", "--all")
     contimg("publish", "retry", code=2)
+
+
+def test_after_the_last_attempt_status_and_report_name_the_command(contimg, sqlite_config):
+    """And retry, approve, reject and withdraw stand in the history with who, when and why."""
+    products = sqlite_config.paths.products
+    products.mkdir()
+    (products / "mosaics").write_text("in the way")
+    write_json(
+        sqlite_config.layout.group(factory.GROUP),
+        {"id": factory.GROUP, "tiles": [{"id": tile, "name_time": tile, "files": []} for tile in factory.TILES]},
+    )
+    command = f"contimg publish retry {ID}"
+    factory.make_mosaic(sqlite_config)
+    publish.run_register(ID, sqlite_config)
+    for attempt in range(1, sqlite_config.publish.max_attempts + 1):
+        (state,) = contimg("status", "--json")
+        assert (state["state"], state["next"], state["error"]) == ("registered", "snakemake", None)
+        assert "not published" not in contimg("report", ID)
+        with pytest.raises(ContimgError):
+            publish.run_publish(ID, sqlite_config, waits_s=())
+        assert contimg("registry", "show", ID, "--json")["attempts"] == attempt
+    (state,) = contimg("status", "--json")
+    assert state["next"] == command and "leads through 'mosaics'" in state["error"]
+    said = contimg("status")
+    assert f"{ID} waits for a person" in said and command in said
+    assert command in contimg("report", ID) and contimg("report", ID, "--json")[0]["next"] == command
+    (products / "mosaics").unlink()
+    contimg("publish", "retry", "--all", "--reason", "cleared the way")
+    assert contimg("status", "--json")[0]["next"] == ""
+    contimg("publish", "withdraw", ID, "--reason", "wrong flux scale")
+    make(sqlite_config, seed=2, reasons=[factory.WARNING])
+    assert contimg("status", "--json")[0]["next"] == f"contimg publish approve {ID} --reason TEXT"
+    contimg("publish", "approve", ID, "--reason", "looked at it")
+    make(sqlite_config, seed=3, reasons=[factory.WARNING])
+    contimg("publish", "reject", ID, "--reason", "striping")
+    decided = {
+        (event["version"], event["event"]): event
+        for event in contimg("registry", "show", ID, "--json")["events"]
+        if event["event"] in ("retry", "withdrawn", "approved", "rejected")
+    }
+    assert {key: event["message"] for key, event in decided.items()} == {
+        (1, "retry"): "cleared the way",
+        (1, "withdrawn"): "wrong flux scale",
+        (2, "approved"): "looked at it",
+        (3, "rejected"): "striping",
+    }
+    times = [event["time"] for event in decided.values()]
+    assert times == sorted(times) and all(re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", time) for time in times)
+    assert {event["actor"] for event in decided.values()} == {getpass.getuser()}
 
 
 def test_reconcile(contimg, sqlite_config):

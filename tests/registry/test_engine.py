@@ -7,7 +7,7 @@ import sys
 import threading
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, inspect, select, text
 
 from contimg.errors import ConfigError, RegistryError
 from contimg.registry import engine, migrations, schema
@@ -106,6 +106,31 @@ def test_an_older_database_is_upgraded_and_keeps_its_rows(config, monkeypatch):
         with contextlib.closing(open_registry(config)) as opened, opened.read() as connection:
             assert connection.execute(text("SELECT tile_id, weather FROM tiles")).all() == [(TILE["tile_id"], None)]
             assert migrations.version_of(connection) == schema.VERSION
+
+
+def test_a_registry_of_schema_1_is_upgraded(config):
+    """The tables as contimg made them before schema 2: an index over the states alone."""
+
+    def indexes(opened):
+        with opened.read() as connection:
+            found = inspect(connection).get_indexes("data_registry")
+            return {(one["name"], *one["column_names"]) for one in found}, migrations.version_of(connection)
+
+    with contextlib.closing(open_registry(config)) as opened:
+        fresh = indexes(opened)
+        with opened.transaction() as connection:
+            connection.execute(insert(schema.tiles), TILE)
+            for statement in (
+                "DROP INDEX data_registry_by_status",
+                "CREATE INDEX ix_data_registry_status ON data_registry (status)",
+                "UPDATE schema_version SET version = 1",
+            ):
+                connection.execute(text(statement))
+        assert indexes(opened) != fresh
+    with contextlib.closing(open_registry(config)) as opened:
+        assert indexes(opened) == fresh and fresh[1] == schema.VERSION
+        with opened.read() as connection:
+            assert connection.execute(text("SELECT tile_id FROM tiles")).all() == [(TILE["tile_id"],)]
 
 
 def test_a_failed_upgrade_changes_nothing(config, monkeypatch):

@@ -1,34 +1,22 @@
 """Publishing: once, verified, never over something else, held by verdict, decided by people."""
 
-import errno
 import json
-import os
-import resource
 import shutil
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from sqlalchemy import update
 
 from contimg import bundle, publish
-from contimg.errors import BusyError, ContimgError, RegistryError, UnknownIdError
-from contimg.publishing import checkpoints, claims, decisions, files
-from contimg.publishing.owner import Owner, is_dead, machine, me
+from contimg.errors import ContimgError, RegistryError, UnknownIdError
+from contimg.publishing import decisions
 from contimg.registry import queries
 from contimg.registry.schema import data_registry
-from tests.faults import injection
 from tests.registry import factory
+from tests.registry.factory import run
 
 ID = factory.MOSAIC
-
-
-def run(config, **mosaic):
-    factory.make_mosaic(config, **mosaic)
-    publish.run_register(ID, config)
-    return publish.run_publish(ID, config, waits_s=())
 
 
 def marker(config, kind="published"):
@@ -41,12 +29,6 @@ def snapshot(*folders: Path) -> dict[str, tuple[int, bytes | None]]:
         for folder in folders
         for path in sorted(folder.rglob("*"))
     }
-
-
-@pytest.fixture
-def no_hook():
-    yield
-    checkpoints.hook = None
 
 
 def test_a_passed_mosaic_is_published_where_the_design_says(registry, config):
@@ -202,207 +184,6 @@ def test_the_same_bundle_under_the_final_name_is_success(registry, config):
     assert again.status == "published" and again.path.stat().st_ino == inode
 
 
-def test_an_archive_folder_that_is_a_symlink_is_refused(registry, config, tmp_path):
-    (tmp_path / "elsewhere").mkdir()
-    config.paths.products.mkdir()
-    os.symlink(tmp_path / "elsewhere", config.paths.products / "mosaics")
-    with pytest.raises(ContimgError, match="'mosaics', which is a symlink"):
-        run(config)
-    assert list((tmp_path / "elsewhere").iterdir()) == []
-
-
-@pytest.mark.parametrize("wrong", ["{products}/x", "{stage}/../incoming/v1", "/etc", "{stage}"])
-def test_a_stage_path_outside_the_stage_is_refused(registry, config, wrong):
-    factory.make_mosaic(config)
-    publish.run_register(ID, config)
-    path = wrong.format(products=config.paths.products, stage=config.paths.stage)
-    with registry.transaction() as connection:
-        connection.execute(update(data_registry).values(stage_path=path))
-    with pytest.raises(publish.PublishFailed, match=r"is not below paths\.stage"):
-        publish.publish(registry, config.layout, ID, claim_s=60, max_attempts=3)
-    assert not config.layout.bundle(ID, 1).exists()
-
-
-def test_a_symlink_put_into_the_staged_bundle_is_refused(registry, config, tmp_path):
-    factory.make_mosaic(config)
-    staged = publish.run_register(ID, config).path / f"{ID}.png"
-    (tmp_path / "other.png").write_bytes(staged.read_bytes())
-    staged.unlink()
-    os.symlink(tmp_path / "other.png", staged)
-    with pytest.raises(ContimgError, match="symlink"):
-        publish.publish(registry, config.layout, ID, claim_s=60, max_attempts=3)
-    assert not config.layout.bundle(ID, 1).exists()
-
-
-def test_attempts_are_counted_until_a_person_is_needed(registry, config):
-    factory.make_mosaic(config)
-    publish.run_register(ID, config)
-    products = config.paths.products
-    products.mkdir()
-    (products / "mosaics").write_text("a file where a folder should be")
-    for attempt in range(1, 4):
-        with pytest.raises(publish.PublishFailed, match=f"contimg publish retry {ID}"):
-            publish.run_publish(ID, config, waits_s=())
-        row = queries.get(registry, ID)
-        assert (row["attempts"], row["status"]) == (attempt, "staging") and "mosaics" in row["error"]
-    (products / "mosaics").unlink()
-    with pytest.raises(RegistryError, match=r"failed to be published 3 times .*contimg publish retry"):
-        publish.run_publish(ID, config, waits_s=())
-    decisions.retry(registry, ID)
-    done = publish.run_publish(ID, config, waits_s=())
-    assert done.created and queries.get(registry, ID)["error"] is None
-    assert [e["event"] for e in queries.events(registry, ID)][-5:] == [
-        "failed",
-        "failed",
-        "failed",
-        "retry",
-        "published",
-    ]
-
-
-def forked(action) -> int:
-    """Run in another process (the system calls of this one stay whole); return its exit code."""
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})\n{action}"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-
-
-def test_a_transient_fault_is_tried_again_by_itself(registry, sqlite_config):
-    factory.make_mosaic(sqlite_config)
-    publish.run_register(ID, sqlite_config)
-    options = sqlite_config.model_dump_json()
-    script = f"""
-from contimg.config import Config
-from contimg import publish
-from tests.faults import injection
-config = Config.model_validate_json({options!r}, strict=False)
-injection.refuse_call("fsync", 5, {errno.EIO}, persistent=False)
-print(publish.run_publish({ID!r}, config, waits_s=(0.05, 0.05)).created)
-"""
-    ended = forked(script)
-    assert (ended.returncode, ended.stdout) == (0, "True\n"), ended.stderr
-
-
-def test_a_full_disk_gives_one_sentence_and_a_rerun_publishes(sqlite_config):
-    """The kernel's own refusal: a limit on the size of files (EFBIG), as a quota would."""
-    factory.make_mosaic(sqlite_config, size_px=300)
-    publish.run_register(ID, sqlite_config)
-    script = f"""
-import resource, signal
-from contimg.config import Config
-from contimg import publish
-from contimg.errors import ContimgError
-config = Config.model_validate_json({sqlite_config.model_dump_json()!r}, strict=False)
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, {resource.RLIM_INFINITY}))
-try:
-    publish.run_publish({ID!r}, config, waits_s=())
-except ContimgError as error:
-    print(error)
-"""
-    ended = forked(script)
-    assert "was not published: File too large" in ended.stdout and "contimg publish retry" in ended.stdout, ended
-    assert not sqlite_config.layout.bundle(ID, 1).exists()
-    assert list((sqlite_config.paths.products / ".incoming").iterdir()) == []
-    assert publish.run_publish(ID, sqlite_config, waits_s=()).created
-
-
-def test_stage_and_archive_may_stand_on_different_filesystems(tmp_path):
-    other = Path("/dev/shm")
-    if not os.access(other, os.W_OK) or other.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("/dev/shm is no second filesystem here")
-    config = factory.config_below(tmp_path)
-    archive = Path(subprocess.check_output(["mktemp", "-d", "-p", other], text=True).strip())
-    try:
-        config = config.model_copy(update={"paths": config.paths.model_copy(update={"products": archive})})
-        done = run(config)
-        assert done.path.stat().st_dev != config.paths.stage.stat().st_dev
-        assert bundle.verify(done.path).ok
-    finally:
-        shutil.rmtree(archive)
-
-
-def claimed(registry, owner: Owner, expires_unix_s: float) -> None:
-    with registry.transaction() as connection:
-        values = {"status": "publishing", "claim_token": "t", "claim_owner": owner.to_json()}
-        connection.execute(update(data_registry).values(**values, claim_expires_unix_s=expires_unix_s))
-
-
-def parent() -> Owner:
-    start = int(Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(")")[2].split()[19])
-    return Owner(me().host, machine(), os.getppid(), start)
-
-
-def test_a_living_publisher_is_left_alone(registry, config):
-    factory.make_mosaic(config)
-    publish.run_register(ID, config)
-    claimed(registry, parent(), time.time() + 100)
-    with pytest.raises(BusyError, match=rf"is being published by process {os.getppid()} on"):
-        publish.run_publish(ID, config, waits_s=())
-    assert queries.get(registry, ID)["claim_token"] == "t"
-
-
-@pytest.mark.parametrize(
-    ("owner", "left_s"),
-    [
-        (Owner("here", machine(), 999_999_999, 1), 1000),  # no such process
-        (Owner("here", machine(), 1, 1), 1000),  # the process id was given to another since
-        (Owner("there", "00-1", 1, 1), -1),  # of another machine, and expired
-    ],
-)
-def test_the_claim_of_a_dead_publisher_does_not_block(registry, config, owner, left_s):
-    factory.make_mosaic(config)
-    publish.run_register(ID, config)
-    claimed(registry, owner, time.time() + left_s)
-    done = publish.run_publish(ID, config, waits_s=())
-    assert done.created
-    assert "reconciled" in [event["event"] for event in queries.events(registry, ID)]
-
-
-def test_a_claim_of_another_machine_is_waited_for(registry, config):
-    factory.make_mosaic(config)
-    publish.run_register(ID, config)
-    claimed(registry, Owner("there", "00-1", 1, 1), time.time() + 1000)
-    if config.registry.url is None:  # a local file: its machine can only have been restarted
-        assert publish.run_publish(ID, config, waits_s=()).created
-    else:
-        with pytest.raises(BusyError, match="on there: wait for it"):
-            publish.run_publish(ID, config, waits_s=())
-
-
-def test_another_boot_means_dead_only_where_the_registry_is_local():
-    owner = Owner("host", "00-" + machine().partition("-")[2], 1, 1)
-    assert is_dead(owner, same_machine=True) and not is_dead(owner, same_machine=False)
-    assert not is_dead(me())
-
-
-def test_who_was_overtaken_changes_nothing(registry, config, no_hook):
-    """The claim is taken over in the middle of the copy: the slow one stops, the row stays the other's."""
-    factory.make_mosaic(config)
-    publish.run_register(ID, config)
-    injection.at_checkpoint("publish:copied", lambda: claimed(registry, parent(), time.time() + 100))
-    with pytest.raises(claims.ClaimLost, match="taken over by another publisher"):
-        publish.publish(registry, config.layout, ID, claim_s=60, max_attempts=3)
-    row = queries.get(registry, ID)
-    assert (row["status"], row["claim_token"], row["attempts"]) == ("publishing", "t", 0)
-    assert not config.layout.bundle(ID, 1).exists()
-    assert list((config.paths.products / ".incoming").iterdir()) == []
-
-
-def test_a_claim_is_renewed_while_the_copy_runs(registry, config, no_hook):
-    factory.make_mosaic(config)
-    publish.run_register(ID, config)
-    seen = []
-
-    def hook(name):
-        if name == "publish:file":
-            time.sleep(0.1)
-            seen.append(queries.get(registry, ID)["claim_expires_unix_s"])
-
-    checkpoints.hook = hook
-    publish.publish(registry, config.layout, ID, claim_s=0.5, max_attempts=3)
-    assert len(set(seen)) >= 3 and seen == sorted(seen)
-
-
 def test_the_stage_is_removed_only_by_policy_and_after_another_look(registry, config):
     done = run(config)
     staged = Path(queries.get(registry, ID)["stage_path"])
@@ -428,23 +209,3 @@ def test_an_unknown_id_is_named(registry, config):
         publish.publish(registry, config.layout, ID, claim_s=60, max_attempts=3)
     with pytest.raises(UnknownIdError, match="not the id of a mosaic"):
         publish.run_publish("nonsense", config)
-
-
-def test_renaming_never_replaces(tmp_path):
-    for name in ("source", "taken"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / name).touch()
-    with files.open_folder(tmp_path) as folder:
-        with pytest.raises(FileExistsError):
-            files.rename_new(folder, "source", folder, "taken")
-        files.rename_new(folder, "source", folder, "new")
-    assert (tmp_path / "taken" / "taken").exists() and (tmp_path / "new" / "source").exists()
-
-
-@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EINVAL])
-def test_renaming_never_replaces_on_filesystems_without_renameat2(tmp_path, monkeypatch, number):
-    def unknown(*_):
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(files, "_renameat2", unknown)
-    test_renaming_never_replaces(tmp_path)

@@ -1,0 +1,63 @@
+"""The archive by months: what of tables, sky map and gallery belongs to the mosaics of one month."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from contimg import naming
+from contimg.archive import entries, gallery, tables
+from contimg.product import atomic_path, remove, write_json
+from contimg.publishing.markers import read
+
+SUMMARY = "month.json"
+SCHEMA = 1
+
+
+def month_of(name: str) -> str:
+    """Return the month of a mosaic or of its bundle's folder, ``YYYY-MM``."""
+    return naming.date(name.partition(".v")[0])[:7]
+
+
+def split(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Return published rows by month."""
+    found = defaultdict(list)
+    for row in rows:
+        found[month_of(row["data_id"])].append(row)
+    return dict(found)
+
+
+def summaries(top: Path) -> list[dict[str, Any]]:
+    """Return what each month says of itself, the earliest first."""
+    found = [read(path) for path in sorted(top.glob(f"????-??/{SUMMARY}"))]
+    return [one for one in found if one is not None and one.get("schema") == SCHEMA]
+
+
+def write(top: Path, month: str, rows: Sequence[Mapping[str, Any]], *, anew: bool) -> None:
+    """Make a month's files again if they are not those of the rows; remove them if there is no row."""
+    folder = top / month
+    if not rows:
+        remove(folder)
+        return
+    identity = hashlib.sha256(json.dumps([dict(row) for row in rows], sort_keys=True).encode()).hexdigest()
+    kept = read(folder / SUMMARY)
+    if not anew and kept is not None and kept.get("schema") == SCHEMA and kept["rows_sha256"] == identity:
+        return
+    found = [entries.entry(folder, row, anew=anew) for row in rows]
+    for name, make in (
+        ("obscore.vot", tables.write_votable),
+        ("obscore.fits", tables.write_fits),
+        ("coverage.moc.fits", tables.write_coverage),
+        ("mosaics.js", gallery.write_month),
+    ):
+        with atomic_path(folder / name) as part:
+            make(part, found, folder)
+    # Last: what it says is there.
+    content = {"schema": SCHEMA, "month": month, "mosaics": len(found), "rows_sha256": identity}
+    content["simulated"] = sum(one["synthetic"] for one in found)
+    content["verdicts"] = {v: sum(one["verdict"] == v for one in found) for v in ("passed", "warning", "failed")}
+    write_json(folder / SUMMARY, content)
