@@ -20,7 +20,7 @@ from typing import NamedTuple
 from contimg import naming, probe, uvh5
 from contimg.config import IngestOptions
 from contimg.errors import InputError
-from contimg.product import atomic_path, file_sha256
+from contimg.product import atomic_path
 
 
 class SubbandFile(NamedTuple):
@@ -118,7 +118,7 @@ def arrange(paths: Iterable[str], options: IngestOptions) -> Listing:
     Hosts disagree by up to 82 s, and tiles follow each other after 309 s. Names with gaps of at most
     ``options.cluster_s`` between them are a cluster if that spans no more than ``cluster_s``; where strays make
     it longer, the stretch of ``cluster_s`` with the most subbands is taken out first. Of two files of one
-    subband the one nearer to the cluster's median name stays, as far as names can tell (see `compare_spares`).
+    subband the one nearer to the cluster's median name stays, as far as names can tell (see `contimg.plan.duplicates`).
     """
     listing = Listing()
     files = []
@@ -247,20 +247,6 @@ def inspect(
                 facts[file.path] = known
         _add_setup(cluster, facts, cache)
     return facts
-
-
-def compare_spares(clusters: Iterable[Cluster], facts: dict[str, FileFacts], cache: FactsCache) -> None:
-    """Add the digests of files of which a tile has several of one subband and one size; the rest differ anyway."""
-    for cluster in clusters:
-        for spare in cluster.spares:
-            rivals = [file for file in (*cluster.files, *cluster.spares) if file.subband == spare.subband]
-            sound = [file for file in rivals if file.path in facts and facts[file.path].fault_code is None]
-            sizes = [facts[file.path].size for file in sound]
-            for file in sound:
-                fact = facts[file.path]
-                if sizes.count(fact.size) > 1 and not fact.sha256:
-                    facts[file.path] = replace(fact, sha256=file_sha256(Path(file.path)))
-                    cache.put(file, facts[file.path])
 
 
 def _add_setup(cluster: Cluster, facts: dict[str, FileFacts], cache: FactsCache) -> None:

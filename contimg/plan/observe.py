@@ -14,6 +14,7 @@ from contimg import calibrators, decisions, inbox, naming
 from contimg.config import Config
 from contimg.errors import InputError
 from contimg.plan import has_open_work, make_plan, owners
+from contimg.plan.duplicates import compare_spares
 from contimg.plan.model import SETUP, CalibrationRecord, CommittedGroup, CommittedTile, Plan, Tile
 from contimg.product import read_twin
 
@@ -48,7 +49,7 @@ def look(config: Config, now: datetime) -> Inbox:
     in_scope = [c for c in listing.clusters if _near(c, config) and has_open_work(c, owner, config)]
     cache = inbox.FactsCache(layout.cache / "headers")
     facts = inbox.inspect(in_scope, cache, config.ingest, now)
-    inbox.compare_spares(in_scope, facts, cache)
+    compare_spares(in_scope, facts, cache)
     cache.save()
     return Inbox(listing, committed, in_scope, facts)
 

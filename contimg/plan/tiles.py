@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from contimg import naming
 from contimg.config import IngestOptions
 from contimg.inbox import Cluster, FileFacts, Quarantined, SubbandFile, subbands_text
+from contimg.plan.duplicates import one_a_subband
 from contimg.plan.model import Plan, Tile, Waiting
 
 Seen = list[tuple[SubbandFile, FileFacts]]
@@ -34,7 +35,7 @@ def add_tile(
             plan.quarantined.append(Quarantined(file.path, fact.fault_code, fact.fault or "", key))
         else:
             good.append((file, fact))
-    good = _one_a_subband(_majority(good, key, plan), key, plan)
+    good = one_a_subband(_majority(good, key, plan), key, plan)
     have = {file.subband for file, _ in good}
     missing = tuple(number for number in range(options.subbands) if number not in have)
     overdue = now - cluster.name_time > timedelta(seconds=options.deadline_s)
@@ -93,18 +94,3 @@ def _majority(good: Seen, key: str, plan: Plan) -> Seen:
             message = f"starts {said[0]} at declination {said[1]}, but most of its tile {chosen[0]} at {chosen[1]}"
         plan.quarantined.extend(Quarantined(f.path, code, f"{f.name} {message}", key) for f, _ in votes[said])
     return votes[chosen]
-
-
-def _one_a_subband(good: Seen, key: str, plan: Plan) -> Seen:
-    """Keep the first sound file of each subband; set the others aside, saying whether they hold the same."""
-    chosen: dict[int, tuple[SubbandFile, FileFacts]] = {}
-    for file, fact in good:
-        kept, known = chosen.setdefault(file.subband, (file, fact))
-        if kept is file:
-            continue
-        if fact.sha256 and fact.sha256 == known.sha256:
-            code, message = "duplicate_same", f"is a copy of {kept.name}, byte for byte"
-        else:
-            code, message = "duplicate_differs", f"differs from {kept.name}, whose name fits the tile better"
-        plan.quarantined.append(Quarantined(file.path, code, f"{file.name} {message}", key))
-    return [chosen[subband] for subband in sorted(chosen)]

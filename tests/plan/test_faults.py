@@ -254,7 +254,7 @@ def test_a_second_file_of_a_subband_is_set_aside_for_what_it_holds(copy, content
 def test_copies_are_compared_once(copy, monkeypatch):
     copy.rename(copy.path(), 1, copy=True)
     first = current_plan(copy.config)
-    monkeypatch.setattr("contimg.inbox.file_sha256", lambda path: pytest.fail(f"{path} was read again"))
+    monkeypatch.setattr("contimg.plan.duplicates.file_sha256", lambda path: pytest.fail(f"{path} was read again"))
     assert current_plan(copy.config) == first
 
 
