@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import j1
 
+from contimg.beam_cube import read_cube
+
 if TYPE_CHECKING:
     from scipy.interpolate import RectBivariateSpline
 
@@ -79,6 +81,8 @@ def effective_beam(
     ------
     ValueError
         If nothing has a weight, or the grid reaches beyond a hemisphere.
+    InputError
+        If ``beam.cube`` cannot be used.
     """
     from scipy.interpolate import CubicSpline, RectBivariateSpline
 
@@ -88,7 +92,16 @@ def effective_beam(
     edge = grid.middle * grid.cell_rad
     if 2 * edge**2 >= 1:
         raise ValueError(f"an image {2 * edge:.2f} rad wide reaches beyond the sky: choose a smaller image")
-    axes = _unit_vectors(pointing_rad)
+    axes = unit_vectors(pointing_rad)
+    node = np.linspace(-edge, edge, max(8, math.ceil(2 * edge / _COARSE_STEP_RAD) + 1))
+    sky = grid.vectors(node[None, :], node[:, None])
+    if options.cube is not None:
+        cube = read_cube(options.cube)
+        cube.check_band(options.cube, freq_hz)
+        coarse = sum(
+            cube.towards(sky, axis, freq_hz) @ share for axis, share in zip(axes, weights / total, strict=True)
+        )
+        return EffectiveBeam(grid, RectBivariateSpline(node, node, coarse, kx=5, ky=5))
     # Every angle that occurs: from the axis to the farthest corner, over all times.
     corners = grid.vectors(np.array([edge, edge, -edge, -edge]), np.array([edge, -edge, edge, -edge]))
     reach = float(np.arccos(np.clip(corners @ axes.T, -1, 1)).max()) + 2 * _COARSE_STEP_RAD
@@ -97,8 +110,6 @@ def effective_beam(
         angle[:, None], freq_hz[None, :], options.dish_diameter_m, options.blockage_diameter_m
     )
     profiles = power @ weights.T / total  # (nangle, ntime): each time's share of the mean
-    node = np.linspace(-edge, edge, max(8, math.ceil(2 * edge / _COARSE_STEP_RAD) + 1))
-    sky = grid.vectors(node[None, :], node[:, None])
     coarse = np.zeros((len(node), len(node)))
     for axis, profile in zip(axes, profiles.T, strict=True):
         separation = np.arccos(np.clip(sky @ axis, -1, 1))
@@ -141,6 +152,7 @@ class EffectiveBeam:
         return float(found[0] * edge), float(found[1] * edge)
 
 
-def _unit_vectors(radec_rad: NDArray[np.float64]) -> NDArray[np.float64]:
+def unit_vectors(radec_rad: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the unit vectors (..., 3) of right ascensions and declinations (..., 2) in rad."""
     ra, dec = radec_rad[..., 0], radec_rad[..., 1]
     return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)

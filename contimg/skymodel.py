@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from contimg import geometry
-from contimg.beam import C_M_S, airy_power
+from contimg.beam import C_M_S, airy_power, unit_vectors
+from contimg.beam_cube import read_cube
 from contimg.catalogue import Catalogue, read_catalogue, separation
 from contimg.config import BeamOptions
 from contimg.measurement_set import Coordinates
@@ -40,9 +41,20 @@ def direction_cosines(
 def attenuation(vis: Coordinates, ra_rad: ArrayLike, dec_rad: ArrayLike, beam: BeamOptions) -> NDArray[np.float64]:
     """Return the beam's power response (nsrc, ntime, nchan) to sources at each time and channel."""
     ra, dec = np.atleast_1d(ra_rad), np.atleast_1d(dec_rad)
+    if beam.cube is not None:
+        return _cube_attenuation(vis, ra, dec, beam.cube)
     angle = separation(ra[:, None], dec[:, None], vis.pointing_rad[None, :, 0], vis.pointing_rad[None, :, 1])
     power = airy_power(angle[:, :, None], vis.freq_hz[None, None, :], beam.dish_diameter_m, beam.blockage_diameter_m)
     return np.where(angle[:, :, None] < np.pi / 2, power, 0.0)
+
+
+def _cube_attenuation(
+    vis: Coordinates, ra_rad: NDArray[np.float64], dec_rad: NDArray[np.float64], path: str
+) -> NDArray[np.float64]:
+    cube = read_cube(path)
+    cube.check_band(path, vis.freq_hz)
+    places, axes = unit_vectors(np.stack([ra_rad, dec_rad], axis=-1)), unit_vectors(vis.pointing_rad)
+    return np.stack([cube.towards(places, axis, vis.freq_hz) for axis in axes], axis=1)
 
 
 def array_location(vis: Coordinates) -> geometry.Location:

@@ -55,6 +55,8 @@ def load(content: Mapping[str, Any], *, base: Path | None = None) -> Config:
     update: dict[str, Any] = {"paths": PathOptions(**roots)}
     if config.sky.catalogue is not None:
         update["sky"] = SkyOptions(catalogue=str((base / config.sky.catalogue).resolve()))
+    if config.beam.cube is not None:
+        update["beam"] = config.beam.model_copy(update={"cube": str((base / config.beam.cube).resolve())})
     if config.calibration.calibrators != "builtin":
         place = str((base / config.calibration.calibrators).resolve())
         update["calibration"] = config.calibration.model_copy(update={"calibrators": place})
@@ -73,7 +75,11 @@ def check_ready(config: Config) -> None:
         raise ConfigError(
             "crossmatch.enabled needs a catalogue: name one in sky.catalogue, or set crossmatch.enabled to false"
         )
-    named = {"sky.catalogue": config.sky.catalogue, "calibration.calibrators": config.calibration.calibrators}
+    named = {
+        "sky.catalogue": config.sky.catalogue,
+        "calibration.calibrators": config.calibration.calibrators,
+        "beam.cube": config.beam.cube,
+    }
     for key, place in named.items():
         if place not in (None, "builtin") and not os.access(str(place), os.R_OK):
             raise ConfigError(f"config key '{key}' names {place}, which cannot be read: correct the path")

@@ -129,10 +129,13 @@ class SkyOptions(Section):
 
 
 class BeamOptions(Section):
-    """The primary beam: an Airy pattern with central blockage."""
+    """The primary beam: an Airy pattern with central blockage, or a FITS cube."""
 
     dish_diameter_m: Positive = Field(4.65, description="diameter of a dish [m]")
     blockage_diameter_m: NotNegative = Field(0.4064, description="diameter of its central blockage [m]")
+    cube: str | None = Field(
+        None, description="FITS cube of the power beam instead (east and north of the axis, frequency), or null"
+    )
 
 
 class ImageOptions(Section):

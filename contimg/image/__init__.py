@@ -95,6 +95,9 @@ def image_tile(
         else:
             _image(job, folder, made)
     inputs = [record]
+    if beam.cube is not None:
+        digest = product.file_sha256(Path(beam.cube))
+        inputs.append(Input(path=beam.cube, kind="beam_cube", id=Path(beam.cube).name, sha256=digest))
     if catalogue is not None:
         digest = product.file_sha256(catalogue)
         inputs.append(Input(path=str(catalogue), kind="catalogue", id=Path(catalogue).name, sha256=digest))

@@ -114,7 +114,7 @@ def read(path: Path, coordinates: Coordinates, factor: NDArray[np.int64]) -> Ave
         flag=weight == 0,
         weight=weight,
         bins=Bins(coordinates.freq_hz, width, first, size, lists[order]),
-        flagged_fraction=round(flagged / received, 6) if received else None,
+        flagged_fraction=round(float(flagged / received), 6) if received else None,
     )
 
 

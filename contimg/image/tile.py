@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.beam import EffectiveBeam, effective_beam
+from contimg.beam import C_M_S, EffectiveBeam, effective_beam
 from contimg.catalogue import Catalogue
 from contimg.config import BeamOptions, ImageOptions
+from contimg.image.grid import Grid
 from contimg.image.gridding import Gridder
 from contimg.image.samples import Samples
 from contimg.measurement_set import Coordinates
@@ -18,6 +19,8 @@ from contimg.measurement_set import Coordinates
 # times as many in the tile, or with few samples, thinning gains nothing.
 _ENOUGH_TIMES = 4
 _WORTH_SAMPLES = 4_000_000
+# Largest pixels, in units of the Nyquist interval of the longest baseline, in which sources are found.
+_SAMPLED = 0.8
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,16 @@ class Tile:
         samples = self.samples.select(chosen)
         sums = np.zeros_like(self.sums)
         sums[few] = self.sums[few]
-        gridder = Gridder(samples, self.gridder.weight[chosen], self.gridder.grid, self.gridder.threads)
-        response = effective_beam(
-            self.coordinates.pointing_rad, sums, self.coordinates.freq_hz, gridder.grid, self.beam
-        )
+        grid = self._coarser()
+        gridder = Gridder(samples, self.gridder.weight[chosen], grid, self.gridder.threads)
+        response = effective_beam(self.coordinates.pointing_rad, sums, self.coordinates.freq_hz, grid, self.beam)
         return replace(self, samples=samples, sums=sums, gridder=gridder, response=response)
+
+    def _coarser(self) -> Grid:
+        """Return the grid with half as many pixels a side, if they still sample the longest baseline well."""
+        grid = self.gridder.grid
+        longest = float(np.hypot(*self.samples.uvw_m.T[:2]).max())
+        finest_rad = C_M_S / (2 * longest * float(self.samples.freq_hz[-1]))
+        if 2 * grid.cell_rad > _SAMPLED * finest_rad:
+            return grid
+        return Grid(grid.size_px // 2, 2 * grid.cell_rad, grid.centre_rad)

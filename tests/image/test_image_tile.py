@@ -259,6 +259,38 @@ def test_three_antennas_closer_than_a_wavelength_have_no_beam_and_are_failed(tmp
     assert [r.code for r in twin.reasons] == ["beam_fit"]
 
 
+@pytest.mark.parametrize("ra_deg", [359.9, 0.0])
+def test_a_tile_across_ra_0_has_its_sources_where_they_are(tmp_path, ra_deg):
+    from astropy.io import fits
+    from astropy.wcs import WCS
+
+    vis = skies.empty(antennas=12, times=4, channels=8, ra_deg=ra_deg, dec_deg=20.0, span_m=130)
+    places = [np.degrees(skies.offset(vis, east, 0.2)) for east in (-0.8, 0.8)]
+    assert places[0][0] > 350
+    assert places[1][0] < 10
+    for place in places:
+        skies.add_source(vis, *np.radians(place), 1.0)
+    paths = tile(tmp_path, vis)
+    twin = run(paths, OPTIONS.model_copy(update={"size_px": 400}))
+    assert twin.facts["centre_deg"] == pytest.approx([ra_deg, 20.0], abs=1e-9)
+    for name in ("image", "pbcor"):
+        file = paths[2] / twin.facts["files"][name]
+        assert fits.getval(file, "CRVAL1") == pytest.approx(ra_deg, abs=1e-9)
+        image, head = fits.getdata(file, header=True)
+        for place in places:
+            x, y = (float(value) for value in WCS(head).all_world2pix(*place, 0))
+            assert np.hypot(*(peak_of(image, round(x), round(y))[0] - (x, y))) < 0.05
+
+
+def test_the_files_are_clean_for_fitscheck(bright_field):
+    from astropy.io.fits.scripts import fitscheck
+
+    _, paths, twin = bright_field
+    files = [str(paths[2] / name) for name in twin.facts["files"].values() if name.endswith(".fits")]
+    assert len(files) == 6
+    assert fitscheck.main(["--compliance", *files]) == 0
+
+
 @pytest.mark.parametrize(("times", "channels"), [(24, 64), (1, 64), (24, 1)])
 def test_one_baseline_is_failed_whatever_its_coverage(tmp_path, times, channels):
     vis = skies.empty(antennas=2, times=times, channels=channels, span_m=300)
