@@ -148,6 +148,14 @@ def _data_types() -> dict[str, tuple[Any, np.dtype]]:
     return {name: (h5py.h5t.py_create(dtype, logical=True), dtype) for name, dtype in types.items()}
 
 
+@functools.cache
+def _one() -> Any:
+    """Return the dataspace of one number."""
+    import h5py
+
+    return h5py.h5s.create(h5py.h5s.SCALAR)
+
+
 class _Reader:
     """The datasets of an open file; what is wrong with one becomes a `FileFault`.
 
@@ -200,7 +208,14 @@ class _Reader:
         return values.ravel()
 
     def number(self, key: str) -> float:
-        value = float(self.values(key)[0])
+        import h5py
+
+        found = np.empty(())
+        try:  # neither type nor shape is asked for where HDF5 gives one number
+            self.open("Header", key).read(_one(), h5py.h5s.ALL, found, h5py.h5t.NATIVE_DOUBLE)
+        except (OSError, TypeError, ValueError):
+            found = self.values(key)[0]
+        value = float(found)
         if not math.isfinite(value):
             raise self.fault("contradiction", f"{key} is {value}")
         return value

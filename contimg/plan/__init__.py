@@ -7,6 +7,7 @@ reads the disk for it, and `freeze` fixes a plan for the run that carries it out
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from contimg import naming
@@ -95,8 +96,11 @@ def make_tiles(
     """Return a plan with nothing but tiles: which are ready, wait, were set aside or came late; see `make_plan`."""
     # What was set aside for its name alone; files that were opened are judged by what they hold.
     plan = Plan(quarantined=[item for item in listing.quarantined if item.path not in facts])
-    plan.late = _late(listing.clusters, owners(committed), config)
+    owner = owners(committed)
+    plan.late = _late(listing.clusters, owner, config)
     for cluster in listing.clusters:
+        if config.group.late == "report":
+            cluster = _as_settled(cluster, owner)
         if any(file.path in facts for file in (*cluster.files, *cluster.spares)):
             add_tile(cluster, facts, config.ingest, now, plan)
     return plan
@@ -129,13 +133,27 @@ def _holders(cluster: Cluster, owner: Owners) -> Sequence[tuple[CommittedGroup, 
     return next((owner[file.name] for file in cluster.files if file.name in owner), ())
 
 
+def _as_settled(cluster: Cluster, owner: Owners) -> Cluster:
+    """Return a cluster without the files that came late where all its groups are settled: they are only reported."""
+    holders = _holders(cluster, owner)
+    if not holders or not all(group.settled for group, _ in holders):
+        return cluster
+    known = set().union(*(_subbands(tile) for _, tile in holders))
+    files, spares = (tuple(f for f in part if f.subband in known) for part in (cluster.files, cluster.spares))
+    return replace(cluster, files=files, spares=spares)
+
+
+def _subbands(tile: CommittedTile) -> set[int]:
+    return {parsed.subband for name in tile.files if (parsed := naming.SubbandName.parse(name))}
+
+
 def _late(clusters: Iterable[Cluster], owner: Owners, config: Config) -> list[Late]:
     """Return the files of new subbands that came for groups after these were settled."""
     late = []
     for cluster in clusters:
         for group, tile in _holders(cluster, owner):
             if group.settled:
-                known = {parsed.subband for name in tile.files if (parsed := naming.SubbandName.parse(name))}
+                known = _subbands(tile)
                 new = tuple(sorted(file.name for file in cluster.files if file.subband not in known))
                 if new:
                     late.append(Late(group.id, tile.id, new, config.group.late))

@@ -15,10 +15,10 @@ def ids(numbers):
     return [tile_id(n) for n in numbers]
 
 
-def commit(night, numbers, *, settled=False):
+def commit(night, numbers, *, settled=False, without=()):
     tiles = []
     for number in numbers:
-        files = tuple(night.path(number, sb).rpartition("/")[2] for sb in range(16))
+        files = tuple(night.path(number, sb).rpartition("/")[2] for sb in range(16) if (number, sb) not in without)
         first = min(files)
         tiles.append(CommittedTile(tile_id(number), first[:19], files))
     return CommittedGroup(tile_id(numbers[0]), tuple(tiles), settled)
@@ -114,6 +114,20 @@ def test_late_files_of_a_settled_group_follow_the_policy(make_night, policy, gro
     plan = night.plan(committed=[settled], group=GroupOptions(late=policy), **CAL)
     assert [(late.tile, late.files, late.action) for late in plan.late] == [(tile_id(3), old.files[15:], policy)]
     assert len(plan.groups) == groups
+
+
+@pytest.mark.parametrize(("policy", "subbands"), [("report", 15), ("reprocess", 16)])
+def test_the_policy_holds_for_nights_that_are_asked_for_too(make_night, policy, subbands):
+    """With `late: report` a settled tile stays what it was, so that nothing is made again."""
+    night = make_night(10)
+    dropped = night.drop(3, 9)
+    before = night.plan(**CAL)
+    settled = commit(night, range(10), settled=True, without={(3, 9)})
+    night.facts[night.path(3, 10).replace("_sb10", "_sb09")] = dropped
+    plan = night.plan(committed=[settled], group=GroupOptions(late=policy), nights=["2026-02-11"], **CAL)
+    assert [(late.tile, late.action) for late in plan.late] == [(tile_id(3), policy)]
+    assert len(plan.tiles[tile_id(3)].files) == subbands
+    assert (plan.tiles == before.tiles) == (policy == "report")
 
 
 def test_a_committed_group_whose_files_are_gone_waits_for_them(make_night):

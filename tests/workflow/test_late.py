@@ -41,7 +41,7 @@ def twin(night, kind, tile):
 
 
 def versions(night):
-    shown = json.loads(night.contimg("registry", "list", "--json").stdout)
+    shown = json.loads(night.contimg("registry", "list", "--all-versions", "--json").stdout)
     return sorted((row["version"], row["status"]) for row in shown)
 
 
