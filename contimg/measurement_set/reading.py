@@ -87,11 +87,12 @@ def _open(path: Path) -> Iterator[Any]:
 
     if not (Path(path) / "table.dat").exists():
         raise InputError(f"{path} is not a Measurement Set: rerun snakemake to make it")
-    table = tables.table(str(path), ack=False)
     try:
-        yield table
-    finally:
-        table.close()
+        with tables.table(str(path), ack=False) as table:
+            yield table
+    except RuntimeError as error:  # casacore's, for whatever ails a file
+        text = str(error).splitlines()[0]
+        raise InputError(f"{path} is damaged ({text}): delete it and rerun snakemake to make it again") from None
 
 
 def _bulk(table: Any) -> list[str]:
