@@ -106,8 +106,9 @@ def apply_calibration(
             part.mkdir()
         else:
             coordinates = measurement_set.read_coordinates(Path(ms))
-            bandpass, gains = used[0], _gain_sets(used, coordinates)
+            bandpass = used[0]
             delays, shape = (bandpass.table(kind, coordinates) for kind in "KB")
+            gains = _gain_sets(used, coordinates)
             correction = Correction(coordinates, delays, shape, gains)
             coordinates.history.append(f"calibrated with {', '.join(c.twin.id for c in used)}")
             qa = _stream(Path(ms), part, coordinates, correction, _weight_factors(coordinates, bandpass.twin))

@@ -237,6 +237,19 @@ def test_damaged_tables_are_errors_in_one_sentence(night, tmp_path, damaged, spo
     assert [path.name for path in tmp_path.iterdir()] == ["damaged"]
 
 
+def test_a_truncated_tile_is_an_error_in_one_sentence(night, tmp_path):
+    shutil.copytree(night.ms(0), tmp_path / "0.ms")
+    for path in (tmp_path / "0.ms").glob("table.f*_TSM*"):
+        with open(path, "r+b") as file:
+            file.truncate(path.stat().st_size // 2)
+    with pytest.raises(InputError, match=r"0\.ms is damaged .*: delete it and rerun snakemake to make it again$"):
+        apply_calibration(
+            tmp_path / "0.ms", night.twin(0), tmp_path / "out.ms", tmp_path / "out.json",
+            calibrations=[_cal(night, 1)], choice=CHOICE, options=OPTIONS,
+        )  # fmt: skip
+    assert [path.name for path in tmp_path.iterdir()] == ["0.ms"]
+
+
 def test_a_tile_that_is_flagged_whole_has_nothing_to_calibrate(night, tmp_path):
     vis = measurement_set.read(night.ms(0))
     vis.flag[:] = True
