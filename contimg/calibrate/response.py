@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.calibrate.tables import Solutions
-from contimg.errors import InputError
 from contimg.measurement_set import Coordinates, Visibilities
 
 
@@ -22,7 +21,6 @@ def correct(
     ``V / (J_p conj(J_q))`` with ``J = exp(2 pi i delay (f - f0)) B(f) G(t)``, as CASA defines it.
     """
     steady, steady_flag = steady_response(vis, delays, bandpass)
-    gains = on_one_reference(gains)
     for time in np.unique(vis.time_mjd_s):
         first, last = np.searchsorted(vis.time_mjd_s, time, "left"), np.searchsorted(vis.time_mjd_s, time, "right")
         rows = slice(int(first), int(last))
@@ -67,7 +65,8 @@ def gains_at(
     """Return the gains at a time (nant, 1, npol), interpolated over the solutions of all sets.
 
     Amplitude and phase are each linear between the nearest unflagged solutions before and after; the phase
-    takes the shorter way round. Outside, or next to flagged solutions only, it is the nearest.
+    takes the shorter way round, all sets on one reference. Outside, or next to flagged solutions only, it is the
+    nearest.
 
     Returns
     -------
@@ -78,6 +77,7 @@ def gains_at(
     shape = (len(vis.antenna_names), 1, len(vis.polarisations))
     if not gains:
         return np.ones(shape, np.complex128), np.zeros(shape, bool)
+    gains = on_one_reference(gains)
     times = np.concatenate([one.time_mjd_s for one in gains])
     order = np.argsort(times, kind="stable")
     times = times[order]
@@ -134,20 +134,7 @@ def _nearest_solved(solutions: Solutions, time_mjd_s: float) -> tuple[NDArray[An
 
 
 def _antenna_index(solutions: Solutions, vis: Coordinates) -> NDArray[np.intp]:
-    """Return the table's antenna for each of the tile's.
-
-    Raises
-    ------
-    InputError
-        If the table is of other antennas or polarisations.
-    """
     place = {name: i for i, name in enumerate(solutions.antenna_names)}
-    absent = [name for name in vis.antenna_names if name not in place]
-    if absent:
-        raise InputError(f"the {solutions.kind} table has no antenna {absent[0]}: solve the calibration again")
-    if solutions.values.shape[-1] != len(vis.polarisations):
-        given, wanted = solutions.values.shape[-1], len(vis.polarisations)
-        raise InputError(f"the {solutions.kind} table has {given} polarisations, not {wanted}: solve it again")
     return np.array([place[name] for name in vis.antenna_names])
 
 

@@ -136,8 +136,9 @@ def test_a_bandpass_is_compared_with_the_certified_one_before_it(make_night, tmp
     config = Config(paths=PathOptions(**{name: tmp_path / name for name in PathOptions.model_fields}))
     freeze(plan, config)
     (planned,) = plan.calibrations
-    assert read_previous(config.layout.frozen_plan, planned) == config.layout.twin("calibration", records[1].id)
-    assert read_previous(config.layout.frozen_plan, "cal_20200101T000000") is None
+    own, other, before = (config.layout.twin("calibration", c) for c in (planned, "cal_20200101T000000", records[1].id))
+    assert read_previous(config.layout.frozen_plan, own) == before
+    assert read_previous(config.layout.frozen_plan, other) is None
     assert frozen_plan(config) == plan
 
 
