@@ -125,6 +125,16 @@ def test_losses_are_counted_by_antenna_polarisation_and_subband():
     assert [r.code for r in reasons] == ["antennas_lost"]
 
 
+def test_a_subband_that_lost_its_solutions_is_named():
+    shape = (1, 4, len(FREQ), 2)
+    flag = np.zeros(shape, bool)
+    flag[:, :, 4 * 8 : 4 * 9] = True  # ascending: the ninth from below is sb07
+    solutions = Solutions("B", np.zeros(1), np.ones(shape, complex), flag, np.full(shape, 100.0), FREQ, NAMES[:4])
+    qa, reasons, notes = assess([solutions], [np.ones(shape, bool)], OPTIONS)
+    assert {name: share for name, share in qa["lost_by_subband"].items() if share} == {"sb07": 1.0}
+    assert reasons == [] and notes == ["subbands that lost their solutions: sb07 (100%)"]
+
+
 def test_wide_amplitudes_rough_and_scattered_phases_are_warnings():
     shape = (1, 4, len(FREQ), 2)
     values = np.ones(shape, complex)

@@ -52,6 +52,8 @@ def assess(
         qa |= _MEASURES[one.kind](one)
     reasons = _reasons(qa, had_data, options) + _warnings(qa, options)
     notes = [f"antennas with data but without a solution: {', '.join(lost)}"] if lost else []
+    poor = [f"{name} ({share:.0%})" for name, share in qa["lost_by_subband"].items() if share > options.max_flagged]
+    notes += [f"subbands that lost their solutions: {', '.join(poor)}"] if poor else []
     return qa, reasons, notes
 
 
