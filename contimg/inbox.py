@@ -256,8 +256,8 @@ def _add_setup(cluster: Cluster, facts: dict[str, FileFacts], cache: FactsCache)
         return
     try:
         facts[lead.path] = replace(facts[lead.path], setup=uvh5.read_setup(Path(lead.path)))
-    except InputError:  # damaged where planning does not look: the conversion will say so
-        return
+    except (InputError, FileNotFoundError, PermissionError):
+        return  # taken away meanwhile, or damaged where planning does not look: the conversion will say so
     cache.put(lead, facts[lead.path])
 
 

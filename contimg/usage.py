@@ -90,9 +90,10 @@ def reopen(config: Config, products: dict[str, Any]) -> list[str]:
         The mosaics whose groups are open now, and were not before.
     """
     tiles, opened = {naming.iso(one) for one in products["calibrated"]}, []
+    mosaics = {*products["mosaics"], *(one["data_id"] for one in products["versions"])}  # if the stage was cleared
     for path in sorted((config.layout.stage / "groups").glob("*.json")):
         group = json.loads(path.read_bytes())
-        concerned = any(tile["id"] in tiles for tile in group["tiles"])
+        concerned = naming.mosaic_id(group["id"]) in mosaics or any(tile["id"] in tiles for tile in group["tiles"])
         if concerned and config.layout.twin("published", group["id"]).exists():
             markers.remove(config.layout, "published", group["id"])
             opened.append(naming.mosaic_id(group["id"]))

@@ -155,7 +155,7 @@ def read_setup(path: Path) -> tuple[str, str, str]:
         try:
             head = file["Header"]
             baselines = int(head["Nbls"][()])
-            names = [name.decode() for name in head["antenna_names"][()]]
+            names = [_text(name) for name in head["antenna_names"][()]]
             pairs = (np.asarray(head[key][:baselines], np.int64) for key in _PAIRS)
             delays, table = (head[f"extra_keywords/{key}"][()] for key in ("applied_delays_ns", "fs_table"))
         except KeyError as error:

@@ -12,4 +12,4 @@ with logs.to_file(snakemake.log[0]):
                       calibrator=snakemake.params.calibrator, bandpass=logs.path(given.bandpass),
                       options=CalibrationOptions(**snakemake.params.calibration),
                       beam=BeamOptions(**snakemake.params.beam), catalogue=logs.path(given.catalogue),
-                      previous=read_previous(snakemake.params.frozen_plan, snakemake.wildcards.calibration))
+                      previous=read_previous(snakemake.params.frozen_plan, logs.path(made.twin)))

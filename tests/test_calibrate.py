@@ -20,20 +20,17 @@ from tests.calibration_nights import CALIBRATOR, gain_errors, make_night
 OPTIONS, BEAM = CalibrationOptions(), BeamOptions()
 
 
-def _solve(
-    night, tile, folder, *, calibrator=CALIBRATOR, bandpass=None, options=OPTIONS, catalogue=True, ms=None, previous=None
-):
+def _solve(night, tile, folder, *, calibrator=CALIBRATOR, options=OPTIONS, catalogue=True, ms=None, **given):
     return solve_calibration(
         ms or night.ms(tile),
         night.twin(tile),
         folder,
         folder.with_suffix(".json"),
         calibrator=calibrator,
-        bandpass=bandpass,
         options=options,
         beam=BEAM,
         catalogue=night.catalogue if catalogue else None,
-        previous=previous,
+        **{"bandpass": None} | given,
     )
 
 

@@ -200,3 +200,25 @@ def test_wrong_unit_missing_file_and_no_catalogue(tmp_path):
     (tmp_path / "c.txt").write_text("")
     with pytest.raises(InputError, match="is no catalogue"):
         skymodel.read_catalogue(tmp_path / "c.txt")
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_half_a_fits_catalogue_is_refused(tmp_path, share):
+    count = 400
+    table = Table({"name": [f"S{i}" for i in range(count)], "ra_deg": np.linspace(0, 359, count),
+                   "dec_deg": np.zeros(count), "flux_jy": np.ones(count)})  # fmt: skip
+    path = tmp_path / "c.fits"
+    table.write(path)
+    assert len(skymodel.read_catalogue(path)) == count
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(InputError, match="cannot be read as fits") as raised:
+        skymodel.read_catalogue(path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [bytes(range(256)), "name,ra_deg\n\xe9".encode("latin-1")])
+def test_bytes_that_are_no_text_are_no_csv(tmp_path, content):
+    path = tmp_path / "c.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read as CSV"):
+        skymodel.read_catalogue(path)

@@ -37,6 +37,23 @@ def broken(night, tmp_path):
     return replace
 
 
+def test_the_setup_is_that_of_the_header_and_each_part_tells(night, broken):
+    header = uvh5.read_header(night[0])
+    known = (header.applied_delays_sha256, header.antenna_order_sha256, header.fs_table)
+    assert uvh5.read_setup(night[0]) == known == uvh5.read_setup(night[9])
+    with h5py.File(night[0]) as file:
+        order = file["Header/ant_1_array"][()][::-1].copy()
+    for place, (key, value) in enumerate([
+        ("Header/extra_keywords/applied_delays_ns", np.bytes_("1 2 3")),
+        ("Header/ant_1_array", order),
+        ("Header/extra_keywords/fs_table", np.bytes_("another.npz")),
+    ]):  # fmt: skip
+        changed = uvh5.read_setup(broken(key, value))
+        assert [i for i in range(3) if changed[i] != known[i]] == [place]
+    with pytest.raises(InputError, match="is not a correlator file"):
+        uvh5.read_setup(broken("Header/extra_keywords/fs_table", None))
+
+
 # science-traps C2 and the table of instrument.md section 2: sb, first and last channel in MHz.
 @pytest.mark.parametrize(
     ("subband", "first", "last"),

@@ -52,6 +52,8 @@ def assess(
         qa |= _MEASURES[one.kind](one)
     reasons = _reasons(qa, had_data, options) + _warnings(qa, options)
     notes = [f"antennas with data but without a solution: {', '.join(lost)}"] if lost else []
+    poor = [f"{name} ({share:.0%})" for name, share in qa["lost_by_subband"].items() if share > options.max_flagged]
+    notes += [f"subbands that lost their solutions: {', '.join(poor)}"] if poor else []
     return qa, reasons, notes
 
 
@@ -172,8 +174,9 @@ def _bandpass(solutions: Solutions) -> dict[str, Any]:
         return dict.fromkeys(keys)
     middle = np.nanmedian(flat, axis=1, keepdims=True)
     relative = flat / middle
+    weak, strong = np.percentile(middle, (5, 95))  # a few odd receptors are not the set's fault
     return {
-        "amplitude_range": round(float(middle.max() / middle.min()), 4) if middle.min() > 0 else None,
+        "amplitude_range": round(float(strong / weak), 4) if weak > 0 else None,
         "bandpass_amplitude_median": float(f"{np.nanmedian(flat):.6g}"),
         "bandpass_amplitude_scatter": round(float(np.nanstd(relative)), 5),
         "bandpass_phase_step_deg": round(float(np.degrees(np.sqrt(np.nanmean(turn**2)))), 4),

@@ -46,7 +46,7 @@ class Correction:
     def __init__(
         self, vis: Coordinates, delays: Solutions | None, bandpass: Solutions | None, gains: Sequence[Solutions]
     ) -> None:
-        self._vis, self._gains = vis, on_one_reference(gains)
+        self._vis, self._gains = vis, gains
         self._steady, self._lost = steady_response(vis, delays, bandpass)
         self._time: float | None = None
 
@@ -122,7 +122,8 @@ def gains_at(
     """Return the gains at a time (nant, 1, npol), interpolated over the solutions of all sets.
 
     Amplitude and phase are each linear between the nearest unflagged solutions before and after; the phase
-    takes the shorter way round. Outside, or next to flagged solutions only, it is the nearest.
+    takes the shorter way round, all sets on one reference. Outside, or next to flagged solutions only, it is the
+    nearest.
 
     Returns
     -------
@@ -133,6 +134,7 @@ def gains_at(
     shape = (len(vis.antenna_names), 1, len(vis.polarisations))
     if not gains:
         return np.ones(shape, np.complex128), np.zeros(shape, bool)
+    gains = on_one_reference(gains)
     times = np.concatenate([one.time_mjd_s for one in gains])
     order = np.argsort(times, kind="stable")
     times = times[order]

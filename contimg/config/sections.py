@@ -100,7 +100,7 @@ class CalibrationOptions(Section):
         20.0, description="bandpasses whose phases step more from channel to channel, rms, are a warning [deg]"
     )
     max_amplitude_range: Positive = Field(
-        20.0, description="the strongest receptor's amplitude over the weakest's above which it is a warning"
+        20.0, description="receptors' amplitudes, 95th percentile over 5th, above which it is a warning"
     )
     max_level_change: Positive = Field(
         0.5,

@@ -31,7 +31,7 @@ def freeze(plan: Plan, config: Config) -> None:
         if not place.exists() or json.loads(place.read_text()) != json.loads(json.dumps(content)):
             write_json(place, content)
     write_quarantine(plan, config)
-    write_json(layout.frozen_plan, plan.to_json() | {"stage": str(layout.stage)})
+    write_json(layout.frozen_plan, plan.to_json())
 
 
 def write_quarantine(plan: Plan, config: Config) -> None:
@@ -107,10 +107,17 @@ def read_choice(place: str | Path, tile_id: str) -> dict:
     return choices[tile_id]
 
 
-def read_previous(place: str | Path, calibration_id: str) -> Path | None:
-    """Read from a frozen plan the twin of the certified bandpass that a calibration is compared with, if there is one.
+def read_previous(place: str | Path, twin: Path) -> Path | None:
+    """Read from a frozen plan what a calibration is compared with: the twin of the certified bandpass before it.
 
     Not an input of the rule: a set before it that appears later does not make a calibration out of date.
+
+    Parameters
+    ----------
+    place : str or Path
+        The frozen plan.
+    twin : Path
+        Of the calibration, which may not be there yet; the other stands in the same tree.
 
     Raises
     ------
@@ -118,8 +125,8 @@ def read_previous(place: str | Path, calibration_id: str) -> Path | None:
         If the plan is missing.
     """
     try:
-        content = json.loads(Path(place).read_text())
+        planned = json.loads(Path(place).read_text())["calibrations"]
     except FileNotFoundError:
         raise InputError(f"{place} does not exist: start the work with snakemake, which makes it") from None
-    previous = content["calibrations"].get(calibration_id, {}).get("previous")
-    return None if previous is None else Path(content["stage"]) / f"{naming.relative('calibration', previous)}.json"
+    previous = planned.get(twin.stem, {}).get("previous")
+    return None if previous is None else twin.parents[1] / naming.date(previous) / f"{previous}.json"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +215,7 @@ def _tiles(mosaic: Twin, lineage: Lineage) -> str:
     left_out = mosaic.facts["left_out"]
     sets = {node.twin.id: node.twin for node in lineage.of_kind("ms")}
     rows = []
+    gains = {node.twin.id: node.twin.facts.get("gain_sets", []) for node in lineage.of_kind("calibrated")}
     for node in lineage.of_kind("image"):
         twin = node.twin
         beam = twin.facts.get("beam")
@@ -229,7 +230,7 @@ def _tiles(mosaic: Twin, lineage: Lineage) -> str:
                 f"{beam['bmaj_arcsec']:.1f} × {beam['bmin_arcsec']:.1f}" if beam else None,
                 _percent(twin.qa.get("flagged_fraction")),
                 "none" if missing == [] else missing,
-                _calibration_ids(twin),
+                _calibration_ids(twin, gains.get(twin.id, [])),
             )
         )
     columns = (
@@ -239,11 +240,11 @@ def _tiles(mosaic: Twin, lineage: Lineage) -> str:
     return table(columns, rows, numbers=("rms [mJy]", "× radiometer", "beam [″]", "flagged"))
 
 
-def _calibration_ids(twin: Twin) -> Any:
+def _calibration_ids(twin: Twin, gain_sets: Sequence[str]) -> Any:
     bandpass, gains = (twin.facts.get(key) for key in ("bandpass", "gains"))
-    if bandpass == gains:
+    if bandpass == gains and len(gain_sets) <= 1:
         return bandpass
-    return Html(f"bandpass {safe(bandpass)}<br />gains {safe(gains)}")
+    return Html(f"bandpass {safe(bandpass)}<br />gains {'<br />and '.join(map(safe, gain_sets)) or safe(gains)}")
 
 
 def _thumbnails(lineage: Lineage) -> str:

@@ -111,8 +111,7 @@ def picture(path: Path | io.BytesIO, width_px: int, words: str) -> str:
 
     Parameters
     ----------
-    path : Path or io.BytesIO
-        The file, or its content.
+    path : Path or BytesIO
     width_px : int
         A wider picture is made smaller: a page that travels with the mosaic should stay small.
     words : str

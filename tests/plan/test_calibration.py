@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from contimg.config import CalibrationOptions, SkyOptions
+from contimg.config import CalibrationOptions, Config, PathOptions, SkyOptions
 from contimg.plan import CalibrationRecord
 from contimg.plan.calibration import _choose, _from_record
+from contimg.plan.frozen import freeze, frozen_plan, read_previous
 from contimg.plan.model import Tile
 from tests.plan.conftest import tile_id
 
@@ -125,13 +126,20 @@ def test_gains_are_solved_again_when_their_bandpass_is_withdrawn(make_night):
     assert {choice.bandpass for choice in plan.choices.values()} == {other.id}
 
 
-def test_a_bandpass_is_compared_with_the_certified_one_before_it(make_night):
+def test_a_bandpass_is_compared_with_the_certified_one_before_it(make_night, tmp_path):
     night = make_night(10)
     mid = next(iter(night.facts.values())).start_mjd
     records = [record(1, mid_mjd=mid - 3), record(2, mid_mjd=mid - 0.9), record(3, mid_mjd=mid - 0.5, dec=54.6),
                record(4, mid_mjd=mid - 0.4, certified=False), record(5, mid_mjd=mid + 0.5)]  # fmt: skip
     plan = night.plan(calibrators=(tile_id(4),), records=records)
     assert [c.previous for c in plan.calibrations.values()] == [records[1].id]
+    config = Config(paths=PathOptions(**{name: tmp_path / name for name in PathOptions.model_fields}))
+    freeze(plan, config)
+    (planned,) = plan.calibrations
+    own, other, before = (config.layout.twin("calibration", c) for c in (planned, "cal_20200101T000000", records[1].id))
+    assert read_previous(config.layout.frozen_plan, own) == before
+    assert read_previous(config.layout.frozen_plan, other) is None
+    assert frozen_plan(config) == plan
 
 
 @pytest.mark.parametrize(("policy", "chosen"), [("nearest", 2), ("causal", 1)])

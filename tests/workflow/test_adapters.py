@@ -59,9 +59,8 @@ def test_one_tile_passes_through_all_adapters(tile):
     run(tile, "convert_tile", {"subbands": list(tile.plan.tiles[tile.id].files)}, made("ms", "ms"), tile=tile.id,
         ingest=options(tile, "ingest"), flag=options(tile, "flag"))  # fmt: skip
     run(tile, "solve_calibration", {"ms": place("ms"), "ms_twin": twin("ms"), "bandpass": [], "catalogue": catalogue},
-        made("tables", "calibration", calibration), {"calibration": calibration}, calibrator="3C286",
-        calibration=options(tile, "calibration"), beam=options(tile, "beam"),
-        frozen_plan=str(layout.frozen_plan))  # fmt: skip
+        made("tables", "calibration", calibration), calibrator="3C286", calibration=options(tile, "calibration"),
+        beam=options(tile, "beam"), frozen_plan=str(layout.frozen_plan))  # fmt: skip
     run(tile, "apply_calibration",
         {"ms": place("ms"), "ms_twin": twin("ms"), "calibrations": [twin("calibration", calibration)]},
         made("ms", "calibrated"), tile=tile.id, calibration=options(tile, "calibration"),
