@@ -12,6 +12,7 @@ from typing import Any
 from contimg import naming
 from contimg.archive import entries, gallery, tables
 from contimg.product import atomic_path, remove, write_json
+from contimg.publishing import files
 from contimg.publishing.markers import read
 
 SUMMARY = "month.json"
@@ -47,6 +48,8 @@ def write(top: Path, month: str, rows: Sequence[Mapping[str, Any]], *, anew: boo
     kept = read(folder / SUMMARY)
     if not anew and kept is not None and kept.get("schema") == SCHEMA and kept["rows_sha256"] == identity:
         return
+    with files.open_folder(top, month, create=True):  # refuses a symlink, through which the archive would be left
+        pass
     found = [entries.entry(folder, row, anew=anew) for row in rows]
     for name, make in (
         ("obscore.vot", tables.write_votable),

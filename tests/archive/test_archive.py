@@ -185,15 +185,18 @@ def test_what_was_not_measured_is_masked(config, registry):
     assert ["frequency", "not measured"] in shown(config)["2026-02"][0]["facts"]
 
 
-def test_a_failure_never_fails_a_publish(config, registry, caplog):
-    config.paths.products.mkdir()
-    (config.paths.products / "gallery").symlink_to(config.paths.stage)
+@pytest.mark.parametrize("name", ["gallery", MONTH])
+def test_a_failure_never_fails_a_publish(config, registry, caplog, name):
+    link = config.paths.products / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(config.paths.stage)
     with caplog.at_level(logging.WARNING):
         assert put(config).status == "published"
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "run 'contimg archive'" in caplog.text and "symlink" in caplog.text
     assert queries.get(registry, ID)["status"] == "published"
-    (config.paths.products / "gallery").unlink()
+    assert not list(config.paths.stage.glob("*.json"))
+    link.unlink()
     put(config, tiles=LATER)  # the next publish repairs it
     assert [one["name"] for one in shown(config)["2026-02"]] == ["mosaic_20260211T030000", ID]
 
