@@ -182,7 +182,7 @@ class _Work:
             options=options.ImageOptions(**twin.parameters["image"]),
             beam=options.BeamOptions(**twin.parameters["beam"]),
             catalogue=self._catalogue(twin),
-            qa=options.QaOptions(**twin.parameters["qa"]),
+            qa=options.QaOptions(**twin.parameters.get("qa", {})),  # tiles once had none
             threads=1,
         )
 

@@ -53,7 +53,7 @@ def test_good_numbers_give_no_reason(kind):
         ("image", "dynamic_range", 4.9, "dynamic_range_low", "warning", 5.0),
         ("image", "artefact_ratio", 2.1, "artefact_ratio_high", "warning", 2.0),
         ("image", "negative_bowl", 1.1, "negative_bowl_high", "warning", 1.0),
-        ("image", "striping", 0.31, "striping_high", "warning", 0.3),
+        ("image", "striping", 0.51, "striping_high", "warning", 0.5),
         ("image", "psf_misfit", 0.51, "psf_misfit_high", "warning", 0.5),
         ("image", "flagged_fraction", 0.51, "flagged_fraction_high", "warning", 0.5),
         ("image", "pb_error", 0.0011, "pb_error_high", "failed", 0.001),

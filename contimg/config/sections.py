@@ -225,7 +225,7 @@ class QaOptions(Section):
         1.0, description="depth of the deepest broad bowl above which a tile is a warning [rms]"
     )
     max_tile_striping: Positive = Field(
-        0.3, description="amplitude of the strongest stripe above which a tile is a warning [rms]"
+        0.5, description="amplitude of the strongest stripe above which a tile is a warning [rms]"
     )
     max_tile_psf_misfit: Positive = Field(
         0.5, description="largest difference of PSF and restoring beam in the core above which a tile is a warning"

@@ -179,7 +179,7 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
     weight = imaging_weights(samples, grid, options)
     if not weight.any():
         return made.fail("no_data", "the tile has no unflagged visibility beyond image.min_uv_klambda")
-    sums = time_channel_weights(samples, weight, len(coordinates.times_mjd_s))
+    sums = time_channel_weights(samples, weight, len(coordinates.times_mjd_s), vis.usable)
     response = effective_beam(coordinates.pointing_rad, sums, coordinates.freq_hz, grid, job.beam)
     expected_jy = expected_rms(samples, weight)
     made.facts |= _observed(coordinates, sums, grid, response) | {"n_samples": int(np.count_nonzero(samples.weight))}

@@ -26,10 +26,13 @@ class Averaged(Visibilities):
     bins : Bins
     flagged_fraction : float or None
         Of what was received; None when nothing was.
+    usable : (ntime, nchan) float64
+        Sums of the weights that are not flagged, channel by channel: a bin may be short of some.
     """
 
     bins: Bins
     flagged_fraction: float | None
+    usable: NDArray[np.float64]
 
 
 def delay_s(uvw_m: NDArray[np.float64], radius_rad: float) -> NDArray[np.float64]:
@@ -79,6 +82,8 @@ def read(path: Path, coordinates: Coordinates, factor: NDArray[np.int64]) -> Ave
     first = np.concatenate([np.arange(pieces[kind]) * kind * width for kind in kinds])
     size = np.concatenate([np.full(pieces[kind], kind) for kind in kinds])
     _, moment = np.unique(coordinates.time_mjd_s, return_inverse=True)
+    integration = np.searchsorted(coordinates.times_mjd_s, coordinates.time_mjd_s - coordinates.integration_s / 2)
+    usable_sums = np.zeros((len(coordinates.times_mjd_s), nchan))
     per_row = np.array([pieces.get(kind, 0) for kind in range(largest + 1)])[factor]
     source = np.repeat(np.arange(len(factor)), per_row)
     piece = np.arange(len(source)) - np.repeat(np.cumsum(per_row) - per_row, per_row)
@@ -98,6 +103,8 @@ def read(path: Path, coordinates: Coordinates, factor: NDArray[np.int64]) -> Ave
         usable = ~flag & there & np.isfinite(weights) & np.isfinite(values)
         weights = np.where(usable, weights, np.float32(0))
         values = np.where(usable, values, np.complex64(0)) * weights
+        for index in np.unique(integration[rows]):
+            usable_sums[index] += weights[integration[rows] == index].sum(0, dtype=np.float64).sum(1)
         for kind in np.unique(factor[rows]):
             chosen = np.flatnonzero(factor[rows] == kind)
             into = target[begin[rows][chosen][:, None] + np.arange(pieces[kind])].ravel()
@@ -115,6 +122,7 @@ def read(path: Path, coordinates: Coordinates, factor: NDArray[np.int64]) -> Ave
         weight=weight,
         bins=Bins(coordinates.freq_hz, width, first, size, lists[order]),
         flagged_fraction=round(float(flagged / received), 6) if received else None,
+        usable=usable_sums,
     )
 
 

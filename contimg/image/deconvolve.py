@@ -24,6 +24,9 @@ _MAX_MAJOR_CYCLES = 12
 # Passes without a mask end when one lowers the noise by less than this factor.
 _MAX_PASSES = 6
 _SETTLED = 0.95
+# The masked run may begin this far above its own first threshold, and end this far above its last one.
+_NEAR = 1.5
+_CLOSE = 1.15
 # CLEAN that leaves a residual this much higher than the dirty image has diverged.
 _DIVERGED = 1.5
 
@@ -83,12 +86,13 @@ def clean(
     for _ in range(_MAX_PASSES):
         noise = image_sigma(state.residual)
         highest = float(np.abs(state.residual).max())
-        if state.diverged or highest <= options.auto_mask_sigma * noise or state.iterations >= options.max_iterations:
+        low = highest <= _NEAR * options.auto_mask_sigma * noise  # Radler's masked run begins with the rest
+        if state.diverged or low or state.iterations >= options.max_iterations:
             break
         run(masked=False)
         if image_sigma(state.residual) > _SETTLED * noise:
             break
-    if not state.diverged and state.model.any():
+    if not state.diverged and (state.model.any() or highest > options.auto_mask_sigma * noise):
         run(masked=True)
     return state
 
@@ -119,9 +123,15 @@ def _run(
         state.major_cycles += 1
         if not float(np.abs(state.residual).max()) <= limit_jy:
             state.diverged = True
-        if state.diverged or not more:
+        if state.diverged or not more or (masked and _done(state, options)):
             break
     state.iterations += int(worker.iteration_number)
+
+
+def _done(state: Cleaned, options: ImageOptions) -> bool:
+    """Say whether the residual at the components is as low as a further cycle would make it."""
+    left = np.abs(state.residual[state.model != 0]).max(initial=0)
+    return bool(left <= _CLOSE * options.threshold_sigma * image_sigma(state.residual))
 
 
 def _settings(gridder: Gridder, options: ImageOptions, masked: bool) -> Any:

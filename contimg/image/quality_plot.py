@@ -99,9 +99,9 @@ def _residual(figure: Any, axes: Any, residual_jy: NDArray[np.floating], grid: G
         blocks, origin="lower", cmap="RdBu_r", vmin=-reach, vmax=reach, extent=(half, -half, -half, half),
         interpolation="nearest",
     )  # fmt: skip
-    bar = figure.colorbar(picture, ax=axes, fraction=0.046, pad=0.02)
-    bar.set_label("mJy/beam", fontsize=9)
-    _labels(axes, f"residual, means of {step} × {step} pixels", "east of the centre [deg]", "north [deg]")
+    figure.colorbar(picture, ax=axes, fraction=0.046, pad=0.02)
+    means = f", means of {step} × {step} pixels" if step > 1 else ""
+    _labels(axes, f"residual [mJy/beam]{means}", "east of the centre [deg]", "north [deg]")
 
 
 def _histogram(axes: Any, residual_jy: NDArray[np.floating], qa: dict[str, Any]) -> None:

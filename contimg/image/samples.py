@@ -15,6 +15,8 @@ from contimg.measurement_set import Visibilities
 MAD_TO_SIGMA = 1.4826
 # Fewer differences than this on a baseline do not measure its noise; the others' stands for it.
 _MIN_DIFFERENCES = 50
+# More than these measure it no better than it needs to be known (2 %).
+_ENOUGH_DIFFERENCES = 4000
 
 
 @dataclass
@@ -114,6 +116,7 @@ def _unit_sigma(data, weight, mean, total, baseline) -> NDArray[np.float64] | No
     bounds = np.searchsorted(baseline[order], np.arange(count + 1))
     for index in range(count):
         rows = order[bounds[index] : bounds[index + 1]]
+        rows = rows[:: max(1, rows.size * weight.shape[1] // _ENOUGH_DIFFERENCES)]
         both = (weight[rows] > 0).all(2)
         if np.count_nonzero(both) >= _MIN_DIFFERENCES:
             w = weight[rows][both]

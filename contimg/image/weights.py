@@ -86,8 +86,14 @@ def expected_rms(samples: Samples, weight: NDArray[np.float32]) -> float | None:
     return math.sqrt(variance) / total
 
 
-def time_channel_weights(samples: Samples, weight: NDArray[np.float32], ntime: int) -> NDArray[np.float64]:
-    """Return the sum of imaging weights of each integration and channel, (ntime, nchan)."""
+def time_channel_weights(
+    samples: Samples, weight: NDArray[np.float32], ntime: int, usable: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Return the sum of imaging weights of each integration and channel, (ntime, nchan).
+
+    A bin's weight is shared out among its channels by what was usable of them in that integration,
+    (ntime, nchan); evenly where that is not given.
+    """
     bins, nchan = samples.bins, len(samples.freq_hz)
     sums = np.zeros((ntime, nchan))
     key = samples.time_index * len(bins.first) + bins.of_row
@@ -95,7 +101,10 @@ def time_channel_weights(samples: Samples, weight: NDArray[np.float32], ntime: i
         index, which = divmod(int(group), len(bins.first))
         columns, channels = bins.columns(which, 0, nchan)
         total = weight[key == group].sum(0, dtype=np.float64)[columns]
-        sums[index, channels] += bins.spread(total, which, channels.stop - channels.start)
+        shares = np.ones(channels.stop - channels.start) if usable is None else usable[index, channels]
+        mean = bins.means(shares, which)
+        total = np.divide(total, mean, out=np.zeros_like(total), where=mean > 0)
+        sums[index, channels] += bins.spread(total, which, len(shares)) * shares
     return sums
 
 

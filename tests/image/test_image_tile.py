@@ -387,3 +387,42 @@ def test_wsclean_agrees_in_flux_and_position(tmp_path):
     assert len(ratios) >= 8
     assert np.abs(np.array(ratios) - 1).max() < 0.01
     assert max(offsets) < 0.02
+
+
+def test_tclean_agrees_in_flux_and_position(tmp_path):
+    # As for WSClean: a field without the moving beam.
+    from astropy.io import fits
+    from astropy.wcs import WCS
+
+    from contimg.casa import tasks
+
+    plain = OPTIONS.model_copy(update={"bright_sigma": 1e9, "size_px": 512})
+    vis = skies.empty(antennas=24, times=6, channels=16, span_m=130)
+    sky = [(east, north, flux) for east, north, flux, _ in SKY[1:] if max(abs(east), abs(north)) < 1.2]
+    for east, north, flux in sky:
+        skies.add_source(vis, *skies.offset(vis, east, north), flux)
+    skies.add_noise(vis, 0.3)
+    paths = tile(tmp_path, vis)
+    ours = run(paths, plain)
+    image, head = plane(paths, "image")
+    name = str(tmp_path / "casa")
+    # Masked at the sources, as ours is: CLEAN that is free to take noise lowers every flux by a few times the noise.
+    places = [np.degrees(skies.offset(vis, east, north)) for east, north, _ in sky]
+    circles = [f"circle[[{ra}deg, {dec}deg], 120arcsec]" for ra, dec in places]
+    with tasks(tmp_path / "casa.log") as casatasks:
+        casatasks.tclean(
+            vis=str(paths[0]), imagename=name, datacolumn="data", imsize=512, cell="20arcsec", specmode="mfs",
+            gridder="wproject", wprojplanes=16, deconvolver="hogbom", weighting="briggs", robust=0.5, niter=20000,
+            usemask="user", mask=circles, threshold=f"{ours.qa['rms_mjy']}mJy", pblimit=0.01, restoringbeam=[
+                f"{ours.facts['beam']['bmaj_arcsec']}arcsec", f"{ours.facts['beam']['bmin_arcsec']}arcsec",
+                f"{ours.facts['beam']['bpa_deg']}deg",
+            ],
+        )  # fmt: skip
+        casatasks.exportfits(f"{name}.image", f"{name}.fits", dropstokes=True, dropdeg=True)
+    reference = fits.getdata(f"{name}.fits").squeeze()
+    for east, north, _ in sky:
+        x, y = (round(float(v)) for v in WCS(head).all_world2pix(*np.degrees(skies.offset(vis, east, north)), 0))
+        (one, peak), (two, reference_peak) = peak_of(image, x, y), peak_of(reference, x, y)
+        noise = ours.qa["rms_mjy"] / 1e3 / peak
+        assert peak / reference_peak == pytest.approx(1, abs=0.01 + noise)
+        assert np.hypot(*(one - two)) * 20 / ours.facts["beam"]["bmaj_arcsec"] < 0.02 + noise

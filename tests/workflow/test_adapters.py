@@ -66,7 +66,8 @@ def test_one_tile_passes_through_all_adapters(tile):
         made("ms", "calibrated"), tile=tile.id, calibration=options(tile, "calibration"),
         frozen_plan=str(layout.frozen_plan))  # fmt: skip
     run(tile, "image_tile", {"ms": place("calibrated"), "twin": twin("calibrated"), "catalogue": catalogue},
-        made("image", "image"), tile=tile.id, image=options(tile, "image"), beam=options(tile, "beam"))  # fmt: skip
+        made("image", "image"), tile=tile.id, image=options(tile, "image"), beam=options(tile, "beam"),
+        qa=options(tile, "qa"))  # fmt: skip
     run(tile, "mosaic_group", {"twins": [twin("image")]}, made("mosaic", "mosaic"), {"mosaic": mosaic},
         mosaic=options(tile, "mosaic"), pb_limit=tile.config.image.pb_limit, qa=options(tile, "qa"))  # fmt: skip
     run(tile, "crossmatch", {"mosaic_twin": twin("mosaic"), "catalogue": catalogue}, made("matches", "crossmatch"),
