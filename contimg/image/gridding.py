@@ -28,6 +28,11 @@ class Gridder:
     """
 
     def __init__(self, samples: Samples, weight: NDArray[np.float32], grid: Grid, threads: int) -> None:
+        from ducc0.misc import resize_thread_pool, thread_pool_size
+
+        # ducc0 never uses more than its pool has, which OMP_NUM_THREADS (ours is 1) sets at import.
+        if thread_pool_size() < threads:
+            resize_thread_pool(threads)
         self.grid = grid
         self.weight = weight
         self.threads = threads
