@@ -45,6 +45,20 @@ def to_file(place: str | Path) -> Iterator[None]:
             os.close(terminal)
 
 
+@contextlib.contextmanager
+def stdout_to_stderr() -> Iterator[None]:
+    """Send what is printed meanwhile, by C libraries as well, to stderr: stdout is for a command's answer."""
+    sys.stdout.flush()
+    answer = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(answer, 1)
+        os.close(answer)
+
+
 def sentence(error: BaseException) -> str:
     """Return an error as one sentence with the file and the remedy."""
     if isinstance(error, OSError) and not isinstance(error, ContimgError):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from contimg import logs
 from contimg.cli.common import Context, json_option, print_json
 
 
@@ -36,6 +37,7 @@ def reproduce(context: Context, mosaic: str, keep: Path | None, as_json: bool) -
                 raise InputError(f"{keep} is not empty: name a new folder with --keep")
             stage = keep
             stage.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(logs.stdout_to_stderr())
         found = reproducing.reproduce(path, stage, lambda what: click.echo(f"reproducing: {what}", err=True))
     if as_json:
         print_json(vars(found) | {"same": found.same, "kept": keep is not None})

@@ -32,7 +32,8 @@ def published(tmp_path_factory):
         "--sky", str(place.parent / "sky.csv"),
     )  # fmt: skip
     (place / "calibrators.csv").write_text(LIST)
-    night.change_config(calibration={"calibrators": str(place / "calibrators.csv")})
+    # What noise leaves in the bandpasses of so few antennas is more than the radiometer's beside 15 Jy.
+    night.change_config(calibration={"calibrators": str(place / "calibrators.csv")}, qa={"warn_noise_ratio": 3.0})
     night.first_run = night.snakemake("--quiet", "rules")
     return night
 
