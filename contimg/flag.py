@@ -102,7 +102,8 @@ class Flagger:
             for channels in self.subbands:
                 self._edges[channels][:width] = self._edges[channels][-width:] = True
         self._power = AntennaPower(self.n_times, self.n_antennas, len(self.received))
-        self._aoflagger = AOFlagger(self.n_times, len(self.received)) if self.options.aoflagger else None
+        search = self.options.interference and self.options.aoflagger
+        self._aoflagger = AOFlagger(self.n_times, len(self.received)) if search else None
 
     def add_autos(self, antennas: NDArray[np.int64], data: NDArray[np.complex64]) -> None:
         """Take note of the power of antennas; ``data`` is (n_times, len(antennas), nchan, n_pols)."""
@@ -134,6 +135,19 @@ class Flagger:
         self._find_no_data(data, amplitude, code)
         if self._edges.any():
             code[(code == 0) & self._edges[:, None]] = _CODES["edge"]
+        if self.options.interference:
+            self._search(data, amplitude, code, one, two)
+        self._count(code)
+
+    def _search(
+        self,
+        data: NDArray[np.complex64],
+        amplitude: NDArray[np.float32],
+        code: NDArray[np.uint8],
+        one: NDArray[np.integer[Any]],
+        two: NDArray[np.integer[Any]],
+    ) -> None:
+        """Search a block for interference, and note what the searches over the whole tile need."""
         complete = not code.any()
         noisy = self._has_noise(data)
         self._noisy += int(noisy.sum())
@@ -175,7 +189,6 @@ class Flagger:
         else:
             self._good += len(noisy)
         self._total += amplitude.sum(1)
-        self._count(code)
 
     def _count(self, code: NDArray[np.uint8]) -> None:
         """Add up the samples of each subband and code."""

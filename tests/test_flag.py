@@ -156,6 +156,15 @@ def _scale(data, model, flags):
     return np.vdot(model[good], data[good]).real / np.vdot(model[good], model[good]).real
 
 
+def test_without_a_search_only_what_is_no_data_is_flagged():
+    data = noise(seed=2)
+    data[3, 7, 11, 1] = 60  # the clip would have it, see below
+    data[5, 9, 13, 0], data[6, 9, 13, 0] = 0, np.nan
+    tool, code, flags = run(data, interference=False)
+    assert code[5, 9, 13, 0] == CODES["zero"] and code[6, 9, 13, 0] == CODES["not_finite"]
+    assert np.count_nonzero(flags) == 2 and tool.counts.sum() == data.size
+
+
 def test_clip_alone():
     data = noise(seed=2)
     data[3, 7, 11, 1] = 60

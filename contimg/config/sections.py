@@ -63,7 +63,8 @@ class GroupOptions(Section):
 class FlagOptions(Section):
     """Interference and bad-data flagging, done while converting."""
 
-    aoflagger: bool = Field(True, description="run AOFlagger on every baseline")
+    interference: bool = Field(True, description="search for interference; otherwise flag only what is no data")
+    aoflagger: bool = Field(True, description="run AOFlagger on every baseline in that search")
     edge_channels: Annotated[int, Field(ge=0)] = Field(0, description="channels flagged at each end of every subband")
     mad_sigma: Positive = Field(7.0, description="then cut samples beyond this many robust sigma [sigma]")
     max_flagged: Fraction = Field(0.6, description="a tile with a larger flagged fraction is failed")

@@ -185,6 +185,8 @@ def _judge(outcome: Outcome, fraction: float, options: FlagOptions, synthetic: b
                 threshold=options.max_flagged,
             )
         )  # fmt: skip
+    elif not options.interference:
+        outcome.notes.append("not searched for interference (flag.interference)")
     elif fraction == 0 and options.aoflagger and synthetic:
         outcome.notes.append("nothing is flagged: simulated data without interference")
     elif fraction == 0 and options.aoflagger:
