@@ -34,13 +34,15 @@ def test_defaults_are_valid_and_paths_become_absolute(tmp_path):
 
 
 def test_every_key_says_what_it_means_and_has_its_unit():
-    for name, field in config.Config.model_fields.items():
-        value = field.get_default(call_default_factory=True)
-        if not isinstance(value, config.Section):
-            assert field.description, name
-            continue
-        for key, item in type(value).model_fields.items():
-            assert item.description, f"{name}.{key}"
+    def check(section, prefix):
+        for name, field in section.model_fields.items():
+            value = field.get_default(call_default_factory=True)
+            if isinstance(value, config.Section):
+                check(type(value), f"{prefix}{name}.")
+            else:
+                assert field.description, f"{prefix}{name}"
+
+    check(config.Config, "")
 
 
 def test_the_fixed_keys_are_there():

@@ -20,6 +20,7 @@ from contimg.config.sections import (
     QaOptions,
     RegistryOptions,
     Section,
+    SelfcalOptions,
     SkyOptions,
 )
 from contimg.config.yaml_file import as_yaml
@@ -39,6 +40,7 @@ __all__ = [
     "QaOptions",
     "RegistryOptions",
     "Section",
+    "SelfcalOptions",
     "SkyOptions",
     "as_yaml",
     "check_ready",

@@ -139,6 +139,21 @@ class BeamOptions(Section):
     )
 
 
+class SelfcalOptions(Section):
+    """Antennas' phases, then amplitudes, corrected by the tile's own bright sources (backend contimg)."""
+
+    rounds: Annotated[int, Field(ge=0)] = Field(0, description="most rounds of phases; 0 = no self-calibration")
+    solint: Positive | None = Field(
+        None, description="time that one phase covers; null = as short as the data call for and allow [s]"
+    )
+    mode: Literal["phase", "amplitude"] = Field(
+        "phase", description="phases alone, or then amplitudes too, of which the mean is kept"
+    )
+    min_snr: Positive = Field(
+        20.0, description="what the median antenna's signal-to-noise ratio in each hand and interval must be"
+    )
+
+
 class ImageOptions(Section):
     """The tile images."""
 
@@ -166,19 +181,7 @@ class ImageOptions(Section):
     max_averaging_loss: Annotated[float, Field(ge=0, le=0.05)] = Field(
         0.003, description="channels are averaged until a source at pb_limit loses this fraction on any baseline"
     )
-    selfcal: bool = Field(
-        True, description="correct the antennas' phases by the tile's own bright sources (backend contimg)"
-    )
-    selfcal_min_snr: Positive = Field(
-        20.0, description="... if the median antenna has this signal-to-noise ratio in each hand and interval"
-    )
-    selfcal_mode: Literal["phase", "amplitude"] = Field(
-        "phase", description="... phases alone, or then amplitudes too, of which the mean is kept"
-    )
-    selfcal_rounds: Count = Field(3, description="... most rounds of phases, each on a better model")
-    selfcal_interval_s: Positive | None = Field(
-        None, description="... time that one phase covers; null = as short as the data call for and allow [s]"
-    )
+    selfcal: SelfcalOptions = SelfcalOptions()
 
 
 class MosaicOptions(Section):

@@ -25,14 +25,17 @@ def as_yaml() -> str:
         lines.append(f"{indent}# {text}")
         lines.append(f"{indent}{name}: {plain}")
 
-    for name, field in Config.model_fields.items():
-        value = field.get_default(call_default_factory=True)
-        lines.append("")
-        if not isinstance(value, Section):
-            entry(name, value, field.description or "", "")
-            continue
-        lines.append(f"# {(type(value).__doc__ or '').strip()}")
-        lines.append(f"{name}:")
-        for key, item in type(value).model_fields.items():
-            entry(key, item.get_default(call_default_factory=True), item.description or "", "  ")
+    def entries(section: type[Section], indent: str) -> None:
+        for name, field in section.model_fields.items():
+            value = field.get_default(call_default_factory=True)
+            if not indent:
+                lines.append("")
+            if not isinstance(value, Section):
+                entry(name, value, field.description or "", indent)
+                continue
+            lines.append(f"{indent}# {(type(value).__doc__ or '').strip()}")
+            lines.append(f"{indent}{name}:")
+            entries(type(value), indent + "  ")
+
+    entries(Config, "")
     return "\n".join(lines) + "\n"

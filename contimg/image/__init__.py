@@ -191,7 +191,7 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
             coordinates, samples, sums, Gridder(samples, weight, grid, job.threads), response, options, job.beam, known,
             made.facts["freq_hz"],
         )  # fmt: skip
-        selfcal = SelfCalibration(vis, samples, weight, options) if options.selfcal else None
+        selfcal = SelfCalibration(vis, samples, weight, options.selfcal) if options.selfcal.rounds else None
         del vis
         imaged = make_image(tile, expected_jy or 0.0, selfcal)
         if selfcal is None:

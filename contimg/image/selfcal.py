@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.beam import C_M_S
-from contimg.config import ImageOptions
+from contimg.config import SelfcalOptions
 from contimg.image.baselines import Baselines
 from contimg.image.gains import Phases, antenna_amplitudes, antenna_gains, rms, signal_to_noise
 from contimg.image.samples import Samples, stokes_i
@@ -33,7 +33,7 @@ _HELD = 0.5
 class SelfCalibration:
     """Corrects the phases of one tile's visibilities, in place, round by round."""
 
-    def __init__(self, vis: Visibilities, samples: Samples, weight: NDArray[np.float32], options: ImageOptions) -> None:
+    def __init__(self, vis: Visibilities, samples: Samples, weight: NDArray[np.float32], options: SelfcalOptions) -> None:
         """Prepare.
 
         Parameters
@@ -44,11 +44,10 @@ class SelfCalibration:
             Its Stokes I; ``vis`` and ``unit_sigma_jy`` are changed with the data.
         weight : (nrow, nchan) float32
             Imaging weights.
-        options : ImageOptions
-            The keys that begin with ``selfcal``.
+        options : SelfcalOptions
         """
         self._vis: Visibilities | None = vis
-        self._samples, self._min_snr, self._options = samples, options.selfcal_min_snr, options
+        self._samples, self._min_snr, self._options = samples, options.min_snr, options
         self._integration_s = vis.integration_s
         self._baselines = Baselines(vis, samples)
         self._leverage = self._leverages(weight)
@@ -84,7 +83,7 @@ class SelfCalibration:
         return self._vis is not None
 
     def _improve(self, model_vis: NDArray[np.complex64], others_vis: NDArray[np.complex64] | None) -> bool:
-        amplitudes = self._options.selfcal_mode == "amplitude" and not self._amplitudes_done
+        amplitudes = self._options.mode == "amplitude" and not self._amplitudes_done
         if self._phases_done and not amplitudes:
             return False
         data, power = self._statistics(model_vis, others_vis)
@@ -94,7 +93,7 @@ class SelfCalibration:
         return amplitudes and self._improve_amplitudes(data, power)
 
     def _improve_phases(self, data: NDArray[np.complex128], power: NDArray[np.float64]) -> bool:
-        if self._rounds == self._options.selfcal_rounds:
+        if self._rounds == self._options.rounds:
             return False
         if self._rounds == 0:
             found = self._first(data, power)
@@ -168,14 +167,14 @@ class SelfCalibration:
         if found.median_snr() < self._min_snr:
             self._why = (
                 f"not self-calibrated: the bright sources give the median antenna a signal-to-noise ratio of "
-                f"{found.median_snr():.3g}, and image.selfcal_min_snr is {self._min_snr:g}"
+                f"{found.median_snr():.3g}, and image.selfcal.min_snr is {self._min_snr:g}"
             )
             return None
         if found.over_errors() < _SIGNIFICANT:
             return None
-        if self._options.selfcal_interval_s is not None:
+        if self._options.solint is not None:
             tile_s = len(data) * self._integration_s
-            intervals = max(1, min(len(data), round(tile_s / self._options.selfcal_interval_s)))
+            intervals = max(1, min(len(data), round(tile_s / self._options.solint)))
             return self._solve(data, power, intervals)
         while 2 * len(found.snr) <= len(data):
             finer = self._solve(data, power, 2 * len(found.snr))

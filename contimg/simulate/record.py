@@ -108,6 +108,9 @@ def write_config(path: Path, record: NightRecord, builtin_calibrators: bool) -> 
         "image:",
         f"  size_px: {record.size_px}",
         f"  cell_arcsec: {record.cell_arcsec:.1f}",
+        # The simulated electronics drift by degrees between the calibrator's transit and a tile.
+        "  selfcal:",
+        "    rounds: 3",
         "mosaic:",
         f"  cell_arcsec: {record.cell_arcsec:.1f}",
         "crossmatch:",

@@ -20,7 +20,7 @@ def extended(width_arcsec, flux_jy, noise_jy):
 
 def test_multiscale_recovers_the_flux_of_an_extended_source(tmp_path):
     paths = tile(tmp_path, extended(300.0, 2.0, 0.05))
-    options = OPTIONS.model_copy(update={"size_px": 256, "selfcal": False, "bright_sigma": 1e9})
+    options = OPTIONS.model_copy(update={"size_px": 256, "bright_sigma": 1e9})
     found = {}
     for name, multiscale in (("points", False), ("scales", True)):
         there = (*paths[:2], tmp_path / name, tmp_path / f"{name}.json")
@@ -40,7 +40,7 @@ def test_a_first_look_at_a_part_of_the_integrations_changes_nothing(tmp_path, mo
         skies.add_source(vis, *skies.offset(vis, east, north), flux, index=-0.6, beam=True)
     skies.add_noise(vis, 0.4)
     paths = tile(tmp_path, vis)
-    options = OPTIONS.model_copy(update={"selfcal": False})
+    options = OPTIONS
     whole = run(paths, options)
     monkeypatch.setattr(tiles, "_WORTH_SAMPLES", 0)
     parts = run((*paths[:2], tmp_path / "parts", tmp_path / "parts.json"), options)
@@ -62,7 +62,7 @@ def test_local_rms_takes_fewer_artefacts_of_a_bright_source_for_sources(tmp_path
         skies.add_source(vis, *skies.offset(vis, east, north), flux, beam=True)
     skies.add_noise(vis, 0.05)
     paths = tile(tmp_path, vis)
-    options = OPTIONS.model_copy(update={"selfcal": False, "bright_sigma": 1e9})
+    options = OPTIONS.model_copy(update={"bright_sigma": 1e9})
     pixels = [(320 - east * 180, 320 + north * 180) for east, north, _ in places]
     y, x = np.indices((640, 640))
     of_source = np.any([np.hypot(x - px, y - py) < 8 for px, py in pixels], axis=0)

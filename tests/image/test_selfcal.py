@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from contimg import measurement_set, product
-from contimg.config import BeamOptions, ImageOptions
+from contimg.config import BeamOptions, ImageOptions, SelfcalOptions
 from contimg.image import image_tile
 from contimg.image.gains import antenna_gains, signal_to_noise
 from contimg.image.grid import Grid
@@ -19,8 +19,8 @@ from tests.image.test_gridding import peak_of
 
 TILE = "2026-02-11T00:26:49"
 STEM = "20260211T002649"
-OPTIONS = ImageOptions(size_px=512, cell_arcsec=20.0)
-OFF = OPTIONS.model_copy(update={"selfcal": False})
+OFF = ImageOptions(size_px=512, cell_arcsec=20.0)
+OPTIONS = OFF.model_copy(update={"selfcal": SelfcalOptions(rounds=3)})
 NOISE_JY = 0.25  # of real and imaginary part of each hand
 # East, north (deg), Jy. With 22 antennas, 12 times and 32 channels the image has a noise of 0.7 mJy.
 SKY = [(0.25, 0.15, 1.0), (-0.5, 0.4, 0.25), (0.7, -0.45, 0.2), (-0.6, -0.7, 0.15), (0.05, -0.6, 0.12)]
@@ -101,7 +101,7 @@ def solve(vis, sky, min_snr=20.0, **options):
     samples = stokes_i(vis)
     weight = samples.weight.copy()
     before = vis.data.copy()
-    made = SelfCalibration(vis, samples, weight, OPTIONS.model_copy(update={"selfcal_min_snr": min_snr} | options))
+    made = SelfCalibration(vis, samples, weight, SelfcalOptions(**{"rounds": 3, "min_snr": min_snr} | options))
     model = model_of(vis, sky)
     while made.improve(model):
         pass
@@ -163,7 +163,7 @@ def test_amplitudes_are_recovered_and_their_mean_is_kept(tmp_path):
     vis.data *= (gain[:, vis.antenna1] * gain[:, vis.antenna2]).T[:, None].astype(np.float32)
     scale = float(np.mean([np.outer(one, one)[np.triu_indices(22, 1)].mean() for one in gain]))
     before = vis.data.copy()
-    made, *_ = solve(vis, SKY, selfcal_mode="amplitude")
+    made, *_ = solve(vis, SKY, mode="amplitude")
     assert made.facts()["amplitude_rms"] == pytest.approx(np.std(gain), rel=0.2)
     # Per baseline: all that is left of the errors is the common factor, which is the model's to know.
     left = np.abs(vis.data / before).mean(1) * (gain[:, vis.antenna1] * gain[:, vis.antenna2]).T
@@ -176,7 +176,7 @@ def test_amplitudes_are_recovered_and_their_mean_is_kept(tmp_path):
 
 def test_rounds_and_interval_are_those_asked_for():
     vis, _ = observed(SKY, phase_deg=4.0, per_time_deg=4.0, noise_jy=0.1)
-    made, *_ = solve(vis, SKY, selfcal_rounds=1, selfcal_interval_s=4 * 12.884902)
+    made, *_ = solve(vis, SKY, rounds=1, solint=4 * 12.884902)
     facts = made.facts()
     assert (facts["rounds"], facts["intervals"]) == (1, 3)
 
@@ -185,7 +185,7 @@ def test_rounds_and_interval_are_those_asked_for():
 def test_what_does_no_good_is_undone(mode):
     vis, _ = observed(SKY, phase_deg=4.0)
     samples = stokes_i(vis)
-    options = OPTIONS.model_copy(update={"selfcal_mode": mode, "selfcal_rounds": 1})
+    options = SelfcalOptions(mode=mode, rounds=1)
     made = SelfCalibration(vis, samples, samples.weight.copy(), options)
     model = model_of(vis, SKY)
     if mode == "amplitude":
@@ -250,13 +250,13 @@ def test_a_faint_field_is_left_as_it_is(tmp_path, bright_sigma, snr):
     # where it is not bright enough to be subtracted there is no model at all.
     vis, _ = observed([(0.25, 0.15, 0.1)], phase_deg=4.0, noise_jy=0.5)
     options = OPTIONS.model_copy(update={"bright_sigma": bright_sigma})
-    off = image(tmp_path, vis, options.model_copy(update={"selfcal": False}), "off")
+    off = image(tmp_path, vis, options.model_copy(update={"selfcal": OFF.selfcal}), "off")
     on = image(tmp_path, vis, options)
     facts = on.facts["selfcal"]
     assert not facts["applied"]
     assert facts["rounds"] == 0
     assert facts["snr_median"] == pytest.approx(snr, rel=0.15)
-    assert any("selfcal_min_snr" in note for note in on.notes)
+    assert any("selfcal.min_snr" in note for note in on.notes)
     assert off.notes == []
     assert planes(tmp_path, "on") == planes(tmp_path, "off")
     assert on.qa == off.qa
