@@ -22,6 +22,8 @@ C_M_S = 299_792_458.0
 _MJD_ZERO = 2_400_000.5
 _POLE_STEP_RAD = np.pi / 360
 _ARCSEC_RAD = np.pi / 180 / 3600
+_RANK = 1e-10
+_CLOSURE_M = 1e-5
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,41 @@ def uvw(
     """
     local = site_frame(positions_itrf_m, location.longitude_rad)
     return np.einsum("tij,aj->tai", basis(centre_icrs_rad, times_mjd, location), local)
+
+
+def antenna_uvw(
+    uvw_m: NDArray[np.float64], one: NDArray[np.intp], two: NDArray[np.intp], count: int
+) -> NDArray[np.float64]:
+    """Return antenna coordinates (count, 3) whose differences, first less second, are the baselines' uvw (m).
+
+    Parameters
+    ----------
+    uvw_m : (nrow, 3)
+        Of one integration, any baselines in any order.
+    one, two : (nrow,) int
+        The antennas of each row, from 0 to ``count - 1``.
+    count : int
+
+    Raises
+    ------
+    ValueError
+        If the baselines do not close to 10 micrometres: then uvw are not those of antennas.
+
+    Notes
+    -----
+    Least squares with the graph's Laplacian. What baselines do not tell, such as the common place of all,
+    is an eigenvalue of 0; rounding makes it as large as 1e-14 of the largest, numpy's own cut is half that.
+    """
+    laplacian, right = np.zeros((count, count)), np.zeros((count, 3))
+    for rows, columns, sign in ((one, one, 1), (two, two, 1), (one, two, -1), (two, one, -1)):
+        np.add.at(laplacian, (rows, columns), sign)
+    np.add.at(right, one, uvw_m)
+    np.add.at(right, two, -uvw_m)
+    antennas = np.linalg.pinv(laplacian, rcond=_RANK, hermitian=True) @ right
+    miss = np.abs(antennas[one] - antennas[two] - uvw_m).max(initial=0)
+    if miss > _CLOSURE_M:
+        raise ValueError(f"baselines do not close: uvw miss those of antennas by up to {miss:.2g} m")
+    return antennas
 
 
 def rotation_m(

@@ -151,10 +151,10 @@ def predict_apparent(
         lmn = np.broadcast_to(np.stack(still), (len(vis.times_mjd_s), 3, apparent.shape[0]))
     visible = np.isfinite(lmn[:, 2]).all(0)
     lmn, apparent = lmn[:, :, visible], apparent[visible]
-    solve = _AntennaSolver()
+    used, number = np.unique(np.concatenate([vis.antenna1, vis.antenna2]), return_inverse=True)
     for rows, time in _rows_by_time(vis):
-        antenna_uvw, one, two = solve(vis.uvw_m[rows], vis.antenna1[rows], vis.antenna2[rows])
-        delay_m = antenna_uvw @ lmn[time]
+        one, two = number[: len(vis.antenna1)][rows], number[len(vis.antenna1) :][rows]
+        delay_m = geometry.antenna_uvw(vis.uvw_m[rows], one, two, len(used)) @ lmn[time]
         for start in range(0, len(vis.freq_hz), _BLOCK):
             channels = slice(start, start + _BLOCK)
             phasor = _phasors(delay_m, vis.freq_hz[channels])
@@ -199,33 +199,3 @@ def _rows_by_time(vis: Coordinates) -> list[tuple[slice | NDArray[np.intp], int]
         contiguous = rows[-1] - rows[0] == len(rows) - 1
         groups.append((slice(int(rows[0]), int(rows[-1]) + 1) if contiguous else rows, time))
     return groups
-
-
-class _AntennaSolver:
-    """Turns the baselines' uvw of one time into antenna coordinates, by least squares."""
-
-    def __init__(self) -> None:
-        self._key: tuple[bytes, bytes] | None = None
-
-    def __call__(
-        self, uvw: NDArray[np.float64], antenna1: NDArray[np.int32], antenna2: NDArray[np.int32]
-    ) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
-        key = (antenna1.tobytes(), antenna2.tobytes())
-        if key != self._key:
-            used, index = np.unique(np.concatenate([antenna1, antenna2]), return_inverse=True)
-            self._one, self._two = index[: len(antenna1)], index[len(antenna1) :]
-            laplacian = np.zeros((len(used), len(used)))
-            np.add.at(laplacian, (self._one, self._one), 1)
-            np.add.at(laplacian, (self._two, self._two), 1)
-            np.add.at(laplacian, (self._one, self._two), -1)
-            np.add.at(laplacian, (self._two, self._one), -1)
-            self._inverse = np.linalg.pinv(laplacian, hermitian=True)
-            self._key = key
-        right = np.zeros((len(self._inverse), 3))
-        np.add.at(right, self._one, uvw)
-        np.add.at(right, self._two, -uvw)
-        antenna_uvw = self._inverse @ right
-        miss = np.abs(antenna_uvw[self._one] - antenna_uvw[self._two] - uvw).max()
-        if miss > 1e-5:
-            raise ValueError(f"baselines do not close: uvw miss those of antennas by up to {miss:.2g} m")
-        return antenna_uvw, self._one, self._two

@@ -109,3 +109,24 @@ def test_phasor_is_exact_far_from_zero():
 def test_a_date_without_earth_orientation_is_an_error(mjd):
     with pytest.raises(InputError, match="upgrade the package astropy-iers-data"):
         geometry.meridian_icrs(mjd, 0.9, OVRO)
+
+
+@pytest.mark.parametrize("antennas", [3, 24, 96])
+def test_antennas_are_found_from_any_of_their_baselines(antennas):
+    # The eigenvalue of the antennas' common place is 0 but for rounding, which differs with what is flagged.
+    rng = np.random.default_rng(antennas)
+    for _ in range(100):
+        places = rng.normal(scale=800, size=(antennas, 3))
+        one, two = np.triu_indices(antennas, 1)
+        rows = rng.choice(len(one), size=rng.integers(antennas, 4 * len(one)))  # some missing, some several times
+        one, two = one[rows], two[rows]
+        found = geometry.antenna_uvw(places[one] - places[two], one, two, antennas)
+        assert found[one] - found[two] == pytest.approx(places[one] - places[two], abs=1e-8)
+
+
+def test_baselines_that_do_not_close_are_an_error():
+    one, two = np.triu_indices(4, 1)
+    uvw = np.zeros((6, 3))
+    uvw[0] = 1e-3
+    with pytest.raises(ValueError, match="do not close"):
+        geometry.antenna_uvw(uvw, one, two, 4)

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from contimg.geometry import antenna_uvw
 from contimg.image.samples import Samples
 from contimg.measurement_set import Coordinates
 
@@ -35,11 +36,6 @@ class Baselines:
     @cached_property
     def places(self) -> list[NDArray[np.float64]]:
         """Antenna coordinates (count, 3) for each of `times` (m), whose differences are the baselines."""
-        return [self._antennas(rows) for rows in self.times]
-
-    def _antennas(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        incidence = np.zeros((len(rows), self.count))
-        incidence[np.arange(len(rows)), self.one[rows]] = 1
-        incidence[np.arange(len(rows)), self.two[rows]] -= 1
-        normal = incidence.T @ incidence
-        return np.linalg.pinv(normal, hermitian=True) @ (incidence.T @ self._uvw_m[rows])
+        return [
+            antenna_uvw(self._uvw_m[rows], self.one[rows], self.two[rows], self.count) for rows in self.times
+        ]

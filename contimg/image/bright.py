@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from contimg import skymodel
 from contimg.catalogue import DEFAULT_SPECTRAL_INDEX, separation
-from contimg.image.gridding import EPSILON, accuracy
+from contimg.image.gridding import COARSEST, EPSILON
 from contimg.image.patches import curvature, inner, psf_matrix, square, subtract_psf
 from contimg.image.restore import FWHM, RestoringBeam
 from contimg.image.samples import image_sigma
@@ -49,6 +49,9 @@ _FIT_INDEX_SNR = 500.0
 _SETTLED_SIGMA = 0.5
 _ROUND_GOAL = 0.1
 _MAX_SHIFT_BEAMS = 0.25
+# A correction of the position after which this much more of the source is left led nowhere: a neighbour
+# that no source stands for, or the artefacts of another, draws it away.
+_LED_NOWHERE = 1.2
 _MATCH_BEAMS = 0.5
 # Sources that fall below this fraction of the limit when the samples change are left to CLEAN.
 _STILL_BRIGHT = 0.5
@@ -74,6 +77,35 @@ class Subtracted:
     settled: bool
 
 
+class _Corrections:
+    """The last corrections of positions in a series of refinements, and those that led nowhere.
+
+    Attributes
+    ----------
+    shift : (n, 2) float64, pixels
+    dipole_jy : (n,) float64
+        What the position had left before that (Jy/beam).
+    held : (n,) bool
+        Positions that are not corrected any more.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.shift, self.dipole_jy = np.zeros((count, 2)), np.full(count, np.inf)
+        self.held = np.zeros(count, bool)
+
+    def next(self, shift: NDArray[np.float64], dipole_jy: NDArray[np.float64]) -> None:
+        """Take the next corrections; those that led nowhere are taken back instead."""
+        nowhere = ~self.held & (dipole_jy > _LED_NOWHERE * self.dipole_jy)
+        back = -self.shift[nowhere]
+        self.held |= nowhere
+        self.shift, self.dipole_jy = np.where(self.held[:, None], 0, shift), dipole_jy
+        self.shift[nowhere] = back
+
+    def keep(self, which: NDArray[np.bool_]) -> None:
+        """Forget the sources that are not in a mask."""
+        self.shift, self.dipole_jy, self.held = self.shift[which], self.dipole_jy[which], self.held[which]
+
+
 class BrightModel:
     """Finds, refines and predicts the bright sources of one tile."""
 
@@ -91,6 +123,18 @@ class BrightModel:
         self._left: NDArray[np.complex64] | None = None  # the residual, while it is that of these sources
         self._reachable = inner(tile.response.image() >= _MIN_BEAM)
 
+    def look_round(self, noise_jy: float) -> int:
+        """Find the bright sources, and nearly their places and fluxes; return the steps taken.
+
+        Parameters
+        ----------
+        noise_jy : float
+            Noise of the image that they are to be found for (Jy/beam).
+        """
+        dirty = self._first_dirty()
+        exact = not self._add_outside(max(noise_jy, self.floor_jy))
+        return self._search(dirty, max(noise_jy, self.floor_jy), exact=exact, roughly=True).steps
+
     def subtract(self, noise_jy: float, known: BrightSources | None = None) -> Subtracted:
         """Find and refine the bright sources.
 
@@ -104,9 +148,8 @@ class BrightModel:
         if known is not None:
             self.sources = known
             self.floor_jy = EPSILON * float(self.apparent_jy().max(initial=0))
-            return self._search(None, noise_jy, exact=False)
-        dirty = self._tile.gridder.dirty(self._tile.samples.vis)
-        self.floor_jy = EPSILON * float(np.abs(dirty).max())
+            return self._search(None, noise_jy)
+        dirty = self._first_dirty()
         noise_jy = max(noise_jy, self.floor_jy)
         return self._search(dirty, noise_jy, exact=not self._add_outside(noise_jy))
 
@@ -116,28 +159,43 @@ class BrightModel:
         faint = self.apparent_jy() < _STILL_BRIGHT * self._tile.options.bright_sigma * noise_jy
         self.sources.keep(~(faint & self.inside()))
         self._left = None
-        return self._search(self._dirty(noise_jy), noise_jy, exact=False)
+        return self._search(None, noise_jy)
 
-    def _search(self, image: NDArray[np.float32] | None, noise_jy: float, exact: bool) -> Subtracted:
-        """Alternate between finding and refining; `exact` says that the known sources need no refining.
+    def _first_dirty(self) -> NDArray[np.float32]:
+        dirty = self._tile.gridder.dirty(self._tile.samples.vis)
+        self.floor_jy = EPSILON * float(np.abs(dirty).max())
+        return dirty
 
-        Without an image it begins with refining.
+    def _search(
+        self, image: NDArray[np.float32] | None, noise_jy: float, *, exact: bool = False, roughly: bool = False
+    ) -> Subtracted:
+        """Alternate between finding and refining.
+
+        Parameters
+        ----------
+        image : (size, size) float32, optional
+            The residual (Jy/beam); without it the known sources are refined first.
+        noise_jy : float
+        exact : bool
+            The known sources need no refining.
+        roughly : bool
+            Refine only as far as finding needs.
         """
         settled, steps = exact, 0
         for _ in range(_MAX_ROUNDS):
             level_jy = None if image is None else self._find(image, noise_jy)
-            if level_jy is None and exact:
+            if image is not None and level_jy is None and (exact or roughly):
                 return Subtracted(self._residual(), image, steps, settled)
-            # While there are more sources to come, it is enough that the sidelobes of what is left of
-            # the known ones are not taken for sources.
-            goal_jy = _SETTLED_SIGMA * (noise_jy if image is None else max(noise_jy, image_sigma(image)))
+            goal_jy = _SETTLED_SIGMA * noise_jy
             if level_jy is not None:
-                goal_jy = max(goal_jy, _ROUND_GOAL * level_jy)
+                # While there are more sources to come, it is enough that the sidelobes of what is left of
+                # the known ones are not taken for sources.
+                goal_jy = max(goal_jy, _SETTLED_SIGMA * image_sigma(image), _ROUND_GOAL * level_jy)
             left_jy, taken = self._settle(goal_jy, noise_jy)
             steps += taken
             settled = left_jy < goal_jy
             exact = level_jy is None or left_jy < _SETTLED_SIGMA * noise_jy
-            image = self._dirty(noise_jy)
+            image = self._dirty()
         return Subtracted(self._residual(), image, steps, settled=False)
 
     def _settle(self, goal_jy: float, noise_jy: float) -> tuple[float, int]:
@@ -149,9 +207,9 @@ class BrightModel:
             The strongest of what is left of any source (Jy/beam).
         steps : int
         """
-        before_jy = math.inf
+        before_jy, corrections = math.inf, _Corrections(len(self.sources))
         for step in range(1, _MAX_STEPS + 1):
-            left_jy = self._refine(self._residual(), noise_jy, goal_jy)
+            left_jy = self._refine(self._residual(), noise_jy, goal_jy, corrections)
             if left_jy < goal_jy or (step > _MIN_STEPS and left_jy > _STALLED * before_jy):
                 break
             before_jy = left_jy
@@ -163,10 +221,9 @@ class BrightModel:
             self._left = self._tile.samples.vis - self._predict() if len(self.sources) else self._tile.samples.vis
         return self._left
 
-    def _dirty(self, noise_jy: float) -> NDArray[np.float32]:
-        """Return the residual's image, as accurately as its noise asks for."""
-        limit_jy = self._tile.options.bright_sigma * noise_jy
-        return self._tile.gridder.dirty(self._residual(), accuracy(noise_jy, limit_jy))
+    def _dirty(self) -> NDArray[np.float32]:
+        """Return the residual's image: accurate to a part of what is left, not of the sources."""
+        return self._tile.gridder.dirty(self._residual(), COARSEST)
 
     def radec(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the sources' ICRS positions (rad)."""
@@ -288,7 +345,9 @@ class BrightModel:
                 return float(known.spectral_index[best]), origin, str(known.name[best])
         return DEFAULT_SPECTRAL_INDEX, "assumed", None
 
-    def _refine(self, residual_vis: NDArray[np.complex64], noise_jy: float, goal_jy: float) -> float:
+    def _refine(
+        self, residual_vis: NDArray[np.complex64], noise_jy: float, goal_jy: float, corrections: _Corrections
+    ) -> float:
         """Correct the sources by what the residual holds towards them, unless that is below a goal.
 
         Returns
@@ -319,16 +378,19 @@ class BrightModel:
         shift = -np.linalg.solve(self._curvature, slope.T).T / apparent[:, None]
         length, width = np.hypot(*shift.T), self._beam.bmin_rad / grid.cell_rad
         # The steepest slope of a Gaussian is sqrt(8 ln 2) exp(-1/2) / FWHM.
-        dipole = FWHM * math.exp(-0.5) / width * length * apparent
-        left_jy = float(max(np.abs(value).max(), dipole.max()))
+        dipole = FWHM * math.exp(-0.5) / width * length * np.abs(apparent)
+        shift *= np.minimum(1, _MAX_SHIFT_BEAMS * width / np.maximum(length, 1e-9))[:, None]
+        corrections.next(shift, dipole)
+        left_jy = float(max(np.abs(value).max(), dipole[~corrections.held].max(initial=0)))
         if left_jy < goal_jy:
             return left_jy
         self._left = None
-        shift *= np.minimum(1, _MAX_SHIFT_BEAMS * width / np.maximum(length, 1e-9))[:, None]
         sources.flux_jy = sources.flux_jy + flux_step
         sources.index = sources.index + np.clip(index_step, -2, 2)
         origins = zip(fitted, sources.index_from, strict=True)
         sources.index_from = ["fitted" if fit else origin for fit, origin in origins]
-        sources.east, sources.north = grid.cosines(x + shift[:, 0], y + shift[:, 1])
-        sources.keep(sources.flux_jy > 0)
+        sources.east, sources.north = grid.cosines(*(np.stack([x, y]) + corrections.shift.T))
+        positive = sources.flux_jy > 0
+        sources.keep(positive)
+        corrections.keep(positive)
         return left_jy

@@ -80,7 +80,7 @@ def clean(
     state = Cleaned(np.zeros_like(dirty), dirty.copy(), vis, 0, 0, False)
     first_peak = float(np.abs(dirty).max())
     epsilon = accuracy(noise_jy, first_peak)
-    run = partial(_run, gridder, vis, psf, beam, options, epsilon, state, _DIVERGED * first_peak)
+    run = partial(_run, gridder, vis, psf, beam, options, noise_jy, epsilon, state, _DIVERGED * first_peak)
     # Once Radler has made its mask it never looks beside it, and it sets the mask's threshold by the
     # noise before the sidelobes were gone. So: first without a mask, until the noise is that of the end.
     for _ in range(_MAX_PASSES):
@@ -103,6 +103,7 @@ def _run(
     psf: NDArray[np.float32],
     beam: RestoringBeam,
     options: ImageOptions,
+    noise_jy: float,
     epsilon: float,
     state: Cleaned,
     limit_jy: float,
@@ -119,7 +120,9 @@ def _run(
     for cycle in range(_MAX_MAJOR_CYCLES):
         more = worker.perform(cycle)
         state.residual_vis = vis - gridder.predict(state.model, epsilon) if state.model.any() else vis
-        state.residual[:] = gridder.dirty(state.residual_vis, epsilon)
+        # What is transformed now is what the minor cycle left: the error is a part of that, not of the model.
+        left_jy = float(np.abs(state.residual).max())
+        state.residual[:] = gridder.dirty(state.residual_vis, accuracy(noise_jy, left_jy))
         state.major_cycles += 1
         if not float(np.abs(state.residual).max()) <= limit_jy:
             state.diverged = True

@@ -34,6 +34,12 @@ class Grid:
         """The index, from 0, of the pixel that holds the phase centre."""
         return self.size_px // 2
 
+    def halved(self, largest_rad: float) -> Grid:
+        """Return every second pixel of this grid; this one where the pixels would be too large, or not line up."""
+        if 2 * self.cell_rad > largest_rad or self.size_px % 4:
+            return self
+        return Grid(self.size_px // 2, 2 * self.cell_rad, self.centre_rad)
+
     def cosines(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the direction cosines (l, m) of pixel positions counted from 0."""
         return -(np.asarray(x) - self.middle) * self.cell_rad, (np.asarray(y) - self.middle) * self.cell_rad

@@ -10,14 +10,14 @@ from contimg.image.samples import Samples
 
 # Relative accuracies of the transforms: the finest is the smallest that ducc0 allows in single precision.
 EPSILON = 1.0e-5
-_COARSEST = 1.0e-3
+COARSEST = 1.0e-3
 # Errors of the transforms may be this fraction of the noise.
 _ERROR_SIGMA = 0.02
 
 
 def accuracy(noise_jy: float, peak_jy: float) -> float:
     """Return the relative accuracy that an image of a given peak needs to be good to a part of its noise."""
-    return min(max(_ERROR_SIGMA * noise_jy / peak_jy, EPSILON), _COARSEST) if peak_jy > 0 else _COARSEST
+    return min(max(_ERROR_SIGMA * noise_jy / peak_jy, EPSILON), COARSEST) if peak_jy > 0 else COARSEST
 
 
 class Gridder:

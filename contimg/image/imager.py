@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 
 from contimg.image.bright import BrightModel, Subtracted
 from contimg.image.deconvolve import clean
+from contimg.image.gridding import accuracy
 from contimg.image.restore import RestoringBeam, add_source, convolve, fit_beam
 from contimg.image.samples import robust_sigma
 from contimg.image.selfcal import SelfCalibration
 from contimg.image.sources import BrightSources
 from contimg.image.tile import Tile
+from contimg.image.weights import expected_rms
 
-_FIRST_ACCURACY = 1.0e-4
+# What the PSF is subtracted from is fainter than `image.bright_sigma`: an error of this is far below the noise.
+_PSF_ACCURACY = 1.0e-4
 
 
 @dataclass
@@ -60,13 +63,16 @@ def make_image(tile: Tile, noise_jy: float, selfcal: SelfCalibration | None = No
     selfcal : SelfCalibration, optional
         Corrects the samples, in place, by the bright sources.
     """
-    gridder, notes = tile.gridder, []
-    cell = gridder.grid.cell_rad
-    psf = gridder.psf()
+    fine, notes = tile.gridder, []
+    cell = fine.grid.cell_rad
+    psf = fine.psf(_PSF_ACCURACY)
     beam = fit_beam(psf, cell)
     if beam is None:
         return Imaged(None, None, None, psf, None)
-    model = BrightModel(tile, psf, beam)
+    tile = tile.coarser(beam)
+    step = fine.grid.size_px // tile.gridder.grid.size_px
+    coarse_psf = np.ascontiguousarray(psf[::step, ::step])
+    model = BrightModel(tile, coarse_psf, beam)
     start, steps = _first_look(tile, noise_jy)
     subtracted = model.subtract(noise_jy, start)
     noise_jy = max(noise_jy, model.floor_jy)
@@ -74,6 +80,8 @@ def make_image(tile: Tile, noise_jy: float, selfcal: SelfCalibration | None = No
     if selfcal is not None:
         while selfcal.improve(*model.parts(subtracted.residual_vis)):
             before = _standing(model, subtracted)
+            # What the hands differed by because of their phases was no noise.
+            noise_jy = max(expected_rms(tile.samples, tile.gridder.weight) or 0.0, model.floor_jy)
             subtracted = model.again(noise_jy)
             steps += subtracted.steps
             after = _standing(model, subtracted)
@@ -85,17 +93,23 @@ def make_image(tile: Tile, noise_jy: float, selfcal: SelfCalibration | None = No
     facts: dict[str, Any] = {"bright_sources": model.facts(noise_jy), "bright_steps": steps}
     if not subtracted.settled:
         notes.append("the bright sources had not settled after the last round of fitting")
-    cleaned = clean(gridder, subtracted.residual_vis, subtracted.residual, psf, beam, tile.options, noise_jy)
+    cleaned = clean(
+        tile.gridder, subtracted.residual_vis, subtracted.residual, coarse_psf, beam, tile.options, noise_jy
+    )
     facts |= {"iterations": cleaned.iterations, "major_cycles": cleaned.major_cycles}
-    image = convolve(cleaned.model, beam, cell)
-    image += cleaned.residual
-    components = cleaned.model
-    x, y = gridder.grid.pixels(model.sources.east, model.sources.north)
+    residual, components = cleaned.residual, cleaned.model
+    if step > 1:
+        residual = fine.dirty(cleaned.residual_vis, accuracy(noise_jy, float(np.abs(residual).max())))
+        components = np.zeros_like(residual)
+        components[::step, ::step] = cleaned.model
+    image = convolve(components, beam, cell)
+    image += residual
+    x, y = fine.grid.pixels(model.sources.east, model.sources.north)
     flux_jy, inside = model.apparent_jy(), model.inside()
     for i in np.flatnonzero(inside):
         add_source(image, beam, cell, x[i], y[i], flux_jy[i])
         components[round(y[i]), round(x[i])] += np.float32(flux_jy[i])
-    return Imaged(image, cleaned.residual, components, psf, beam, cleaned.diverged, facts, notes)
+    return Imaged(image, residual, components, psf, beam, cleaned.diverged, facts, notes)
 
 
 def _first_look(tile: Tile, noise_jy: float) -> tuple[BrightSources | None, int]:
@@ -103,12 +117,12 @@ def _first_look(tile: Tile, noise_jy: float) -> tuple[BrightSources | None, int]
     thin = tile.thinned()
     if thin is None:
         return None, 0
-    psf = thin.gridder.psf(_FIRST_ACCURACY)
+    psf = thin.gridder.psf(_PSF_ACCURACY)
     beam = fit_beam(psf, thin.gridder.grid.cell_rad)
     if beam is None:
         return None, 0
     model = BrightModel(thin, psf, beam)
-    steps = model.subtract(noise_jy).steps
+    steps = model.look_round(noise_jy)
     return model.sources, steps
 
 

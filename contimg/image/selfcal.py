@@ -18,7 +18,7 @@ from contimg.beam import C_M_S
 from contimg.config import SelfcalOptions
 from contimg.image.baselines import Baselines
 from contimg.image.gains import Phases, antenna_amplitudes, antenna_gains, rms, signal_to_noise
-from contimg.image.samples import Samples, stokes_i
+from contimg.image.samples import Samples, hands, stokes_i
 from contimg.measurement_set import Visibilities
 
 # Phases are applied, or an interval is halved, if they change by this many times their errors (rms).
@@ -33,7 +33,9 @@ _HELD = 0.5
 class SelfCalibration:
     """Corrects the phases of one tile's visibilities, in place, round by round."""
 
-    def __init__(self, vis: Visibilities, samples: Samples, weight: NDArray[np.float32], options: SelfcalOptions) -> None:
+    def __init__(
+        self, vis: Visibilities, samples: Samples, weight: NDArray[np.float32], options: SelfcalOptions
+    ) -> None:
         """Prepare.
 
         Parameters
@@ -199,10 +201,7 @@ class SelfCalibration:
 
     def _hands(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
         """Return data and weights (n, nchan, nhand) of rows of the samples, 0 where flagged."""
-        there = self._samples.rows[rows]
-        data, weight = self._vis.data[there], self._vis.weight[there]
-        usable = ~self._vis.flag[there] & np.isfinite(data) & np.isfinite(weight) & (weight > 0)
-        return np.where(usable, data, 0), np.where(usable, weight, 0)
+        return hands(self._vis, self._samples.rows[rows])
 
     def _statistics(
         self, model_vis: NDArray[np.complex64], others_vis: NDArray[np.complex64] | None
@@ -258,7 +257,7 @@ class SelfCalibration:
             difference = phase[:, baselines.one[rows]] - phase[:, baselines.two[rows]]
             normal += wave * (uv.T * leverage.sum(0)) @ uv
             right += uv.T @ (leverage * difference).sum(0)
-        shift = np.linalg.pinv(normal, hermitian=True) @ right
+        shift = np.linalg.pinv(normal, rcond=1e-10, hermitian=True) @ right
         edges = self._edges(intervals)
         uv = np.stack([places[:, :2] for places in baselines.places])
         uv = np.add.reduceat(uv, edges) / np.diff([*edges, len(uv)])[:, None, None]

@@ -53,18 +53,19 @@ def briggs(samples: Samples, grid: Grid, robust: float, min_uv: float = 0.0) -> 
     included, and ``f^2 = (5 10^-R)^2 / (sum_k W_k^2 / sum_i w_i)`` (Briggs 1995, PhD thesis, New Mexico
     Tech, section 3.3; the form that CASA and WSClean use).
     """
-    density = np.zeros(_half_plane(grid), np.float64).ravel()
-    weight = np.empty_like(samples.weight)
+    density = np.zeros(math.prod(_half_plane(grid)))
+    weight, cells = np.empty_like(samples.weight), []
     for rows in _chunks(samples):
         weight[rows] = samples.weight[rows]
         if min_uv > 0:
             weight[rows] *= _wavelengths(samples, rows) >= min_uv
-        np.add.at(density, _cells(samples, grid, rows), weight[rows].ravel())
+        cells.append(_cells(samples, grid, rows).astype(np.int32))
+        density += np.bincount(cells[-1], weight[rows].ravel(), len(density))
     if not density.any():
         return weight
     factor = (5 * 10**-robust) ** 2 / (np.dot(density, density) / density.sum())
-    for rows in _chunks(samples):
-        weight[rows] /= 1 + density[_cells(samples, grid, rows)].reshape(weight[rows].shape) * factor
+    for rows, cell in zip(_chunks(samples), cells, strict=True):
+        weight[rows] /= 1 + density[cell].reshape(weight[rows].shape) * factor
     return weight
 
 
