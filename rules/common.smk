@@ -102,8 +102,12 @@ EPOCH = SETTINGS.processing_epoch
 
 
 def planes_mb():
-    """Fourteen double-precision planes of an image."""
-    return SETTINGS.image.size_px**2 * 8 * 14 / 1e6
+    """Fourteen double-precision planes of an image, and two a channel group (`contimg.image.limits`)."""
+    image = SETTINGS.image
+    # Where each tile finds its own size: the main beam and its drift are not wider than 8 degrees.
+    size_px = image.size_px or 8 * 3600 / image.cell_arcsec
+    groups = image.channel_groups if image.channel_groups > 1 else 0
+    return size_px**2 * 8 * (14 + 2 * groups) / 1e6
 
 
 def image_memory_mb(wildcards, attempt):

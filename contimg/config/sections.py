@@ -157,7 +157,9 @@ class SelfcalOptions(Section):
 class ImageOptions(Section):
     """The tile images."""
 
-    size_px: Annotated[int, Field(ge=64)] = Field(4800, description="width and height [pixels]")
+    size_px: Annotated[int, Field(ge=64)] | None = Field(
+        4800, description="width and height; null = as wide as the beam reaches pb_limit [pixels]"
+    )
     cell_arcsec: Positive = Field(3.0, description="pixel size [arcsec]")
     robust: Annotated[float, Field(ge=-2, le=2)] = Field(0.5, description="Briggs robustness, -2 uniform to 2 natural")
     pb_limit: Annotated[float, Field(gt=0, lt=1)] = Field(0.2, description="blank where the effective beam is lower")
@@ -177,6 +179,12 @@ class ImageOptions(Section):
     multiscale: bool = Field(False, description="CLEAN with extended components too")
     local_rms: bool = Field(
         False, description="take the thresholds from the noise round each pixel, not the whole image's"
+    )
+    catalogue_mask: bool = Field(
+        False, description="CLEAN down to threshold_sigma round sky.catalogue's sources too (backend contimg)"
+    )
+    channel_groups: Annotated[int, Field(ge=1, le=16)] = Field(
+        1, description="parts of the band cleaned together and imaged apart, for spectra (backend contimg)"
     )
     max_averaging_loss: Annotated[float, Field(ge=0, le=0.05)] = Field(
         0.003, description="channels are averaged until a source at pb_limit loses this fraction on any baseline"

@@ -21,6 +21,7 @@ from contimg.image.gridding import Gridder
 from contimg.image.imager import Imaged, make_image
 from contimg.image.samples import robust_sigma, stokes_i
 from contimg.image.selfcal import SelfCalibration
+from contimg.image.spectrum import spectral_index
 from contimg.image.tile import Tile
 from contimg.image.weights import expected_rms, imaging_weights, time_channel_weights
 from contimg.measurement_set import Coordinates
@@ -57,8 +58,9 @@ def image_tile(
     calibrated, calibrated_twin : Path
         The calibrated Measurement Set and its twin.
     output : Path
-        Folder that takes ``<stem>.{image,pb,pbcor,residual,model,psf}.fits`` and ``<stem>.png``; empty
-        when the verdict is failed for want of data.
+        Folder that takes ``<stem>.{image,pb,pbcor,residual,model,psf}.fits`` and ``<stem>.png``, with channel
+        groups ``<stem>.alpha.fits`` and ``<stem>.group<n>.{image,pb}.fits`` too; empty when the verdict is
+        failed for want of data.
     twin : Path
     tile_id : str
     options : ImageOptions
@@ -161,7 +163,10 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
         return made.fail("wrong_telescope", wrong)
     known = None if job.catalogue is None else read_catalogue(job.catalogue)
     ra, dec = (float(angle) for angle in coordinates.phase_centre_rad)
-    grid = Grid(options.size_px, math.radians(options.cell_arcsec / 3600), (ra, dec))
+    cell_rad = math.radians(options.cell_arcsec / 3600)
+    size_px = options.size_px or smearing.fitting_size(coordinates, cell_rad, job.beam, options.pb_limit)
+    limits.check_size(options, size_px)
+    grid = Grid(size_px, cell_rad, (ra, dec))
     made.synthetic = coordinates.synthetic
     radius_rad = smearing.field_radius(coordinates, grid, job.beam, options.pb_limit)
     factor = averaging.factors(coordinates, radius_rad, options.max_averaging_loss)
@@ -212,7 +217,10 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
     made.qa |= invariants.measure(coordinates, sums, response, job.beam)
     made.reasons += validate.judge("image", made.qa, job.qa)
     compared = _compare(job, imaged, response.image(), grid, known, made)
-    made.facts["files"] = products.file_names(naming.stem(job.tile_id))
+    made.facts["files"] = products.file_names(naming.stem(job.tile_id), len(imaged.groups))
+    made.facts["groups"] = [
+        {"freq_hz": round(group.freq_hz, 3), "bandwidth_hz": round(group.bandwidth_hz, 3)} for group in imaged.groups
+    ]
     made.facts["beam"] = imaged.beam.facts()
     _write(folder, job, imaged, response.image(), grid, coordinates, compared, made)
 
@@ -321,8 +329,14 @@ def _write(
         "image": imaged.image, "pb": pb, "pbcor": pbcor,
         "residual": imaged.residual, "model": imaged.model, "psf": imaged.psf,
     }  # fmt: skip
+    if imaged.groups:
+        planes["alpha"] = spectral_index(imaged.groups, job.options.pb_limit)
     for name, data in planes.items():
         products.write_fits(folder / facts["files"][name], name, data, shared)
+    for number, group in enumerate(imaged.groups):
+        own = products.of_group(shared, group.freq_hz, group.bandwidth_hz)
+        for name, data in (("image", group.image), ("pb", group.pb)):
+            products.write_fits(folder / facts["files"][f"group{number}.{name}"], name, data, own)
     plot.draw(
         folder / facts["files"]["thumbnail"], imaged.image, pb, grid, imaged.beam, made.qa["rms_mjy"],
         title=job.tile_id, synthetic=synthetic,

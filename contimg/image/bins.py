@@ -66,6 +66,11 @@ class Bins:
             return slice(0, 0), slice(0, 0)
         return slice((low - first) // factor, -((first - high) // factor)), slice(low, high)
 
+    def within(self, channels: slice) -> NDArray[np.bool_]:
+        """Return which samples (nlist, width) of the lists begin in a range of channels."""
+        start = self.first[:, None] + self.factor[:, None] * np.arange(self.width)
+        return (start >= channels.start) & (start < channels.stop)
+
     def means(self, values: NDArray, which: int) -> NDArray:
         """Return the means (n, ...) of channels' values (count, ...), count from a boundary of bins on."""
         factor = int(self.factor[which])

@@ -49,9 +49,6 @@ _FIT_INDEX_SNR = 500.0
 _SETTLED_SIGMA = 0.5
 _ROUND_GOAL = 0.1
 _MAX_SHIFT_BEAMS = 0.25
-# A correction of the position after which this much more of the source is left led nowhere: a neighbour
-# that no source stands for, or the artefacts of another, draws it away.
-_LED_NOWHERE = 1.2
 _MATCH_BEAMS = 0.5
 # Sources that fall below this fraction of the limit when the samples change are left to CLEAN.
 _STILL_BRIGHT = 0.5
@@ -80,6 +77,9 @@ class Subtracted:
 class _Corrections:
     """The last corrections of positions in a series of refinements, and those that led nowhere.
 
+    Corrections converge by leaps. One after which more is left than before led nowhere: a neighbour that no
+    source stands for, or the artefacts of another, draws the source away.
+
     Attributes
     ----------
     shift : (n, 2) float64, pixels
@@ -95,7 +95,7 @@ class _Corrections:
 
     def next(self, shift: NDArray[np.float64], dipole_jy: NDArray[np.float64]) -> None:
         """Take the next corrections; those that led nowhere are taken back instead."""
-        nowhere = ~self.held & (dipole_jy > _LED_NOWHERE * self.dipole_jy)
+        nowhere = ~self.held & (dipole_jy > self.dipole_jy)
         back = -self.shift[nowhere]
         self.held |= nowhere
         self.shift, self.dipole_jy = np.where(self.held[:, None], 0, shift), dipole_jy
@@ -240,6 +240,13 @@ class BrightModel:
         beam, inside = self._moments()[0], self.inside()
         beam[inside] = self._tile.response.at(self.sources.east[inside], self.sources.north[inside])
         return self.sources.flux_jy * beam
+
+    def apparent_at(self, freq_hz: float, channels: slice) -> NDArray[np.float64]:
+        """Return what an image of a part of the band, of an effective frequency, holds of each source."""
+        share = self._share[:, channels]
+        seen = skymodel.attenuation(self._tile.coordinates, *self.radec(), self._tile.beam)[:, :, channels]
+        beam = np.einsum("stc,tc->s", seen, share) / share.sum()
+        return self.sources.flux_jy * (freq_hz / self.sources.freq_hz) ** self.sources.index * beam
 
     def _moments(self) -> NDArray[np.float64]:
         """Return the means (3, n) of each source's response, per Jy, times ln(f)^0, ^1 and ^2."""

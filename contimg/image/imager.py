@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contimg.image import seeds
 from contimg.image.bright import BrightModel, Subtracted
-from contimg.image.deconvolve import clean
-from contimg.image.gridding import accuracy
+from contimg.image.deconvolve import Cleaned, Cleaner
+from contimg.image.gridding import Gridder, accuracy
 from contimg.image.restore import RestoringBeam, add_source, convolve, fit_beam
 from contimg.image.samples import robust_sigma
 from contimg.image.selfcal import SelfCalibration
 from contimg.image.sources import BrightSources
+from contimg.image.spectrum import GroupImage, observed, part, split
 from contimg.image.tile import Tile
 from contimg.image.weights import expected_rms
 
@@ -40,6 +42,8 @@ class Imaged:
     facts : dict
         For the twin: cycles, components, bright sources.
     notes : list of str
+    groups : list of GroupImage
+        The channel groups' images, if there are several.
     """
 
     image: NDArray[np.floating] | None
@@ -50,6 +54,7 @@ class Imaged:
     diverged: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    groups: list[GroupImage] = field(default_factory=list)
 
 
 def make_image(tile: Tile, noise_jy: float, selfcal: SelfCalibration | None = None) -> Imaged:
@@ -93,23 +98,72 @@ def make_image(tile: Tile, noise_jy: float, selfcal: SelfCalibration | None = No
     facts: dict[str, Any] = {"bright_sources": model.facts(noise_jy), "bright_steps": steps}
     if not subtracted.settled:
         notes.append("the bright sources had not settled after the last round of fitting")
-    cleaned = clean(
-        tile.gridder, subtracted.residual_vis, subtracted.residual, coarse_psf, beam, tile.options, noise_jy
-    )
+    groups = split(tile, coarse_psf, _PSF_ACCURACY)
+    level_jy = tile.options.threshold_sigma * noise_jy
+    wanted = tile.options.catalogue_mask and tile.catalogue is not None
+    cleaned = Cleaner(
+        groups, subtracted.residual_vis, subtracted.residual, beam, tile.options, noise_jy,
+        seeds.mask(tile, beam, level_jy) if wanted else None,
+    ).clean()  # fmt: skip
     facts |= {"iterations": cleaned.iterations, "major_cycles": cleaned.major_cycles}
-    residual, components = cleaned.residual, cleaned.model
-    if step > 1:
-        residual = fine.dirty(cleaned.residual_vis, accuracy(noise_jy, float(np.abs(residual).max())))
-        components = np.zeros_like(residual)
-        components[::step, ::step] = cleaned.model
-    image = convolve(components, beam, cell)
-    image += residual
-    x, y = fine.grid.pixels(model.sources.east, model.sources.north)
-    flux_jy, inside = model.apparent_jy(), model.inside()
-    for i in np.flatnonzero(inside):
-        add_source(image, beam, cell, x[i], y[i], flux_jy[i])
-        components[round(y[i]), round(x[i])] += np.float32(flux_jy[i])
-    return Imaged(image, residual, components, psf, beam, cleaned.diverged, facts, notes)
+    finished = _Finished(fine, beam, model, cleaned, accuracy(noise_jy, float(np.abs(cleaned.residual).max())))
+    residual = cleaned.residual if tile.gridder is fine else finished.residual(fine)
+    shares = np.array([group.share for group in groups], np.float32)
+    components = finished.components(np.tensordot(shares, cleaned.model, 1))
+    image = finished.image(components, residual, model.apparent_jy())
+    parts = []
+    for group, flux in zip(groups if len(groups) > 1 else [], cleaned.model, strict=False):
+        gridder = part(tile, fine, group.channels)
+        found = observed(tile, gridder, group.channels, finished.residual(gridder))
+        apparent_jy = model.apparent_at(found.freq_hz, group.channels)
+        whole = finished.image(finished.components(flux), found.image, apparent_jy)
+        parts.append(replace(found, image=whole))
+    finished.mark(components)
+    return Imaged(image, residual, components, psf, beam, cleaned.diverged, facts, notes, parts)
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """What is needed to bring what was cleaned on coarse pixels to the image's."""
+
+    fine: Gridder
+    beam: RestoringBeam
+    model: BrightModel
+    cleaned: Cleaned
+    epsilon: float
+
+    def residual(self, gridder: Gridder) -> NDArray[np.float32]:
+        return gridder.dirty(self.cleaned.residual_vis, self.epsilon)
+
+    def components(self, coarse: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return components (Jy/pixel) on the image's pixels."""
+        size = self.fine.grid.size_px
+        components = np.zeros((size, size), np.float32)
+        step = size // len(coarse)
+        components[::step, ::step] = coarse
+        return components
+
+    def image(
+        self, components: NDArray[np.float32], residual: NDArray[np.float32], bright_jy: NDArray[np.float64]
+    ) -> NDArray[np.floating]:
+        """Return the residual with components and bright sources, of given apparent fluxes, restored."""
+        image = convolve(components, self.beam, self.fine.grid.cell_rad)
+        image += residual
+        x, y, inside = self._bright()
+        for i in np.flatnonzero(inside):
+            add_source(image, self.beam, self.fine.grid.cell_rad, x[i], y[i], bright_jy[i])
+        return image
+
+    def mark(self, components: NDArray[np.float32]) -> None:
+        """Add the bright sources to the components, each to its pixel."""
+        x, y, inside = self._bright()
+        flux_jy = self.model.apparent_jy()
+        for i in np.flatnonzero(inside):
+            components[round(y[i]), round(x[i])] += np.float32(flux_jy[i])
+
+    def _bright(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        x, y = self.fine.grid.pixels(self.model.sources.east, self.model.sources.north)
+        return x, y, self.model.inside()
 
 
 def _first_look(tile: Tile, noise_jy: float) -> tuple[BrightSources | None, int]:

@@ -14,15 +14,19 @@ from contimg.measurement_set import Coordinates
 TELESCOPES = ("OVRO_MMA", "DSA_110", "DSA-110")
 # Images, transforms and sorts at the imager's peak: fourteen double-precision planes, measured.
 _BYTES_PER_PIXEL = 14 * 8
+# A channel group's image, beam and, on coarser pixels, what CLEAN holds of it.
+_BYTES_PER_PIXEL_OF_GROUP = 16
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def check_size(options: ImageOptions, memory_bytes: int | None = None) -> None:
+def check_size(options: ImageOptions, size_px: int | None = None, memory_bytes: int | None = None) -> None:
     """Refuse an image that the sky or this machine's memory cannot hold.
 
     Parameters
     ----------
     options : ImageOptions
+    size_px : int, optional
+        Instead of ``options.size_px``. Without either there is nothing to check yet.
     memory_bytes : int, optional
         Instead of what this machine, or the job's control group, has.
 
@@ -31,18 +35,22 @@ def check_size(options: ImageOptions, memory_bytes: int | None = None) -> None:
     ConfigError
         With the memory that the image needs, or the angle that it spans.
     """
+    size_px = size_px or options.size_px
+    if size_px is None:
+        return
     # Direction cosines of the corners: sqrt(2) half the width, and 1 at the horizon.
-    half = options.size_px / 2 * math.radians(options.cell_arcsec / 3600)
+    half = size_px / 2 * math.radians(options.cell_arcsec / 3600)
     if math.sqrt(2) * half >= 1:
         raise ConfigError(
-            f"image.size_px {options.size_px} of {options.cell_arcsec:g} arcsec are "
+            f"image.size_px {size_px} of {options.cell_arcsec:g} arcsec are "
             f"{math.degrees(2 * half):.0f} degrees, more than the sky above a tile: choose a smaller image"
         )
     there = machine_memory() if memory_bytes is None else memory_bytes
-    needed = options.size_px**2 * _BYTES_PER_PIXEL
+    groups = options.channel_groups if options.channel_groups > 1 else 0
+    needed = size_px**2 * (_BYTES_PER_PIXEL + groups * _BYTES_PER_PIXEL_OF_GROUP)
     if needed > there:
         raise ConfigError(
-            f"image.size_px {options.size_px} needs {needed / 1e9:.1f} GB of memory, and there are "
+            f"image.size_px {size_px} needs {needed / 1e9:.1f} GB of memory, and there are "
             f"{there / 1e9:.1f} GB: choose a smaller image"
         )
 

@@ -24,6 +24,7 @@ KINDS = {
     "residual": ("Apparent residual, flat noise", "Jy/beam"),
     "model": ("Apparent CLEAN components", "Jy/pixel"),
     "psf": ("Point spread function", ""),
+    "alpha": ("Spectral index, S proportional to f^alpha", ""),
 }
 
 
@@ -57,9 +58,12 @@ class Described:
     history: Sequence[str]
 
 
-def file_names(stem: str) -> dict[str, str]:
-    """Return the names of a tile's files."""
-    return {name: f"{stem}.{name}.fits" for name in KINDS} | {
+def file_names(stem: str, groups: int = 0) -> dict[str, str]:
+    """Return the names of a tile's files, of so many channel groups."""
+    names = [*KINDS, *(f"group{number}.{name}" for number in range(groups) for name in ("image", "pb"))]
+    if not groups:
+        names.remove("alpha")
+    return {name: f"{stem}.{name}.fits" for name in names} | {
         "thumbnail": f"{stem}.png",
         "quality": f"{stem}.quality.png",
     }
@@ -115,6 +119,14 @@ def header(grid: Grid, described: Described) -> Any:
     for line in described.history:
         head["HISTORY"] = line
     return head
+
+
+def of_group(shared: Any, freq_hz: float, bandwidth_hz: float) -> Any:
+    """Return the header for the images of a part of the band."""
+    own = shared.copy()
+    for key, value in (("FREQ", freq_hz), ("RESTFRQ", freq_hz), ("BANDWID", bandwidth_hz)):
+        own[key] = value
+    return own
 
 
 def write_fits(path: Path, name: str, data: NDArray[np.floating], shared: Any) -> None:

@@ -30,11 +30,14 @@ def check(options: ImageOptions) -> None:
     Raises
     ------
     ConfigError
-        If it is not installed, or the image size is odd.
+        If it is not installed, or the image size is odd, or something is asked for that only ours does.
     """
     if shutil.which("wsclean") is None:
         raise ConfigError("image.backend is 'wsclean', which is not installed: install it or write contimg")
-    if options.size_px % 2:
+    for key, off in (("channel_groups", 1), ("catalogue_mask", False)):
+        if getattr(options, key) != off:
+            raise ConfigError(f"image.{key} needs image.backend contimg: set it to {str(off).lower()} for wsclean")
+    if options.size_px is not None and options.size_px % 2:
         raise ConfigError(f"image.size_px is {options.size_px}, but WSClean wants even sizes: add one pixel")
 
 
@@ -57,7 +60,7 @@ def make_image(ms: Path, scratch: Path, grid: Grid, options: ImageOptions, threa
     """
     from astropy.io import fits
 
-    size = str(options.size_px)
+    size = str(grid.size_px)
     command = [
         "wsclean", "-name", str(scratch / "tile"), "-temp-dir", str(scratch), "-j", str(threads),
         "-size", size, size, "-scale", f"{options.cell_arcsec!r}asec", "-pol", "I", "-data-column", "DATA",
