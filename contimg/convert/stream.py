@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import math
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
@@ -61,8 +63,9 @@ def fill(part: Path, tile: Tile, ingest: IngestOptions, flag: FlagOptions) -> Ou
         reader = stack.enter_context(ThreadPoolExecutor(1))  # reads on while the block before is flagged and written
 
         def read(bound: tuple[int, int]) -> Future[Any]:
-            return reader.submit(_read_block, open_files, places, head, *bound, received, phasors)
+            return reader.submit(_read_block, open_files, places, head, *bound, received, phasors, next(buffers))
 
+        buffers = itertools.cycle([_Buffers(), _Buffers()])
         coming = read(bounds[0])
         for (first, last), following in zip(bounds, [*bounds[1:], None], strict=True):
             autos, data, code, samples = coming.result()
@@ -146,6 +149,7 @@ def _read_block(
     last: int,
     received: NDArray[np.bool_],
     phasors: dict[int, NDArray[np.complex64]],
+    buffers: _Buffers,
 ) -> tuple[NDArray[np.complex64], NDArray[np.complex64], NDArray[np.uint8], NDArray[np.float32]]:
     """Read baselines ``first .. last - 1`` of all subbands.
 
@@ -162,14 +166,13 @@ def _read_block(
     cross = pairs[0] != pairs[1]
     which = np.flatnonzero(cross)
     one, two = pairs[:, cross]
-    # The MS holds the conjugate, lower antenna first.
-    sign = np.where(one <= two, -1, 1).astype(np.float32)[:, None]
+    descends = (one > two)[:, None]  # the MS holds the conjugate of the others, lower antenna first
     shape = (head.n_times, len(one), len(received), head.n_pols)
     autos = np.zeros((head.n_times, int((~cross).sum()), len(received), head.n_pols), np.complex64)
-    # What no file fills stays zero.
-    data = (np.empty if received.all() else np.zeros)(shape, np.complex64)
-    samples, code = np.zeros(shape[2:], np.float32), np.zeros(shape, np.uint8)
+    data, code = buffers.of(shape)
+    samples = np.zeros(shape[2:], np.float32)
     if not received.all():
+        data[:, :, ~received] = 0
         code[:, :, ~received] = NOT_RECEIVED
     for subband, file in files.items():
         place = places[subband]
@@ -185,17 +188,34 @@ def _read_block(
             turn *= phasors[subband][time].take(two, axis=0)
             with np.errstate(invalid="ignore"):  # infinite values
                 vis *= turn
-            for pol, plane in enumerate(vis):
-                target = data[time, :, place, pol][:, ::-1]
-                target.real = plane.real
-                np.multiply(plane.imag, sign, out=target.imag)
+            np.conjugate(vis, out=vis, where=descends)
+            # Conjugating is the fastest way to put complex numbers into a sparse place.
+            np.conjugate(vis, out=data[time, :, place, :].transpose(2, 0, 1)[:, :, ::-1])
             samples = _note_samples(samples, counted, (time, place), which, shape)
+            if flags is None and isinstance(counted, float) and counted > 0:
+                continue
             bad = np.logical_not(np.greater(counted, 0))
             bad = bad if flags is None else bad | flags
             if bad.any():
                 bad = np.broadcast_to(bad, (head.n_pols, len(cross), vis.shape[2]))[:, which, ::-1]
                 code[time, :, place][bad.transpose(1, 2, 0)] = _CORRELATOR
     return autos, data, code, samples
+
+
+class _Buffers:
+    """Memory of a block that is used again by the next but one: new memory is slow, as the system clears it."""
+
+    def __init__(self) -> None:
+        self._data, self._code = np.empty(0, np.complex64), np.empty(0, np.uint8)
+
+    def of(self, shape: tuple[int, ...]) -> tuple[NDArray[np.complex64], NDArray[np.uint8]]:
+        """Return arrays for data, of any content, and for codes, all 0."""
+        size = math.prod(shape)
+        if size > self._data.size:
+            self._data, self._code = np.empty(size, np.complex64), np.empty(size, np.uint8)
+        code = self._code[:size].reshape(shape)
+        code[...] = 0
+        return self._data[:size].reshape(shape), code
 
 
 def _note_samples(
