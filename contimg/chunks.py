@@ -20,13 +20,13 @@ class Rows:
 
     def __init__(self, dataset: Any, descriptor: int) -> None:
         self._dataset, self._descriptor, self._places = dataset, descriptor, None
-        self._loaded: int | None = None
-        plain = dataset.chunks is not None and dataset.id.get_create_plist().get_nfilters() == 0
+        self._chunks, self._loaded = dataset.chunks, None
+        plain = self._chunks is not None and dataset.id.get_create_plist().get_nfilters() == 0
         if plain and dataset.dtype.isnative:
             self._find_chunks(dataset)
 
     def _find_chunks(self, dataset: Any) -> None:
-        chunk, found = np.array(dataset.chunks), array("q")  # no objects that the garbage collector would look through
+        chunk, found = np.array(self._chunks), array("q")  # no objects that the garbage collector would look through
 
         def note(stored: Any) -> None:
             found.extend((*stored.chunk_offset, stored.byte_offset))
@@ -36,10 +36,11 @@ class Rows:
         places = np.full(-(-np.array(dataset.shape) // chunk), -1, np.int64)
         places[tuple((stored[:, :-1] // chunk).T)] = stored[:, -1]
         if (places >= 0).all():
-            rows, _, channels, pols = dataset.chunks
+            rows, _, channels, pols = self._chunks
             self._places = places.reshape(len(places), -1)
             self._stripe = np.empty((places.shape[2], places.shape[3], rows, channels, pols), dataset.dtype)
-            self._bytes = self._stripe.reshape(-1).view(np.uint8)
+            self._whole = [self._stripe.reshape(-1).view(np.uint8)]
+            self._pieces = np.split(self._whole[0], self._places.shape[1])
             steps = np.arange(self._places.shape[1]) * int(chunk.prod()) * dataset.dtype.itemsize
             self._together = (self._places == self._places[:, :1] + steps).all(1).tolist()
             self._values: dict[int, Any] = {}
@@ -49,7 +50,7 @@ class Rows:
         if self._places is None:
             out[...] = self._dataset[start : start + len(out), 0]
             return
-        _, _, channels, pols = self._dataset.chunks
+        _, _, channels, pols = self._chunks
         parts = self._stripe.shape[:2]
         whole = out.shape[1:] == (parts[0] * channels, parts[1] * pols)
         for top, first, last in self._steps(start, len(out)):
@@ -67,7 +68,7 @@ class Rows:
         if self._places is None:
             part = self._dataset[start : start + count]
             return _one_value(part)
-        rows, found = self._dataset.chunks[0], set()
+        rows, found = self._chunks[0], set()
         for index in range(start // rows, -(-(start + count) // rows)):
             if index not in self._values:  # chunks at the edge of a range are asked for twice
                 self._load(index)
@@ -84,7 +85,7 @@ class Rows:
 
     def _steps(self, start: int, count: int) -> Iterator[tuple[int, int, int]]:
         """Load chunk after chunk of rows; yield the first row of each, and which of its rows are wanted."""
-        rows = self._dataset.chunks[0]
+        rows = self._chunks[0]
         for top in range(start // rows * rows, start + count, rows):
             self._load(top // rows)
             yield top, max(start, top), min(start + count, top + rows)
@@ -94,7 +95,7 @@ class Rows:
         if index == self._loaded:
             return
         self._loaded = None
-        pieces = [self._bytes] if self._together[index] else np.split(self._bytes, self._places.shape[1])
+        pieces = self._whole if self._together[index] else self._pieces
         for piece, offset in zip(pieces, self._places[index].tolist(), strict=False):
             got = os.preadv(self._descriptor, [piece], offset)
             if got != len(piece):

@@ -7,7 +7,6 @@ import itertools
 import math
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from contimg.convert.files import Tile, UnreadableSubband
 from contimg.convert.summary import Outcome, finish
 from contimg.errors import InputError
 from contimg.flag import NOT_RECEIVED, Flagger, count
+from contimg.product import syncing
 
 _BLOCK_BYTES = 48 << 20
 _CORRELATOR, _NO_DATA = 2, 5  # codes of contimg.flag.REASONS; up to 5 nothing was measured
@@ -51,22 +51,24 @@ def fill(part: Path, tile: Tile, ingest: IngestOptions, flag: FlagOptions) -> Ou
     n_cross = int(written[-1])
     most, whole = max(1, _BLOCK_BYTES // row_bytes), measurement_set.rows_of_tile(coordinates)
     starts = np.arange(0, n_cross, most // whole * whole or most)
-    bounds = list(pairwise([0, *(np.searchsorted(written[:-1], starts[1:], "right") - 1).tolist(), len(cross)]))
+    firsts = np.searchsorted(written[:-1], starts[1:], "right") - 1
+    bounds = list(itertools.pairwise([0, *firsts.tolist(), len(cross)]))
     weights = np.zeros((2, len(received)))
     flags = np.zeros((head.n_times, n_cross, -(-len(received) * head.n_pols // 8)), np.uint8)
     with contextlib.ExitStack() as stack:
-        writer = stack.enter_context(measurement_set.create(part, coordinates))
         open_files = {}
         for subband, header in tile.headers.items():
             with _naming_subband(subband):
                 open_files[subband] = stack.enter_context(uvh5.open_data(header))
         reader = stack.enter_context(ThreadPoolExecutor(1))  # reads on while the block before is flagged and written
+        buffers = itertools.cycle([_Buffers(), _Buffers()])
 
         def read(bound: tuple[int, int]) -> Future[Any]:
             return reader.submit(_read_block, open_files, places, head, *bound, received, phasors, next(buffers))
 
-        buffers = itertools.cycle([_Buffers(), _Buffers()])
         coming = read(bounds[0])
+        writer = stack.enter_context(measurement_set.create(part, coordinates))
+        stack.enter_context(syncing(part))
         for (first, last), following in zip(bounds, [*bounds[1:], None], strict=True):
             autos, data, code, samples = coming.result()
             if following:
@@ -74,7 +76,7 @@ def fill(part: Path, tile: Tile, ingest: IngestOptions, flag: FlagOptions) -> Ou
             flagger.add_autos(head.antenna1[first:last][~cross[first:last]], autos)
             low, high = (side[written[first] : written[last]] for side in (coordinates.antenna1, coordinates.antenna2))
             flagger.block(data, code, low, high)
-            if code.any():
+            if code.max(initial=0):
                 flags[:, written[first] : written[last]] = np.packbits(
                     (code != 0).reshape(*code.shape[:2], -1), axis=-1
                 )
@@ -174,31 +176,31 @@ def _read_block(
     if not received.all():
         data[:, :, ~received] = 0
         code[:, :, ~received] = NOT_RECEIVED
-    for subband, file in files.items():
-        place = places[subband]
-        for time in range(head.n_times):
-            with _naming_subband(subband):
-                vis, flags, counted = file.at(time, first, last)
-            if len(which) < len(cross):
-                autos[time, :, place] = vis[:, ~cross, ::-1].transpose(1, 2, 0)
-                vis = vis.take(which, axis=1)
-            # Turned by conj(p1) p2, in the file's order of antennas.
-            turn = phasors[subband][time].take(one, axis=0)
-            np.conjugate(turn, out=turn)
-            turn *= phasors[subband][time].take(two, axis=0)
-            with np.errstate(invalid="ignore"):  # infinite values
+    with np.errstate(invalid="ignore"):  # infinite values
+        for subband, file in files.items():
+            place = places[subband]
+            for time in range(head.n_times):
+                with _naming_subband(subband):
+                    vis, flags, counted = file.at(time, first, last)
+                if len(which) < len(cross):
+                    autos[time, :, place] = vis[:, ~cross, ::-1].transpose(1, 2, 0)
+                    vis = vis.take(which, axis=1)
+                # Turned by conj(p1) p2, in the file's order of antennas.
+                turn = phasors[subband][time].take(one, axis=0)
+                np.conjugate(turn, out=turn)
+                turn *= phasors[subband][time].take(two, axis=0)
                 vis *= turn
-            np.conjugate(vis, out=vis, where=descends)
-            # Conjugating is the fastest way to put complex numbers into a sparse place.
-            np.conjugate(vis, out=data[time, :, place, :].transpose(2, 0, 1)[:, :, ::-1])
-            samples = _note_samples(samples, counted, (time, place), which, shape)
-            if flags is None and isinstance(counted, float) and counted > 0:
-                continue
-            bad = np.logical_not(np.greater(counted, 0))
-            bad = bad if flags is None else bad | flags
-            if bad.any():
-                bad = np.broadcast_to(bad, (head.n_pols, len(cross), vis.shape[2]))[:, which, ::-1]
-                code[time, :, place][bad.transpose(1, 2, 0)] = _CORRELATOR
+                np.conjugate(vis, out=vis, where=descends)
+                # Of all that copies, conjugating fills places that lie apart fastest.
+                np.conjugate(vis, out=data[time, :, place].transpose(2, 0, 1)[:, :, ::-1])
+                samples = _note_samples(samples, counted, (time, place), which, shape)
+                if flags is None and isinstance(counted, float) and counted > 0:
+                    continue
+                bad = np.logical_not(np.greater(counted, 0))
+                bad = bad if flags is None else bad | flags
+                if bad.any():
+                    bad = np.broadcast_to(bad, (head.n_pols, len(cross), vis.shape[2]))[:, which, ::-1]
+                    code[time, :, place][bad.transpose(1, 2, 0)] = _CORRELATOR
     return autos, data, code, samples
 
 
@@ -227,7 +229,7 @@ def _note_samples(
 ) -> NDArray[np.float32]:
     """Take over the samples of one integration of one subband; they get a place for each row once they differ."""
     time, place = at
-    if isinstance(counted, float) and samples.ndim == 2 and (time == 0 or (samples[place] == counted).all()):
+    if isinstance(counted, float) and samples.ndim == 2 and (time == 0 or samples[place][0, 0] == counted):
         samples[place] = counted
         return samples
     if samples.ndim == 2:
