@@ -192,9 +192,9 @@ class Flagger:
 
     def _count(self, code: NDArray[np.uint8]) -> None:
         """Add up the samples of each subband and code."""
-        for value in range(1, self.counts.shape[1]):
-            hit = code == value if code.any() else None
-            if hit is not None and hit.any():
+        for value in range(1, int(code.max(initial=0)) + 1):
+            hit = code == value
+            if hit.any():
                 of_channel = count(hit, 1).sum((0, 2))
                 self.counts[:, value] += [of_channel[channels].sum() for channels in self.subbands]
         per_channel = code.size // code.shape[2]
@@ -265,12 +265,12 @@ class Flagger:
 
     def cells(self) -> NDArray[np.bool_]:
         """Return the cells (n_times, nchan, n_pols) that are to be flagged on every baseline."""
-        from scipy.ndimage import median_filter
-
         result = np.zeros(self._total.shape, bool)
         which = np.flatnonzero(self.received)
-        if not len(which) or self._noisy < self._baselines / 2:
+        if not len(which) or not self._baselines or self._noisy < self._baselines / 2:
             return result
+        from scipy.ndimage import median_filter
+
         good = self._good[:, which]
         mean = np.where(good > 0, self._total[:, which] / np.maximum(good, 1), 1.0)
         smooth = median_filter(mean, size=(1, min(_CELL_WINDOW, len(which)), 1), mode="nearest")

@@ -17,8 +17,10 @@ import re
 import resource
 import shutil
 import socket
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +32,8 @@ from contimg.errors import InputError
 
 Verdict = Literal["passed", "warning", "failed"]
 _RANK: dict[str, int] = {"passed": 0, "warning": 1, "failed": 2}
+_HASHED_BYTES = 4 << 20  # at once: beside other threads, each piece waits for the interpreter's lock
+_SYNC_EVERY_S = 0.4
 _RUNNING_PART = re.compile(r"\..+\.part-(?P<host>.+)-(?P<pid>\d+)")
 
 
@@ -145,8 +149,11 @@ def library_versions(*names: str) -> dict[str, str]:
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(_HASHED_BYTES))
+    with open(path, "rb", buffering=0) as file:
+        while got := file.readinto(buffer):
+            digest.update(buffer[:got])
+    return digest.hexdigest()
 
 
 def twin_digest(twin: Twin) -> str:
@@ -219,6 +226,27 @@ def atomic_path(final: Path) -> Iterator[Path]:
     except BaseException:
         remove(part)
         raise
+
+
+@contextlib.contextmanager
+def syncing(folder: Path) -> Iterator[None]:
+    """Bring what a block writes into a folder to the disk meanwhile, so that little is left when it is renamed."""
+
+    def sync(done: threading.Event) -> None:
+        while not done.wait(_SYNC_EVERY_S):
+            for path in folder.iterdir():
+                with contextlib.suppress(FileNotFoundError):  # renamed meanwhile
+                    if path.is_file():
+                        _fsync(path)
+
+    done = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        synced = pool.submit(sync, done)
+        try:
+            yield
+        finally:
+            done.set()
+    synced.result()
 
 
 def remove(path: Path) -> None:

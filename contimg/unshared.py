@@ -8,7 +8,6 @@ of a real dish differ by some per cent off the axis, which leaves less than the 
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -96,20 +95,27 @@ def _medians(ratio: NDArray[np.complex64]) -> tuple[NDArray[np.complex64], NDArr
     """Return medians of 16 channels (nbaselines, nsteps), of real and imaginary part, and their middle channels."""
     count, channels = ratio.shape
     absent = np.isnan(ratio)
-    if not absent.any() and channels % _RATIO_CHANNELS == 0:
-        parts = ratio.reshape(count, -1, _RATIO_CHANNELS)
-        middle = np.median(parts.real, axis=-1) + 1j * np.median(parts.imag, axis=-1)
-        return middle, np.arange(channels // _RATIO_CHANNELS) * _RATIO_CHANNELS + (_RATIO_CHANNELS - 1) / 2
+    nowhere, regular = absent.all(0), channels % _RATIO_CHANNELS == 0
+    if absent.any() or not regular:
+        ratio = np.nan_to_num(ratio)
     edges = np.linspace(0, channels, max(1, channels // _RATIO_CHANNELS) + 1).astype(int)
-    middles, places = [], []
-    for first, last in pairwise(edges):
-        part = ratio[:, first:last][:, ~absent[:, first:last].all(0)]
-        if part.shape[1]:
-            part = np.nan_to_num(part)
-            middles.append(np.median(part.real, axis=1) + 1j * np.median(part.imag, axis=1))
-            places.append((first + last - 1) / 2)
-    steps = np.stack(middles, axis=1) if middles else np.zeros((count, 0), np.complex64)
-    return steps, np.array(places)
+    if regular:  # at once, but for those steps that lack channels
+        middle = _median(ratio.reshape(count, -1, _RATIO_CHANNELS))
+        left = np.unique(np.flatnonzero(nowhere) // _RATIO_CHANNELS)
+    else:
+        middle, left = np.empty((count, len(edges) - 1), np.complex64), np.arange(len(edges) - 1)
+    known = np.ones(len(edges) - 1, bool)
+    for step in left:
+        channel = slice(edges[step], edges[step + 1])
+        part = ratio[:, channel][:, ~nowhere[channel]]
+        known[step] = part.shape[1] > 0
+        if known[step]:
+            middle[:, step] = _median(part)
+    return middle.compress(known, axis=1), ((edges[:-1] + edges[1:] - 1) / 2)[known]
+
+
+def _median(values: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    return np.median(values.real, axis=-1) + 1j * np.median(values.imag, axis=-1)
 
 
 class AntennaPower:

@@ -42,6 +42,24 @@ def test_chunks_that_lie_apart(tmp_path):
     assert np.array_equal(out[3, :, 1], [2, 2, 2, 2, 6, 6, 6, 6, 10, 10])
 
 
+@pytest.mark.parametrize("options", [{}, {"compression": "gzip"}], ids=["plain", "compressed"])
+def test_common_value(tmp_path, options):
+    with h5py.File(tmp_path / "file.h5", "w") as file:
+        dataset = file.create_dataset("set", (50, 1, 8, 2), np.float32, chunks=CHUNKS, **options)
+        dataset[:20], dataset[20:30], dataset[30:] = 96, np.nan, 95
+    with h5py.File(tmp_path / "file.h5") as file, open(tmp_path / "file.h5", "rb") as raw:
+        rows = Rows(file["set"], raw.fileno())
+        for _ in range(2):  # what it remembers does not change its answers
+            expected = {(0, 16): 96, (3, 2): 96, (16, 4): 96, (16, 5): None, (20, 3): None, (30, 2): 95, (32, 18): 95}
+            found = {place: rows.common_value(*place) for place in expected}
+            assert found == expected
+        assert rows.common_value(10, 30) is None
+        out = np.empty((10, 8, 2), np.float32)
+        rows.read(12, out)
+        assert (out[:8] == 96).all()
+        assert np.isnan(out[8:]).all()
+
+
 def test_file_that_ends_early(tmp_path):
     write(tmp_path / "file.h5", range(0, 50, 8))
     with h5py.File(tmp_path / "file.h5") as file, open(tmp_path / "short", "w+b") as short:

@@ -105,7 +105,7 @@ def test_main_table(vis, ms):
         assert np.array_equal(table.getcol("TIME"), table.getcol("TIME_CENTROID"))
         assert (table.getcol("ANTENNA1") < table.getcol("ANTENNA2")).all()
         managers = {info["NAME"]: info["TYPE"] for info in table.getdminfo().values()}
-        assert managers["TiledDATA"] == "TiledColumnStMan"
+        assert managers["TiledDATA"] == managers["TiledWEIGHT_SPECTRUM"] == "TiledShapeStMan"
         with tables.table(table.getkeyword("SPECTRAL_WINDOW"), ack=False) as window:
             assert (window.getcol("CHAN_WIDTH") > 0).all()
             assert window.nrows() == 1

@@ -2,9 +2,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
+from contimg import product
 from contimg.errors import InputError
 from contimg.product import (
     Input,
@@ -14,6 +16,7 @@ from contimg.product import (
     file_sha256,
     input_from_twin,
     read_twin,
+    syncing,
     twin_digest,
     verdict_of,
     worst,
@@ -26,6 +29,30 @@ def make_twin(**change):
     return Twin(
         **({"kind": "image", "id": "2026-02-11T00:26:49", "verdict": "passed", "synthetic": True} | change)
     )
+
+
+def test_files_are_synced_while_they_are_written(tmp_path, monkeypatch):
+    synced = threading.Event()
+    monkeypatch.setattr(product, "_SYNC_EVERY_S", 0.01)
+    monkeypatch.setattr(product, "_fsync", lambda path: path.name == "data" and synced.set())
+    with syncing(tmp_path):
+        (tmp_path / "subtable").mkdir()
+        (tmp_path / "data").write_bytes(b"1")
+        assert synced.wait(10)
+
+
+def test_an_error_of_the_disk_is_not_lost(tmp_path, monkeypatch):
+    tried = threading.Event()
+
+    def fail(path):
+        tried.set()
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(product, "_SYNC_EVERY_S", 0.01)
+    monkeypatch.setattr(product, "_fsync", fail)
+    (tmp_path / "data").write_bytes(b"1")
+    with pytest.raises(OSError, match="Input/output error"), syncing(tmp_path):
+        assert tried.wait(10)
 
 
 def test_a_product_appears_whole_or_not_at_all(tmp_path):

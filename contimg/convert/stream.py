@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import math
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from contimg.convert.files import Tile, UnreadableSubband
 from contimg.convert.summary import Outcome, finish
 from contimg.errors import InputError
 from contimg.flag import NOT_RECEIVED, Flagger, count
+from contimg.product import syncing
 
 _BLOCK_BYTES = 48 << 20
 _CORRELATOR, _NO_DATA = 2, 5  # codes of contimg.flag.REASONS; up to 5 nothing was measured
@@ -49,21 +51,24 @@ def fill(part: Path, tile: Tile, ingest: IngestOptions, flag: FlagOptions) -> Ou
     n_cross = int(written[-1])
     most, whole = max(1, _BLOCK_BYTES // row_bytes), measurement_set.rows_of_tile(coordinates)
     starts = np.arange(0, n_cross, most // whole * whole or most)
-    bounds = list(pairwise([0, *(np.searchsorted(written[:-1], starts[1:], "right") - 1).tolist(), len(cross)]))
+    firsts = np.searchsorted(written[:-1], starts[1:], "right") - 1
+    bounds = list(itertools.pairwise([0, *firsts.tolist(), len(cross)]))
     weights = np.zeros((2, len(received)))
     flags = np.zeros((head.n_times, n_cross, -(-len(received) * head.n_pols // 8)), np.uint8)
     with contextlib.ExitStack() as stack:
-        writer = stack.enter_context(measurement_set.create(part, coordinates))
         open_files = {}
         for subband, header in tile.headers.items():
             with _naming_subband(subband):
                 open_files[subband] = stack.enter_context(uvh5.open_data(header))
         reader = stack.enter_context(ThreadPoolExecutor(1))  # reads on while the block before is flagged and written
+        buffers = itertools.cycle([_Buffers(), _Buffers()])
 
         def read(bound: tuple[int, int]) -> Future[Any]:
-            return reader.submit(_read_block, open_files, places, head, *bound, received, phasors)
+            return reader.submit(_read_block, open_files, places, head, *bound, received, phasors, next(buffers))
 
         coming = read(bounds[0])
+        writer = stack.enter_context(measurement_set.create(part, coordinates))
+        stack.enter_context(syncing(part))
         for (first, last), following in zip(bounds, [*bounds[1:], None], strict=True):
             autos, data, code, samples = coming.result()
             if following:
@@ -71,7 +76,7 @@ def fill(part: Path, tile: Tile, ingest: IngestOptions, flag: FlagOptions) -> Ou
             flagger.add_autos(head.antenna1[first:last][~cross[first:last]], autos)
             low, high = (side[written[first] : written[last]] for side in (coordinates.antenna1, coordinates.antenna2))
             flagger.block(data, code, low, high)
-            if code.any():
+            if code.max(initial=0):
                 flags[:, written[first] : written[last]] = np.packbits(
                     (code != 0).reshape(*code.shape[:2], -1), axis=-1
                 )
@@ -146,6 +151,7 @@ def _read_block(
     last: int,
     received: NDArray[np.bool_],
     phasors: dict[int, NDArray[np.complex64]],
+    buffers: _Buffers,
 ) -> tuple[NDArray[np.complex64], NDArray[np.complex64], NDArray[np.uint8], NDArray[np.float32]]:
     """Read baselines ``first .. last - 1`` of all subbands.
 
@@ -162,40 +168,56 @@ def _read_block(
     cross = pairs[0] != pairs[1]
     which = np.flatnonzero(cross)
     one, two = pairs[:, cross]
-    # The MS holds the conjugate, lower antenna first.
-    sign = np.where(one <= two, -1, 1).astype(np.float32)[:, None]
+    descends = (one > two)[:, None]  # the MS holds the conjugate of the others, lower antenna first
     shape = (head.n_times, len(one), len(received), head.n_pols)
     autos = np.zeros((head.n_times, int((~cross).sum()), len(received), head.n_pols), np.complex64)
-    # What no file fills stays zero.
-    data = (np.empty if received.all() else np.zeros)(shape, np.complex64)
-    samples, code = np.zeros(shape[2:], np.float32), np.zeros(shape, np.uint8)
+    data, code = buffers.of(shape)
+    samples = np.zeros(shape[2:], np.float32)
     if not received.all():
+        data[:, :, ~received] = 0
         code[:, :, ~received] = NOT_RECEIVED
-    for subband, file in files.items():
-        place = places[subband]
-        for time in range(head.n_times):
-            with _naming_subband(subband):
-                vis, flags, counted = file.at(time, first, last)
-            if len(which) < len(cross):
-                autos[time, :, place] = vis[:, ~cross, ::-1].transpose(1, 2, 0)
-                vis = vis.take(which, axis=1)
-            # Turned by conj(p1) p2, in the file's order of antennas.
-            turn = phasors[subband][time].take(one, axis=0)
-            np.conjugate(turn, out=turn)
-            turn *= phasors[subband][time].take(two, axis=0)
-            with np.errstate(invalid="ignore"):  # infinite values
+    with np.errstate(invalid="ignore"):  # infinite values
+        for subband, file in files.items():
+            place = places[subband]
+            for time in range(head.n_times):
+                with _naming_subband(subband):
+                    vis, flags, counted = file.at(time, first, last)
+                if len(which) < len(cross):
+                    autos[time, :, place] = vis[:, ~cross, ::-1].transpose(1, 2, 0)
+                    vis = vis.take(which, axis=1)
+                # Turned by conj(p1) p2, in the file's order of antennas.
+                turn = phasors[subband][time].take(one, axis=0)
+                np.conjugate(turn, out=turn)
+                turn *= phasors[subband][time].take(two, axis=0)
                 vis *= turn
-            for pol, plane in enumerate(vis):
-                target = data[time, :, place, pol][:, ::-1]
-                target.real = plane.real
-                np.multiply(plane.imag, sign, out=target.imag)
-            samples = _note_samples(samples, counted, (time, place), which, shape)
-            bad = np.logical_not(np.greater(counted, 0))
-            bad = bad if flags is None else bad | flags
-            if bad.any():
-                bad = np.broadcast_to(bad, (head.n_pols, len(cross), vis.shape[2]))[:, which, ::-1]
-                code[time, :, place][bad.transpose(1, 2, 0)] = _CORRELATOR
+                np.conjugate(vis, out=vis, where=descends)
+                # Of all that copies, conjugating fills places that lie apart fastest.
+                np.conjugate(vis, out=data[time, :, place].transpose(2, 0, 1)[:, :, ::-1])
+                samples = _note_samples(samples, counted, (time, place), which, shape)
+                if flags is None and isinstance(counted, float) and counted > 0:
+                    continue
+                bad = np.logical_not(np.greater(counted, 0))
+                bad = bad if flags is None else bad | flags
+                if bad.any():
+                    bad = np.broadcast_to(bad, (head.n_pols, len(cross), vis.shape[2]))[:, which, ::-1]
+                    code[time, :, place][bad.transpose(1, 2, 0)] = _CORRELATOR
     return autos, data, code, samples
+
+
+class _Buffers:
+    """Memory of a block that is used again by the next but one: new memory is slow, as the system clears it."""
+
+    def __init__(self) -> None:
+        self._data, self._code = np.empty(0, np.complex64), np.empty(0, np.uint8)
+
+    def of(self, shape: tuple[int, ...]) -> tuple[NDArray[np.complex64], NDArray[np.uint8]]:
+        """Return arrays for data, of any content, and for codes, all 0."""
+        size = math.prod(shape)
+        if size > self._data.size:
+            self._data, self._code = np.empty(size, np.complex64), np.empty(size, np.uint8)
+        code = self._code[:size].reshape(shape)
+        code[...] = 0
+        return self._data[:size].reshape(shape), code
 
 
 def _note_samples(
@@ -207,7 +229,7 @@ def _note_samples(
 ) -> NDArray[np.float32]:
     """Take over the samples of one integration of one subband; they get a place for each row once they differ."""
     time, place = at
-    if isinstance(counted, float) and samples.ndim == 2 and (time == 0 or (samples[place] == counted).all()):
+    if isinstance(counted, float) and samples.ndim == 2 and (time == 0 or samples[place][0, 0] == counted):
         samples[place] = counted
         return samples
     if samples.ndim == 2:

@@ -17,6 +17,8 @@ from contimg.measurement_set.coordinates import Coordinates, Visibilities
 from contimg.measurement_set.subtables import write_subtables
 
 _TILE_BYTES = 1 << 20
+# Columns of one value a row: by default they are written 32 rows at a time, column by column over the whole table.
+_ROWS_STORAGE = {"BUCKETSIZE": 1 << 16, "PERSCACHESIZE": 256}
 
 
 class Writer:
@@ -142,27 +144,28 @@ def _new_table(path: Path, coordinates: Coordinates) -> Any:
     description = tables.required_ms_desc("MAIN")
     managers = {}
 
-    def tiled(name: str, shape: tuple[int, ...], itemsize: float, rows: int = 0) -> dict[str, Any]:
+    def tiled(name: str, shape: tuple[int, ...], itemsize: float, rows: int = 0, kind: str = "Column") -> dict:
         # Whole rows in a tile: everybody reads and writes ranges of rows.
         rows = rows or max(8, int(_TILE_BYTES / (itemsize * np.prod(shape))) // 8 * 8)
         managers[name] = {
-            "TYPE": "TiledColumnStMan",
+            "TYPE": f"Tiled{kind}StMan",
             "NAME": f"Tiled{name}",
             "COLUMNS": [name],
             "SPEC": {"DEFAULTTILESHAPE": np.array([*reversed(shape), rows], np.int32)},
         }
         # option 5 = Direct | FixedShape; shapes are in python-casacore's (C) order.
-        return {
-            "dataManagerType": "TiledColumnStMan", "dataManagerGroup": f"Tiled{name}",
-            "ndim": len(shape), "shape": np.array(shape, np.int32), "_c_order": True, "option": 5,
-        }  # fmt: skip
+        fixed = {"shape": np.array(shape, np.int32), "_c_order": True, "option": 5} if kind == "Column" else {}
+        managed = {"dataManagerType": f"Tiled{kind}StMan", "dataManagerGroup": f"Tiled{name}", "ndim": len(shape)}
+        return managed | fixed
 
     for name, valuetype, itemsize, comment in (
         ("DATA", "complex", 8, "The data column"),
         ("WEIGHT_SPECTRUM", "float", 4, "Weight for each data point"),
     ):
         column = tables.makearrcoldesc(name, 0, valuetype=valuetype, ndim=2, comment=comment)
-        column["desc"].update(tiled(name, (nchan, npol), itemsize, together))
+        # These come in any order. Rows of a column whose shape is not fixed lie in its file as they came; otherwise
+        # casacore would first fill the file with zeros, up to the last row of the first block, and read them again.
+        column["desc"].update(tiled(name, (nchan, npol), itemsize, together, "Shape"))
         description.update(tables.maketabdesc(column))
     description["FLAG"].update(tiled("FLAG", (nchan, npol), 1 / 8))
     description["UVW"].update(tiled("UVW", (3,), 8))
@@ -178,6 +181,9 @@ def _new_table(path: Path, coordinates: Coordinates) -> Any:
         for key, value in tables.makedminfo(description).items()
         if not value["NAME"].startswith("Tiled") or value["NAME"] == "TiledFlagCategory"
     }
+    for manager in standard.values():
+        if manager["TYPE"] == "StandardStMan":
+            manager["SPEC"] = _ROWS_STORAGE
     every = [*standard.values(), *managers.values()]
     return tables.default_ms(str(path), description, {f"*{i + 1}": one for i, one in enumerate(every)})
 
