@@ -92,5 +92,5 @@ def test_a_width_found_by_the_tile_is_checked_against_memory():
         limits.check_size(options, 4000, memory_bytes=10**6)
     groups = options.model_copy(update={"channel_groups": 4})
     limits.check_size(options, 4000, memory_bytes=2 * 10**9)
-    with pytest.raises(ConfigError, match="size_px 4000 needs 2.8 GB"):
+    with pytest.raises(ConfigError, match=r"size_px 4000 needs 2\.8 GB"):
         limits.check_size(groups, 4000, memory_bytes=2 * 10**9)
