@@ -1,6 +1,6 @@
 """Our imager against WSClean (and, on request, CASA's tclean), in one run on the same Measurement Set.
 
-    python benchmarks/image.py [--folder DIR] [--small] [--threads N] [--tclean] [--only NAME ...]
+    python benchmarks/image.py [--folder DIR] [--small] [--smearing] [--threads N] [--tclean] [--only NAME ...]
 
 simulates one tile of a perfect instrument (full size: 96 antennas, 16 x 48 channels, 24 integrations, 2.3 GB; 102
 sources of 5 mJy to 15 Jy), images it with each contestant in a process of its own, and prints what each costs and how
@@ -105,11 +105,12 @@ def run_one(name: str, folder: Path, threads: int) -> None:
     (out / "cost.json").write_text(json.dumps(cost))
 
 
-def prepare(folder: Path, small: bool) -> None:
+def prepare(folder: Path, *, small: bool, smearing: bool) -> None:
     """Make the tile, where it is not there."""
     size = SMALL if small else FULL
     if not (folder / "calibrated").exists():
-        tiles.main([str(folder), "--antennas", str(size["antennas"]), "--channels", str(size["channels"])])
+        arguments = ["--antennas", str(size["antennas"]), "--channels", str(size["channels"])]
+        tiles.main([str(folder), *arguments, *(["--smearing"] if smearing else [])])
     tile = next((folder / "calibrated").glob("*.ms"))
     image = {key: size[key] for key in ("size_px", "cell_arcsec")}
     job = {"tile": str(tile), "image": image, "catalogue": str(folder / "catalogue.csv")}
@@ -297,6 +298,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="where data and images are kept; a temporary folder by default")
     parser.add_argument("--small", action="store_true", help="32 antennas, 16 x 12 channels, 1440 pixels")
+    parser.add_argument("--smearing", action="store_true", help="simulate what finite channels and integrations take")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--tclean", action="store_true", help="run CASA's tclean too (slow)")
     parser.add_argument("--only", nargs="+", choices=CONTESTANTS, help="run these, and report on all that have run")
@@ -309,7 +311,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         folder = given.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="contimg-image-")))
         folder = folder.resolve()
-        prepare(folder, given.small)
+        prepare(folder, small=given.small, smearing=given.smearing)
         contestants = given.only or ["contimg", "wsclean", *(["tclean"] if given.tclean else [])]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         for name in [] if given.report else contestants:

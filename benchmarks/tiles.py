@@ -52,13 +52,15 @@ def make_sky(path: Path, centre_deg: tuple[float, float], seed: int = 5) -> None
             writer.writerow([name, f"{ra:.9f}", f"{dec:.9f}", f"{jy:.9g}", "1.4e9", f"{alpha:.6f}"])
 
 
-def make_tile(folder: Path, **size: int) -> Any:
+def make_tile(folder: Path, *, smearing: bool = False, **size: int) -> Any:
     """Simulate one tile of a perfect instrument; return its record.
 
     Parameters
     ----------
     folder : Path
         Takes ``incoming/``, ``truth.csv`` and what else the simulator writes.
+    smearing : bool
+        With what finite channels and integrations take from sources off centre.
     **size
         ``antennas``, ``channels`` (a subband), ``integrations``; the full size by default.
     """
@@ -68,10 +70,11 @@ def make_tile(folder: Path, **size: int) -> Any:
         **{"tiles": 1, "antennas": 96, "channels": 48, "declination_deg": _DECLINATION_DEG} | size,
         calibrator="none",
         gains=GainErrors.none(),
+        smearing=smearing,
     )
     with tempfile.TemporaryDirectory() as scratch:
         sky = Path(scratch) / "sky.csv"
-        probe = replace(options, antennas=3, channels=1, sources=0)
+        probe = replace(options, antennas=3, channels=1, sources=0, smearing=False)
         make_sky(sky, simulate_night(Path(scratch) / "probe", probe).tile_centres_deg[0])
         return simulate_night(folder, replace(options, sky_file=sky))
 
@@ -132,9 +135,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--night", action="store_true")
     parser.add_argument("--antennas", type=int, default=96)
     parser.add_argument("--channels", type=int, default=48, help="channels per subband [48]")
+    parser.add_argument("--smearing", action="store_true", help="with what finite channels and integrations take")
     given = parser.parse_args(arguments)
-    make = make_night if given.night else make_tile
-    record = make(given.folder, antennas=given.antennas, channels=given.channels)
+    size = {"antennas": given.antennas, "channels": given.channels}
+    if given.night:
+        record = make_night(given.folder, **size)
+    else:
+        record = make_tile(given.folder, smearing=given.smearing, **size)
     print(record.config)
     if not given.night:
         with tempfile.TemporaryDirectory(dir=given.folder) as scratch:

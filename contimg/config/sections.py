@@ -189,6 +189,11 @@ class ImageOptions(Section):
     max_averaging_loss: Annotated[float, Field(ge=0, le=0.05)] = Field(
         0.003, description="channels are averaged until a source at pb_limit loses this fraction on any baseline"
     )
+    smearing: bool | None = Field(
+        None,
+        description="divide out, and model, what finite channels and integrations take; null = in real data, not "
+        "in simulated ones (backend contimg)",
+    )
     selfcal: SelfcalOptions = SelfcalOptions()
 
 

@@ -16,6 +16,7 @@ from contimg.beam import EffectiveBeam, effective_beam
 from contimg.catalogue import Catalogue, read_catalogue
 from contimg.config import BeamOptions, ImageOptions, QaOptions
 from contimg.image import averaging, compare, invariants, limits, products, quality, smearing, wsclean
+from contimg.image.coherence import measure_coherence
 from contimg.image.grid import Grid
 from contimg.image.gridding import Gridder
 from contimg.image.imager import Imaged, make_image
@@ -186,6 +187,11 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
         return made.fail("no_data", "the tile has no unflagged visibility beyond image.min_uv_klambda")
     sums = time_channel_weights(samples, weight, len(coordinates.times_mjd_s), vis.usable)
     response = effective_beam(coordinates.pointing_rad, sums, coordinates.freq_hz, grid, job.beam)
+    synthetic = job.source.synthetic or coordinates.synthetic
+    wanted = not synthetic if options.smearing is None else options.smearing
+    coherence = measure_coherence(coordinates, samples, weight, grid) if wanted else None
+    seen = response if coherence is None else coherence.dim(response)
+    made.facts["smearing"]["corrected"] = wanted
     expected_jy = expected_rms(samples, weight)
     made.facts |= _observed(coordinates, sums, grid, response) | {"n_samples": int(np.count_nonzero(samples.weight))}
     if options.backend == "wsclean":
@@ -193,8 +199,8 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
             imaged = wsclean.make_image(job.ms, Path(scratch), grid, options, job.threads)
     else:
         tile = Tile(
-            coordinates, samples, sums, Gridder(samples, weight, grid, job.threads), response, options, job.beam, known,
-            made.facts["freq_hz"],
+            coordinates, samples, sums, Gridder(samples, weight, grid, job.threads), seen, options, job.beam, known,
+            made.facts["freq_hz"], coherence,
         )  # fmt: skip
         selfcal = SelfCalibration(vis, samples, weight, options.selfcal) if options.selfcal.rounds else None
         del vis
@@ -216,13 +222,13 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
     )
     made.qa |= invariants.measure(coordinates, sums, response, job.beam)
     made.reasons += validate.judge("image", made.qa, job.qa)
-    compared = _compare(job, imaged, response.image(), grid, known, made)
+    compared = _compare(job, imaged, seen.image(), grid, known, made)
     made.facts["files"] = products.file_names(naming.stem(job.tile_id), len(imaged.groups))
     made.facts["groups"] = [
         {"freq_hz": round(group.freq_hz, 3), "bandwidth_hz": round(group.bandwidth_hz, 3)} for group in imaged.groups
     ]
     made.facts["beam"] = imaged.beam.facts()
-    _write(folder, job, imaged, response.image(), grid, coordinates, compared, made)
+    _write(folder, job, imaged, seen.image(), grid, coordinates, compared, made)
 
 
 def _compare(

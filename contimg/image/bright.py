@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg import skymodel
-from contimg.catalogue import DEFAULT_SPECTRAL_INDEX, separation
+from contimg.catalogue import separation
+from contimg.image.finding import Finder
 from contimg.image.gridding import COARSEST, EPSILON
-from contimg.image.patches import curvature, inner, psf_matrix, square, subtract_psf
+from contimg.image.patches import curvature, psf_matrix
 from contimg.image.restore import FWHM, RestoringBeam
 from contimg.image.samples import image_sigma
-from contimg.image.sources import BrightSources
+from contimg.image.sources import BrightSources, Corrections
 from contimg.image.tile import Tile
 from contimg.image.towards import Towards
 
@@ -30,18 +31,8 @@ _MAX_ROUNDS = 10
 _MAX_STEPS = 8
 _MIN_STEPS = 3
 _STALLED = 0.7
-_MAX_SOURCES = 300
-# In one round only peaks above this fraction of the highest count as sources: what is lower may be a
-# sidelobe of what has not been subtracted yet. In any round they stand this far above the scatter.
-_ROUND_DEPTH = 0.25
-_MIN_OVER_SCATTER = 10.0
-# The beam's far flanks and sidelobes are not known well enough to find sources in them.
-_MIN_BEAM = 0.05
-# No CLEAN reaches what lies beside the image: the catalogue's sources there are subtracted from this
-# apparent brightness on, as far out as the second null (2.23 wavelengths / dish: 5.9 degrees). In the
-# first sidelobe, at 4.3 degrees, a calibrator of 15 Jy still has 0.25 Jy.
+# Sources beside the image are subtracted from this apparent brightness on.
 _OUTSIDE_SIGMA = 10.0
-_OUTSIDE_REACH_RAD = math.radians(5.7)
 # Beyond the main beam (first null: 3.2 degrees) the dishes' responses differ in phase.
 _MAIN_BEAM_RAD = math.radians(3.0)
 # From this signal-to-noise ratio on, the band (rms of ln f: 0.038) gives a spectral index to 0.05.
@@ -49,7 +40,6 @@ _FIT_INDEX_SNR = 500.0
 _SETTLED_SIGMA = 0.5
 _ROUND_GOAL = 0.1
 _MAX_SHIFT_BEAMS = 0.25
-_MATCH_BEAMS = 0.5
 # Sources that fall below this fraction of the limit when the samples change are left to CLEAN.
 _STILL_BRIGHT = 0.5
 
@@ -74,38 +64,6 @@ class Subtracted:
     settled: bool
 
 
-class _Corrections:
-    """The last corrections of positions in a series of refinements, and those that led nowhere.
-
-    Corrections converge by leaps. One after which more is left than before led nowhere: a neighbour that no
-    source stands for, or the artefacts of another, draws the source away.
-
-    Attributes
-    ----------
-    shift : (n, 2) float64, pixels
-    dipole_jy : (n,) float64
-        What the position had left before that (Jy/beam).
-    held : (n,) bool
-        Positions that are not corrected any more.
-    """
-
-    def __init__(self, count: int) -> None:
-        self.shift, self.dipole_jy = np.zeros((count, 2)), np.full(count, np.inf)
-        self.held = np.zeros(count, bool)
-
-    def next(self, shift: NDArray[np.float64], dipole_jy: NDArray[np.float64]) -> None:
-        """Take the next corrections; those that led nowhere are taken back instead."""
-        nowhere = ~self.held & (dipole_jy > self.dipole_jy)
-        back = -self.shift[nowhere]
-        self.held |= nowhere
-        self.shift, self.dipole_jy = np.where(self.held[:, None], 0, shift), dipole_jy
-        self.shift[nowhere] = back
-
-    def keep(self, which: NDArray[np.bool_]) -> None:
-        """Forget the sources that are not in a mask."""
-        self.shift, self.dipole_jy, self.held = self.shift[which], self.dipole_jy[which], self.held[which]
-
-
 class BrightModel:
     """Finds, refines and predicts the bright sources of one tile."""
 
@@ -117,11 +75,14 @@ class BrightModel:
         self._log_freq = np.log(freq_hz / self.sources.freq_hz)
         self._curvature = curvature(psf)
         gridder = tile.gridder
-        self._towards = Towards(tile.coordinates, tile.samples, gridder.weight, self._log_freq, gridder.threads)
+        self._towards = Towards(
+            tile.coordinates, tile.samples, gridder.weight, self._log_freq, gridder.threads,
+            None if tile.coherence is None else tile.coherence.fringes,
+        )  # fmt: skip
         # The transforms have an error of their own: nothing is known better than this.
         self.floor_jy = 0.0
         self._left: NDArray[np.complex64] | None = None  # the residual, while it is that of these sources
-        self._reachable = inner(tile.response.image() >= _MIN_BEAM)
+        self._finder = Finder(tile, psf, beam)
 
     def look_round(self, noise_jy: float) -> int:
         """Find the bright sources, and nearly their places and fluxes; return the steps taken.
@@ -207,7 +168,7 @@ class BrightModel:
             The strongest of what is left of any source (Jy/beam).
         steps : int
         """
-        before_jy, corrections = math.inf, _Corrections(len(self.sources))
+        before_jy, corrections = math.inf, Corrections(len(self.sources))
         for step in range(1, _MAX_STEPS + 1):
             left_jy = self._refine(self._residual(), noise_jy, goal_jy, corrections)
             if left_jy < goal_jy or (step > _MIN_STEPS and left_jy > _STALLED * before_jy):
@@ -245,7 +206,7 @@ class BrightModel:
         """Return what an image of a part of the band, of an effective frequency, holds of each source."""
         share = self._share[:, channels]
         seen = skymodel.attenuation(self._tile.coordinates, *self.radec(), self._tile.beam)[:, :, channels]
-        beam = np.einsum("stc,tc->s", seen, share) / share.sum()
+        beam = np.einsum("stc,tc->s", seen, share) / share.sum() * self._coherence()
         return self.sources.flux_jy * (freq_hz / self.sources.freq_hz) ** self.sources.index * beam
 
     def _moments(self) -> NDArray[np.float64]:
@@ -253,7 +214,12 @@ class BrightModel:
         seen = skymodel.attenuation(self._tile.coordinates, *self.radec(), self._tile.beam)
         seen *= np.exp(self.sources.index[:, None] * self._log_freq)[:, None, :]
         powers = self._log_freq ** np.arange(3)[:, None]
-        return np.einsum("stc,tc,kc->ks", seen, self._share, powers, optimize=True)
+        return np.einsum("stc,tc,kc->ks", seen, self._share, powers, optimize=True) * self._coherence()
+
+    def _coherence(self) -> NDArray[np.float64] | float:
+        """Return what channels and integrations leave of each source in the image."""
+        coherence = self._tile.coherence
+        return 1.0 if coherence is None else coherence.at(self.sources.east, self.sources.north)
 
     def facts(self, noise_jy: float) -> list[dict[str, Any]]:
         """Return the sources as records for the twin, brightest first."""
@@ -293,67 +259,20 @@ class BrightModel:
 
     def _find(self, image: NDArray[np.float32], noise_jy: float) -> float | None:
         """Add the sources that stand out of a residual image; return the level, or None if there were none."""
-        grid, beam = self._tile.gridder.grid, self._beam
-        left = np.where(self._reachable, image, np.float32(-np.inf))  # stays so whatever is subtracted
-        near = math.ceil(1.5 * beam.bmaj_rad / grid.cell_rad)
-        for x, y in zip(*grid.pixels(self.sources.east, self.sources.north), strict=True):
-            square(left, round(x), round(y), near)[:] = -np.inf
-        level = max(self._tile.options.bright_sigma * noise_jy, _MIN_OVER_SCATTER * image_sigma(image))
-        level = max(level, _ROUND_DEPTH * float(left.max()))
-        before = len(self.sources)
-        while len(self.sources) < _MAX_SOURCES:
-            y, x = np.unravel_index(int(left.argmax()), left.shape)
-            peak = float(left[y, x])
-            if peak < level:
-                break
-            self._add(int(x), int(y), peak)
-            subtract_psf(left, self._psf, int(x), int(y), peak)
-            square(left, int(x), int(y), near)[:] = -np.inf
-        return level if len(self.sources) > before else None
-
-    def _add(self, x: int, y: int, apparent_jy: float) -> None:
-        east, north = (float(value) for value in self._tile.gridder.grid.cosines(x, y))
-        index, origin, name = self._from_catalogue(east, north)
-        sources, self._left = self.sources, None
-        sources.east = np.append(sources.east, east)
-        sources.north = np.append(sources.north, north)
-        sources.flux_jy = np.append(sources.flux_jy, apparent_jy / float(self._tile.response.at(east, north)))
-        sources.index = np.append(sources.index, index)
-        sources.index_from.append(origin)
-        sources.name.append(name)
+        level_jy = self._finder.find(image, self.sources, noise_jy)
+        if level_jy is not None:
+            self._left = None
+        return level_jy
 
     def _add_outside(self, noise_jy: float) -> bool:
         """Add the catalogue's sources beside the image whose sidelobes reach into it; say whether there were any."""
-        known, grid = self._tile.catalogue, self._tile.gridder.grid
-        if known is None:
-            return False
-        axis = grid.radec(*self._tile.response.peak())
-        known = known.within(*axis, _OUTSIDE_REACH_RAD)
-        east, north = grid.radec_cosines(np.radians(known.ra_deg), np.radians(known.dec_deg))
-        sources = self.sources
-        sources.east, sources.north, sources.index = east, north, known.spectral_index.copy()
-        sources.flux_jy = known.flux_at(sources.freq_hz)[:, 0]
-        origin = "assumed" if "spectral_index" in known.assumed else "catalogue"
-        sources.index_from, sources.name = [origin] * len(known), [str(name) for name in known.name]
+        self._finder.around(self.sources)
+        self.sources.keep(~self.inside() & (self.apparent_jy() > _OUTSIDE_SIGMA * noise_jy))
         self._left = None
-        sources.keep(~self.inside() & (self.apparent_jy() > _OUTSIDE_SIGMA * noise_jy))
-        return len(sources) > 0
-
-    def _from_catalogue(self, east: float, north: float) -> tuple[float, str, str | None]:
-        """Return spectral index, where it is from, and name of the catalogue's source at a place."""
-        if self._tile.catalogue is not None and len(self._tile.catalogue):
-            known = self._tile.catalogue
-            grid = self._tile.gridder.grid
-            ra, dec = grid.radec(east, north)
-            distance = separation(np.radians(known.ra_deg), np.radians(known.dec_deg), ra, dec)
-            best = int(distance.argmin())
-            if distance[best] < _MATCH_BEAMS * self._beam.bmaj_rad:
-                origin = "assumed" if "spectral_index" in known.assumed else "catalogue"
-                return float(known.spectral_index[best]), origin, str(known.name[best])
-        return DEFAULT_SPECTRAL_INDEX, "assumed", None
+        return len(self.sources) > 0
 
     def _refine(
-        self, residual_vis: NDArray[np.complex64], noise_jy: float, goal_jy: float, corrections: _Corrections
+        self, residual_vis: NDArray[np.complex64], noise_jy: float, goal_jy: float, corrections: Corrections
     ) -> float:
         """Correct the sources by what the residual holds towards them, unless that is below a goal.
 

@@ -107,6 +107,8 @@ def observed(tile: Tile, gridder: Gridder, channels: slice, image: NDArray[np.fl
     sums[:, channels] = tile.sums[:, channels]
     coordinates = tile.coordinates
     response = effective_beam(coordinates.pointing_rad, sums, coordinates.freq_hz, gridder.grid, tile.beam)
+    if tile.coherence is not None:
+        response = tile.coherence.dim(response)
     used = np.count_nonzero(sums.any(0))
     freq_hz = float(sums.sum(0) @ coordinates.freq_hz / sums.sum())
     return GroupImage(freq_hz, used * coordinates.channel_width_hz, image, response.image())

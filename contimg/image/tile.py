@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from contimg.beam import C_M_S, EffectiveBeam, effective_beam
 from contimg.catalogue import Catalogue
 from contimg.config import BeamOptions, ImageOptions
+from contimg.image.coherence import Coherence
 from contimg.image.gridding import Gridder
 from contimg.image.restore import RestoringBeam
 from contimg.image.samples import Samples
@@ -43,6 +44,8 @@ class Tile:
         Lends spectral indices.
     freq_hz : float
         The image's frequency.
+    coherence : Coherence or None
+        What channels and integrations leave of sources, which the response has too; None to leave it out.
     """
 
     coordinates: Coordinates
@@ -54,6 +57,7 @@ class Tile:
     beam: BeamOptions
     catalogue: Catalogue | None
     freq_hz: float
+    coherence: Coherence | None = None
 
     def thinned(self) -> Tile | None:
         """Return the tile with four of its integrations, evenly spaced; None where that gains nothing.
@@ -73,7 +77,7 @@ class Tile:
         grid = self.gridder.grid.halved(_SAMPLED * self._nyquist_rad())
         gridder = Gridder(samples, self.gridder.weight[chosen], grid, self.gridder.threads)
         response = effective_beam(self.coordinates.pointing_rad, sums, self.coordinates.freq_hz, grid, self.beam)
-        return replace(self, samples=samples, sums=sums, gridder=gridder, response=response)
+        return replace(self, samples=samples, sums=sums, gridder=gridder, response=response, coherence=None)
 
     def coarser(self, beam: RestoringBeam) -> Tile:
         """Return the tile on pixels twice as large, if its beam allows: CLEAN takes a quarter of the time on them."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from contimg.beam import C_M_S
 from contimg.image.baselines import Baselines
+from contimg.image.coherence import Fringes
 from contimg.image.samples import Samples
 from contimg.measurement_set import Coordinates
 
@@ -53,7 +54,9 @@ class Towards:
         weight: NDArray[np.float32],
         log_freq: NDArray[np.float64],
         threads: int = 1,
+        fringes: Fringes | None = None,
     ) -> None:
+        self._fringes = fringes
         self._baselines = Baselines(coordinates, samples)
         self._samples, self._weight, self._log_freq = samples, weight, log_freq
         self._total = float(weight.sum(dtype=np.float64))
@@ -101,16 +104,26 @@ class Towards:
     def predict(
         self, apparent_jy: NDArray[np.float32], east: NDArray[np.float64], north: NDArray[np.float64]
     ) -> NDArray[np.complex64]:
-        """Return the visibilities (nrow, width) of sources of apparent fluxes (n, ntime, nchan)."""
+        """Return the visibilities (nrow, width) of sources of apparent fluxes (n, ntime, nchan).
+
+        With `Fringes` they have what coherence channels and integrations leave them.
+        """
         model = np.zeros(self._samples.vis.shape, np.complex64)
-        lmn = np.stack([east, north, np.sqrt(1 - east**2 - north**2) - 1])
+        lmn = np.stack([east, north, np.sqrt(1 - east**2 - north**2)])
         bins = self._samples.bins
 
         def one_time(index: int) -> None:
             flux = apparent_jy[:, self._moments[index]].T
-            for channels, phasor in self._phasors(self._baselines.places[index] @ lmn):
-                product = (phasor * flux[channels, None, :]) @ phasor.conj().swapaxes(1, 2)
-                product = product.reshape(len(phasor), -1)
+            place = self._baselines.places[index]
+            for channels, phasor in self._phasors(place @ (lmn - [[0], [0], [1]])):
+                nodes = [np.ones((), np.complex64)]
+                if self._fringes is not None:
+                    middle_hz = float(self._samples.freq_hz[channels].mean())
+                    nodes = self._fringes.nodes(place, lmn, self._moments[index], middle_hz)
+                seen = flux[channels, None, :] / np.float32(len(nodes))
+                product = sum(
+                    (phasor * node * seen) @ (phasor * node).conj().swapaxes(1, 2) for node in nodes
+                ).reshape(len(phasor), -1)  # fmt: skip
                 for which, rows, flat in self._lists[index]:
                     columns, there = bins.columns(which, channels.start, channels.stop)
                     inside = slice(there.start - channels.start, there.stop - channels.start)

@@ -59,7 +59,7 @@ def run(out: Path, options: NightOptions, overwrite: bool = False, progress: Pro
     if not builtin:
         sky.write_calibrators(out / "calibrators.csv", (observation.calibrator,))
     gains.save(out / "truth_gains.npz", stations, times, c.CORRELATOR_UNITS_PER_JY)
-    write_config(out / "config.yaml", record, builtin)
+    write_config(out / "config.yaml", record, builtin, options.smearing)
 
     hearing = coupling(len(stations), options.seed)
     local = array.local_positions(header.antenna_positions_m[np.array(stations) - 1])

@@ -87,7 +87,7 @@ def _is_smooth(number: int) -> bool:
     return number == 1
 
 
-def write_config(path: Path, record: NightRecord, builtin_calibrators: bool) -> None:
+def write_config(path: Path, record: NightRecord, builtin_calibrators: bool, smearing: bool) -> None:
     """Write the overlay that makes the pipeline run on this night."""
     out = record.out
     nights = sorted({tile_id[:10] for tile_id in record.tile_ids})
@@ -108,6 +108,7 @@ def write_config(path: Path, record: NightRecord, builtin_calibrators: bool) -> 
         "image:",
         f"  size_px: {record.size_px}",
         f"  cell_arcsec: {record.cell_arcsec:.1f}",
+        f"  smearing: {json.dumps(smearing)}",
         # The simulated electronics drift by degrees between the calibrator's transit and a tile.
         "  selfcal:",
         "    rounds: 3",

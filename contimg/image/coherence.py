@@ -1,0 +1,134 @@
+"""What is left of a source's coherence over the correlator's channels and integrations, in images and in models.
+
+The correlator stops the fringes of the meridian at the pointing's declination (HA 0), at each integration anew. A
+source beside it turns within an integration and along a channel; the farther, the more, on long baselines most.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from contimg.beam import C_M_S, EffectiveBeam
+from contimg.image.baselines import Baselines
+from contimg.image.grid import Grid
+from contimg.image.samples import Samples
+from contimg.measurement_set import Coordinates
+
+if TYPE_CHECKING:
+    from scipy.interpolate import RectBivariateSpline
+
+# Rotation of the Earth (rad/s), IERS Conventions 2010, table 1.1.
+EARTH_RAD_S = 7.292115e-5
+# Three places in the square of integration and channel (each from -1/2 to 1/2), a triangle about its middle:
+# their mean, variances (1/12) and covariance are the square's.
+TRIANGLE = np.array([[1.0, 0.0], [-0.5, 0.75**0.5], [-0.5, -(0.75**0.5)]]) / 6**0.5
+_NODES = 25
+_TIMES = 8
+
+
+class Fringes:
+    """How antennas' delays towards sources differ from those of the meridian, and how fast that changes."""
+
+    def __init__(self, coordinates: Coordinates) -> None:
+        ra, dec = (float(angle) for angle in coordinates.phase_centre_rad)
+        east, north = Grid(2, 1.0, (ra, dec)).radec_cosines(*coordinates.pointing_rad.T)
+        self._meridian = np.stack([east, north, np.sqrt(1 - east**2 - north**2)])
+        self._sin, self._cos = np.sin(dec), np.cos(dec)
+        self._width_hz, self._integration_s = coordinates.channel_width_hz, coordinates.integration_s
+
+    def turns(
+        self, place_m: NDArray[np.float64], lmn: NDArray[np.float64], time: int, freq_hz: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the turns (n, nsrc) that antennas or baselines see within an integration, and along a channel.
+
+        Parameters
+        ----------
+        place_m : (n, 3)
+            uvw of antennas or baselines at that time (m).
+        lmn : (3, nsrc)
+            Direction cosines of the sources, the last one towards the phase centre.
+        time : int
+            Index of the integration among the tile's times.
+        freq_hz : float
+        """
+        beside = lmn - self._meridian[:, time, None]
+        u, v, w = place_m.T
+        moving = np.stack([w * self._cos - v * self._sin, u * self._sin, -u * self._cos], 1) * EARTH_RAD_S
+        within = freq_hz * self._integration_s / C_M_S * (moving @ beside)
+        return within, self._width_hz / C_M_S * (place_m @ beside)
+
+    def nodes(
+        self, place_m: NDArray[np.float64], lmn: NDArray[np.float64], time: int, freq_hz: float
+    ) -> list[NDArray[np.complex64]]:
+        """Return the factors (nant, nsrc) of the phasors at three places within integration and channel.
+
+        The mean of a source over them is that over the whole to third order in the turns; that order
+        changes its sign from one integration to the next.
+        """
+        within, along = self.turns(place_m, lmn, time, freq_hz)
+        sides = TRIANGLE * [(-1) ** time, 1]
+        return [np.exp(2j * np.pi * (a * within + b * along)).astype(np.complex64) for a, b in sides]
+
+
+@dataclass(frozen=True)
+class Coherence:
+    """What the image holds of a point source, of 1, for want of coherence.
+
+    Attributes
+    ----------
+    fringes : Fringes
+    spline : RectBivariateSpline
+        Over north and east.
+    edge : float
+        Direction cosine up to which it is known.
+    """
+
+    fringes: Fringes
+    spline: RectBivariateSpline
+    edge: float
+
+    def at(self, east: ArrayLike, north: ArrayLike) -> NDArray[np.float64]:
+        """Return it towards direction cosines; beside the image it is that of the rim."""
+        return self.spline.ev(np.clip(north, -self.edge, self.edge), np.clip(east, -self.edge, self.edge))
+
+    def dim(self, response: EffectiveBeam) -> EffectiveBeam:
+        """Return the effective beam times this."""
+        from scipy.interpolate import RectBivariateSpline
+
+        node = np.linspace(-self.edge, self.edge, 8 * _NODES)
+        values = response.spline(node, node) * self.spline(node, node)
+        return replace(response, spline=RectBivariateSpline(node, node, values, kx=5, ky=5))
+
+
+def measure_coherence(coordinates: Coordinates, samples: Samples, weight: NDArray[np.float32], grid: Grid) -> Coherence:
+    """Return the coherence over an image: the mean of its samples' with their imaging weights.
+
+    Notes
+    -----
+    ``sinc(turns in an integration) sinc(turns along a channel)`` (Bridle & Schwab 1999, ASP 180, 371), for eight
+    of the integrations, at the middle of the band.
+    """
+    from scipy.interpolate import RectBivariateSpline
+
+    baselines, fringes = Baselines(coordinates, samples), Fringes(coordinates)
+    edge = grid.middle * grid.cell_rad
+    node = np.linspace(-edge, edge, _NODES)
+    east, north = (axis.ravel() for axis in np.meshgrid(node, node))
+    lmn = np.stack([east, north, np.sqrt(1 - east**2 - north**2)])
+    total, left = 0.0, np.zeros(len(east))
+    for rows in baselines.times[:: max(1, len(baselines.times) // _TIMES)]:
+        # Rows of one baseline, parts of the band, count together.
+        pair, first, number = np.unique(
+            baselines.one[rows] * baselines.count + baselines.two[rows], return_index=True, return_inverse=True
+        )
+        share = np.bincount(number, weight[rows].sum(1, dtype=np.float64), len(pair))
+        time = int(samples.time_index[rows[0]])
+        turns = fringes.turns(samples.uvw_m[rows[first]], lmn, time, float(samples.freq_hz.mean()))
+        left += share @ (np.sinc(turns[0]) * np.sinc(turns[1]))
+        total += float(share.sum())
+    values = (left / total).reshape(_NODES, _NODES)
+    return Coherence(fringes, RectBivariateSpline(node, node, values, kx=3, ky=3), edge)
