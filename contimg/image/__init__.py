@@ -174,7 +174,7 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
     vis = averaging.read(job.ms, coordinates, factor)
     made.facts["smearing"] = smearing.facts(coordinates, radius_rad, factor)
     made.qa["flagged_fraction"] = vis.flagged_fraction
-    samples = stokes_i(vis)
+    samples = stokes_i(vis, job.threads)
     if not samples.weight.any():
         return made.fail("no_data", "the tile has no unflagged visibility")
     antennas = np.union1d(vis.antenna1[samples.rows], vis.antenna2[samples.rows])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +63,7 @@ class Samples:
         return Samples(*picked, self.bins.select(chosen), self.vis[chosen], self.weight[chosen], sigma)
 
 
-def stokes_i(vis: Visibilities) -> Samples:
+def stokes_i(vis: Visibilities, threads: int = 1) -> Samples:
     """Return Stokes I: the mean of XX and YY weighted with their weights, without what is flagged.
 
     Where only one hand is left it stands for Stokes I with its own weight: the sky is taken to be
@@ -78,12 +79,16 @@ def stokes_i(vis: Visibilities) -> Samples:
         raise ValueError(f"imaging needs the polarisations XX and YY, not {', '.join(vis.polarisations)}")
     shape = vis.data.shape[:2]
     mean, total = np.zeros(shape, np.complex64), np.zeros(shape, np.float32)
-    for rows in blocks(len(mean), _BLOCK_SAMPLES // shape[1]):
+
+    def average(rows: slice) -> None:
         data, weight = hands(vis, rows)
         for hand in range(data.shape[2]):
             total[rows] += weight[..., hand]
             mean[rows] += data[..., hand] * weight[..., hand]
         mean[rows] *= np.divide(1, total[rows], out=np.zeros_like(total[rows]), where=total[rows] > 0)
+
+    with ThreadPoolExecutor(threads) as pool:  # numpy lets go of the interpreter's lock
+        list(pool.map(average, blocks(len(mean), _BLOCK_SAMPLES // shape[1])))
     used = np.flatnonzero(total.any(1))
     if len(used) < len(mean):
         mean, total = mean[used], total[used]

@@ -13,11 +13,12 @@ from contimg.beam import effective_beam
 from contimg.errors import ConfigError
 from contimg.image.bins import Bins
 from contimg.image.gridding import Gridder
-from contimg.image.samples import robust_sigma
+from contimg.image.samples import blocks, robust_sigma
 from contimg.image.tile import Tile
 
 # Spectral indices that are known worse than this are left blank.
 MAX_INDEX_ERROR = 0.5
+_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -123,15 +124,14 @@ def spectral_index(planes: Sequence[GroupImage], pb_limit: float) -> NDArray[np.
     the noise of the images.
     """
     log_freq = np.log([plane.freq_hz for plane in planes])[:, None, None]
-    apparent = np.stack([plane.image for plane in planes])
-    beam = np.stack([plane.pb for plane in planes])
     sigma = np.array([robust_sigma(plane.image) for plane in planes])[:, None, None]
-    seen = (apparent > 0).all(0) & (beam >= pb_limit).all(0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log_flux = np.log(apparent / beam)
-        weight = (apparent / sigma) ** 2
-        total = weight.sum(0)
-        x = log_freq - (weight * log_freq).sum(0) / total
-        square = (weight * x**2).sum(0)
-        index = (weight * x * log_flux).sum(0) / square
-        return np.where(seen & (square >= MAX_INDEX_ERROR**-2), index, np.nan)
+    index = np.full(planes[0].image.shape, np.nan)
+    for rows in blocks(len(index), _ROWS):
+        apparent, beam = (np.stack([getattr(plane, name)[rows] for plane in planes]) for name in ("image", "pb"))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_flux, weight = np.log(apparent / beam), (apparent / sigma) ** 2
+            x = log_freq - (weight * log_freq).sum(0) / weight.sum(0)
+            square = (weight * x**2).sum(0)
+            known = (apparent > 0).all(0) & (beam >= pb_limit).all(0) & (square >= MAX_INDEX_ERROR**-2)
+            index[rows][known] = ((weight * x * log_flux).sum(0) / square)[known]
+    return index
