@@ -61,7 +61,13 @@ def prepare(folder: Path, threads: int) -> None:
 def run_stage(stage: str, folder: Path, threads: int) -> None:
     """Run one rule's function as its rule does."""
     from contimg.config import (
-        BeamOptions, CalibrationOptions, FlagOptions, ImageOptions, IngestOptions, QaOptions, SelfcalOptions,
+        BeamOptions,
+        CalibrationOptions,
+        FlagOptions,
+        ImageOptions,
+        IngestOptions,
+        QaOptions,
+        SelfcalOptions,
     )  # fmt: skip
 
     night, job = folder / "night", json.loads((folder / "job.json").read_text())
