@@ -47,7 +47,9 @@ def with_contimg(tile: Path, out: Path, job: dict, threads: int) -> None:
     from contimg.config import BeamOptions, ImageOptions, QaOptions
     from contimg.image import image_tile
 
-    options = ImageOptions(**job["image"], threshold_sigma=THRESHOLD_SIGMA, auto_mask_sigma=MASK_SIGMA)
+    options = ImageOptions(
+        **job["image"], smearing=job["smearing"], threshold_sigma=THRESHOLD_SIGMA, auto_mask_sigma=MASK_SIGMA
+    )
     twin = tile.with_suffix(".json")
     image_tile(
         tile, twin, out / "tile", out / "tile.json", tile_id=product.read_twin(twin).id,
@@ -114,6 +116,7 @@ def prepare(folder: Path, *, small: bool, smearing: bool) -> None:
     tile = next((folder / "calibrated").glob("*.ms"))
     image = {key: size[key] for key in ("size_px", "cell_arcsec")}
     job = {"tile": str(tile), "image": image, "catalogue": str(folder / "catalogue.csv")}
+    job["smearing"] = smearing
     (folder / "job.json").write_text(json.dumps(job))
 
 
