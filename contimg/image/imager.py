@@ -17,7 +17,7 @@ from contimg.image.restore import RestoringBeam, add_source, convolve, fit_beam
 from contimg.image.samples import robust_sigma
 from contimg.image.selfcal import SelfCalibration
 from contimg.image.sources import BrightSources
-from contimg.image.spectrum import GroupImage, observed, part, split
+from contimg.image.spectrum import ChannelGroup, GroupImage, observed, part, split
 from contimg.image.tile import Tile
 from contimg.image.weights import expected_rms
 
@@ -69,9 +69,8 @@ def make_image(tile: Tile, noise_jy: float, selfcal: SelfCalibration | None = No
         Corrects the samples, in place, by the bright sources.
     """
     fine, notes = tile.gridder, []
-    cell = fine.grid.cell_rad
     psf = fine.psf(_PSF_ACCURACY)
-    beam = fit_beam(psf, cell)
+    beam = fit_beam(psf, fine.grid.cell_rad)
     if beam is None:
         return Imaged(None, None, None, psf, None)
     tile = tile.coarser(beam)
@@ -80,30 +79,21 @@ def make_image(tile: Tile, noise_jy: float, selfcal: SelfCalibration | None = No
     model = BrightModel(tile, coarse_psf, beam)
     start, steps = _first_look(tile, noise_jy)
     subtracted = model.subtract(noise_jy, start)
-    noise_jy = max(noise_jy, model.floor_jy)
     steps += subtracted.steps
     if selfcal is not None:
-        while selfcal.improve(*model.parts(subtracted.residual_vis)):
-            before = _standing(model, subtracted)
-            # What the hands differed by because of their phases was no noise.
-            noise_jy = max(expected_rms(tile.samples, tile.gridder.weight) or 0.0, model.floor_jy)
-            subtracted = model.again(noise_jy)
-            steps += subtracted.steps
-            after = _standing(model, subtracted)
-            if after[0] > before[0] or after[1] < before[1]:
-                selfcal.undo()
-                subtracted = model.again(noise_jy)
-                steps += subtracted.steps
+        subtracted, taken = _self_calibrate(tile, model, subtracted, selfcal)
+        steps += taken
+        noise_jy = expected_rms(tile.samples, fine.weight) or noise_jy
         notes += selfcal.notes()
+    noise_jy = max(noise_jy, model.floor_jy)
     facts: dict[str, Any] = {"bright_sources": model.facts(noise_jy), "bright_steps": steps}
     if not subtracted.settled:
         notes.append("the bright sources had not settled after the last round of fitting")
     groups = split(tile, coarse_psf, _PSF_ACCURACY)
-    level_jy = tile.options.threshold_sigma * noise_jy
-    wanted = tile.options.catalogue_mask and tile.catalogue is not None
+    seeded = tile.options.catalogue_mask and tile.catalogue is not None
     cleaned = Cleaner(
         groups, subtracted.residual_vis, subtracted.residual, beam, tile.options, noise_jy,
-        seeds.mask(tile, beam, level_jy) if wanted else None,
+        seeds.mask(tile, beam, tile.options.threshold_sigma * noise_jy) if seeded else None,
     ).clean()  # fmt: skip
     facts |= {"iterations": cleaned.iterations, "major_cycles": cleaned.major_cycles}
     finished = _Finished(fine, beam, model, cleaned, accuracy(noise_jy, float(np.abs(cleaned.residual).max())))
@@ -111,15 +101,28 @@ def make_image(tile: Tile, noise_jy: float, selfcal: SelfCalibration | None = No
     shares = np.array([group.share for group in groups], np.float32)
     components = finished.components(np.tensordot(shares, cleaned.model, 1))
     image = finished.image(components, residual, model.apparent_jy())
-    parts = []
-    for group, flux in zip(groups if len(groups) > 1 else [], cleaned.model, strict=False):
-        gridder = part(tile, fine, group.channels)
-        found = observed(tile, gridder, group.channels, finished.residual(gridder))
-        apparent_jy = model.apparent_at(found.freq_hz, group.channels)
-        whole = finished.image(finished.components(flux), found.image, apparent_jy)
-        parts.append(replace(found, image=whole))
     finished.mark(components)
+    parts = [finished.group(tile, *one) for one in zip(groups, cleaned.model, strict=True)] if len(groups) > 1 else []
     return Imaged(image, residual, components, psf, beam, cleaned.diverged, facts, notes, parts)
+
+
+def _self_calibrate(
+    tile: Tile, model: BrightModel, subtracted: Subtracted, selfcal: SelfCalibration
+) -> tuple[Subtracted, int]:
+    """Correct the samples by the bright sources, round by round; return what is left then, and the steps taken."""
+    steps = 0
+    while selfcal.improve(*model.parts(subtracted.residual_vis)):
+        before = _standing(model, subtracted)
+        # What the hands differed by because of their phases was no noise.
+        noise_jy = max(expected_rms(tile.samples, tile.gridder.weight) or 0.0, model.floor_jy)
+        subtracted = model.again(noise_jy)
+        steps += subtracted.steps
+        after = _standing(model, subtracted)
+        if after[0] > before[0] or after[1] < before[1]:
+            selfcal.undo()
+            subtracted = model.again(noise_jy)
+            steps += subtracted.steps
+    return subtracted, steps
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,7 @@ class _Finished:
     epsilon: float
 
     def residual(self, gridder: Gridder) -> NDArray[np.float32]:
+        """Return the image (Jy/beam) of what CLEAN left of the visibilities."""
         return gridder.dirty(self.cleaned.residual_vis, self.epsilon)
 
     def components(self, coarse: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -154,6 +158,13 @@ class _Finished:
             add_source(image, self.beam, self.fine.grid.cell_rad, x[i], y[i], bright_jy[i])
         return image
 
+    def group(self, tile: Tile, group: ChannelGroup, model: NDArray[np.float32]) -> GroupImage:
+        """Return the image of a part of the band, of given components (Jy/pixel)."""
+        gridder = part(tile, self.fine, group.channels)
+        found = observed(tile, gridder, group.channels, self.residual(gridder))
+        bright_jy = self.model.apparent_at(found.freq_hz, group.channels)
+        return replace(found, image=self.image(self.components(model), found.image, bright_jy))
+
     def mark(self, components: NDArray[np.float32]) -> None:
         """Add the bright sources to the components, each to its pixel."""
         x, y, inside = self._bright()
@@ -162,8 +173,10 @@ class _Finished:
             components[round(y[i]), round(x[i])] += np.float32(flux_jy[i])
 
     def _bright(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        """Return the bright sources' pixels, and which lie on the image."""
         x, y = self.fine.grid.pixels(self.model.sources.east, self.model.sources.north)
-        return x, y, self.model.inside()
+        places = np.rint([x, y])
+        return x, y, ((places >= 0) & (places < self.fine.grid.size_px)).all(0)
 
 
 def _first_look(tile: Tile, noise_jy: float) -> tuple[BrightSources | None, int]:
