@@ -84,7 +84,7 @@ def with_tclean(tile: Path, out: Path, job: dict, threads: int) -> None:
             vis=str(tile), imagename=name, datacolumn="data", imsize=job["image"]["size_px"],
             cell=f"{job['image']['cell_arcsec']}arcsec", specmode="mfs", gridder="wproject", wprojplanes=64,
             deconvolver="hogbom", weighting="briggs", robust=0.5, niter=200000, nsigma=MASK_SIGMA, pblimit=0.02,
-            stokes="I", usemask="user", pbcor=False,
+            stokes="I", usemask="user", pbcor=False, nmajor=8,  # the moving beam leaves it no end of its own
         )  # fmt: skip
         for kind in ("image", "residual"):
             casatasks.exportfits(f"{name}.{kind}", str(out / f"{kind}.fits"), dropstokes=True, dropdeg=True)
@@ -321,7 +321,8 @@ def main() -> None:
             command = [sys.executable, __file__, "--run", name, "--folder", str(folder)]
             command += ["--threads", str(given.threads)]
             with (folder / f"{name}.log").open("w") as log:
-                subprocess.run(command, check=True, env=environment, stdout=log, stderr=log)
+                # CASA leaves temporary files where it runs.
+                subprocess.run(command, check=True, env=environment, stdout=log, stderr=log, cwd=folder)
         report(folder)
 
 
