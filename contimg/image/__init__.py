@@ -15,7 +15,7 @@ from contimg import measurement_set, naming, product, validate
 from contimg.beam import EffectiveBeam, effective_beam
 from contimg.catalogue import Catalogue, read_catalogue
 from contimg.config import BeamOptions, ImageOptions, QaOptions
-from contimg.image import averaging, compare, invariants, limits, products, quality, smearing, wsclean
+from contimg.image import averaging, compare, extent, invariants, limits, products, quality, smearing, wsclean
 from contimg.image.coherence import measure_coherence
 from contimg.image.grid import Grid
 from contimg.image.gridding import Gridder
@@ -165,11 +165,11 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
     known = None if job.catalogue is None else read_catalogue(job.catalogue)
     ra, dec = (float(angle) for angle in coordinates.phase_centre_rad)
     cell_rad = math.radians(options.cell_arcsec / 3600)
-    size_px = options.size_px or smearing.fitting_size(coordinates, cell_rad, job.beam, options.pb_limit)
+    size_px = options.size_px or extent.fitting_size(coordinates, cell_rad, job.beam, options.pb_limit)
     limits.check_size(options, size_px)
     grid = Grid(size_px, cell_rad, (ra, dec))
-    made.synthetic = coordinates.synthetic
-    radius_rad = smearing.field_radius(coordinates, grid, job.beam, options.pb_limit)
+    made.synthetic = job.source.synthetic or coordinates.synthetic
+    radius_rad = extent.field_radius(coordinates, grid, job.beam, options.pb_limit)
     factor = averaging.factors(coordinates, radius_rad, options.max_averaging_loss)
     vis = averaging.read(job.ms, coordinates, factor)
     made.facts["smearing"] = smearing.facts(coordinates, radius_rad, factor)
@@ -187,8 +187,7 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
         return made.fail("no_data", "the tile has no unflagged visibility beyond image.min_uv_klambda")
     sums = time_channel_weights(samples, weight, len(coordinates.times_mjd_s), vis.usable)
     response = effective_beam(coordinates.pointing_rad, sums, coordinates.freq_hz, grid, job.beam)
-    synthetic = job.source.synthetic or coordinates.synthetic
-    wanted = not synthetic if options.smearing is None else options.smearing
+    wanted = not made.synthetic if options.smearing is None else options.smearing
     coherence = measure_coherence(coordinates, samples, weight, grid) if wanted else None
     seen = response if coherence is None else coherence.dim(response)
     made.facts["smearing"]["corrected"] = wanted
@@ -312,7 +311,7 @@ def _write(
     """Write the FITS files and the pictures."""
     from contimg.image import plot, quality_plot
 
-    facts, synthetic = made.facts, job.source.synthetic or coordinates.synthetic
+    facts = made.facts
     shared = products.header(
         grid,
         products.Described(
@@ -325,7 +324,7 @@ def _write(
             end_mjd=facts["end_mjd"],
             robust=job.options.robust,
             pb_limit=job.options.pb_limit,
-            synthetic=synthetic,
+            synthetic=made.synthetic,
             history=_history(job.source, job.options),
         ),
     )
@@ -345,9 +344,9 @@ def _write(
             products.write_fits(folder / facts["files"][f"group{number}.{name}"], name, data, own)
     plot.draw(
         folder / facts["files"]["thumbnail"], imaged.image, pb, grid, imaged.beam, made.qa["rms_mjy"],
-        title=job.tile_id, synthetic=synthetic,
+        title=job.tile_id, synthetic=made.synthetic,
     )  # fmt: skip
     quality_plot.draw(
         folder / facts["files"]["quality"], imaged.residual, imaged.psf, imaged.beam, grid, compared, made.qa,
-        title=job.tile_id, synthetic=synthetic,
+        title=job.tile_id, synthetic=made.synthetic,
     )  # fmt: skip

@@ -84,7 +84,7 @@ class BrightModel:
         self._left: NDArray[np.complex64] | None = None  # the residual, while it is that of these sources
         self._finder = Finder(tile, psf, beam)
 
-    def look_round(self, noise_jy: float) -> int:
+    def survey(self, noise_jy: float) -> int:
         """Find the bright sources, and nearly their places and fluxes; return the steps taken.
 
         Parameters
@@ -92,9 +92,7 @@ class BrightModel:
         noise_jy : float
             Noise of the image that they are to be found for (Jy/beam).
         """
-        dirty = self._first_dirty()
-        exact = not self._add_outside(max(noise_jy, self.floor_jy))
-        return self._search(dirty, max(noise_jy, self.floor_jy), exact=exact, roughly=True).steps
+        return self._begin(noise_jy, roughly=True).steps
 
     def subtract(self, noise_jy: float, known: BrightSources | None = None) -> Subtracted:
         """Find and refine the bright sources.
@@ -110,9 +108,7 @@ class BrightModel:
             self.sources = known
             self.floor_jy = EPSILON * float(self.apparent_jy().max(initial=0))
             return self._search(None, noise_jy)
-        dirty = self._first_dirty()
-        noise_jy = max(noise_jy, self.floor_jy)
-        return self._search(dirty, noise_jy, exact=not self._add_outside(noise_jy))
+        return self._begin(noise_jy)
 
     def again(self, noise_jy: float) -> Subtracted:
         """Refine the sources, and find more, after the samples have changed a little."""
@@ -122,10 +118,12 @@ class BrightModel:
         self._left = None
         return self._search(None, noise_jy)
 
-    def _first_dirty(self) -> NDArray[np.float32]:
+    def _begin(self, noise_jy: float, *, roughly: bool = False) -> Subtracted:
+        """Search the tile as it is, the catalogue's sources beside the image first."""
         dirty = self._tile.gridder.dirty(self._tile.samples.vis)
         self.floor_jy = EPSILON * float(np.abs(dirty).max())
-        return dirty
+        noise_jy = max(noise_jy, self.floor_jy)
+        return self._search(dirty, noise_jy, exact=not self._add_outside(noise_jy), roughly=roughly)
 
     def _search(
         self, image: NDArray[np.float32] | None, noise_jy: float, *, exact: bool = False, roughly: bool = False

@@ -189,7 +189,7 @@ def _first_look(tile: Tile, noise_jy: float) -> tuple[BrightSources | None, int]
     if beam is None:
         return None, 0
     model = BrightModel(thin, psf, beam)
-    steps = model.look_round(noise_jy)
+    steps = model.survey(noise_jy)
     return model.sources, steps
 
 

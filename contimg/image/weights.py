@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from contimg.beam import C_M_S
 from contimg.config import ImageOptions
 from contimg.image.grid import Grid
-from contimg.image.samples import Samples
+from contimg.image.samples import Samples, blocks
 
 _CHUNK = 1 << 22
 
@@ -115,8 +115,7 @@ def _half_plane(grid: Grid) -> tuple[int, int]:
 
 
 def _chunks(samples: Samples) -> list[slice]:
-    step = max(1, _CHUNK // max(1, samples.weight.shape[1]))
-    return [slice(start, start + step) for start in range(0, len(samples.weight), step)]
+    return blocks(len(samples.weight), _CHUNK // max(1, samples.weight.shape[1]))
 
 
 def _wavelengths(samples: Samples, rows: slice) -> NDArray[np.float64]:
