@@ -62,10 +62,9 @@ def stdout_to_stderr() -> Iterator[None]:
 def sentence(error: BaseException) -> str:
     """Return an error as one sentence with the file and the remedy."""
     if isinstance(error, OSError) and not isinstance(error, ContimgError):
-        where = error.filename or "a file"
-        return (
-            f"{where}: {error.strerror or error}: make room or give access, then type the same command again"
-        )
+        missing = isinstance(error, FileNotFoundError)
+        remedy = "put it there or correct the name" if missing else "make room or give access"
+        return f"{error.filename or 'a file'}: {error.strerror or error}: {remedy}, then type the same command again"
     if isinstance(error, MemoryError):
         return "the machine ran out of memory: run fewer jobs at once (--cores), then type the same command again"
     if isinstance(error, ContimgError):

@@ -57,3 +57,16 @@ def test_an_error_is_one_sentence_and_its_traceback_is_in_the_log(tmp_path, acti
 def test_a_rules_input_is_one_path_or_none():
     assert logs.path([]) is None
     assert str(logs.path("a.json")) == str(logs.path(["a.json"])) == "a.json"
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "a.ms"), "put it there or correct the name"),
+        (PermissionError(13, "Permission denied", "a.ms"), "make room or give access"),
+        (OSError(28, "No space left on device", "a.ms"), "make room or give access"),
+    ],
+)
+def test_the_remedy_is_that_of_the_fault(error, remedy):
+    said = logs.sentence(error)
+    assert said.startswith(f"a.ms: {error.strerror}: {remedy}")
