@@ -54,7 +54,7 @@ def _cpu_s() -> float:
 
 def make_tile(folder: Path, *, small: bool) -> dict[str, Any]:
     """Simulate and convert a tile in which 3C286 transits, as ``folder/0.ms``; nothing if it is there."""
-    from contimg.product import read_twin
+    from contimg.products.twin import read_twin
     from tests.calibration_nights import make_night
 
     antennas, channels = (24, 12) if small else (96, 48)

@@ -43,16 +43,16 @@ _LEAST_BEAM, _STRONG_SNR = 0.3, 50.0
 
 def with_contimg(tile: Path, out: Path, job: dict, threads: int) -> None:
     """Image the tile as the rule does."""
-    from contimg import product
     from contimg.config import BeamOptions, ImageOptions, QaOptions
     from contimg.image import image_tile
+    from contimg.products.twin import read_twin
 
     options = ImageOptions(
         **job["image"], smearing=job["smearing"], threshold_sigma=THRESHOLD_SIGMA, auto_mask_sigma=MASK_SIGMA
     )
     twin = tile.with_suffix(".json")
     image_tile(
-        tile, twin, out / "tile", out / "tile.json", tile_id=product.read_twin(twin).id,
+        tile, twin, out / "tile", out / "tile.json", tile_id=read_twin(twin).id,
         options=options, beam=BeamOptions(), catalogue=Path(job["catalogue"]),
         qa=QaOptions(), threads=threads,
     )  # fmt: skip

@@ -30,7 +30,7 @@ from contimg import config as configuration
 from contimg import naming, probe, uvh5
 from contimg.plan import frozen
 from contimg.plan.observe import current_plan
-from contimg.product import Twin
+from contimg.products.twin import Twin
 from contimg.simulate import array, band
 from contimg.simulate.hdf5 import FileHeader, write_subband
 

@@ -37,10 +37,10 @@ from contimg import archive, naming, publish
 from contimg.archive import entries, months
 from contimg.bundle import verify
 from contimg.config import Config
-from contimg.product import write_json
 from contimg.publishing import markers
 from contimg.registry import engine, queries, schema
 from contimg.registry.register import new_row
+from contimg.storage.atomic import write_json
 from tests.registry import factory
 
 ROOT = Path(__file__).parents[1]

@@ -39,7 +39,7 @@ def ours(folder: Path) -> dict[str, Any]:
 def casa(folder: Path) -> dict[str, Any]:
     """Solve with plain calls, on a copy at the calibrator's phase centre, and tell the time of the solvers alone."""
     from contimg import calibrators, casa, measurement_set
-    from contimg.product import read_twin
+    from contimg.products.twin import read_twin
 
     refant = read_twin(folder / "ours.json").facts["refant"]
     calibrator = calibrators.find(calibrators.builtin(), contest.CALIBRATOR)
@@ -65,7 +65,7 @@ def casa(folder: Path) -> dict[str, Any]:
 
 def quality(folder: Path, name: str) -> dict[str, Any]:
     """Compare solutions with the simulator's gains."""
-    from contimg.product import read_twin
+    from contimg.products.twin import read_twin
     from tests.calibration_nights import Night, gain_errors
 
     tables = {kind: folder / name / f"{kind}.cal" for kind in "KBG" if (folder / name / f"{kind}.cal").exists()}

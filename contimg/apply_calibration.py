@@ -26,17 +26,8 @@ from contimg.calibrate.response import Correction, read_table
 from contimg.calibrate.tables import FILES, Solutions
 from contimg.config import CalibrationOptions
 from contimg.measurement_set import Coordinates
-from contimg.product import (
-    Reason,
-    Stopwatch,
-    Twin,
-    atomic_path,
-    input_from_twin,
-    library_versions,
-    remove,
-    verdict_of,
-    write_twin,
-)
+from contimg.products.twin import Reason, Stopwatch, Twin, input_from_twin, library_versions, verdict_of, write_twin
+from contimg.storage.atomic import atomic_path, remove
 
 _BLOCK_BYTES = 8 << 20  # of DATA; the products stay in the processor's cache
 

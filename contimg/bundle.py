@@ -29,8 +29,8 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from contimg.errors import InputError, RegistryError
-from contimg.product import Twin, twin_digest
-from contimg.publishing import files
+from contimg.products.twin import Twin, twin_digest
+from contimg.storage import safe_files
 
 MANIFEST = "manifest-sha256.txt"
 METADATA = "metadata.json"
@@ -96,9 +96,9 @@ def parse_manifest(content: bytes) -> dict[str, str]:
 
 def put_file(folder: int, name: str, content: bytes) -> None:
     """Write a new file into an opened folder, down to the disk."""
-    descriptor = files.create(folder, name)
+    descriptor = safe_files.create(folder, name)
     try:
-        files.write_all(descriptor, content)
+        safe_files.write_all(descriptor, content)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -123,7 +123,7 @@ def verify(path: Path, *, expected: str | None = None, progress: Callable[[int],
     """
     path = Path(path)
     try:
-        with files.open_folder(path) as folder:
+        with safe_files.open_folder(path) as folder:
             return _verify(path, folder, expected, progress)
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{path} is not a bundle: name a folder with a {MANIFEST}") from None
@@ -139,7 +139,7 @@ def problem(path: Path, expected: str) -> str | None:
 
 
 def _verify(path: Path, folder: int, expected: str | None, progress: Callable[[int], None] | None) -> Verification:
-    present = list(files.list_tree(folder))
+    present = list(safe_files.list_tree(folder))
     try:
         manifest = read_file(folder, MANIFEST)
         digests = parse_manifest(manifest)
@@ -160,9 +160,9 @@ def _verify(path: Path, folder: int, expected: str | None, progress: Callable[[i
     for name, digest in sorted(digests.items()):
         place = PurePosixPath(name)
         try:
-            with _folder_below(folder, place.parent) as below, files.open_file(below, place.name) as descriptor:
+            with _folder_below(folder, place.parent) as below, safe_files.open_file(below, place.name) as descriptor:
                 total += os.fstat(descriptor).st_size
-                same = files.sha256(descriptor, progress) == digest
+                same = safe_files.sha256(descriptor, progress) == digest
         except (FileNotFoundError, NotADirectoryError):
             problems.append(Problem(name, "missing", f"{path / name} is missing"))
         except RegistryError as error:
@@ -175,18 +175,18 @@ def _verify(path: Path, folder: int, expected: str | None, progress: Callable[[i
 
 def _folder_below(folder: int, relative: PurePosixPath) -> contextlib.AbstractContextManager[int]:
     # The kernel's own name of an opened folder: it stays right when the path to it is renamed.
-    return files.open_folder(Path(f"/proc/self/fd/{folder}"), relative)
+    return safe_files.open_folder(Path(f"/proc/self/fd/{folder}"), relative)
 
 
 def read_file(folder: int, name: str) -> bytes:
     """Return the bytes of a regular file in an opened folder."""
-    with files.open_file(folder, name) as descriptor, os.fdopen(os.dup(descriptor), "rb") as file:
+    with safe_files.open_file(folder, name) as descriptor, os.fdopen(os.dup(descriptor), "rb") as file:
         return file.read()
 
 
 def read_manifest(path: Path) -> tuple[str, dict[str, str]]:
     """Return a bundle's manifest digest and its entries."""
-    with files.open_folder(path) as folder:
+    with safe_files.open_folder(path) as folder:
         content = read_file(folder, MANIFEST)
     return hashlib.sha256(content).hexdigest(), parse_manifest(content)
 
@@ -200,7 +200,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
         If it is missing or no JSON.
     """
     try:
-        with files.open_folder(path) as folder:
+        with safe_files.open_folder(path) as folder:
             return json.loads(read_file(folder, METADATA))
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{Path(path) / METADATA} does not exist: name the folder of a bundle") from None
@@ -225,7 +225,7 @@ def read_twins(path: Path, data_id: str) -> list[Twin]:
     for name in (f"{data_id}.json", f"crossmatch/{data_id}.json"):
         place = PurePosixPath(name)
         try:
-            with files.open_folder(path, place.parent) as folder:
+            with safe_files.open_folder(path, place.parent) as folder:
                 twin = Twin.model_validate_json(read_file(folder, place.name))
         except FileNotFoundError:
             if twins:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from contimg import casa
+from contimg import plotting
 from contimg.calibrate.tables import FILES, Solutions, read_solutions
-from contimg.product import atomic_path
+from contimg.storage.atomic import atomic_path
 
 COLOURS = ("#1f77b4", "#d95f02")  # X, Y
 _COLUMNS = 8
@@ -46,7 +46,7 @@ def plot_solutions(
 
 def _losses(tables: list[Solutions], picture: Path, title: str, lost_antennas: Sequence[str]) -> None:
     """Draw a map of lost solutions: antennas down, channels of B and times of G across, both hands in one cell."""
-    casa.matplotlib_cache()
+    plotting.matplotlib_cache()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.colors import ListedColormap
     from matplotlib.figure import Figure
@@ -103,7 +103,7 @@ def _gains(solutions: Solutions, picture: Path, title: str) -> None:
 
 def _grid(values: Any, solutions: Solutions, axis: Any, label: str, picture: Path, title: str, marker: str) -> None:
     """Draw one pair of small panels, amplitude above phase, for each antenna that has solutions."""
-    casa.matplotlib_cache()
+    plotting.matplotlib_cache()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

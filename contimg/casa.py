@@ -12,12 +12,12 @@ import importlib
 import importlib.util
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 from contimg.errors import ContimgError, InputError
+from contimg.plotting import matplotlib_cache
 
 # CASA says so once casadata is some months old. No leap second has come since 2017, and times are UTC
 # throughout: contimg computes uvw and directions itself, with the tables of astropy-iers-data.
@@ -48,26 +48,6 @@ def tasks(log: Path | None = None) -> Iterator[ModuleType]:
         module.casalog.setlogfile(os.devnull)
 
 
-def matplotlib_cache() -> Path:
-    """Keep matplotlib's font cache out of the home, unless the user chose its place himself.
-
-    Call it before matplotlib is imported. The folder is private to the user (mode 0700) and stays
-    from one process to the next: rebuilding the cache takes seconds.
-
-    Raises
-    ------
-    ContimgError
-        If the folder belongs to somebody else.
-    """
-    chosen = os.environ.get("MPLCONFIGDIR")
-    if chosen:
-        return Path(chosen)
-    place = Path(tempfile.gettempdir()) / f"contimg-matplotlib-{os.getuid()}"
-    place.mkdir(mode=0o700, exist_ok=True)
-    if place.is_symlink() or place.stat().st_uid != os.getuid():
-        raise ContimgError(f"{place} belongs to another user: set MPLCONFIGDIR to a folder of your own")
-    os.environ["MPLCONFIGDIR"] = str(place)
-    return place
 
 
 def _load() -> ModuleType:

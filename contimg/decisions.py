@@ -17,9 +17,10 @@ from typing import Any
 from contimg.config import Config
 from contimg.errors import InputError, UnknownIdError
 from contimg.naming import Layout
-from contimg.product import Twin, read_twin, write_json
-from contimg.publishing.owner import operator
-from contimg.timestamps import now
+from contimg.products.twin import Twin, read_twin
+from contimg.storage.atomic import write_json
+from contimg.storage.process import operator
+from contimg.times import now
 
 
 def place(layout: Layout) -> Path:

@@ -7,7 +7,7 @@
     ├── BusyError           another run or publisher holds what this one needs
     └── RegistryError       the registry or the archive refused an operation
 
-Bad *data* is not an error but a verdict (see `contimg.product`).
+Bad *data* is not an error but a verdict (see `contimg.products.twin`).
 """
 
 

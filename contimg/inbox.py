@@ -20,7 +20,7 @@ from typing import NamedTuple
 from contimg import naming, probe, uvh5
 from contimg.config import IngestOptions
 from contimg.errors import InputError
-from contimg.product import atomic_path
+from contimg.storage.atomic import atomic_path
 
 
 class SubbandFile(NamedTuple):

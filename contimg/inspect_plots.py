@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from contimg import casa
+from contimg import plotting
 from contimg.geometry import C_M_S
 from contimg.inspect import Look
-from contimg.product import atomic_path
+from contimg.storage.atomic import atomic_path
 
 _COLOURS = ("#1f77b4", "#d95f02", "#2ca02c", "#9467bd")
 
 
 def plot(look: Look, folder: Path) -> list[Path]:
     """Write ``<name>.waterfall.png``, ``.antennas.png`` and ``.uv.png`` into a folder; return their paths."""
-    casa.matplotlib_cache()
+    plotting.matplotlib_cache()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -25,12 +25,13 @@ from typing import TYPE_CHECKING, Any
 
 from contimg import archive, bundle, naming
 from contimg.errors import RegistryError
-from contimg.publishing import claims, copying, files, markers
-from contimg.publishing.checkpoints import checkpoint
+from contimg.publishing import claims, copying, markers
 from contimg.registry import queries
 from contimg.registry.engine import Registry, RegistryUnavailable, open_registry
 from contimg.registry.finalize import finalize
 from contimg.registry.register import Registered, register_mosaic
+from contimg.storage import safe_files
+from contimg.storage.checkpoints import checkpoint
 
 if TYPE_CHECKING:
     from contimg.config import Config
@@ -190,15 +191,15 @@ def _transfer(registry: Registry, layout: naming.Layout, row: Mapping[str, Any],
     data_id, version = row["data_id"], row["version"]
     stage_path = Path(row["stage_path"])
     final = layout.bundle(data_id, version)
-    target = files.relative_to_root(final, layout.products, "paths.products")
-    files.relative_to_root(stage_path, layout.stage, "paths.stage")
+    target = safe_files.relative_to_root(final, layout.products, "paths.products")
+    safe_files.relative_to_root(stage_path, layout.stage, "paths.stage")
     checkpoint("publish:checked")
     name = copying.incoming_name(data_id, claim.token)
     with (
-        files.open_folder(layout.products, copying.INCOMING, create=True) as incoming,
-        files.open_folder(layout.products, target.parent, create=True) as parent,
+        safe_files.open_folder(layout.products, copying.INCOMING, create=True) as incoming,
+        safe_files.open_folder(layout.products, target.parent, create=True) as parent,
     ):
-        if files.exists(parent, target.name):
+        if safe_files.exists(parent, target.name):
             _accept_existing(final, row)
             return final
         try:
@@ -213,7 +214,7 @@ def _transfer(registry: Registry, layout: naming.Layout, row: Mapping[str, Any],
             )
             claims.renew(registry, claim, at_once=True)
             try:
-                files.rename_new(incoming, name, parent, target.name)
+                safe_files.rename_new(incoming, name, parent, target.name)
             except FileExistsError:
                 _accept_existing(final, row)
                 return final
@@ -222,7 +223,7 @@ def _transfer(registry: Registry, layout: naming.Layout, row: Mapping[str, Any],
             checkpoint("publish:renamed")
         finally:
             with contextlib.suppress(OSError):  # what cannot be removed now, reconcile removes
-                files.remove_tree(incoming, name)
+                safe_files.remove_tree(incoming, name)
     return final
 
 
@@ -311,7 +312,7 @@ def remove_staged(registry: Registry, layout: naming.Layout, data_id: str, versi
     problem = bundle.problem(Path(row["published_path"]), row["sha256"])
     if problem is not None:
         raise RegistryError(f"{problem}: the staged copy is kept, run 'contimg reconcile'")
-    relative = files.relative_to_root(Path(row["stage_path"]), layout.stage, "paths.stage")
-    with contextlib.suppress(FileNotFoundError), files.open_folder(layout.stage, relative.parent) as parent:
-        files.remove_tree(parent, relative.name)
+    relative = safe_files.relative_to_root(Path(row["stage_path"]), layout.stage, "paths.stage")
+    with contextlib.suppress(FileNotFoundError), safe_files.open_folder(layout.stage, relative.parent) as parent:
+        safe_files.remove_tree(parent, relative.name)
     return True

@@ -19,16 +19,17 @@ from sqlalchemy import update
 
 from contimg import bundle, naming
 from contimg.errors import ContimgError, InputError
-from contimg.publishing import claims, copying, files, markers
+from contimg.publishing import claims, copying, markers
 from contimg.publishing.decisions import hidden_place, hide
-from contimg.publishing.owner import is_orphan
 from contimg.registry import queries
 from contimg.registry.assembly import gather
 from contimg.registry.engine import Registry
 from contimg.registry.rebuild import find_bundles, rebuild_row
 from contimg.registry.register import reassemble, stage_problem
 from contimg.registry.schema import data_registry
-from contimg.timestamps import now
+from contimg.storage import safe_files
+from contimg.storage.process import is_orphan
+from contimg.times import now
 
 ALTERED = ".altered"
 # A temporary bundle of another machine's process, about which nothing else can be known.
@@ -154,7 +155,7 @@ class _Work:
         """Unfinished copies in the archive, and unfinished bundles on the stage, that nobody works on."""
         with (
             contextlib.suppress(FileNotFoundError),
-            files.open_folder(self.layout.products, copying.INCOMING) as folder,
+            safe_files.open_folder(self.layout.products, copying.INCOMING) as folder,
         ):
             # Listed before the claims are read: a copy's claim is older than the copy.
             names = sorted(os.listdir(folder))
@@ -167,7 +168,7 @@ class _Work:
                     continue
                 path = self.layout.products / copying.INCOMING / name
                 found = Difference("incoming_left", data_id, 0, str(path), f"{path} was left unfinished: removed")
-                yield self._repair(found, lambda name=name: files.remove_tree(folder, name))
+                yield self._repair(found, lambda name=name: safe_files.remove_tree(folder, name))
         yield from self._parts()
 
     def _parts(self) -> Iterator[Difference]:
@@ -176,13 +177,13 @@ class _Work:
         for home in sorted(top.glob(pattern)):
             if home.suffix == ".json":
                 continue
-            relative = files.relative_to_root(home, self.layout.stage, "paths.stage")
-            with files.open_folder(self.layout.stage, relative) as folder:
+            relative = safe_files.relative_to_root(home, self.layout.stage, "paths.stage")
+            with safe_files.open_folder(self.layout.stage, relative) as folder:
                 for name in sorted(os.listdir(folder)):
                     if name.startswith(".part.") and (is_orphan(name) or _old(folder, name)):
                         message = f"{home / name} was left unfinished: removed"
                         found = Difference("part_left", home.name, 0, str(home / name), message)
-                        yield self._repair(found, lambda name=name: files.remove_tree(folder, name))
+                        yield self._repair(found, lambda name=name: safe_files.remove_tree(folder, name))
 
     def unrecorded(self) -> Iterator[Difference]:
         """Bundles that were renamed to their final name while the row still says staging."""
@@ -271,7 +272,7 @@ class _Work:
             values,
             "reconciled",
             problem,
-            None if missing else lambda: files.set_aside(self.layout.products, path, ALTERED),
+            None if missing else lambda: safe_files.set_aside(self.layout.products, path, ALTERED),
         )
 
     def staged(self) -> Iterator[Difference]:

@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from contimg import config as options
 from contimg import naming
 from contimg.errors import InputError
-from contimg.product import Twin, file_sha256
-from contimg.provenance import TWIN_KINDS, Lineage, Node
+from contimg.products.lineage import TWIN_KINDS, Lineage, Node
+from contimg.products.twin import Twin
 from contimg.registry.find import read_lineage
+from contimg.storage.atomic import file_sha256
 
 TOLERANCE = 1e-3  # of the mosaic's rms
 

@@ -13,7 +13,7 @@ from contimg import naming
 from contimg.config import Config
 from contimg.errors import UnknownIdError
 from contimg.plan.model import Plan
-from contimg.product import Twin, read_twin, worst
+from contimg.products.twin import Twin, read_twin, worst
 
 RECENT = 50  # groups that `contimg status` shows although nothing is to be done about them
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from contimg import naming
 from contimg.config import Config
-from contimg.product import read_twin
+from contimg.products.twin import read_twin
 from contimg.publishing import markers
 
 

@@ -12,7 +12,7 @@ from contimg.errors import InputError, UnknownIdError
 from contimg.plan import observe
 from contimg.plan.calibration import bandpass_refusal
 from contimg.plan.frozen import frozen_plan
-from contimg.product import Twin
+from contimg.products.twin import Twin
 from contimg.status import find_twin, read_marker
 
 

@@ -11,7 +11,7 @@ from astropy.wcs import WCS
 from scipy.ndimage import gaussian_filter
 
 from contimg import naming
-from contimg.product import Reason, Twin, verdict_of, write_twin
+from contimg.products.twin import Reason, Twin, verdict_of, write_twin
 
 DEC_DEG = 54.57
 FWHM_PB_DEG = 2.7

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from casacore import tables
 
-from contimg import casa, measurement_set, product, skymodel
+from contimg import casa, measurement_set, skymodel
 from contimg.apply_calibration import apply_calibration
 from contimg.calibrate import solve_calibration
 from contimg.calibrate.response import gains_at
 from contimg.calibrate.tables import Solutions
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.errors import InputError
+from contimg.products.twin import Reason, read_twin, write_twin
 from tests.calibration_nights import CALIBRATOR, make_night
 
 OPTIONS, BEAM = CalibrationOptions(), BeamOptions()
@@ -109,12 +110,12 @@ def test_the_rest_of_the_tile_is_kept(night, tmp_path):
         assert np.array_equal(getattr(before, name), getattr(after, name)), name
     assert after.synthetic
     assert twin.synthetic
-    bandpass = product.read_twin(_cal(night, 1)).id
+    bandpass = read_twin(_cal(night, 1)).id
     assert after.history[-1] == f"calibrated with {bandpass}"
     assert twin.facts["bandpass"] == bandpass
     assert twin.facts["flux_anchor"] == "Perley & Butler 2017, epoch 2016"
     assert twin.facts["choice"] == CHOICE
-    source = product.read_twin(night.twin(0))
+    source = read_twin(night.twin(0))
     assert twin.facts["freq_hz"] == source.facts["freq_hz"]
     assert [i.kind for i in twin.inputs] == ["ms", "calibration"]
     assert any("min away" in note for note in twin.notes)
@@ -124,11 +125,11 @@ def test_the_rest_of_the_tile_is_kept(night, tmp_path):
 def _changed(source, folder, **changes):
     """Write a twin with other facts, its product beside it."""
     folder.mkdir(exist_ok=True)
-    twin = product.read_twin(source)
+    twin = read_twin(source)
     verdict = changes.pop("verdict", twin.verdict)
-    reasons = [product.Reason(code="bad", severity=verdict, message="made up")] if verdict != "passed" else []
+    reasons = [Reason(code="bad", severity=verdict, message="made up")] if verdict != "passed" else []
     changed = twin.model_copy(update={"facts": twin.facts | changes, "verdict": verdict, "reasons": reasons})
-    product.write_twin(folder / source.name, changed)
+    write_twin(folder / source.name, changed)
     (folder / source.stem).symlink_to(source.with_suffix(""))
     return folder / source.name
 
@@ -146,7 +147,7 @@ def test_pairs_that_do_not_belong_together_are_refused(night, tmp_path, changes,
     assert twin.verdict == "failed"
     assert [r.code for r in twin.reasons] == [code]
     assert list((tmp_path / "out.ms").iterdir()) == []
-    assert product.read_twin(tmp_path / "out.json") == twin
+    assert read_twin(tmp_path / "out.json") == twin
 
 
 def test_gains_of_another_bandpass_failed_tile_and_no_calibration(night, tmp_path):

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from casacore import tables
 
-from contimg import casa, measurement_set, product
+from contimg import casa, measurement_set
 from contimg.calibrate import solve_calibration
 from contimg.calibrate.reference_antenna import choose
 from contimg.calibrate.statistics import flag_statistics
 from contimg.calibrate.tables import FILES, read_solutions
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.errors import ConfigError, InputError, UnknownIdError
+from contimg.products.twin import Reason, read_twin, twin_digest, write_twin
 from tests.calibration_nights import CALIBRATOR, gain_errors, make_night
 
 OPTIONS, BEAM = CalibrationOptions(), BeamOptions()
@@ -82,7 +83,7 @@ def test_product_holds_tables_and_pictures_and_nothing_else(solved):
     assert sorted(p.name for p in folder.iterdir()) == sorted([*FILES.values(), *pictures])
     for name in pictures:
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
-    assert product.read_twin(folder.with_suffix(".json")) == twin
+    assert read_twin(folder.with_suffix(".json")) == twin
 
 
 def test_receivers_noise_is_measured(solved):
@@ -113,7 +114,7 @@ def test_reference_antenna_has_phase_zero(solved):
 def test_same_inputs_same_bytes(night, solved, tmp_path):
     twin, folder = solved
     again = _solve(night, 1, tmp_path / "again")
-    assert product.twin_digest(again) == product.twin_digest(twin)
+    assert twin_digest(again) == twin_digest(twin)
     assert _digest(tmp_path / "again") == _digest(folder)
     assert twin.facts["compared_with"] is None and any("compared with none" in note for note in twin.notes)
 
@@ -123,14 +124,14 @@ def test_a_bandpass_is_compared_with_the_one_before_and_solved_the_same(night, s
     twin, folder = solved
     before = tmp_path / "cal_before"
     shutil.copytree(folder, before)
-    product.write_twin(before.with_suffix(".json"), twin)
+    write_twin(before.with_suffix(".json"), twin)
     with tables.table(str(before / "B.cal"), readonly=False, ack=False) as table:
         values, odd = table.getcol("CPARAM"), table.getcol("ANTENNA1") % 2 == 1
         values[odd] *= 2
         table.putcol("CPARAM", values)
     again = _solve(night, 1, tmp_path / "again", previous=before.with_suffix(".json"))
     assert _digest(tmp_path / "again" / "B.cal") == _digest(folder / "B.cal")
-    assert again.facts["compared_with"] == {"id": twin.id, "sha256": product.twin_digest(twin)}
+    assert again.facts["compared_with"] == {"id": twin.id, "sha256": twin_digest(twin)}
     assert [item.kind for item in again.inputs] == [item.kind for item in twin.inputs]  # no input
     changes = again.qa["gain_change_by_antenna"]
     names = read_solutions(folder / "B.cal").antenna_names
@@ -253,10 +254,10 @@ def test_calibrator_without_a_flux_is_a_reason(night, tmp_path):
 
 def test_failed_tile_and_failed_bandpass(night, solved, tmp_path):
     _, folder = solved
-    reason = product.Reason(code="bad", severity="failed", message="too bad")
+    reason = Reason(code="bad", severity="failed", message="too bad")
     for source, name in ((night.twin(0), "tile"), (folder.with_suffix(".json"), "bandpass")):
-        twin = product.read_twin(source).model_copy(update={"verdict": "failed", "reasons": [reason]})
-        product.write_twin(tmp_path / f"{name}.json", twin)
+        twin = read_twin(source).model_copy(update={"verdict": "failed", "reasons": [reason]})
+        write_twin(tmp_path / f"{name}.json", twin)
     common = {"options": OPTIONS, "beam": BEAM, "catalogue": night.catalogue, "calibrator": None}
     good = folder.with_suffix(".json")
     one = solve_calibration(

@@ -8,7 +8,7 @@ from contimg.calibrate.assess import assess
 from contimg.calibrate.comparison import compare_with_previous
 from contimg.calibrate.tables import Solutions
 from contimg.config import CalibrationOptions
-from contimg.product import Twin
+from contimg.products.twin import Twin
 from contimg.uvh5 import subband_frequencies
 
 ANTENNAS, OPTIONS = 10, CalibrationOptions()

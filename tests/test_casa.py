@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import contimg
-from contimg import casa
+from contimg import plotting
 from contimg.errors import ContimgError
 
 SCRIPT = """
@@ -77,7 +77,7 @@ def test_casa_imported_by_somebody_else_first_is_refused(clean):
 
 def test_matplotlib_cache_is_the_users_choice(monkeypatch, tmp_path):
     monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path))
-    assert casa.matplotlib_cache() == tmp_path
+    assert plotting.matplotlib_cache() == tmp_path
 
 
 def test_matplotlib_cache_of_another_user_is_refused(monkeypatch, tmp_path):
@@ -87,4 +87,4 @@ def test_matplotlib_cache_of_another_user_is_refused(monkeypatch, tmp_path):
     elsewhere.mkdir()
     (tmp_path / f"contimg-matplotlib-{os.getuid()}").symlink_to(elsewhere)
     with pytest.raises(ContimgError, match="belongs to another user"):
-        casa.matplotlib_cache()
+        plotting.matplotlib_cache()

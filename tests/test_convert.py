@@ -10,8 +10,9 @@ from contimg import measurement_set, uvh5
 from contimg.config import FlagOptions, IngestOptions
 from contimg.convert import convert_tile
 from contimg.errors import InputError
-from contimg.product import file_sha256, read_twin
+from contimg.products.twin import read_twin
 from contimg.simulate import GainErrors, NightOptions, simulate_night
+from contimg.storage.atomic import file_sha256
 from tests.reading_reference import read_with_pyuvdata
 
 SMALL = {"tiles": 1, "antennas": 8, "channels": 4, "integrations": 4, "sources": 4, "calibrator": "none"}

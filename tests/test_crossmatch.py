@@ -15,7 +15,7 @@ from contimg.config import CrossmatchOptions, QaOptions
 from contimg.crossmatch import crossmatch_mosaic
 from contimg.errors import InputError
 from contimg.mosaic.grid import Grid
-from contimg.product import Reason, Twin, read_twin, write_twin
+from contimg.products.twin import Reason, Twin, read_twin, write_twin
 from tests.fake_tiles import DEC_DEG, Sky
 
 MOSAIC_ID = "mosaic_20260211T000000"

@@ -10,7 +10,7 @@ from contimg.cli import main
 from contimg.config import Config, PathOptions
 from contimg.errors import InputError, UnknownIdError
 from contimg.plan.observe import calibration_records
-from contimg.product import Input, Reason, Twin, verdict_of, write_twin
+from contimg.products.twin import Input, Reason, Twin, verdict_of, write_twin
 from contimg.usage import products_of, reopen
 
 PASSED, WARNED, FAILED = "cal_20260211T010000", "cal_20260211T020000", "cal_20260211T030000"

@@ -6,23 +6,20 @@ import threading
 
 import pytest
 
-from contimg import product
 from contimg.errors import InputError
-from contimg.product import (
+from contimg.products.twin import (
     Input,
     Reason,
     Twin,
-    atomic_path,
-    file_sha256,
     input_from_twin,
     read_twin,
-    syncing,
     twin_digest,
     verdict_of,
     worst,
-    write_json,
     write_twin,
 )
+from contimg.storage import atomic
+from contimg.storage.atomic import atomic_path, file_sha256, syncing, write_json
 
 
 def make_twin(**change):
@@ -33,8 +30,8 @@ def make_twin(**change):
 
 def test_files_are_synced_while_they_are_written(tmp_path, monkeypatch):
     synced = threading.Event()
-    monkeypatch.setattr(product, "_SYNC_EVERY_S", 0.01)
-    monkeypatch.setattr(product, "_fsync", lambda path: path.name == "data" and synced.set())
+    monkeypatch.setattr(atomic, "_SYNC_EVERY_S", 0.01)
+    monkeypatch.setattr(atomic, "_fsync", lambda path: path.name == "data" and synced.set())
     with syncing(tmp_path):
         (tmp_path / "subtable").mkdir()
         (tmp_path / "data").write_bytes(b"1")
@@ -48,8 +45,8 @@ def test_an_error_of_the_disk_is_not_lost(tmp_path, monkeypatch):
         tried.set()
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(product, "_SYNC_EVERY_S", 0.01)
-    monkeypatch.setattr(product, "_fsync", fail)
+    monkeypatch.setattr(atomic, "_SYNC_EVERY_S", 0.01)
+    monkeypatch.setattr(atomic, "_fsync", fail)
     (tmp_path / "data").write_bytes(b"1")
     with pytest.raises(OSError, match="Input/output error"), syncing(tmp_path):
         assert tried.wait(10)
@@ -72,7 +69,7 @@ def test_a_product_appears_whole_or_not_at_all(tmp_path):
 def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path):
     script = (
         "import os, signal, pathlib, sys\n"
-        "from contimg.product import atomic_path\n"
+        "from contimg.storage.atomic import atomic_path\n"
         "with atomic_path(pathlib.Path(sys.argv[1])) as part:\n"
         "    part.mkdir(); (part / 'half').touch()\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

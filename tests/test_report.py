@@ -15,7 +15,7 @@ from contimg.crossmatch import crossmatch_mosaic
 from contimg.errors import InputError
 from contimg.mosaic import mosaic_group
 from contimg.naming import Layout
-from contimg.product import Input, Reason, Twin, input_from_twin, read_twin, write_twin
+from contimg.products.twin import Input, Reason, Twin, input_from_twin, read_twin, write_twin
 from contimg.report import summarise_mosaic
 from contimg.report.markup import safe
 from tests.fake_tiles import Sky, TileMaker

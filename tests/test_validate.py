@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from contimg import validate
 from contimg.config import QaOptions
-from contimg.product import verdict_of
+from contimg.products import gates
+from contimg.products.twin import verdict_of
 
 QA = QaOptions()
 GOOD = {
@@ -37,8 +37,8 @@ GOOD = {
 
 @pytest.mark.parametrize("kind", GOOD)
 def test_good_numbers_give_no_reason(kind):
-    assert validate.judge(kind, GOOD[kind], QA) == []
-    assert set(validate.gates_of(kind)) == set(GOOD[kind])
+    assert gates.judge(kind, GOOD[kind], QA) == []
+    assert set(gates.gates_of(kind)) == set(GOOD[kind])
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_good_numbers_give_no_reason(kind):
     ],
 )
 def test_beyond_a_limit(kind, key, value, code, severity, limit):
-    reasons = validate.judge(kind, GOOD[kind] | {key: value}, QA)
+    reasons = gates.judge(kind, GOOD[kind] | {key: value}, QA)
     assert [(r.code, r.severity, r.measured, r.threshold) for r in reasons] == [(code, severity, value, limit)]
     assert "qa." in reasons[0].message
 
@@ -90,13 +90,13 @@ def test_beyond_a_limit(kind, key, value, code, severity, limit):
     ],
 )
 def test_on_the_limit_is_within(kind, key, value):
-    assert validate.judge(kind, GOOD[kind] | {key: value}, QA) == []
+    assert gates.judge(kind, GOOD[kind] | {key: value}, QA) == []
 
 
 @pytest.mark.parametrize("nothing", [None, float("nan"), float("inf")])
 @pytest.mark.parametrize(("kind", "key"), [(kind, key) for kind, numbers in GOOD.items() for key in numbers])
 def test_not_measured_is_never_a_pass(kind, key, nothing):
-    reasons = validate.judge(kind, GOOD[kind] | {key: nothing}, QA, {key: "too few sources"})
+    reasons = gates.judge(kind, GOOD[kind] | {key: nothing}, QA, {key: "too few sources"})
     assert [(r.code, r.severity, r.measured) for r in reasons] == [(f"{key}_not_measured", "warning", None)]
     assert "not measured: too few sources" in reasons[0].message
     assert verdict_of(reasons) == "warning"
@@ -104,19 +104,19 @@ def test_not_measured_is_never_a_pass(kind, key, nothing):
 
 def test_a_number_that_is_not_named_is_an_error():
     with pytest.raises(KeyError, match="tile_fraction"):
-        validate.judge("mosaic", {"noise_ratio": 1.0}, QA)
+        gates.judge("mosaic", {"noise_ratio": 1.0}, QA)
 
 
 def test_limits_are_those_of_the_config():
     strict = QaOptions(max_noise_ratio=1.1, warn_noise_ratio=1.05)
-    assert validate.judge("mosaic", GOOD["mosaic"], strict)[0].severity == "failed"
+    assert gates.judge("mosaic", GOOD["mosaic"], strict)[0].severity == "failed"
 
 
 def test_every_threshold_of_the_config_is_in_the_table():
-    used = {gate.option for gate in validate.GATES}
+    used = {gate.option for gate in gates.GATES}
     assert used == set(QaOptions.model_fields) - {"version", "min_matches"}
 
 
 def test_every_option_of_a_gate_is_named_once_with_one_severity():
-    options = [gate.option for gate in validate.GATES]
+    options = [gate.option for gate in gates.GATES]
     assert len(options) == len(set(options))

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contimg.naming import Layout
-from contimg.product import atomic_path
-from contimg.publishing import files
+from contimg.storage import safe_files
+from contimg.storage.atomic import atomic_path
 
 if TYPE_CHECKING:
     from contimg.registry.engine import Registry
@@ -85,7 +85,7 @@ def rebuild(registry: Registry, layout: Layout, data_id: str | None = None, *, a
     from contimg.registry import queries
 
     top = layout.products / GALLERY
-    with files.open_folder(layout.products, GALLERY, create=True), _alone(top):
+    with safe_files.open_folder(layout.products, GALLERY, create=True), _alone(top):
         if data_id is not None:
             month = months.month_of(data_id)
             months.write(top, month, queries.published(registry, month), anew=anew)

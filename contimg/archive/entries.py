@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from contimg import bundle
-from contimg.product import atomic_path, write_json
 from contimg.publishing.markers import read
+from contimg.storage.atomic import atomic_path, write_json
 
 SCHEMA = 1
 C_M_S = 299792458.0  # exact (SI)

@@ -11,9 +11,9 @@ from typing import Any
 
 from contimg import naming
 from contimg.archive import entries, gallery, tables
-from contimg.product import atomic_path, remove, write_json
-from contimg.publishing import files
 from contimg.publishing.markers import read
+from contimg.storage import safe_files
+from contimg.storage.atomic import atomic_path, remove, write_json
 
 SUMMARY = "month.json"
 SCHEMA = 1
@@ -48,7 +48,7 @@ def write(top: Path, month: str, rows: Sequence[Mapping[str, Any]], *, anew: boo
     kept = read(folder / SUMMARY)
     if not anew and kept is not None and kept.get("schema") == SCHEMA and kept["rows_sha256"] == identity:
         return
-    with files.open_folder(top, month, create=True):  # refuses a symlink, through which the archive would be left
+    with safe_files.open_folder(top, month, create=True):  # refuses a symlink, through which the archive would be left
         pass
     found = [entries.entry(folder, row, anew=anew) for row in rows]
     for name, make in (

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from contimg.calibrate.tables import FILES, Solutions, read_solutions
 from contimg.config import CalibrationOptions
-from contimg.product import Reason, Twin
+from contimg.products.twin import Reason, Twin
 
 
 def compare_with_previous(

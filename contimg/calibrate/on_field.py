@@ -19,7 +19,8 @@ from contimg.catalogue import Catalogue
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.errors import InputError
 from contimg.measurement_set import Visibilities
-from contimg.product import Twin, input_from_twin, remove
+from contimg.products.twin import Twin, input_from_twin
+from contimg.storage.atomic import remove
 
 
 def solve_on_field(

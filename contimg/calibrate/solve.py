@@ -11,18 +11,8 @@ from contimg.calibrate.tables import FILES
 from contimg.calibrate.work import Work, judge_against
 from contimg.catalogue import read_catalogue
 from contimg.config import BeamOptions, CalibrationOptions
-from contimg.product import (
-    Input,
-    Stopwatch,
-    Twin,
-    atomic_path,
-    file_sha256,
-    input_from_twin,
-    library_versions,
-    remove,
-    verdict_of,
-    write_twin,
-)
+from contimg.products.twin import Input, Stopwatch, Twin, input_from_twin, library_versions, verdict_of, write_twin
+from contimg.storage.atomic import atomic_path, file_sha256, remove
 
 COPIED_FACTS = (
     "dec_app_deg",

@@ -15,7 +15,8 @@ from contimg.calibrate.comparison import compare_with_previous
 from contimg.calibrate.tables import FILES, Solutions, make_reproducible, read_solutions
 from contimg.config import CalibrationOptions
 from contimg.measurement_set import Visibilities
-from contimg.product import Input, Reason, input_from_twin, remove, verdict_of
+from contimg.products.twin import Input, Reason, input_from_twin, verdict_of
+from contimg.storage.atomic import remove
 
 
 @dataclass

@@ -9,7 +9,7 @@ import click
 from contimg.cli.common import Context, json_option, print_json, print_table
 
 if TYPE_CHECKING:
-    from contimg.product import Twin
+    from contimg.products.twin import Twin
 
 _reason = click.option("--reason", required=True, help="Why; it is recorded with your name and the time.")
 
@@ -26,7 +26,7 @@ def calibration() -> None:
 def list_calibrations(context: Context, dates: tuple[str, ...], as_json: bool) -> None:
     """List the calibrations on the stage: what of, verdict, and whether the plan may use them."""
     from contimg import decisions
-    from contimg.product import read_twin
+    from contimg.products.twin import read_twin
 
     config = context.config
     standing = decisions.standing(config.layout)

@@ -13,7 +13,7 @@ from contimg.cli.common import Context, json_option, print_json
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from contimg.provenance import Lineage, Node
+    from contimg.products.lineage import Lineage, Node
 
 
 @click.command()
@@ -26,9 +26,9 @@ def provenance(context: Context, mosaic: str, export: Path | None, as_json: bool
 
     MOSAIC is an id, with .v2 for a version, or the folder of a bundle; no registry is needed.
     """
-    from contimg.product import atomic_path
-    from contimg.prov_json import to_json
+    from contimg.products.w3c_prov import to_json
     from contimg.registry.find import find_bundle, read_lineage
+    from contimg.storage.atomic import atomic_path
 
     path = find_bundle(context.config.layout, mosaic)
     metadata, lineage, top = read_lineage(path)

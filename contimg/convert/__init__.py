@@ -16,18 +16,8 @@ from contimg.config import FlagOptions, IngestOptions
 from contimg.convert.files import Tile, UnreadableSubband, choose
 from contimg.convert.stream import fill
 from contimg.convert.summary import Outcome, report_rejected
-from contimg.product import (
-    Input,
-    Reason,
-    Stopwatch,
-    Twin,
-    atomic_path,
-    file_sha256,
-    library_versions,
-    remove,
-    verdict_of,
-    write_twin,
-)
+from contimg.products.twin import Input, Reason, Stopwatch, Twin, library_versions, verdict_of, write_twin
+from contimg.storage.atomic import atomic_path, file_sha256, remove
 
 __all__ = ["convert_tile"]
 

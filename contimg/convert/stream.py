@@ -19,7 +19,7 @@ from contimg.convert.files import Tile, UnreadableSubband
 from contimg.convert.summary import Outcome, finish
 from contimg.errors import InputError
 from contimg.flag import NOT_RECEIVED, Flagger, count
-from contimg.product import syncing
+from contimg.storage.atomic import syncing
 
 _BLOCK_BYTES = 48 << 20
 _CORRELATOR, _NO_DATA = 2, 5  # codes of contimg.flag.REASONS; up to 5 nothing was measured

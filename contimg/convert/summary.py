@@ -12,7 +12,7 @@ from contimg import measurement_set, uvh5
 from contimg.config import FlagOptions
 from contimg.convert.files import Tile
 from contimg.flag import REASONS, Flagger, count
-from contimg.product import Reason
+from contimg.products.twin import Reason
 
 _DEAD, _AOFLAGGER, _CELL, _ANTENNA = 6, 7, 9, 10  # codes of contimg.flag.REASONS
 

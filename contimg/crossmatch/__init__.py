@@ -10,23 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from contimg import validate
 from contimg.config import CrossmatchOptions, QaOptions
 from contimg.crossmatch import compare
 from contimg.errors import InputError
 from contimg.mosaic import noise
 from contimg.mosaic.tiles import read_plane
-from contimg.product import (
-    Input,
-    Stopwatch,
-    Twin,
-    atomic_path,
-    file_sha256,
-    input_from_twin,
-    library_versions,
-    verdict_of,
-    write_twin,
-)
+from contimg.products import gates
+from contimg.products.twin import Input, Stopwatch, Twin, input_from_twin, library_versions, verdict_of, write_twin
+from contimg.storage.atomic import atomic_path, file_sha256
 
 LIBRARIES = ("bdsf", "numpy", "scipy", "astropy", "matplotlib")
 
@@ -80,7 +71,7 @@ def crossmatch_mosaic(
             digest = file_sha256(catalogue)
             inputs.append(Input(path=str(catalogue), kind="catalogue", id=catalogue.name, sha256=digest))
         else:
-            measured, reasons, notes = dict(compare.NOT_COMPARED), [validate.no_mosaic(mosaic.id)], []
+            measured, reasons, notes = dict(compare.NOT_COMPARED), [gates.no_mosaic(mosaic.id)], []
     result = Twin(
         kind="crossmatch",
         id=mosaic.id,
@@ -154,7 +145,7 @@ def _compare(
             f"{measured['n_unmatched']} sources with S/N of at least {compare.COMPLETENESS_SNR:g} are not in the"
             " catalogue"
         )
-    return facts, measured, validate.judge("crossmatch", measured, qa, why_not), notes
+    return facts, measured, gates.judge("crossmatch", measured, qa, why_not), notes
 
 
 def _mean_beam_arcsec(beam: dict[str, float]) -> float:

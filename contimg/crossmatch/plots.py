@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from contimg.casa import matplotlib_cache
 from contimg.config import QaOptions
 from contimg.crossmatch.compare import Match
+from contimg.plotting import matplotlib_cache
 
 DPI = 110
 BLUE, GREY, RED, INK = "#1f5fa8", "#8a93a0", "#b00020", "#222222"

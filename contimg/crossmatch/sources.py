@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.casa import matplotlib_cache
+from contimg.plotting import matplotlib_cache
 
 PEAK_SIGMA = 5.0
 ISLAND_SIGMA = 3.0

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg import measurement_set, naming, product, validate
+from contimg import measurement_set, naming
 from contimg.beam import EffectiveBeam, effective_beam
 from contimg.catalogue import Catalogue, read_catalogue
 from contimg.config import BeamOptions, ImageOptions, QaOptions
@@ -20,13 +20,26 @@ from contimg.image.coherence import measure_coherence
 from contimg.image.grid import Grid
 from contimg.image.gridding import Gridder
 from contimg.image.imager import Imaged, make_image
-from contimg.image.samples import robust_sigma, stokes_i
+from contimg.image.samples import stokes_i
 from contimg.image.selfcal import SelfCalibration
 from contimg.image.spectrum import spectral_index
 from contimg.image.tile import Tile
 from contimg.image.weights import expected_rms, imaging_weights, time_channel_weights
 from contimg.measurement_set import Coordinates
-from contimg.product import Input, Reason, Twin
+from contimg.products import gates
+from contimg.products.twin import (
+    Input,
+    Reason,
+    Stopwatch,
+    Twin,
+    input_from_twin,
+    library_versions,
+    twin_digest,
+    verdict_of,
+    write_twin,
+)
+from contimg.statistics import robust_sigma
+from contimg.storage import atomic
 
 # Facts of the calibrated tile that its image hands on.
 _INHERITED = (
@@ -86,11 +99,11 @@ def image_tile(
     limits.check_size(options)
     if options.backend == "wsclean":
         wsclean.check(options)
-    watch = product.Stopwatch()
-    source, record = product.input_from_twin(calibrated_twin)
+    watch = Stopwatch()
+    source, record = input_from_twin(calibrated_twin)
     job = _Job(calibrated, naming.iso(tile_id), options, beam, catalogue, qa, threads, source)
     made = _Outcome(facts={key: source.facts[key] for key in _INHERITED if key in source.facts})
-    with product.atomic_path(output) as folder:
+    with atomic.atomic_path(output) as folder:
         folder.mkdir()
         if source.verdict == "failed":
             codes = ", ".join(reason.code for reason in source.reasons) or "no reason given"
@@ -99,15 +112,15 @@ def image_tile(
             _image(job, folder, made)
     inputs = [record]
     if beam.cube is not None:
-        digest = product.file_sha256(Path(beam.cube))
+        digest = atomic.file_sha256(Path(beam.cube))
         inputs.append(Input(path=beam.cube, kind="beam_cube", id=Path(beam.cube).name, sha256=digest))
     if catalogue is not None:
-        digest = product.file_sha256(catalogue)
+        digest = atomic.file_sha256(catalogue)
         inputs.append(Input(path=str(catalogue), kind="catalogue", id=Path(catalogue).name, sha256=digest))
     result = Twin(
         kind="image",
         id=job.tile_id,
-        verdict=product.verdict_of(made.reasons),
+        verdict=verdict_of(made.reasons),
         reasons=made.reasons,
         notes=made.notes,
         facts=made.facts,
@@ -119,10 +132,10 @@ def image_tile(
             "qa": qa.model_dump(mode="json"),
         },
         synthetic=source.synthetic or made.synthetic,
-        libraries=product.library_versions(*_LIBRARIES),
+        libraries=library_versions(*_LIBRARIES),
         run=watch.read(),
     )
-    product.write_twin(twin, result)
+    write_twin(twin, result)
     return result
 
 
@@ -220,7 +233,7 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
         imaged.image, imaged.residual, imaged.psf, imaged.beam, grid.cell_rad
     )
     made.qa |= invariants.measure(coordinates, sums, response, job.beam)
-    made.reasons += validate.judge("image", made.qa, job.qa)
+    made.reasons += gates.judge("image", made.qa, job.qa)
     compared = _compare(job, imaged, seen.image(), grid, known, made)
     made.facts["files"] = products.file_names(naming.stem(job.tile_id), len(imaged.groups))
     made.facts["groups"] = [
@@ -247,7 +260,7 @@ def _compare(
     )  # fmt: skip
     made.qa |= found.numbers(job.qa.min_matches)
     why = f"{len(found.ratio)} isolated catalogue sources of {compare.MIN_SNR:g} sigma, {job.qa.min_matches} needed"
-    made.reasons += validate.judge(validate.CATALOGUED, made.qa, job.qa, dict.fromkeys(compare.KEYS, why))
+    made.reasons += gates.judge(gates.CATALOGUED, made.qa, job.qa, dict.fromkeys(compare.KEYS, why))
     return found
 
 
@@ -291,7 +304,7 @@ def _measured(imaged: Imaged, expected_jy: float | None) -> dict[str, Any]:
 
 
 def _history(source: Twin, options: ImageOptions) -> list[str]:
-    lines = [f"calibrated tile {source.id} twin sha256 {product.twin_digest(source)[:32]}"]
+    lines = [f"calibrated tile {source.id} twin sha256 {twin_digest(source)[:32]}"]
     for key in ("bandpass", "gains", "flux_anchor"):
         lines.append(f"{key.replace('_', ' ')}: {source.facts.get(key) or 'not recorded'}")
     lines.append(f"imager: {options.backend}, Briggs {options.robust:g}, Stokes I, effective beam of the drift")

@@ -22,10 +22,10 @@ from contimg.image.finding import Finder
 from contimg.image.gridding import COARSEST, EPSILON
 from contimg.image.patches import curvature, psf_matrix
 from contimg.image.restore import FWHM, RestoringBeam
-from contimg.image.samples import image_sigma
 from contimg.image.sources import BrightSources, Corrections
 from contimg.image.tile import Tile
 from contimg.image.towards import Towards
+from contimg.statistics import image_sigma
 
 _MAX_ROUNDS = 10
 _MAX_STEPS = 8

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from contimg.config import ImageOptions
 from contimg.image.gridding import accuracy
 from contimg.image.restore import RestoringBeam
-from contimg.image.samples import image_sigma
 from contimg.image.spectrum import ChannelGroup
+from contimg.statistics import image_sigma
 
 # A major cycle ends when the peak has fallen to this fraction of what it was (WSClean's -mgain 0.8).
 MAJOR_GAIN = 0.8

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from contimg.catalogue import DEFAULT_SPECTRAL_INDEX, separation
 from contimg.image.patches import inner, square, subtract_psf
 from contimg.image.restore import RestoringBeam
-from contimg.image.samples import image_sigma
 from contimg.image.sources import BrightSources
 from contimg.image.tile import Tile
+from contimg.statistics import image_sigma
 
 _MAX_SOURCES = 300
 # In one round only peaks above this fraction of the highest count as sources: what is lower may be a

@@ -14,12 +14,12 @@ from contimg.image.bright import BrightModel, Subtracted
 from contimg.image.deconvolve import Cleaned, Cleaner
 from contimg.image.gridding import Gridder, accuracy
 from contimg.image.restore import RestoringBeam, add_source, convolve, fit_beam
-from contimg.image.samples import robust_sigma
 from contimg.image.selfcal import SelfCalibration
 from contimg.image.sources import BrightSources
 from contimg.image.spectrum import ChannelGroup, GroupImage, observed, part, split
 from contimg.image.tile import Tile
 from contimg.image.weights import expected_rms
+from contimg.statistics import robust_sigma
 
 # What the PSF is subtracted from is fainter than `image.bright_sigma`: an error of this is far below the noise.
 _PSF_ACCURACY = 1.0e-4

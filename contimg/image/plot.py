@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.casa import matplotlib_cache
 from contimg.image.grid import Grid
 from contimg.image.products import wcs_cards
 from contimg.image.restore import RestoringBeam
+from contimg.plotting import matplotlib_cache
 
 _WIDTH_PX = 800
 _DPI = 100

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.image.restore import RestoringBeam, gaussian
-from contimg.image.samples import robust_sigma
+from contimg.statistics import robust_sigma
 
 # Sizes in beams (geometric mean of the axes): round the brightest source, blocks for bowls, the PSF's surroundings.
 _ROUND_BEAMS, _BLOCK_BEAMS, _SIDELOBE_BEAMS = 20.0, 12.0, 15.0

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.casa import matplotlib_cache
 from contimg.image.compare import Comparison
 from contimg.image.grid import Grid
 from contimg.image.restore import RestoringBeam
+from contimg.plotting import matplotlib_cache
 
 _DPI = 100
 _SHOWN_PX = 400

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from contimg.image.averaging import Averaged
 from contimg.image.bins import Bins
 from contimg.measurement_set import Visibilities
+from contimg.statistics import robust_sigma
 
-# The scale of the normal distribution: sigma = 1.4826 median absolute deviations.
-MAD_TO_SIGMA = 1.4826
 # Fewer differences than this on a baseline do not measure its noise; the others' stands for it.
 _MIN_DIFFERENCES = 50
 # More than these measure it no better than it needs to be known (1.3 %).
@@ -156,13 +155,5 @@ def _unit_sigma(vis: Visibilities, samples: Samples) -> NDArray[np.float64] | No
     return sigma[baseline]
 
 
-def robust_sigma(values: NDArray) -> float:
-    """Return 1.4826 times the median absolute deviation about the median, of the finite values."""
-    values = values[np.isfinite(values)]
-    return float(MAD_TO_SIGMA * np.median(np.abs(values - np.median(values))))
 
 
-def image_sigma(image: NDArray[np.floating]) -> float:
-    """Return the robust sigma of a large image from about a million of its pixels, evenly spaced."""
-    step = max(1, min(image.shape) // 1024)
-    return robust_sigma(image[::step, ::step])

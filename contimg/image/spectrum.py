@@ -13,8 +13,9 @@ from contimg.beam import effective_beam
 from contimg.errors import ConfigError
 from contimg.image.bins import Bins
 from contimg.image.gridding import Gridder
-from contimg.image.samples import blocks, robust_sigma
+from contimg.image.samples import blocks
 from contimg.image.tile import Tile
+from contimg.statistics import robust_sigma
 
 # Spectral indices that are known worse than this are left blank.
 MAX_INDEX_ERROR = 0.5

@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg import validate
 from contimg.config import MosaicOptions, QaOptions
 from contimg.errors import InputError
 from contimg.mosaic import coadd, noise, picture, products, resolution
 from contimg.mosaic import grid as grids
 from contimg.mosaic import tiles as tile_images
 from contimg.mosaic.tiles import Tile
-from contimg.product import Stopwatch, Twin, atomic_path, library_versions, verdict_of, write_twin
-from contimg.provenance import collect
+from contimg.products import gates
+from contimg.products.lineage import collect
+from contimg.products.twin import Stopwatch, Twin, library_versions, verdict_of, write_twin
+from contimg.storage.atomic import atomic_path
 
 LIBRARIES = ("numpy", "scipy", "astropy", "radio-beam", "matplotlib")
 WELL_COVERED = 0.5
@@ -78,10 +79,10 @@ def mosaic_group(
         used = [tile for tile in tiles if tile.left_out is None]
         if used:
             tiles, facts, measured = _make(folder, tiles, mosaic_id, options, pb_limit, synthetic)
-            reasons = validate.judge("mosaic", measured, qa)
+            reasons = gates.judge("mosaic", measured, qa)
         else:
             facts, measured = _group_facts(tiles), {"n_images": 0, "tile_fraction": 0.0}
-            reasons = [validate.no_usable_tile(len(tiles))]
+            reasons = [gates.no_usable_tile(len(tiles))]
     result = Twin(
         kind="mosaic",
         id=mosaic_id,

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.casa import matplotlib_cache
 from contimg.mosaic.grid import Grid
 from contimg.mosaic.products import utc
+from contimg.plotting import matplotlib_cache
 
 WIDTH_PX = 1800
 DPI = 120

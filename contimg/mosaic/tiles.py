@@ -15,7 +15,7 @@ from contimg import naming
 from contimg.config import MosaicOptions
 from contimg.errors import InputError
 from contimg.mosaic.resolution import Beam
-from contimg.product import Input, Twin, input_from_twin
+from contimg.products.twin import Input, Twin, input_from_twin
 
 
 @dataclass(frozen=True)

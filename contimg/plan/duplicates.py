@@ -8,7 +8,7 @@ from pathlib import Path
 
 from contimg.inbox import Cluster, FactsCache, FileFacts, Quarantined, SubbandFile
 from contimg.plan.model import Plan
-from contimg.product import file_sha256
+from contimg.storage.atomic import file_sha256
 
 
 def compare_spares(clusters: Iterable[Cluster], facts: dict[str, FileFacts], cache: FactsCache) -> None:

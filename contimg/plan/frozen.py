@@ -10,7 +10,8 @@ from contimg.config import Config
 from contimg.errors import InputError
 from contimg.inbox import Quarantined
 from contimg.plan.model import Plan
-from contimg.product import read_twin, write_json
+from contimg.products.twin import read_twin
+from contimg.storage.atomic import write_json
 
 _LEFT_OUT = ("subband_empty", "subband_rejected")
 

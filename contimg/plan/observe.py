@@ -16,7 +16,7 @@ from contimg.errors import InputError
 from contimg.plan import has_open_work, make_plan, owners
 from contimg.plan.duplicates import compare_spares
 from contimg.plan.model import SETUP, CalibrationRecord, CommittedGroup, CommittedTile, Plan, Tile
-from contimg.product import read_twin
+from contimg.products.twin import read_twin
 
 # A mosaic with one of these outcomes needs nothing more, unless its night is asked for by name.
 SETTLED = ("published", "rejected", "withdrawn")

@@ -16,11 +16,11 @@ from typing import Any
 from sqlalchemy import Connection, update
 
 from contimg.errors import BusyError
-from contimg.publishing.owner import Owner, is_dead, me
 from contimg.registry.engine import Registry
 from contimg.registry.queries import add_event, latest
 from contimg.registry.schema import data_registry
-from contimg.timestamps import now
+from contimg.storage.process import Owner, is_dead, me
+from contimg.times import now
 
 # Tokens that this very process is working with: a claim of ours that is not among them was left over.
 _held: set[str] = set()

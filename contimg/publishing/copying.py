@@ -10,8 +10,8 @@ from typing import Any
 
 from contimg import bundle, naming
 from contimg.errors import RegistryError
-from contimg.publishing import files
-from contimg.publishing.checkpoints import checkpoint
+from contimg.storage import safe_files
+from contimg.storage.checkpoints import checkpoint
 
 INCOMING = ".incoming"
 
@@ -55,13 +55,13 @@ def copy_bundle(
     OSError
         If the machine fails. The unfinished copy stays for `reconcile`, or for the caller to remove.
     """
-    relative = files.relative_to_root(stage_path, layout.stage, "paths.stage")
-    with files.open_folder(layout.stage, relative) as source:
+    relative = safe_files.relative_to_root(stage_path, layout.stage, "paths.stage")
+    with safe_files.open_folder(layout.stage, relative) as source:
         manifest = bundle.read_file(source, bundle.MANIFEST)
         if hashlib.sha256(manifest).hexdigest() != manifest_sha256:
             raise RegistryError(f"{stage_path / bundle.MANIFEST} is not the manifest that was registered: {_REMEDY}")
         digests = bundle.parse_manifest(manifest)
-        unlisted = sorted(set(files.list_tree(source)) - set(digests) - {bundle.MANIFEST})
+        unlisted = sorted(set(safe_files.list_tree(source)) - set(digests) - {bundle.MANIFEST})
         if unlisted:
             raise RegistryError(f"{stage_path / unlisted[0]} is not in the manifest: {_REMEDY}")
         os.mkdir(name, 0o777, dir_fd=incoming)
@@ -73,8 +73,8 @@ def copy_bundle(
                 alive()
                 place = PurePosixPath(file)
                 with (
-                    files.open_folder(Path(f"/proc/self/fd/{source}"), place.parent) as source_folder,
-                    files.open_folder(top, place.parent, create=True) as target_folder,
+                    safe_files.open_folder(Path(f"/proc/self/fd/{source}"), place.parent) as source_folder,
+                    safe_files.open_folder(top, place.parent, create=True) as target_folder,
                 ):
                     _copy_file(source_folder, target_folder, place.name, digest, stage_path / file, alive)
                 checkpoint("publish:file")
@@ -96,18 +96,18 @@ _REMEDY = "the bundle was altered on the stage, so make it again with snakemake 
 def _copy_file(
     source_folder: int, target_folder: int, name: str, digest: str, source_path: Path, alive: Callable[[], None]
 ) -> None:
-    with files.open_file(source_folder, name) as source:
-        target = files.create(target_folder, name)
+    with safe_files.open_file(source_folder, name) as source:
+        target = safe_files.create(target_folder, name)
         try:
-            files.copy(source, target, alive)
+            safe_files.copy(source, target, alive)
             os.fsync(target)
             # Now the pages are clean and can be dropped: what is compared comes from the disk.
             os.posix_fadvise(target, 0, 0, os.POSIX_FADV_DONTNEED)
-            if files.sha256(target, lambda _count: alive()) == digest:
+            if safe_files.sha256(target, lambda _count: alive()) == digest:
                 return
         finally:
             os.close(target)
-        if files.sha256(source) != digest:
+        if safe_files.sha256(source) != digest:
             raise RegistryError(f"{source_path} does not have the SHA-256 of its manifest: {_REMEDY}")
     raise RegistryError(f"the copy of {source_path} reads back differently: check the archive's disk, then retry")
 

@@ -11,13 +11,14 @@ from sqlalchemy import update
 
 from contimg import naming
 from contimg.errors import RegistryError
-from contimg.publishing import files, markers
-from contimg.publishing.checkpoints import checkpoint
-from contimg.publishing.owner import operator
+from contimg.publishing import markers
 from contimg.registry import queries
 from contimg.registry.engine import Registry
 from contimg.registry.schema import data_registry
-from contimg.timestamps import now
+from contimg.storage import safe_files
+from contimg.storage.checkpoints import checkpoint
+from contimg.storage.process import operator
+from contimg.times import now
 
 WITHDRAWN = ".withdrawn"
 
@@ -147,15 +148,15 @@ def hide(registry: Registry, layout: naming.Layout, row: Mapping[str, Any]) -> b
     data_id, version = row["data_id"], row["version"]
     hidden = hidden_place(layout, data_id, version)
     final = layout.bundle(data_id, version)
-    source = files.relative_to_root(final, layout.products, "paths.products")
-    target = files.relative_to_root(hidden, layout.products, "paths.products")
+    source = safe_files.relative_to_root(final, layout.products, "paths.products")
+    target = safe_files.relative_to_root(hidden, layout.products, "paths.products")
     with (
-        files.open_folder(layout.products, source.parent, create=True) as parent,
-        files.open_folder(layout.products, target.parent, create=True) as hidden_parent,
+        safe_files.open_folder(layout.products, source.parent, create=True) as parent,
+        safe_files.open_folder(layout.products, target.parent, create=True) as hidden_parent,
     ):
-        moved = files.exists(parent, source.name)
+        moved = safe_files.exists(parent, source.name)
         if moved:
-            files.rename_new(parent, source.name, hidden_parent, target.name)
+            safe_files.rename_new(parent, source.name, hidden_parent, target.name)
             os.fsync(parent)
             os.fsync(hidden_parent)
     with registry.transaction(lock=data_id) as connection:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from contimg.naming import Layout
-from contimg.product import write_json
-from contimg.publishing import files
+from contimg.storage import safe_files
+from contimg.storage.atomic import write_json
 
 _FINAL = ("published", "held", "rejected", "withdrawn")
 
@@ -84,15 +84,15 @@ def write(layout: Layout, kind: str, content: Mapping[str, Any]) -> None:
     """Write a marker unless it says the same already."""
     path = place(layout, kind, content["data_id"])
     if read(path) != content:
-        relative = files.relative_to_root(path, layout.stage, "paths.stage")
-        with files.open_folder(layout.stage, relative.parent, create=True):
+        relative = safe_files.relative_to_root(path, layout.stage, "paths.stage")
+        with safe_files.open_folder(layout.stage, relative.parent, create=True):
             write_json(path, content)
 
 
 def remove(layout: Layout, kind: str, data_id: str) -> None:
     """Remove a marker, if it is there: then the workflow makes it again."""
-    relative = files.relative_to_root(place(layout, kind, data_id), layout.stage, "paths.stage")
-    with contextlib.suppress(FileNotFoundError), files.open_folder(layout.stage, relative.parent) as folder:
+    relative = safe_files.relative_to_root(place(layout, kind, data_id), layout.stage, "paths.stage")
+    with contextlib.suppress(FileNotFoundError), safe_files.open_folder(layout.stage, relative.parent) as folder:
         os.unlink(relative.name, dir_fd=folder)
 
 

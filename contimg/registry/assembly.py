@@ -14,9 +14,9 @@ from typing import Any
 from contimg import naming
 from contimg.bundle import MANIFEST, METADATA, PUBLICATION, format_manifest, json_bytes, put_file
 from contimg.errors import RegistryError
-from contimg.provenance import Lineage, Node, collect, twin_content
-from contimg.publishing import files
+from contimg.products.lineage import Lineage, Node, collect, twin_content
 from contimg.registry.describe import describe
+from contimg.storage import safe_files
 
 _LINKED_BYTES = 1 << 20
 
@@ -84,19 +84,19 @@ def _node(lineage: Lineage, path: Path) -> Node:
 
 def _listing(layout: naming.Layout, folder: Path, prefix: str) -> dict[str, Path]:
     """List a product's files; hidden ones (Snakemake's time stamp) are no part of it."""
-    relative = files.relative_to_root(folder, layout.stage, "paths.stage")
-    with files.open_folder(layout.stage, relative) as opened:
-        names = [name for name in files.list_tree(opened) if not any(p.startswith(".") for p in name.split("/"))]
+    relative = safe_files.relative_to_root(folder, layout.stage, "paths.stage")
+    with safe_files.open_folder(layout.stage, relative) as opened:
+        names = [name for name in safe_files.list_tree(opened) if not any(p.startswith(".") for p in name.split("/"))]
     return {prefix + name: folder / name for name in names}
 
 
 def _digest(layout: naming.Layout, path: Path) -> str:
-    relative = files.relative_to_root(path, layout.stage, "paths.stage")
+    relative = safe_files.relative_to_root(path, layout.stage, "paths.stage")
     with (
-        files.open_folder(layout.stage, relative.parent) as folder,
-        files.open_file(folder, relative.name) as descriptor,
+        safe_files.open_folder(layout.stage, relative.parent) as folder,
+        safe_files.open_file(folder, relative.name) as descriptor,
     ):
-        return files.sha256(descriptor)
+        return safe_files.sha256(descriptor)
 
 
 def assemble(contents: Contents, layout: naming.Layout, parent: int, name: str) -> None:
@@ -133,10 +133,10 @@ def assemble(contents: Contents, layout: naming.Layout, parent: int, name: str) 
 
 
 def _link_or_copy(layout: naming.Layout, source: Path, folder: int, name: str) -> None:
-    relative = files.relative_to_root(source, layout.stage, "paths.stage")
+    relative = safe_files.relative_to_root(source, layout.stage, "paths.stage")
     with (
-        files.open_folder(layout.stage, relative.parent) as source_folder,
-        files.open_file(source_folder, relative.name) as descriptor,
+        safe_files.open_folder(layout.stage, relative.parent) as source_folder,
+        safe_files.open_file(source_folder, relative.name) as descriptor,
     ):
         if os.fstat(descriptor).st_size < _LINKED_BYTES:
             _copy(descriptor, folder, name)
@@ -152,9 +152,9 @@ def _link_or_copy(layout: naming.Layout, source: Path, folder: int, name: str) -
 
 
 def _copy(source: int, folder: int, name: str) -> None:
-    target = files.create(folder, name)
+    target = safe_files.create(folder, name)
     try:
-        files.copy(source, target)
+        safe_files.copy(source, target)
         os.fsync(target)
     finally:
         os.close(target)

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from contimg import naming
-from contimg.product import Twin, Verdict, verdict_of, worst
-from contimg.provenance import Lineage, Node
+from contimg.products.lineage import Lineage, Node
+from contimg.products.twin import Twin, Verdict, verdict_of, worst
 
 # Facts of a mosaic that its bundle must state; `finalize` holds a mosaic that lacks one.
 REQUIRED_FACTS = (

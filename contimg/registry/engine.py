@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from contimg.errors import ConfigError, RegistryError
 from contimg.registry import migrations, schema
-from contimg.registry.filesystem import refuse_network
+from contimg.storage.filesystem import refuse_network
 
 if TYPE_CHECKING:
     from contimg.config import Config

@@ -10,14 +10,14 @@ from typing import Any
 from sqlalchemy import update
 
 from contimg import bundle
-from contimg.product import Reason
-from contimg.publishing.checkpoints import checkpoint
+from contimg.products.twin import Reason
 from contimg.registry import describe
 from contimg.registry.engine import Registry
 from contimg.registry.queries import add_event, get, latest
 from contimg.registry.schema import data_registry
 from contimg.registry.validation import validate
-from contimg.timestamps import now
+from contimg.storage.checkpoints import checkpoint
+from contimg.times import now
 
 
 @dataclass(frozen=True)

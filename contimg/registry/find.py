@@ -7,7 +7,7 @@ from pathlib import Path
 
 from contimg import bundle, naming
 from contimg.errors import InputError, UnknownIdError
-from contimg.provenance import Lineage, Node
+from contimg.products.lineage import Lineage, Node
 from contimg.registry.rebuild import find_bundles
 
 _VERSIONED = re.compile(r"(?P<id>.+?)(?:\.v(?P<version>[1-9]\d*))?")

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, insert, inspect, select, text
 from contimg import __version__
 from contimg.errors import RegistryError
 from contimg.registry import schema
-from contimg.timestamps import now
+from contimg.times import now
 
 
 def _index_states_with_ids(connection: Connection) -> None:

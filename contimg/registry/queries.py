@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Connection, exists, func, insert, select
 
 from contimg.errors import UnknownIdError
-from contimg.publishing.owner import me, operator
 from contimg.registry.engine import Registry
 from contimg.registry.schema import data_registry, publish_events
-from contimg.timestamps import now
+from contimg.storage.process import me, operator
+from contimg.times import now
 
 Row = Mapping[str, Any]
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from contimg import bundle, naming
 from contimg.errors import ContimgError, RegistryError
-from contimg.provenance import Lineage, Node
-from contimg.publishing import files
+from contimg.products.lineage import Lineage, Node
 from contimg.publishing.decisions import WITHDRAWN, hidden_place
 from contimg.registry.engine import Registry
 from contimg.registry.finalize import judge
 from contimg.registry.queries import add_event, latest
 from contimg.registry.register import insert_product, new_row
-from contimg.timestamps import now
+from contimg.storage import safe_files
+from contimg.times import now
 
 
 def find_bundles(layout: naming.Layout, data_id: str | None = None) -> Iterator[tuple[Path, str, int, bool]]:
@@ -109,7 +109,7 @@ def rebuild_row(
 
 def _publication(path: Path) -> dict[str, Any]:
     """Return what the publisher noted beside the manifest; nothing when that is gone."""
-    with files.open_folder(path) as folder:
+    with safe_files.open_folder(path) as folder:
         try:
             return json.loads(bundle.read_file(folder, bundle.PUBLICATION))
         except FileNotFoundError:

@@ -14,15 +14,16 @@ from sqlalchemy import Connection, Table, insert, select, update
 
 from contimg import bundle, naming
 from contimg.errors import ContimgError, RegistryError
-from contimg.provenance import Lineage, Node, rows
-from contimg.publishing import files
-from contimg.publishing.checkpoints import checkpoint
-from contimg.publishing.owner import is_orphan, operator, part_name
+from contimg.products.lineage import Lineage, Node
 from contimg.registry import assembly, schema
 from contimg.registry.describe import summary
 from contimg.registry.engine import Registry
 from contimg.registry.queries import add_event, latest
-from contimg.timestamps import now
+from contimg.registry.rows import rows
+from contimg.storage import safe_files
+from contimg.storage.checkpoints import checkpoint
+from contimg.storage.process import is_orphan, operator, part_name
+from contimg.times import now
 
 # In the order in which foreign keys need them.
 _SHARED = ("tiles", "subband_files", "ms_index", "caltables", "images", "lineage")
@@ -99,19 +100,19 @@ def reassemble(registry: Registry, layout: naming.Layout, row: Mapping[str, Any]
 @contextlib.contextmanager
 def _assembled(layout: naming.Layout, contents: assembly.Contents) -> Iterator[tuple[int, str]]:
     """Assemble a bundle under a temporary name; give the opened folder and the name."""
-    home = files.relative_to_root(layout.product("registered", contents.data_id), layout.stage, "paths.stage")
-    with files.open_folder(layout.stage, home, create=True) as folder:
+    home = safe_files.relative_to_root(layout.product("registered", contents.data_id), layout.stage, "paths.stage")
+    with safe_files.open_folder(layout.stage, home, create=True) as folder:
         for name in sorted(os.listdir(folder)):
             if is_orphan(name):
-                files.remove_tree(folder, name)
+                safe_files.remove_tree(folder, name)
         part = part_name()
-        files.remove_tree(folder, part)
+        safe_files.remove_tree(folder, part)
         try:
             assembly.assemble(contents, layout, folder, part)
             checkpoint("register:assembled")
             yield folder, part
         finally:
-            files.remove_tree(folder, part)
+            safe_files.remove_tree(folder, part)
 
 
 def stage_problem(row: Mapping[str, Any]) -> str | None:
@@ -165,7 +166,7 @@ def _replace(
     if stage_problem(row) is None:
         return
     name = PurePosixPath(row["stage_path"]).name
-    files.remove_tree(folder, name)
+    safe_files.remove_tree(folder, name)
     _place(folder, part, name, contents)
     add_event(connection, row["data_id"], row["version"], "reassembled", f"{row['stage_path']} was made again")
 
@@ -173,11 +174,11 @@ def _replace(
 def _place(folder: int, part: str, name: str, contents: assembly.Contents) -> None:
     """Give the assembled bundle its name; what stands there without a row is of a call that died."""
     try:
-        files.rename_new(folder, part, folder, name)
+        safe_files.rename_new(folder, part, folder, name)
     except FileExistsError:
         if _manifest_digest(folder, name) != contents.manifest_sha256:
-            files.remove_tree(folder, name)
-            files.rename_new(folder, part, folder, name)
+            safe_files.remove_tree(folder, name)
+            safe_files.rename_new(folder, part, folder, name)
     os.fsync(folder)
     checkpoint("register:renamed")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from contimg import bundle
 from contimg.errors import RegistryError
-from contimg.product import Reason
+from contimg.products.twin import Reason
 from contimg.registry.describe import REQUIRED_FACTS, REQUIRED_QA
 
 if TYPE_CHECKING:

@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from contimg import validate
 from contimg.config import QaOptions
 from contimg.errors import InputError
 from contimg.mosaic.products import utc
 from contimg.naming import Layout
-from contimg.product import Twin, atomic_path, read_twin, verdict_of, worst
-from contimg.provenance import Lineage, collect
+from contimg.products.gates import gates_of
+from contimg.products.lineage import Lineage, collect
+from contimg.products.twin import Twin, read_twin, verdict_of, worst
 from contimg.report.flags import flag_picture
 from contimg.report.health import antenna_health
 from contimg.report.markup import Html, badge, code, page, picture, safe, table
+from contimg.storage.atomic import atomic_path
 
 # key of a twin's qa -> (what a person calls it, unit), in the order of the page.
 LABELS = {
@@ -193,7 +194,7 @@ def _verdicts(lineage: Lineage) -> str:
 def _numbers(twin: Twin) -> str:
     """Return measured numbers, those with thresholds first."""
     options = QaOptions(**twin.parameters["qa"])
-    gates = validate.gates_of(twin.kind)
+    gates = gates_of(twin.kind)
     rows = []
     for key in [*gates, *(key for key in LABELS if key in twin.qa and key not in gates)]:
         label, unit = LABELS[key]

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from contimg import casa
-from contimg.product import Twin
+from contimg import plotting
+from contimg.products.twin import Twin
 from contimg.report.markup import picture
 
 # One colour for each reason of contimg.flag, in its order.
@@ -30,7 +30,7 @@ def flag_picture(tiles: Sequence[Twin]) -> str:
     tiles = [twin for twin in tiles if "flagged_by_reason" in twin.qa]
     if not tiles:
         return ""
-    casa.matplotlib_cache()
+    plotting.matplotlib_cache()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -6,8 +6,8 @@ import io
 
 import numpy as np
 
-from contimg import casa
-from contimg.provenance import Lineage
+from contimg import plotting
+from contimg.products.lineage import Lineage
 
 _COLUMN_IN, _ROW_IN = 0.16, 0.085  # inches
 
@@ -27,7 +27,7 @@ def antenna_health(lineage: Lineage) -> io.BytesIO | None:
     names = sorted({name for *_, values in columns for name in values}, key=lambda name: (len(name), name))
     if not names:
         return None
-    casa.matplotlib_cache()
+    plotting.matplotlib_cache()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from contimg.publishing import checkpoints, files
+from contimg.storage import checkpoints, safe_files
 
 # The system calls of registering and publishing, and what each may be refused with; `renameat2` is the one of
 # `files._renameat2`. In this order they are tried, again and again.
@@ -97,7 +97,7 @@ def wrap_calls(decide: Callable[[str, int], int | None]) -> Counter[str]:
 
     for name in CALLS:
         if name == "renameat2":
-            files._renameat2 = wrapped(name, files._renameat2)
+            safe_files._renameat2 = wrapped(name, safe_files._renameat2)
         else:
             setattr(os, name, wrapped(name, getattr(os, name)))
     return counts

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from contimg import bundle, publish
-from contimg.publishing import checkpoints
 from contimg.registry import queries
 from contimg.registry.engine import open_registry
+from contimg.storage import checkpoints
 from tests.faults.contention import look
 from tests.faults.trials import MAX_RERUN_S, Bench
 from tests.registry import factory

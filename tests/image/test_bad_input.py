@@ -4,10 +4,10 @@
 import numpy as np
 import pytest
 
-from contimg import product
 from contimg.config import ImageOptions
 from contimg.errors import ConfigError
 from contimg.image import limits
+from contimg.products.twin import Reason, Twin, read_twin, write_twin
 from tests.image import skies
 from tests.image.test_image_tile import OPTIONS, TILE, run, tile
 
@@ -19,14 +19,14 @@ def test_a_tile_without_data_is_failed_with_a_reason(tmp_path):
     twin = run(paths)
     assert (twin.verdict, [r.code for r in twin.reasons]) == ("failed", ["no_data"])
     assert list(paths[2].iterdir()) == []
-    assert product.read_twin(paths[3]) == twin
+    assert read_twin(paths[3]) == twin
 
 
 def test_a_failed_calibration_makes_a_failed_image(tmp_path):
     (tmp_path / "in.ms").mkdir()
-    reason = product.Reason(code="no_bandpass", severity="failed", message="none within 24 h")
-    source = product.Twin(kind="calibrated", id=TILE, verdict="failed", reasons=[reason], synthetic=True)
-    product.write_twin(tmp_path / "in.json", source)
+    reason = Reason(code="no_bandpass", severity="failed", message="none within 24 h")
+    source = Twin(kind="calibrated", id=TILE, verdict="failed", reasons=[reason], synthetic=True)
+    write_twin(tmp_path / "in.json", source)
     paths = tmp_path / "in.ms", tmp_path / "in.json", tmp_path / "out", tmp_path / "out.json"
     twin = run(paths)
     assert [r.code for r in twin.reasons] == ["calibration_failed"]

@@ -6,9 +6,10 @@ import json
 import numpy as np
 import pytest
 
-from contimg import measurement_set, product
+from contimg import measurement_set
 from contimg.config import BeamOptions, ImageOptions
 from contimg.image import image_tile
+from contimg.products.twin import Twin, twin_digest, write_twin
 from tests.image import skies
 from tests.image.test_gridding import peak_of
 
@@ -26,8 +27,8 @@ def tile(folder, vis, **facts):
     """Write a calibrated tile with its twin; return the arguments of `image_tile`."""
     folder.mkdir(exist_ok=True)
     measurement_set.write(folder / "in.ms", vis)
-    twin = product.Twin(kind="calibrated", id=TILE, verdict="passed", synthetic=vis.synthetic, facts=facts)
-    product.write_twin(folder / "in.json", twin)
+    twin = Twin(kind="calibrated", id=TILE, verdict="passed", synthetic=vis.synthetic, facts=facts)
+    write_twin(folder / "in.json", twin)
     return folder / "in.ms", folder / "in.json", folder / "out", folder / "out.json"
 
 
@@ -185,7 +186,7 @@ def test_the_same_input_gives_the_same_bytes(bright_field, tmp_path):
     _, paths, twin = bright_field
     catalogue = paths[0].parent / "sky.csv"
     again = run((*paths[:2], tmp_path / "out", tmp_path / "out.json"), catalogue=catalogue)
-    assert product.twin_digest(again) == product.twin_digest(twin)
+    assert twin_digest(again) == twin_digest(twin)
     for name in twin.facts["files"].values():
         one, two = (hashlib.sha256((place / name).read_bytes()).hexdigest() for place in (paths[2], tmp_path / "out"))
         assert one == two, name

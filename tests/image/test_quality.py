@@ -12,8 +12,9 @@ from contimg.image import compare, invariants, quality
 from contimg.image.grid import Grid
 from contimg.image.gridding import Gridder
 from contimg.image.restore import RestoringBeam, add_source, fit_beam
-from contimg.image.samples import robust_sigma, stokes_i
+from contimg.image.samples import stokes_i
 from contimg.image.weights import briggs
+from contimg.statistics import robust_sigma
 from tests.image import skies
 from tests.image.test_image_tile import OPTIONS, SKY, run, tile
 

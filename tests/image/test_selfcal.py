@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from contimg import measurement_set, product
+from contimg import measurement_set
 from contimg.config import BeamOptions, ImageOptions, SelfcalOptions
 from contimg.image import image_tile
 from contimg.image.gains import antenna_gains, signal_to_noise
@@ -14,6 +14,7 @@ from contimg.image.grid import Grid
 from contimg.image.samples import stokes_i
 from contimg.image.selfcal import SelfCalibration
 from contimg.image.weights import briggs, expected_rms
+from contimg.products.twin import Twin, write_twin
 from tests.image import skies
 from tests.image.test_gridding import peak_of
 
@@ -47,8 +48,8 @@ def image(folder, vis, options=OPTIONS, name="on"):
     folder.mkdir(exist_ok=True)
     if not (folder / "in.ms").exists():
         measurement_set.write(folder / "in.ms", vis)
-        source = product.Twin(kind="calibrated", id=TILE, verdict="passed", synthetic=True)
-        product.write_twin(folder / "in.json", source)
+        source = Twin(kind="calibrated", id=TILE, verdict="passed", synthetic=True)
+        write_twin(folder / "in.json", source)
     return image_tile(
         folder / "in.ms", folder / "in.json", folder / name, folder / f"{name}.json",
         tile_id=TILE, options=options, beam=BeamOptions(), catalogue=None, threads=1,

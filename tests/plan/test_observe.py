@@ -1,6 +1,6 @@
 from contimg import config as configuration
 from contimg.plan import observe
-from contimg.product import Reason, Twin, write_twin
+from contimg.products.twin import Reason, Twin, write_twin
 
 
 def write_calibration(layout, name, facts, reasons=()):

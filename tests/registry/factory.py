@@ -14,17 +14,8 @@ from astropy.io import fits
 
 from contimg import naming, publish
 from contimg.config import Config, load
-from contimg.product import (
-    Input,
-    Reason,
-    Twin,
-    atomic_path,
-    file_sha256,
-    input_from_twin,
-    read_twin,  # noqa: F401  for tests
-    verdict_of,
-    write_twin,
-)
+from contimg.products.twin import Input, Reason, Twin, input_from_twin, verdict_of, write_twin
+from contimg.storage.atomic import atomic_path, file_sha256
 
 GROUP = "2026-02-11T00:26:49"
 MOSAIC = "mosaic_20260211T002649"

@@ -9,10 +9,11 @@ from sqlalchemy import update
 
 from contimg import publish
 from contimg.errors import BusyError
-from contimg.publishing import checkpoints, claims
-from contimg.publishing.owner import Owner, is_dead, machine, me
+from contimg.publishing import claims
 from contimg.registry import queries
 from contimg.registry.schema import data_registry
+from contimg.storage import checkpoints
+from contimg.storage.process import Owner, is_dead, machine, me
 from tests.faults import injection
 from tests.registry import factory
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from contimg import publish
 from contimg.cli import main
 from contimg.errors import ContimgError
-from contimg.product import write_json
+from contimg.storage.atomic import write_json
 from tests.registry import factory
 
 ID = factory.MOSAIC

@@ -12,7 +12,7 @@ from sqlalchemy import insert, inspect, select, text
 from contimg.errors import ConfigError, RegistryError
 from contimg.registry import engine, migrations, schema
 from contimg.registry.engine import RegistryUnavailable, open_registry, open_sqlite, open_url
-from contimg.registry.filesystem import filesystem_type, refuse_network
+from contimg.storage.filesystem import filesystem_type, refuse_network
 from tests.registry.conftest import postgres_server
 
 TILE = {"tile_id": "2026-02-11T00:26:49", "date": "2026-02-11", "synthetic": True}

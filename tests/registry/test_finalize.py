@@ -7,7 +7,7 @@ import pytest
 from astropy.io import fits
 
 from contimg.errors import ContimgError, UnknownIdError
-from contimg.product import read_twin, write_twin
+from contimg.products.twin import read_twin, write_twin
 from contimg.registry import queries
 from contimg.registry.finalize import finalize
 from contimg.registry.register import register_mosaic

@@ -9,10 +9,10 @@ from click.testing import CliRunner
 
 from contimg import publish
 from contimg.cli import main
-from contimg.difference import compare
 from contimg.errors import ContimgError, InputError
-from contimg.prov_json import to_json
-from contimg.provenance import collect
+from contimg.products.lineage import collect
+from contimg.products.lineage_diff import compare
+from contimg.products.w3c_prov import to_json
 from contimg.registry.find import find_bundle, read_lineage
 from contimg.reproduce import _compare, reproduce
 from tests.registry import factory

@@ -8,8 +8,8 @@ from sqlalchemy import update
 
 from contimg import publish
 from contimg.errors import ContimgError
-from contimg.publishing import files
 from contimg.registry.schema import data_registry
+from contimg.storage import safe_files
 from tests.registry import factory
 from tests.registry.factory import run
 
@@ -52,10 +52,10 @@ def test_renaming_never_replaces(tmp_path):
     for name in ("source", "taken"):
         (tmp_path / name).mkdir()
         (tmp_path / name / name).touch()
-    with files.open_folder(tmp_path) as folder:
+    with safe_files.open_folder(tmp_path) as folder:
         with pytest.raises(FileExistsError):
-            files.rename_new(folder, "source", folder, "taken")
-        files.rename_new(folder, "source", folder, "new")
+            safe_files.rename_new(folder, "source", folder, "taken")
+        safe_files.rename_new(folder, "source", folder, "new")
     assert (tmp_path / "taken" / "taken").exists() and (tmp_path / "new" / "source").exists()
 
 
@@ -64,5 +64,5 @@ def test_renaming_never_replaces_on_filesystems_without_renameat2(tmp_path, monk
     def unknown(*_):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(files, "_renameat2", unknown)
+    monkeypatch.setattr(safe_files, "_renameat2", unknown)
     test_renaming_never_replaces(tmp_path)

@@ -2,9 +2,10 @@
 
 import pytest
 
-from contimg import provenance
 from contimg.errors import InputError, RegistryError
-from contimg.product import read_twin, twin_digest, write_twin
+from contimg.products import lineage
+from contimg.products.twin import read_twin, twin_digest, write_twin
+from contimg.registry.rows import rows as registry_rows
 from tests.registry import factory
 
 ID = factory.MOSAIC
@@ -13,11 +14,11 @@ ID = factory.MOSAIC
 @pytest.fixture
 def tree(sqlite_config):
     factory.make_mosaic(sqlite_config)
-    return provenance.collect([sqlite_config.layout.twin("mosaic", ID), sqlite_config.layout.twin("crossmatch", ID)])
+    return lineage.collect([sqlite_config.layout.twin("mosaic", ID), sqlite_config.layout.twin("crossmatch", ID)])
 
 
 def test_everything_is_found_once(tree):
-    counts = {kind: len(tree.of_kind(kind)) for kind in provenance.TWIN_KINDS}
+    counts = {kind: len(tree.of_kind(kind)) for kind in lineage.TWIN_KINDS}
     assert counts == {"ms": 2, "calibration": 1, "calibrated": 2, "image": 2, "mosaic": 1, "crossmatch": 1}
     names = sorted(item.id for item in tree.files.values() if item.kind == "subband_file")
     assert names == [f"{tile}_sb{subband:02d}.hdf5" for tile in factory.TILES for subband in range(4)]
@@ -25,7 +26,7 @@ def test_everything_is_found_once(tree):
 
 
 def test_rows_name_their_sources(tree):
-    rows = provenance.rows(tree, tree.of_kind("mosaic")[0])
+    rows = registry_rows(tree, tree.of_kind("mosaic")[0])
     assert [row["tile_id"] for row in rows["tiles"]] == list(factory.TILES)
     assert [(row["position"], row["tile_id"], row["used"]) for row in rows["mosaic_tiles"]] == [
         (0, factory.TILES[0], True), (1, factory.TILES[1], True),
@@ -41,14 +42,14 @@ def test_rows_name_their_sources(tree):
 
 def test_a_tile_left_out_is_a_member_that_was_not_used(sqlite_config):
     factory.make_mosaic(sqlite_config, facts={"tiles_used": [factory.TILES[1]]}, crossmatch=False)
-    tree = provenance.collect([sqlite_config.layout.twin("mosaic", ID)])
-    members = provenance.rows(tree, tree.of_kind("mosaic")[0])["mosaic_tiles"]
+    tree = lineage.collect([sqlite_config.layout.twin("mosaic", ID)])
+    members = registry_rows(tree, tree.of_kind("mosaic")[0])["mosaic_tiles"]
     assert [row["used"] for row in members] == [False, True]
 
 
 def test_json_and_back(tree):
     content = tree.to_json()
-    back = provenance.Lineage.from_json(content, "metadata.json")
+    back = lineage.Lineage.from_json(content, "metadata.json")
     assert back.files == tree.files and set(back.nodes) == set(tree.nodes)
     assert back.to_json() == content
     assert all("run" not in entry["twin"] for entry in content["products"])
@@ -58,9 +59,9 @@ def test_altered_json_is_seen(tree):
     content = tree.to_json()
     content["products"][3]["twin"]["verdict"] = "failed"
     with pytest.raises(InputError, match="does not have the digest it is listed under"):
-        provenance.Lineage.from_json(content, "metadata.json")
+        lineage.Lineage.from_json(content, "metadata.json")
     with pytest.raises(InputError, match="holds no lineage"):
-        provenance.Lineage.from_json({"products": []}, "metadata.json")
+        lineage.Lineage.from_json({"products": []}, "metadata.json")
 
 
 def test_what_making_it_cost_is_no_part_of_a_products_identity(tree, sqlite_config):
@@ -68,7 +69,7 @@ def test_what_making_it_cost_is_no_part_of_a_products_identity(tree, sqlite_conf
     twin = read_twin(place)
     write_twin(place, twin.model_copy(update={"run": {"wall_s": 1e9}}))
     assert twin_digest(read_twin(place)) == twin_digest(twin)
-    assert provenance.collect([sqlite_config.layout.twin("mosaic", ID)]).files == {
+    assert lineage.collect([sqlite_config.layout.twin("mosaic", ID)]).files == {
         key: item for key, item in tree.files.items() if item.kind == "subband_file"
     }
 
@@ -77,4 +78,4 @@ def test_an_input_made_again_is_refused(tree, sqlite_config):
     place = sqlite_config.layout.twin("calibration", factory.GROUP)
     write_twin(place, read_twin(place).model_copy(update={"notes": ["made again"]}))
     with pytest.raises(RegistryError, match=r"calibrations/.* was made again"):
-        provenance.collect([sqlite_config.layout.twin("mosaic", ID)])
+        lineage.collect([sqlite_config.layout.twin("mosaic", ID)])

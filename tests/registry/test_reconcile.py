@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import delete, update
 
 from contimg import bundle, publish
-from contimg.product import read_twin, write_twin
+from contimg.products.twin import read_twin, write_twin
 from contimg.publishing import decisions
-from contimg.publishing.owner import Owner, machine, part_name
 from contimg.reconcile import reconcile
 from contimg.registry import queries, schema
 from contimg.registry.schema import data_registry
+from contimg.storage.process import Owner, machine, part_name
 from tests.registry import factory
 
 ID = factory.MOSAIC

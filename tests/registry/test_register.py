@@ -12,12 +12,12 @@ from sqlalchemy import func, insert, select, text
 
 from contimg import bundle, naming
 from contimg.errors import InputError, RegistryError
-from contimg.product import read_twin, write_twin
-from contimg.publishing.owner import part_name
+from contimg.products.twin import read_twin, write_twin
 from contimg.registry import queries, schema
 from contimg.registry.assembly import gather
 from contimg.registry.engine import open_registry
 from contimg.registry.register import insert_product, lineage_counts, new_row, register_mosaic
+from contimg.storage.process import part_name
 from tests.registry import factory
 
 # Two tiles of four subbands each, one bandpass: counted by hand.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from contimg.config import QaOptions
-from contimg.product import Reason
+from contimg.products.twin import Reason
 
 Severity = Literal["warning", "failed"]
 

@@ -7,20 +7,15 @@ a broken machine is an exception, after which nothing half-made stays under a fi
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib.metadata
 import json
 import os
 import platform
-import re
 import resource
-import shutil
 import socket
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -29,12 +24,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contimg import __version__
 from contimg.errors import InputError
+from contimg.storage.atomic import write_json
 
 Verdict = Literal["passed", "warning", "failed"]
 _RANK: dict[str, int] = {"passed": 0, "warning": 1, "failed": 2}
-_HASHED_BYTES = 4 << 20  # at once: beside other threads, each piece waits for the interpreter's lock
-_SYNC_EVERY_S = 0.4
-_RUNNING_PART = re.compile(r"\..+\.part-(?P<host>.+)-(?P<pid>\d+)")
 
 
 class _Record(BaseModel):
@@ -147,13 +140,6 @@ def library_versions(*names: str) -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in names}
 
 
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes."""
-    digest, buffer = hashlib.sha256(), memoryview(bytearray(_HASHED_BYTES))
-    with open(path, "rb", buffering=0) as file:
-        while got := file.readinto(buffer):
-            digest.update(buffer[:got])
-    return digest.hexdigest()
 
 
 def twin_digest(twin: Twin) -> str:
@@ -197,96 +183,17 @@ def write_twin(path: Path, twin: Twin) -> None:
     write_json(path, twin.model_dump(mode="json"))
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically: a temporary name in the same folder, fsync, rename, fsync the folder."""
-    text = json.dumps(content, indent=1, sort_keys=False, allow_nan=False) + "\n"
-    with atomic_path(Path(path)) as part:
-        part.write_text(text)
 
 
-@contextlib.contextmanager
-def atomic_path(final: Path) -> Iterator[Path]:
-    """Give a temporary path in the folder of `final`; on success it takes the place of `final`.
-
-    The block may make the path a file or a directory. On an error it is removed and `final` is as it
-    was. What earlier, killed processes of this machine left behind for the same name is removed first.
-    """
-    final = Path(final)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    _remove_orphans(final)
-    part = final.with_name(f".{final.name}.part-{socket.gethostname()}-{os.getpid()}")
-    remove(part)
-    try:
-        yield part
-        _fsync_tree(part)
-        if part.is_dir():
-            remove(final)  # rename(2) replaces a file, but not a directory that is not empty
-        os.replace(part, final)
-        _fsync(final.parent)
-    except BaseException:
-        remove(part)
-        raise
 
 
-@contextlib.contextmanager
-def syncing(folder: Path) -> Iterator[None]:
-    """Bring what a block writes into a folder to the disk meanwhile, so that little is left when it is renamed."""
-
-    def sync(done: threading.Event) -> None:
-        while not done.wait(_SYNC_EVERY_S):
-            for path in folder.iterdir():
-                with contextlib.suppress(FileNotFoundError):  # renamed meanwhile
-                    if path.is_file():
-                        _fsync(path)
-
-    done = threading.Event()
-    with ThreadPoolExecutor(1) as pool:
-        synced = pool.submit(sync, done)
-        try:
-            yield
-        finally:
-            done.set()
-    synced.result()
 
 
-def remove(path: Path) -> None:
-    """Remove a file or directory tree if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
-def _remove_orphans(final: Path) -> None:
-    for orphan in final.parent.glob(f".{final.name}.part-*"):
-        match = _RUNNING_PART.fullmatch(orphan.name)
-        if match and match["host"] == socket.gethostname() and not _alive(int(match["pid"])):
-            remove(orphan)
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
-def _fsync_tree(path: Path) -> None:
-    if path.is_dir():
-        for folder, _, files in os.walk(path):
-            for name in files:
-                _fsync(Path(folder) / name)
-            _fsync(Path(folder))
-    else:
-        _fsync(path)

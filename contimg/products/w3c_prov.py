@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from contimg.product import Input
-from contimg.provenance import TWIN_KINDS, Lineage, Node
+from contimg.products.lineage import TWIN_KINDS, Lineage, Node
+from contimg.products.twin import Input
 
 if TYPE_CHECKING:
     from prov.model import ProvDocument

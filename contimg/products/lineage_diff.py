@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contimg.provenance import Lineage, Node
+from contimg.products.lineage import Lineage, Node
 
 ABSENT = "-"
 

@@ -1,0 +1,1 @@
+"""Products of the rules: their twins, the gates that judge them, and what they were made from."""
