@@ -38,7 +38,7 @@ GOALS = (
 def convert(files: list[Path], tile_id: str, out: Path, *, interference: bool) -> None:
     """Convert the tile as the rule does."""
     from contimg.config import FlagOptions, IngestOptions
-    from contimg.convert import convert_tile
+    from contimg.convert.convert_tile import convert_tile
 
     options = FlagOptions(interference=interference)
     convert_tile(files, out / "tile.ms", out / "tile.json", tile_id=tile_id, ingest=IngestOptions(), flag=options)

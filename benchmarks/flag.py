@@ -117,7 +117,7 @@ def add_interference(files: list[Path], kind: str) -> NDArray[np.float32]:
 def convert(folder: Path, incoming: Path, *, aoflagger: bool = True) -> Any:
     """Convert a tile as the rule does."""
     from contimg.config import FlagOptions, IngestOptions
-    from contimg.convert import convert_tile
+    from contimg.convert.convert_tile import convert_tile
 
     tile_id = json.loads((folder / "night" / "truth.json").read_text())["tiles"][0]["tile_id"]
     return convert_tile(
@@ -128,8 +128,8 @@ def convert(folder: Path, incoming: Path, *, aoflagger: bool = True) -> Any:
 
 def cost(folder: Path, *, aoflagger: bool) -> dict[str, Any]:
     """Convert the full tile, and add up what the parts of it took."""
-    from contimg import flag
     from contimg.convert import stream
+    from contimg.flagging import flagger
     from contimg.measurement_set import Writer
 
     seconds: dict[str, float] = {}
@@ -146,12 +146,12 @@ def cost(folder: Path, *, aoflagger: bool) -> dict[str, Any]:
 
         setattr(owner, name, run)
 
-    timed(flag.AOFlagger, "run", "AOFlagger")
-    timed(flag, "unshared", "what XX and YY do not share")
-    timed(flag.AntennaPower, "add", "power of antennas")
-    timed(flag.Flagger, "_scale", "medians and quartiles")
-    timed(flag.Flagger, "block", "flagging, all of a block")
-    timed(flag.Flagger, "confirmed", "what baselines share")
+    timed(flagger.AOFlagger, "run", "AOFlagger")
+    timed(flagger, "unshared", "what XX and YY do not share")
+    timed(flagger.AntennaPower, "add", "power of antennas")
+    timed(flagger.Flagger, "_scale", "medians and quartiles")
+    timed(flagger.Flagger, "block", "flagging, all of a block")
+    timed(flagger.Flagger, "confirmed", "what baselines share")
     timed(stream, "_read_block", "reading and turning (another thread)")
     timed(Writer, "put", "writing")
     twin = convert(folder, folder / "night" / "incoming", aoflagger=aoflagger)

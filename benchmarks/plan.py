@@ -27,7 +27,9 @@ import numpy as np
 import yaml
 
 from contimg import config as configuration
-from contimg import naming, probe, uvh5
+from contimg import naming
+from contimg.correlator import probe
+from contimg.correlator.hdf5 import read_header
 from contimg.plan import frozen
 from contimg.plan.observe import current_plan
 from contimg.products.twin import Twin
@@ -219,7 +221,7 @@ def full_size_file(folder: Path) -> list[float]:
     write_subband(path, header, times, band.band_frequencies(2)[0], data)
     took = [
         min(cost_of(lambda read=read: read(path))[0].wall_s for _ in range(20))
-        for read in (probe.look, uvh5.read_header)
+        for read in (probe.look, read_header)
     ]
     path.unlink()
     return took

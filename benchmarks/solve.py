@@ -38,11 +38,12 @@ def ours(folder: Path) -> dict[str, Any]:
 
 def casa(folder: Path) -> dict[str, Any]:
     """Solve with plain calls, on a copy at the calibrator's phase centre, and tell the time of the solvers alone."""
-    from contimg import calibrators, casa, measurement_set
+    from contimg import casa, measurement_set
     from contimg.products.twin import read_twin
+    from contimg.sky import calibrator_lists, calibrators
 
     refant = read_twin(folder / "ours.json").facts["refant"]
-    calibrator = calibrators.find(calibrators.builtin(), contest.CALIBRATOR)
+    calibrator = calibrator_lists.find(calibrators.builtin(), contest.CALIBRATOR)
     freq_hz = measurement_set.read_coordinates(folder / "0.ms").freq_hz
     low, high = (float(calibrator.flux_jy(freq_hz[end])) for end in (0, -1))
     index = float(np.log(high / low) / np.log(freq_hz[-1] / freq_hz[0]))

@@ -74,7 +74,7 @@ def run_stage(stage: str, folder: Path, threads: int) -> None:
     tile_id, files = tiles.files_of(night, 1)
     ms, calibrated, images = (folder / name for name in MADE)
     if stage == "convert_tile":
-        from contimg.convert import convert_tile
+        from contimg.convert.convert_tile import convert_tile
 
         twin = convert_tile(
             files, ms, ms.with_suffix(".json"), tile_id=tile_id, ingest=IngestOptions(), flag=FlagOptions()

@@ -90,7 +90,7 @@ def convert(folder: Path, tile: int, out: Path) -> tuple[Path, Path]:
     """Convert a tile as the rule does; return the Measurement Set and its twin."""
     from contimg import naming
     from contimg.config import FlagOptions, IngestOptions
-    from contimg.convert import convert_tile
+    from contimg.convert.convert_tile import convert_tile
 
     name, files = files_of(folder, tile)
     ms = out / f"{naming.stem(name)}.ms"

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg import geometry, measurement_set, uvh5
+from contimg import measurement_set
+from contimg.correlator import hdf5
 from contimg.errors import InputError
 from contimg.naming import MJD_EPOCH
+from contimg.sky import geometry
 
 _BLOCK = 128
 _SAMPLE = 20_000  # amplitudes of a block that go into the median
@@ -141,10 +143,10 @@ def _mean(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _look_at_file(path: Path) -> Look:
-    header = uvh5.read_header(path)
+    header = hdf5.read_header(path)
     n_baselines = len(header.antenna1)
     sums = _Sums(header.n_times, len(header.freq_hz), len(header.antenna_names), header.n_pols)
-    with uvh5.open_data(header) as data:
+    with hdf5.open_data(header) as data:
         for first in range(0, n_baselines, _BLOCK):
             last = min(first + _BLOCK, n_baselines)
             vis, flags, counts = data.read(first, last)
@@ -158,7 +160,7 @@ def _look_at_file(path: Path) -> Look:
     uv = (antennas[:, header.antenna1] - antennas[:, header.antenna2])[:, header.antenna1 != header.antenna2, :2]
     facts = {
         "kind": "subband file",
-        "subband": uvh5.subband_of(header),
+        "subband": hdf5.subband_of(header),
         "dec_app_deg": float(np.degrees(header.dec_app_rad)),
     }
     return _finish(
@@ -199,7 +201,7 @@ def _finish(
     times_mjd: NDArray[np.float64],
     location: geometry.Location,
     centre_deg: NDArray[np.float64],
-    head: uvh5.Header | measurement_set.Coordinates,
+    head: hdf5.Header | measurement_set.Coordinates,
 ) -> Look:
     if not len(times_mjd):
         raise InputError(f"{path} holds no visibilities: set it aside")

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from contimg import plotting
-from contimg.geometry import C_M_S
 from contimg.inspect import Look
+from contimg.sky.geometry import C_M_S
 from contimg.storage.atomic import atomic_path
 
 _COLOURS = ("#1f77b4", "#d95f02", "#2ca02c", "#9467bd")

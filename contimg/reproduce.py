@@ -131,7 +131,7 @@ class _Work:
         return next((Path(item.path) for item in twin.inputs if item.kind == "catalogue"), None)
 
     def _ms(self, twin: Twin, place: Path, made: Path) -> None:
-        from contimg.convert import convert_tile
+        from contimg.convert.convert_tile import convert_tile
 
         files = [Path(item.path) for item in twin.inputs if item.kind == "subband_file"]
         ingest, flag = (

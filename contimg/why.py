@@ -6,13 +6,14 @@ import math
 from datetime import datetime, timedelta
 from typing import Any
 
-from contimg import calibrators, decisions, naming
+from contimg import decisions, naming
 from contimg.config import Config
 from contimg.errors import InputError, UnknownIdError
 from contimg.plan import observe
 from contimg.plan.calibration import bandpass_refusal
 from contimg.plan.frozen import frozen_plan
 from contimg.products.twin import Twin
+from contimg.sky import calibrator_lists, transits
 from contimg.status import find_twin, read_marker
 
 
@@ -77,8 +78,8 @@ def _calibrators_of(config: Config, twin: Twin) -> dict[str, Any]:
     if tile is None or "location" not in tile.facts:
         return _table("Calibrators in the tile", columns, [])
     latitude_deg, longitude_deg, _ = tile.facts["location"]
-    found = calibrators.passages(
-        calibrators.load(config.calibration.calibrators),
+    found = transits.passages(
+        calibrator_lists.load(config.calibration.calibrators),
         math.radians(tile.facts["dec_app_deg"]),
         tile.facts["start_mjd"],
         tile.facts["end_mjd"],

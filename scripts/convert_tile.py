@@ -6,7 +6,7 @@ from contimg import logs
 from contimg.config import FlagOptions, IngestOptions
 
 with logs.to_file(snakemake.log[0]):
-    from contimg.convert import convert_tile
+    from contimg.convert.convert_tile import convert_tile
 
     convert_tile([Path(p) for p in snakemake.input.subbands], Path(snakemake.output.ms),
                  Path(snakemake.output.twin), tile_id=snakemake.params.tile,

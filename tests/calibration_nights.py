@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from contimg import convert, measurement_set, naming
+from contimg import measurement_set, naming
 from contimg.calibrate.tables import read_solutions
 from contimg.config import FlagOptions, IngestOptions
+from contimg.convert.convert_tile import convert_tile
 from contimg.simulate import NightOptions, simulate_night
 
 CALIBRATOR = "3C286"
@@ -53,7 +54,7 @@ def make_night(folder: Path, **changes: object) -> Night:
     starts = [naming.parse_id(tile_id) for tile_id in record.tile_ids]
     for i, tile_id in enumerate(record.tile_ids):
         mine = [f for f in files if np.argmin([abs(naming.SubbandName.parse(f.name).time - s) for s in starts]) == i]
-        convert.convert_tile(
+        convert_tile(
             mine,
             folder / f"{i}.ms",
             folder / f"{i}.json",

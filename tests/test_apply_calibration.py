@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from casacore import tables
 
-from contimg import casa, measurement_set, skymodel
+from contimg import casa, measurement_set
 from contimg.apply_calibration import apply_calibration
 from contimg.calibrate import solve_calibration
 from contimg.calibrate.response import gains_at
@@ -14,6 +14,7 @@ from contimg.calibrate.tables import Solutions
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.errors import InputError
 from contimg.products.twin import Reason, read_twin, write_twin
+from contimg.sky.predict import predict, read_catalogue
 from tests.calibration_nights import CALIBRATOR, make_night
 
 OPTIONS, BEAM = CalibrationOptions(), BeamOptions()
@@ -76,9 +77,9 @@ def test_equals_applycal(night, tmp_path, tile, sets):
 def test_calibrated_data_are_the_sky_and_weights_inverse_variances(night, tmp_path):
     _apply(night, 1, tmp_path, [_cal(night, 1)])
     vis = measurement_set.read(tmp_path / "out.ms")
-    sky = skymodel.read_catalogue(night.folder / "night" / "truth.csv")
+    sky = read_catalogue(night.folder / "night" / "truth.csv")
     ra, dec = np.radians(sky.ra_deg), np.radians(sky.dec_deg)
-    model = skymodel.predict(vis, ra, dec, sky.flux_at(vis.freq_hz), BEAM, true_places=True)[:, :, None]
+    model = predict(vis, ra, dec, sky.flux_at(vis.freq_hz), BEAM, true_places=True)[:, :, None]
     good = ~vis.flag & (vis.weight > 0)
     scale = np.sum(np.where(good, vis.data * model.conj(), 0)) / np.sum(np.where(good, np.abs(model) ** 2, 0))
     assert scale.real == pytest.approx(1, abs=0.005)  # janskys

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from contimg.beam import airy_power, effective_beam
 from contimg.config import BeamOptions
 from contimg.image.grid import Grid
+from contimg.sky.airy_beam import airy_power, effective_beam
 from tests.image import skies
 
 ARCMIN = math.radians(1 / 60)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from contimg.beam import effective_beam
-from contimg.beam_cube import read_cube
 from contimg.config import BeamOptions
 from contimg.errors import InputError
 from contimg.image.grid import Grid
-from contimg.skymodel import attenuation
+from contimg.sky.airy_beam import effective_beam
+from contimg.sky.beam_cube import read_cube
+from contimg.sky.predict import attenuation
 from tests.image import skies
 
 STEP_DEG, HALF, FREQ_HZ = 0.1, 50, np.linspace(1.30e9, 1.51e9, 12)

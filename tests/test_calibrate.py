@@ -363,10 +363,10 @@ def test_fluxes_are_those_of_setjy(night, tmp_path):
         field.putcol("NAME", [CALIBRATOR])
     with casa.tasks() as tasks:
         answer = tasks.setjy(str(copy), standard="Perley-Butler 2017", usescratch=False, model="")
-    from contimg import calibrators
+    from contimg.sky import calibrator_lists, calibrators
 
     freq = measurement_set.read_coordinates(night.ms(1)).freq_hz[0]  # where setjy states it
-    expected = calibrators.find(calibrators.builtin(), CALIBRATOR).flux_jy(freq)
+    expected = calibrator_lists.find(calibrators.builtin(), CALIBRATOR).flux_jy(freq)
     assert answer["0"]["0"]["fluxd"][0] == pytest.approx(float(expected), rel=1e-3)
 
 

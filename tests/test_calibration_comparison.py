@@ -8,8 +8,8 @@ from contimg.calibrate.assess import assess
 from contimg.calibrate.comparison import compare_with_previous
 from contimg.calibrate.tables import Solutions
 from contimg.config import CalibrationOptions
+from contimg.correlator.band import subband_frequencies
 from contimg.products.twin import Twin
-from contimg.uvh5 import subband_frequencies
 
 ANTENNAS, OPTIONS = 10, CalibrationOptions()
 NAMES = [str(station) for station in range(21, 21 + ANTENNAS)]

@@ -7,9 +7,10 @@ import time
 import numpy as np
 import pytest
 
-from contimg import calibrators
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.errors import InputError, UnknownIdError
+from contimg.sky import calibrator_lists, calibrators
+from contimg.sky.transits import transits
 
 LONGITUDE, LATITUDE = -2.064427799136453, 0.6498455107238486  # header of a real file
 BEAM, OPTIONS = BeamOptions(), CalibrationOptions()
@@ -42,7 +43,7 @@ def casa_tables():
 
 def test_fluxes_are_those_of_casas_perley_butler_2017(casa_tables):
     coefficients, _ = casa_tables
-    listed = calibrators.load("builtin")
+    listed = calibrator_lists.load("builtin")
     assert len(listed) == 20
     for calibrator in listed:
         low, high = calibrator.range_hz
@@ -55,11 +56,11 @@ def test_fluxes_are_those_of_casas_perley_butler_2017(casa_tables):
 
 def test_fluxes_at_1_ghz_are_the_first_coefficient():
     for name, flux in (("3C286", 17.705), ("3C48", 21.149), ("3C147", 28.288)):
-        assert calibrators.find(calibrators.builtin(), name).flux_jy(1e9) == pytest.approx(flux, rel=1e-4)
+        assert calibrator_lists.find(calibrators.builtin(), name).flux_jy(1e9) == pytest.approx(flux, rel=1e-4)
 
 
 def test_positions_are_those_of_casa(casa_tables):
-    from contimg.skymodel import separation
+    from contimg.sky.predict import separation
 
     _, places = casa_tables
     for calibrator in calibrators.builtin():
@@ -69,20 +70,20 @@ def test_positions_are_those_of_casa(casa_tables):
 
 
 def test_flux_outside_the_range_is_an_error():
-    fornax = calibrators.find(calibrators.builtin(), "fornaxa")
+    fornax = calibrator_lists.find(calibrators.builtin(), "fornaxa")
     assert fornax.flux_jy(0.3e9) > 0
     with pytest.raises(InputError, match=r"'Fornax A' has a known flux from 0\.2 to 0\.5 GHz only"):
         fornax.flux_jy([0.4e9, 1.4e9])
 
 
 def test_find_ignores_spaces_and_case_and_names_the_unknown():
-    assert calibrators.find(calibrators.builtin(), "3c 286").name == "3C286"
+    assert calibrator_lists.find(calibrators.builtin(), "3c 286").name == "3C286"
     with pytest.raises(UnknownIdError, match="'3C999'"):
-        calibrators.find(calibrators.builtin(), "3C999")
+        calibrator_lists.find(calibrators.builtin(), "3C999")
 
 
 def _transits(listed, dec_app_deg, start, end, options=OPTIONS):
-    return calibrators.transits(listed, np.radians(dec_app_deg), start, end, LONGITUDE, LATITUDE, BEAM, options)
+    return transits(listed, np.radians(dec_app_deg), start, end, LONGITUDE, LATITUDE, BEAM, options)
 
 
 @pytest.mark.parametrize("name", ["3C48", "3C138", "3C147", "3C286", "3C295"])
@@ -93,7 +94,7 @@ def test_time_of_transit_against_astropy(name, day):
     from astropy.time import Time
     from astropy.utils import iers
 
-    calibrator = calibrators.find(calibrators.builtin(), name)
+    calibrator = calibrator_lists.find(calibrators.builtin(), name)
     (found,) = _transits([calibrator], calibrator.dec_deg, day, day + 0.997)
     site = EarthLocation.from_geodetic(LONGITUDE * units.rad, LATITUDE * units.rad, 1188 * units.m)
     with iers.conf.set_temp("auto_download", False):
@@ -112,9 +113,9 @@ def test_every_transit_belongs_to_exactly_one_of_adjoining_tiles():
 
 
 def test_beam_response_and_apparent_flux():
-    from contimg.beam import airy_power
+    from contimg.sky.airy_beam import airy_power
 
-    calibrator = calibrators.find(calibrators.builtin(), "3C286")
+    calibrator = calibrator_lists.find(calibrators.builtin(), "3C286")
     (on_axis,) = _transits([calibrator], 30.3695, 61082.0, 61082.997)
     assert on_axis.beam_response == pytest.approx(1, abs=1e-3)
     (off,) = _transits([calibrator], 31.3695, 61082.0, 61082.997)
@@ -128,7 +129,7 @@ def test_resolved_faint_and_fluxless_calibrators_are_not_used(tmp_path):
     assert _transits(calibrators.builtin(), 40.7, 61082.0, 61082.997) == []  # Cygnus A is 2 arcmin wide
     users = tmp_path / "mine.csv"
     users.write_text("name,ra_deg,dec_deg,flux_jy\nfaint,100,30,0.5\nblank,120,30,\ngood,140,30,3\n")
-    listed = calibrators.load(users)
+    listed = calibrator_lists.load(users)
     assert [t.name for t in _transits(listed, 30.0, 61082.0, 61082.997)] == ["good"]
     with pytest.raises(InputError, match="'blank' has no flux"):
         listed[1].flux_jy(1.4e9)
@@ -145,7 +146,7 @@ def test_strongest_first():
 def test_users_list_says_what_is_assumed(tmp_path):
     users = tmp_path / "mine.csv"
     users.write_text("name,ra_deg,dec_deg,flux_jy,ref_freq_hz,spectral_index\nA,10,20,5,1.5e9,-1\nB,11,20,5,,\n")
-    one, two = calibrators.load(users)
+    one, two = calibrator_lists.load(users)
     assert one.flux_jy(0.75e9) == pytest.approx(10.0)
     assert two.flux_jy(1.4e9) == pytest.approx(5.0)
     assert two.flux_jy(0.7e9) == pytest.approx(5.0 * 0.5**-0.7)
@@ -153,7 +154,7 @@ def test_users_list_says_what_is_assumed(tmp_path):
 
 
 def test_light_enough_for_the_plan():
-    code = "import sys; import contimg.calibrators; print('astropy' in sys.modules, 'casacore' in sys.modules)"
+    code = "import sys; import contimg.sky.calibrators; print('astropy' in sys.modules, 'casacore' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
     listed, length = calibrators.builtin(), 309 / 86400
@@ -168,4 +169,4 @@ def test_names_of_a_users_list_are_plain_strings(tmp_path):
     """They become parameters of rules: numpy's strings compare equal but are recorded differently."""
     path = tmp_path / "mine.csv"
     path.write_text("name,ra_deg,dec_deg,flux_jy\nSIMCAL,10.0,30.0,9.0\n")
-    assert [type(calibrator.name) for calibrator in calibrators.load(path)] == [str]
+    assert [type(calibrator.name) for calibrator in calibrator_lists.load(path)] == [str]

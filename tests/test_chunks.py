@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from contimg.chunks import Rows
+from contimg.correlator.chunks import Rows
 
 SHAPE, CHUNKS = (50, 1, 10, 2), (8, 1, 4, 1)
 

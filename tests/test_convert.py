@@ -6,9 +6,10 @@ import h5py
 import numpy as np
 import pytest
 
-from contimg import measurement_set, uvh5
+from contimg import measurement_set
 from contimg.config import FlagOptions, IngestOptions
-from contimg.convert import convert_tile
+from contimg.convert.convert_tile import convert_tile
+from contimg.correlator import band
 from contimg.errors import InputError
 from contimg.products.twin import read_twin
 from contimg.simulate import GainErrors, NightOptions, simulate_night
@@ -99,7 +100,7 @@ def test_single_subband(night, tmp_path):
     assert twin.facts["n_subbands"] == 1
     assert twin.facts["bandwidth_hz"] == 11_718_750
     received = (vis.weight > 0).any((0, 2))
-    assert np.array_equal(vis.freq_hz[received], uvh5.subband_frequencies(5, 4)[::-1])
+    assert np.array_equal(vis.freq_hz[received], band.subband_frequencies(5, 4)[::-1])
     assert vis.flag[:, ~received].all()
 
 
@@ -161,7 +162,7 @@ def test_missing_subbands_are_flagged_never_invented(night, tmp_path):
     files = [path for path in night[1] if path.name[-7:-5] not in ("00", "07")]
     ms, twin = convert(files, tmp_path, night[0])
     vis = measurement_set.read(ms)
-    expected = np.concatenate([uvh5.subband_frequencies(sb, 4)[::-1] for sb in range(15, -1, -1)])
+    expected = np.concatenate([band.subband_frequencies(sb, 4)[::-1] for sb in range(15, -1, -1)])
     assert vis.freq_hz == pytest.approx(expected, abs=1e-3)
     for subband in (0, 7):
         place = slice(4 * (15 - subband), 4 * (16 - subband))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from contimg.config import FlagOptions
-from contimg.flag import NOT_RECEIVED, REASONS, Flagger, robust_sigma
+from contimg.flagging.flagger import NOT_RECEIVED, REASONS, Flagger, robust_sigma
 
 CODES = {name: code for code, name in REASONS.items()}
 N_TIMES, N_CHANNELS, N_ANTENNAS = 24, 128, 16

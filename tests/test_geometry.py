@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from contimg import geometry
 from contimg.errors import InputError
+from contimg.sky import geometry
 
 OVRO = geometry.Location(0.6498455107238486, -2.064427799136453, 1188.0519)
 TIMES = 61082.3 + np.arange(24) * 12.884901888 / 86400

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from contimg import inbox
 from contimg.config import IngestOptions
+from contimg.correlator import inbox
 from contimg.errors import InputError
 from contimg.simulate import GainErrors, NightOptions, simulate_night
 
@@ -47,7 +47,7 @@ def test_headers_agree_with_the_simulator(night, folder):
 def test_what_was_read_once_is_remembered_until_the_file_changes(folder, monkeypatch):
     _, first, cache = look(folder)
     cache.save()
-    monkeypatch.setattr("contimg.probe.look", lambda path: pytest.fail(f"{path} was opened again"))
+    monkeypatch.setattr("contimg.correlator.probe.look", lambda path: pytest.fail(f"{path} was opened again"))
     assert look(folder)[1] == first
     monkeypatch.undo()
     changed = next(iter(first))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from contimg.config import FlagOptions, IngestOptions
-from contimg.convert import convert_tile
+from contimg.convert.convert_tile import convert_tile
 from contimg.errors import InputError
 from contimg.inspect import lines, look
 from contimg.inspect_plots import plot

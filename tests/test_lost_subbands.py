@@ -11,9 +11,10 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from contimg import measurement_set, uvh5
+from contimg import measurement_set
 from contimg.config import BeamOptions, FlagOptions, ImageOptions, IngestOptions
-from contimg.convert import convert_tile
+from contimg.convert.convert_tile import convert_tile
+from contimg.correlator import band
 from contimg.image import image_tile
 from contimg.simulate import GainErrors, NightOptions, simulate_night
 from tests.image.test_gridding import peak_of
@@ -58,7 +59,7 @@ def test_flux_after_losses(night, tmp_path, lost):
     )
     assert converted.verdict == "passed"
     assert converted.facts["missing_subbands"] == sorted(lost)
-    received = np.concatenate([uvh5.subband_frequencies(s, CHANNELS) for s in range(16) if s not in lost])
+    received = np.concatenate([band.subband_frequencies(s, CHANNELS) for s in range(16) if s not in lost])
     assert converted.facts["bandwidth_hz"] == pytest.approx((16 - len(lost)) * 11_718_750)
 
     vis = measurement_set.read(ms)

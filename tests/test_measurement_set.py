@@ -5,8 +5,9 @@ import subprocess
 import numpy as np
 import pytest
 
-from contimg import geometry, measurement_set
+from contimg import measurement_set
 from contimg.errors import InputError
+from contimg.sky import geometry
 
 OVRO = geometry.Location(0.6498455107238486, -2.064427799136453, 1188.0519)
 CENTRE = np.radians([200.0, 54.0])  # WSClean writes right ascensions beyond 180 deg as negative

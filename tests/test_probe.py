@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from contimg import probe, uvh5
+from contimg.correlator import hdf5, probe
 from contimg.errors import InputError
 from contimg.simulate import GainErrors, NightOptions, simulate_night
 
@@ -17,7 +17,7 @@ def files(tmp_path_factory):
 
 def test_it_says_what_the_header_says(files):
     for path in files:
-        said, header = probe.look(path), uvh5.read_header(path)
+        said, header = probe.look(path), hdf5.read_header(path)
         assert (said.start_mjd, said.end_mjd) == (header.start_mjd, header.end_mjd)
         assert said.integration_s == header.integration_s
         assert said.dec_app_deg == pytest.approx(30.3695, abs=1e-4)  # 3C286, of date

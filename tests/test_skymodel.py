@@ -5,10 +5,11 @@ import pytest
 from astropy.table import Table
 from scipy.special import jv
 
-from contimg import geometry, skymodel
 from contimg.config import BeamOptions
 from contimg.errors import InputError
 from contimg.measurement_set import Coordinates
+from contimg.sky import geometry
+from contimg.sky.predict import direction_cosines, predict, predict_apparent, read_catalogue, true_cosines
 
 BEAM = BeamOptions()
 LOCATION = geometry.Location(0.6498455107238486, -2.064427799136453, 1188.05)
@@ -84,7 +85,7 @@ def test_predict_equals_the_double_sum(sources, spacing):
     vis = _coordinates(freq=freq)
     ra, dec, flux = sources
     spectrum = flux[:, None] * (vis.freq_hz / 1.4e9) ** -0.7
-    model = skymodel.predict(vis, ra, dec, spectrum, BEAM)
+    model = predict(vis, ra, dec, spectrum, BEAM)
     expected = _brute(vis, ra, dec, spectrum)
     assert model.dtype == np.complex64
     assert np.abs(model - expected).max() < 1e-6 * np.abs(expected).max()
@@ -94,11 +95,11 @@ def test_rows_in_any_order_and_number(sources):
     vis = _coordinates()
     ra, dec, flux = sources
     spectrum = flux[:, None] * np.ones(len(vis.freq_hz))
-    whole = skymodel.predict(vis, ra, dec, spectrum, BEAM)
+    whole = predict(vis, ra, dec, spectrum, BEAM)
     kept = np.random.default_rng(3).permutation(len(vis.uvw_m))[:31]
     for name in ("uvw_m", "time_mjd_s", "antenna1", "antenna2"):
         setattr(vis, name, getattr(vis, name)[kept])
-    assert skymodel.predict(vis, ra, dec, spectrum, BEAM) == pytest.approx(whole[kept], abs=1e-4)
+    assert predict(vis, ra, dec, spectrum, BEAM) == pytest.approx(whole[kept], abs=1e-4)
 
 
 def test_true_places_are_those_of_the_antennas_paths(sources):
@@ -111,10 +112,10 @@ def test_true_places_are_those_of_the_antennas_paths(sources):
     time = np.searchsorted(vis.times_mjd_s, vis.time_mjd_s)
     delay = (path[time, vis.antenna1] - path[time, vis.antenna2]) / C
     expected = np.exp(2j * np.pi * vis.freq_hz * delay[:, None])
-    model = skymodel.predict_apparent(vis, ra[:1], dec[:1], np.ones((1, 2, 3)), true_places=True)
+    model = predict_apparent(vis, ra[:1], dec[:1], np.ones((1, 2, 3)), true_places=True)
     assert model == pytest.approx(expected, abs=2e-5)
-    moved = skymodel.true_cosines(vis, ra[:1], dec[:1])[0, :2, 0]
-    still = np.array(skymodel.direction_cosines(ra[0], dec[0], vis.phase_centre_rad))[:2]
+    moved = true_cosines(vis, ra[:1], dec[:1])[0, :2, 0]
+    still = np.array(direction_cosines(ra[0], dec[0], vis.phase_centre_rad))[:2]
     # aberration: at most v/c = 1e-4 of the distance from the centre
     assert 0 < np.linalg.norm(moved - still) < 1.1e-4 * np.linalg.norm(still)
 
@@ -122,14 +123,14 @@ def test_true_places_are_those_of_the_antennas_paths(sources):
 def test_source_at_the_centre_and_no_source():
     vis = _coordinates()
     ntime, nchan = len(vis.times_mjd_s), len(vis.freq_hz)
-    model = skymodel.predict_apparent(vis, *vis.phase_centre_rad.reshape(2, 1), np.full((1, ntime, nchan), 3.0))
+    model = predict_apparent(vis, *vis.phase_centre_rad.reshape(2, 1), np.full((1, ntime, nchan), 3.0))
     assert model == pytest.approx(np.full(model.shape, 3.0 + 0j), abs=1e-6)
-    assert not skymodel.predict(vis, [], [], np.zeros((0, nchan)), BEAM).any()
+    assert not predict(vis, [], [], np.zeros((0, nchan)), BEAM).any()
 
 
 def test_source_below_the_horizon_is_not_seen():
     vis = _coordinates()
-    behind = skymodel.predict(vis, [vis.phase_centre_rad[0] + np.pi], [-0.53], np.ones((1, len(vis.freq_hz))), BEAM)
+    behind = predict(vis, [vis.phase_centre_rad[0] + np.pi], [-0.53], np.ones((1, len(vis.freq_hz))), BEAM)
     assert not behind.any()
 
 
@@ -137,7 +138,7 @@ def test_baselines_that_do_not_close_are_an_error():
     vis = _coordinates()
     vis.uvw_m[3] += 1.0
     with pytest.raises(ValueError, match="do not close"):
-        skymodel.predict(vis, [3.5], [0.53], np.ones((1, len(vis.freq_hz))), BEAM)
+        predict(vis, [3.5], [0.53], np.ones((1, len(vis.freq_hz))), BEAM)
 
 
 def test_catalogue_from_csv_votable_and_fits(tmp_path):
@@ -150,7 +151,7 @@ def test_catalogue_from_csv_votable_and_fits(tmp_path):
     table.write(tmp_path / "c.vot", format="votable")
     table.write(tmp_path / "c.fits")
     for name in ("c.csv", "c.vot", "c.fits"):
-        catalogue = skymodel.read_catalogue(tmp_path / name)
+        catalogue = read_catalogue(tmp_path / name)
         assert list(catalogue.name) == ["A", "B"]
         assert catalogue.flux_at([1.4e9, 2.8e9])[0] == pytest.approx([1.0, 2**-0.8])
         assert catalogue.flux_err_jy.tolist() == [0.01, 0.02]
@@ -161,7 +162,7 @@ def test_catalogue_from_csv_votable_and_fits(tmp_path):
 def test_defaults_are_recorded_as_assumed(tmp_path):
     path = tmp_path / "c.csv"
     path.write_text("# a comment\nname,ra_deg,dec_deg,flux_jy\nA,10,20,1\n")
-    catalogue = skymodel.read_catalogue(path)
+    catalogue = read_catalogue(path)
     assert catalogue.assumed == ("ref_freq_hz", "spectral_index")
     assert catalogue.flux_at(2.8e9)[0, 0] == pytest.approx(2**-0.7)
     assert np.isnan(catalogue.flux_err_jy[0])
@@ -181,7 +182,7 @@ def test_bad_catalogues_give_one_sentence(tmp_path, text, message):
     path = tmp_path / "c.csv"
     path.write_text(text)
     with pytest.raises(InputError, match=message) as raised:
-        skymodel.read_catalogue(path)
+        read_catalogue(path)
     assert str(path) in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -191,15 +192,15 @@ def test_wrong_unit_missing_file_and_no_catalogue(tmp_path):
     table["flux_jy"].unit = "mJy"
     table.write(tmp_path / "c.fits")
     with pytest.raises(InputError, match="column 'flux_jy' is in mJy, not in Jy"):
-        skymodel.read_catalogue(tmp_path / "c.fits")
+        read_catalogue(tmp_path / "c.fits")
     with pytest.raises(InputError, match="does not exist"):
-        skymodel.read_catalogue(tmp_path / "none.csv")
+        read_catalogue(tmp_path / "none.csv")
     (tmp_path / "broken.fits").write_text("nothing of the kind")
     with pytest.raises(InputError, match="cannot be read as fits"):
-        skymodel.read_catalogue(tmp_path / "broken.fits")
+        read_catalogue(tmp_path / "broken.fits")
     (tmp_path / "c.txt").write_text("")
     with pytest.raises(InputError, match="is no catalogue"):
-        skymodel.read_catalogue(tmp_path / "c.txt")
+        read_catalogue(tmp_path / "c.txt")
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
@@ -209,10 +210,10 @@ def test_half_a_fits_catalogue_is_refused(tmp_path, share):
                    "dec_deg": np.zeros(count), "flux_jy": np.ones(count)})  # fmt: skip
     path = tmp_path / "c.fits"
     table.write(path)
-    assert len(skymodel.read_catalogue(path)) == count
+    assert len(read_catalogue(path)) == count
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     with pytest.raises(InputError, match="cannot be read as fits") as raised:
-        skymodel.read_catalogue(path)
+        read_catalogue(path)
     assert "\n" not in str(raised.value)
 
 
@@ -221,4 +222,4 @@ def test_bytes_that_are_no_text_are_no_csv(tmp_path, content):
     path = tmp_path / "c.csv"
     path.write_bytes(content)
     with pytest.raises(InputError, match="cannot be read as CSV"):
-        skymodel.read_catalogue(path)
+        read_catalogue(path)

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from contimg import uvh5
+from contimg.correlator import band, hdf5
 from contimg.errors import InputError
 from contimg.simulate import NightOptions, simulate_night
 
@@ -38,9 +38,9 @@ def broken(night, tmp_path):
 
 
 def test_the_setup_is_that_of_the_header_and_each_part_tells(night, broken):
-    header = uvh5.read_header(night[0])
+    header = hdf5.read_header(night[0])
     known = (header.applied_delays_sha256, header.antenna_order_sha256, header.fs_table)
-    assert uvh5.read_setup(night[0]) == known == uvh5.read_setup(night[9])
+    assert hdf5.read_setup(night[0]) == known == hdf5.read_setup(night[9])
     with h5py.File(night[0]) as file:
         order = file["Header/ant_1_array"][()][::-1].copy()
     for place, (key, value) in enumerate([
@@ -48,10 +48,10 @@ def test_the_setup_is_that_of_the_header_and_each_part_tells(night, broken):
         ("Header/ant_1_array", order),
         ("Header/extra_keywords/fs_table", np.bytes_("another.npz")),
     ]):  # fmt: skip
-        changed = uvh5.read_setup(broken(key, value))
+        changed = hdf5.read_setup(broken(key, value))
         assert [i for i in range(3) if changed[i] != known[i]] == [place]
     with pytest.raises(InputError, match="is not a correlator file"):
-        uvh5.read_setup(broken("Header/extra_keywords/fs_table", None))
+        hdf5.read_setup(broken("Header/extra_keywords/fs_table", None))
 
 
 # science-traps C2 and the table of instrument.md section 2: sb, first and last channel in MHz.
@@ -60,23 +60,23 @@ def test_the_setup_is_that_of_the_header_and_each_part_tells(night, broken):
     [(0, 1498.643188, 1487.168579), (7, 1416.611938, 1405.137329), (15, 1322.861938, 1311.387329)],
 )
 def test_band_formula(subband, first, last):
-    freq = uvh5.subband_frequencies(subband, 48) / 1e6
+    freq = band.subband_frequencies(subband, 48) / 1e6
     assert freq[[0, -1]] == pytest.approx([first, last], abs=1e-6)
     raw = 1530 - (1024 + 384 * subband + 8 * np.arange(48) + 3.5) * 0.030517578125
     assert np.abs(freq - raw).max() < 1e-9
 
 
 def test_joined_axis_is_uniform():
-    joined = np.concatenate([uvh5.subband_frequencies(sb, 48) for sb in (3, 0, 15, *range(4, 15), 1, 2)])
+    joined = np.concatenate([band.subband_frequencies(sb, 48) for sb in (3, 0, 15, *range(4, 15), 1, 2)])
     joined.sort()
     assert len(joined) == 768
     assert np.abs(np.diff(joined) - 244140.625).max() < 1e-6
 
 
 def test_header(night):
-    head = uvh5.read_header(night[4])
-    assert uvh5.subband_of(head) == 4
-    assert head.freq_hz == pytest.approx(uvh5.subband_frequencies(4, 48), abs=1e-3)
+    head = hdf5.read_header(night[4])
+    assert hdf5.subband_of(head) == 4
+    assert head.freq_hz == pytest.approx(band.subband_frequencies(4, 48), abs=1e-3)
     assert head.channel_width_hz == 244140.625
     assert head.n_times == 3
     assert head.integration_s == 12.884902000427246
@@ -94,22 +94,22 @@ def test_header(night):
 
 
 def test_headers_of_a_tile_agree(night):
-    heads = [uvh5.read_header(path) for path in night]
+    heads = [hdf5.read_header(path) for path in night]
     assert len({head.antenna_order_sha256 for head in heads}) == 1
     assert len({head.applied_delays_sha256 for head in heads}) == 1
     assert len({head.start_mjd for head in heads}) == 1
-    assert [uvh5.subband_of(head) for head in heads] == list(range(16))
+    assert [hdf5.subband_of(head) for head in heads] == list(range(16))
 
 
 def test_negative_channel_width_is_accepted(broken):
-    assert uvh5.read_header(broken("Header/channel_width", -244140.625)).channel_width_hz == 244140.625
+    assert hdf5.read_header(broken("Header/channel_width", -244140.625)).channel_width_hz == 244140.625
 
 
 def test_data_are_ascending_and_in_file_order(night):
-    head = uvh5.read_header(night[2])
+    head = hdf5.read_header(night[2])
     with h5py.File(night[2]) as file:
         stored = file["Data/visdata"][:, 0].reshape(3, 15, 48, 2)
-    with uvh5.open_data(head) as data:
+    with hdf5.open_data(head) as data:
         vis, flags, samples = data.read(4, 9)
     assert np.array_equal(vis, stored[:, 4:9, ::-1])
     assert not flags.any()
@@ -117,8 +117,8 @@ def test_data_are_ascending_and_in_file_order(night):
 
 
 def test_digests_see_a_change(broken, night):
-    head = uvh5.read_header(night[0])
-    other = uvh5.read_header(broken("Header/extra_keywords/applied_delays_ns", np.bytes_("1 2 3")))
+    head = hdf5.read_header(night[0])
+    other = hdf5.read_header(broken("Header/extra_keywords/applied_delays_ns", np.bytes_("1 2 3")))
     assert other.applied_delays_sha256 != head.applied_delays_sha256
     assert other.antenna_order_sha256 == head.antenna_order_sha256
 
@@ -135,12 +135,12 @@ def test_digests_see_a_change(broken, night):
 )
 def test_contradictions(broken, key, value, says):
     with pytest.raises(InputError, match=says):
-        uvh5.read_header(broken(key, value))
+        hdf5.read_header(broken(key, value))
 
 
 def test_data_of_another_shape(broken):
-    head = uvh5.read_header(broken("Data/visdata", np.zeros((45, 1, 47, 2), np.complex64)))
-    with pytest.raises(InputError, match="its header says"), uvh5.open_data(head):
+    head = hdf5.read_header(broken("Data/visdata", np.zeros((45, 1, 47, 2), np.complex64)))
+    with pytest.raises(InputError, match="its header says"), hdf5.open_data(head):
         pass
 
 
@@ -151,8 +151,8 @@ def test_rows_that_break_the_order(broken, night, key, says):
     with h5py.File(night[0]) as file:
         value = file[f"Header/{key}"][()]
     value[20] += 1
-    head = uvh5.read_header(broken(f"Header/{key}", value))
-    with pytest.raises(InputError, match=says), uvh5.open_data(head):
+    head = hdf5.read_header(broken(f"Header/{key}", value))
+    with pytest.raises(InputError, match=says), hdf5.open_data(head):
         pass
 
 
@@ -161,9 +161,9 @@ def test_truncated(night, tmp_path, keep):
     path = tmp_path / night[0].name
     path.write_bytes(night[0].read_bytes()[:keep])
     with pytest.raises(InputError, match="not a whole HDF5 file"):
-        uvh5.read_header(path)
+        hdf5.read_header(path)
 
 
 def test_missing_file_is_the_machines_fault(tmp_path):
     with pytest.raises(FileNotFoundError):
-        uvh5.read_header(tmp_path / "2026-02-11T00:00:00_sb00.hdf5")
+        hdf5.read_header(tmp_path / "2026-02-11T00:00:00_sb00.hdf5")

@@ -9,9 +9,9 @@ from astropy.coordinates import TETE, EarthLocation, SkyCoord
 from astropy.time import Time
 from click.testing import CliRunner
 
-from contimg import calibrators
 from contimg.cli import main
 from contimg.errors import InputError
+from contimg.sky import calibrator_lists
 
 HEADING = (
     "-----------------------------------------------------\n"
@@ -49,7 +49,7 @@ def listed(tmp_path):
 
 
 def test_places_fluxes_and_bands(listed):
-    first, second, _, _ = calibrators.load(listed)
+    first, second, _, _ = calibrator_lists.load(listed)
     assert first.name == "1200+304"
     assert (first.ra_deg, first.dec_deg) == pytest.approx((180.04375, 30 + 24.5 / 60), abs=1e-9)
     assert second.dec_deg == pytest.approx(-(5 + 12 / 60 + 0.5 / 3600))
@@ -63,11 +63,11 @@ def test_places_fluxes_and_bands(listed):
 
 def test_a_flux_is_known_in_its_band_only(listed):
     with pytest.raises(InputError, match="known flux from 1 to 2 GHz only"):
-        calibrators.load(listed)[0].flux_jy(4.86e9)
+        calibrator_lists.load(listed)[0].flux_jy(4.86e9)
 
 
 def test_without_a_flux_at_20_cm_there_is_a_reason_and_no_default(listed):
-    _, _, third, fourth = calibrators.load(listed)
+    _, _, third, fourth = calibrator_lists.load(listed)
     assert third.coefficients is None and third.anchor == "vla.txt: no flux at 20 cm (L)"
     assert fourth.coefficients is None and "marked X" in fourth.anchor
     with pytest.raises(InputError, match="'1330\\+301' has no flux"):
@@ -87,7 +87,7 @@ def test_without_a_flux_at_20_cm_there_is_a_reason_and_no_default(listed):
 def test_a_bad_line_is_one_sentence(listed, old, new, said):
     listed.write_text(LIST.replace(old, new))
     with pytest.raises(InputError, match=said) as raised:
-        calibrators.load(listed)
+        calibrator_lists.load(listed)
     assert str(listed) in str(raised.value) and "\n" not in str(raised.value)
 
 
@@ -95,9 +95,9 @@ def test_a_file_that_is_no_list_is_refused(tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("nothing here\n")
     with pytest.raises(InputError, match="holds no source"):
-        calibrators.load(path)
+        calibrator_lists.load(path)
     with pytest.raises(InputError, match="does not exist"):
-        calibrators.load(tmp_path / "none.txt")
+        calibrator_lists.load(tmp_path / "none.txt")
 
 
 def _run(tmp_path, *words):

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from contimg.calibrate.statistics import FlagStatistics, flag_statistics
 from contimg.calibrate.tables import Solutions
 from contimg.config import CalibrationOptions
+from contimg.correlator.band import subband_of_frequencies
 from contimg.products.twin import Reason
-from contimg.uvh5 import subband_of_frequencies
 
 
 def assess(

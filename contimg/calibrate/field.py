@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.catalogue import Catalogue, separation
 from contimg.config import BeamOptions
 from contimg.measurement_set import Coordinates, Visibilities
-from contimg.skymodel import attenuation, predict
+from contimg.sky.catalogue import Catalogue, separation
+from contimg.sky.predict import attenuation, predict
 
 SAME_SOURCE_RAD = np.radians(30 / 3600)  # a catalogue source this near to the calibrator is the calibrator
 FIELD_RADIUS_RAD = np.radians(8.0)  # cut-off of the Airy model

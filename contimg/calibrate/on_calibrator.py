@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg import calibrators, casa, measurement_set
+from contimg import casa, measurement_set
 from contimg.calibrate import reference_antenna, solver, working_copy
 from contimg.calibrate.field import field_sources, predict_sources
 from contimg.calibrate.response import correct
 from contimg.calibrate.tables import FILES, read_solutions
 from contimg.calibrate.work import Work, data_cells, finish, has_data, write_scratch
-from contimg.catalogue import Catalogue
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.measurement_set import Visibilities
-from contimg.skymodel import attenuation, predict
+from contimg.sky import calibrator_lists
+from contimg.sky.catalogue import Catalogue
+from contimg.sky.predict import attenuation, predict
 
 
 def solve_on_calibrator(
@@ -30,7 +31,7 @@ def solve_on_calibrator(
     known: Catalogue | None,
 ) -> None:
     """Solve K, B and G against a calibrator."""
-    calibrator = calibrators.find(calibrators.load(options.calibrators), name)
+    calibrator = calibrator_lists.find(calibrator_lists.load(options.calibrators), name)
     work.facts |= {"calibrator": calibrator.name, "flux_anchor": calibrator.anchor, "bandpass": None}
     work.facts |= {"calibrator_deg": [calibrator.ra_deg, calibrator.dec_deg], "apparent_flux_jy": None}
     work.facts["outcome"] = "not solved"

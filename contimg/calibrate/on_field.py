@@ -15,11 +15,11 @@ from contimg.calibrate.field import apparent_jy, field_sources, predict_sources
 from contimg.calibrate.response import read_table
 from contimg.calibrate.tables import FILES, Solutions, normalise_amplitudes
 from contimg.calibrate.work import Work, data_cells, finish, has_data, lost_fraction, write_scratch
-from contimg.catalogue import Catalogue
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.errors import InputError
 from contimg.measurement_set import Visibilities
 from contimg.products.twin import Twin, input_from_twin
+from contimg.sky.catalogue import Catalogue
 from contimg.storage.atomic import remove
 
 

@@ -9,9 +9,9 @@ from contimg.calibrate.on_calibrator import solve_on_calibrator
 from contimg.calibrate.on_field import solve_on_field
 from contimg.calibrate.tables import FILES
 from contimg.calibrate.work import Work, judge_against
-from contimg.catalogue import read_catalogue
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.products.twin import Input, Stopwatch, Twin, input_from_twin, library_versions, verdict_of, write_twin
+from contimg.sky.catalogue import read_catalogue
 from contimg.storage.atomic import atomic_path, file_sha256, remove
 
 COPIED_FACTS = (

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg import geometry, measurement_set
+from contimg import measurement_set
 from contimg.measurement_set import Visibilities
-from contimg.skymodel import array_location
+from contimg.sky import geometry
+from contimg.sky.predict import array_location
 
 _ROWS = 8192
 _THIN_CHANNELS = 64

@@ -14,7 +14,7 @@ from contimg.errors import InputError
 
 if TYPE_CHECKING:
     from contimg.config import Config
-    from contimg.probe import Probe
+    from contimg.correlator.probe import Probe
 
 # Where the headers of the correlator put the array; a newer header in the inbox comes first.
 SITE_LONGITUDE_DEG, SITE_LATITUDE_DEG = -118.2834, 37.2334051
@@ -31,8 +31,8 @@ def calibrators(context: Context, date: str | None, dec: float | None, as_json: 
 
     One that cannot calibrate is listed with the reason. Times are UTC; beam and flux are those at 1.405 GHz.
     """
-    from contimg import calibrators as sources
     from contimg import naming
+    from contimg.sky import calibrator_lists, transits
 
     config = context.config
     day = _midnight(date)
@@ -43,12 +43,12 @@ def calibrators(context: Context, date: str | None, dec: float | None, as_json: 
         dec = newest.dec_app_deg
     place = (newest.longitude_deg, newest.latitude_deg) if newest else (SITE_LONGITUDE_DEG, SITE_LATITUDE_DEG)
     start = naming.mjd_from_datetime(day)
-    known = sources.load(config.calibration.calibrators)
-    found = sources.passages(
+    known = calibrator_lists.load(config.calibration.calibrators)
+    found = transits.passages(
         known, math.radians(dec), start, start + 1, *map(math.radians, place), config.beam, config.calibration
     )
     records = [
-        {"utc": naming.id_from_mjd(one.time_mjd)} | asdict(one) | {"anchor": sources.find(known, one.name).anchor}
+        {"utc": naming.id_from_mjd(one.time_mjd)} | asdict(one) | {"anchor": calibrator_lists.find(known, one.name).anchor}
         for one in found
     ]
     if as_json:
@@ -70,7 +70,7 @@ def newest_header(config: Config) -> Probe | None:
     """Return what the newest readable subband file of the inbox says; None when there is none."""
     from pathlib import Path
 
-    from contimg import inbox, probe
+    from contimg.correlator import inbox, probe
 
     if not config.paths.incoming.is_dir():
         return None

@@ -11,7 +11,7 @@ import click
 
 from contimg.cli.common import Context, json_option, print_json, print_table
 from contimg.config import Config
-from contimg.inbox import count_by_code, subbands_text
+from contimg.correlator.inbox import count_by_code, subbands_text
 
 
 @click.command()

@@ -8,7 +8,7 @@ import click
 
 from contimg.cli.common import Context, json_option, print_json, print_table
 from contimg.config import IngestOptions
-from contimg.inbox import arrange, subbands_text
+from contimg.correlator.inbox import arrange, subbands_text
 
 
 @click.command()

@@ -13,16 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg import geometry, measurement_set, uvh5
+from contimg import measurement_set
 from contimg.config import FlagOptions, IngestOptions
-from contimg.convert.files import Tile, UnreadableSubband
+from contimg.convert.subbands import Tile, UnreadableSubband
 from contimg.convert.summary import Outcome, finish
+from contimg.correlator import band, hdf5
 from contimg.errors import InputError
-from contimg.flag import NOT_RECEIVED, Flagger, count
+from contimg.flagging.flagger import NOT_RECEIVED, Flagger, count
+from contimg.sky import geometry
 from contimg.storage.atomic import syncing
 
 _BLOCK_BYTES = 48 << 20
-_CORRELATOR, _NO_DATA = 2, 5  # codes of contimg.flag.REASONS; up to 5 nothing was measured
+_CORRELATOR, _NO_DATA = 2, 5  # codes of contimg.flagging.flagger.REASONS; up to 5 nothing was measured
 
 
 def fill(part: Path, tile: Tile, ingest: IngestOptions, flag: FlagOptions) -> Outcome:
@@ -59,7 +61,7 @@ def fill(part: Path, tile: Tile, ingest: IngestOptions, flag: FlagOptions) -> Ou
         open_files = {}
         for subband, header in tile.headers.items():
             with _naming_subband(subband):
-                open_files[subband] = stack.enter_context(uvh5.open_data(header))
+                open_files[subband] = stack.enter_context(hdf5.open_data(header))
         reader = stack.enter_context(ThreadPoolExecutor(1))  # reads on while the block before is flagged and written
         buffers = itertools.cycle([_Buffers(), _Buffers()])
 
@@ -102,7 +104,7 @@ def _coordinates(tile: Tile, ingest: IngestOptions) -> measurement_set.Coordinat
     n_channels = len(head.freq_hz)
     # Ascending; the files' own numbers where there are files.
     bands = [
-        tile.headers[subband].freq_hz if subband in tile.headers else uvh5.subband_frequencies(subband, n_channels)
+        tile.headers[subband].freq_hz if subband in tile.headers else band.subband_frequencies(subband, n_channels)
         for subband in range(ingest.subbands)
     ]
     array_position = location.itrf()
@@ -114,7 +116,7 @@ def _coordinates(tile: Tile, ingest: IngestOptions) -> measurement_set.Coordinat
         antenna1=np.tile(low, head.n_times).astype(np.int32),
         antenna2=np.tile(high, head.n_times).astype(np.int32),
         freq_hz=np.concatenate(bands)[::-1].copy(),
-        channel_width_hz=uvh5.SUBBAND_WIDTH_HZ / n_channels,
+        channel_width_hz=band.SUBBAND_WIDTH_HZ / n_channels,
         polarisations=head.polarisations,
         phase_centre_rad=centre,
         times_mjd_s=times_s,
@@ -130,7 +132,7 @@ def _coordinates(tile: Tile, ingest: IngestOptions) -> measurement_set.Coordinat
     )
 
 
-def location_of(header: uvh5.Header) -> geometry.Location:
+def location_of(header: hdf5.Header) -> geometry.Location:
     """Return the array's location as the header has it (never a constant of ours)."""
     return geometry.Location(np.radians(header.latitude_deg), np.radians(header.longitude_deg), header.altitude_m)
 
@@ -144,9 +146,9 @@ def _sums(samples: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.fl
 
 
 def _read_block(
-    files: dict[int, uvh5.Data],
+    files: dict[int, hdf5.Data],
     places: dict[int, slice],
-    head: uvh5.Header,
+    head: hdf5.Header,
     first: int,
     last: int,
     received: NDArray[np.bool_],

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg import measurement_set, uvh5
+from contimg import measurement_set
 from contimg.config import FlagOptions
-from contimg.convert.files import Tile
-from contimg.flag import REASONS, Flagger, count
+from contimg.convert.subbands import Tile
+from contimg.correlator import hdf5
+from contimg.flagging.flagger import REASONS, Flagger, count
 from contimg.products.twin import Reason
 
-_DEAD, _AOFLAGGER, _CELL, _ANTENNA = 6, 7, 9, 10  # codes of contimg.flag.REASONS
+_DEAD, _AOFLAGGER, _CELL, _ANTENNA = 6, 7, 9, 10  # codes of contimg.flagging.flagger.REASONS
 
 
 @dataclass
@@ -136,7 +137,7 @@ class _Tally:
 
 def _flag_whole(
     writer: measurement_set.Writer,
-    head: uvh5.Header,
+    head: hdf5.Header,
     coordinates: measurement_set.Coordinates,
     flagger: Flagger,
     received: NDArray[np.bool_],

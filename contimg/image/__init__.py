@@ -12,8 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg import measurement_set, naming
-from contimg.beam import EffectiveBeam, effective_beam
-from contimg.catalogue import Catalogue, read_catalogue
 from contimg.config import BeamOptions, ImageOptions, QaOptions
 from contimg.image import averaging, compare, extent, invariants, limits, products, quality, smearing, wsclean
 from contimg.image.coherence import measure_coherence
@@ -38,6 +36,8 @@ from contimg.products.twin import (
     verdict_of,
     write_twin,
 )
+from contimg.sky.airy_beam import EffectiveBeam, effective_beam
+from contimg.sky.catalogue import Catalogue, read_catalogue
 from contimg.statistics import robust_sigma
 from contimg.storage import atomic
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg import measurement_set
-from contimg.beam import C_M_S
 from contimg.image.bins import Bins
 from contimg.measurement_set import Coordinates, Visibilities
+from contimg.sky.airy_beam import C_M_S
 
 _MOST = 16  # channels a bin: 4 MHz at full size, over which beams and spectra are straight lines
 _REGULAR_HZ = 1.0

@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.geometry import antenna_uvw
 from contimg.image.samples import Samples
 from contimg.measurement_set import Coordinates
+from contimg.sky.geometry import antenna_uvw
 
 
 class Baselines:

@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg import skymodel
-from contimg.catalogue import separation
 from contimg.image.finding import Finder
 from contimg.image.gridding import COARSEST, EPSILON
 from contimg.image.patches import curvature, psf_matrix
@@ -25,6 +23,8 @@ from contimg.image.restore import FWHM, RestoringBeam
 from contimg.image.sources import BrightSources, Corrections
 from contimg.image.tile import Tile
 from contimg.image.towards import Towards
+from contimg.sky.catalogue import separation
+from contimg.sky.predict import attenuation
 from contimg.statistics import image_sigma
 
 _MAX_ROUNDS = 10
@@ -203,13 +203,13 @@ class BrightModel:
     def apparent_at(self, freq_hz: float, channels: slice) -> NDArray[np.float64]:
         """Return what an image of a part of the band, of an effective frequency, holds of each source."""
         share = self._share[:, channels]
-        seen = skymodel.attenuation(self._tile.coordinates, *self.radec(), self._tile.beam)[:, :, channels]
+        seen = attenuation(self._tile.coordinates, *self.radec(), self._tile.beam)[:, :, channels]
         beam = np.einsum("stc,tc->s", seen, share) / share.sum() * self._coherence()
         return self.sources.flux_jy * (freq_hz / self.sources.freq_hz) ** self.sources.index * beam
 
     def _moments(self) -> NDArray[np.float64]:
         """Return the means (3, n) of each source's response, per Jy, times ln(f)^0, ^1 and ^2."""
-        seen = skymodel.attenuation(self._tile.coordinates, *self.radec(), self._tile.beam)
+        seen = attenuation(self._tile.coordinates, *self.radec(), self._tile.beam)
         seen *= np.exp(self.sources.index[:, None] * self._log_freq)[:, None, :]
         powers = self._log_freq ** np.arange(3)[:, None]
         return np.einsum("stc,tc,kc->ks", seen, self._share, powers, optimize=True) * self._coherence()
@@ -252,7 +252,7 @@ class BrightModel:
         sources, tile = self.sources, self._tile
         flux = (sources.flux_jy[:, None] * np.exp(sources.index[:, None] * self._log_freq))[which]
         ra, dec = (angle[which] for angle in self.radec())
-        apparent = skymodel.attenuation(tile.coordinates, ra, dec, tile.beam) * flux[:, None]
+        apparent = attenuation(tile.coordinates, ra, dec, tile.beam) * flux[:, None]
         return self._towards.predict(apparent.astype(np.float32), sources.east[which], sources.north[which])
 
     def _find(self, image: NDArray[np.float32], noise_jy: float) -> float | None:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from contimg.beam import C_M_S, EffectiveBeam
 from contimg.image.baselines import Baselines
 from contimg.image.grid import Grid
 from contimg.image.samples import Samples
 from contimg.measurement_set import Coordinates
+from contimg.sky.airy_beam import C_M_S, EffectiveBeam
 
 if TYPE_CHECKING:
     from scipy.interpolate import RectBivariateSpline

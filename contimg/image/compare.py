@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.catalogue import Catalogue
 from contimg.image.grid import Grid
 from contimg.image.restore import RestoringBeam
+from contimg.sky.catalogue import Catalogue
 
 # Sources enter above this expected signal-to-noise ratio, and without a neighbour of a fifth of their flux this near.
 MIN_SNR = 20.0

@@ -7,10 +7,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.beam import effective_beam
 from contimg.config import BeamOptions
 from contimg.image.grid import Grid
 from contimg.measurement_set import Coordinates
+from contimg.sky.airy_beam import effective_beam
 
 _NODES = 81
 # Beyond the first null (3.2 degrees) and the drift the beam is no main beam.

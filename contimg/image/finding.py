@@ -7,11 +7,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.catalogue import DEFAULT_SPECTRAL_INDEX, separation
 from contimg.image.patches import inner, square, subtract_psf
 from contimg.image.restore import RestoringBeam
 from contimg.image.sources import BrightSources
 from contimg.image.tile import Tile
+from contimg.sky.catalogue import DEFAULT_SPECTRAL_INDEX, separation
 from contimg.statistics import image_sigma
 
 _MAX_SOURCES = 300

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.beam import EffectiveBeam
-from contimg.catalogue import separation
 from contimg.config import BeamOptions
 from contimg.measurement_set import Coordinates
-from contimg.skymodel import attenuation
+from contimg.sky.airy_beam import EffectiveBeam
+from contimg.sky.catalogue import separation
+from contimg.sky.predict import attenuation
 
 # Places, per axis, at which the map is compared with the direct mean.
 _PLACES = 7

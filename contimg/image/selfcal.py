@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.beam import C_M_S
 from contimg.config import SelfcalOptions
 from contimg.image.baselines import Baselines
 from contimg.image.gains import Phases, antenna_amplitudes, antenna_gains, rms, signal_to_noise
 from contimg.image.samples import Samples, hands, stokes_i
 from contimg.measurement_set import Visibilities
+from contimg.sky.airy_beam import C_M_S
 
 # Phases are applied, or an interval is halved, if they change by this many times their errors (rms).
 # Fitting noise raises the flux of the sources in the model by (error in rad)^2: 0.25 % at an S/N of 20.

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.beam import C_M_S
 from contimg.image.averaging import delay_s, loss
 from contimg.measurement_set import Coordinates
+from contimg.sky.airy_beam import C_M_S
 
 
 def sinc_loss(turns: NDArray[np.float64] | float) -> NDArray[np.float64]:

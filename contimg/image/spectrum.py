@@ -9,12 +9,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.beam import effective_beam
 from contimg.errors import ConfigError
 from contimg.image.bins import Bins
 from contimg.image.gridding import Gridder
 from contimg.image.samples import blocks
 from contimg.image.tile import Tile
+from contimg.sky.airy_beam import effective_beam
 from contimg.statistics import robust_sigma
 
 # Spectral indices that are known worse than this are left blank.

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.beam import C_M_S, EffectiveBeam, effective_beam
-from contimg.catalogue import Catalogue
 from contimg.config import BeamOptions, ImageOptions
 from contimg.image.coherence import Coherence
 from contimg.image.gridding import Gridder
 from contimg.image.restore import RestoringBeam
 from contimg.image.samples import Samples
 from contimg.measurement_set import Coordinates
+from contimg.sky.airy_beam import C_M_S, EffectiveBeam, effective_beam
+from contimg.sky.catalogue import Catalogue
 
 # Integrations that are enough to find bright sources and nearly their fluxes; with fewer than three
 # times as many in the tile, or with few samples, thinning gains nothing.

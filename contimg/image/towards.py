@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.beam import C_M_S
 from contimg.image.baselines import Baselines
 from contimg.image.coherence import Fringes
 from contimg.image.samples import Samples
 from contimg.measurement_set import Coordinates
+from contimg.sky.airy_beam import C_M_S
 
 # Channels at a time; a multiple of the most that are averaged (16), so that no bin is cut.
 _BLOCK = 48

@@ -7,10 +7,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.beam import C_M_S
 from contimg.config import ImageOptions
 from contimg.image.grid import Grid
 from contimg.image.samples import Samples, blocks
+from contimg.sky.airy_beam import C_M_S
 
 _CHUNK = 1 << 22
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from contimg import naming
 from contimg.config import Config
-from contimg.inbox import Cluster, FileFacts, Listing
+from contimg.correlator.inbox import Cluster, FileFacts, Listing
 from contimg.plan.calibration import add_calibrations
 from contimg.plan.groups import add_groups
 from contimg.plan.model import (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from contimg.inbox import Cluster, FactsCache, FileFacts, Quarantined, SubbandFile
+from contimg.correlator.inbox import Cluster, FactsCache, FileFacts, Quarantined, SubbandFile
 from contimg.plan.model import Plan
 from contimg.storage.atomic import file_sha256
 

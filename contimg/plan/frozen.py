@@ -7,8 +7,8 @@ from pathlib import Path
 
 from contimg import naming
 from contimg.config import Config
+from contimg.correlator.inbox import Quarantined
 from contimg.errors import InputError
-from contimg.inbox import Quarantined
 from contimg.plan.model import Plan
 from contimg.products.twin import read_twin
 from contimg.storage.atomic import write_json

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from contimg import naming
 from contimg.config import Config
-from contimg.inbox import Cluster
+from contimg.correlator.inbox import Cluster
 from contimg.plan.model import CommittedGroup, Group, Plan, Tile, Waiting
 
 

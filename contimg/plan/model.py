@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from contimg import naming
-from contimg.inbox import Quarantined
+from contimg.correlator.inbox import Quarantined
 
 # What a tile and its calibration must have in common, in the order of their ``setup``; and the keys of the twins.
 SETUP = {

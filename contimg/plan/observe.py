@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from contimg import calibrators, decisions, inbox, naming
+from contimg import decisions, naming
 from contimg.config import Config
+from contimg.correlator import inbox
 from contimg.errors import InputError
 from contimg.plan import has_open_work, make_plan, owners
 from contimg.plan.duplicates import compare_spares
 from contimg.plan.model import SETUP, CalibrationRecord, CommittedGroup, CommittedTile, Plan, Tile
 from contimg.products.twin import read_twin
+from contimg.sky import calibrator_lists
+from contimg.sky.transits import transits as find_transits
 
 # A mosaic with one of these outcomes needs nothing more, unless its night is asked for by name.
 SETTLED = ("published", "rejected", "withdrawn")
@@ -89,11 +92,11 @@ def _near(cluster: inbox.Cluster, config: Config) -> bool:
 
 def calibrator_finder(config: Config) -> Callable[[Tile], str | None]:
     """Return a function that names the strongest calibrator transiting within the beam in a tile."""
-    known = calibrators.load(config.calibration.calibrators)
+    known = calibrator_lists.load(config.calibration.calibrators)
 
     def find(tile: Tile) -> str | None:
         half_day = tile.integration_s / 2 / 86400  # tile times are the centres of integrations
-        transits = calibrators.transits(
+        transits = find_transits(
             known,
             math.radians(tile.dec_app_deg),
             tile.start_mjd - half_day,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from contimg import naming
 from contimg.config import IngestOptions
-from contimg.inbox import Cluster, FileFacts, Quarantined, SubbandFile, subbands_text
+from contimg.correlator.inbox import Cluster, FileFacts, Quarantined, SubbandFile, subbands_text
 from contimg.plan.duplicates import one_a_subband
 from contimg.plan.model import Plan, Tile, Waiting
 

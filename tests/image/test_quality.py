@@ -5,8 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from contimg.beam import effective_beam
-from contimg.catalogue import Catalogue
 from contimg.config import BeamOptions, QaOptions
 from contimg.image import compare, invariants, quality
 from contimg.image.grid import Grid
@@ -14,6 +12,8 @@ from contimg.image.gridding import Gridder
 from contimg.image.restore import RestoringBeam, add_source, fit_beam
 from contimg.image.samples import stokes_i
 from contimg.image.weights import briggs
+from contimg.sky.airy_beam import effective_beam
+from contimg.sky.catalogue import Catalogue
 from contimg.statistics import robust_sigma
 from tests.image import skies
 from tests.image.test_image_tile import OPTIONS, SKY, run, tile

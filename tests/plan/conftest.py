@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contimg import inbox, naming
+from contimg import naming
 from contimg.config import Config
-from contimg.inbox import FileFacts
+from contimg.correlator import inbox
+from contimg.correlator.inbox import FileFacts
 from contimg.plan import make_plan
 
 START = datetime(2026, 2, 11, 0, 26, 49, tzinfo=UTC)

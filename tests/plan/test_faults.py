@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from contimg.config import FlagOptions, load_files
-from contimg.convert import convert_tile
-from contimg.inbox import Quarantined, arrange, list_files
+from contimg.convert.convert_tile import convert_tile
+from contimg.correlator.inbox import Quarantined, arrange, list_files
 from contimg.plan import Plan, frozen, make_tiles
 from contimg.plan.observe import committed_groups, current_plan
 from contimg.simulate import GainErrors, NightOptions, simulate_night

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contimg.config import IngestOptions
-from contimg.inbox import arrange
+from contimg.correlator.inbox import arrange
 from tests.plan.conftest import LONG_AFTER, START, tile_id
 
 CALIBRATED = {"calibrators": (tile_id(4),)}

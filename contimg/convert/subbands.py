@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from contimg import naming, uvh5
+from contimg import naming
 from contimg.config import IngestOptions
+from contimg.correlator import hdf5
 from contimg.errors import InputError
 
 _SAME_TIME_S = 1e-3
@@ -19,11 +20,11 @@ _SAME_TIME_S = 1e-3
 class Tile:
     """The subband files of a tile that agree, and what became of the others."""
 
-    headers: dict[int, uvh5.Header]
+    headers: dict[int, hdf5.Header]
     rejected: dict[int | str, str] = field(default_factory=dict)
 
     @property
-    def header(self) -> uvh5.Header:
+    def header(self) -> hdf5.Header:
         return self.headers[min(self.headers)]
 
 
@@ -37,17 +38,17 @@ class UnreadableSubband(Exception):
 
 def choose(files: Sequence[Path], tile_id: str, ingest: IngestOptions) -> Tile:
     """Read the headers and keep the files that agree with most of the others."""
-    headers: dict[int, uvh5.Header] = {}
+    headers: dict[int, hdf5.Header] = {}
     rejected: dict[int | str, str] = {}
     for path in files:
         name = naming.SubbandName.parse(path.name)
         key = name.subband if name else path.name
         try:
-            header = uvh5.read_header(path)
+            header = hdf5.read_header(path)
         except InputError as error:
             rejected[key] = str(error)
             continue
-        subband = uvh5.subband_of(header)
+        subband = hdf5.subband_of(header)
         problem = _against_name(header, subband, name, ingest)
         if subband in headers:
             problem = f"{path.name} is a second sb{subband:02d} beside {headers[subband].path.name}"
@@ -73,7 +74,7 @@ def choose(files: Sequence[Path], tile_id: str, ingest: IngestOptions) -> Tile:
 
 
 def _against_name(
-    header: uvh5.Header, subband: int, name: naming.SubbandName | None, ingest: IngestOptions
+    header: hdf5.Header, subband: int, name: naming.SubbandName | None, ingest: IngestOptions
 ) -> str | None:
     if subband >= ingest.subbands:
         return f"{header.path.name} holds sb{subband:02d}, beyond ingest.subbands = {ingest.subbands}"
@@ -87,7 +88,7 @@ def _against_name(
     return None
 
 
-def _difference(one: uvh5.Header, other: uvh5.Header) -> str | None:
+def _difference(one: hdf5.Header, other: hdf5.Header) -> str | None:
     """Return in what two files of a tile contradict each other, or None."""
     if one.n_times != other.n_times:
         return "number of integrations"

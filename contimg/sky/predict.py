@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from contimg import geometry
-from contimg.beam import C_M_S, airy_power, unit_vectors
-from contimg.beam_cube import read_cube
-from contimg.catalogue import Catalogue, read_catalogue, separation
 from contimg.config import BeamOptions
 from contimg.measurement_set import Coordinates
+from contimg.sky import geometry
+from contimg.sky.airy_beam import C_M_S, airy_power, unit_vectors
+from contimg.sky.beam_cube import read_cube
+from contimg.sky.catalogue import Catalogue, read_catalogue, separation
 
 __all__ = [
     "Catalogue",

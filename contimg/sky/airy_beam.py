@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import j1
 
-from contimg.beam_cube import read_cube
+from contimg.sky.beam_cube import read_cube
 
 if TYPE_CHECKING:
     from scipy.interpolate import RectBivariateSpline

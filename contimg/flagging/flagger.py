@@ -2,8 +2,8 @@
 
 The data are not calibrated yet. Four searches follow each other (codes in `REASONS`):
 
-- AOFlagger on every baseline (strategy ``strategies/dsa110.lua``), on the mean amplitude of what XX and YY do not share
-  (`contimg.unshared`): fringes of several bright sources look like interference and are not in it. What it finds
+- AOFlagger on every baseline (strategy ``dsa110.lua``), on the mean amplitude of what XX and YY do not share
+  (`contimg.flagging.polarisation_residual`): fringes of several bright sources look like interference and are not in it. What it finds
   counts where the sample stands out by itself (4 sigma), or the same cell (integration, channel) is found on many
   baselines, or on many of one antenna;
 - a cut at ``mad_sigma`` robust sigma above the median amplitude of each baseline and polarisation, statistics
@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.aoflag import AOFlagger
 from contimg.config import FlagOptions
-from contimg.unshared import AntennaPower, unshared
+from contimg.flagging.aoflagger import AOFlagger
+from contimg.flagging.polarisation_residual import AntennaPower, unshared
 
 # Codes of a sample, in order of precedence; 0 is good, 1 was never received and counts nowhere.
 NOT_RECEIVED = 1

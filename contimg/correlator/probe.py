@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg import uvh5
+from contimg.correlator import band, hdf5
 from contimg.errors import InputError
 
 _MJD_ZERO = 2_400_000.5
@@ -86,7 +86,7 @@ def look(path: Path) -> Probe:
     import h5py
 
     try:
-        with uvh5.file_faults(path):
+        with hdf5.file_faults(path):
             file = h5py.h5f.open(bytes(path), h5py.h5f.ACC_RDONLY)
             try:
                 return _look(_Reader(file, path))
@@ -119,13 +119,13 @@ def _look(head: _Reader) -> Probe:
     stamps = head.rows("time_array", rows, every=baselines)
     if not np.isfinite(stamps).all() or (stamps[1:] <= stamps[:-1]).any():
         raise head.fault("times", "time_array does not ascend")
-    unknown = set(codes) - set(uvh5.POLARISATIONS)
+    unknown = set(codes) - set(hdf5.POLARISATIONS)
     if unknown:
         raise head.fault("polarisations", f"polarization_array holds {min(unknown):g}, not linear polarisations")
-    problem = uvh5.wrong_frequencies(freq_hz)
+    problem = band.wrong_frequencies(freq_hz)
     if problem:
         raise head.fault("frequency", problem)
-    products = " ".join(uvh5.POLARISATIONS[code] for code in codes)
+    products = " ".join(hdf5.POLARISATIONS[code] for code in codes)
     return Probe(
         start_mjd=float(stamps[0]) - _MJD_ZERO,
         end_mjd=float(stamps[-1]) - _MJD_ZERO,
@@ -133,7 +133,7 @@ def _look(head: _Reader) -> Probe:
         dec_app_deg=math.degrees(head.number("phase_center_app_dec")),
         longitude_deg=head.number("longitude"),
         latitude_deg=head.number("latitude"),
-        subband=uvh5.subband_of_frequencies(freq_hz),
+        subband=band.subband_of_frequencies(freq_hz),
         shape=f"{baselines} baselines, {times} integrations, {len(freq_hz)} channels, {products}",
         synthetic=b"simulat" in head.text("history").lower(),
     )

@@ -18,7 +18,7 @@ class AOFlagger:
         import aoflagger
 
         flagger = aoflagger.AOFlagger()
-        with resources.as_file(resources.files("contimg") / "strategies" / "dsa110.lua") as path:
+        with resources.as_file(resources.files("contimg.flagging") / "dsa110.lua") as path:
             self._strategy = flagger.load_strategy_file(str(path))
         self._images = flagger.make_image_set(n_times, n_channels, 1)
         self._mask = flagger.make_flag_mask(n_times, n_channels)

@@ -17,8 +17,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from contimg import naming, probe, uvh5
+from contimg import naming
 from contimg.config import IngestOptions
+from contimg.correlator import hdf5, probe
 from contimg.errors import InputError
 from contimg.storage.atomic import atomic_path
 
@@ -255,7 +256,7 @@ def _add_setup(cluster: Cluster, facts: dict[str, FileFacts], cache: FactsCache)
     if lead is None or facts[lead.path].setup:
         return
     try:
-        facts[lead.path] = replace(facts[lead.path], setup=uvh5.read_setup(Path(lead.path)))
+        facts[lead.path] = replace(facts[lead.path], setup=hdf5.read_setup(Path(lead.path)))
     except (InputError, FileNotFoundError, PermissionError):
         return  # taken away meanwhile, or damaged where planning does not look: the conversion will say so
     cache.put(lead, facts[lead.path])

@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from contimg.catalogue import DEFAULT_SPECTRAL_INDEX
 from contimg.errors import InputError
+from contimg.sky.catalogue import DEFAULT_SPECTRAL_INDEX
 
 if TYPE_CHECKING:
-    from contimg.calibrators import Calibrator
+    from contimg.sky.calibrators import Calibrator
 
 # Centres of the two 50-MHz windows with which the list was observed, 1385 and 1465, 4835 and 4885 MHz.
 BAND_GHZ = {"L": 1.425, "C": 4.86}
@@ -126,7 +126,7 @@ def _add_band(path: Path, number: int, source: _Source, band: re.Match[str], flu
 
 
 def _calibrator(source: _Source, file_name: str) -> Calibrator:
-    from contimg.calibrators import Calibrator
+    from contimg.sky.calibrators import Calibrator
 
     quality = source.quality.get("L")
     letter = quality[CONFIGURATIONS.index(NEAREST)] if quality else None

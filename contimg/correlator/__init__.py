@@ -1,0 +1,1 @@
+"""What the correlator writes: its HDF5 files, their band, and the inbox they arrive in."""

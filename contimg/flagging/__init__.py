@@ -1,0 +1,1 @@
+"""Radio-frequency interference and bad data: the search and its flags."""

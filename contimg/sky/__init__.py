@@ -1,0 +1,1 @@
+"""The sky over the array: geometry, catalogues, calibrators and their transits, beams, predicted visibilities."""

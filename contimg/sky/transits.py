@@ -1,0 +1,163 @@
+"""When calibrators cross the meridian within the beam, and how bright they are through it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contimg.config import BeamOptions, CalibrationOptions
+from contimg.sky.calibrators import BAND_CENTRE_HZ, MJD_ZERO_JD, SIDEREAL_RATE_RAD_DAY, Calibrator
+
+
+@dataclass(frozen=True)
+class Transit:
+    """A calibrator that crosses the meridian within the beam's main lobe.
+
+    Attributes
+    ----------
+    name : str
+    time_mjd : float
+        UTC.
+    offset_deg : float
+        Apparent declination of the calibrator less that of the beam.
+    beam_response : float
+        Of the power beam at transit.
+    flux_jy, apparent_flux_jy : float or None
+        True, and through the beam; None when no flux is known at the frequency asked for.
+    reason : str or None
+        Why it cannot calibrate; None when it can.
+    """
+
+    name: str
+    time_mjd: float
+    offset_deg: float
+    beam_response: float
+    flux_jy: float | None
+    apparent_flux_jy: float | None
+    reason: str | None
+
+
+def transits(
+    calibrators: Sequence[Calibrator],
+    dec_app_rad: float,
+    start_mjd: float,
+    end_mjd: float,
+    longitude_rad: float,
+    latitude_rad: float,
+    beam: BeamOptions,
+    options: CalibrationOptions,
+    freq_hz: float = BAND_CENTRE_HZ,
+) -> list[Transit]:
+    """Return the usable calibrators that cross the meridian during a tile, brightest first.
+
+    Usable: a flux is known at `freq_hz`, the source is no larger than `options.max_extent_arcsec`, the
+    beam's response to it at transit reaches `options.min_beam` and its apparent flux
+    `options.min_calibrator_jy`. Parameters as of `passages`.
+    """
+    found = passages(calibrators, dec_app_rad, start_mjd, end_mjd, longitude_rad, latitude_rad, beam, options, freq_hz)
+    usable = [one for one in found if one.reason is None]
+    return sorted(usable, key=lambda one: (-(one.apparent_flux_jy or 0.0), one.name))
+
+
+def passages(
+    calibrators: Sequence[Calibrator],
+    dec_app_rad: float,
+    start_mjd: float,
+    end_mjd: float,
+    longitude_rad: float,
+    latitude_rad: float,
+    beam: BeamOptions,
+    options: CalibrationOptions,
+    freq_hz: float = BAND_CENTRE_HZ,
+) -> list[Transit]:
+    """Return the calibrators that cross the meridian within the beam's main lobe, usable or not, in order of time.
+
+    Parameters
+    ----------
+    dec_app_rad : float
+        Apparent declination that the dishes point at, on the meridian.
+    start_mjd, end_mjd : float
+        UTC, at most a day apart; a transit at the end belongs to what comes next.
+    longitude_rad, latitude_rad : float
+        East longitude and latitude of the array.
+    freq_hz : float
+        Frequency at which beam and flux are evaluated.
+
+    Notes
+    -----
+    Apparent places from IAU 2006/2000A, computed once a day, with aberration and without parallax:
+    good to 1 arcsec. UT1 is taken as UTC: at most 0.9 s in the time of transit.
+    """
+    if not calibrators:
+        return []
+    from contimg.sky.airy_beam import airy_power
+
+    ra_app, dec_app = _apparent_places(tuple(calibrators), int(np.floor(start_mjd)))
+    lst = _sidereal_time(start_mjd) + longitude_rad
+    wait_days = np.mod(ra_app - lst, 2 * np.pi) / SIDEREAL_RATE_RAD_DAY
+    first_null_rad = 299_792_458.0 / freq_hz / beam.dish_diameter_m
+    found = []
+    for i in np.flatnonzero(wait_days < end_mjd - start_mjd):
+        above_horizon = abs(dec_app[i] - latitude_rad) < np.pi / 2
+        offset_rad = float(dec_app[i] - dec_app_rad)
+        if not above_horizon or abs(offset_rad) >= first_null_rad:
+            continue
+        response = float(airy_power(offset_rad, freq_hz, beam.dish_diameter_m, beam.blockage_diameter_m))
+        for time_mjd in np.arange(start_mjd + wait_days[i], end_mjd, 2 * np.pi / SIDEREAL_RATE_RAD_DAY):
+            found.append(_passage(calibrators[i], float(time_mjd), offset_rad, response, options, freq_hz))
+    return sorted(found, key=lambda one: (one.time_mjd, one.name))
+
+
+def _passage(
+    calibrator: Calibrator,
+    time_mjd: float,
+    offset_rad: float,
+    response: float,
+    options: CalibrationOptions,
+    freq_hz: float,
+) -> Transit:
+    """Judge one crossing."""
+    flux = apparent = None
+    covered = calibrator.range_hz is None or calibrator.range_hz[0] <= freq_hz <= calibrator.range_hz[1]
+    if calibrator.coefficients is not None and covered:
+        flux = float(calibrator.flux_jy(freq_hz))
+        apparent = response * flux
+    reason = None
+    if calibrator.coefficients is None:
+        reason = calibrator.anchor  # says why no flux is known
+    elif apparent is None:
+        reason = f"no flux is known at {freq_hz / 1e9:.3f} GHz"
+    elif calibrator.extent_arcsec > options.max_extent_arcsec:
+        limit = f"calibration.max_extent_arcsec is {options.max_extent_arcsec:g}"
+        reason = f"{calibrator.extent_arcsec:g} arcsec across, {limit}"
+    elif response < options.min_beam:
+        reason = f"the beam's response is {response:.2f}, calibration.min_beam is {options.min_beam:g}"
+    elif apparent < options.min_calibrator_jy:
+        reason = f"{apparent:.2f} Jy through the beam, calibration.min_calibrator_jy is {options.min_calibrator_jy:g}"
+    return Transit(calibrator.name, time_mjd, float(np.degrees(offset_rad)), response, flux, apparent, reason)
+
+
+@functools.lru_cache(maxsize=1024)
+def _apparent_places(
+    calibrators: tuple[Calibrator, ...], day_mjd: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return apparent right ascension and declination (rad) of the equinox of date, at noon of a day."""
+    import erfa
+
+    ra = np.radians([c.ra_deg for c in calibrators])
+    dec = np.radians([c.dec_deg for c in calibrators])
+    zero = np.zeros_like(ra)
+    # TT = UTC + about 69 s: nothing here moves in that time
+    ra_cirs, dec_cirs, origins = erfa.atci13(ra, dec, zero, zero, zero, zero, MJD_ZERO_JD, day_mjd + 0.5)
+    return erfa.anp(ra_cirs - origins), dec_cirs
+
+
+def _sidereal_time(mjd: float) -> float:
+    """Return Greenwich apparent sidereal time (rad), with UT1 = UTC."""
+    import erfa
+
+    return float(erfa.gst06a(MJD_ZERO_JD, mjd, MJD_ZERO_JD, mjd + 69.2 / 86400))
