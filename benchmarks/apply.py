@@ -25,7 +25,7 @@ INTERPOLATION = ["nearest", "nearest,nearestflag", "linear"]
 
 def prepare(folder: Path, *, small: bool) -> dict[str, Any]:
     """Make the tile and its calibration."""
-    from contimg.calibrate import solve_calibration
+    from contimg.calibration import solve_calibration
     from contimg.config import BeamOptions, CalibrationOptions
 
     made = contest.make_tile(folder, small=small)
@@ -40,7 +40,7 @@ def prepare(folder: Path, *, small: bool) -> dict[str, Any]:
 
 def ours(folder: Path) -> dict[str, Any]:
     """Apply it as the rule does."""
-    from contimg.apply_calibration import apply_calibration
+    from contimg.calibration.apply_calibration import apply_calibration
     from contimg.config import CalibrationOptions
 
     twin = apply_calibration(
@@ -52,7 +52,7 @@ def ours(folder: Path) -> dict[str, Any]:
 
 def casa(folder: Path) -> dict[str, Any]:
     """Apply it with CASA; ``casa_input.ms`` is a copy, since applycal writes into what it is given."""
-    from contimg import casa
+    from contimg.calibration import casa
 
     vis = str(folder / "casa_input.ms")
     tables = [str(folder / "cal0" / f"{kind}.cal") for kind in "KBG"]

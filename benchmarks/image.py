@@ -76,7 +76,7 @@ def with_wsclean(tile: Path, out: Path, job: dict, threads: int) -> None:
 
 def with_tclean(tile: Path, out: Path, job: dict, threads: int) -> None:
     """Image the tile with CASA: w-projection, Hogbom, masked by the automatic multi-threshold."""
-    from contimg.casa import tasks
+    from contimg.calibration.casa import tasks
 
     name = str(out / "tile")
     with tasks(out / "casa.log") as casatasks:

@@ -26,7 +26,7 @@ CONTESTANTS = {"ours": "solve_calibration", "casa": "phaseshift, setjy, gaincal,
 
 def ours(folder: Path) -> dict[str, Any]:
     """Solve as the rule does."""
-    from contimg.calibrate import solve_calibration
+    from contimg.calibration import solve_calibration
     from contimg.config import BeamOptions, CalibrationOptions
 
     twin = solve_calibration(
@@ -38,7 +38,8 @@ def ours(folder: Path) -> dict[str, Any]:
 
 def casa(folder: Path) -> dict[str, Any]:
     """Solve with plain calls, on a copy at the calibrator's phase centre, and tell the time of the solvers alone."""
-    from contimg import casa, measurement_set
+    from contimg import measurement_set
+    from contimg.calibration import casa
     from contimg.products.twin import read_twin
     from contimg.sky import calibrator_lists, calibrators
 

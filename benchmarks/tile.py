@@ -41,7 +41,7 @@ FULL = {"antennas": 96, "channels": 48}
 
 def prepare(folder: Path, threads: int) -> None:
     """Simulate the night and solve its calibration, where that has not been done."""
-    from contimg.calibrate import solve_calibration
+    from contimg.calibration import solve_calibration
     from contimg.config import BeamOptions, CalibrationOptions
 
     job = json.loads((folder / "job.json").read_text())
@@ -80,7 +80,7 @@ def run_stage(stage: str, folder: Path, threads: int) -> None:
             files, ms, ms.with_suffix(".json"), tile_id=tile_id, ingest=IngestOptions(), flag=FlagOptions()
         )
     elif stage == "apply_calibration":
-        from contimg.apply_calibration import apply_calibration
+        from contimg.calibration.apply_calibration import apply_calibration
 
         twin = apply_calibration(
             ms, ms.with_suffix(".json"), calibrated, calibrated.with_suffix(".json"),

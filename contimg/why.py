@@ -6,7 +6,8 @@ import math
 from datetime import datetime, timedelta
 from typing import Any
 
-from contimg import decisions, naming
+from contimg import naming
+from contimg.calibration import certification
 from contimg.config import Config
 from contimg.errors import InputError, UnknownIdError
 from contimg.plan import observe
@@ -45,8 +46,8 @@ def _calibration(config: Config, calibration_id: str) -> dict[str, Any]:
         other = find_twin(place)
         if other is not None and any(item.id == calibration_id for item in other.inputs):
             users.append((other.id, other.verdict))
-    decided = [item for item in decisions.history(config.layout) if item["calibration"] == twin.id]
-    usable = decisions.is_certified(twin, decided[-1] if decided else None)
+    decided = [item for item in certification.history(config.layout) if item["calibration"] == twin.id]
+    usable = certification.is_certified(twin, decided[-1] if decided else None)
     headline = (
         f"{twin.id}: {twin.facts['type']} on tile {twin.facts['tile']}, verdict {twin.verdict}, "
         f"{'certified' if usable else 'not used by any plan'}"

@@ -6,7 +6,7 @@ from contimg import logs
 from contimg.config import CalibrationOptions
 
 with logs.to_file(snakemake.log[0]):
-    from contimg.apply_calibration import apply_calibration
+    from contimg.calibration.apply_calibration import apply_calibration
     from contimg.plan.frozen import read_choice
 
     given, made = snakemake.input, snakemake.output

@@ -4,7 +4,7 @@ from contimg import logs
 from contimg.config import BeamOptions, CalibrationOptions
 
 with logs.to_file(snakemake.log[0]):
-    from contimg.calibrate import solve_calibration
+    from contimg.calibration import solve_calibration
     from contimg.plan.frozen import read_previous
 
     given, made = snakemake.input, snakemake.output

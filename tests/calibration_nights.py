@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from contimg import measurement_set, naming
-from contimg.calibrate.tables import read_solutions
+from contimg.calibration.caltables import read_solutions
 from contimg.config import FlagOptions, IngestOptions
 from contimg.convert.convert_tile import convert_tile
 from contimg.simulate import NightOptions, simulate_night

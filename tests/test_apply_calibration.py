@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from casacore import tables
 
-from contimg import casa, measurement_set
-from contimg.apply_calibration import apply_calibration
-from contimg.calibrate import solve_calibration
-from contimg.calibrate.response import gains_at
-from contimg.calibrate.tables import Solutions
+from contimg import measurement_set
+from contimg.calibration import casa, solve_calibration
+from contimg.calibration.apply_calibration import apply_calibration
+from contimg.calibration.caltables import Solutions
+from contimg.calibration.jones import gains_at
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.errors import InputError
 from contimg.products.twin import Reason, read_twin, write_twin

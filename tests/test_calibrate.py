@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from casacore import tables
 
-from contimg import casa, measurement_set
-from contimg.calibrate import solve_calibration
-from contimg.calibrate.reference_antenna import choose
-from contimg.calibrate.statistics import flag_statistics
-from contimg.calibrate.tables import FILES, read_solutions
+from contimg import measurement_set
+from contimg.calibration import casa, solve_calibration
+from contimg.calibration.caltables import FILES, read_solutions
+from contimg.calibration.quality import flag_statistics
+from contimg.calibration.reference_antenna import choose
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.errors import ConfigError, InputError, UnknownIdError
 from contimg.products.twin import Reason, read_twin, twin_digest, write_twin

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from casacore import tables
 
-from contimg.calibrate.assess import assess
-from contimg.calibrate.comparison import compare_with_previous
-from contimg.calibrate.tables import Solutions
+from contimg.calibration.caltables import Solutions
+from contimg.calibration.previous_bandpass import compare_with_previous
+from contimg.calibration.quality import assess
 from contimg.config import CalibrationOptions
 from contimg.correlator.band import subband_frequencies
 from contimg.products.twin import Twin

@@ -72,7 +72,7 @@ def test_casa_imported_by_somebody_else_first_is_refused(clean):
     script = "import casaconfig.config\nfrom contimg import casa\nwith casa.tasks(): pass"
     done = _run(script, [], work, environment)
     assert done.returncode != 0
-    assert "use contimg.casa.tasks instead" in done.stderr
+    assert "use contimg.calibration.casa.tasks instead" in done.stderr
 
 
 def test_matplotlib_cache_is_the_users_choice(monkeypatch, tmp_path):

@@ -5,7 +5,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from contimg import decisions, naming
+from contimg import naming
+from contimg.calibration import certification
 from contimg.cli import main
 from contimg.config import Config, PathOptions
 from contimg.errors import InputError, UnknownIdError
@@ -37,31 +38,31 @@ def usable(config):
 
 def test_what_is_passed_is_certified_and_what_is_withdrawn_is_not(config):
     assert usable(config) == [PASSED]
-    made = decisions.withdraw(config, PASSED, "cable swap")
+    made = certification.withdraw(config, PASSED, "cable swap")
     assert (made["decision"], made["reason"]) == ("withdrawn", "cable swap") and made["by"] and made["time"]
     assert usable(config) == []
     reason = next(r.reason for r in calibration_records(config, DATES) if r.id == PASSED)
     assert reason == f"withdrawn by {made['by']}: cable swap"
-    assert decisions.withdraw(config, PASSED, "said twice") == made
-    assert len(decisions.history(config.layout)) == 1
+    assert certification.withdraw(config, PASSED, "said twice") == made
+    assert len(certification.history(config.layout)) == 1
 
 
 def test_a_withdrawal_can_be_taken_back_and_both_words_stay(config):
-    decisions.withdraw(config, PASSED, "cable swap")
-    decisions.certify(config, PASSED, "it was another cable")
+    certification.withdraw(config, PASSED, "cable swap")
+    certification.certify(config, PASSED, "it was another cable")
     assert usable(config) == [PASSED]
-    assert [item["decision"] for item in decisions.history(config.layout)] == ["withdrawn", "certified"]
+    assert [item["decision"] for item in certification.history(config.layout)] == ["withdrawn", "certified"]
 
 
 def test_a_person_can_overrule_a_warning_but_no_failure(config):
-    decisions.certify(config, WARNED, "the array was upgraded")
+    certification.certify(config, WARNED, "the array was upgraded")
     assert usable(config) == [PASSED, WARNED]
     with pytest.raises(InputError, match="is failed \\(made up\\): it cannot be certified"):
-        decisions.certify(config, FAILED, "please")
+        certification.certify(config, FAILED, "please")
     with pytest.raises(InputError, match="certified already"):
-        decisions.certify(config, PASSED, "again")
+        certification.certify(config, PASSED, "again")
     # solved again, it came out failed: the word of before does not carry it
-    failed = decisions.find(config, WARNED).model_copy(
+    failed = certification.find(config, WARNED).model_copy(
         update={"verdict": "failed", "reasons": [Reason(code="bad", severity="failed", message="made up")]}
     )
     write_twin(config.layout.twin("calibration", WARNED), failed)
@@ -70,11 +71,11 @@ def test_a_person_can_overrule_a_warning_but_no_failure(config):
 
 def test_no_reason_unknown_ids_and_a_damaged_file_are_one_sentence(config):
     with pytest.raises(InputError, match="say why"):
-        decisions.withdraw(config, PASSED, "  ")
+        certification.withdraw(config, PASSED, "  ")
     for name in ("cal_20260101T000000", "mosaic_20260211T010000", "nonsense"):
         with pytest.raises(UnknownIdError, match="there is no calibration"):
-            decisions.withdraw(config, name, "x")
-    decisions.place(config.layout).write_text('[{"calibration": ')
+            certification.withdraw(config, name, "x")
+    certification.place(config.layout).write_text('[{"calibration": ')
     with pytest.raises(InputError, match=r"decisions\.json is damaged"):
         usable(config)
 

@@ -152,7 +152,7 @@ def test_no_measurement_set(tmp_path, ms):
 
 
 def test_casa_reads_it(vis, ms, tmp_path):
-    from contimg import casa
+    from contimg.calibration import casa
 
     log = tmp_path / "casa.log"
     with casa.tasks(log) as casatasks:

@@ -25,11 +25,11 @@ def calibration() -> None:
 @click.pass_obj
 def list_calibrations(context: Context, dates: tuple[str, ...], as_json: bool) -> None:
     """List the calibrations on the stage: what of, verdict, and whether the plan may use them."""
-    from contimg import decisions
+    from contimg.calibration import certification
     from contimg.products.twin import read_twin
 
     config = context.config
-    standing = decisions.standing(config.layout)
+    standing = certification.standing(config.layout)
     folder = config.layout.stage / "calibrations"
     paths = [path for date in (dates or ("*",)) for path in sorted(folder.glob(f"{date}/cal_*.json"))]
     records = [_record(read_twin(path), standing) for path in paths]
@@ -51,17 +51,17 @@ def list_calibrations(context: Context, dates: tuple[str, ...], as_json: bool) -
 @click.pass_obj
 def show(context: Context, calibration_id: str, as_json: bool) -> None:
     """Show one calibration: facts, measured numbers, reasons, decisions, and what was made with it."""
-    from contimg import decisions
+    from contimg.calibration import certification
     from contimg.usage import products_of
 
     config = context.config
-    twin = decisions.find(config, calibration_id)
-    record = _record(twin, decisions.standing(config.layout)) | {
+    twin = certification.find(config, calibration_id)
+    record = _record(twin, certification.standing(config.layout)) | {
         "facts": twin.facts,
         "qa": twin.qa,
         "notes": twin.notes,
         "folder": str(config.layout.product("calibration", twin.id)),
-        "decisions": [item for item in decisions.history(config.layout) if item["calibration"] == twin.id],
+        "decisions": [item for item in certification.history(config.layout) if item["calibration"] == twin.id],
         "used_by": products_of(config, twin.id),
     }
     if as_json:
@@ -93,9 +93,9 @@ def show(context: Context, calibration_id: str, as_json: bool) -> None:
 @click.pass_obj
 def certify(context: Context, calibration_id: str, reason: str, as_json: bool) -> None:
     """Let the plan use a calibration that has a warning or was withdrawn; a failed one it never uses."""
-    from contimg import decisions
+    from contimg.calibration import certification
 
-    made = decisions.certify(context.config, calibration_id, reason)
+    made = certification.certify(context.config, calibration_id, reason)
     if as_json:
         print_json(made)
         return
@@ -115,11 +115,11 @@ def withdraw(context: Context, calibration_id: str, reason: str, reprocess: bool
     makes it again with other calibrations, and published mosaics get a new version. Groups that are still open are
     made again in any case.
     """
-    from contimg import decisions
+    from contimg.calibration import certification
     from contimg.usage import products_of, reopen
 
     config = context.config
-    made = decisions.withdraw(config, calibration_id, reason)
+    made = certification.withdraw(config, calibration_id, reason)
     products = products_of(config, calibration_id)
     opened = reopen(config, products) if reprocess else []
     if as_json:
@@ -134,13 +134,13 @@ def withdraw(context: Context, calibration_id: str, reason: str, reprocess: bool
 
 
 def _record(twin: Twin, standing: dict[str, Any]) -> dict[str, Any]:
-    from contimg import decisions
+    from contimg.calibration import certification
 
     decision = standing.get(twin.id)
     if decision is not None:
         words = f"{'no' if decision['decision'] == 'withdrawn' else 'yes'}: {decision['decision']} by {decision['by']}"
     else:
-        words = "yes" if decisions.is_certified(twin, None) else f"no: {twin.verdict}"
+        words = "yes" if certification.is_certified(twin, None) else f"no: {twin.verdict}"
     return {
         "id": twin.id,
         "type": twin.facts["type"],
@@ -150,7 +150,7 @@ def _record(twin: Twin, standing: dict[str, Any]) -> dict[str, Any]:
         "flux_anchor": twin.facts.get("flux_anchor"),
         "dec_app_deg": twin.facts.get("dec_app_deg"),
         "verdict": twin.verdict,
-        "certified": decisions.is_certified(twin, decision),
+        "certified": certification.is_certified(twin, decision),
         "standing": words,
         "snr_median": twin.qa.get("snr_median"),
         "flagged_fraction": twin.qa.get("flagged_fraction"),

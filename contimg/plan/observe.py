@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from contimg import decisions, naming
+from contimg import naming
+from contimg.calibration import certification
 from contimg.config import Config
 from contimg.correlator import inbox
 from contimg.errors import InputError
@@ -166,7 +167,7 @@ def _settled(config: Config, group_id: str, tiles: Iterable[CommittedTile], stan
 
 def calibration_records(config: Config, dates: Collection[str]) -> list[CalibrationRecord]:
     """Read the twins of the calibrations on the stage whose tiles are of some UTC dates."""
-    standing = decisions.standing(config.layout)
+    standing = certification.standing(config.layout)
     folder = config.layout.stage / "calibrations"
     records = []
     for place in sorted(path for date in dates for path in (folder / date).glob("cal_*.json")):
@@ -176,7 +177,7 @@ def calibration_records(config: Config, dates: Collection[str]) -> list[Calibrat
         decision = standing.get(twin.id)
         if decision is not None and decision["decision"] == "withdrawn":
             reason = f"withdrawn by {decision['by']}: {decision['reason']}"
-        certified = decisions.is_certified(twin, decision)  # a failed tile may lack its facts
+        certified = certification.is_certified(twin, decision)  # a failed tile may lack its facts
         records.append(
             CalibrationRecord(
                 id=twin.id,

@@ -304,7 +304,7 @@ def test_tclean_agrees_in_flux_and_position(tmp_path):
     from astropy.io import fits
     from astropy.wcs import WCS
 
-    from contimg.casa import tasks
+    from contimg.calibration.casa import tasks
 
     plain = OPTIONS.model_copy(update={"bright_sigma": 1e9, "size_px": 512})
     vis = skies.empty(antennas=24, times=6, channels=16, span_m=130)

@@ -13,6 +13,6 @@
 - `solve`: from a tile to a calibration with its twin
 """
 
-from contimg.calibrate.solve import solve_calibration
+from contimg.calibration.solve_calibration import solve_calibration
 
 __all__ = ["solve_calibration"]

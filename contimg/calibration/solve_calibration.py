@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from contimg import calibration_plots, naming
-from contimg.calibrate.on_calibrator import solve_on_calibrator
-from contimg.calibrate.on_field import solve_on_field
-from contimg.calibrate.tables import FILES
-from contimg.calibrate.work import Work, judge_against
+from contimg import naming
+from contimg.calibration import plots
+from contimg.calibration.caltables import FILES
+from contimg.calibration.on_calibrator import solve_on_calibrator
+from contimg.calibration.on_field import solve_on_field
+from contimg.calibration.outcome import Work, judge_against
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.products.twin import Input, Stopwatch, Twin, input_from_twin, library_versions, verdict_of, write_twin
 from contimg.sky.catalogue import read_catalogue
@@ -98,7 +99,7 @@ def solve_calibration(
             part.mkdir()
         else:
             judge_against(part, work, previous, options)
-            calibration_plots.plot_solutions(
+            plots.plot_solutions(
                 part, calibration_id, synthetic=source.synthetic, lost_antennas=work.qa.get("lost_antennas", ())
             )
     result = Twin(

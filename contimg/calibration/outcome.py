@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.calibrate import reference_antenna, working_copy
-from contimg.calibrate.assess import assess
-from contimg.calibrate.comparison import compare_with_previous
-from contimg.calibrate.tables import FILES, Solutions, make_reproducible, read_solutions
+from contimg.calibration import reference_antenna, working_copy
+from contimg.calibration.caltables import FILES, Solutions, make_reproducible, read_solutions
+from contimg.calibration.previous_bandpass import compare_with_previous
+from contimg.calibration.quality import assess
 from contimg.config import CalibrationOptions
 from contimg.measurement_set import Visibilities
 from contimg.products.twin import Input, Reason, input_from_twin, verdict_of

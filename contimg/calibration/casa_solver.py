@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from contimg.calibrate.tables import FILES, subtract_mean_phase
+from contimg.calibration.caltables import FILES, subtract_mean_phase
 from contimg.config import CalibrationOptions
 
 MIN_BASELINES = 4

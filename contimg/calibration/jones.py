@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.calibrate.tables import Solutions, read_solutions
+from contimg.calibration.caltables import Solutions, read_solutions
 from contimg.errors import InputError
 from contimg.measurement_set import Coordinates, Visibilities
 

@@ -1,4 +1,4 @@
-"""What CASA reads as its site configuration (``CASASITECONFIG``); `contimg.casa` points to this file.
+"""What CASA reads as its site configuration (``CASASITECONFIG``); `contimg.calibration.casa` points to this file.
 
 CASA executes the text and takes over the names that it knows; it never imports this as a module.
 Measures data come from the PyPI package ``casadata``, nothing is fetched from the network, and
@@ -12,7 +12,7 @@ datapath = [_casadata.datapath]
 measures_auto_update = False
 data_auto_update = False
 skipnetworkcheck = True
-logfile = "/dev/null"  # casatools 6.7 ignores `nologfile`; contimg.casa opens the log that was asked for
+logfile = "/dev/null"  # casatools 6.7 ignores `nologfile`; contimg.calibration.casa opens the log that was asked for
 nologfile = True
 nologger = True
 nogui = True

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from contimg import plotting
-from contimg.calibrate.tables import FILES, Solutions, read_solutions
+from contimg.calibration.caltables import FILES, Solutions, read_solutions
 from contimg.storage.atomic import atomic_path
 
 COLOURS = ("#1f77b4", "#d95f02")  # X, Y

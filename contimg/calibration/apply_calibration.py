@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg import measurement_set
-from contimg.calibrate.response import Correction, read_table
-from contimg.calibrate.tables import FILES, Solutions
+from contimg.calibration.caltables import FILES, Solutions
+from contimg.calibration.jones import Correction, read_table
 from contimg.config import CalibrationOptions
 from contimg.measurement_set import Coordinates
 from contimg.products.twin import Reason, Stopwatch, Twin, input_from_twin, library_versions, verdict_of, write_twin

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.calibrate.tables import FILES, Solutions, read_solutions
+from contimg.calibration.caltables import FILES, Solutions, read_solutions
 from contimg.config import CalibrationOptions
 from contimg.products.twin import Reason, Twin
 

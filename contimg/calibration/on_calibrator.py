@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg import casa, measurement_set
-from contimg.calibrate import reference_antenna, solver, working_copy
-from contimg.calibrate.field import field_sources, predict_sources
-from contimg.calibrate.response import correct
-from contimg.calibrate.tables import FILES, read_solutions
-from contimg.calibrate.work import Work, data_cells, finish, has_data, write_scratch
+from contimg import measurement_set
+from contimg.calibration import casa, casa_solver, reference_antenna, working_copy
+from contimg.calibration.caltables import FILES, read_solutions
+from contimg.calibration.field_model import field_sources, predict_sources
+from contimg.calibration.jones import correct
+from contimg.calibration.outcome import Work, data_cells, finish, has_data, write_scratch
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.measurement_set import Visibilities
 from contimg.sky import calibrator_lists
@@ -91,7 +91,7 @@ def solve_on_calibrator(
     scratch = write_scratch(part, vis, model, working_copy.noise_per_baseline(sample))
     del vis, model
     with casa.tasks() as tasks:
-        solver.solve_bandpass(tasks, scratch / "solve.ms", part, antennas.names, options)
+        casa_solver.solve_bandpass(tasks, scratch / "solve.ms", part, antennas.names, options)
     shutil.rmtree(scratch)
     finish(part, work, antennas, data, options, ("K", "B", "G"))
     work.facts["outcome"] = "not solved" if work.failed else "solved"

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg import casa, measurement_set
-from contimg.calibrate import reference_antenna, solver
-from contimg.calibrate.field import apparent_jy, field_sources, predict_sources
-from contimg.calibrate.response import read_table
-from contimg.calibrate.tables import FILES, Solutions, normalise_amplitudes
-from contimg.calibrate.work import Work, data_cells, finish, has_data, lost_fraction, write_scratch
+from contimg import measurement_set
+from contimg.calibration import casa, casa_solver, reference_antenna
+from contimg.calibration.caltables import FILES, Solutions, normalise_amplitudes
+from contimg.calibration.field_model import apparent_jy, field_sources, predict_sources
+from contimg.calibration.jones import read_table
+from contimg.calibration.outcome import Work, data_cells, finish, has_data, lost_fraction, write_scratch
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.errors import InputError
 from contimg.measurement_set import Visibilities
@@ -98,7 +98,7 @@ def solve_on_field(
     with casa.tasks() as tasks:
         for outcome, mode, interval_s in attempts:  # noqa: B007 - the last one tried is what came of it
             remove(table)
-            solver.solve_gains(tasks, scratch / "solve.ms", table, antennas.names, options, tables, mode, interval_s)
+            casa_solver.solve_gains(tasks, scratch / "solve.ms", table, antennas.names, options, tables, mode, interval_s)
             lost = lost_fraction(table, data)
             work.qa[f"lost_{mode}_{'all' if interval_s is None else f'{interval_s:g}s'}"] = round(lost, 4)
             if lost <= options.max_flagged:

@@ -62,7 +62,7 @@ def _load() -> ModuleType:
         if str(SITE_CONFIG) not in config.load_success():
             raise ContimgError(
                 "CASA was imported before contimg could configure it: "
-                "use contimg.casa.tasks instead of 'import casatasks' or 'import casatools'"
+                "use contimg.calibration.casa.tasks instead of 'import casatasks' or 'import casatools'"
             )
         return importlib.import_module("casatasks")
 
