@@ -44,7 +44,7 @@ _LEAST_BEAM, _STRONG_SNR = 0.3, 50.0
 def with_contimg(tile: Path, out: Path, job: dict, threads: int) -> None:
     """Image the tile as the rule does."""
     from contimg.config import BeamOptions, ImageOptions, QaOptions
-    from contimg.image import image_tile
+    from contimg.imaging.image_tile import image_tile
     from contimg.products.twin import read_twin
 
     options = ImageOptions(
@@ -125,9 +125,9 @@ def truth(folder: Path) -> dict:
     from astropy.coordinates import SkyCoord
 
     from contimg import measurement_set
-    from contimg.image.grid import Grid
-    from contimg.image.samples import stokes_i
-    from contimg.image.weights import briggs, expected_rms, time_channel_weights
+    from contimg.imaging.grid import Grid
+    from contimg.imaging.visibilities.samples import stokes_i
+    from contimg.imaging.visibilities.weights import briggs, expected_rms, time_channel_weights
     from contimg.simulate.beam import power_beam
 
     job = json.loads((folder / "job.json").read_text())

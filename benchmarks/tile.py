@@ -87,7 +87,7 @@ def run_stage(stage: str, folder: Path, threads: int) -> None:
             calibrations=[folder / "calibration.json"], choice={}, options=CalibrationOptions(),
         )  # fmt: skip
     else:
-        from contimg.image import image_tile
+        from contimg.imaging.image_tile import image_tile
 
         twin = image_tile(
             calibrated, calibrated.with_suffix(".json"), images, images.with_suffix(".json"), tile_id=tile_id,

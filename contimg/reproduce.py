@@ -171,7 +171,7 @@ class _Work:
         )
 
     def _image(self, twin: Twin, place: Path, made: Path) -> None:
-        from contimg.image import image_tile
+        from contimg.imaging.image_tile import image_tile
 
         (calibrated,) = self._inputs(twin, "calibrated")
         image_tile(

@@ -102,7 +102,7 @@ EPOCH = SETTINGS.processing_epoch
 
 
 def planes_mb():
-    """Fourteen double-precision planes of an image, and two a channel group (`contimg.image.limits`)."""
+    """Fourteen double-precision planes of an image, and two a channel group (`contimg.imaging.limits`)."""
     image = SETTINGS.image
     # Where each tile finds its own size: the main beam and its drift are not wider than 8 degrees.
     size_px = image.size_px or 8 * 3600 / image.cell_arcsec

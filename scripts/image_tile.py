@@ -4,7 +4,7 @@ from contimg import logs
 from contimg.config import BeamOptions, ImageOptions, QaOptions
 
 with logs.to_file(snakemake.log[0]):
-    from contimg.image import image_tile
+    from contimg.imaging.image_tile import image_tile
 
     given, made = snakemake.input, snakemake.output
     image_tile(logs.path(given.ms), logs.path(given.twin), logs.path(made.image), logs.path(made.twin),

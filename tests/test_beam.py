@@ -7,8 +7,9 @@ import pytest
 from scipy.optimize import brentq
 
 from contimg.config import BeamOptions
-from contimg.image.grid import Grid
-from contimg.sky.airy_beam import airy_power, effective_beam
+from contimg.imaging.effective_beam import effective_beam
+from contimg.imaging.grid import Grid
+from contimg.sky.airy_beam import airy_power
 from tests.image import skies
 
 ARCMIN = math.radians(1 / 60)

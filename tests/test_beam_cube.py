@@ -8,8 +8,8 @@ from astropy.io import fits
 
 from contimg.config import BeamOptions
 from contimg.errors import InputError
-from contimg.image.grid import Grid
-from contimg.sky.airy_beam import effective_beam
+from contimg.imaging.effective_beam import effective_beam
+from contimg.imaging.grid import Grid
 from contimg.sky.beam_cube import read_cube
 from contimg.sky.predict import attenuation
 from tests.image import skies

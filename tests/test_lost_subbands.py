@@ -15,7 +15,7 @@ from contimg import measurement_set
 from contimg.config import BeamOptions, FlagOptions, ImageOptions, IngestOptions
 from contimg.convert.convert_tile import convert_tile
 from contimg.correlator import band
-from contimg.image import image_tile
+from contimg.imaging.image_tile import image_tile
 from contimg.simulate import GainErrors, NightOptions, simulate_night
 from tests.image.test_gridding import peak_of
 

@@ -5,12 +5,13 @@ import pytest
 
 from contimg import measurement_set
 from contimg.config import BeamOptions
-from contimg.image import averaging, extent, smearing
-from contimg.image.grid import Grid
-from contimg.image.gridding import Gridder
-from contimg.image.samples import stokes_i
-from contimg.image.towards import Towards
-from contimg.image.weights import time_channel_weights
+from contimg.imaging import field_of_view
+from contimg.imaging.grid import Grid
+from contimg.imaging.transforms.direct import Towards
+from contimg.imaging.transforms.wgridder import Gridder
+from contimg.imaging.visibilities import averaging, smearing
+from contimg.imaging.visibilities.samples import stokes_i
+from contimg.imaging.visibilities.weights import time_channel_weights
 from tests.image import skies
 
 RADIUS = np.radians(2.0)
@@ -138,7 +139,7 @@ def test_directions_are_exact_on_averaged_samples_both_ways(tmp_path):
 def test_smearing_is_the_closed_form():
     vis = narrow(skies.empty(antennas=6, times=3, channels=8, span_m=900))
     grid = Grid(4800, np.radians(3 / 3600), tuple(vis.phase_centre_rad))
-    radius = extent.field_radius(vis, grid, BeamOptions(), 0.2)
+    radius = field_of_view.field_radius(vis, grid, BeamOptions(), 0.2)
     # The axis drifts over 0.09 degrees only: the beam of 1.4 GHz is 0.2 at 2.0 degrees.
     assert np.degrees(radius) == pytest.approx(2.03, abs=0.06)
     facts = smearing.facts(vis, radius, averaging.factors(vis, radius, 0.003))

@@ -6,7 +6,7 @@ import pytest
 
 from contimg.config import ImageOptions
 from contimg.errors import ConfigError
-from contimg.image import limits
+from contimg.imaging import limits
 from contimg.products.twin import Reason, Twin, read_twin, write_twin
 from tests.image import skies
 from tests.image.test_image_tile import OPTIONS, TILE, run, tile

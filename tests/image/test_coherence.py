@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from contimg.image.coherence import Fringes, measure_coherence
-from contimg.image.grid import Grid
-from contimg.image.samples import stokes_i
+from contimg.imaging.grid import Grid
+from contimg.imaging.visibilities.samples import stokes_i
+from contimg.imaging.visibilities.smearing import Fringes, measure_coherence
 from tests.image import skies
 from tests.image.test_image_tile import OPTIONS, plane, run, tile
 

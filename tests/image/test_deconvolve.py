@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from astropy.wcs import WCS
 
-from contimg.image import tile as tiles
-from contimg.image.sources import Corrections
+from contimg.imaging import imaging_data as tiles
+from contimg.imaging.bright.sources import Corrections
 from tests.image import skies
 from tests.image.test_gridding import peak_of
 from tests.image.test_image_tile import OPTIONS, plane, run, tile

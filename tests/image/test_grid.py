@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from contimg.image.grid import Grid
-from contimg.image.products import wcs_cards
+from contimg.imaging.fits_output import wcs_cards
+from contimg.imaging.grid import Grid
 from tests.image import skies
 
 CELL_RAD = np.radians(10 / 3600)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from contimg.image.grid import Grid
-from contimg.image.gridding import Gridder
-from contimg.image.samples import stokes_i
-from contimg.image.weights import briggs
+from contimg.imaging.grid import Grid
+from contimg.imaging.transforms.wgridder import Gridder
+from contimg.imaging.visibilities.samples import stokes_i
+from contimg.imaging.visibilities.weights import briggs
 from tests.image import skies
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from contimg import measurement_set
 from contimg.config import BeamOptions, ImageOptions
-from contimg.image import image_tile
+from contimg.imaging.image_tile import image_tile
 from contimg.products.twin import Twin, twin_digest, write_twin
 from tests.image import skies
 from tests.image.test_gridding import peak_of

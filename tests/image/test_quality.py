@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from contimg.config import BeamOptions, QaOptions
-from contimg.image import compare, invariants, quality
-from contimg.image.grid import Grid
-from contimg.image.gridding import Gridder
-from contimg.image.restore import RestoringBeam, add_source, fit_beam
-from contimg.image.samples import stokes_i
-from contimg.image.weights import briggs
-from contimg.sky.airy_beam import effective_beam
+from contimg.imaging.checks import beam_and_geometry, image_quality
+from contimg.imaging.checks.catalogue import KEYS, compare
+from contimg.imaging.effective_beam import effective_beam
+from contimg.imaging.grid import Grid
+from contimg.imaging.restoring_beam import RestoringBeam, add_source, fit_beam
+from contimg.imaging.transforms.wgridder import Gridder
+from contimg.imaging.visibilities.samples import stokes_i
+from contimg.imaging.visibilities.weights import briggs
 from contimg.sky.catalogue import Catalogue
 from contimg.statistics import robust_sigma
 from tests.image import skies
@@ -48,12 +49,12 @@ def test_one_wrong_visibility_is_a_stripe_of_its_amplitude(over_noise):
     vis = noisy()
     samples, gridder = gridder_of(vis)
     rms = robust_sigma(gridder.dirty(samples.vis))
-    assert quality.stripe(gridder.dirty(samples.vis))[0] < 0.15 * rms
+    assert image_quality.stripe(gridder.dirty(samples.vis))[0] < 0.15 * rms
     # An image is sum w Re(V exp(...)) / sum w: one visibility V is a sinusoid of amplitude w V / sum w.
     row = int(np.argmin(np.abs(np.hypot(*samples.uvw_m[:, :2].T) - 120)))
     amplitude = over_noise * rms
     samples.vis[row, 7] += amplitude * gridder.total / gridder.weight[row, 7]
-    found, (u, v) = quality.stripe(gridder.dirty(samples.vis))
+    found, (u, v) = image_quality.stripe(gridder.dirty(samples.vis))
     assert found == pytest.approx(amplitude, abs=0.12 * rms)
     cycles = samples.uvw_m[row, :2] * samples.freq_hz[7] / skies.C_M_S * 512 * CELL_RAD
     # East is left: along x the frequency has the opposite sign; a real image has both signs.
@@ -72,10 +73,10 @@ def test_missing_short_spacings_dig_a_bowl_round_extended_emission():
         image = gridder.dirty(samples.vis)
         beam = fit_beam(gridder.psf(), CELL_RAD)
         width_px = math.sqrt(beam.bmaj_rad * beam.bmin_rad) / CELL_RAD
-        depth[shortest] = quality.negative_bowl(image, width_px) / abs(float(image.max()))
+        depth[shortest] = image_quality.negative_bowl(image, width_px) / abs(float(image.max()))
     empty, gridder = gridder_of(noisy(0.2))
     image = gridder.dirty(empty.vis)
-    assert quality.negative_bowl(image, 4.0) < 0.3 * robust_sigma(image)
+    assert image_quality.negative_bowl(image, 4.0) < 0.3 * robust_sigma(image)
     # Without its short spacings the image has no mean: what stands above zero must lie below it elsewhere.
     assert depth[40.0] > 0.05
 
@@ -85,8 +86,8 @@ def test_a_bowl_of_known_depth():
     y, x = np.mgrid[:512, :512]
     inside = np.hypot(x - 300, y - 200) < 90
     image[inside] -= 1.7 * NOISE_JY
-    assert quality.negative_bowl(image, 4.0) / NOISE_JY == pytest.approx(1.7, abs=0.25)
-    assert quality.negative_bowl(noise_image(), 4.0) / NOISE_JY < 0.5
+    assert image_quality.negative_bowl(image, 4.0) / NOISE_JY == pytest.approx(1.7, abs=0.25)
+    assert image_quality.negative_bowl(noise_image(), 4.0) / NOISE_JY < 0.5
 
 
 def test_artefacts_round_the_brightest_source_and_a_bad_psf():
@@ -95,7 +96,7 @@ def test_artefacts_round_the_brightest_source_and_a_bad_psf():
     add_source(image, BEAM, CELL_RAD, 200, 300, 1.0)
     psf = np.zeros((512, 512))
     add_source(psf, BEAM, CELL_RAD, 256, 256, 1.0)
-    good = quality.measure(image, residual, psf, BEAM, CELL_RAD)
+    good = image_quality.measure(image, residual, psf, BEAM, CELL_RAD)
     assert good["artefact_ratio"] == pytest.approx(1.0, abs=0.1)
     assert good["local_dynamic_range"] == pytest.approx(1000, rel=0.1)
     assert good["psf_misfit"] == 0
@@ -104,7 +105,7 @@ def test_artefacts_round_the_brightest_source_and_a_bad_psf():
     near = np.s_[300 - reach : 300 + reach + 1, 200 - reach : 200 + reach + 1]
     residual[near] += 3 * NOISE_JY * np.where(np.indices(residual[near].shape).sum(0) % 2, 1, -1)
     wide = RestoringBeam(BEAM.bmaj_rad * 1.3, BEAM.bmin_rad, BEAM.bpa_rad)
-    bad = quality.measure(image, residual, psf, wide, CELL_RAD)
+    bad = image_quality.measure(image, residual, psf, wide, CELL_RAD)
     assert bad["artefact_ratio"] > 2
     # At d along the major axis exp(-4 ln2 d^2/a^2 / 1.69) less exp(-4 ln2 d^2/a^2): at most 0.192, in the core.
     assert bad["psf_misfit"] == pytest.approx(0.19, abs=0.02)
@@ -129,7 +130,7 @@ def test_fluxes_and_places_against_a_catalogue_have_the_errors_put_in():
         add_source(image, BEAM, CELL_RAD, x[i] - 0.6, y[i] + 0.3, scale * 0.5 * flux[i])
     image += noise_image()
     known = catalogue_of(*grid.radec(*grid.cosines(x, y)), flux)
-    found = compare.compare(image, pb, grid, BEAM, NOISE_JY, 1.4e9, 0.2, known)
+    found = compare(image, pb, grid, BEAM, NOISE_JY, 1.4e9, 0.2, known)
     numbers = found.numbers(3)
     covered = int((x > 99.5).sum())
     assert numbers["n_compared"] == covered == 20
@@ -140,8 +141,8 @@ def test_fluxes_and_places_against_a_catalogue_have_the_errors_put_in():
     assert numbers["median_dra_arcsec"] == pytest.approx(12, abs=0.5)
     assert numbers["median_ddec_arcsec"] == pytest.approx(6, abs=0.5)
     assert numbers["median_offset_beams"] == pytest.approx(math.hypot(12, 6) / math.sqrt(90 * 60), rel=0.05)
-    few = compare.compare(image, pb, grid, BEAM, NOISE_JY, 1.4e9, 0.2, known.select([0, 12, 14]))
-    assert few.numbers(3) == {"n_compared": 2} | dict.fromkeys(compare.KEYS)
+    few = compare(image, pb, grid, BEAM, NOISE_JY, 1.4e9, 0.2, known.select([0, 12, 14]))
+    assert few.numbers(3) == {"n_compared": 2} | dict.fromkeys(KEYS)
 
 
 def test_sources_with_neighbours_are_not_compared():
@@ -151,7 +152,7 @@ def test_sources_with_neighbours_are_not_compared():
     for i in range(3):
         add_source(image, BEAM, CELL_RAD, x[i], y[i], flux[i])
     known = catalogue_of(*grid.radec(*grid.cosines(x, y)), flux)
-    found = compare.compare(image, pb, grid, BEAM, NOISE_JY, 1.4e9, 0.2, known)
+    found = compare(image, pb, grid, BEAM, NOISE_JY, 1.4e9, 0.2, known)
     assert len(found.ratio) == 1
     assert found.ratio[0] == pytest.approx(1, abs=0.01)
 
@@ -160,7 +161,7 @@ def test_invariants_of_a_sound_tile_and_of_wrong_ones():
     vis = skies.empty(antennas=10, times=12, channels=8, span_m=130)
     grid, weights = Grid(400, CELL_RAD, tuple(vis.phase_centre_rad)), np.ones((12, 8))
     response = effective_beam(vis.pointing_rad, weights, vis.freq_hz, grid, BeamOptions())
-    sound = invariants.measure(vis, weights, response, BeamOptions())
+    sound = beam_and_geometry.measure(vis, weights, response, BeamOptions())
     assert sound["pb_error"] < 1e-5
     assert sound["pb_peak_offset_px"] < 0.1
     assert sound["pb_asymmetry"] < 0.005
@@ -168,12 +169,12 @@ def test_invariants_of_a_sound_tile_and_of_wrong_ones():
     assert sound["uvw_error_m"] < 1e-6
     # A map that is centred a quarter of a degree off, as the array's first one was by half a degree.
     vis.pointing_rad[:, 1] += math.radians(0.25)
-    wrong = invariants.measure(vis, weights, response, BeamOptions())
+    wrong = beam_and_geometry.measure(vis, weights, response, BeamOptions())
     assert wrong["pb_peak_offset_px"] == pytest.approx(0.25 * 3600 / 20, rel=0.01)
     assert wrong["pb_error"] > 0.05
     assert wrong["centre_offset_arcsec"] == pytest.approx(900, abs=1)
     vis.uvw_m[5] *= 2
-    assert invariants.measure(vis, weights, response, BeamOptions())["uvw_error_m"] > 1
+    assert beam_and_geometry.measure(vis, weights, response, BeamOptions())["uvw_error_m"] > 1
 
 
 def test_a_tile_is_judged_and_drawn(tmp_path):

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from contimg.image.grid import Grid
-from contimg.image.gridding import Gridder
-from contimg.image.restore import RestoringBeam, add_source, convolve, fit_beam, gaussian
-from contimg.image.samples import stokes_i
+from contimg.imaging.grid import Grid
+from contimg.imaging.restoring_beam import RestoringBeam, add_source, convolve, fit_beam, gaussian
+from contimg.imaging.transforms.wgridder import Gridder
+from contimg.imaging.visibilities.samples import stokes_i
 from tests.image import skies
 
 CELL = np.radians(5 / 3600)

@@ -6,7 +6,7 @@ from astropy.wcs import WCS
 
 from contimg.config import BeamOptions
 from contimg.errors import ConfigError
-from contimg.image import extent, limits
+from contimg.imaging import field_of_view, limits
 from tests.image import skies
 from tests.image.test_image_tile import OPTIONS, plane, run, tile
 
@@ -77,7 +77,7 @@ def test_an_image_is_as_wide_as_the_beam_reaches_the_limit(tmp_path):
 def test_the_width_follows_limit_and_drift():
     def width(limit, dec_deg):
         vis = skies.empty(antennas=4, times=24, channels=8, span_m=130, dec_deg=dec_deg)
-        return extent.fitting_size(vis, np.radians(6 / 3600), BeamOptions(), limit) * 6 / 3600
+        return field_of_view.fitting_size(vis, np.radians(6 / 3600), BeamOptions(), limit) * 6 / 3600
 
     # Half power at 1.405 GHz: 2.70 degrees, and half the drift of 1.29 degrees cos(dec) on either side counts.
     assert width(0.5, 65.0) == pytest.approx(2.70, rel=0.06)

@@ -8,12 +8,12 @@ import pytest
 
 from contimg import measurement_set
 from contimg.config import BeamOptions, ImageOptions, SelfcalOptions
-from contimg.image import image_tile
-from contimg.image.gains import antenna_gains, signal_to_noise
-from contimg.image.grid import Grid
-from contimg.image.samples import stokes_i
-from contimg.image.selfcal import SelfCalibration
-from contimg.image.weights import briggs, expected_rms
+from contimg.imaging.grid import Grid
+from contimg.imaging.image_tile import image_tile
+from contimg.imaging.selfcal.antenna_gains import antenna_gains, signal_to_noise
+from contimg.imaging.selfcal.selfcal import SelfCalibration
+from contimg.imaging.visibilities.samples import stokes_i
+from contimg.imaging.visibilities.weights import briggs, expected_rms
 from contimg.products.twin import Twin, write_twin
 from tests.image import skies
 from tests.image.test_gridding import peak_of

@@ -6,12 +6,12 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from contimg.errors import ConfigError
-from contimg.image import wsclean
-from contimg.image.bins import Bins
-from contimg.image.grid import Grid
-from contimg.image.gridding import Gridder
-from contimg.image.samples import stokes_i
-from contimg.image.spectrum import GroupImage, channel_ranges, spectral_index
+from contimg.imaging import wsclean
+from contimg.imaging.clean.channel_groups import GroupImage, channel_ranges, spectral_index
+from contimg.imaging.grid import Grid
+from contimg.imaging.transforms.wgridder import Gridder
+from contimg.imaging.visibilities.averaging import Bins
+from contimg.imaging.visibilities.samples import stokes_i
 from tests.image import skies
 from tests.image.test_gridding import peak_of
 from tests.image.test_image_tile import OPTIONS, plane, run, tile

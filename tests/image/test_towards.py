@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from contimg.image.samples import stokes_i
-from contimg.image.towards import Towards
+from contimg.imaging.transforms.direct import Towards
+from contimg.imaging.visibilities.samples import stokes_i
 from tests.image import skies
 
 

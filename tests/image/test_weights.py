@@ -5,10 +5,10 @@ import pytest
 from scipy.signal import fftconvolve
 
 from contimg.config import ImageOptions
-from contimg.image.grid import Grid
-from contimg.image.gridding import Gridder
-from contimg.image.samples import stokes_i
-from contimg.image.weights import briggs, expected_rms, imaging_weights, time_channel_weights
+from contimg.imaging.grid import Grid
+from contimg.imaging.transforms.wgridder import Gridder
+from contimg.imaging.visibilities.samples import stokes_i
+from contimg.imaging.visibilities.weights import briggs, expected_rms, imaging_weights, time_channel_weights
 from contimg.statistics import robust_sigma
 from tests.image import skies
 

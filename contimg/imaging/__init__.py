@@ -1,0 +1,1 @@
+"""Images of one tile: Stokes I with its effective beam, in apparent and true brightness."""

@@ -1,0 +1,1 @@
+"""Deconvolution: Radler's CLEAN in major cycles, and spectra in channel groups."""

@@ -1,0 +1,124 @@
+"""The effective beam of a tile: the mean of the power beam over its times and channels, as they were weighted."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from contimg.sky.beam_cube import read_cube
+
+if TYPE_CHECKING:
+    from scipy.interpolate import RectBivariateSpline
+
+    from contimg.config import BeamOptions
+    from contimg.imaging.grid import Grid
+from contimg.sky.airy_beam import airy_power, unit_vectors
+
+# Steps of the tables behind `effective_beam`: a degree is the scale on which the beam changes; with
+# quintic and cubic splines these keep the interpolation error below 1e-5 (measured in the tests).
+_COARSE_STEP_RAD = math.radians(0.15)
+
+
+_RADIAL_STEP_RAD = math.radians(0.02)
+
+
+def effective_beam(
+    pointing_rad: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    freq_hz: NDArray[np.float64],
+    grid: Grid,
+    options: BeamOptions,
+) -> EffectiveBeam:
+    """Return the power beam of a tile: the mean over its times and channels, as they were weighted.
+
+    The sky drifts through the beam during a tile, and the beam shrinks with frequency. What an image
+    holds of a source is its flux times the mean of the beam over the samples, each with the weight that
+    it has in the image.
+
+    Parameters
+    ----------
+    pointing_rad : (ntime, 2)
+        ICRS direction of the beam's axis at each time (rad).
+    weights : (ntime, nchan)
+        Sum of the imaging weights of each time and channel; flagged samples count nothing.
+    freq_hz : (nchan,)
+    grid : contimg.imaging.grid.Grid
+    options : contimg.config.BeamOptions
+
+    Raises
+    ------
+    ValueError
+        If nothing has a weight, or the grid reaches beyond a hemisphere.
+    InputError
+        If ``beam.cube`` cannot be used.
+    """
+    from scipy.interpolate import CubicSpline, RectBivariateSpline
+
+    total = weights.sum()
+    if not total > 0:
+        raise ValueError("the effective beam of a tile without unflagged data is not defined")
+    edge = grid.middle * grid.cell_rad
+    if 2 * edge**2 >= 1:
+        raise ValueError(f"an image {2 * edge:.2f} rad wide reaches beyond the sky: choose a smaller image")
+    axes = unit_vectors(pointing_rad)
+    node = np.linspace(-edge, edge, max(8, math.ceil(2 * edge / _COARSE_STEP_RAD) + 1))
+    sky = grid.vectors(node[None, :], node[:, None])
+    if options.cube is not None:
+        cube = read_cube(options.cube)
+        cube.check_band(options.cube, freq_hz)
+        coarse = sum(
+            cube.towards(sky, axis, freq_hz) @ share for axis, share in zip(axes, weights / total, strict=True)
+        )
+        return EffectiveBeam(grid, RectBivariateSpline(node, node, coarse, kx=5, ky=5))
+    # Every angle that occurs: from the axis to the farthest corner, over all times.
+    corners = grid.vectors(np.array([edge, edge, -edge, -edge]), np.array([edge, -edge, edge, -edge]))
+    reach = float(np.arccos(np.clip(corners @ axes.T, -1, 1)).max()) + 2 * _COARSE_STEP_RAD
+    angle = np.linspace(0, reach, max(16, math.ceil(reach / _RADIAL_STEP_RAD)))
+    power = airy_power(
+        angle[:, None], freq_hz[None, :], options.dish_diameter_m, options.blockage_diameter_m
+    )
+    profiles = power @ weights.T / total  # (nangle, ntime): each time's share of the mean
+    coarse = np.zeros((len(node), len(node)))
+    for axis, profile in zip(axes, profiles.T, strict=True):
+        separation = np.arccos(np.clip(sky @ axis, -1, 1))
+        coarse += CubicSpline(angle, profile, bc_type=((1, 0.0), "not-a-knot"))(separation)
+    return EffectiveBeam(grid, RectBivariateSpline(node, node, coarse, kx=5, ky=5))
+
+
+@dataclass(frozen=True)
+class EffectiveBeam:
+    """A smooth power beam over a tile's image, known between the pixels too."""
+
+    grid: Grid
+    spline: RectBivariateSpline
+
+    def image(self) -> NDArray[np.float32]:
+        """Return the beam at each pixel, ``[y, x]``."""
+        index = np.arange(self.grid.size_px)
+        east, north = self.grid.cosines(index, index)
+        return self.spline(north, east[::-1])[:, ::-1].astype(np.float32)
+
+    def at(self, east: ArrayLike, north: ArrayLike) -> NDArray[np.float64]:
+        """Return the beam towards direction cosines within the image."""
+        return self.spline.ev(north, east)
+
+    def peak(self) -> tuple[float, float]:
+        """Return the direction cosines (l, m) of the beam's maximum within the image."""
+        from scipy.optimize import minimize
+
+        index = np.arange(0, self.grid.size_px, max(1, self.grid.size_px // 64))
+        east, north = (axis.ravel() for axis in np.meshgrid(*self.grid.cosines(index, index)))
+        best = int(self.at(east, north).argmax())
+        edge = self.grid.middle * self.grid.cell_rad
+        found = minimize(
+            lambda p: -float(self.at(p[0] * edge, p[1] * edge)),
+            (east[best] / edge, north[best] / edge),
+            method="Nelder-Mead",
+            bounds=[(-1, 1), (-1, 1)],
+            options={"xatol": 1e-7, "fatol": 1e-15},
+        ).x
+        return float(found[0] * edge), float(found[1] * edge)

@@ -1,0 +1,1 @@
+"""Self-calibration: antenna gains from the bright sources of the tile itself."""

@@ -1,0 +1,1 @@
+"""Transforms between visibilities and images: the w-gridder and the direct Fourier transform."""
