@@ -33,8 +33,8 @@ from astropy import units as u
 from astropy.coordinates import Latitude, Longitude
 from sqlalchemy import event, insert
 
-from contimg import archive, naming, publish
-from contimg.archive import entries, months
+from contimg import naming, publish
+from contimg.archive import entries, months, update
 from contimg.bundle import verify
 from contimg.config import Config
 from contimg.publishing import markers
@@ -135,11 +135,11 @@ def keep_entry(layout: naming.Layout, row: dict[str, Any], number: int) -> None:
     """Write what the archive keeps of a mosaic, as if its bundle had been read: a field of 15 x 3.5 deg in a strip."""
     from mocpy import MOC
 
-    folder = layout.products / archive.GALLERY / months.month_of(row["data_id"])
+    folder = layout.products / update.GALLERY / months.month_of(row["data_id"])
     folder.mkdir(parents=True, exist_ok=True)
     ra_deg, dec_deg = number * 13 % 360, 10 * (number // 5000 % 8)
     corners = [[(ra_deg + x) % 360, dec_deg + y] for x, y in ((7.5, -1.75), (-7.5, -1.75), (-7.5, 1.75), (7.5, 1.75))]
-    sky = layout.products / archive.GALLERY / f"{ra_deg}.{dec_deg}.moc.fits"  # one file for all of a field
+    sky = layout.products / update.GALLERY / f"{ra_deg}.{dec_deg}.moc.fits"  # one file for all of a field
     if not sky.exists():
         lon, lat = (Longitude([c[0] for c in corners] * u.deg), Latitude([c[1] for c in corners] * u.deg))
         MOC.from_polygon(lon, lat, max_depth=entries.MOC_ORDER).save(str(sky), format="fits")
@@ -197,12 +197,12 @@ def with_many(root: Path, mosaics: int, url: str | None) -> dict[str, float]:
         publish.run_publish(mosaic_id, config)
     found = {"register_and_publish_database_s": sum(spent)}
     with contextlib.closing(engine.open_registry(config)) as registry:
-        found["archive_first_s"] = seconds(lambda: archive.rebuild(registry, config.layout))
+        found["archive_first_s"] = seconds(lambda: update.rebuild(registry, config.layout))
         tables = [config.paths.products / name for name in ("obscore.vot", "obscore.fits", "index.html")]
         found |= {f"{table.name}_mb": table.stat().st_size / 1e6 for table in tables}
-        found["archive_nothing_new_s"] = seconds(lambda: archive.rebuild(registry, config.layout))
-        (config.paths.products / archive.GALLERY / months.month_of(mosaic_id) / months.SUMMARY).unlink()
-        found["archive_at_a_publish_s"] = seconds(lambda: archive.rebuild(registry, config.layout, mosaic_id))
+        found["archive_nothing_new_s"] = seconds(lambda: update.rebuild(registry, config.layout))
+        (config.paths.products / update.GALLERY / months.month_of(mosaic_id) / months.SUMMARY).unlink()
+        found["archive_at_a_publish_s"] = seconds(lambda: update.rebuild(registry, config.layout, mosaic_id))
     file = root / "many.yaml"
     file.write_text(yaml.safe_dump({"paths": config.paths.model_dump(mode="json"), "registry": {"url": url}}))
     with contextlib.closing(engine.open_registry(config)) as registry:

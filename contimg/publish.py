@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contimg import archive, bundle, naming
+from contimg import bundle, naming
+from contimg.archive.update import knows, update
 from contimg.errors import RegistryError
 from contimg.publishing import claims, copying, markers
 from contimg.registry import queries
@@ -293,8 +294,8 @@ def _run_publish_once(data_id: str, config: Config) -> Outcome:
         outcome = publish(registry, layout, data_id, claim_s=options.claim_s, max_attempts=options.max_attempts)
         if options.remove_stage and outcome.status == "published":
             remove_staged(registry, layout, data_id, outcome.version)
-        if options.update_archive and outcome.status == "published" and not archive.knows(layout, outcome.path):
-            archive.update(registry, layout, data_id)
+        if options.update_archive and outcome.status == "published" and not knows(layout, outcome.path):
+            update(registry, layout, data_id)
     return outcome
 
 

@@ -188,7 +188,7 @@ class _Work:
         )
 
     def _mosaic(self, twin: Twin, place: Path, made: Path) -> None:
-        from contimg.mosaic import mosaic_group
+        from contimg.mosaic.mosaic_group import mosaic_group
 
         mosaic_group(
             self._inputs(twin, "image"),

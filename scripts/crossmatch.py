@@ -4,7 +4,7 @@ from contimg import logs
 from contimg.config import CrossmatchOptions, QaOptions
 
 with logs.to_file(snakemake.log[0]):
-    from contimg.crossmatch import crossmatch_mosaic
+    from contimg.crossmatch.crossmatch_mosaic import crossmatch_mosaic
 
     crossmatch_mosaic(logs.path(snakemake.input.mosaic_twin), logs.path(snakemake.output.matches),
                       logs.path(snakemake.output.twin), catalogue=logs.path(snakemake.input.catalogue),

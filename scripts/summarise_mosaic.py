@@ -4,7 +4,7 @@ from contimg import logs
 from contimg.naming import Layout
 
 with logs.to_file(snakemake.log[0]):
-    from contimg.report import summarise_mosaic
+    from contimg.report.summarise_mosaic import summarise_mosaic
 
     summarise_mosaic(logs.path(snakemake.input.mosaic_twin), logs.path(snakemake.input.crossmatch_twin),
                      logs.path(snakemake.output.page),

@@ -12,7 +12,7 @@ import pytest
 from astropy.io import fits
 
 from contimg.config import CrossmatchOptions, QaOptions
-from contimg.crossmatch import crossmatch_mosaic
+from contimg.crossmatch.crossmatch_mosaic import crossmatch_mosaic
 from contimg.errors import InputError
 from contimg.mosaic.grid import Grid
 from contimg.products.twin import Reason, Twin, read_twin, write_twin

@@ -14,7 +14,7 @@ from astropy.wcs import WCS
 
 from contimg.config import MosaicOptions, QaOptions
 from contimg.errors import ConfigError, InputError
-from contimg.mosaic import mosaic_group
+from contimg.mosaic.mosaic_group import mosaic_group
 from contimg.products.twin import Reason, read_twin
 from tests.fake_tiles import DEC_DEG, Sky, TileMaker, strip_sky
 

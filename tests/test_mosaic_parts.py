@@ -8,8 +8,8 @@ from astropy.wcs import WCS
 
 from contimg.errors import ConfigError
 from contimg.mosaic import coadd, noise
+from contimg.mosaic.common_beam import Beam, common_beam, convolve_to
 from contimg.mosaic.grid import Footprint, Grid, circular_mean_deg, footprint_of, make_grid
-from contimg.mosaic.resolution import Beam, common_beam, convolve_to
 
 ARCSEC = 1 / 3600
 

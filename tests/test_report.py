@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from contimg.config import CrossmatchOptions, MosaicOptions, QaOptions
-from contimg.crossmatch import crossmatch_mosaic
+from contimg.crossmatch.crossmatch_mosaic import crossmatch_mosaic
 from contimg.errors import InputError
-from contimg.mosaic import mosaic_group
+from contimg.mosaic.mosaic_group import mosaic_group
 from contimg.naming import Layout
 from contimg.products.twin import Input, Reason, Twin, input_from_twin, read_twin, write_twin
-from contimg.report import summarise_mosaic
 from contimg.report.markup import safe
+from contimg.report.summarise_mosaic import summarise_mosaic
 from tests.fake_tiles import Sky, TileMaker
 
 MOSAIC_ID = "mosaic_20260211T000000"

@@ -16,7 +16,7 @@ def archive(context: Context, anew: bool, as_json: bool) -> None:
 
     Each publish does so; this repairs what was deleted or could not be written.
     """
-    from contimg.archive import rebuild
+    from contimg.archive.update import rebuild
 
     products = context.config.layout.products
     with opened(context) as database:

@@ -132,10 +132,10 @@ def _publish(context: Context, database: Registry, data_id: str, version: int | 
 
 
 def _update_archive(context: Context, database: Registry, data_id: str | None) -> None:
-    from contimg import archive
+    from contimg.archive.update import update
 
     if context.config.publish.update_archive:
-        archive.update(database, context.config.layout, data_id)
+        update(database, context.config.layout, data_id)
 
 
 def _as_record(outcome: Outcome) -> dict[str, Any]:

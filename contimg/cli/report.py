@@ -73,7 +73,7 @@ def report(context: Context, mosaic: str | None, truth: Path | None, as_json: bo
 
 def _against_truth(context: Context, mosaic_id: str, truth: Path) -> dict[str, Any]:
     """Return what the comparison with a catalogue measures when the catalogue is the truth."""
-    from contimg.crossmatch import crossmatch_mosaic
+    from contimg.crossmatch.crossmatch_mosaic import crossmatch_mosaic
 
     config = context.config
     with tempfile.TemporaryDirectory() as folder:

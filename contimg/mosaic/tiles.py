@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from contimg import naming
 from contimg.config import MosaicOptions
 from contimg.errors import InputError
-from contimg.mosaic.resolution import Beam
+from contimg.mosaic.common_beam import Beam
 from contimg.products.twin import Input, Twin, input_from_twin
 
 
@@ -118,42 +117,6 @@ def beam_deviation(beam: Beam, axes_deg: NDArray[np.float64]) -> float:
     return float(np.max(np.abs(np.array([beam.bmaj_deg, beam.bmin_deg]) / axes_deg - 1)))
 
 
-def read_plane(path: Path) -> tuple[NDArray[np.float64], Any]:
-    """Read a FITS image of one plane.
-
-    Returns
-    -------
-    data : (ny, nx) float64
-    wcs : astropy.wcs.WCS
-        Its celestial axes.
-
-    Raises
-    ------
-    InputError
-        If it is missing, not FITS, or not one plane with celestial coordinates.
-    """
-    import warnings
-
-    from astropy.io import fits
-    from astropy.wcs import WCS, FITSFixedWarning
-
-    try:
-        with fits.open(path, memmap=False) as hdus:
-            data, header = hdus[0].data, hdus[0].header
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist, but its twin does: delete the twin and rerun snakemake") from None
-    except OSError as error:
-        if error.errno is not None:  # the machine's fault, not the file's
-            raise
-        raise InputError(f"{path} is not a FITS file ({error}): delete it and its twin and rerun") from None
-    if data is None or data.size != np.prod(data.shape[-2:]):
-        raise InputError(f"{path} is not an image of one plane: delete it and its twin and rerun snakemake")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FITSFixedWarning)  # only tells that MJD-OBS was derived
-        wcs = WCS(header).celestial
-    if wcs.naxis != 2:
-        raise InputError(f"{path} has no celestial coordinates: delete it and its twin and rerun snakemake")
-    return data.reshape(data.shape[-2:]).astype(np.float64), wcs
 
 
 def _header_beam(path: Path) -> Beam:

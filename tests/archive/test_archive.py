@@ -10,7 +10,8 @@ import subprocess
 import numpy as np
 import pytest
 
-from contimg import archive, publish
+from contimg import publish
+from contimg.archive import update
 from contimg.archive.gallery import aitoff
 from contimg.publishing import decisions
 from contimg.registry import queries
@@ -121,7 +122,7 @@ def test_all_published_mosaics_and_no_others(config, registry):
     put(config)
     put(config, tiles=LATER, reasons=[factory.FAILED])  # held
     second = "mosaic_20260211T030000"
-    assert archive.rebuild(registry, config.layout) == 1
+    assert update.rebuild(registry, config.layout) == 1
     assert list(table(config)["obs_id"]) == [ID]
     decisions.approve(registry, second, "looked at it")
     publish.run_publish(second, config, waits_s=())
@@ -129,10 +130,10 @@ def test_all_published_mosaics_and_no_others(config, registry):
     newest, first = shown(config)["2026-02"]
     assert "looked at it" in newest["note"] and first["note"] == ""
     decisions.withdraw(registry, config.layout, ID, "wrong")
-    assert archive.rebuild(registry, config.layout, ID) == 1
+    assert update.rebuild(registry, config.layout, ID) == 1
     assert list(table(config)["obs_id"]) == [second] == [one["name"] for one in shown(config)["2026-02"]]
     decisions.withdraw(registry, config.layout, second, "wrong too")
-    assert archive.rebuild(registry, config.layout, second) == len(table(config)) == len(shown(config)) == 0
+    assert update.rebuild(registry, config.layout, second) == len(table(config)) == len(shown(config)) == 0
 
 
 def test_what_is_deleted_is_made_again_the_same(config, registry):
@@ -150,10 +151,10 @@ def test_what_is_deleted_is_made_again_the_same(config, registry):
     shutil.rmtree(products / "gallery")
     for name in names[:4]:
         (products / name).unlink()
-    archive.rebuild(registry, config.layout)
+    update.rebuild(registry, config.layout)
     assert {name: (products / name).read_bytes() for name in before} == before
     (products / MONTH / f"{ID}.json").write_text("{")
-    archive.rebuild(registry, config.layout, anew=True)
+    update.rebuild(registry, config.layout, anew=True)
     assert json.loads((products / MONTH / f"{ID}.json").read_text())["verdict"] == "passed"
 
 
@@ -170,7 +171,7 @@ def test_a_publisher_that_died_before_it_is_made_up_for(config):
 def test_an_empty_archive(config, registry):
     from astropy.table import Table
 
-    assert archive.rebuild(registry, config.layout) == 0
+    assert update.rebuild(registry, config.layout) == 0
     assert len(Table.read(config.paths.products / "obscore.fits")) == 0
     assert "0 published" in (config.paths.products / "index.html").read_text()
 
