@@ -33,13 +33,13 @@ from astropy import units as u
 from astropy.coordinates import Latitude, Longitude
 from sqlalchemy import event, insert
 
-from contimg import naming, publish
+from contimg import naming
 from contimg.archive import entries, months, update
-from contimg.bundle import verify
+from contimg.bundle.bundle import verify
 from contimg.config import Config
-from contimg.publishing import markers
+from contimg.publishing import markers, publish_mosaic, register_mosaic
 from contimg.registry import engine, queries, schema
-from contimg.registry.register import new_row
+from contimg.registry.rows import new_row
 from contimg.storage.atomic import write_json
 from tests.registry import factory
 
@@ -55,14 +55,14 @@ def against_the_commands(root: Path, size_gb: float, rounds: int) -> dict[str, f
         place = root / f"round{number}"
         config = factory.config_below(place)
         mosaic_id = factory.make_mosaic(config, size_px=size_px, seed=number)
-        bundle = publish.run_register(mosaic_id, config).path
+        bundle = register_mosaic.run_register(mosaic_id, config).path
         os.sync()
         target = place / "copy"
         command = f"cp -r {bundle} {target} && sync && find {target} -type f -exec sha256sum {{}} + >/dev/null"
         # The order is changed each round: the second to read finds the source in memory, as does the first.
         steps = {
             "plain": lambda command=command: subprocess.run(command, shell=True, check=True),
-            "publish": lambda mosaic_id=mosaic_id, config=config: publish.run_publish(mosaic_id, config),
+            "publish": lambda mosaic_id=mosaic_id, config=config: publish_mosaic.run_publish(mosaic_id, config),
         }
         for name in sorted(steps, reverse=bool(number % 2)):
             (plain_s if name == "plain" else publish_s).append(seconds(steps[name]))
@@ -193,8 +193,8 @@ def with_many(root: Path, mosaics: int, url: str | None) -> dict[str, float]:
     )
     mosaic_id = factory.make_mosaic(config, tiles=tiles)
     with database_time() as spent:
-        publish.run_register(mosaic_id, config)
-        publish.run_publish(mosaic_id, config)
+        register_mosaic.run_register(mosaic_id, config)
+        publish_mosaic.run_publish(mosaic_id, config)
     found = {"register_and_publish_database_s": sum(spent)}
     with contextlib.closing(engine.open_registry(config)) as registry:
         found["archive_first_s"] = seconds(lambda: update.rebuild(registry, config.layout))

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from contimg import config as options
 from contimg import naming
+from contimg.bundle.find import read_lineage
 from contimg.errors import InputError
 from contimg.products.lineage import TWIN_KINDS, Lineage, Node
 from contimg.products.twin import Twin
-from contimg.registry.find import read_lineage
 from contimg.storage.atomic import file_sha256
 
 TOLERANCE = 1e-3  # of the mosaic's rms

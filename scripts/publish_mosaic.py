@@ -4,7 +4,7 @@ from contimg import logs
 from contimg.config import from_sections
 
 with logs.to_file(snakemake.log[0]):
-    from contimg.publish import run_publish
+    from contimg.publishing.publish_mosaic import run_publish
 
     run_publish(snakemake.wildcards.mosaic, from_sections(paths=snakemake.params.paths,
                  registry=snakemake.params.registry, publish=snakemake.params.publish))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from contimg import bundle
+from contimg.bundle import bundle
 from contimg.publishing.markers import read
 from contimg.storage.atomic import atomic_path, write_json
 

@@ -19,8 +19,8 @@ def diff(context: Context, first: str, second: str, as_json: bool) -> None:
 
     Each is an id, with .v2 for a version, or the folder of a bundle. Exit code 3 when they differ.
     """
+    from contimg.bundle.find import find_bundle, read_lineage
     from contimg.products.lineage_diff import compare
-    from contimg.registry.find import find_bundle, read_lineage
 
     a, b = (read_lineage(find_bundle(context.config.layout, text))[1] for text in (first, second))
     found = compare(a, b)

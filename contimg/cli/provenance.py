@@ -26,8 +26,8 @@ def provenance(context: Context, mosaic: str, export: Path | None, as_json: bool
 
     MOSAIC is an id, with .v2 for a version, or the folder of a bundle; no registry is needed.
     """
+    from contimg.bundle.find import find_bundle, read_lineage
     from contimg.products.w3c_prov import to_json
-    from contimg.registry.find import find_bundle, read_lineage
     from contimg.storage.atomic import atomic_path
 
     path = find_bundle(context.config.layout, mosaic)

@@ -10,7 +10,7 @@ import click
 from contimg.cli.common import Context, json_option, opened, print_json
 
 if TYPE_CHECKING:
-    from contimg.publish import Outcome
+    from contimg.publishing.publish import Outcome
     from contimg.registry.engine import Registry
 
 _reason = click.option("--reason", required=True, help="Why; it is recorded with your name and the time.")
@@ -33,7 +33,7 @@ def retry(context: Context, mosaic: str | None, everything: bool, reason: str, a
     from contimg import naming
     from contimg.errors import ContimgError
     from contimg.publishing import decisions
-    from contimg.reconcile import reconcile
+    from contimg.publishing.reconcile import reconcile
     from contimg.registry import queries
 
     if (mosaic is None) != everything:
@@ -72,7 +72,7 @@ def approve(context: Context, mosaic: str, reason: str, version: int | None, as_
     """Publish a held MOSAIC all the same, on your word."""
     from contimg import naming
     from contimg.publishing import decisions
-    from contimg.reconcile import reconcile
+    from contimg.publishing.reconcile import reconcile
 
     data_id = naming.as_mosaic_id(mosaic)
     with opened(context) as database:
@@ -118,7 +118,7 @@ def withdraw(context: Context, mosaic: str, reason: str, version: int | None, as
 
 
 def _publish(context: Context, database: Registry, data_id: str, version: int | None = None) -> Outcome:
-    from contimg import publish as publishing
+    from contimg.publishing import publish as publishing
 
     options = context.config.publish
     return publishing.publish(

@@ -21,7 +21,7 @@ def reconcile(context: Context, mosaic: str | None, dry_run: bool, as_json: bool
     on a dry run when anything differs.
     """
     from contimg import naming
-    from contimg import reconcile as reconciling
+    from contimg.publishing import reconcile as reconciling
 
     data_id = None if mosaic is None else naming.as_mosaic_id(mosaic)
     with opened(context) as database:

@@ -73,7 +73,7 @@ def show(context: Context, mosaic: str, version: int | None, as_json: bool) -> N
     """Show all that the registry knows of MOSAIC: state, metadata, what it was made from, its history."""
     from contimg import naming
     from contimg.registry import queries
-    from contimg.registry.register import lineage_counts
+    from contimg.registry.queries import lineage_counts
 
     data_id = naming.as_mosaic_id(mosaic)
     with opened(context) as database:

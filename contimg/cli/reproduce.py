@@ -25,8 +25,8 @@ def reproduce(context: Context, mosaic: str, keep: Path | None, as_json: bool) -
     thousandth of the mosaic's rms.
     """
     from contimg import reproduce as reproducing
+    from contimg.bundle.find import find_bundle
     from contimg.errors import InputError
-    from contimg.registry.find import find_bundle
 
     path = find_bundle(context.config.layout, mosaic)
     with contextlib.ExitStack() as stack:

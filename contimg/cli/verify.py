@@ -49,7 +49,8 @@ def verify(context: Context, mosaic: str | None, everything: bool, as_json: bool
 
 def _wanted(context: Context, mosaic: str | None) -> list[dict[str, Any]]:
     """Return id, version, path and expected manifest digest of what is to be read."""
-    from contimg import bundle, naming
+    from contimg import naming
+    from contimg.bundle import bundle
     from contimg.errors import RegistryError
     from contimg.registry import queries
 
@@ -74,7 +75,7 @@ def _wanted(context: Context, mosaic: str | None) -> list[dict[str, Any]]:
 
 
 def _verify(one: dict[str, Any], advance: Callable[[int], None]) -> dict[str, Any]:
-    from contimg import bundle
+    from contimg.bundle import bundle
     from contimg.errors import InputError
 
     result = {key: one[key] for key in ("data_id", "version", "path")}

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from contimg import bundle, naming
+from contimg import naming
+from contimg.bundle import bundle
 from contimg.errors import RegistryError
+from contimg.publishing.checkpoints import checkpoint
 from contimg.storage import safe_files
-from contimg.storage.checkpoints import checkpoint
 
 INCOMING = ".incoming"
 

@@ -10,17 +10,16 @@ from typing import Any
 from sqlalchemy import update
 
 from contimg import naming
+from contimg.bundle.find import hidden_place
 from contimg.errors import RegistryError
 from contimg.publishing import markers
+from contimg.publishing.checkpoints import checkpoint
 from contimg.registry import queries
 from contimg.registry.engine import Registry
 from contimg.registry.schema import data_registry
 from contimg.storage import safe_files
-from contimg.storage.checkpoints import checkpoint
 from contimg.storage.process import operator
 from contimg.times import now
-
-WITHDRAWN = ".withdrawn"
 
 
 def _decide(
@@ -137,10 +136,6 @@ def _closed(reason: str) -> dict[str, Any]:
     return {"closed_at": now(), "closed_by": operator(), "closed_reason": reason}
 
 
-def hidden_place(layout: naming.Layout, data_id: str, version: int) -> Path:
-    """Return where a withdrawn bundle stands."""
-    final = layout.bundle(data_id, version)
-    return layout.products / WITHDRAWN / final.relative_to(layout.products)
 
 
 def hide(registry: Registry, layout: naming.Layout, row: Mapping[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, exists, func, insert, select
 
 from contimg.errors import UnknownIdError
+from contimg.registry import schema
 from contimg.registry.engine import Registry
 from contimg.registry.schema import data_registry, publish_events
 from contimg.storage.process import me, operator
@@ -148,3 +149,17 @@ def add_event(connection: Connection, data_id: str, version: int, event: str, me
             "message": message,
         },
     )
+
+
+def lineage_counts(connection: Connection, data_id: str, version: int) -> dict[str, int]:
+    """Return how many rows of each kind a version stands on: tiles, images, files and so on."""
+    start = select(schema.mosaic_groups.c.sha256).where(
+        schema.mosaic_groups.c.data_id == data_id, schema.mosaic_groups.c.version == version
+    )
+    below = select(start.subquery().c.sha256.label("sha256")).cte("below", recursive=True)
+    below = below.union(select(schema.lineage.c.input_sha256).where(schema.lineage.c.product_sha256 == below.c.sha256))
+    counts = {}
+    for table in ("subband_files", "ms_index", "caltables", "images"):
+        column = schema.metadata.tables[table].c.sha256
+        counts[table] = len(connection.execute(select(column).where(column.in_(select(below.c.sha256)))).all())
+    return counts

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection, Table, insert
+
 from contimg import naming
+from contimg.bundle.metadata import summary
+from contimg.errors import RegistryError
 from contimg.products.lineage import Lineage, Node
 from contimg.products.twin import Input, Twin
+from contimg.registry import schema
+from contimg.times import now
 
 
 def rows(tree: Lineage, mosaic: Node) -> dict[str, list[dict[str, Any]]]:
@@ -151,3 +157,54 @@ def _membership_rows(tree: Lineage, mosaic: Node) -> list[dict[str, Any]]:
         }
         for position, item in enumerate(ordered)
     ]
+
+
+# In the order in which foreign keys need them.
+_SHARED = ("tiles", "subband_files", "ms_index", "caltables", "images", "lineage")
+
+
+_OWN = ("mosaic_groups", "mosaic_tiles")
+
+
+def new_row(
+    layout: naming.Layout, metadata: Mapping[str, Any], manifest_sha256: str, version: int, *, auto_publish: bool
+) -> dict[str, Any]:
+    """Return the row of a product that was just registered."""
+    data_id = metadata["data_id"]
+    return {
+        "data_id": data_id,
+        "version": version,
+        "data_type": metadata["data_type"],
+        "status": "staging",
+        "stage_path": str(layout.product("registered", data_id) / f"v{version}"),
+        "sha256": manifest_sha256,
+        "metadata_json": json.dumps(summary(dict(metadata)), allow_nan=False),
+        "synthetic": metadata["synthetic"],
+        "auto_publish": auto_publish,
+        "attempts": 0,
+        "created_at": now(),
+    }
+
+
+def insert_product(connection: Connection, row: Mapping[str, Any], lineage: Lineage, mosaic: Node) -> None:
+    """Insert a product's row and all rows it depends on; shared ones that are there already stay."""
+    content = rows(lineage, mosaic)
+    for table in _SHARED:
+        _insert_missing(connection, schema.metadata.tables[table], content[table])
+    connection.execute(insert(schema.data_registry), dict(row))
+    key = {"data_id": row["data_id"], "version": row["version"]}
+    for table in _OWN:
+        if content[table]:
+            connection.execute(insert(schema.metadata.tables[table]), [entry | key for entry in content[table]])
+
+
+def _insert_missing(connection: Connection, table: Table, content: list[dict[str, Any]]) -> None:
+    if not content:
+        return
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as insert_or_leave
+    elif connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as insert_or_leave
+    else:
+        raise RegistryError(f"registry.url names a {connection.dialect.name} database: use PostgreSQL or SQLite")
+    connection.execute(insert_or_leave(table).on_conflict_do_nothing(), content)

@@ -10,10 +10,9 @@ import subprocess
 import numpy as np
 import pytest
 
-from contimg import publish
 from contimg.archive import update
 from contimg.archive.gallery import aitoff
-from contimg.publishing import decisions
+from contimg.publishing import decisions, publish_mosaic, register_mosaic
 from contimg.registry import queries
 from contimg.registry.engine import open_registry
 from tests.registry import factory
@@ -84,8 +83,8 @@ def table(config):
 
 def put(config, **mosaic):
     name = factory.make_mosaic(config, size_px=64, **mosaic)
-    publish.run_register(name, config)
-    return publish.run_publish(name, config, waits_s=())
+    register_mosaic.run_register(name, config)
+    return publish_mosaic.run_publish(name, config, waits_s=())
 
 
 def test_a_publish_brings_everything_up_to_date(config):
@@ -125,7 +124,7 @@ def test_all_published_mosaics_and_no_others(config, registry):
     assert update.rebuild(registry, config.layout) == 1
     assert list(table(config)["obs_id"]) == [ID]
     decisions.approve(registry, second, "looked at it")
-    publish.run_publish(second, config, waits_s=())
+    publish_mosaic.run_publish(second, config, waits_s=())
     assert [(row["obs_id"], row["verdict"]) for row in table(config)] == [(ID, "passed"), (second, "failed")]
     newest, first = shown(config)["2026-02"]
     assert "looked at it" in newest["note"] and first["note"] == ""
@@ -162,9 +161,9 @@ def test_a_publisher_that_died_before_it_is_made_up_for(config):
     put(config)
     page = config.paths.products / "index.html"
     page.unlink()
-    publish.run_publish(ID, config, waits_s=())  # the same command again
+    publish_mosaic.run_publish(ID, config, waits_s=())  # the same command again
     written = page.stat().st_mtime_ns
-    publish.run_publish(ID, config, waits_s=())
+    publish_mosaic.run_publish(ID, config, waits_s=())
     assert page.stat().st_mtime_ns == written  # and it is not written for nothing
 
 
@@ -179,7 +178,7 @@ def test_an_empty_archive(config, registry):
 def test_what_was_not_measured_is_masked(config, registry):
     put(config, facts={"beam": None, "freq_hz": None})  # held, so a person approves
     decisions.approve(registry, ID, "fine")
-    publish.run_publish(ID, config, waits_s=())
+    publish_mosaic.run_publish(ID, config, waits_s=())
     (row,) = table(config)
     assert all(np.ma.is_masked(row[name]) for name in ("s_resolution", "em_min", "em_max", "em_res_power"))
     assert row["s_ra"] == 12.5
@@ -205,7 +204,7 @@ def test_a_failure_never_fails_a_publish(config, registry, caplog, name):
 def test_text_cannot_break_out_of_the_page(config, registry):
     put(config, reasons=[factory.WARNING])
     decisions.approve(registry, ID, "</script><script>alert(1)</script>")
-    publish.run_publish(ID, config, waits_s=())
+    publish_mosaic.run_publish(ID, config, waits_s=())
     page = (config.paths.products / "index.html").read_text()
     assert page.count("</script>") == 2 and "<script>alert" not in page
     # It comes in a script of its own, as a string that the page shows as text.

@@ -16,7 +16,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from contimg.storage import checkpoints, safe_files
+from contimg.publishing import checkpoints
+from contimg.storage import safe_files
 
 # The system calls of registering and publishing, and what each may be refused with; `renameat2` is the one of
 # `files._renameat2`. In this order they are tried, again and again.

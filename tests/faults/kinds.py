@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 
-from contimg.storage import checkpoints
+from contimg.publishing import checkpoints
 from tests.faults import injection
 from tests.faults.trials import CLEAN, KILLED, Bench, Trial, in_child, work
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from contimg import bundle, publish
+from contimg.bundle import bundle
+from contimg.publishing import checkpoints, publish_mosaic, register_mosaic
 from contimg.registry import queries
 from contimg.registry.engine import open_registry
-from contimg.storage import checkpoints
 from tests.faults.contention import look
 from tests.faults.trials import MAX_RERUN_S, Bench
 from tests.registry import factory
@@ -100,8 +100,8 @@ def test_the_harness_would_see_it(tmp_path, damage):
     """A check that cannot fail proves nothing: each kind of harm is found when it is done on purpose."""
     bench = Bench(tmp_path, url=None, seed=1)
     mosaic_id, expected = bench.new_mosaic()
-    publish.run_register(mosaic_id, bench.config)
-    final = publish.run_publish(mosaic_id, bench.config).path
+    register_mosaic.run_register(mosaic_id, bench.config)
+    final = publish_mosaic.run_publish(mosaic_id, bench.config).path
     assert bench.check(mosaic_id, expected) == [] == bench.half_visible(mosaic_id, expected)
     with contextlib.closing(open_registry(bench.config)) as registry:
         assert look(registry, bench.config.layout) == []
@@ -119,8 +119,8 @@ def test_the_harness_would_see_a_row_that_is_wrong(tmp_path):
 
     bench = Bench(tmp_path, url=None, seed=1)
     mosaic_id, expected = bench.new_mosaic()
-    publish.run_register(mosaic_id, bench.config)
-    publish.run_publish(mosaic_id, bench.config)
+    register_mosaic.run_register(mosaic_id, bench.config)
+    publish_mosaic.run_publish(mosaic_id, bench.config)
     registry = open_registry(bench.config)
     with registry.transaction() as connection:
         connection.execute(update(data_registry).values(sha256="0" * 64))
@@ -134,8 +134,8 @@ def test_every_checkpoint_is_passed_in_this_order(tmp_path):
     passed = []
     checkpoints.hook = passed.append
     try:
-        publish.run_register(factory.MOSAIC, config)
-        publish.run_publish(factory.MOSAIC, config)
+        register_mosaic.run_register(factory.MOSAIC, config)
+        publish_mosaic.run_publish(factory.MOSAIC, config)
     finally:
         checkpoints.hook = None
     assert tuple(dict.fromkeys(passed)) == checkpoints.NAMES
@@ -154,7 +154,7 @@ def test_a_disk_that_is_really_full(tmp_path):
     """An archive of 4 MB for a bundle of 7.7 MB; where mounting is not allowed, no file may grow beyond 2 MB."""
     config = factory.config_below(tmp_path)
     factory.make_mosaic(config, size_px=800)
-    publish.run_register(factory.MOSAIC, config)
+    register_mosaic.run_register(factory.MOSAIC, config)
     products = config.paths.products
     products.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(products)]

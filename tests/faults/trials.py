@@ -21,12 +21,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from contimg import bundle, naming, publish
+from contimg import naming
+from contimg.bundle import bundle
+from contimg.bundle.assembly import gather
 from contimg.config import Config
 from contimg.errors import ContimgError
-from contimg.reconcile import reconcile
+from contimg.publishing import publish_mosaic, register_mosaic
+from contimg.publishing.reconcile import reconcile
 from contimg.registry import queries
-from contimg.registry.assembly import gather
 from contimg.registry.engine import open_registry
 from tests.faults import injection
 from tests.registry import factory
@@ -50,8 +52,8 @@ class Trial:
 
 def work(mosaic_id: str, config: Config) -> None:
     """The commands of the two rules."""
-    publish.run_register(mosaic_id, config)
-    publish.run_publish(mosaic_id, config, waits_s=())
+    register_mosaic.run_register(mosaic_id, config)
+    publish_mosaic.run_publish(mosaic_id, config, waits_s=())
 
 
 def in_child(action: Callable[[], None], kill_after_s: float | None = None) -> str:

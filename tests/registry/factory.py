@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from contimg import naming, publish
+from contimg import naming
 from contimg.config import Config, load
 from contimg.products.twin import Input, Reason, Twin, input_from_twin, verdict_of, write_twin
+from contimg.publishing import publish, publish_mosaic, register_mosaic
 from contimg.storage.atomic import atomic_path, file_sha256
 
 GROUP = "2026-02-11T00:26:49"
@@ -183,8 +184,8 @@ def make_mosaic(
 def run(config: Config, **mosaic: Any) -> publish.Outcome:
     """Make the mosaic, register and publish it, as the rules do."""
     make_mosaic(config, **mosaic)
-    publish.run_register(MOSAIC, config)
-    return publish.run_publish(MOSAIC, config, waits_s=())
+    register_mosaic.run_register(MOSAIC, config)
+    return publish_mosaic.run_publish(MOSAIC, config, waits_s=())
 
 
 def sha(text: str) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from contimg import bundle, publish
+from contimg.bundle import bundle
 from contimg.errors import RegistryError
-from contimg.publishing import decisions
+from contimg.publishing import decisions, publish, publish_mosaic, register_mosaic
 from contimg.registry import queries
 from tests.registry import factory
 from tests.registry.factory import run
@@ -22,20 +22,20 @@ ID = factory.MOSAIC
 
 def test_attempts_are_counted_until_a_person_is_needed(registry, config):
     factory.make_mosaic(config)
-    publish.run_register(ID, config)
+    register_mosaic.run_register(ID, config)
     products = config.paths.products
     products.mkdir()
     (products / "mosaics").write_text("a file where a folder should be")
     for attempt in range(1, 4):
         with pytest.raises(publish.PublishFailed, match=f"contimg publish retry {ID}"):
-            publish.run_publish(ID, config, waits_s=())
+            publish_mosaic.run_publish(ID, config, waits_s=())
         row = queries.get(registry, ID)
         assert (row["attempts"], row["status"]) == (attempt, "staging") and "mosaics" in row["error"]
     (products / "mosaics").unlink()
     with pytest.raises(RegistryError, match=r"failed to be published 3 times .*contimg publish retry"):
-        publish.run_publish(ID, config, waits_s=())
+        publish_mosaic.run_publish(ID, config, waits_s=())
     decisions.retry(registry, ID)
-    done = publish.run_publish(ID, config, waits_s=())
+    done = publish_mosaic.run_publish(ID, config, waits_s=())
     assert done.created and queries.get(registry, ID)["error"] is None
     assert [e["event"] for e in queries.events(registry, ID)][-5:] == [
         "failed",
@@ -54,7 +54,7 @@ def forked(action) -> int:
 
 def test_a_transient_fault_is_tried_again_by_itself(registry, sqlite_config):
     factory.make_mosaic(sqlite_config)
-    publish.run_register(ID, sqlite_config)
+    register_mosaic.run_register(ID, sqlite_config)
     options = sqlite_config.model_dump_json()
     script = f"""
 from contimg.config import Config
@@ -71,7 +71,7 @@ print(publish.run_publish({ID!r}, config, waits_s=(0.05, 0.05)).created)
 def test_a_full_disk_gives_one_sentence_and_a_rerun_publishes(sqlite_config):
     """The kernel's own refusal: a limit on the size of files (EFBIG), as a quota would."""
     factory.make_mosaic(sqlite_config, size_px=300)
-    publish.run_register(ID, sqlite_config)
+    register_mosaic.run_register(ID, sqlite_config)
     script = f"""
 import resource, signal
 from contimg.config import Config
@@ -89,7 +89,7 @@ except ContimgError as error:
     assert "was not published: File too large" in ended.stdout and "contimg publish retry" in ended.stdout, ended
     assert not sqlite_config.layout.bundle(ID, 1).exists()
     assert list((sqlite_config.paths.products / ".incoming").iterdir()) == []
-    assert publish.run_publish(ID, sqlite_config, waits_s=()).created
+    assert publish_mosaic.run_publish(ID, sqlite_config, waits_s=()).created
 
 
 def test_stage_and_archive_may_stand_on_different_filesystems(tmp_path):

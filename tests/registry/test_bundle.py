@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from contimg import bundle
+from contimg.bundle import bundle
+from contimg.bundle.assembly import gather
 from contimg.errors import InputError, RegistryError
-from contimg.registry.assembly import gather
 from tests.registry import factory
 
 ID = factory.MOSAIC
@@ -17,11 +17,11 @@ ID = factory.MOSAIC
 
 @pytest.fixture
 def published(sqlite_config):
-    from contimg import publish
+    from contimg.publishing import publish_mosaic, register_mosaic
 
     factory.make_mosaic(sqlite_config)
-    publish.run_register(ID, sqlite_config)
-    return publish.run_publish(ID, sqlite_config, waits_s=()).path
+    register_mosaic.run_register(ID, sqlite_config)
+    return publish_mosaic.run_publish(ID, sqlite_config, waits_s=()).path
 
 
 def problems(path, **options):

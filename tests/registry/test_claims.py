@@ -7,12 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from contimg import publish
 from contimg.errors import BusyError
-from contimg.publishing import claims
+from contimg.publishing import checkpoints, claims, publish, publish_mosaic, register_mosaic
 from contimg.registry import queries
 from contimg.registry.schema import data_registry
-from contimg.storage import checkpoints
 from contimg.storage.process import Owner, is_dead, machine, me
 from tests.faults import injection
 from tests.registry import factory
@@ -39,10 +37,10 @@ def parent() -> Owner:
 
 def test_a_living_publisher_is_left_alone(registry, config):
     factory.make_mosaic(config)
-    publish.run_register(ID, config)
+    register_mosaic.run_register(ID, config)
     claimed(registry, parent(), time.time() + 100)
     with pytest.raises(BusyError, match=rf"is being published by process {os.getppid()} on"):
-        publish.run_publish(ID, config, waits_s=())
+        publish_mosaic.run_publish(ID, config, waits_s=())
     assert queries.get(registry, ID)["claim_token"] == "t"
 
 
@@ -56,22 +54,22 @@ def test_a_living_publisher_is_left_alone(registry, config):
 )
 def test_the_claim_of_a_dead_publisher_does_not_block(registry, config, owner, left_s):
     factory.make_mosaic(config)
-    publish.run_register(ID, config)
+    register_mosaic.run_register(ID, config)
     claimed(registry, owner, time.time() + left_s)
-    done = publish.run_publish(ID, config, waits_s=())
+    done = publish_mosaic.run_publish(ID, config, waits_s=())
     assert done.created
     assert "reconciled" in [event["event"] for event in queries.events(registry, ID)]
 
 
 def test_a_claim_of_another_machine_is_waited_for(registry, config):
     factory.make_mosaic(config)
-    publish.run_register(ID, config)
+    register_mosaic.run_register(ID, config)
     claimed(registry, Owner("there", "00-1", 1, 1), time.time() + 1000)
     if config.registry.url is None:  # a local file: its machine can only have been restarted
-        assert publish.run_publish(ID, config, waits_s=()).created
+        assert publish_mosaic.run_publish(ID, config, waits_s=()).created
     else:
         with pytest.raises(BusyError, match="on there: wait for it"):
-            publish.run_publish(ID, config, waits_s=())
+            publish_mosaic.run_publish(ID, config, waits_s=())
 
 
 def test_another_boot_means_dead_only_where_the_registry_is_local():
@@ -83,7 +81,7 @@ def test_another_boot_means_dead_only_where_the_registry_is_local():
 def test_who_was_overtaken_changes_nothing(registry, config, no_hook):
     """The claim is taken over in the middle of the copy: the slow one stops, the row stays the other's."""
     factory.make_mosaic(config)
-    publish.run_register(ID, config)
+    register_mosaic.run_register(ID, config)
     injection.at_checkpoint("publish:copied", lambda: claimed(registry, parent(), time.time() + 100))
     with pytest.raises(claims.ClaimLost, match="taken over by another publisher"):
         publish.publish(registry, config.layout, ID, claim_s=60, max_attempts=3)
@@ -95,7 +93,7 @@ def test_who_was_overtaken_changes_nothing(registry, config, no_hook):
 
 def test_a_claim_is_renewed_while_the_copy_runs(registry, config, no_hook):
     factory.make_mosaic(config)
-    publish.run_register(ID, config)
+    register_mosaic.run_register(ID, config)
     seen = []
 
     def hook(name):

@@ -8,9 +8,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from contimg import publish
 from contimg.cli import main
 from contimg.errors import ContimgError
+from contimg.publishing import publish_mosaic, register_mosaic
 from contimg.storage.atomic import write_json
 from tests.registry import factory
 
@@ -37,8 +37,8 @@ def contimg(sqlite_config, tmp_path):
 
 def make(config, **mosaic):
     factory.make_mosaic(config, **mosaic)
-    publish.run_register(ID, config)
-    return publish.run_publish(ID, config, waits_s=())
+    register_mosaic.run_register(ID, config)
+    return publish_mosaic.run_publish(ID, config, waits_s=())
 
 
 def test_list_and_show(contimg, sqlite_config):
@@ -114,13 +114,13 @@ def test_after_the_last_attempt_status_and_report_name_the_command(contimg, sqli
     )
     command = f"contimg publish retry {ID}"
     factory.make_mosaic(sqlite_config)
-    publish.run_register(ID, sqlite_config)
+    register_mosaic.run_register(ID, sqlite_config)
     for attempt in range(1, sqlite_config.publish.max_attempts + 1):
         (state,) = contimg("status", "--json")
         assert (state["state"], state["next"], state["error"]) == ("registered", "snakemake", None)
         assert "not published" not in contimg("report", ID)
         with pytest.raises(ContimgError):
-            publish.run_publish(ID, sqlite_config, waits_s=())
+            publish_mosaic.run_publish(ID, sqlite_config, waits_s=())
         assert contimg("registry", "show", ID, "--json")["attempts"] == attempt
     (state,) = contimg("status", "--json")
     assert state["next"] == command and "leads through 'mosaics'" in state["error"]

@@ -8,9 +8,9 @@ from astropy.io import fits
 
 from contimg.errors import ContimgError, UnknownIdError
 from contimg.products.twin import read_twin, write_twin
+from contimg.publishing.finalize import finalize
+from contimg.publishing.register import register_mosaic
 from contimg.registry import queries
-from contimg.registry.finalize import finalize
-from contimg.registry.register import register_mosaic
 from tests.registry import factory
 
 

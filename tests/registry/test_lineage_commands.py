@@ -7,13 +7,13 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from contimg import publish
+from contimg.bundle.find import find_bundle, read_lineage
 from contimg.cli import main
 from contimg.errors import ContimgError, InputError
 from contimg.products.lineage import collect
 from contimg.products.lineage_diff import compare
 from contimg.products.w3c_prov import to_json
-from contimg.registry.find import find_bundle, read_lineage
+from contimg.publishing import publish_mosaic, register_mosaic
 from contimg.reproduce import _compare, reproduce
 from tests.registry import factory
 
@@ -23,8 +23,8 @@ ID = factory.MOSAIC
 @pytest.fixture
 def published(sqlite_config):
     factory.make_mosaic(sqlite_config)
-    publish.run_register(ID, sqlite_config)
-    return publish.run_publish(ID, sqlite_config, waits_s=()).path
+    register_mosaic.run_register(ID, sqlite_config)
+    return publish_mosaic.run_publish(ID, sqlite_config, waits_s=()).path
 
 
 @pytest.fixture
@@ -76,9 +76,9 @@ def test_versions_and_places(sqlite_config, published):
     layout = sqlite_config.layout
     assert find_bundle(layout, ID) == find_bundle(layout, "2026-02-11T00:26:49") == published
     factory.make_mosaic(sqlite_config, seed=2)
-    publish.run_register(ID, sqlite_config)
+    register_mosaic.run_register(ID, sqlite_config)
     assert find_bundle(layout, f"{ID}.v2").parent == layout.product("registered", ID)  # not published yet
-    second = publish.run_publish(ID, sqlite_config, waits_s=()).path
+    second = publish_mosaic.run_publish(ID, sqlite_config, waits_s=()).path
     assert find_bundle(layout, ID) == find_bundle(layout, f"{ID}.v2") == second
     assert find_bundle(layout, f"{ID}.v1") == published
     with pytest.raises(ContimgError, match="no bundle of mosaic_20990101T000000"):
@@ -112,8 +112,8 @@ def test_diff_names_what_differs(contimg, sqlite_config, published):
 def test_diff_of_a_file(contimg, sqlite_config, published):
     sqlite_config.layout.twin("crossmatch", ID).unlink()
     factory.make_mosaic(sqlite_config, tiles=factory.TILES[:1], crossmatch=False)
-    publish.run_register(ID, sqlite_config)
-    publish.run_publish(ID, sqlite_config, waits_s=())
+    register_mosaic.run_register(ID, sqlite_config)
+    publish_mosaic.run_publish(ID, sqlite_config, waits_s=())
     found = contimg("diff", f"{ID}.v1", f"{ID}.v2", "--json", code=3)
     gone = {one["name"] for one in found if one["what"] == "input" and one["where"] == "subband_file"}
     assert gone == {f"{factory.TILES[1]}_sb{subband:02d}.hdf5" for subband in range(4)}

@@ -6,8 +6,8 @@ import os
 import pytest
 from sqlalchemy import update
 
-from contimg import publish
 from contimg.errors import ContimgError
+from contimg.publishing import publish, register_mosaic
 from contimg.registry.schema import data_registry
 from contimg.storage import safe_files
 from tests.registry import factory
@@ -28,7 +28,7 @@ def test_an_archive_folder_that_is_a_symlink_is_refused(registry, config, tmp_pa
 @pytest.mark.parametrize("wrong", ["{products}/x", "{stage}/../incoming/v1", "/etc", "{stage}"])
 def test_a_stage_path_outside_the_stage_is_refused(registry, config, wrong):
     factory.make_mosaic(config)
-    publish.run_register(ID, config)
+    register_mosaic.run_register(ID, config)
     path = wrong.format(products=config.paths.products, stage=config.paths.stage)
     with registry.transaction() as connection:
         connection.execute(update(data_registry).values(stage_path=path))
@@ -39,7 +39,7 @@ def test_a_stage_path_outside_the_stage_is_refused(registry, config, wrong):
 
 def test_a_symlink_put_into_the_staged_bundle_is_refused(registry, config, tmp_path):
     factory.make_mosaic(config)
-    staged = publish.run_register(ID, config).path / f"{ID}.png"
+    staged = register_mosaic.run_register(ID, config).path / f"{ID}.png"
     (tmp_path / "other.png").write_bytes(staged.read_bytes())
     staged.unlink()
     os.symlink(tmp_path / "other.png", staged)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from contimg import bundle, publish
+from contimg.bundle import bundle
 from contimg.errors import ContimgError, RegistryError, UnknownIdError
-from contimg.publishing import decisions
+from contimg.publishing import decisions, publish, publish_mosaic, register_mosaic
 from contimg.registry import queries
 from contimg.registry.schema import data_registry
 from tests.registry import factory
@@ -69,8 +69,8 @@ def test_a_second_run_changes_nothing(registry, config):
     run(config)
     before = snapshot(config.paths.stage, config.paths.products)
     rows, events = queries.versions(registry, ID), queries.events(registry, ID)
-    publish.run_register(ID, config)
-    again = publish.run_publish(ID, config, waits_s=())
+    register_mosaic.run_register(ID, config)
+    again = publish_mosaic.run_publish(ID, config, waits_s=())
     assert (again.status, again.created) == ("published", False)
     assert snapshot(config.paths.stage, config.paths.products) == before
     assert queries.versions(registry, ID) == rows and queries.events(registry, ID) == events
@@ -82,8 +82,8 @@ def test_a_deleted_marker_comes_back_the_same(config):
     before = [place.read_bytes() for place in places]
     for place in places:
         place.unlink()
-    publish.run_register(ID, config)
-    publish.run_publish(ID, config, waits_s=())
+    register_mosaic.run_register(ID, config)
+    publish_mosaic.run_publish(ID, config, waits_s=())
     assert [place.read_bytes() for place in places] == before
 
 
@@ -127,12 +127,12 @@ def test_an_approval_needs_a_reason_and_an_image(registry, config):
 def test_what_is_rejected_stays_out(registry, config):
     run(config, reasons=[factory.FAILED])
     decisions.reject(registry, config.layout, ID, "striping")
-    assert publish.run_publish(ID, config, waits_s=()).status == "rejected"
+    assert publish_mosaic.run_publish(ID, config, waits_s=()).status == "rejected"
     assert marker(config)["status"] == "rejected" and "striping" in marker(config)["message"]
     with pytest.raises(RegistryError, match="is rejected"):
         decisions.approve(registry, ID, "after all")
     assert not (config.paths.products / "mosaics").exists()
-    publish.run_register(ID, config)
+    register_mosaic.run_register(ID, config)
     assert queries.get(registry, ID)["status"] == "rejected"
 
 
@@ -144,7 +144,7 @@ def test_what_is_withdrawn_is_hidden_not_deleted(registry, config):
     assert not done.path.exists() and row["published_path"] == str(hidden)
     assert bundle.verify(hidden, expected=digest).ok
     assert marker(config)["status"] == "withdrawn"
-    assert publish.run_publish(ID, config, waits_s=()).status == "withdrawn"
+    assert publish_mosaic.run_publish(ID, config, waits_s=()).status == "withdrawn"
     assert not done.path.exists()
     assert queries.events(registry, ID)[-1]["message"] == "wrong flux scale"
 
@@ -165,7 +165,7 @@ def test_another_bundle_under_the_final_name_is_never_replaced(registry, config)
     row = queries.get(registry, ID)
     assert (row["status"], row["attempts"]) == ("staging", 1) and "never overwritten" in row["error"]
     shutil.rmtree(final)
-    assert publish.run_publish(ID, config, waits_s=()).created
+    assert publish_mosaic.run_publish(ID, config, waits_s=()).created
 
 
 def test_an_empty_folder_under_the_final_name_is_not_taken(config):
@@ -192,15 +192,15 @@ def test_the_stage_is_removed_only_by_policy_and_after_another_look(registry, co
     content = damaged.read_bytes()
     damaged.write_bytes(b"x" + content[1:])
     with pytest.raises(RegistryError, match="the staged copy is kept"):
-        publish.remove_staged(registry, config.layout, ID, 1)
+        publish_mosaic.remove_staged(registry, config.layout, ID, 1)
     assert staged.is_dir()
     damaged.write_bytes(content)
     options = config.publish.model_copy(update={"remove_stage": True})
     tidy = config.model_copy(update={"publish": options})
-    publish.run_publish(ID, tidy, waits_s=())
+    publish_mosaic.run_publish(ID, tidy, waits_s=())
     assert not staged.exists() and config.layout.product("mosaic", ID).is_dir()
-    assert publish.run_publish(ID, tidy, waits_s=()).status == "published"
-    publish.run_register(ID, tidy)
+    assert publish_mosaic.run_publish(ID, tidy, waits_s=()).status == "published"
+    register_mosaic.run_register(ID, tidy)
     assert len(queries.versions(registry, ID)) == 1
 
 
@@ -208,4 +208,4 @@ def test_an_unknown_id_is_named(registry, config):
     with pytest.raises(UnknownIdError, match="contimg registry list"):
         publish.publish(registry, config.layout, ID, claim_s=60, max_attempts=3)
     with pytest.raises(UnknownIdError, match="not the id of a mosaic"):
-        publish.run_publish("nonsense", config)
+        publish_mosaic.run_publish("nonsense", config)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, update
 
-from contimg import bundle, publish
+from contimg.bundle import bundle
 from contimg.products.twin import read_twin, write_twin
-from contimg.publishing import decisions
-from contimg.reconcile import reconcile
+from contimg.publishing import decisions, publish_mosaic, register_mosaic
+from contimg.publishing.reconcile import reconcile
 from contimg.registry import queries, schema
 from contimg.registry.schema import data_registry
 from contimg.storage.process import Owner, machine, part_name
@@ -22,8 +22,8 @@ ID = factory.MOSAIC
 @pytest.fixture
 def published(registry, config):
     factory.make_mosaic(config)
-    publish.run_register(ID, config)
-    return publish.run_publish(ID, config, waits_s=()).path
+    register_mosaic.run_register(ID, config)
+    return publish_mosaic.run_publish(ID, config, waits_s=()).path
 
 
 def change(registry, **values):
@@ -86,7 +86,7 @@ def test_an_empty_archive_is_in_order(registry, config):
 
 def test_a_left_claim_and_its_copy(registry, config):
     factory.make_mosaic(config)
-    publish.run_register(ID, config)
+    register_mosaic.run_register(ID, config)
     owner = Owner("here", machine(), 999_999_999, 1).to_json()
     change(registry, status="publishing", claim_token="dead", claim_owner=owner, claim_expires_unix_s=4e9)
     remains = config.paths.products / ".incoming" / f"{ID}.dead"
@@ -98,7 +98,7 @@ def test_a_left_claim_and_its_copy(registry, config):
 
 def test_a_living_publishers_copy_is_left_alone(registry, config):
     factory.make_mosaic(config)
-    publish.run_register(ID, config)
+    register_mosaic.run_register(ID, config)
     owner = Owner("elsewhere", machine(), 1, int(Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]))
     change(registry, status="publishing", claim_token="alive", claim_owner=owner.to_json(), claim_expires_unix_s=4e9)
     copy = config.paths.products / ".incoming" / f"{ID}.alive"
@@ -137,7 +137,7 @@ def test_recorded_but_missing(registry, config, published):
     assert [(one.code, one.repaired) for one in found] == [("missing", True), ("marker_differs", True)]
     assert queries.get(registry, ID)["status"] == "staging"
     assert not config.layout.twin("published", ID).exists()
-    assert publish.run_publish(ID, config, waits_s=()).created and bundle.verify(published).ok
+    assert publish_mosaic.run_publish(ID, config, waits_s=()).created and bundle.verify(published).ok
 
 
 def test_altered_bytes_are_replaced_and_kept_aside(registry, config, published):
@@ -147,9 +147,9 @@ def test_altered_bytes_are_replaced_and_kept_aside(registry, config, published):
     assert [(one.code, one.repaired) for one in found] == [("altered", True), ("marker_differs", True)]
     assert not published.exists()
     assert (config.paths.products / ".altered" / f"{ID}.1" / f"{ID}.fits").read_bytes() == altered
-    assert publish.run_publish(ID, config, waits_s=()).created and bundle.verify(published).ok
+    assert publish_mosaic.run_publish(ID, config, waits_s=()).created and bundle.verify(published).ok
     damage(published / f"{ID}.fits")
-    assert publish.run_publish(ID, config, waits_s=()).created and bundle.verify(published).ok
+    assert publish_mosaic.run_publish(ID, config, waits_s=()).created and bundle.verify(published).ok
     assert (config.paths.products / ".altered" / f"{ID}.2").is_dir()
 
 
@@ -160,7 +160,7 @@ def test_altered_bytes_without_the_staged_bundle_come_from_the_mosaic(registry, 
     assert [(one.code, one.repaired) for one in found] == [
         ("altered", True), ("stage_altered", True), ("marker_differs", True),
     ]  # fmt: skip
-    assert publish.run_publish(ID, config, waits_s=()).created and bundle.verify(published).ok
+    assert publish_mosaic.run_publish(ID, config, waits_s=()).created and bundle.verify(published).ok
 
 
 @pytest.mark.parametrize("what", ["altered", "missing"])
@@ -176,7 +176,7 @@ def test_what_is_nowhere_whole_needs_a_person(registry, config, published, what)
 
 def test_a_staged_bundle_is_made_again(registry, config):
     factory.make_mosaic(config)
-    staged = publish.run_register(ID, config).path
+    staged = register_mosaic.run_register(ID, config).path
     shutil.rmtree(staged)
     mends(registry, config, "stage_altered")
     assert bundle.verify(staged).ok
@@ -184,15 +184,15 @@ def test_a_staged_bundle_is_made_again(registry, config):
 
 def test_a_staged_bundle_whose_mosaic_changed_needs_a_person(registry, config):
     factory.make_mosaic(config)
-    shutil.rmtree(publish.run_register(ID, config).path)
+    shutil.rmtree(register_mosaic.run_register(ID, config).path)
     factory.make_mosaic(config, seed=2)
     assert "another one now" in needs_a_person(registry, config, "stage_altered").message
 
 
 def test_a_lost_registry_is_rebuilt_from_the_bundles(registry, config, published):
     factory.make_mosaic(config, seed=2)
-    publish.run_register(ID, config)
-    publish.run_publish(ID, config, waits_s=())
+    register_mosaic.run_register(ID, config)
+    publish_mosaic.run_publish(ID, config, waits_s=())
     before = state(registry)
     rows = queries.versions(registry, ID)
     lose_registry(registry)
@@ -218,17 +218,17 @@ def test_a_lost_registry_is_rebuilt_from_the_bundles(registry, config, published
             "finalization_status", "metadata_json", "synthetic", "created_at", "staged_at", "auto_publish")  # fmt: skip
     assert [[row[key] for key in same] for row in rebuilt] == [[row[key] for key in same] for row in rows]
     assert reconcile(registry, config.layout) == []
-    assert publish.run_publish(ID, config, waits_s=()).status == "published"
-    publish.run_register(ID, config)
+    assert publish_mosaic.run_publish(ID, config, waits_s=()).status == "published"
+    register_mosaic.run_register(ID, config)
     assert len(queries.versions(registry, ID)) == 2
 
 
 def test_an_approval_survives_the_loss_of_the_registry(registry, config):
     factory.make_mosaic(config, reasons=[factory.FAILED])
-    publish.run_register(ID, config)
-    publish.run_publish(ID, config, waits_s=())
+    register_mosaic.run_register(ID, config)
+    publish_mosaic.run_publish(ID, config, waits_s=())
     decisions.approve(registry, ID, "checked by eye")
-    path = publish.run_publish(ID, config, waits_s=()).path
+    path = publish_mosaic.run_publish(ID, config, waits_s=()).path
     lose_registry(registry)
     assert next(one.code for one in reconcile(registry, config.layout)) == "row_lost"
     row = queries.get(registry, ID)
@@ -277,7 +277,7 @@ def test_a_bundle_whose_lineage_was_forged_is_not_believed(registry, config, pub
 
 def test_another_bundle_where_ours_belongs_is_reported(registry, config):
     factory.make_mosaic(config)
-    publish.run_register(ID, config)
+    register_mosaic.run_register(ID, config)
     final = config.layout.bundle(ID, 1)
     final.mkdir(parents=True)
     (final / "precious").touch()

@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, insert, select, text
 
-from contimg import bundle, naming
+from contimg import naming
+from contimg.bundle import bundle
+from contimg.bundle.assembly import gather
 from contimg.errors import InputError, RegistryError
 from contimg.products.twin import read_twin, write_twin
+from contimg.publishing.register import register_mosaic
 from contimg.registry import queries, schema
-from contimg.registry.assembly import gather
 from contimg.registry.engine import open_registry
-from contimg.registry.register import insert_product, lineage_counts, new_row, register_mosaic
+from contimg.registry.queries import lineage_counts
+from contimg.registry.rows import insert_product, new_row
 from contimg.storage.process import part_name
 from tests.registry import factory
 

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, update
 
-from contimg import bundle, naming
-from contimg.errors import ContimgError, RegistryError
-from contimg.products.lineage import Lineage, Node
-from contimg.registry import assembly, schema
-from contimg.registry.describe import summary
+from contimg import naming
+from contimg.bundle import assembly, bundle
+from contimg.errors import ContimgError
+from contimg.publishing.checkpoints import checkpoint
+from contimg.registry import schema
 from contimg.registry.engine import Registry
 from contimg.registry.queries import add_event, latest
-from contimg.registry.rows import rows
+from contimg.registry.rows import insert_product, new_row
 from contimg.storage import safe_files
-from contimg.storage.checkpoints import checkpoint
 from contimg.storage.process import is_orphan, operator, part_name
-from contimg.times import now
-
-# In the order in which foreign keys need them.
-_SHARED = ("tiles", "subband_files", "ms_index", "caltables", "images", "lineage")
-_OWN = ("mosaic_groups", "mosaic_tiles")
 
 
 @dataclass(frozen=True)
@@ -190,59 +183,9 @@ def _manifest_digest(folder: int, name: str) -> str | None:
         return None
 
 
-def new_row(
-    layout: naming.Layout, metadata: Mapping[str, Any], manifest_sha256: str, version: int, *, auto_publish: bool
-) -> dict[str, Any]:
-    """Return the row of a product that was just registered."""
-    data_id = metadata["data_id"]
-    return {
-        "data_id": data_id,
-        "version": version,
-        "data_type": metadata["data_type"],
-        "status": "staging",
-        "stage_path": str(layout.product("registered", data_id) / f"v{version}"),
-        "sha256": manifest_sha256,
-        "metadata_json": json.dumps(summary(dict(metadata)), allow_nan=False),
-        "synthetic": metadata["synthetic"],
-        "auto_publish": auto_publish,
-        "attempts": 0,
-        "created_at": now(),
-    }
 
 
-def insert_product(connection: Connection, row: Mapping[str, Any], lineage: Lineage, mosaic: Node) -> None:
-    """Insert a product's row and all rows it depends on; shared ones that are there already stay."""
-    content = rows(lineage, mosaic)
-    for table in _SHARED:
-        _insert_missing(connection, schema.metadata.tables[table], content[table])
-    connection.execute(insert(schema.data_registry), dict(row))
-    key = {"data_id": row["data_id"], "version": row["version"]}
-    for table in _OWN:
-        if content[table]:
-            connection.execute(insert(schema.metadata.tables[table]), [entry | key for entry in content[table]])
 
 
-def _insert_missing(connection: Connection, table: Table, content: list[dict[str, Any]]) -> None:
-    if not content:
-        return
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as insert_or_leave
-    elif connection.dialect.name == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert as insert_or_leave
-    else:
-        raise RegistryError(f"registry.url names a {connection.dialect.name} database: use PostgreSQL or SQLite")
-    connection.execute(insert_or_leave(table).on_conflict_do_nothing(), content)
 
 
-def lineage_counts(connection: Connection, data_id: str, version: int) -> dict[str, int]:
-    """Return how many rows of each kind a version stands on: tiles, images, files and so on."""
-    start = select(schema.mosaic_groups.c.sha256).where(
-        schema.mosaic_groups.c.data_id == data_id, schema.mosaic_groups.c.version == version
-    )
-    below = select(start.subquery().c.sha256.label("sha256")).cte("below", recursive=True)
-    below = below.union(select(schema.lineage.c.input_sha256).where(schema.lineage.c.product_sha256 == below.c.sha256))
-    counts = {}
-    for table in ("subband_files", "ms_index", "caltables", "images"):
-        column = schema.metadata.tables[table].c.sha256
-        counts[table] = len(connection.execute(select(column).where(column.in_(select(below.c.sha256)))).all())
-    return counts

@@ -3,47 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from contimg import bundle, naming
-from contimg.errors import ContimgError, RegistryError
+from contimg import naming
+from contimg.bundle import bundle
+from contimg.bundle.find import hidden_place
+from contimg.errors import RegistryError
 from contimg.products.lineage import Lineage, Node
-from contimg.publishing.decisions import WITHDRAWN, hidden_place
+from contimg.publishing.finalize import judge
 from contimg.registry.engine import Registry
-from contimg.registry.finalize import judge
 from contimg.registry.queries import add_event, latest
-from contimg.registry.register import insert_product, new_row
+from contimg.registry.rows import insert_product, new_row
 from contimg.storage import safe_files
 from contimg.times import now
-
-
-def find_bundles(layout: naming.Layout, data_id: str | None = None) -> Iterator[tuple[Path, str, int, bool]]:
-    """Give every bundle's folder in the archive: path, id, version, and whether it is withdrawn."""
-    for top, hidden in ((layout.products, False), (layout.products / WITHDRAWN, True)):
-        pattern = "mosaics/*/mosaic_*"
-        if data_id is not None:
-            pattern = f"{layout.bundle(data_id, 1).relative_to(layout.products)}*"
-        for path in sorted(top.glob(pattern)):
-            parsed = _parse_name(path.name)
-            if parsed is None or path.is_symlink() or not path.is_dir():
-                continue
-            if path == (hidden_place(layout, *parsed) if hidden else layout.bundle(*parsed)):
-                yield path, *parsed, hidden
-
-
-def _parse_name(name: str) -> tuple[str, int] | None:
-    """Return id and version that a bundle's folder name says; None when it is none."""
-    data_id, _, suffix = name.partition(".v")
-    try:
-        if naming.as_mosaic_id(data_id) != data_id:
-            return None
-    except ContimgError:
-        return None
-    if name == data_id:
-        return data_id, 1
-    return (data_id, int(suffix)) if suffix.isdecimal() and int(suffix) > 1 else None
 
 
 def rebuild_row(

@@ -9,14 +9,13 @@ from typing import Any
 
 from sqlalchemy import update
 
-from contimg import bundle
+from contimg.bundle import bundle, metadata
+from contimg.bundle.validation import validate
 from contimg.products.twin import Reason
-from contimg.registry import describe
+from contimg.publishing.checkpoints import checkpoint
 from contimg.registry.engine import Registry
 from contimg.registry.queries import add_event, get, latest
 from contimg.registry.schema import data_registry
-from contimg.registry.validation import validate
-from contimg.storage.checkpoints import checkpoint
 from contimg.times import now
 
 
@@ -77,7 +76,7 @@ def judge(path: Path, data_id: str, manifest_sha256: str, *, auto_publish: bool)
     problems = validate(path, data_id, manifest_sha256)
     held: list[dict[str, Any]] = [reason.model_dump(mode="json") for reason in problems]
     twins = bundle.read_twins(path, data_id)
-    qa_status = describe.verdict(twins)
+    qa_status = metadata.verdict(twins)
     if qa_status != "passed":
         reasons = [reason for twin in twins for reason in twin.reasons]
         if not reasons:

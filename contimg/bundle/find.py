@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
-from contimg import bundle, naming
-from contimg.errors import InputError, UnknownIdError
+from contimg import naming
+from contimg.bundle import bundle
+from contimg.errors import ContimgError, InputError, UnknownIdError
 from contimg.products.lineage import Lineage, Node
-from contimg.registry.rebuild import find_bundles
 
 _VERSIONED = re.compile(r"(?P<id>.+?)(?:\.v(?P<version>[1-9]\d*))?")
 
@@ -67,3 +68,39 @@ def read_lineage(path: Path) -> tuple[dict, Lineage, Node]:
     if len(mosaics) != 1:
         raise InputError(f"{where} holds no lineage of one mosaic: restore it from a copy")
     return metadata, lineage, mosaics[0]
+
+
+def find_bundles(layout: naming.Layout, data_id: str | None = None) -> Iterator[tuple[Path, str, int, bool]]:
+    """Give every bundle's folder in the archive: path, id, version, and whether it is withdrawn."""
+    for top, hidden in ((layout.products, False), (layout.products / WITHDRAWN, True)):
+        pattern = "mosaics/*/mosaic_*"
+        if data_id is not None:
+            pattern = f"{layout.bundle(data_id, 1).relative_to(layout.products)}*"
+        for path in sorted(top.glob(pattern)):
+            parsed = _parse_name(path.name)
+            if parsed is None or path.is_symlink() or not path.is_dir():
+                continue
+            if path == (hidden_place(layout, *parsed) if hidden else layout.bundle(*parsed)):
+                yield path, *parsed, hidden
+
+
+def _parse_name(name: str) -> tuple[str, int] | None:
+    """Return id and version that a bundle's folder name says; None when it is none."""
+    data_id, _, suffix = name.partition(".v")
+    try:
+        if naming.as_mosaic_id(data_id) != data_id:
+            return None
+    except ContimgError:
+        return None
+    if name == data_id:
+        return data_id, 1
+    return (data_id, int(suffix)) if suffix.isdecimal() and int(suffix) > 1 else None
+
+
+WITHDRAWN = ".withdrawn"
+
+
+def hidden_place(layout: naming.Layout, data_id: str, version: int) -> Path:
+    """Return where a withdrawn bundle stands."""
+    final = layout.bundle(data_id, version)
+    return layout.products / WITHDRAWN / final.relative_to(layout.products)

@@ -9,7 +9,7 @@ The protocol of DESIGN section 8; each step is safe to die after:
 5. set ``published`` and write the event, in one transaction;
 6. write the marker.
 
-`contimg.reconcile` finishes or undoes what a dead publisher left.
+`contimg.publishing.reconcile` finishes or undoes what a dead publisher left.
 """
 
 from __future__ import annotations
@@ -17,32 +17,29 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contimg import bundle, naming
-from contimg.archive.update import knows, update
+from contimg import naming
+from contimg.bundle import bundle
 from contimg.errors import RegistryError
 from contimg.publishing import claims, copying, markers
+from contimg.publishing.checkpoints import checkpoint
+from contimg.publishing.finalize import finalize
 from contimg.registry import queries
-from contimg.registry.engine import Registry, RegistryUnavailable, open_registry
-from contimg.registry.finalize import finalize
-from contimg.registry.register import Registered, register_mosaic
+from contimg.registry.engine import Registry, RegistryUnavailable
 from contimg.storage import safe_files
-from contimg.storage.checkpoints import checkpoint
 
 if TYPE_CHECKING:
-    from contimg.config import Config
+    pass
 
 # Faults of a machine that may pass by themselves; a full disk or a refused permission does not.
 _TRANSIENT = frozenset(
     {errno.EIO, errno.EAGAIN, errno.EINTR, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT, errno.ENETDOWN,
      errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ECONNRESET, errno.EREMOTEIO}
 )  # fmt: skip
-WAITS_S = (1.0, 5.0, 25.0)
 
 
 class PublishFailed(RegistryError):
@@ -245,75 +242,9 @@ def publication(row: Mapping[str, Any]) -> dict[str, Any]:
     return {key: row[key] for key in keys}
 
 
-def run_register(mosaic_id: str, config: Config) -> Registered:
-    """Do the work of the rule ``register_mosaic``: reconcile, register, finalize, write the marker."""
-    from contimg.reconcile import reconcile
-
-    layout = config.layout
-    data_id = naming.as_mosaic_id(mosaic_id)
-    with _machine_faults(f"{data_id} was not registered"), contextlib.closing(open_registry(config)) as registry:
-        reconcile(registry, layout, data_id)
-        registered = register_mosaic(registry, layout, data_id, auto_publish=config.publish.auto)
-        finalize(registry, data_id, registered.version)
-        markers.write(layout, "registered", markers.registered(queries.get(registry, data_id)))
-    checkpoint("register:marked")
-    return registered
 
 
-def run_publish(mosaic_id: str, config: Config, *, waits_s: Sequence[float] = WAITS_S) -> Outcome:
-    """Do the work of the rule ``publish_mosaic``: reconcile, publish, write the marker.
-
-    Faults that may pass by themselves are tried again after growing waits; all others are raised.
-
-    Raises
-    ------
-    ContimgError
-        If the mosaic could not be published for a reason of the machine. A mosaic that is held is an
-        outcome, not an error: its marker says why and with what command to approve it.
-    """
-    data_id = naming.as_mosaic_id(mosaic_id)
-    for wait_s in waits_s:
-        try:
-            return _run_publish_once(data_id, config)
-        except (PublishFailed, RegistryUnavailable) as failure:
-            if not getattr(failure, "transient", True):
-                raise
-        time.sleep(wait_s)
-    return _run_publish_once(data_id, config)
 
 
-def _run_publish_once(data_id: str, config: Config) -> Outcome:
-    from contimg.reconcile import reconcile
-
-    layout, options = config.layout, config.publish
-    with (
-        _machine_faults(f"{data_id} was not published"),
-        contextlib.closing(open_registry(config)) as registry,
-    ):
-        reconcile(registry, layout, data_id)
-        outcome = publish(registry, layout, data_id, claim_s=options.claim_s, max_attempts=options.max_attempts)
-        if options.remove_stage and outcome.status == "published":
-            remove_staged(registry, layout, data_id, outcome.version)
-        if options.update_archive and outcome.status == "published" and not knows(layout, outcome.path):
-            update(registry, layout, data_id)
-    return outcome
 
 
-def remove_staged(registry: Registry, layout: naming.Layout, data_id: str, version: int) -> bool:
-    """Remove a published bundle's copy on the stage, after reading the archive's copy once more.
-
-    Raises
-    ------
-    RegistryError
-        If the copy in the archive is not whole; the stage is then left alone.
-    """
-    row = queries.get(registry, data_id, version)
-    if row["status"] != "published":
-        return False
-    problem = bundle.problem(Path(row["published_path"]), row["sha256"])
-    if problem is not None:
-        raise RegistryError(f"{problem}: the staged copy is kept, run 'contimg reconcile'")
-    relative = safe_files.relative_to_root(Path(row["stage_path"]), layout.stage, "paths.stage")
-    with contextlib.suppress(FileNotFoundError), safe_files.open_folder(layout.stage, relative.parent) as parent:
-        safe_files.remove_tree(parent, relative.name)
-    return True

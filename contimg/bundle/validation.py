@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from contimg import bundle
+from contimg.bundle import bundle
+from contimg.bundle.metadata import REQUIRED_FACTS, REQUIRED_QA
 from contimg.errors import RegistryError
 from contimg.products.twin import Reason
-from contimg.registry.describe import REQUIRED_FACTS, REQUIRED_QA
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header

@@ -12,10 +12,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from contimg import naming
-from contimg.bundle import MANIFEST, METADATA, PUBLICATION, format_manifest, json_bytes, put_file
+from contimg.bundle.bundle import MANIFEST, METADATA, PUBLICATION, format_manifest, json_bytes, put_file
+from contimg.bundle.metadata import describe
 from contimg.errors import RegistryError
 from contimg.products.lineage import Lineage, Node, collect, twin_content
-from contimg.registry.describe import describe
 from contimg.storage import safe_files
 
 _LINKED_BYTES = 1 << 20

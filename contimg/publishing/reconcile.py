@@ -17,15 +17,17 @@ from typing import Any
 
 from sqlalchemy import update
 
-from contimg import bundle, naming
+from contimg import naming
+from contimg.bundle import bundle
+from contimg.bundle.assembly import gather
+from contimg.bundle.find import find_bundles, hidden_place
 from contimg.errors import ContimgError, InputError
 from contimg.publishing import claims, copying, markers
-from contimg.publishing.decisions import hidden_place, hide
+from contimg.publishing.decisions import hide
+from contimg.publishing.rebuild import rebuild_row
+from contimg.publishing.register import reassemble, stage_problem
 from contimg.registry import queries
-from contimg.registry.assembly import gather
 from contimg.registry.engine import Registry
-from contimg.registry.rebuild import find_bundles, rebuild_row
-from contimg.registry.register import reassemble, stage_problem
 from contimg.registry.schema import data_registry
 from contimg.storage import safe_files
 from contimg.storage.process import is_orphan

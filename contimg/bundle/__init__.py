@@ -1,0 +1,1 @@
+"""Bundles: the immutable folders that are registered and published, with manifest and metadata."""

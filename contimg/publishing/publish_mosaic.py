@@ -1,0 +1,82 @@
+"""The rule ``publish_mosaic``: a registered bundle published or held, with its marker."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from contimg import naming
+from contimg.archive.update import knows, update
+from contimg.bundle import bundle
+from contimg.errors import RegistryError
+from contimg.registry import queries
+from contimg.registry.engine import Registry, RegistryUnavailable, open_registry
+from contimg.storage import safe_files
+
+if TYPE_CHECKING:
+    from contimg.config import Config
+from contimg.publishing.publish import Outcome, PublishFailed, _machine_faults, publish
+
+WAITS_S = (1.0, 5.0, 25.0)
+
+
+def run_publish(mosaic_id: str, config: Config, *, waits_s: Sequence[float] = WAITS_S) -> Outcome:
+    """Do the work of the rule ``publish_mosaic``: reconcile, publish, write the marker.
+
+    Faults that may pass by themselves are tried again after growing waits; all others are raised.
+
+    Raises
+    ------
+    ContimgError
+        If the mosaic could not be published for a reason of the machine. A mosaic that is held is an
+        outcome, not an error: its marker says why and with what command to approve it.
+    """
+    data_id = naming.as_mosaic_id(mosaic_id)
+    for wait_s in waits_s:
+        try:
+            return _run_publish_once(data_id, config)
+        except (PublishFailed, RegistryUnavailable) as failure:
+            if not getattr(failure, "transient", True):
+                raise
+        time.sleep(wait_s)
+    return _run_publish_once(data_id, config)
+
+
+def _run_publish_once(data_id: str, config: Config) -> Outcome:
+    from contimg.publishing.reconcile import reconcile
+
+    layout, options = config.layout, config.publish
+    with (
+        _machine_faults(f"{data_id} was not published"),
+        contextlib.closing(open_registry(config)) as registry,
+    ):
+        reconcile(registry, layout, data_id)
+        outcome = publish(registry, layout, data_id, claim_s=options.claim_s, max_attempts=options.max_attempts)
+        if options.remove_stage and outcome.status == "published":
+            remove_staged(registry, layout, data_id, outcome.version)
+        if options.update_archive and outcome.status == "published" and not knows(layout, outcome.path):
+            update(registry, layout, data_id)
+    return outcome
+
+
+def remove_staged(registry: Registry, layout: naming.Layout, data_id: str, version: int) -> bool:
+    """Remove a published bundle's copy on the stage, after reading the archive's copy once more.
+
+    Raises
+    ------
+    RegistryError
+        If the copy in the archive is not whole; the stage is then left alone.
+    """
+    row = queries.get(registry, data_id, version)
+    if row["status"] != "published":
+        return False
+    problem = bundle.problem(Path(row["published_path"]), row["sha256"])
+    if problem is not None:
+        raise RegistryError(f"{problem}: the staged copy is kept, run 'contimg reconcile'")
+    relative = safe_files.relative_to_root(Path(row["stage_path"]), layout.stage, "paths.stage")
+    with contextlib.suppress(FileNotFoundError), safe_files.open_folder(layout.stage, relative.parent) as parent:
+        safe_files.remove_tree(parent, relative.name)
+    return True

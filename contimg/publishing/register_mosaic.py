@@ -1,0 +1,33 @@
+"""The rule ``register_mosaic``: a mosaic's bundle frozen, registered and judged, with its marker."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from contimg import naming
+from contimg.publishing import markers
+from contimg.publishing.checkpoints import checkpoint
+from contimg.publishing.finalize import finalize
+from contimg.publishing.register import Registered, register_mosaic
+from contimg.registry import queries
+from contimg.registry.engine import open_registry
+
+if TYPE_CHECKING:
+    from contimg.config import Config
+from contimg.publishing.publish import _machine_faults
+
+
+def run_register(mosaic_id: str, config: Config) -> Registered:
+    """Do the work of the rule ``register_mosaic``: reconcile, register, finalize, write the marker."""
+    from contimg.publishing.reconcile import reconcile
+
+    layout = config.layout
+    data_id = naming.as_mosaic_id(mosaic_id)
+    with _machine_faults(f"{data_id} was not registered"), contextlib.closing(open_registry(config)) as registry:
+        reconcile(registry, layout, data_id)
+        registered = register_mosaic(registry, layout, data_id, auto_publish=config.publish.auto)
+        finalize(registry, data_id, registered.version)
+        markers.write(layout, "registered", markers.registered(queries.get(registry, data_id)))
+    checkpoint("register:marked")
+    return registered
