@@ -8,11 +8,12 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)
 
 from contimg import config as configuration
-from contimg import naming, run, status
+from contimg import naming
+from contimg.operations import run_lock, status
 from contimg.errors import ContimgError
 from contimg.plan import frozen, observe
 
-run.share_library(workflow.basedir)
+run_lock.share_library(workflow.basedir)
 
 
 def or_stop(function, *args):
@@ -33,7 +34,7 @@ PLAN = or_stop(observe.current_plan if workflow.is_main_process else frozen.froz
 
 def begin_run():
     """Refuse a second run on the same state, then fix the plan for this one."""
-    or_stop(run.hold_run_lock, SETTINGS.paths.state)
+    or_stop(run_lock.hold_run_lock, SETTINGS.paths.state)
     or_stop(frozen.freeze, PLAN, SETTINGS)
 
 

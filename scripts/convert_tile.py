@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from contimg import logs
+from contimg.operations import job_log
 from contimg.config import FlagOptions, IngestOptions
 
-with logs.to_file(snakemake.log[0]):
+with job_log.to_file(snakemake.log[0]):
     from contimg.convert.convert_tile import convert_tile
 
     convert_tile([Path(p) for p in snakemake.input.subbands], Path(snakemake.output.ms),

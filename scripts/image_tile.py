@@ -1,13 +1,13 @@
 """Adapter of rule image_tile."""
 
-from contimg import logs
+from contimg.operations import job_log
 from contimg.config import BeamOptions, ImageOptions, QaOptions
 
-with logs.to_file(snakemake.log[0]):
+with job_log.to_file(snakemake.log[0]):
     from contimg.imaging.image_tile import image_tile
 
     given, made = snakemake.input, snakemake.output
-    image_tile(logs.path(given.ms), logs.path(given.twin), logs.path(made.image), logs.path(made.twin),
+    image_tile(job_log.path(given.ms), job_log.path(given.twin), job_log.path(made.image), job_log.path(made.twin),
                tile_id=snakemake.params.tile, options=ImageOptions(**snakemake.params.image),
-               beam=BeamOptions(**snakemake.params.beam), catalogue=logs.path(given.catalogue),
+               beam=BeamOptions(**snakemake.params.beam), catalogue=job_log.path(given.catalogue),
                qa=QaOptions(**snakemake.params.qa), threads=snakemake.threads)

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from contimg import logs
+from contimg.operations import job_log
 from contimg.config import MosaicOptions, QaOptions
 
-with logs.to_file(snakemake.log[0]):
+with job_log.to_file(snakemake.log[0]):
     from contimg.mosaic.mosaic_group import mosaic_group
 
-    mosaic_group([Path(twin) for twin in snakemake.input.twins], logs.path(snakemake.output.mosaic),
-                 logs.path(snakemake.output.twin), mosaic_id=snakemake.wildcards.mosaic,
+    mosaic_group([Path(twin) for twin in snakemake.input.twins], job_log.path(snakemake.output.mosaic),
+                 job_log.path(snakemake.output.twin), mosaic_id=snakemake.wildcards.mosaic,
                  options=MosaicOptions(**snakemake.params.mosaic), pb_limit=snakemake.params.pb_limit,
                  qa=QaOptions(**snakemake.params.qa))

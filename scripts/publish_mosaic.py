@@ -1,9 +1,9 @@
 """Adapter of rule publish_mosaic."""
 
-from contimg import logs
+from contimg.operations import job_log
 from contimg.config import from_sections
 
-with logs.to_file(snakemake.log[0]):
+with job_log.to_file(snakemake.log[0]):
     from contimg.publishing.publish_mosaic import run_publish
 
     run_publish(snakemake.wildcards.mosaic, from_sections(paths=snakemake.params.paths,

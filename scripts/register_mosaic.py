@@ -1,9 +1,9 @@
 """Adapter of rule register_mosaic."""
 
-from contimg import logs
+from contimg.operations import job_log
 from contimg.config import from_sections
 
-with logs.to_file(snakemake.log[0]):
+with job_log.to_file(snakemake.log[0]):
     from contimg.publishing.register_mosaic import run_register
 
     run_register(snakemake.wildcards.mosaic, from_sections(paths=snakemake.params.paths,

@@ -1,15 +1,15 @@
 """Adapter of rule solve_calibration."""
 
-from contimg import logs
+from contimg.operations import job_log
 from contimg.config import BeamOptions, CalibrationOptions
 
-with logs.to_file(snakemake.log[0]):
+with job_log.to_file(snakemake.log[0]):
     from contimg.calibration import solve_calibration
     from contimg.plan.frozen import read_previous
 
     given, made = snakemake.input, snakemake.output
-    solve_calibration(logs.path(given.ms), logs.path(given.ms_twin), logs.path(made.tables), logs.path(made.twin),
-                      calibrator=snakemake.params.calibrator, bandpass=logs.path(given.bandpass),
+    solve_calibration(job_log.path(given.ms), job_log.path(given.ms_twin), job_log.path(made.tables), job_log.path(made.twin),
+                      calibrator=snakemake.params.calibrator, bandpass=job_log.path(given.bandpass),
                       options=CalibrationOptions(**snakemake.params.calibration),
-                      beam=BeamOptions(**snakemake.params.beam), catalogue=logs.path(given.catalogue),
-                      previous=read_previous(snakemake.params.frozen_plan, logs.path(made.twin)))
+                      beam=BeamOptions(**snakemake.params.beam), catalogue=job_log.path(given.catalogue),
+                      previous=read_previous(snakemake.params.frozen_plan, job_log.path(made.twin)))

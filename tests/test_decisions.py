@@ -10,9 +10,9 @@ from contimg.calibration import certification
 from contimg.cli import main
 from contimg.config import Config, PathOptions
 from contimg.errors import InputError, UnknownIdError
+from contimg.operations.reprocess import products_of, reopen
 from contimg.plan.observe import calibration_records
 from contimg.products.twin import Input, Reason, Twin, verdict_of, write_twin
-from contimg.usage import products_of, reopen
 
 PASSED, WARNED, FAILED = "cal_20260211T010000", "cal_20260211T020000", "cal_20260211T030000"
 SETUP = {"applied_delays_sha256": "d", "antenna_order_sha256": "a", "fs_table": "t"}

@@ -11,8 +11,8 @@ import pytest
 from contimg.config import FlagOptions, IngestOptions
 from contimg.convert.convert_tile import convert_tile
 from contimg.errors import InputError
-from contimg.inspect import lines, look
-from contimg.inspect_plots import plot
+from contimg.operations.inspect import lines, look
+from contimg.operations.inspect_plots import plot
 from contimg.simulate import NightOptions, simulate_night
 
 NIGHT = NightOptions(

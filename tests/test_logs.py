@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from contimg import logs
+from contimg.operations import job_log
 
 JOB = """
 import os, subprocess
@@ -55,8 +55,8 @@ def test_an_error_is_one_sentence_and_its_traceback_is_in_the_log(tmp_path, acti
 
 
 def test_a_rules_input_is_one_path_or_none():
-    assert logs.path([]) is None
-    assert str(logs.path("a.json")) == str(logs.path(["a.json"])) == "a.json"
+    assert job_log.path([]) is None
+    assert str(job_log.path("a.json")) == str(job_log.path(["a.json"])) == "a.json"
 
 
 @pytest.mark.parametrize(
@@ -68,5 +68,5 @@ def test_a_rules_input_is_one_path_or_none():
     ],
 )
 def test_the_remedy_is_that_of_the_fault(error, remedy):
-    said = logs.sentence(error)
+    said = job_log.sentence(error)
     assert said.startswith(f"a.ms: {error.strerror}: {remedy}")

@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from contimg import run
 from contimg.errors import BusyError
+from contimg.operations import run_lock
 
 HOLD = """
 import pathlib, sys, time
@@ -20,14 +20,14 @@ def test_one_run_at_a_time_and_a_killed_one_leaves_no_lock(tmp_path):
     with holder:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(BusyError, match=rf"another run \(process {holder.pid}\) is working on"):
-            run.hold_run_lock(tmp_path)
+            run_lock.hold_run_lock(tmp_path)
         holder.kill()
-    run.hold_run_lock(tmp_path)
+    run_lock.hold_run_lock(tmp_path)
 
 
 def test_jobs_find_the_library(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
-    run.share_library("/checkout")
+    run_lock.share_library("/checkout")
     import os
 
     assert os.environ["PYTHONPATH"] == "/checkout:/elsewhere"

@@ -89,7 +89,7 @@ def run() -> None:
         click.echo(f"contimg: {error}", err=True)
         sys.exit(1)
     except OSError as error:
-        from contimg.logs import sentence
+        from contimg.operations.job_log import sentence
 
         click.echo(f"contimg: {sentence(error)}", err=True)
         sys.exit(1)

@@ -52,7 +52,7 @@ def list_calibrations(context: Context, dates: tuple[str, ...], as_json: bool) -
 def show(context: Context, calibration_id: str, as_json: bool) -> None:
     """Show one calibration: facts, measured numbers, reasons, decisions, and what was made with it."""
     from contimg.calibration import certification
-    from contimg.usage import products_of
+    from contimg.operations.reprocess import products_of
 
     config = context.config
     twin = certification.find(config, calibration_id)
@@ -116,7 +116,7 @@ def withdraw(context: Context, calibration_id: str, reason: str, reprocess: bool
     made again in any case.
     """
     from contimg.calibration import certification
-    from contimg.usage import products_of, reopen
+    from contimg.operations.reprocess import products_of, reopen
 
     config = context.config
     made = certification.withdraw(config, calibration_id, reason)

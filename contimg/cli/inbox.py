@@ -45,8 +45,8 @@ def inbox(context: Context, as_json: bool) -> None:
 
 
 def _state(config: Config, now: datetime) -> dict[str, Any]:
-    from contimg.plan import make_tiles
     from contimg.plan.frozen import found_in_data
+    from contimg.plan.make_plan import make_tiles
     from contimg.plan.observe import look
 
     seen = look(config, now)

@@ -15,12 +15,12 @@ from contimg.cli.common import json_option, print_json
 @json_option
 def inspect(path: Path, plots: Path | None, as_json: bool) -> None:
     """Summarise a subband file or a Measurement Set: times, frequencies, antennas, flags, amplitudes."""
-    from contimg.inspect import lines, look
+    from contimg.operations.inspect import lines, look
 
     seen = look(path)
     made = []
     if plots:
-        from contimg.inspect_plots import plot
+        from contimg.operations.inspect_plots import plot
 
         made = plot(seen, plots)
     if as_json:

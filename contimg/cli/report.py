@@ -41,8 +41,8 @@ def report(context: Context, mosaic: str | None, truth: Path | None, as_json: bo
 
     Without ID: every mosaic. The whole report is made by `snakemake --report`.
     """
+    from contimg.operations.status import mosaic_record
     from contimg.plan.observe import committed_groups
-    from contimg.status import mosaic_record
 
     config = context.config
     ids = (

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from contimg import logs
 from contimg.cli.common import Context, json_option, print_json
+from contimg.operations import job_log
 
 
 @click.command()
@@ -24,9 +24,9 @@ def reproduce(context: Context, mosaic: str, keep: Path | None, as_json: bool) -
     The files must stand where they stood, unchanged. Exit code 3 when a pixel differs by more than a
     thousandth of the mosaic's rms.
     """
-    from contimg import reproduce as reproducing
     from contimg.bundle.find import find_bundle
     from contimg.errors import InputError
+    from contimg.operations import reproduce as reproducing
 
     path = find_bundle(context.config.layout, mosaic)
     with contextlib.ExitStack() as stack:
@@ -37,7 +37,7 @@ def reproduce(context: Context, mosaic: str, keep: Path | None, as_json: bool) -
                 raise InputError(f"{keep} is not empty: name a new folder with --keep")
             stage = keep
             stage.mkdir(parents=True, exist_ok=True)
-        stack.enter_context(logs.stdout_to_stderr())
+        stack.enter_context(job_log.stdout_to_stderr())
         found = reproducing.reproduce(path, stage, lambda what: click.echo(f"reproducing: {what}", err=True))
     if as_json:
         print_json(vars(found) | {"same": found.same, "kept": keep is not None})

@@ -16,7 +16,7 @@ def status(context: Context, everything: bool, as_json: bool) -> None:
 
     All groups with open work, and the last 50 others.
     """
-    from contimg.status import group_states
+    from contimg.operations.status import group_states
 
     states, left_out = group_states(context.config, everything=everything)
     if as_json:

@@ -18,7 +18,7 @@ def why(context: Context, thing: str, as_json: bool) -> None:
 
     ID is a tile (2026-02-11T00:26:49), a calibration (cal_...) or a mosaic (mosaic_...).
     """
-    from contimg.why import explain
+    from contimg.operations.explain import explain
 
     story = explain(context.config, thing)
     if as_json:

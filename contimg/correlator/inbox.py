@@ -119,7 +119,7 @@ def arrange(paths: Iterable[str], options: IngestOptions) -> Listing:
     Hosts disagree by up to 82 s, and tiles follow each other after 309 s. Names with gaps of at most
     ``options.cluster_s`` between them are a cluster if that spans no more than ``cluster_s``; where strays make
     it longer, the stretch of ``cluster_s`` with the most subbands is taken out first. Of two files of one
-    subband the one nearer to the cluster's median name stays, as far as names can tell (see `contimg.plan.duplicates`).
+    subband the one nearer to the cluster's median name stays, as far as names can tell (see `contimg.plan.tiles`).
     """
     listing = Listing()
     files = []

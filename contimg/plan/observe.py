@@ -15,9 +15,9 @@ from contimg.calibration import certification
 from contimg.config import Config
 from contimg.correlator import inbox
 from contimg.errors import InputError
-from contimg.plan import has_open_work, make_plan, owners
-from contimg.plan.duplicates import compare_spares
+from contimg.plan.make_plan import has_open_work, make_plan, owners
 from contimg.plan.model import SETUP, CalibrationRecord, CommittedGroup, CommittedTile, Plan, Tile
+from contimg.plan.tiles import compare_spares
 from contimg.products.twin import read_twin
 from contimg.sky import calibrator_lists
 from contimg.sky.transits import transits as find_transits

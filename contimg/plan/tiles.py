@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from contimg import naming
 from contimg.config import IngestOptions
-from contimg.correlator.inbox import Cluster, FileFacts, Quarantined, SubbandFile, subbands_text
-from contimg.plan.duplicates import one_a_subband
+from contimg.correlator.inbox import Cluster, FactsCache, FileFacts, Quarantined, SubbandFile, subbands_text
 from contimg.plan.model import Plan, Tile, Waiting
+from contimg.storage.atomic import file_sha256
 
 Seen = list[tuple[SubbandFile, FileFacts]]
 
@@ -94,3 +96,34 @@ def _majority(good: Seen, key: str, plan: Plan) -> Seen:
             message = f"starts {said[0]} at declination {said[1]}, but most of its tile {chosen[0]} at {chosen[1]}"
         plan.quarantined.extend(Quarantined(f.path, code, f"{f.name} {message}", key) for f, _ in votes[said])
     return votes[chosen]
+
+
+def compare_spares(clusters: Iterable[Cluster], facts: dict[str, FileFacts], cache: FactsCache) -> None:
+    """Add the digests of files of which a tile has several of one subband and one size; the rest differ anyway."""
+    for cluster in clusters:
+        for spare in cluster.spares:
+            rivals = [file for file in (*cluster.files, *cluster.spares) if file.subband == spare.subband]
+            sound = [file for file in rivals if file.path in facts and facts[file.path].fault_code is None]
+            sizes = [facts[file.path].size for file in sound]
+            for file in sound:
+                fact = facts[file.path]
+                if sizes.count(fact.size) > 1 and not fact.sha256:
+                    facts[file.path] = replace(fact, sha256=file_sha256(Path(file.path)))
+                    cache.put(file, facts[file.path])
+
+
+def one_a_subband(
+    good: Sequence[tuple[SubbandFile, FileFacts]], key: str, plan: Plan
+) -> list[tuple[SubbandFile, FileFacts]]:
+    """Keep the first sound file of each subband; set the others aside, saying whether they hold the same."""
+    chosen: dict[int, tuple[SubbandFile, FileFacts]] = {}
+    for file, fact in good:
+        kept, known = chosen.setdefault(file.subband, (file, fact))
+        if kept is file:
+            continue
+        if fact.sha256 and fact.sha256 == known.sha256:
+            code, message = "duplicate_same", f"is a copy of {kept.name}, byte for byte"
+        else:
+            code, message = "duplicate_differs", f"differs from {kept.name}, whose name fits the tile better"
+        plan.quarantined.append(Quarantined(file.path, code, f"{file.name} {message}", key))
+    return [chosen[subband] for subband in sorted(chosen)]

@@ -9,7 +9,7 @@ from contimg import naming
 from contimg.config import Config
 from contimg.correlator import inbox
 from contimg.correlator.inbox import FileFacts
-from contimg.plan import make_plan
+from contimg.plan.make_plan import make_plan
 
 START = datetime(2026, 2, 11, 0, 26, 49, tzinfo=UTC)
 CADENCE_S = 309.2376

@@ -6,10 +6,9 @@ from dataclasses import replace
 import pytest
 
 from contimg.config import CalibrationOptions, Config, PathOptions, SkyOptions
-from contimg.plan import CalibrationRecord
 from contimg.plan.calibration import _choose, _from_record
 from contimg.plan.frozen import freeze, frozen_plan, read_previous
-from contimg.plan.model import Tile
+from contimg.plan.model import CalibrationRecord, Tile
 from tests.plan.conftest import tile_id
 
 SETUPS = [(), ("delays", "order", "table"), ("delays", "order", "another"), ("others", "order", "table")]

@@ -14,7 +14,9 @@ import pytest
 from contimg.config import FlagOptions, load_files
 from contimg.convert.convert_tile import convert_tile
 from contimg.correlator.inbox import Quarantined, arrange, list_files
-from contimg.plan import Plan, frozen, make_tiles
+from contimg.plan import frozen
+from contimg.plan.make_plan import make_tiles
+from contimg.plan.model import Plan
 from contimg.plan.observe import committed_groups, current_plan
 from contimg.simulate import GainErrors, NightOptions, simulate_night
 
@@ -254,7 +256,7 @@ def test_a_second_file_of_a_subband_is_set_aside_for_what_it_holds(copy, content
 def test_copies_are_compared_once(copy, monkeypatch):
     copy.rename(copy.path(), 1, copy=True)
     first = current_plan(copy.config)
-    monkeypatch.setattr("contimg.plan.duplicates.file_sha256", lambda path: pytest.fail(f"{path} was read again"))
+    monkeypatch.setattr("contimg.plan.tiles.file_sha256", lambda path: pytest.fail(f"{path} was read again"))
     assert current_plan(copy.config) == first
 
 

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from contimg.config import Config, GroupOptions, IngestOptions
-from contimg.plan import CommittedGroup, CommittedTile
+from contimg.plan.model import CommittedGroup, CommittedTile
 from tests.plan.conftest import START, tile_id
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from contimg.config import GroupOptions, IngestOptions
 from contimg.correlator.inbox import arrange
-from contimg.plan import CommittedGroup, CommittedTile
+from contimg.plan.model import CommittedGroup, CommittedTile
 from tests.plan.conftest import LONG_AFTER, START, tile_id
 
 CALIBRATED = {"calibrators": (tile_id(4), tile_id(13))}

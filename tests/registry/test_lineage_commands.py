@@ -10,11 +10,11 @@ from click.testing import CliRunner
 from contimg.bundle.find import find_bundle, read_lineage
 from contimg.cli import main
 from contimg.errors import ContimgError, InputError
+from contimg.operations.reproduce import _compare, reproduce
 from contimg.products.lineage import collect
 from contimg.products.lineage_diff import compare
 from contimg.products.w3c_prov import to_json
 from contimg.publishing import publish_mosaic, register_mosaic
-from contimg.reproduce import _compare, reproduce
 from tests.registry import factory
 
 ID = factory.MOSAIC

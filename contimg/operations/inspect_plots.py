@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from contimg import plotting
-from contimg.inspect import Look
+from contimg.operations.inspect import Look
 from contimg.sky.geometry import C_M_S
 from contimg.storage.atomic import atomic_path
 

@@ -10,12 +10,12 @@ from contimg import naming
 from contimg.calibration import certification
 from contimg.config import Config
 from contimg.errors import InputError, UnknownIdError
+from contimg.operations.status import find_twin, read_marker
 from contimg.plan import observe
 from contimg.plan.calibration import bandpass_refusal
 from contimg.plan.frozen import frozen_plan
 from contimg.products.twin import Twin
 from contimg.sky import calibrator_lists, transits
-from contimg.status import find_twin, read_marker
 
 
 def explain(config: Config, thing: str) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What operators do and see: status, explanations, inspection, reproduction, and what a run needs of the machine."""
