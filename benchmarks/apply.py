@@ -25,7 +25,7 @@ INTERPOLATION = ["nearest", "nearest,nearestflag", "linear"]
 
 def prepare(folder: Path, *, small: bool) -> dict[str, Any]:
     """Make the tile and its calibration."""
-    from contimg.calibration import solve_calibration
+    from contimg.calibration.solve_calibration import solve_calibration
     from contimg.config import BeamOptions, CalibrationOptions
 
     made = contest.make_tile(folder, small=small)

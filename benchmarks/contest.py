@@ -55,7 +55,7 @@ def _cpu_s() -> float:
 def make_tile(folder: Path, *, small: bool) -> dict[str, Any]:
     """Simulate and convert a tile in which 3C286 transits, as ``folder/0.ms``; nothing if it is there."""
     from contimg.products.twin import read_twin
-    from tests.calibration_nights import make_night
+    from tests.support.calibration_nights import make_night
 
     antennas, channels = (24, 12) if small else (96, 48)
     if not (folder / "0.json").exists():

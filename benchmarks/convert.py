@@ -48,7 +48,7 @@ def with_pyuvdata(files: list[Path], centre_rad: list[float], out: Path) -> None
     """Go the independent way: read with repairs, join, phase, reorder, write."""
     import warnings
 
-    from tests.reading_reference import read_with_pyuvdata
+    from tests.support.reading_reference import read_with_pyuvdata
 
     uv = read_with_pyuvdata(files, centre_rad)
     with warnings.catch_warnings():

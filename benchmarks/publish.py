@@ -37,11 +37,13 @@ from contimg import naming
 from contimg.archive import entries, months, update
 from contimg.bundle.bundle import verify
 from contimg.config import Config
-from contimg.publishing import markers, publish_mosaic, register_mosaic
+from contimg.publishing import markers
+from contimg.publishing.publish_mosaic import publish_mosaic
+from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import engine, queries, schema
 from contimg.registry.rows import new_row
 from contimg.storage.atomic import write_json
-from tests.registry import factory
+from tests.support.mosaics import config_below, make_mosaic
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,16 +55,16 @@ def against_the_commands(root: Path, size_gb: float, rounds: int) -> dict[str, f
     size_px = math.ceil(math.sqrt(size_gb * 1e9 / 3 / 4))  # three float32 planes
     for number in range(rounds):
         place = root / f"round{number}"
-        config = factory.config_below(place)
-        mosaic_id = factory.make_mosaic(config, size_px=size_px, seed=number)
-        bundle = register_mosaic.run_register(mosaic_id, config).path
+        config = config_below(place)
+        mosaic_id = make_mosaic(config, size_px=size_px, seed=number)
+        bundle = register_mosaic(mosaic_id, config).path
         os.sync()
         target = place / "copy"
         command = f"cp -r {bundle} {target} && sync && find {target} -type f -exec sha256sum {{}} + >/dev/null"
         # The order is changed each round: the second to read finds the source in memory, as does the first.
         steps = {
             "plain": lambda command=command: subprocess.run(command, shell=True, check=True),
-            "publish": lambda mosaic_id=mosaic_id, config=config: publish_mosaic.run_publish(mosaic_id, config),
+            "publish": lambda mosaic_id=mosaic_id, config=config: publish_mosaic(mosaic_id, config),
         }
         for name in sorted(steps, reverse=bool(number % 2)):
             (plain_s if name == "plain" else publish_s).append(seconds(steps[name]))
@@ -184,17 +186,17 @@ def database_time() -> Iterator[list[float]]:
 
 def with_many(root: Path, mosaics: int, url: str | None) -> dict[str, float]:
     """Return the costs with a registry that holds many mosaics already [s]."""
-    config = factory.config_below(root / "many", registry={"url": url})
+    config = config_below(root / "many", registry={"url": url})
     fill(config, mosaics)
     tiles = [f"2026-02-11T00:{m:02d}:00" for m in range(0, 50, 5)]
     write_json(
         config.layout.group(tiles[0]),
         {"id": tiles[0], "tiles": [{"id": tile, "name_time": tile, "files": []} for tile in tiles]},
     )
-    mosaic_id = factory.make_mosaic(config, tiles=tiles)
+    mosaic_id = make_mosaic(config, tiles=tiles)
     with database_time() as spent:
-        register_mosaic.run_register(mosaic_id, config)
-        publish_mosaic.run_publish(mosaic_id, config)
+        register_mosaic(mosaic_id, config)
+        publish_mosaic(mosaic_id, config)
     found = {"register_and_publish_database_s": sum(spent)}
     with contextlib.closing(engine.open_registry(config)) as registry:
         found["archive_first_s"] = seconds(lambda: update.rebuild(registry, config.layout))

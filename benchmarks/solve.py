@@ -26,7 +26,7 @@ CONTESTANTS = {"ours": "solve_calibration", "casa": "phaseshift, setjy, gaincal,
 
 def ours(folder: Path) -> dict[str, Any]:
     """Solve as the rule does."""
-    from contimg.calibration import solve_calibration
+    from contimg.calibration.solve_calibration import solve_calibration
     from contimg.config import BeamOptions, CalibrationOptions
 
     twin = solve_calibration(
@@ -68,7 +68,7 @@ def casa(folder: Path) -> dict[str, Any]:
 def quality(folder: Path, name: str) -> dict[str, Any]:
     """Compare solutions with the simulator's gains."""
     from contimg.products.twin import read_twin
-    from tests.calibration_nights import Night, gain_errors
+    from tests.support.calibration_nights import Night, gain_errors
 
     tables = {kind: folder / name / f"{kind}.cal" for kind in "KBG" if (folder / name / f"{kind}.cal").exists()}
     night = Night(folder, (read_twin(folder / "0.json").id,))

@@ -41,7 +41,7 @@ FULL = {"antennas": 96, "channels": 48}
 
 def prepare(folder: Path, threads: int) -> None:
     """Simulate the night and solve its calibration, where that has not been done."""
-    from contimg.calibration import solve_calibration
+    from contimg.calibration.solve_calibration import solve_calibration
     from contimg.config import BeamOptions, CalibrationOptions
 
     job = json.loads((folder / "job.json").read_text())

@@ -31,7 +31,7 @@ rule mosaic_group:
         "../scripts/mosaic_group.py"
 
 
-rule crossmatch:
+rule crossmatch_mosaic:
     """Find the sources of a mosaic and compare fluxes and positions with the catalogue."""
     input:
         mosaic="<stage>/mosaics/{date}/{mosaic}",
@@ -47,9 +47,9 @@ rule crossmatch:
         ),
         twin="<stage>/crossmatch/{date}/{mosaic}.json",
     log:
-        "logs/crossmatch/{date}/{mosaic}.log",
+        "logs/crossmatch_mosaic/{date}/{mosaic}.log",
     benchmark:
-        "benchmarks/crossmatch/{date}/{mosaic}.tsv"
+        "benchmarks/crossmatch_mosaic/{date}/{mosaic}.tsv"
     conda:
         "../envs/contimg.yaml"
     threads: 1
@@ -61,7 +61,7 @@ rule crossmatch:
         qa=options("qa"),
         epoch=EPOCH,
     script:
-        "../scripts/crossmatch.py"
+        "../scripts/crossmatch_mosaic.py"
 
 
 rule summarise_mosaic:

@@ -4,7 +4,7 @@ from contimg.operations import job_log
 from contimg.config import from_sections
 
 with job_log.to_file(snakemake.log[0]):
-    from contimg.publishing.publish_mosaic import run_publish
+    from contimg.publishing.publish_mosaic import publish_mosaic
 
-    run_publish(snakemake.wildcards.mosaic, from_sections(paths=snakemake.params.paths,
+    publish_mosaic(snakemake.wildcards.mosaic, from_sections(paths=snakemake.params.paths,
                  registry=snakemake.params.registry, publish=snakemake.params.publish))

@@ -4,7 +4,7 @@ from contimg.operations import job_log
 from contimg.config import from_sections
 
 with job_log.to_file(snakemake.log[0]):
-    from contimg.publishing.register_mosaic import run_register
+    from contimg.publishing.register_mosaic import register_mosaic
 
-    run_register(snakemake.wildcards.mosaic, from_sections(paths=snakemake.params.paths,
+    register_mosaic(snakemake.wildcards.mosaic, from_sections(paths=snakemake.params.paths,
                  registry=snakemake.params.registry, publish=snakemake.params.publish))

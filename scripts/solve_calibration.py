@@ -4,7 +4,7 @@ from contimg.operations import job_log
 from contimg.config import BeamOptions, CalibrationOptions
 
 with job_log.to_file(snakemake.log[0]):
-    from contimg.calibration import solve_calibration
+    from contimg.calibration.solve_calibration import solve_calibration
     from contimg.plan.frozen import read_previous
 
     given, made = snakemake.input, snakemake.output

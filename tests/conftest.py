@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+pytest_plugins = ["tests.support.databases"]
+
 ENABLED_BY = {"chromium": "apt-get install chromium", "wsclean": "apt-get install wsclean"}
 
 

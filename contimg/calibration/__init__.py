@@ -1,18 +1,11 @@
-"""Solving for delays (K), bandpasses (B) and gains (G) on one tile.
+"""Calibration of a tile: delays (K), bandpass (B) and gains (G) solved, judged, certified and applied.
 
-- `working_copy`: the private copy, phase-shifted, with true weights and MODEL_DATA
-- `reference_antenna`: which antennas the phases refer to, and why
-- `solver`: the calls of CASA's tasks
-- `tables`: solutions read from CASA's tables
-- `response`: solutions on a tile's axes, and data divided by them
-- `statistics`, `assess`: what was lost, counted over working receptors; the verdict's reasons
-- `field`: the catalogue's sources in a tile
-- `on_calibrator`: K, B and G against a calibrator
-- `on_field`: gains against the catalogue
-- `work`: what these two share on the way to the twin
-- `solve`: from a tile to a calibration with its twin
+- `solve_calibration`: the rule, from a tile to a calibration with its twin
+- `on_calibrator`, `on_field`: solutions against a calibrator; gains against the catalogue (`field_model`)
+- `working_copy`, `casa_solver`, `casa`: the private copy that CASA's tasks work on, and their calls
+- `reference_antenna`: the antenna that phases refer to, and why
+- `caltables`, `jones`: solutions read from CASA's tables, and on a tile's axes
+- `quality`, `previous_bandpass`, `outcome`: what the verdict rests on
+- `apply_calibration`: the rule that applies bandpass and gains to a tile
+- `certification`: what persons certified and withdrew
 """
-
-from contimg.calibration.solve_calibration import solve_calibration
-
-__all__ = ["solve_calibration"]

@@ -141,7 +141,7 @@ class _Work:
         convert_tile(files, place, made, tile_id=naming.iso(twin.id), ingest=ingest, flag=flag)
 
     def _calibration(self, twin: Twin, place: Path, made: Path) -> None:
-        from contimg.calibration import solve_calibration
+        from contimg.calibration.solve_calibration import solve_calibration
 
         (ms_twin,) = self._inputs(twin, "ms")
         solve_calibration(

@@ -23,7 +23,7 @@ from contimg.publishing.publish import Outcome, PublishFailed, _machine_faults, 
 WAITS_S = (1.0, 5.0, 25.0)
 
 
-def run_publish(mosaic_id: str, config: Config, *, waits_s: Sequence[float] = WAITS_S) -> Outcome:
+def publish_mosaic(mosaic_id: str, config: Config, *, waits_s: Sequence[float] = WAITS_S) -> Outcome:
     """Do the work of the rule ``publish_mosaic``: reconcile, publish, write the marker.
 
     Faults that may pass by themselves are tried again after growing waits; all others are raised.
@@ -37,15 +37,15 @@ def run_publish(mosaic_id: str, config: Config, *, waits_s: Sequence[float] = WA
     data_id = naming.as_mosaic_id(mosaic_id)
     for wait_s in waits_s:
         try:
-            return _run_publish_once(data_id, config)
+            return _publish_once(data_id, config)
         except (PublishFailed, RegistryUnavailable) as failure:
             if not getattr(failure, "transient", True):
                 raise
         time.sleep(wait_s)
-    return _run_publish_once(data_id, config)
+    return _publish_once(data_id, config)
 
 
-def _run_publish_once(data_id: str, config: Config) -> Outcome:
+def _publish_once(data_id: str, config: Config) -> Outcome:
     from contimg.publishing.reconcile import reconcile
 
     layout, options = config.layout, config.publish

@@ -25,7 +25,7 @@ from contimg.storage.process import is_orphan, operator, part_name
 
 @dataclass(frozen=True)
 class Registered:
-    """What `register_mosaic` found or made."""
+    """What `register` found or made."""
 
     data_id: str
     version: int
@@ -34,7 +34,7 @@ class Registered:
     created: bool
 
 
-def register_mosaic(registry: Registry, layout: naming.Layout, mosaic_id: str, *, auto_publish: bool) -> Registered:
+def register(registry: Registry, layout: naming.Layout, mosaic_id: str, *, auto_publish: bool) -> Registered:
     """Put a mosaic and everything it depends on into the registry; a second call changes nothing.
 
     The bundle is assembled beside its final name and renamed within the one transaction that writes

@@ -9,7 +9,7 @@ from contimg import naming
 from contimg.publishing import markers
 from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.finalize import finalize
-from contimg.publishing.register import Registered, register_mosaic
+from contimg.publishing.register import Registered, register
 from contimg.registry import queries
 from contimg.registry.engine import open_registry
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 from contimg.publishing.publish import _machine_faults
 
 
-def run_register(mosaic_id: str, config: Config) -> Registered:
+def register_mosaic(mosaic_id: str, config: Config) -> Registered:
     """Do the work of the rule ``register_mosaic``: reconcile, register, finalize, write the marker."""
     from contimg.publishing.reconcile import reconcile
 
@@ -26,7 +26,7 @@ def run_register(mosaic_id: str, config: Config) -> Registered:
     data_id = naming.as_mosaic_id(mosaic_id)
     with _machine_faults(f"{data_id} was not registered"), contextlib.closing(open_registry(config)) as registry:
         reconcile(registry, layout, data_id)
-        registered = register_mosaic(registry, layout, data_id, auto_publish=config.publish.auto)
+        registered = register(registry, layout, data_id, auto_publish=config.publish.auto)
         finalize(registry, data_id, registered.version)
         markers.write(layout, "registered", markers.registered(queries.get(registry, data_id)))
     checkpoint("register:marked")

@@ -15,7 +15,8 @@ from sqlalchemy import select
 from contimg.bundle import bundle
 from contimg.errors import BusyError, ContimgError
 from contimg.naming import Layout
-from contimg.publishing import publish_mosaic, register_mosaic
+from contimg.publishing.publish_mosaic import publish_mosaic
+from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry.engine import Registry, open_registry
 from contimg.registry.schema import data_registry
 from tests.faults.trials import CLEAN, KILLED, Bench, Trial, in_child, work
@@ -39,8 +40,8 @@ def race(bench: Bench, publishers: int, *, kills: int) -> Trial:
             os.close(gate_write)
             os.read(gate_read, 1)  # returns when the parent closes its end
             try:
-                register_mosaic.run_register(mosaic_id, config)
-                outcome = publish_mosaic.run_publish(mosaic_id, config, waits_s=())
+                register_mosaic(mosaic_id, config)
+                outcome = publish_mosaic(mosaic_id, config, waits_s=())
                 report = "created" if outcome.created else outcome.status
             except ContimgError as error:
                 report = "busy" if isinstance(error, BusyError) else str(error)

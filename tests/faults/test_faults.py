@@ -18,13 +18,15 @@ from pathlib import Path
 import pytest
 
 from contimg.bundle import bundle
-from contimg.publishing import checkpoints, publish_mosaic, register_mosaic
+from contimg.publishing import checkpoints
+from contimg.publishing.publish_mosaic import publish_mosaic
+from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries
 from contimg.registry.engine import open_registry
 from tests.faults.contention import look
 from tests.faults.trials import MAX_RERUN_S, Bench
-from tests.registry import factory
-from tests.registry.conftest import backends, empty_schema, postgres_server
+from tests.support import mosaics
+from tests.support.databases import backends, empty_schema, postgres_server
 
 TRIALS = int(os.environ.get("CONTIMG_FAULTS", "0"))
 ROOT = Path(__file__).parents[2]
@@ -100,8 +102,8 @@ def test_the_harness_would_see_it(tmp_path, damage):
     """A check that cannot fail proves nothing: each kind of harm is found when it is done on purpose."""
     bench = Bench(tmp_path, url=None, seed=1)
     mosaic_id, expected = bench.new_mosaic()
-    register_mosaic.run_register(mosaic_id, bench.config)
-    final = publish_mosaic.run_publish(mosaic_id, bench.config).path
+    register_mosaic(mosaic_id, bench.config)
+    final = publish_mosaic(mosaic_id, bench.config).path
     assert bench.check(mosaic_id, expected) == [] == bench.half_visible(mosaic_id, expected)
     with contextlib.closing(open_registry(bench.config)) as registry:
         assert look(registry, bench.config.layout) == []
@@ -119,8 +121,8 @@ def test_the_harness_would_see_a_row_that_is_wrong(tmp_path):
 
     bench = Bench(tmp_path, url=None, seed=1)
     mosaic_id, expected = bench.new_mosaic()
-    register_mosaic.run_register(mosaic_id, bench.config)
-    publish_mosaic.run_publish(mosaic_id, bench.config)
+    register_mosaic(mosaic_id, bench.config)
+    publish_mosaic(mosaic_id, bench.config)
     registry = open_registry(bench.config)
     with registry.transaction() as connection:
         connection.execute(update(data_registry).values(sha256="0" * 64))
@@ -129,13 +131,13 @@ def test_the_harness_would_see_a_row_that_is_wrong(tmp_path):
 
 
 def test_every_checkpoint_is_passed_in_this_order(tmp_path):
-    config = factory.config_below(tmp_path)
-    factory.make_mosaic(config)
+    config = mosaics.config_below(tmp_path)
+    mosaics.make_mosaic(config)
     passed = []
     checkpoints.hook = passed.append
     try:
-        register_mosaic.run_register(factory.MOSAIC, config)
-        publish_mosaic.run_publish(factory.MOSAIC, config)
+        register_mosaic(mosaics.MOSAIC, config)
+        publish_mosaic(mosaics.MOSAIC, config)
     finally:
         checkpoints.hook = None
     assert tuple(dict.fromkeys(passed)) == checkpoints.NAMES
@@ -146,15 +148,15 @@ def retry(config, *prefix):
     overlay = config.paths.state / "overlay.json"  # JSON is YAML
     overlay.write_text(json.dumps({"paths": config.paths.model_dump(mode="json")}))
     code = "from contimg.cli import run; run()"
-    command = [*prefix, sys.executable, "-c", code, "-c", str(overlay), "publish", "retry", factory.MOSAIC]
+    command = [*prefix, sys.executable, "-c", code, "-c", str(overlay), "publish", "retry", mosaics.MOSAIC]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 def test_a_disk_that_is_really_full(tmp_path):
     """An archive of 4 MB for a bundle of 7.7 MB; where mounting is not allowed, no file may grow beyond 2 MB."""
-    config = factory.config_below(tmp_path)
-    factory.make_mosaic(config, size_px=800)
-    register_mosaic.run_register(factory.MOSAIC, config)
+    config = mosaics.config_below(tmp_path)
+    mosaics.make_mosaic(config, size_px=800)
+    register_mosaic(mosaics.MOSAIC, config)
     products = config.paths.products
     products.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(products)]
@@ -163,16 +165,16 @@ def test_a_disk_that_is_really_full(tmp_path):
         done = retry(config) if mounted else retry(config, "prlimit", f"--fsize={2 << 20}")
         said = "No space left on device" if mounted else "File too large"
         assert (done.returncode, done.stdout) == (1, "")
-        assert said in done.stderr and f"contimg publish retry {factory.MOSAIC}" in done.stderr
+        assert said in done.stderr and f"contimg publish retry {mosaics.MOSAIC}" in done.stderr
         assert done.stderr.count("\n") == 1
-        row = queries.get(open_registry(config), factory.MOSAIC)
+        row = queries.get(open_registry(config), mosaics.MOSAIC)
         assert (row["status"], row["attempts"]) == ("staging", 1) and said in row["error"]
         assert not list(products.glob("mosaics/*/*")) and not list(products.glob(".incoming/*"))
         if mounted:
             subprocess.run(["mount", "-o", "remount,size=64m", str(products)], check=True)
         done = retry(config)
         assert done.returncode == 0, done.stderr
-        assert bundle.verify(config.layout.bundle(factory.MOSAIC, 1), expected=row["sha256"]).ok
+        assert bundle.verify(config.layout.bundle(mosaics.MOSAIC, 1), expected=row["sha256"]).ok
     finally:
         if mounted:
             subprocess.run(["umount", str(products)], check=True)

@@ -26,12 +26,13 @@ from contimg.bundle import bundle
 from contimg.bundle.assembly import gather
 from contimg.config import Config
 from contimg.errors import ContimgError
-from contimg.publishing import publish_mosaic, register_mosaic
+from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
+from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries
 from contimg.registry.engine import open_registry
 from tests.faults import injection
-from tests.registry import factory
+from tests.support import mosaics
 
 CLEAN, REFUSED, LEAKED, KILLED = "clean", "refused", "leaked an exception", "killed"
 MAX_RERUN_S = 10.0
@@ -52,8 +53,8 @@ class Trial:
 
 def work(mosaic_id: str, config: Config) -> None:
     """The commands of the two rules."""
-    register_mosaic.run_register(mosaic_id, config)
-    publish_mosaic.run_publish(mosaic_id, config, waits_s=())
+    register_mosaic(mosaic_id, config)
+    publish_mosaic(mosaic_id, config, waits_s=())
 
 
 def in_child(action: Callable[[], None], kill_after_s: float | None = None) -> str:
@@ -95,7 +96,7 @@ class Bench:
 
     def __init__(self, root: Path, *, url: str | None, seed: int) -> None:
         self.random = random.Random(seed)
-        self.config = factory.config_below(root, registry={"url": url}, publish={"claim_s": 600.0})
+        self.config = mosaics.config_below(root, registry={"url": url}, publish={"claim_s": 600.0})
         self.backend = "sqlite" if url is None else "postgresql"
         self.count = 0
         self.duration_s = 0.2
@@ -105,9 +106,9 @@ class Bench:
     def new_mosaic(self) -> tuple[str, dict[str, str]]:
         """Make the next mosaic; return its id and the bytes that its bundle must have."""
         self.count += 1
-        first = naming.parse_id(factory.GROUP) + timedelta(seconds=2000 * self.count)
+        first = naming.parse_id(mosaics.GROUP) + timedelta(seconds=2000 * self.count)
         tiles = [(first + timedelta(seconds=309 * i)).strftime(naming.ID_FORMAT) for i in range(2)]
-        mosaic_id = factory.make_mosaic(self.config, tiles=tiles, seed=self.count)
+        mosaic_id = mosaics.make_mosaic(self.config, tiles=tiles, seed=self.count)
         contents = gather(self.config.layout, mosaic_id)
         expected = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in contents.linked.items()}
         expected |= {name: hashlib.sha256(content).hexdigest() for name, content in contents.generated.items()}

@@ -13,7 +13,7 @@ from contimg.errors import ConfigError, RegistryError
 from contimg.registry import engine, migrations, schema
 from contimg.registry.engine import RegistryUnavailable, open_registry, open_sqlite, open_url
 from contimg.storage.filesystem import filesystem_type, refuse_network
-from tests.registry.conftest import postgres_server
+from tests.support.databases import postgres_server
 
 TILE = {"tile_id": "2026-02-11T00:26:49", "date": "2026-02-11", "synthetic": True}
 MOUNTS = """\

@@ -10,7 +10,7 @@ WHOLE = {
     "apply_calibration": 3,
     "image_tile": 3,
     "mosaic_group": 1,
-    "crossmatch": 1,
+    "crossmatch_mosaic": 1,
     "summarise_mosaic": 1,
     "register_mosaic": 1,
     "publish_mosaic": 1,
@@ -29,7 +29,7 @@ def test_every_job_is_listed_before_the_first_one_runs(night):
 
 def test_crossmatch_is_a_switch(night):
     night.change_config(crossmatch={"enabled": False})
-    assert night.planned() == {rule: n for rule, n in WHOLE.items() if rule != "crossmatch"}
+    assert night.planned() == {rule: n for rule, n in WHOLE.items() if rule != "crossmatch_mosaic"}
 
 
 def test_a_missing_subband_leaves_the_graph_as_it_is(night):

@@ -8,7 +8,7 @@ import pytest
 from contimg import naming
 from tests.workflow.conftest import simulate
 
-ONE_TILE = {"convert_tile": 1, "apply_calibration": 1, "image_tile": 1, "mosaic_group": 1, "crossmatch": 1}
+ONE_TILE = {"convert_tile": 1, "apply_calibration": 1, "image_tile": 1, "mosaic_group": 1, "crossmatch_mosaic": 1}
 TAIL = {"summarise_mosaic": 1, "register_mosaic": 1, "publish_mosaic": 1}
 
 

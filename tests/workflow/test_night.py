@@ -148,9 +148,9 @@ TAIL = {"summarise_mosaic": 1, "register_mosaic": 1, "publish_mosaic": 1}
 @pytest.mark.parametrize(
     ("product", "jobs"),
     [
-        ("images", {"convert_tile": 1, "apply_calibration": 1, "image_tile": 1, "mosaic_group": 1, "crossmatch": 1}),
-        ("mosaics", {"mosaic_group": 1, "crossmatch": 1}),
-        ("crossmatch", {"crossmatch": 1}),
+        ("images", {"convert_tile": 1, "apply_calibration": 1, "image_tile": 1, "mosaic_group": 1, "crossmatch_mosaic": 1}),
+        ("mosaics", {"mosaic_group": 1, "crossmatch_mosaic": 1}),
+        ("crossmatch", {"crossmatch_mosaic": 1}),
         ("reports", {}),
     ],
 )
@@ -176,7 +176,7 @@ def test_new_tiles_plan_only_the_new_work(finished_night):
         for path in new:
             shutil.move(finished_night.place / "incoming" / path.name, path)
     assert planned == {
-        "convert_tile": 1, "apply_calibration": 1, "image_tile": 1, "mosaic_group": 1, "crossmatch": 1,
+        "convert_tile": 1, "apply_calibration": 1, "image_tile": 1, "mosaic_group": 1, "crossmatch_mosaic": 1,
     } | TAIL  # fmt: skip
 
 
@@ -187,7 +187,7 @@ def test_a_changed_parameter_reruns_its_rule_and_what_follows(finished_night):
         planned = finished_night.planned()
     finally:
         finished_night.config_file.write_text(kept)
-    assert planned == {"mosaic_group": 1, "crossmatch": 1} | TAIL
+    assert planned == {"mosaic_group": 1, "crossmatch_mosaic": 1} | TAIL
 
 
 def test_a_published_night_costs_nothing_unless_it_is_asked_for(finished_night):

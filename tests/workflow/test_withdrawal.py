@@ -65,7 +65,7 @@ def test_a_withdrawn_calibration_is_gone_round_and_the_mosaic_gets_a_new_version
     said = published.contimg("calibration", "withdraw", bad, "--reason", "cable swap", "--reprocess").stdout
     assert "Settled groups opened again: 1" in said
     assert published.planned() == {
-        "convert_tile": 2, "apply_calibration": 2, "image_tile": 2, "mosaic_group": 1, "crossmatch": 1,
+        "convert_tile": 2, "apply_calibration": 2, "image_tile": 2, "mosaic_group": 1, "crossmatch_mosaic": 1,
         "summarise_mosaic": 1, "register_mosaic": 1, "publish_mosaic": 1,
     }  # fmt: skip
     assert published.planned_files("apply_calibration") == [naming.stem(tile) for tile in tiles[:2]]

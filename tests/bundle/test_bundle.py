@@ -1,0 +1,151 @@
+"""Bundles: what the manifest says is what stands there, and anyone can check it without a database."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from contimg.bundle import bundle
+from contimg.bundle.assembly import gather
+from contimg.errors import InputError, RegistryError
+from tests.support import mosaics
+
+ID = mosaics.MOSAIC
+
+
+@pytest.fixture
+def published(sqlite_config):
+    from contimg.publishing import publish_mosaic, register_mosaic
+
+    mosaics.make_mosaic(sqlite_config)
+    register_mosaic(ID, sqlite_config)
+    return publish_mosaic(ID, sqlite_config, waits_s=()).path
+
+
+def problems(path, **options):
+    return [(problem.kind, problem.path) for problem in bundle.verify(path, **options).problems]
+
+
+def test_a_manifest_is_what_sha256sum_writes(tmp_path):
+    (tmp_path / "b").write_bytes(b"abc")
+    (tmp_path / "a b").write_bytes(b"")
+    digests = {
+        "b": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",  # FIPS 180-2, appendix B.1
+        "a b": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    }
+    content = bundle.format_manifest(digests)
+    expected = subprocess.run(["sha256sum", "a b", "b"], cwd=tmp_path, capture_output=True, check=True).stdout
+    assert content == expected
+    assert bundle.parse_manifest(content) == digests
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nonsense",
+        "0" * 63 + "  a",
+        "0" * 64 + "  /etc/passwd",
+        "0" * 64 + "  ../a",
+        "0" * 64 + "  a\n" + "1" * 64 + "  a",
+    ],
+)
+def test_a_line_that_is_none_is_refused(line):
+    with pytest.raises(InputError, match="is not one of a manifest"):
+        bundle.parse_manifest(line.encode())
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\\b"])
+def test_a_name_that_a_manifest_cannot_hold_is_refused(name):
+    with pytest.raises(InputError, match="cannot be listed"):
+        bundle.format_manifest({name: "0" * 64})
+
+
+def test_a_whole_bundle_has_no_problem(published):
+    done = bundle.verify(published)
+    assert done.ok and done.n_files == 11
+    assert done.n_bytes == sum((published / name).stat().st_size for name in bundle.read_manifest(published)[1])
+
+
+def test_one_bit_is_seen(published):
+    file = published / f"{ID}.weights.fits"
+    content = bytearray(file.read_bytes())
+    content[3000] ^= 4
+    file.write_bytes(content)
+    assert problems(published) == [("altered", f"{ID}.weights.fits")]
+
+
+def test_a_missing_and_a_strange_file_are_seen(published):
+    (published / "crossmatch" / f"{ID}.flux.png").unlink()
+    (published / "notes.txt").touch()
+    assert problems(published) == [("unlisted", "notes.txt"), ("missing", f"crossmatch/{ID}.flux.png")]
+
+
+def test_a_symlink_is_no_file(published, tmp_path):
+    file = published / f"{ID}.png"
+    shutil.move(file, tmp_path / "moved.png")
+    os.symlink(tmp_path / "moved.png", file)
+    assert problems(published) == [("altered", f"{ID}.png")]
+
+
+def test_a_manifest_rewritten_to_fit_altered_bytes_is_seen_by_the_registry(published):
+    digest, digests = bundle.read_manifest(published)
+    (published / f"{ID}.png").write_bytes(b"another picture")
+    import hashlib
+
+    digests[f"{ID}.png"] = hashlib.sha256(b"another picture").hexdigest()
+    (published / bundle.MANIFEST).write_bytes(bundle.format_manifest(digests))
+    assert problems(published) == []
+    assert problems(published, expected=digest) == [("manifest", bundle.MANIFEST)]
+
+
+def test_a_folder_without_manifest_is_no_bundle(published, tmp_path):
+    (published / bundle.MANIFEST).unlink()
+    assert problems(published) == [("manifest", bundle.MANIFEST)]
+    with pytest.raises(InputError, match="is not a bundle"):
+        bundle.verify(tmp_path / "nowhere")
+
+
+def test_verifying_needs_no_database(published):
+    code = (
+        "import sys; from pathlib import Path; from contimg import bundle;"
+        "assert bundle.verify(Path(sys.argv[1])).ok; assert 'sqlalchemy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, str(published)], check=True)
+
+
+def test_equal_products_give_an_equal_manifest(sqlite_config):
+    mosaics.make_mosaic(sqlite_config)
+    first = gather(sqlite_config.layout, ID)
+    mosaics.make_mosaic(sqlite_config)
+    again = gather(sqlite_config.layout, ID)
+    assert again.manifest == first.manifest and again.generated == first.generated
+    mosaics.make_mosaic(sqlite_config, seed=2)
+    assert gather(sqlite_config.layout, ID).manifest_sha256 != first.manifest_sha256
+
+
+def test_a_product_may_not_use_the_bundles_own_names(sqlite_config):
+    mosaics.make_mosaic(sqlite_config)
+    (sqlite_config.layout.product("mosaic", ID) / bundle.METADATA).write_text("{}")
+    with pytest.raises(RegistryError, match=r"holds 'metadata\.json', a name that the bundle needs"):
+        gather(sqlite_config.layout, ID)
+
+
+def test_verifying_is_fast_enough(tmp_path):
+    """At least 200 MB/s (issue 6); a quarter of a GB of zeros, read from the cache."""
+    import hashlib
+    import time
+
+    size = 256 << 20
+    with open(tmp_path / "big.fits", "wb") as file:
+        file.truncate(size)
+    digest = hashlib.sha256()
+    for _ in range(size >> 20):
+        digest.update(bytes(1 << 20))
+    (tmp_path / bundle.METADATA).write_text("{}")
+    digests = {"big.fits": digest.hexdigest(), bundle.METADATA: hashlib.sha256(b"{}").hexdigest()}
+    (tmp_path / bundle.MANIFEST).write_bytes(bundle.format_manifest(digests))
+    started = time.process_time()
+    assert bundle.verify(tmp_path).ok
+    assert size / (time.process_time() - started) > 200e6

@@ -1,0 +1,164 @@
+"""The commands as people and programs use them."""
+
+import getpass
+import json
+import re
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from contimg.cli import main
+from contimg.errors import ContimgError
+from contimg.publishing.publish_mosaic import publish_mosaic
+from contimg.publishing.register_mosaic import register_mosaic
+from contimg.storage.atomic import write_json
+from tests.support import mosaics
+
+ID = mosaics.MOSAIC
+
+
+@pytest.fixture
+def contimg(sqlite_config, tmp_path):
+    file = tmp_path / "overlay.yaml"
+    paths = sqlite_config.paths.model_dump(mode="json")
+    publish = sqlite_config.publish.model_dump(mode="json")
+    file.write_text(yaml.safe_dump({"paths": paths, "crossmatch": {"enabled": False}, "publish": publish}))
+
+    def call(*arguments, code=0):
+        done = CliRunner().invoke(main, ["-c", str(file), *arguments])
+        if isinstance(done.exception, ContimgError):
+            assert code == 1, done.exception
+            return str(done.exception)
+        assert done.exit_code == code, (done.output, done.exception)
+        return json.loads(done.stdout) if "--json" in arguments else done.output
+
+    return call
+
+
+def make(config, **mosaic):
+    mosaics.make_mosaic(config, **mosaic)
+    register_mosaic(ID, config)
+    return publish_mosaic(ID, config, waits_s=())
+
+
+def test_list_and_show(contimg, sqlite_config):
+    assert contimg("registry", "list", "--json") == []
+    make(sqlite_config)
+    rows = contimg("registry", "list", "--json")
+    assert [(row["data_id"], row["status"], row["qa_status"]) for row in rows] == [(ID, "published", "passed")]
+    assert contimg("registry", "list", "--status", "held", "--json") == []
+    contimg("registry", "list", "--status", "finished", code=2)
+    assert ID in contimg("registry", "list")
+    record = contimg("registry", "show", "20260211T002649", "--json")
+    assert record["lineage"] == {"subband_files": 8, "ms_index": 4, "caltables": 1, "images": 2}
+    assert record["metadata"]["n_images"] == 2 and record["versions"] == [1]
+    assert [event["event"] for event in record["events"]] == ["registered", "finalized", "published"]
+    assert "Perley & Butler 2017" in contimg("registry", "show", ID)
+    assert "is not in the registry" in contimg("registry", "show", "mosaic_20990101T000000", code=1)
+
+
+def test_verify(contimg, sqlite_config):
+    path = make(sqlite_config).path
+    done = contimg("registry", "verify", ID, "--json")
+    assert [(one["ok"], one["files"]) for one in done] == [(True, 11)]
+    assert contimg("registry", "verify", "--all", "--json") == done
+    (path / f"{ID}.png").write_bytes(b"altered")
+    done = contimg("registry", "verify", "--all", "--json", code=3)
+    assert f"{ID}.png does not have the SHA-256" in done[0]["problems"][0]
+    assert "NO" in contimg("registry", "verify", ID, code=3)
+    contimg("registry", "verify", code=2)
+
+
+def test_approve_publishes_at_once(contimg, sqlite_config):
+    make(sqlite_config, reasons=[mosaics.FAILED])
+    contimg("publish", "approve", ID, code=2)
+    assert "not published" in contimg("registry", "verify", ID, code=1)
+    assert "published as version 1, approved by" in contimg("publish", "approve", ID, "--reason", "checked by eye")
+    assert contimg("registry", "show", ID, "--json")["approved_reason"] == "checked by eye"
+    assert "only what is held needs an approval" in contimg("publish", "approve", ID, "--reason", "again", code=1)
+
+
+def test_reject_and_withdraw(contimg, sqlite_config):
+    make(sqlite_config, reasons=[mosaics.WARNING])
+    assert "rejected by" in contimg("publish", "reject", ID, "--reason", "striping")
+    make(sqlite_config, seed=2)
+    done = contimg("publish", "withdraw", ID, "--reason", "wrong flux scale", "--json")
+    assert done[0]["status"] == "withdrawn" and "/.withdrawn/" in done[0]["path"]
+    assert [row["status"] for row in contimg("registry", "list", "--all-versions", "--json")] == [
+        "rejected",
+        "withdrawn",
+    ]
+
+
+def test_retry(contimg, sqlite_config):
+    sqlite_config.paths.products.mkdir()
+    (sqlite_config.paths.products / "mosaics").write_text("in the way")
+    with pytest.raises(ContimgError):
+        make(sqlite_config)
+    assert "which is a symlink or no folder" in contimg("publish", "retry", ID, code=1)
+    assert "which is a symlink or no folder" in contimg("publish", "retry", "--all", code=1)
+    (sqlite_config.paths.products / "mosaics").unlink()
+    assert [one["status"] for one in contimg("publish", "retry", "--all", "--json")] == ["published"]
+    assert "No mosaic waits" in contimg("publish", "retry", "--all")
+    contimg("publish", "retry", code=2)
+
+
+def test_after_the_last_attempt_status_and_report_name_the_command(contimg, sqlite_config):
+    """And retry, approve, reject and withdraw stand in the history with who, when and why."""
+    products = sqlite_config.paths.products
+    products.mkdir()
+    (products / "mosaics").write_text("in the way")
+    write_json(
+        sqlite_config.layout.group(mosaics.GROUP),
+        {"id": mosaics.GROUP, "tiles": [{"id": tile, "name_time": tile, "files": []} for tile in mosaics.TILES]},
+    )
+    command = f"contimg publish retry {ID}"
+    mosaics.make_mosaic(sqlite_config)
+    register_mosaic(ID, sqlite_config)
+    for attempt in range(1, sqlite_config.publish.max_attempts + 1):
+        (state,) = contimg("status", "--json")
+        assert (state["state"], state["next"], state["error"]) == ("registered", "snakemake", None)
+        assert "not published" not in contimg("report", ID)
+        with pytest.raises(ContimgError):
+            publish_mosaic(ID, sqlite_config, waits_s=())
+        assert contimg("registry", "show", ID, "--json")["attempts"] == attempt
+    (state,) = contimg("status", "--json")
+    assert state["next"] == command and "leads through 'mosaics'" in state["error"]
+    said = contimg("status")
+    assert f"{ID} waits for a person" in said and command in said
+    assert command in contimg("report", ID) and contimg("report", ID, "--json")[0]["next"] == command
+    (products / "mosaics").unlink()
+    contimg("publish", "retry", "--all", "--reason", "cleared the way")
+    assert contimg("status", "--json")[0]["next"] == ""
+    contimg("publish", "withdraw", ID, "--reason", "wrong flux scale")
+    make(sqlite_config, seed=2, reasons=[mosaics.WARNING])
+    assert contimg("status", "--json")[0]["next"] == f"contimg publish approve {ID} --reason TEXT"
+    contimg("publish", "approve", ID, "--reason", "looked at it")
+    make(sqlite_config, seed=3, reasons=[mosaics.WARNING])
+    contimg("publish", "reject", ID, "--reason", "striping")
+    decided = {
+        (event["version"], event["event"]): event
+        for event in contimg("registry", "show", ID, "--json")["events"]
+        if event["event"] in ("retry", "withdrawn", "approved", "rejected")
+    }
+    assert {key: event["message"] for key, event in decided.items()} == {
+        (1, "retry"): "cleared the way",
+        (1, "withdrawn"): "wrong flux scale",
+        (2, "approved"): "looked at it",
+        (3, "rejected"): "striping",
+    }
+    times = [event["time"] for event in decided.values()]
+    assert times == sorted(times) and all(re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", time) for time in times)
+    assert {event["actor"] for event in decided.values()} == {getpass.getuser()}
+
+
+def test_reconcile(contimg, sqlite_config):
+    assert "agree" in contimg("reconcile")
+    make(sqlite_config)
+    remains = sqlite_config.paths.products / ".incoming" / f"{ID}.token"
+    remains.mkdir()
+    assert [one["code"] for one in contimg("reconcile", "--dry-run", "--json", code=3)] == ["incoming_left"]
+    assert remains.exists()
+    assert [one["repaired"] for one in contimg("reconcile", ID, "--json")] == [True]
+    assert contimg("reconcile", "--json") == []

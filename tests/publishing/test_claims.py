@@ -1,0 +1,108 @@
+"""Claims: one publisher at a time, and a dead one does not block the next."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from contimg.errors import BusyError
+from contimg.publishing import checkpoints, claims, publish
+from contimg.publishing.publish_mosaic import publish_mosaic
+from contimg.publishing.register_mosaic import register_mosaic
+from contimg.registry import queries
+from contimg.registry.schema import data_registry
+from contimg.storage.process import Owner, is_dead, machine, me
+from tests.faults import injection
+from tests.support import mosaics
+
+ID = mosaics.MOSAIC
+
+
+@pytest.fixture
+def no_hook():
+    yield
+    checkpoints.hook = None
+
+
+def claimed(registry, owner: Owner, expires_unix_s: float) -> None:
+    with registry.transaction() as connection:
+        values = {"status": "publishing", "claim_token": "t", "claim_owner": owner.to_json()}
+        connection.execute(update(data_registry).values(**values, claim_expires_unix_s=expires_unix_s))
+
+
+def parent() -> Owner:
+    start = int(Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(")")[2].split()[19])
+    return Owner(me().host, machine(), os.getppid(), start)
+
+
+def test_a_living_publisher_is_left_alone(registry, config):
+    mosaics.make_mosaic(config)
+    register_mosaic(ID, config)
+    claimed(registry, parent(), time.time() + 100)
+    with pytest.raises(BusyError, match=rf"is being published by process {os.getppid()} on"):
+        publish_mosaic(ID, config, waits_s=())
+    assert queries.get(registry, ID)["claim_token"] == "t"
+
+
+@pytest.mark.parametrize(
+    ("owner", "left_s"),
+    [
+        (Owner("here", machine(), 999_999_999, 1), 1000),  # no such process
+        (Owner("here", machine(), 1, 1), 1000),  # the process id was given to another since
+        (Owner("there", "00-1", 1, 1), -1),  # of another machine, and expired
+    ],
+)
+def test_the_claim_of_a_dead_publisher_does_not_block(registry, config, owner, left_s):
+    mosaics.make_mosaic(config)
+    register_mosaic(ID, config)
+    claimed(registry, owner, time.time() + left_s)
+    done = publish_mosaic(ID, config, waits_s=())
+    assert done.created
+    assert "reconciled" in [event["event"] for event in queries.events(registry, ID)]
+
+
+def test_a_claim_of_another_machine_is_waited_for(registry, config):
+    mosaics.make_mosaic(config)
+    register_mosaic(ID, config)
+    claimed(registry, Owner("there", "00-1", 1, 1), time.time() + 1000)
+    if config.registry.url is None:  # a local file: its machine can only have been restarted
+        assert publish_mosaic(ID, config, waits_s=()).created
+    else:
+        with pytest.raises(BusyError, match="on there: wait for it"):
+            publish_mosaic(ID, config, waits_s=())
+
+
+def test_another_boot_means_dead_only_where_the_registry_is_local():
+    owner = Owner("host", "00-" + machine().partition("-")[2], 1, 1)
+    assert is_dead(owner, same_machine=True) and not is_dead(owner, same_machine=False)
+    assert not is_dead(me())
+
+
+def test_who_was_overtaken_changes_nothing(registry, config, no_hook):
+    """The claim is taken over in the middle of the copy: the slow one stops, the row stays the other's."""
+    mosaics.make_mosaic(config)
+    register_mosaic(ID, config)
+    injection.at_checkpoint("publish:copied", lambda: claimed(registry, parent(), time.time() + 100))
+    with pytest.raises(claims.ClaimLost, match="taken over by another publisher"):
+        publish.publish(registry, config.layout, ID, claim_s=60, max_attempts=3)
+    row = queries.get(registry, ID)
+    assert (row["status"], row["claim_token"], row["attempts"]) == ("publishing", "t", 0)
+    assert not config.layout.bundle(ID, 1).exists()
+    assert list((config.paths.products / ".incoming").iterdir()) == []
+
+
+def test_a_claim_is_renewed_while_the_copy_runs(registry, config, no_hook):
+    mosaics.make_mosaic(config)
+    register_mosaic(ID, config)
+    seen = []
+
+    def hook(name):
+        if name == "publish:file":
+            time.sleep(0.1)
+            seen.append(queries.get(registry, ID)["claim_expires_unix_s"])
+
+    checkpoints.hook = hook
+    publish.publish(registry, config.layout, ID, claim_s=0.5, max_attempts=3)
+    assert len(set(seen)) >= 3 and seen == sorted(seen)

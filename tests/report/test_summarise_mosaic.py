@@ -1,0 +1,204 @@
+"""The report page: what it must say, that it is well-formed, escaped, self-contained and the same each time."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contimg.config import CrossmatchOptions, MosaicOptions, QaOptions
+from contimg.crossmatch.crossmatch_mosaic import crossmatch_mosaic
+from contimg.errors import InputError
+from contimg.mosaic.mosaic_group import mosaic_group
+from contimg.naming import Layout
+from contimg.products.twin import Input, Reason, Twin, input_from_twin, read_twin, write_twin
+from contimg.report.markup import safe
+from contimg.report.summarise_mosaic import summarise_mosaic
+from tests.support.fake_tiles import Sky, TileMaker
+
+MOSAIC_ID = "mosaic_20260211T000000"
+EVIL = "<script>alert('1 & 2')</script>"
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    """A mosaic of two tiles with calibrations below them, one tile left out, and a comparison of too few sources."""
+    root = tmp_path_factory.mktemp("night").resolve()
+    stage = root / "stage"
+    maker = TileMaker(stage, facts={"missing_subbands": [3, 7], "flux_anchor": EVIL})
+    sky = Sky(np.array([127.3, 128.0]), np.array([54.6, 54.2]), np.array([3.0, 2.0]))
+    fault = Reason(code="no_data", severity="failed", message="nothing")
+    twins = [maker.make(0, 127.0, sky), maker.make(1, 128.29, sky), maker.make(2, 129.0, reasons=(fault,))]
+    calibration = stage / "calibrations" / "2026-02-11" / "cal_20260211T000000.json"
+    write_twin(
+        calibration,
+        Twin(
+            kind="calibration",
+            id="cal_20260211T000000",
+            verdict="passed",
+            facts={"type": "bandpass", "calibrator": "3C147", "flux_anchor": "PB2017", "refant": "24"},
+            qa={"snr_median": 87.5, "flagged_fraction": 0.0125},
+            inputs=[
+                Input(path=f"/in/sb{i:02d}.hdf5", kind="subband_file", id=f"sb{i:02d}", sha256=f"{i:064d}")
+                for i in range(16)
+            ],
+            synthetic=True,
+        ),
+    )
+    _, record = input_from_twin(calibration)
+    for path in twins:
+        write_twin(path, read_twin(path).model_copy(update={"inputs": [record]}))
+    layout = Layout(root / "incoming", stage, root / "products", root / "state")
+    mosaic = layout.twin("mosaic", MOSAIC_ID)
+    mosaic_group(
+        twins, layout.product("mosaic", MOSAIC_ID), mosaic, mosaic_id=MOSAIC_ID,
+        options=MosaicOptions(cell_arcsec=60.0), pb_limit=0.2, qa=QaOptions(),
+    )  # fmt: skip
+    catalogue = root / "catalogue.csv"
+    catalogue.write_text("name,ra_deg,dec_deg,flux_jy\na,127.3,54.6,3.0\nb,128.0,54.2,2.0\n")
+    comparison = layout.twin("crossmatch", MOSAIC_ID)
+    crossmatch_mosaic(
+        mosaic, layout.product("crossmatch", MOSAIC_ID), comparison, catalogue=catalogue,
+        options=CrossmatchOptions(radius_arcsec=120.0), qa=QaOptions(),
+    )  # fmt: skip
+    return layout, mosaic, comparison
+
+
+@pytest.fixture(scope="module")
+def page(night, tmp_path_factory) -> str:
+    layout, mosaic, comparison = night
+    output = tmp_path_factory.mktemp("page") / "page.html"
+    summarise_mosaic(mosaic, comparison, output, layout=layout)
+    return output.read_text(encoding="utf-8")
+
+
+def text_of(page: str) -> str:
+    tree = ET.fromstring(page.removeprefix("<!DOCTYPE html>\n"))
+    return " ".join(piece.strip() for piece in tree.find("body").itertext() if piece.strip())
+
+
+def test_says_the_verdict_and_why(page, night):
+    text = text_of(page)
+    comparison = read_twin(night[2])
+    assert comparison.verdict == "warning"
+    assert re.search(rf"{MOSAIC_ID}\s+warning", text)
+    assert "SYNTHETIC DATA" in text
+    assert "median_flux_ratio_not_measured" in text
+    assert "not measured" in text
+    assert "left out: its image failed (no_data)" in text
+
+
+def test_says_the_numbers_and_their_thresholds(page, night):
+    text = text_of(page)
+    qa = read_twin(night[1]).qa
+    assert f"{qa['rms_mjy']:#.4g}" in text
+    assert f"{qa['noise_ratio']:#.4g}" in text
+    assert "≤ 3 (else failed); ≤ 2 (else warning)" in text
+    assert "≥ 0.8 (else failed); ≤ 1.2 (else failed)" in text
+
+
+def test_lists_tiles_calibrations_and_provenance(page):
+    text = text_of(page)
+    for tile in ("2026-02-11T00:00:00", "2026-02-11T00:05:09", "2026-02-11T00:10:18"):
+        assert tile in text
+    assert "3, 7" in text
+    assert "cal_20260211T000000 passed bandpass 3C147 PB2017 24 87.50 1.2 %" in text
+    assert "subband files 16" in text
+    assert "stage/mosaics/2026-02-11/" in text
+    assert "contimg 0.1.0" in text
+
+
+def test_is_well_formed_html(page):
+    void, stack = {"meta", "img", "br"}, []
+
+    class Checker(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            if tag not in void:
+                stack.append(tag)
+
+        def handle_endtag(self, tag):
+            assert stack.pop() == tag
+
+        def handle_startendtag(self, tag, attrs):
+            assert tag in void
+
+    checker = Checker()
+    checker.feed(page)
+    checker.close()
+    assert stack == []
+    assert page.startswith("<!DOCTYPE html>")
+
+
+def test_everything_is_escaped(page):
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(&#x27;1 &amp; 2&#x27;)" in page
+    assert safe('<a href="x">') == "&lt;a href=&quot;x&quot;&gt;"
+
+
+def test_needs_no_network(page):
+    assert "//" not in re.sub(r'"data:[^"]*"', "", page)  # no address of any kind
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert len(sources) == 3
+    assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_same_bytes_each_time(page, night, tmp_path):
+    layout, mosaic, comparison = night
+    # What a product cost is not part of what it is: another cost, the same page.
+    twin = read_twin(mosaic)
+    try:
+        write_twin(mosaic, twin.model_copy(update={"run": {"wall_s": 1e6, "host": "elsewhere"}}))
+        summarise_mosaic(mosaic, comparison, tmp_path / "again.html", layout=layout)
+    finally:
+        write_twin(mosaic, twin)
+    assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
+
+
+def test_without_a_comparison(night, tmp_path):
+    layout, mosaic, _ = night
+    summarise_mosaic(mosaic, None, tmp_path / "page.html", layout=layout)
+    text = text_of((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert re.search(rf"{MOSAIC_ID}\s+passed", text)
+    assert "catalogue sources" not in text
+
+
+def test_of_a_failed_mosaic(tmp_path):
+    fault = Reason(code="no_data", severity="failed", message="nothing")
+    twin = TileMaker(tmp_path / "stage").make(0, 127.0, reasons=(fault,))
+    mosaic = tmp_path / "stage" / "m" / f"{MOSAIC_ID}.json"
+    mosaic_group(
+        [twin],
+        mosaic.with_suffix(""),
+        mosaic,
+        mosaic_id=MOSAIC_ID,
+        options=MosaicOptions(),
+        pb_limit=0.2,
+        qa=QaOptions(),
+    )
+    catalogue = tmp_path / "c.csv"
+    catalogue.write_text("name,ra_deg,dec_deg,flux_jy\na,127.3,54.6,3.0\n")
+    comparison = tmp_path / "stage" / "x" / f"{MOSAIC_ID}.json"
+    crossmatch_mosaic(
+        mosaic, comparison.with_suffix(""), comparison, catalogue=catalogue, options=CrossmatchOptions(), qa=QaOptions()
+    )
+    layout = Layout(*(tmp_path / name for name in ("incoming", "stage", "products", "state")))
+    summarise_mosaic(mosaic, comparison, tmp_path / "page.html", layout=layout)
+    text = text_of((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert re.search(rf"{MOSAIC_ID}\s+failed", text)
+    assert "no_usable_tile" in text
+    assert "no_mosaic" in text
+
+
+def test_wrong_twin(night, tmp_path):
+    layout, _, comparison = night
+    with pytest.raises(InputError, match="not of a mosaic"):
+        summarise_mosaic(comparison, None, tmp_path / "page.html", layout=layout)
+    with pytest.raises(InputError, match="does not exist"):
+        summarise_mosaic(Path("/nowhere.json"), None, tmp_path / "page.html", layout=layout)
+    assert not (tmp_path / "page.html").exists()

@@ -1,0 +1,201 @@
+"""Real, tiny mosaics with their whole lineage, as the rules would leave them on the stage."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+from contimg import naming
+from contimg.config import Config, load
+from contimg.products.twin import Input, Reason, Twin, input_from_twin, verdict_of, write_twin
+from contimg.publishing import publish
+from contimg.publishing.publish_mosaic import publish_mosaic
+from contimg.publishing.register_mosaic import register_mosaic
+from contimg.storage.atomic import atomic_path, file_sha256
+
+GROUP = "2026-02-11T00:26:49"
+MOSAIC = "mosaic_20260211T002649"
+TILES = (GROUP, "2026-02-11T00:31:58")
+FAILED = Reason(
+    code="noise", severity="failed", message="rms is 4.1 times the expected noise", measured=4.1, threshold=3.0
+)
+WARNING = Reason(
+    code="noise", severity="warning", message="rms is 2.4 times the expected noise", measured=2.4, threshold=2.0
+)
+
+
+def config_below(root: Path, **sections: Mapping[str, Any]) -> Config:
+    """Return a configuration whose four roots stand below a folder."""
+    paths = {name: str(root / name) for name in ("incoming", "stage", "products", "state")}
+    # The archive's tables have tests of their own; made at each publish of each test they would cost minutes.
+    publish = {"update_archive": False, **sections.pop("publish", {})}
+    return load({"paths": paths, "crossmatch": {"enabled": False}, "publish": publish, **sections})
+
+
+def png(colour: int) -> bytes:
+    """Return a valid picture of one grey pixel."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    head = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(bytes([0, colour])))
+        + chunk(b"IEND", b"")
+    )
+
+
+def write_fits(path: Path, data: np.ndarray, **cards: Any) -> None:
+    header = fits.Header()
+    for axis, (kind, value, step) in enumerate((("RA---SIN", 12.5, -0.01), ("DEC--SIN", 37.1, 0.01)), start=1):
+        header[f"CTYPE{axis}"], header[f"CRVAL{axis}"] = kind, value
+        header[f"CRPIX{axis}"], header[f"CDELT{axis}"] = data.shape[0] / 2, step
+    header["BMAJ"], header["BMIN"], header["BUNIT"], header["SYNTHET"] = 0.004, 0.003, "Jy/beam", True
+    for key, value in cards.items():
+        if value is None:
+            del header[key]
+        else:
+            header[key] = value
+    fits.PrimaryHDU(data.astype(np.float32), header=header).writeto(path)
+
+
+def make_tile(config: Config, tile: str, calibration_tile: str) -> Path:
+    """Make a tile up to its image; return the image's twin."""
+    layout = config.layout
+    subbands = []
+    for subband in range(4):
+        path = layout.incoming / f"{tile}_sb{subband:02d}.hdf5"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(f"{tile} subband {subband}".encode())
+        subbands.append(Input(path=str(path), kind="subband_file", id=path.name, sha256=file_sha256(path)))
+    mid_mjd = naming.mjd_from_datetime(naming.parse_id(tile)) + 150 / 86400
+    facts = {
+        "dec_app_deg": 37.1, "mid_mjd": mid_mjd, "start_mjd": mid_mjd - 150 / 86400, "end_mjd": mid_mjd + 150 / 86400,
+        "n_subbands": 4, "missing_subbands": [], "telescope": "OVRO_MMA", "freq_hz": 1.405e9, "bandwidth_hz": 1.8e8,
+    }  # fmt: skip
+    ms = layout.twin("ms", tile)
+    _twin(ms, kind="ms", id=tile, facts=facts, qa={"flagged_fraction": 0.1}, inputs=subbands)
+    calibration = layout.twin("calibration", calibration_tile)
+    if not calibration.exists():
+        calibration_facts = {
+            "type": "bandpass", "calibrator": "3C286", "flux_anchor": "Perley & Butler 2017: 3C286",
+            "mid_mjd": mid_mjd, "dec_app_deg": 37.1,
+        }  # fmt: skip
+        inputs = [input_from_twin(ms)[1]]
+        _twin(
+            calibration,
+            kind="calibration",
+            id=naming.calibration_id(calibration_tile),
+            facts=calibration_facts,
+            inputs=inputs,
+        )
+    calibrated = layout.twin("calibrated", tile)
+    inputs = [input_from_twin(ms)[1], input_from_twin(calibration)[1]]
+    _twin(calibrated, kind="calibrated", id=tile, facts=facts, qa={"flagged_fraction": 0.12}, inputs=inputs)
+    image = layout.twin("image", tile)
+    beam = {"bmaj_arcsec": 14.4, "bmin_arcsec": 10.8, "bpa_deg": 10.0}
+    inputs = [input_from_twin(calibrated)[1]]
+    _twin(image, kind="image", id=tile, facts=facts | {"beam": beam}, qa={"rms_mjy": 4.2}, inputs=inputs)
+    return image
+
+
+def make_mosaic(
+    config: Config,
+    *,
+    seed: int = 1,
+    tiles: Sequence[str] = TILES,
+    reasons: Sequence[Reason] = (),
+    crossmatch: bool | Sequence[Reason] = True,
+    omit: Sequence[str] = (),
+    size_px: int = 32,
+    facts: Mapping[str, Any] | None = None,
+    cards: Mapping[str, Any] | None = None,
+) -> str:
+    """Make a mosaic on the stage with its lineage; return its id."""
+    layout = config.layout
+    images = [make_tile(config, tile, tiles[0]) for tile in tiles]
+    mosaic_id = naming.mosaic_id(tiles[0])
+    product = layout.product("mosaic", mosaic_id)
+    pixels = np.random.default_rng(seed).normal(0, 0.004, (size_px, size_px))
+    pixels[0, :] = np.nan
+    covered = np.where(np.isfinite(pixels), 1.0, 0.0)
+    with atomic_path(product) as folder:
+        folder.mkdir()
+        (folder / ".snakemake_timestamp").touch()
+        content = {
+            f"{mosaic_id}.fits": pixels,
+            f"{mosaic_id}.weights.fits": covered / 0.004**2,
+            f"{mosaic_id}.rms.fits": np.where(covered > 0, 0.004, np.nan),
+        }
+        for name, data in content.items():
+            if name not in omit:
+                write_fits(folder / name, data, **(cards or {}))
+        (folder / f"{mosaic_id}.png").write_bytes(png(seed % 256))
+        (folder / f"{mosaic_id}.tiles.csv").write_text("tile,used\n" + "".join(f"{tile},yes\n" for tile in tiles))
+        for name in omit:
+            (folder / name).unlink(missing_ok=True)
+    read = [input_from_twin(image) for image in images]
+    stated = {
+        "group": tiles[0], "tiles": list(tiles), "tiles_used": list(tiles), "n_images": len(tiles),
+        "start_mjd": read[0][0].facts["start_mjd"], "end_mjd": read[-1][0].facts["end_mjd"], "telescope": "OVRO_MMA",
+        "calibrators": ["3C286"], "flux_anchor": "Perley & Butler 2017: 3C286",
+        "freq_hz": 1.405e9, "bandwidth_hz": 1.8e8,
+        "beam": {"bmaj_arcsec": 14.4, "bmin_arcsec": 10.8, "bpa_deg": 10.0}, "centre_deg": [12.5, 37.1],
+    }  # fmt: skip
+    twin = layout.twin("mosaic", mosaic_id)
+    _twin(
+        twin,
+        kind="mosaic",
+        id=mosaic_id,
+        reasons=list(reasons),
+        facts=stated | dict(facts or {}),
+        qa={"rms_mjy": 4.0, "noise_ratio": 1.1},
+        inputs=[item for _, item in read],
+        parameters={"mosaic": {"cell_arcsec": 3.0}, "qa": {"version": 1}},
+    )
+    if crossmatch is not False:
+        against = layout.product("crossmatch", mosaic_id)
+        with atomic_path(against) as folder:
+            folder.mkdir()
+            (folder / f"{mosaic_id}.matches.csv").write_text(f"name,ratio\nA,1.0{seed}\n")
+            (folder / f"{mosaic_id}.flux.png").write_bytes(png((seed + 1) % 256))
+        catalogue = Input(path="/nowhere/catalogue.csv", kind="catalogue", id="catalogue.csv", sha256=sha("catalogue"))
+        _twin(
+            layout.twin("crossmatch", mosaic_id),
+            kind="crossmatch",
+            id=mosaic_id,
+            reasons=[] if crossmatch is True else list(crossmatch),
+            qa={"median_flux_ratio": 1.01},
+            inputs=[input_from_twin(twin)[1], catalogue],
+        )
+    summary = layout.product("summary", mosaic_id)
+    with atomic_path(summary) as part:
+        part.write_text(f"<html><title>{mosaic_id} {seed}</title></html>\n")
+    return mosaic_id
+
+
+def run(config: Config, **mosaic: Any) -> publish.Outcome:
+    """Make the mosaic, register and publish it, as the rules do."""
+    make_mosaic(config, **mosaic)
+    register_mosaic(MOSAIC, config)
+    return publish_mosaic(MOSAIC, config, waits_s=())
+
+
+def sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _twin(path: Path, **content: Any) -> None:
+    reasons = content.get("reasons", [])
+    twin = Twin(verdict=verdict_of(reasons), synthetic=True, libraries={"numpy": np.__version__}, **content)
+    # What making it cost differs each time, and must not reach a bundle.
+    write_twin(path, twin.model_copy(update={"run": {"started": str(np.random.default_rng().random())}}))
