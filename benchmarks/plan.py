@@ -220,8 +220,7 @@ def full_size_file(folder: Path) -> list[float]:
     data = np.ones((24, len(first), 2, 2), np.complex64)
     write_subband(path, header, times, band.band_frequencies(2)[0], data)
     took = [
-        min(cost_of(lambda read=read: read(path))[0].wall_s for _ in range(20))
-        for read in (probe.look, read_header)
+        min(cost_of(lambda read=read: read(path))[0].wall_s for _ in range(20)) for read in (probe.look, read_header)
     ]
     path.unlink()
     return took

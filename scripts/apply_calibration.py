@@ -10,7 +10,7 @@ with job_log.to_file(snakemake.log[0]):
     from contimg.plan.frozen import read_choice
 
     given, made = snakemake.input, snakemake.output
-    apply_calibration(job_log.path(given.ms), job_log.path(given.ms_twin), job_log.path(made.ms), job_log.path(made.twin),
+    apply_calibration(*map(job_log.path, (given.ms, given.ms_twin, made.ms, made.twin)),
                       calibrations=[Path(twin) for twin in given.calibrations],
                       choice=read_choice(snakemake.params.frozen_plan, snakemake.params.tile),
                       options=CalibrationOptions(**snakemake.params.calibration))

@@ -8,7 +8,7 @@ with job_log.to_file(snakemake.log[0]):
     from contimg.plan.frozen import read_previous
 
     given, made = snakemake.input, snakemake.output
-    solve_calibration(job_log.path(given.ms), job_log.path(given.ms_twin), job_log.path(made.tables), job_log.path(made.twin),
+    solve_calibration(*map(job_log.path, (given.ms, given.ms_twin, made.tables, made.twin)),
                       calibrator=snakemake.params.calibrator, bandpass=job_log.path(given.bandpass),
                       options=CalibrationOptions(**snakemake.params.calibration),
                       beam=BeamOptions(**snakemake.params.beam), catalogue=job_log.path(given.catalogue),

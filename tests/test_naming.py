@@ -77,10 +77,7 @@ def test_products_stand_where_the_design_says():
     assert str(LAYOUT.twin("ms", tile)) == "/stage/ms/2026-02-11/20260211T002649.json"
     assert str(LAYOUT.twin("image", tile)) == "/stage/images/2026-02-11/20260211T002649.json"
     calibration = naming.calibration_id(tile)
-    assert (
-        str(LAYOUT.product("calibration", calibration))
-        == "/stage/calibrations/2026-02-11/cal_20260211T002649"
-    )
+    assert str(LAYOUT.product("calibration", calibration)) == "/stage/calibrations/2026-02-11/cal_20260211T002649"
     assert str(LAYOUT.twin("published", tile)) == "/stage/published/2026-02-11/mosaic_20260211T002649.json"
     assert str(LAYOUT.bundle(tile, 1)) == "/products/mosaics/2026-02-11/mosaic_20260211T002649"
     assert LAYOUT.bundle(tile, 2) != LAYOUT.bundle(tile, 1)

@@ -48,8 +48,6 @@ def tasks(log: Path | None = None) -> Iterator[ModuleType]:
         module.casalog.setlogfile(os.devnull)
 
 
-
-
 def _load() -> ModuleType:
     """Import casatasks once, under our configuration."""
     for name in ("six", "casadata", "casaconfig"):  # casatasks needs six and casadata without saying so

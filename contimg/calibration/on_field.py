@@ -98,7 +98,9 @@ def solve_on_field(
     with casa.tasks() as tasks:
         for outcome, mode, interval_s in attempts:  # noqa: B007 - the last one tried is what came of it
             remove(table)
-            casa_solver.solve_gains(tasks, scratch / "solve.ms", table, antennas.names, options, tables, mode, interval_s)
+            casa_solver.solve_gains(
+                tasks, scratch / "solve.ms", table, antennas.names, options, tables, mode, interval_s
+            )
             lost = lost_fraction(table, data)
             work.qa[f"lost_{mode}_{'all' if interval_s is None else f'{interval_s:g}s'}"] = round(lost, 4)
             if lost <= options.max_flagged:

@@ -48,7 +48,9 @@ def calibrators(context: Context, date: str | None, dec: float | None, as_json: 
         known, math.radians(dec), start, start + 1, *map(math.radians, place), config.beam, config.calibration
     )
     records = [
-        {"utc": naming.id_from_mjd(one.time_mjd)} | asdict(one) | {"anchor": calibrator_lists.find(known, one.name).anchor}
+        {"utc": naming.id_from_mjd(one.time_mjd)}
+        | asdict(one)
+        | {"anchor": calibrator_lists.find(known, one.name).anchor}
         for one in found
     ]
     if as_json:

@@ -105,8 +105,6 @@ class Header:
         return "simulat" in self.history.lower()
 
 
-
-
 def subband_of(header: Header) -> int:
     """Return the number of the subband that a file's frequencies belong to, 0 the highest."""
     return subband_of_frequencies(header.freq_hz)
@@ -314,10 +312,6 @@ def _contradiction(
     if unknown:
         return f"polarization_array holds {min(unknown)}, not linear polarisations"
     return wrong_frequencies(freq)
-
-
-
-
 
 
 def antenna_order_sha256(names: Iterable[str], pairs: Iterable[NDArray[np.int64]]) -> str:

@@ -3,9 +3,9 @@
 The data are not calibrated yet. Four searches follow each other (codes in `REASONS`):
 
 - AOFlagger on every baseline (strategy ``dsa110.lua``), on the mean amplitude of what XX and YY do not share
-  (`contimg.flagging.polarisation_residual`): fringes of several bright sources look like interference and are not in it. What it finds
-  counts where the sample stands out by itself (4 sigma), or the same cell (integration, channel) is found on many
-  baselines, or on many of one antenna;
+  (`contimg.flagging.polarisation_residual`): fringes of several bright sources look like interference and are not
+  in it. What it finds counts where the sample stands out by itself (4 sigma), or the same cell (integration,
+  channel) is found on many baselines, or on many of one antenna;
 - a cut at ``mad_sigma`` robust sigma above the median amplitude of each baseline and polarisation, statistics
   over all times and channels, sigma = interquartile range / 1.349 (science-traps F3, F4);
 - cells (integration, channel) that stand out in the mean over all baselines, or in which a fifth of the

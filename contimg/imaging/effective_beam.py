@@ -78,9 +78,7 @@ def effective_beam(
     corners = grid.vectors(np.array([edge, edge, -edge, -edge]), np.array([edge, -edge, edge, -edge]))
     reach = float(np.arccos(np.clip(corners @ axes.T, -1, 1)).max()) + 2 * _COARSE_STEP_RAD
     angle = np.linspace(0, reach, max(16, math.ceil(reach / _RADIAL_STEP_RAD)))
-    power = airy_power(
-        angle[:, None], freq_hz[None, :], options.dish_diameter_m, options.blockage_diameter_m
-    )
+    power = airy_power(angle[:, None], freq_hz[None, :], options.dish_diameter_m, options.blockage_diameter_m)
     profiles = power @ weights.T / total  # (nangle, ntime): each time's share of the mean
     coarse = np.zeros((len(node), len(node)))
     for axis, profile in zip(axes, profiles.T, strict=True):

@@ -267,9 +267,7 @@ def _compare(
     return found
 
 
-def _observed(
-    vis: Coordinates, sums: NDArray[np.float64], grid: Grid, response: EffectiveBeam
-) -> dict[str, Any]:
+def _observed(vis: Coordinates, sums: NDArray[np.float64], grid: Grid, response: EffectiveBeam) -> dict[str, Any]:
     """Return what was observed, by what has weight in the image."""
     times = vis.times_mjd_s[sums.any(1)]
     channels = vis.freq_hz[sums.any(0)]

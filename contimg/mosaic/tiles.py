@@ -117,8 +117,6 @@ def beam_deviation(beam: Beam, axes_deg: NDArray[np.float64]) -> float:
     return float(np.max(np.abs(np.array([beam.bmaj_deg, beam.bmin_deg]) / axes_deg - 1)))
 
 
-
-
 def _header_beam(path: Path) -> Beam:
     from astropy.io import fits
 

@@ -119,23 +119,3 @@ def collect(twin_paths: Iterable[Path]) -> Lineage:
                 "snakemake to bring what depends on it up to date"
             )
     return Lineage(nodes, files)
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-

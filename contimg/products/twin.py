@@ -140,8 +140,6 @@ def library_versions(*names: str) -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in names}
 
 
-
-
 def twin_digest(twin: Twin) -> str:
     """Return the SHA-256 of a twin's content without ``run``: equal content, equal digest.
 
@@ -181,19 +179,3 @@ def read_twin(path: Path) -> Twin:
 def write_twin(path: Path, twin: Twin) -> None:
     """Write a twin, atomically; by convention after its product is in place."""
     write_json(path, twin.model_dump(mode="json"))
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-

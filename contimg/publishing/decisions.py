@@ -136,8 +136,6 @@ def _closed(reason: str) -> dict[str, Any]:
     return {"closed_at": now(), "closed_by": operator(), "closed_reason": reason}
 
 
-
-
 def hide(registry: Registry, layout: naming.Layout, row: Mapping[str, Any]) -> bool:
     """Move a withdrawn product's bundle out of sight; return whether it was in sight."""
     data_id, version = row["data_id"], row["version"]

@@ -240,11 +240,3 @@ def publication(row: Mapping[str, Any]) -> dict[str, Any]:
     keys = ("data_id", "version", "sha256", "qa_status", "validation_status", "auto_publish", "held_json")
     keys += ("created_at", "staged_at", "approved_by", "approved_at", "approved_reason")
     return {key: row[key] for key in keys}
-
-
-
-
-
-
-
-

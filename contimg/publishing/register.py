@@ -181,11 +181,3 @@ def _manifest_digest(folder: int, name: str) -> str | None:
         return bundle.read_manifest(Path(f"/proc/self/fd/{folder}") / name)[0]
     except OSError:
         return None
-
-
-
-
-
-
-
-

@@ -32,8 +32,31 @@ _OWN_FILES = (
 )
 
 
-def run(out: Path, options: NightOptions, overwrite: bool = False, progress: Progress | None = None) -> NightRecord:
-    """Simulate a night; see `contimg.simulate.simulate_night`."""
+def simulate_night(
+    out: Path, options: NightOptions, overwrite: bool = False, progress: Progress | None = None
+) -> NightRecord:
+    """Write a simulated stretch of night into ``out``.
+
+    Parameters
+    ----------
+    out : Path
+        Folder to fill: ``incoming/``, ``late/``, ``truth.csv``, ``truth.json``, ``truth_gains.npz``,
+        ``catalogue.csv``, ``config.yaml`` and, with a synthetic calibrator, ``calibrators.csv``.
+    options : NightOptions
+    overwrite : bool
+        Replace a night that the simulator wrote there before.
+    progress : callable, optional
+        Called with (files done, files in all, what is being written).
+
+    Returns
+    -------
+    NightRecord
+
+    Raises
+    ------
+    SimulationError
+        One sentence naming the option that cannot be honoured and the remedy.
+    """
     validate(options)
     stations = _stations(options)
     observation = plan_observation(options)

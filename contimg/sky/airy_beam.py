@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import j1
 
 if TYPE_CHECKING:
-
     pass
 
 C_M_S = 299_792_458.0
@@ -42,10 +41,6 @@ def _jinc(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return 2 J1(x)/x, which is 1 at 0."""
     safe = np.where(x == 0, 1.0, x)
     return np.where(x == 0, 1.0, 2 * j1(safe) / safe)
-
-
-
-
 
 
 def unit_vectors(radec_rad: NDArray[np.float64]) -> NDArray[np.float64]:

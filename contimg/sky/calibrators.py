@@ -67,8 +67,6 @@ class Calibrator:
         return 10 ** np.polynomial.polynomial.polyval(np.log10(freq / 1e9), self.coefficients)
 
 
-
-
 # Perley & Butler 2017, ApJS 230, 7: coefficients of Table 6 (GHz), ranges and largest angular sizes of
 # the text and Table 1. Epoch 2016; 3C48, 3C138, 3C147 and 3C380 vary by some per cent over the years.
 # Positions: ICRF where the source is in it, else the CASA list of flux standards (2 arcsec or better).
@@ -113,21 +111,3 @@ def builtin() -> tuple[Calibrator, ...]:
         Calibrator(name, ra, dec, coefficients, (low * 1e9, high * 1e9), _P, extent, notes)
         for name, ra, dec, coefficients, (low, high), extent, notes in _PERLEY_BUTLER
     )
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-

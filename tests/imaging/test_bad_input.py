@@ -1,6 +1,5 @@
 """Tiles that hold no image, and images that no machine holds: one sentence, and the right verdict."""
 
-
 import numpy as np
 import pytest
 

@@ -33,9 +33,7 @@ def tile(folder, vis, **facts):
 
 
 def run(paths, options=OPTIONS, catalogue=None):
-    return image_tile(
-        *paths, tile_id=TILE, options=options, beam=BeamOptions(), catalogue=catalogue, threads=1
-    )
+    return image_tile(*paths, tile_id=TILE, options=options, beam=BeamOptions(), catalogue=catalogue, threads=1)
 
 
 def plane(paths, name):

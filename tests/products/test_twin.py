@@ -23,9 +23,7 @@ from contimg.storage.atomic import atomic_path, file_sha256, syncing, write_json
 
 
 def make_twin(**change):
-    return Twin(
-        **({"kind": "image", "id": "2026-02-11T00:26:49", "verdict": "passed", "synthetic": True} | change)
-    )
+    return Twin(**({"kind": "image", "id": "2026-02-11T00:26:49", "verdict": "passed", "synthetic": True} | change))
 
 
 def test_files_are_synced_while_they_are_written(tmp_path, monkeypatch):

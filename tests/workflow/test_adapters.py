@@ -70,7 +70,8 @@ def test_one_tile_passes_through_all_adapters(tile):
         qa=options(tile, "qa"))  # fmt: skip
     run(tile, "mosaic_group", {"twins": [twin("image")]}, made("mosaic", "mosaic"), {"mosaic": mosaic},
         mosaic=options(tile, "mosaic"), pb_limit=tile.config.image.pb_limit, qa=options(tile, "qa"))  # fmt: skip
-    run(tile, "crossmatch_mosaic", {"mosaic_twin": twin("mosaic"), "catalogue": catalogue}, made("matches", "crossmatch"),
+    run(tile, "crossmatch_mosaic", {"mosaic_twin": twin("mosaic"), "catalogue": catalogue},
+        made("matches", "crossmatch"),
         crossmatch=options(tile, "crossmatch"), qa=options(tile, "qa"))  # fmt: skip
     run(tile, "summarise_mosaic", {"mosaic_twin": twin("mosaic"), "crossmatch_twin": [twin("crossmatch")]},
         {"page": place("summary")}, paths=options(tile, "paths"))  # fmt: skip

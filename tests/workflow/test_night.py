@@ -148,7 +148,10 @@ TAIL = {"summarise_mosaic": 1, "register_mosaic": 1, "publish_mosaic": 1}
 @pytest.mark.parametrize(
     ("product", "jobs"),
     [
-        ("images", {"convert_tile": 1, "apply_calibration": 1, "image_tile": 1, "mosaic_group": 1, "crossmatch_mosaic": 1}),
+        (
+            "images",
+            {"convert_tile": 1, "apply_calibration": 1, "image_tile": 1, "mosaic_group": 1, "crossmatch_mosaic": 1},
+        ),
         ("mosaics", {"mosaic_group": 1, "crossmatch_mosaic": 1}),
         ("crossmatch", {"crossmatch_mosaic": 1}),
         ("reports", {}),

@@ -103,3 +103,28 @@ def test_the_conda_file_holds_the_pins_of_the_constraints():
     wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     conda = yaml.safe_load((ROOT / "envs/contimg.yaml").read_text())["dependencies"][-1]["pip"]
     assert {plain(item): item.split("==")[1] for item in conda} == {plain(name): pins[plain(name)] for name in wanted}
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_rule_script_module_and_function_have_one_name(name):
+    script = (ROOT / "scripts" / f"{name}.py").read_text()
+    assert re.search(rf"from contimg\.\w+\.{name} import {name}\n", script)
+    assert re.search(rf"^    {name}\(", script, re.MULTILINE)
+    assert [path.parent.parent.name for path in (ROOT / "contimg").glob(f"*/{name}.py")] == ["contimg"]
+
+
+def test_five_modules_are_loose():
+    loose = {path.stem for path in (ROOT / "contimg").glob("*.py")} - {"__init__"}
+    assert loose == {"errors", "naming", "times", "statistics", "plotting"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "contimg").glob("*/**/__init__.py")), ids=lambda p: p.parent.name)
+def test_packages_only_hand_names_on(path):
+    import ast
+
+    defined = [
+        node.name
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef)
+    ]
+    assert not defined

@@ -36,6 +36,4 @@ class Baselines:
     @cached_property
     def places(self) -> list[NDArray[np.float64]]:
         """Antenna coordinates (count, 3) for each of `times` (m), whose differences are the baselines."""
-        return [
-            antenna_uvw(self._uvw_m[rows], self.one[rows], self.two[rows], self.count) for rows in self.times
-        ]
+        return [antenna_uvw(self._uvw_m[rows], self.one[rows], self.two[rows], self.count) for rows in self.times]

@@ -152,7 +152,3 @@ def _unit_sigma(vis: Visibilities, samples: Samples) -> NDArray[np.float64] | No
         return None
     sigma[~known] = np.median(sigma[known])
     return sigma[baseline]
-
-
-
-

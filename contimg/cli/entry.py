@@ -1,0 +1,95 @@
+"""The `contimg` command: one module a command, loaded when it is called.
+
+Exit codes: 0 done; 1 an error, in one sentence; 2 wrong usage of the command line; 3 the answer is no
+(`verify` found a difference, a mosaic is held).
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import click
+
+from contimg import __version__
+from contimg.errors import ContimgError
+
+# command -> (module, attribute, help in one line); the modules import what they need.
+COMMANDS = {
+    "simulate": ("contimg.cli.simulate", "simulate", "Make a stretch of night in the correlator's format."),
+    "inspect": ("contimg.cli.inspect", "inspect", "Look into a subband file or a Measurement Set."),
+    "plan": ("contimg.cli.plan", "plan", "Show what the next run would do, and what waits for what."),
+    "inbox": ("contimg.cli.inbox", "inbox", "Show which tiles are ready, wait, came late or were set aside."),
+    "calibrators": ("contimg.cli.calibrators", "calibrators", "List the calibrators that cross the beam on a date."),
+    "calibration": ("contimg.cli.calibration", "calibration", "List, show, certify or withdraw calibrations."),
+    "status": ("contimg.cli.status", "status", "Show what became of tiles, calibrations and mosaics."),
+    "why": ("contimg.cli.why", "why", "Say why a tile, calibration or mosaic is as it is."),
+    "report": ("contimg.cli.report", "report", "Show a mosaic's verdict and numbers, and where it stands."),
+    "registry": ("contimg.cli.registry", "registry", "List, show and verify registered mosaics."),
+    "publish": ("contimg.cli.publish", "publish", "Retry, approve, reject or withdraw a mosaic."),
+    "verify": ("contimg.cli.verify", "verify", "Read every byte of published mosaics and compare."),
+    "provenance": ("contimg.cli.provenance", "provenance", "Show what a mosaic was made from, down to hashes."),
+    "diff": ("contimg.cli.diff", "diff", "Name what differs between two mosaics or versions."),
+    "reproduce": ("contimg.cli.reproduce", "reproduce", "Make a mosaic again from its files and compare pixels."),
+    "archive": ("contimg.cli.archive", "archive", "Make the archive's tables, sky map and gallery again."),
+    "reconcile": ("contimg.cli.reconcile", "reconcile", "Compare archive and registry, and repair them."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[name]
+        return getattr(importlib.import_module(module), attribute)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="contimg")
+@click.option(
+    "-c",
+    "--configfile",
+    "configfiles",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Overlay of config.yaml, as for snakemake; may be given more than once.",
+)
+@click.option(
+    "-d",
+    "--directory",
+    type=click.Path(path_type=Path),
+    help="Folder that relative paths of the config start from.",
+)
+@click.pass_context
+def main(ctx: click.Context, configfiles: tuple[Path, ...], directory: Path | None) -> None:
+    """Continuum imaging of the DSA-110: look into the workflow and act on what it made.
+
+    The work itself is done by `snakemake`; these commands take the same --configfile.
+    """
+    from contimg.cli.common import Context
+
+    ctx.obj = Context(configfiles, directory)
+
+
+def run() -> None:
+    """Entry point: an error that is meant for a person is one sentence and exit code 1."""
+    try:
+        main(prog_name="contimg")
+    except ContimgError as error:
+        click.echo(f"contimg: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        from contimg.operations.job_log import sentence
+
+        click.echo(f"contimg: {sentence(error)}", err=True)
+        sys.exit(1)
