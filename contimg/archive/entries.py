@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from contimg.bundle import bundle
-from contimg.publishing.markers import read
-from contimg.storage.atomic import atomic_path, write_json
+from contimg.storage.atomic import atomic_path, read_json, write_json
 
 SCHEMA = 1
 C_M_S = 299792458.0  # exact (SI)
@@ -20,7 +19,7 @@ def entry(folder: Path, row: Mapping[str, Any], *, anew: bool = False) -> dict[s
     """Return the entry of a published row, made from its bundle when it is not kept in `folder` (its month's) yet."""
     path = Path(row["published_path"])
     kept = folder / f"{path.name}.json"
-    content = None if anew else read(kept)
+    content = None if anew else read_json(kept)
     if content is None or content.get("schema") != SCHEMA or content["manifest_sha256"] != row["sha256"]:
         content = _read_bundle(folder, path, row["data_id"]) | {"manifest_sha256": row["sha256"]}
         write_json(kept, content)

@@ -11,9 +11,8 @@ from typing import Any
 
 from contimg import naming
 from contimg.archive import entries, gallery, tables
-from contimg.publishing.markers import read
 from contimg.storage import safe_files
-from contimg.storage.atomic import atomic_path, remove, write_json
+from contimg.storage.atomic import atomic_path, read_json, remove, write_json
 
 SUMMARY = "month.json"
 SCHEMA = 1
@@ -34,7 +33,7 @@ def split(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]
 
 def summaries(top: Path) -> list[dict[str, Any]]:
     """Return what each month says of itself, the earliest first."""
-    found = [read(path) for path in sorted(top.glob(f"????-??/{SUMMARY}"))]
+    found = [read_json(path) for path in sorted(top.glob(f"????-??/{SUMMARY}"))]
     return [one for one in found if one is not None and one.get("schema") == SCHEMA]
 
 
@@ -45,7 +44,7 @@ def write(top: Path, month: str, rows: Sequence[Mapping[str, Any]], *, anew: boo
         remove(folder)
         return
     identity = hashlib.sha256(json.dumps([dict(row) for row in rows], sort_keys=True).encode()).hexdigest()
-    kept = read(folder / SUMMARY)
+    kept = read_json(folder / SUMMARY)
     if not anew and kept is not None and kept.get("schema") == SCHEMA and kept["rows_sha256"] == identity:
         return
     with safe_files.open_folder(top, month, create=True):  # refuses a symlink, through which the archive would be left

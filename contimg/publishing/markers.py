@@ -14,7 +14,7 @@ from typing import Any
 
 from contimg.naming import Layout
 from contimg.storage import safe_files
-from contimg.storage.atomic import write_json
+from contimg.storage.atomic import read_json, write_json
 
 _FINAL = ("published", "held", "rejected", "withdrawn")
 
@@ -83,7 +83,7 @@ def place(layout: Layout, kind: str, data_id: str) -> Path:
 def write(layout: Layout, kind: str, content: Mapping[str, Any]) -> None:
     """Write a marker unless it says the same already."""
     path = place(layout, kind, content["data_id"])
-    if read(path) != content:
+    if read_json(path) != content:
         relative = safe_files.relative_to_root(path, layout.stage, "paths.stage")
         with safe_files.open_folder(layout.stage, relative.parent, create=True):
             write_json(path, content)
@@ -94,11 +94,3 @@ def remove(layout: Layout, kind: str, data_id: str) -> None:
     relative = safe_files.relative_to_root(place(layout, kind, data_id), layout.stage, "paths.stage")
     with contextlib.suppress(FileNotFoundError), safe_files.open_folder(layout.stage, relative.parent) as folder:
         os.unlink(relative.name, dir_fd=folder)
-
-
-def read(path: Path) -> Any:
-    """Return what a marker says; None when it is missing or no JSON."""
-    try:
-        return json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return None

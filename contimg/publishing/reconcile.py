@@ -29,7 +29,7 @@ from contimg.publishing.register import reassemble, stage_problem
 from contimg.registry import queries
 from contimg.registry.engine import Registry
 from contimg.registry.schema import data_registry
-from contimg.storage import safe_files
+from contimg.storage import atomic, safe_files
 from contimg.storage.process import is_orphan
 from contimg.times import now
 
@@ -331,7 +331,7 @@ class _Work:
 
     def _marker_differs(self, kind: str, row: Mapping[str, Any]) -> bool:
         path = markers.place(self.layout, kind, row["data_id"])
-        return path.exists() and markers.read(path) != markers.CONTENT[kind](row)
+        return path.exists() and atomic.read_json(path) != markers.CONTENT[kind](row)
 
     def _mark(self, kind: str, data_id: str) -> None:
         row = queries.get(self.registry, data_id)  # once more: a publisher may have come and gone meanwhile

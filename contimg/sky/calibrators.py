@@ -13,10 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from contimg.errors import InputError
 
-MJD_ZERO_JD = 2400000.5
-BAND_CENTRE_HZ = 1.405e9
-SIDEREAL_RATE_RAD_DAY = 2 * np.pi * 1.00273790935  # Earth rotation against the equinox (IERS Conventions)
-
 
 @dataclass(frozen=True)
 class Calibrator:

@@ -10,7 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.config import BeamOptions, CalibrationOptions
-from contimg.sky.calibrators import BAND_CENTRE_HZ, MJD_ZERO_JD, SIDEREAL_RATE_RAD_DAY, Calibrator
+from contimg.sky.calibrators import Calibrator
+
+MJD_ZERO_JD = 2400000.5
+BAND_CENTRE_HZ = 1.405e9
+SIDEREAL_RATE_RAD_DAY = 2 * np.pi * 1.00273790935  # Earth rotation against the equinox (IERS Conventions)
 
 
 @dataclass(frozen=True)
