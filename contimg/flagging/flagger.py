@@ -1,6 +1,6 @@
 """Flagging of one tile while it is converted: what is no data, what is interference, which antennas are dead.
 
-The data are not calibrated yet. Four searches follow each other (codes in `REASONS`):
+The data are not calibrated yet. Four searches follow each other (codes in `contimg.flagging.flag_codes`):
 
 - AOFlagger on every baseline (strategy ``dsa110.lua``), on the mean amplitude of what XX and YY do not share
   (`contimg.flagging.polarisation_residual`): fringes of several bright sources look like interference and are not
@@ -28,24 +28,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.config import FlagOptions
+from contimg.flagging import flag_codes
 from contimg.flagging.aoflagger import AOFlagger
+from contimg.flagging.flag_codes import N_CODES, FlagCode, count
 from contimg.flagging.polarisation_residual import AntennaPower, unshared
 
-# Codes of a sample, in order of precedence; 0 is good, 1 was never received and counts nowhere.
-NOT_RECEIVED = 1
-REASONS = {
-    2: "correlator",  # flagged in the file, or no samples averaged
-    3: "not_finite",
-    4: "zero",
-    5: "constant",
-    6: "dead_antenna",
-    7: "aoflagger",
-    8: "clip",
-    9: "cell",
-    10: "antenna",
-    11: "edge",
-}
-_CODES = {name: code for code, name in REASONS.items()}
+NOT_RECEIVED = FlagCode.NOT_RECEIVED.value
+REASONS = {code.value: code.label for code in flag_codes.REASONS}
 
 IQR_PER_SIGMA = 1.349
 """Interquartile range of a normal distribution over its standard deviation."""
@@ -75,7 +64,7 @@ class Flagger:
     n_times, n_antennas, n_pols : int
     subbands : sequence of slice
         The channels of each subband.
-    counts : (len(subbands), max(REASONS) + 1) int64
+    counts : (len(subbands), N_CODES) int64
         Samples by subband and code so far.
     """
 
@@ -89,7 +78,7 @@ class Flagger:
 
     def __post_init__(self) -> None:
         cells = (self.n_times, len(self.received), self.n_pols)
-        self.counts = np.zeros((len(self.subbands), max(REASONS) + 1), np.int64)
+        self.counts = np.zeros((len(self.subbands), N_CODES), np.int64)
         self._auto_power = np.full((self.n_antennas, self.n_pols), np.nan)
         self._noisy = self._baselines = 0
         self._seen = np.zeros(len(self.subbands), np.int64)
@@ -134,7 +123,7 @@ class Flagger:
         amplitude = np.abs(data)
         self._find_no_data(data, amplitude, code)
         if self._edges.any():
-            code[(code == 0) & self._edges[:, None]] = _CODES["edge"]
+            code[(code == 0) & self._edges[:, None]] = FlagCode.EDGE.value
         if self.options.interference:
             self._search(data, amplitude, code, one, two)
         self._count(code)
@@ -177,11 +166,11 @@ class Flagger:
             sure = found[..., None] & (rest > 1 + _SURE_SIGMA * np.maximum(sigma, _MIN_NOISE))
             self._found += count(found[..., None] & ((code == 0) | sure), 1)
             self._found += count(clipped & ~found[..., None], 1)
-            code[clipped] = _CODES["clip"]
-            code[sure] = _CODES["aoflagger"]
+            code[clipped] = FlagCode.CLIP.value
+            code[sure] = FlagCode.AOFLAGGER.value
         elif some_clipped:
             self._found += count(clipped, 1)
-            code[clipped] = _CODES["clip"]
+            code[clipped] = FlagCode.CLIP.value
         if code.any():
             bad = code != 0
             amplitude[bad] = 0
@@ -294,10 +283,13 @@ class Flagger:
         self, data: NDArray[np.complex64], amplitude: NDArray[np.float32], code: NDArray[np.uint8]
     ) -> None:
         if not (amplitude.min(initial=1) > 0 and amplitude.max(initial=0) < np.inf):  # NaN is neither
-            for name, bad in (("not_finite", ~np.isfinite(amplitude)), ("zero", amplitude == 0)):
-                if name == "not_finite":
+            for value, bad in (
+                (FlagCode.NOT_FINITE.value, ~np.isfinite(amplitude)),
+                (FlagCode.ZERO.value, amplitude == 0),
+            ):
+                if value == FlagCode.NOT_FINITE.value:
                     data[bad] = 0
-                code[bad & (code == 0)] = _CODES[name]
+                code[bad & (code == 0)] = value
         channels = np.flatnonzero(self.received)
         if not len(channels):
             return
@@ -307,7 +299,7 @@ class Flagger:
             plane = data[:, baseline, channels, pol]
             if (plane == plane[0, 0]).all():
                 part = code[:, baseline, :, pol]
-                part[part == 0] = _CODES["constant"]
+                part[part == 0] = FlagCode.CONSTANT.value
 
     def _has_noise(self, data: NDArray[np.complex64]) -> NDArray[np.bool_]:
         """Return which baselines carry noise: noise-free simulations do not, and their fringes are no interference.
@@ -365,12 +357,3 @@ def _medians(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the median of each baseline of values (time, baseline, channel)."""
     planes = values.transpose(1, 0, 2).reshape(values.shape[1], -1)
     return np.sort(planes, axis=-1)[:, planes.shape[1] // 2]
-
-
-def count(found: NDArray[np.bool_], axis: int) -> NDArray[np.int64]:
-    """Return how often `found` is true along an axis; many times faster than ``found.sum(axis)``."""
-    total = np.zeros((*found.shape[:axis], *found.shape[axis + 1 :]), np.int64)
-    for first in range(0, found.shape[axis], 255):  # what one byte can count
-        part = found[(slice(None),) * axis + (slice(first, first + 255),)]
-        total += part.view(np.uint8).sum(axis, dtype=np.uint8)
-    return total
