@@ -87,7 +87,7 @@ def made_from(tile):
     """What an MS is made from. Rules that read an MS name it as a parameter: the MS itself is temporary,
     so that making it again for one of them must not rerun the others."""
     return {
-        "files": list(tile.signature),
+        "files": [str(file) for file in tile.signature],
         "ingest": options("ingest"),
         "flag": options("flag"),
         "epoch": EPOCH,
@@ -113,7 +113,7 @@ def planes_mb():
 
 def image_memory_mb(wildcards, attempt):
     """The planes of the image, and its visibilities: 4.5 times their files, measured."""
-    files_mb = sum(int(entry.split(":")[1]) for entry in tile_of(wildcards).signature) / 1e6
+    files_mb = sum(file.size for file in tile_of(wildcards).signature) / 1e6
     return int((planes_mb() + 4.5 * files_mb + 1000) * 1.5 ** (attempt - 1))
 
 

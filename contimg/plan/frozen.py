@@ -68,8 +68,7 @@ def found_in_data(plan: Plan, config: Config) -> list[Quarantined]:
         for label, share in twin.qa.get("not_finite_by_subband", {}).items():
             said.setdefault(label, ("not_finite", f"{share:.2%} of the samples of {label} are not finite: flagged"))
         for path, subband, signature in zip(tile.files, tile.subbands, tile.signature, strict=True):
-            written = int(signature.rpartition(":")[2])
-            if f"sb{subband:02d}" in said and written <= converted:  # not a file that was replaced since
+            if f"sb{subband:02d}" in said and signature.mtime_ns <= converted:  # not a file that was replaced since
                 found.append(Quarantined(path, *said[f"sb{subband:02d}"], tile.name_time))
     return found
 

@@ -18,12 +18,34 @@ SETUP = {
 
 
 @dataclass(frozen=True)
+class FileSignature:
+    """Name, size [bytes] and modification time [ns since 1970] of a file: what shows that it was replaced."""
+
+    name: str
+    size: int
+    mtime_ns: int
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.size}:{self.mtime_ns}"
+
+    @classmethod
+    def from_json(cls, content: str | Mapping[str, Any]) -> FileSignature:
+        """Read a signature of a frozen plan; older plans hold it as the text ``name:size:mtime_ns``.
+
+        The name of a subband file has colons of its own, so that the text is split from its end.
+        """
+        if isinstance(content, str):
+            name, size, mtime_ns = content.rsplit(":", 2)
+            return cls(name, int(size), int(mtime_ns))
+        return cls(**content)
+
+
+@dataclass(frozen=True)
 class Tile:
     """One 309-s integration set that is ready: its files and what their headers say.
 
-    Times are UTC MJD (days): the centre of the first integration and of the last. ``signature`` holds
-    name, size and mtime (ns) of each file: when one changes, the tile is made again. ``setup`` holds what `SETUP`
-    names.
+    Times are UTC MJD (days): the centre of the first integration and of the last. When the ``signature`` of one
+    of its files changes, the tile is made again. ``setup`` holds what `SETUP` names.
     """
 
     id: str
@@ -31,7 +53,7 @@ class Tile:
     files: tuple[str, ...]
     subbands: tuple[int, ...]
     missing: tuple[int, ...]
-    signature: tuple[str, ...]
+    signature: tuple[FileSignature, ...]
     start_mjd: float
     end_mjd: float
     integration_s: float
@@ -48,6 +70,12 @@ class Tile:
     @property
     def file_names(self) -> tuple[str, ...]:
         return tuple(path.rpartition("/")[2] for path in self.files)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Tile:
+        """Read a tile of a frozen plan."""
+        signature = tuple(FileSignature.from_json(one) for one in content["signature"])
+        return cls(**_tuples(content) | {"signature": signature})
 
 
 @dataclass(frozen=True)
@@ -195,7 +223,7 @@ class Plan:
             return {key: kind(**_tuples(value)) for key, value in content[name].items()}
 
         return cls(
-            each(Tile, "tiles"),
+            {key: Tile.from_json(value) for key, value in content["tiles"].items()},
             each(Group, "groups"),
             each(PlannedCalibration, "calibrations"),
             each(Choice, "choices"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from contimg import naming
 from contimg.config import IngestOptions
 from contimg.correlator.inbox import Cluster, FactsCache, FileFacts, Quarantined, SubbandFile, subbands_text
-from contimg.plan.model import Plan, Tile, Waiting
+from contimg.plan.model import FileSignature, Plan, Tile, Waiting
 from contimg.storage.atomic import file_sha256
 
 Seen = list[tuple[SubbandFile, FileFacts]]
@@ -67,7 +67,7 @@ def _tile(key: str, good: Seen, missing: tuple[int, ...]) -> Tile:
         files=tuple(file.path for file, _ in good),
         subbands=tuple(file.subband for file, _ in good),
         missing=missing,
-        signature=tuple(f"{file.name}:{fact.size}:{fact.mtime_ns}" for file, fact in good),
+        signature=tuple(FileSignature(file.name, fact.size, fact.mtime_ns) for file, fact in good),
         start_mjd=first.start_mjd,
         end_mjd=first.end_mjd,
         integration_s=first.integration_s,

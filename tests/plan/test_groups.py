@@ -1,3 +1,4 @@
+import json
 from datetime import timedelta
 
 import pytest
@@ -147,7 +148,18 @@ def test_min_tiles_makes_a_short_group_wait(make_night):
 
 
 def test_plans_survive_their_frozen_form(make_night):
-    import json
-
     plan = make_night(13, skip=(4,)).plan(calibrators=(tile_id(2),), ingest=IngestOptions(), sky=Config().sky)
     assert type(plan).from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+def test_a_frozen_plan_of_before_is_read_with_the_sizes_of_its_files(make_night):
+    """Until 2026.1 a signature was the text name:size:mtime; the name of a subband file holds two colons."""
+    plan = make_night(2).plan(calibrators=(tile_id(0),))
+    content = json.loads(json.dumps(plan.to_json()))
+    for tile in content["tiles"].values():
+        tile["signature"] = [f"{name}:{1000}:{0}" for name in plan.tiles[tile["id"]].file_names]
+    again = type(plan).from_json(content)
+    assert again == plan
+    assert [sum(file.size for file in tile.signature) for tile in again.tiles.values()] == [16_000, 16_000]
+    first = again.tiles[tile_id(0)].signature[0]
+    assert str(first) == f"{first.name}:1000:0" and first.name.count(":") == 2
