@@ -35,6 +35,7 @@ from contimg.plan.observe import current_plan
 from contimg.products.twin import Twin
 from contimg.simulate import array, band
 from contimg.simulate.hdf5 import FileHeader, write_subband
+from contimg.times import MJD_ZERO_JD, mjd_from_datetime
 
 ROOT = Path(__file__).resolve().parent.parent
 SEASON = datetime(2026, 1, 1, tzinfo=UTC)
@@ -58,7 +59,7 @@ def names_of(night: int, tile: int) -> list[str]:
 def tile_id(night: int, tile: int) -> str:
     """Return a tile's id: the centre of its first integration."""
     moment = start_of(night, tile) + timedelta(seconds=INTEGRATION_S / 2)
-    return naming.id_from_mjd(naming.mjd_from_datetime(moment))
+    return naming.id_from_mjd(mjd_from_datetime(moment))
 
 
 def groups_of(night: int) -> list[list[int]]:
@@ -89,7 +90,7 @@ class Templates:
 
     def write(self, path: Path, subband: int, start: datetime) -> None:
         """Write the file of a tile that starts at `start`."""
-        jd = naming.mjd_from_datetime(start) + 2_400_000.5
+        jd = mjd_from_datetime(start) + MJD_ZERO_JD
         times = np.repeat(jd + (np.arange(24) + 0.5) * INTEGRATION_S / 86400, 6).tobytes()
         place = self._place[subband]
         content = self._bytes[subband]
@@ -154,7 +155,7 @@ class Season:
             write(layout.twin(kind, name), {})
             layout.product(kind, name).mkdir()
         middle = members[(len(members) - 1) // 2]
-        start_mjd = naming.mjd_from_datetime(start_of(night, middle))
+        start_mjd = mjd_from_datetime(start_of(night, middle))
         bandpass = naming.calibration_id(tile_id(night, groups_of(night)[0][4]))
         own = naming.calibration_id(ids[(len(members) - 1) // 2])
         kind = "bandpass" if own == bandpass else "gains"

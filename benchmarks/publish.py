@@ -43,6 +43,7 @@ from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import engine, queries, schema
 from contimg.registry.rows import new_row
 from contimg.storage.atomic import write_json
+from contimg.times import mjd_from_datetime
 from tests.support.mosaics import config_below, make_mosaic
 
 ROOT = Path(__file__).parents[1]
@@ -99,7 +100,7 @@ def fill(config: Config, mosaics: int) -> None:
         rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ("data_registry", "mosaic_groups")}
         events = []
         for number in range(start, min(start + 2000, mosaics)):
-            group = (first + timedelta(seconds=3090 * number)).strftime(naming.ID_FORMAT)
+            group = naming.id_from_datetime(first + timedelta(seconds=3090 * number))
             data_id, digest = naming.mosaic_id(group), hashlib.sha256(group.encode()).hexdigest()
             metadata = {"data_type": "mosaic", "data_id": data_id, "synthetic": True, "verdict": {"verdict": "passed"}}
             row = new_row(layout, metadata | padding, digest, 1, auto_publish=True) | {
@@ -146,7 +147,7 @@ def keep_entry(layout: naming.Layout, row: dict[str, Any], number: int) -> None:
         lon, lat = (Longitude([c[0] for c in corners] * u.deg), Latitude([c[1] for c in corners] * u.deg))
         MOC.from_polygon(lon, lat, max_depth=entries.MOC_ORDER).save(str(sky), format="fits")
     os.link(sky, folder / f"{row['data_id']}.moc.fits")
-    mjd = naming.mjd_from_datetime(naming.parse_id(row["data_id"]))
+    mjd = mjd_from_datetime(naming.parse_id(row["data_id"]))
     content = {
         "schema": entries.SCHEMA, "manifest_sha256": row["sha256"], "verdict": "passed", "reasons": [],
         "synthetic": True, "centre_deg": [ra_deg, dec_deg], "start_mjd": mjd, "end_mjd": mjd + 0.036,

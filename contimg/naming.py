@@ -14,12 +14,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from contimg.errors import InputError, UnknownIdError
+from contimg.times import datetime_from_mjd
 
 SUBBAND_FILE = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})_sb(\d{2})\.hdf5", re.ASCII)
 _ID = re.compile(r"(?:mosaic_|cal_)?(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}|\d{8}T\d{6})", re.ASCII)
-ID_FORMAT = "%Y-%m-%dT%H:%M:%S"
-STEM_FORMAT = "%Y%m%dT%H%M%S"
-MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
 
 # Wildcards of the workflow: constrained once, free of colons (CASA reads '::' as a subtable).
 DATE_PATTERN = r"\d{4}-\d{2}-\d{2}"
@@ -47,7 +45,7 @@ class SubbandName:
             return None
 
     def __str__(self) -> str:
-        return f"{self.time:{ID_FORMAT}}_sb{self.subband:02d}.hdf5"
+        return f"{id_from_datetime(self.time)}_sb{self.subband:02d}.hdf5"
 
 
 def parse_id(text: str) -> datetime:
@@ -65,34 +63,38 @@ def parse_id(text: str) -> datetime:
     raise InputError(f"'{text}' is not an id: write it as 2026-02-11T00:26:49 or 20260211T002649")
 
 
+def id_from_datetime(moment: datetime) -> str:
+    """Return the id of an aware UTC datetime, floored to 1 s."""
+    return moment.isoformat()[:19]  # not strftime, which writes years before 1000 without their zeros
+
+
 def id_from_mjd(mjd: float) -> str:
     """Return the id of a UTC time in MJD days, floored to 1 s.
 
     A float64 Julian Date has a granularity of 40 µs, so a time within 1 ms below a full second is
     that second.
     """
-    moment = MJD_EPOCH + timedelta(days=mjd) + timedelta(milliseconds=1)
-    return moment.strftime(ID_FORMAT)
-
-
-def mjd_from_datetime(moment: datetime) -> float:
-    """Return UTC MJD in days of an aware datetime."""
-    return (moment - MJD_EPOCH) / timedelta(days=1)
+    moment = datetime_from_mjd(mjd) + timedelta(milliseconds=1)
+    return id_from_datetime(moment)
 
 
 def stem(any_id: str) -> str:
     """Return an id in its file-name form, ``YYYYMMDDTHHMMSS``."""
-    return parse_id(any_id).strftime(STEM_FORMAT)
+    return _stem(iso(any_id))
 
 
 def iso(any_id: str) -> str:
     """Return an id in its metadata form, ``YYYY-MM-DDTHH:MM:SS``."""
-    return parse_id(any_id).strftime(ID_FORMAT)
+    return id_from_datetime(parse_id(any_id))
 
 
 def date(any_id: str) -> str:
     """Return the UTC date of an id, ``YYYY-MM-DD``: the folder that its products stand in."""
-    return parse_id(any_id).strftime("%Y-%m-%d")
+    return iso(any_id)[:10]
+
+
+def _stem(iso_form: str) -> str:
+    return iso_form.replace("-", "").replace(":", "")
 
 
 def mosaic_id(group_id: str) -> str:
@@ -139,8 +141,8 @@ KINDS = {
 
 def relative(kind: str, any_id: str) -> str:
     """Return the path of a product below the stage root."""
-    iso_form = parse_id(any_id).isoformat()[:19]
-    return KINDS[kind].format(date=iso_form[:10], stem=iso_form.replace("-", "").replace(":", ""))
+    iso_form = iso(any_id)
+    return KINDS[kind].format(date=iso_form[:10], stem=_stem(iso_form))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from contimg.report.markup import STYLE
+from contimg.times import utc_from_mjd
 
 _MAP_WIDTH, _MAP_HEIGHT = 960.0, 480.0
 _SHOWN = 120  # cards drawn at once; the search finds the others
@@ -198,11 +199,7 @@ def _number(value: float | None, unit: str) -> str:
 
 
 def _utc(mjd: float | None) -> str:
-    from datetime import timedelta
-
-    from contimg.naming import MJD_EPOCH
-
-    return "not known" if mjd is None else f"{MJD_EPOCH + timedelta(days=mjd):%Y-%m-%d %H:%M} UTC"
+    return "not known" if mjd is None else f"{utc_from_mjd(mjd, 0)[:16].replace('T', ' ')} UTC"
 
 
 def aitoff(ra_deg: float, dec_deg: float) -> tuple[float, float]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
-from contimg import naming
 from contimg.products.lineage import Lineage, Node
 from contimg.products.twin import Twin, Verdict, verdict_of, worst
+from contimg.times import utc_from_mjd
 
 # Facts of a mosaic that its bundle must state; `finalize` holds a mosaic that lacks one.
 REQUIRED_FACTS = (
@@ -82,7 +81,4 @@ def _libraries(lineage: Lineage) -> dict[str, list[str]]:
 
 
 def _utc(mjd: float | None) -> str | None:
-    if mjd is None:
-        return None
-    moment = naming.MJD_EPOCH + timedelta(days=mjd)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if mjd is None else utc_from_mjd(mjd) + "Z"

@@ -11,6 +11,7 @@ import click
 
 from contimg.cli.common import Context, json_option, print_json, print_table
 from contimg.errors import InputError
+from contimg.times import mjd_from_datetime
 
 if TYPE_CHECKING:
     from contimg.config import Config
@@ -42,7 +43,7 @@ def calibrators(context: Context, date: str | None, dec: float | None, as_json: 
             raise InputError(f"{config.paths.incoming} holds no subband file to take the declination from: give --dec")
         dec = newest.dec_app_deg
     place = (newest.longitude_deg, newest.latitude_deg) if newest else (SITE_LONGITUDE_DEG, SITE_LATITUDE_DEG)
-    start = naming.mjd_from_datetime(day)
+    start = mjd_from_datetime(day)
     known = calibrator_lists.load(config.calibration.calibrators)
     found = transits.passages(
         known, math.radians(dec), start, start + 1, *map(math.radians, place), config.beam, config.calibration

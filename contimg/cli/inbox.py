@@ -12,6 +12,7 @@ import click
 from contimg.cli.common import Context, json_option, print_json, print_table
 from contimg.config import Config
 from contimg.correlator.inbox import count_by_code, subbands_text
+from contimg.times import utc_from_datetime
 
 
 @click.command()
@@ -86,7 +87,7 @@ def _open_files(paths: Iterable[str], config: Config, now: datetime) -> Iterable
         except FileNotFoundError:  # closed since it was listed
             continue
         leftover = (now - written).total_seconds() > config.ingest.deadline_s
-        since = written.isoformat(timespec="seconds")[:19]
+        since = utc_from_datetime(written, 0)
         yield {"path": path, "file": os.path.basename(path), "since": since, "leftover": leftover}
 
 

@@ -12,6 +12,7 @@ from contimg import naming
 from contimg.config import IngestOptions
 from contimg.correlator import hdf5
 from contimg.errors import InputError
+from contimg.times import mjd_from_datetime
 
 _SAME_TIME_S = 1e-3
 
@@ -82,7 +83,7 @@ def _against_name(
         return None
     if name.subband != subband:
         return f"the frequencies of {header.path.name} are those of sb{subband:02d}"
-    clock_error_s = (header.start_mjd - naming.mjd_from_datetime(name.time)) * 86400
+    clock_error_s = (header.start_mjd - mjd_from_datetime(name.time)) * 86400
     if abs(clock_error_s) > ingest.max_clock_error_s:
         return f"the header of {header.path.name} is {clock_error_s:.0f} s away from its name"
     return None

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from contimg.correlator.band import subband_of_frequencies, wrong_frequencies
 from contimg.correlator.chunks import Rows
 from contimg.errors import InputError
+from contimg.times import MJD_ZERO_JD
 
 POLARISATIONS = {-5: "XX", -6: "YY", -7: "XY", -8: "YX"}
-_MJD_ZERO = 2_400_000.5
 _DATA_TYPES = (np.complex64, np.bool_, np.float32)  # of visdata, flags and nsamples
 _PAIRS = ("ant_1_array", "ant_2_array")
 
@@ -260,7 +260,7 @@ def _header(path: Path, head: Any) -> Header:
         raise InputError(f"{path}: {problem}: set it aside")
     return Header(
         path=path,
-        times_mjd=stamps - _MJD_ZERO,
+        times_mjd=stamps - MJD_ZERO_JD,
         integration_s=float(head["integration_time"][0]),
         dec_app_rad=number("phase_center_app_dec"),
         freq_hz=freq,
@@ -287,7 +287,7 @@ def _check_rows(header: Header, head: Any) -> None:
     with file_faults(header.path):
         stamps = head["time_array"][()].reshape(header.n_times, -1)
         pairs = [head[key][()].reshape(header.n_times, -1) for key in _PAIRS]
-    if np.any(stamps != header.times_mjd[:, None] + _MJD_ZERO):
+    if np.any(stamps != header.times_mjd[:, None] + MJD_ZERO_JD):
         raise InputError(f"{header.path}: time_array is not in time order with one time an integration: set it aside")
     if any(np.any(one != one[:1]) for one in pairs):
         raise InputError(f"{header.path}: the baselines differ from one integration to the next: set it aside")

@@ -22,6 +22,7 @@ from contimg.config import IngestOptions
 from contimg.correlator import hdf5, probe
 from contimg.errors import InputError
 from contimg.storage.atomic import atomic_path
+from contimg.times import mjd_from_datetime
 
 
 class SubbandFile(NamedTuple):
@@ -57,7 +58,7 @@ class Cluster:
     @property
     def key(self) -> str:
         """The time of its first name, in the form of an id."""
-        return self.name_time.isoformat()[:19]
+        return naming.id_from_datetime(self.name_time)
 
     @property
     def subbands(self) -> tuple[int, ...]:
@@ -174,7 +175,7 @@ def _close(members: Sequence[SubbandFile], listing: Listing) -> None:
             if kept is not file:
                 spares.append(file)
                 message = f"{file.name} is a second sb{file.subband:02d} of the tile of {kept.name}"
-                key = members[0].name_time.isoformat()[:19]
+                key = naming.id_from_datetime(members[0].name_time)
                 listing.quarantined.append(Quarantined(file.path, "duplicate_subband", message, key))
     first = min(file.name_time for file in chosen.values())
     listing.clusters.append(Cluster(first, tuple(chosen[sb] for sb in sorted(chosen)), tuple(spares)))
@@ -287,7 +288,7 @@ def _facts(file: SubbandFile, cache: FactsCache, options: IngestOptions, now: da
 
 def _against_name(file: SubbandFile, facts: FileFacts, options: IngestOptions) -> FileFacts:
     """Return the facts of a file, with a fault where they are not those of a file of its name."""
-    clock_error_s = (facts.start_mjd - naming.mjd_from_datetime(file.name_time)) * 86400
+    clock_error_s = (facts.start_mjd - mjd_from_datetime(file.name_time)) * 86400
     if abs(clock_error_s) > options.max_clock_error_s:
         message = f"the header of {file.name} is {clock_error_s:.0f} s away from its name"
         return replace(facts, fault=message, fault_code="clock")

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from contimg.correlator import band, hdf5
 from contimg.errors import InputError
+from contimg.times import MJD_ZERO_JD
 
-_MJD_ZERO = 2_400_000.5
 # Keys that the conversion will read later: looked for here, so that no tile fails for lack of them.
 _NEEDED = (
     "altitude",
@@ -127,8 +127,8 @@ def _look(head: _Reader) -> Probe:
         raise head.fault("frequency", problem)
     products = " ".join(hdf5.POLARISATIONS[code] for code in codes)
     return Probe(
-        start_mjd=float(stamps[0]) - _MJD_ZERO,
-        end_mjd=float(stamps[-1]) - _MJD_ZERO,
+        start_mjd=float(stamps[0]) - MJD_ZERO_JD,
+        end_mjd=float(stamps[-1]) - MJD_ZERO_JD,
         integration_s=float(head.rows("integration_time", rows, every=rows)[0]),
         dec_app_deg=math.degrees(head.number("phase_center_app_dec")),
         longitude_deg=head.number("longitude"),

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg import __version__, naming
+from contimg import __version__
 from contimg.imaging.grid import Grid
 from contimg.imaging.restoring_beam import RestoringBeam
+from contimg.times import utc_from_mjd
 
 # name of the product -> (BTYPE, BUNIT); no unit for ratios.
 KINDS = {
@@ -103,9 +103,9 @@ def header(grid: Grid, described: Described) -> Any:
     head["RESTFRQ"] = (described.freq_hz, "[Hz] same as FREQ")
     head["SPECSYS"] = ("TOPOCENT", "frame of the frequencies")
     head["TIMESYS"] = ("UTC", "time scale")
-    head["DATE-OBS"] = (utc(described.start_mjd), "start of the first integration used")
-    head["DATE-BEG"] = (utc(described.start_mjd), "same as DATE-OBS")
-    head["DATE-END"] = (utc(described.end_mjd), "end of the last integration used")
+    head["DATE-OBS"] = (utc_from_mjd(described.start_mjd), "start of the first integration used")
+    head["DATE-BEG"] = (utc_from_mjd(described.start_mjd), "same as DATE-OBS")
+    head["DATE-END"] = (utc_from_mjd(described.end_mjd), "end of the last integration used")
     head["MJD-OBS"] = (described.start_mjd, "[d] same as DATE-OBS")
     head["MJD-BEG"] = (described.start_mjd, "[d] same as DATE-BEG")
     head["MJD-END"] = (described.end_mjd, "[d] same as DATE-END")
@@ -141,9 +141,3 @@ def write_fits(path: Path, name: str, data: NDArray[np.floating], shared: Any) -
     hdu.add_datasum(when="of the data")
     hdu.add_checksum(when="of the HDU", override_datasum=False)
     hdu.writeto(path, output_verify="exception")
-
-
-def utc(mjd: float) -> str:
-    """Return a UTC time in MJD days as ``YYYY-MM-DDTHH:MM:SS.sss``, rounded."""
-    moment = naming.MJD_EPOCH + timedelta(days=mjd, microseconds=500)
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds")

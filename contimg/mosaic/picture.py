@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.mosaic.grid import Grid
-from contimg.mosaic.products import utc
 from contimg.plotting import matplotlib_cache
+from contimg.times import span_from_mjd
 
 WIDTH_PX = 1800
 DPI = 120
@@ -84,8 +84,8 @@ def draw(
     figure.text(box.x0, line_y, mosaic_id, fontsize=19, weight="bold", va="center", family="DejaVu Sans")
     beam = facts["beam"]
     line = (
-        f"{utc(facts['start_mjd'])[:19].replace('T', ' ')} – {utc(facts['end_mjd'])[11:19]} UTC"
-        f"   ·   {len(facts['tiles_used'])} tiles   ·   {facts['freq_hz'] / 1e9:.4f} GHz"
+        span_from_mjd(facts["start_mjd"], facts["end_mjd"])
+        + f"   ·   {len(facts['tiles_used'])} tiles   ·   {facts['freq_hz'] / 1e9:.4f} GHz"
         f"   ·   rms {rms_mjy:.3g} mJy/beam"
         f"   ·   beam {beam['bmaj_arcsec']:.1f}″ × {beam['bmin_arcsec']:.1f}″"
     )

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg import __version__, naming
+from contimg import __version__
 from contimg.mosaic.grid import Grid
 from contimg.mosaic.tiles import Tile
+from contimg.times import utc_from_mjd
 
 TILE_COLUMNS = (
     "tile", "used", "left_out", "verdict", "rms_mjy", "rms_common_mjy", "expected_rms_mjy", "noise_ratio",
     "bmaj_arcsec", "bmin_arcsec", "bpa_deg", "weight_fraction", "freq_hz", "bandwidth_hz", "flagged_fraction",
     "bandpass", "gains", "flux_anchor", "twin_sha256",
 )  # fmt: skip
-
-
-def utc(mjd: float) -> str:
-    """Return a UTC time in MJD days as ``YYYY-MM-DDTHH:MM:SS.sss``."""
-    return (naming.MJD_EPOCH + timedelta(days=mjd)).replace(tzinfo=None).isoformat(timespec="milliseconds")
 
 
 def header(grid: Grid, facts: Mapping[str, Any], mosaic_id: str, tiles: Sequence[Tile], synthetic: bool) -> Any:
@@ -52,9 +47,9 @@ def header(grid: Grid, facts: Mapping[str, Any], mosaic_id: str, tiles: Sequence
     head["RESTFRQ"] = (facts["freq_hz"], "[Hz] same as FREQ")
     head["SPECSYS"] = ("TOPOCENT", "frame of the frequencies")
     head["TIMESYS"] = ("UTC", "time scale")
-    head["DATE-OBS"] = (utc(facts["start_mjd"]), "start of the first tile used")
-    head["DATE-BEG"] = (utc(facts["start_mjd"]), "same as DATE-OBS")
-    head["DATE-END"] = (utc(facts["end_mjd"]), "end of the last tile used")
+    head["DATE-OBS"] = (utc_from_mjd(facts["start_mjd"]), "start of the first tile used")
+    head["DATE-BEG"] = (utc_from_mjd(facts["start_mjd"]), "same as DATE-OBS")
+    head["DATE-END"] = (utc_from_mjd(facts["end_mjd"]), "end of the last tile used")
     head["MJD-OBS"] = (facts["start_mjd"], "[d] same as DATE-OBS")
     head["MJD-BEG"] = (facts["start_mjd"], "[d] same as DATE-BEG")
     head["MJD-END"] = (facts["end_mjd"], "[d] same as DATE-END")

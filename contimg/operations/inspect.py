@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from contimg import measurement_set
 from contimg.correlator import hdf5
 from contimg.errors import InputError
-from contimg.naming import MJD_EPOCH
 from contimg.sky import geometry
+from contimg.times import utc_from_mjd
 
 _BLOCK = 128
 _SAMPLE = 20_000  # amplitudes of a block that go into the median
@@ -214,8 +214,8 @@ def _finish(
         **facts,
         "telescope": head.telescope,
         "synthetic": head.synthetic,
-        "start": _utc(ends[0]),
-        "end": _utc(ends[1]),
+        "start": utc_from_mjd(ends[0], 0),
+        "end": utc_from_mjd(ends[1], 0),
         "n_times": len(times_mjd),
         "integration_s": head.integration_s,
         "lst_h": [float(x) for x in lst_h],
@@ -243,12 +243,6 @@ def _finish(
         antenna_names=list(head.antenna_names),
         polarisations=list(head.polarisations),
     )
-
-
-def _utc(mjd: float) -> str:
-    from datetime import timedelta
-
-    return (MJD_EPOCH + timedelta(days=float(mjd))).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,7 @@ from contimg.plan.tiles import compare_spares
 from contimg.products.twin import read_twin
 from contimg.sky import calibrator_lists
 from contimg.sky.transits import transits as find_transits
+from contimg.times import mjd_from_datetime
 
 # A mosaic with one of these outcomes needs nothing more, unless its night is asked for by name.
 SETTLED = ("published", "rejected", "withdrawn")
@@ -86,8 +87,8 @@ def _near(cluster: inbox.Cluster, config: Config) -> bool:
     if not config.nights:
         return True
     reach_days = config.calibration.bandpass_validity_h / 24 + 1
-    moment = naming.mjd_from_datetime(cluster.name_time)
-    midnights = [naming.mjd_from_datetime(naming.parse_id(f"{night}T00:00:00")) for night in config.nights]
+    moment = mjd_from_datetime(cluster.name_time)
+    midnights = [mjd_from_datetime(naming.parse_id(f"{night}T00:00:00")) for night in config.nights]
     return any(midnight - reach_days <= moment <= midnight + 1 + reach_days for midnight in midnights)
 
 
@@ -196,4 +197,4 @@ def calibration_records(config: Config, dates: Collection[str]) -> list[Calibrat
 
 
 def _start_mjd(calibration_id: str) -> float:
-    return naming.mjd_from_datetime(naming.parse_id(calibration_id))
+    return mjd_from_datetime(naming.parse_id(calibration_id))

@@ -16,7 +16,6 @@ import resource
 import socket
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from contimg import __version__
 from contimg.errors import InputError
 from contimg.storage.atomic import write_json
+from contimg.times import now
 
 Verdict = Literal["passed", "warning", "failed"]
 _RANK: dict[str, int] = {"passed": 0, "warning": 1, "failed": 2}
@@ -110,7 +110,7 @@ class Stopwatch:
     """Wall time, CPU time (with children) and peak memory since it was made, for a twin's ``run``."""
 
     def __init__(self) -> None:
-        self._started = datetime.now(UTC)
+        self._started = now(0)
         self._wall = time.monotonic()
         self._cpu = self._cpu_now()
 
@@ -126,7 +126,7 @@ class Stopwatch:
             resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss,
         )
         return {
-            "started": self._started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "started": self._started,
             "wall_s": round(time.monotonic() - self._wall, 2),
             "cpu_s": round(self._cpu_now() - self._cpu, 2),
             "peak_memory_mib": round(peak_kib / 1024, 1),

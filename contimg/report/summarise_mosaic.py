@@ -8,7 +8,6 @@ from typing import Any
 
 from contimg.config import QaOptions
 from contimg.errors import InputError
-from contimg.mosaic.products import utc
 from contimg.naming import Layout
 from contimg.products.gates import gates_of
 from contimg.products.lineage import Lineage, collect
@@ -17,6 +16,7 @@ from contimg.report.flags import flag_picture
 from contimg.report.health import antenna_health
 from contimg.report.markup import Html, badge, code, page, picture, safe, table
 from contimg.storage.atomic import atomic_path
+from contimg.times import span_from_mjd
 
 # key of a twin's qa -> (what a person calls it, unit), in the order of the page.
 LABELS = {
@@ -129,7 +129,7 @@ def _head(mosaic: Twin, comparison: Twin | None) -> str:
     facts, qa = mosaic.facts, mosaic.qa
     when = "no usable tile"
     if facts.get("start_mjd") is not None:
-        when = f"{utc(facts['start_mjd'])[:19].replace('T', ' ')} – {utc(facts['end_mjd'])[11:19]} UTC"
+        when = span_from_mjd(facts["start_mjd"], facts["end_mjd"])
     anchor = facts.get("flux_anchor") or "not recorded"
     beam = facts.get("beam")
     size = f"{beam['bmaj_arcsec']:.1f}″ × {beam['bmin_arcsec']:.1f}″" if beam else None

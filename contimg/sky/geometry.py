@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from contimg.errors import InputError
+from contimg.times import MJD_ZERO_JD
 
 C_M_S = 299_792_458.0
-_MJD_ZERO = 2_400_000.5
 _POLE_STEP_RAD = np.pi / 360
 _ARCSEC_RAD = np.pi / 180 / 3600
 _RANK = 1e-10
@@ -262,9 +262,9 @@ def _orientation(times_mjd: ArrayLike) -> _Orientation:
     step = dut1[day + 1] - dut1[day]
     seconds = dut1[day] + (step - np.rint(step)) * (mjd - days[day])
     pole = [np.interp(mjd, days, one) * _ARCSEC_RAD for one in (pole_x, pole_y)]
-    tai = erfa.utctai(_MJD_ZERO, mjd)
+    tai = erfa.utctai(MJD_ZERO_JD, mjd)
     terrestrial = erfa.taitt(*tai)
-    universal = erfa.utcut1(_MJD_ZERO, mjd, seconds)
+    universal = erfa.utcut1(MJD_ZERO_JD, mjd, seconds)
     matrix = erfa.pnm06a(*terrestrial)
     locator = erfa.s06(*terrestrial, *erfa.bpn2xy(matrix))
     return _Orientation(
@@ -285,6 +285,6 @@ def _last(earth: _Orientation, location: Location) -> NDArray[np.float64]:
 def _observer(earth: _Orientation, location: Location) -> tuple:
     """Return the arguments that ERFA's observed-place routines share; pressure 0 switches refraction off."""
     return (
-        _MJD_ZERO, earth.mjd, earth.dut1_s, location.longitude_rad, location.latitude_rad, location.height_m,
+        MJD_ZERO_JD, earth.mjd, earth.dut1_s, location.longitude_rad, location.latitude_rad, location.height_m,
         earth.pole_x_rad, earth.pole_y_rad, 0.0, 0.0, 0.0, 0.0,
     )  # fmt: skip

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.sky.calibrators import Calibrator
+from contimg.times import MJD_ZERO_JD
 
-MJD_ZERO_JD = 2400000.5
 BAND_CENTRE_HZ = 1.405e9
 SIDEREAL_RATE_RAD_DAY = 2 * np.pi * 1.00273790935  # Earth rotation against the equinox (IERS Conventions)
 

@@ -107,7 +107,7 @@ class Bench:
         """Make the next mosaic; return its id and the bytes that its bundle must have."""
         self.count += 1
         first = naming.parse_id(mosaics.GROUP) + timedelta(seconds=2000 * self.count)
-        tiles = [(first + timedelta(seconds=309 * i)).strftime(naming.ID_FORMAT) for i in range(2)]
+        tiles = [naming.id_from_datetime(first + timedelta(seconds=309 * i)) for i in range(2)]
         mosaic_id = mosaics.make_mosaic(self.config, tiles=tiles, seed=self.count)
         contents = gather(self.config.layout, mosaic_id)
         expected = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in contents.linked.items()}

@@ -10,6 +10,7 @@ from contimg.config import Config
 from contimg.correlator import inbox
 from contimg.correlator.inbox import FileFacts
 from contimg.plan.make_plan import make_plan
+from contimg.times import mjd_from_datetime
 
 START = datetime(2026, 2, 11, 0, 26, 49, tzinfo=UTC)
 CADENCE_S = 309.2376
@@ -45,7 +46,7 @@ class Night:
 
 
 def tile_id(number):
-    return (START + timedelta(seconds=int(number * CADENCE_S + 1.5))).strftime(naming.ID_FORMAT)
+    return naming.id_from_datetime(START + timedelta(seconds=int(number * CADENCE_S + 1.5)))
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def make_night(tmp_path):
             if number in skip:
                 continue
             start = START + timedelta(seconds=number * CADENCE_S)
-            first = naming.mjd_from_datetime(start + timedelta(seconds=1.5))
+            first = mjd_from_datetime(start + timedelta(seconds=1.5))
             for subband in range(16):
                 jitter = timedelta(seconds=(subband * 7 + number) % 3)  # hosts disagree by 0-2 s
                 name = naming.SubbandName(start.replace(microsecond=0) + jitter, subband)

@@ -19,6 +19,7 @@ from contimg.publishing import publish
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.storage.atomic import atomic_path, file_sha256
+from contimg.times import mjd_from_datetime
 
 GROUP = "2026-02-11T00:26:49"
 MOSAIC = "mosaic_20260211T002649"
@@ -77,7 +78,7 @@ def make_tile(config: Config, tile: str, calibration_tile: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(f"{tile} subband {subband}".encode())
         subbands.append(Input(path=str(path), kind="subband_file", id=path.name, sha256=file_sha256(path)))
-    mid_mjd = naming.mjd_from_datetime(naming.parse_id(tile)) + 150 / 86400
+    mid_mjd = mjd_from_datetime(naming.parse_id(tile)) + 150 / 86400
     facts = {
         "dec_app_deg": 37.1, "mid_mjd": mid_mjd, "start_mjd": mid_mjd - 150 / 86400, "end_mjd": mid_mjd + 150 / 86400,
         "n_subbands": 4, "missing_subbands": [], "telescope": "OVRO_MMA", "freq_hz": 1.405e9, "bandwidth_hz": 1.8e8,
