@@ -14,11 +14,7 @@ by ``contimg archive``.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import logging
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,7 +81,7 @@ def rebuild(registry: Registry, layout: Layout, data_id: str | None = None, *, a
     from contimg.registry import queries
 
     top = layout.products / GALLERY
-    with safe_files.open_folder(layout.products, GALLERY, create=True), _alone(top):
+    with safe_files.open_folder(layout.products, GALLERY, create=True), registry.exclusive(GALLERY):
         if data_id is not None:
             month = months.month_of(data_id)
             months.write(top, month, queries.published(registry, month), anew=anew)
@@ -106,14 +102,3 @@ def rebuild(registry: Registry, layout: Layout, data_id: str | None = None, *, a
         with atomic_path(layout.products / "index.html") as part:
             gallery.write_page(part, summaries, layout.products / "coverage.moc.fits")
     return sum(one["mosaics"] for one in summaries)
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let one process at a time read the registry and write the files, so that the last knows all."""
-    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

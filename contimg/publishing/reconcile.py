@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,8 +33,6 @@ from contimg.storage.process import is_orphan
 from contimg.times import now
 
 ALTERED = ".altered"
-# A temporary bundle of another machine's process, about which nothing else can be known.
-_FOREIGN_PART_AGE_S = 86400.0
 
 
 @dataclass(frozen=True)
@@ -182,7 +179,7 @@ class _Work:
             relative = safe_files.relative_to_root(home, self.layout.stage, "paths.stage")
             with safe_files.open_folder(self.layout.stage, relative) as folder:
                 for name in sorted(os.listdir(folder)):
-                    if name.startswith(".part.") and (is_orphan(name) or _old(folder, name)):
+                    if is_orphan(home / name):
                         message = f"{home / name} was left unfinished: removed"
                         found = Difference("part_left", home.name, 0, str(home / name), message)
                         yield self._repair(found, lambda name=name: safe_files.remove_tree(folder, name))
@@ -342,11 +339,3 @@ class _Work:
             markers.remove(self.layout, kind, data_id)
         else:
             markers.write(self.layout, kind, content)
-
-
-def _old(folder: int, name: str) -> bool:
-    try:
-        changed_unix_s = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime
-    except FileNotFoundError:  # its owner is done with it
-        return False
-    return time.time() - changed_unix_s > _FOREIGN_PART_AGE_S

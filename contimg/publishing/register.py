@@ -96,9 +96,9 @@ def _assembled(layout: naming.Layout, contents: assembly.Contents) -> Iterator[t
     home = safe_files.relative_to_root(layout.product("registered", contents.data_id), layout.stage, "paths.stage")
     with safe_files.open_folder(layout.stage, home, create=True) as folder:
         for name in sorted(os.listdir(folder)):
-            if is_orphan(name):
+            if is_orphan(Path(f"/proc/self/fd/{folder}") / name):
                 safe_files.remove_tree(folder, name)
-        part = part_name()
+        part = part_name("bundle")
         safe_files.remove_tree(folder, part)
         try:
             assembly.assemble(contents, layout, folder, part)

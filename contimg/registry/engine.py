@@ -17,6 +17,7 @@ from sqlalchemy.pool import NullPool
 from contimg.errors import ConfigError, RegistryError
 from contimg.registry import migrations, schema
 from contimg.storage.filesystem import refuse_network
+from contimg.storage.locks import exclusive
 
 if TYPE_CHECKING:
     from contimg.config import Config
@@ -70,6 +71,27 @@ class Registry:
         """Give a connection that sees one state of the database and does not hinder writers."""
         with self._report(), self.engine.connect() as connection, connection.begin():
             yield connection
+
+    @contextlib.contextmanager
+    def exclusive(self, name: str) -> Iterator[None]:
+        """Let one process at a time of those that share this registry run a block; the others wait.
+
+        On SQLite this is a lock file beside the database, on PostgreSQL an advisory lock: both end with
+        their process, and neither asks the archive's filesystem for locks, nor stops other writers.
+
+        Raises
+        ------
+        ContimgError
+            If the lock file cannot be written, or the database not be reached.
+        """
+        if self.engine.dialect.name == "sqlite":
+            with exclusive(Path(f"{self.engine.url.database}.{name}.lock"), key="paths.state"):
+                yield
+            return
+        with self._report(), self.engine.connect() as connection, connection.begin():
+            query = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+            connection.execute(query, {"name": f"contimg {name}"})
+            yield
 
     def close(self) -> None:
         """Close every connection."""
@@ -149,7 +171,7 @@ def _open(url: URL, where: str) -> Registry:
     except NoSuchModuleError as error:
         raise ConfigError(f"config key 'registry.url': {error}: write postgresql+psycopg://…") from None
     except ModuleNotFoundError as error:
-        raise ConfigError(f"registry.url needs the package '{error.name}': pip install 'contimg[postgres]'") from None
+        raise ConfigError(_driver_missing(url, error)) from None
     registry = Registry(engine, where)
     try:
         if not _is_current(registry):
@@ -159,6 +181,19 @@ def _open(url: URL, where: str) -> Registry:
         registry.close()
         raise
     return registry
+
+
+def _driver_missing(url: URL, error: ModuleNotFoundError) -> str:
+    """Return what to do when the Python package of a database's driver is not installed."""
+    if url.get_driver_name() == "psycopg":
+        return (
+            f"config key 'registry.url' needs the package '{error.name}', which is missing from this environment: "
+            "python -m pip install 'psycopg[binary]'"
+        )
+    return (
+        f"config key 'registry.url' names the driver '{url.get_driver_name()}', which needs the package "
+        f"'{error.name}': write postgresql+psycopg://user@host/database, whose driver comes with contimg"
+    )
 
 
 def _is_current(registry: Registry) -> bool:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
-import re
 import shutil
-import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from contimg.storage.process import is_orphan, part_name
+
 _HASHED_BYTES = 4 << 20  # at once: beside other threads, each piece waits for the interpreter's lock
 
 
 _SYNC_EVERY_S = 0.4
-
-
-_RUNNING_PART = re.compile(r"\..+\.part-(?P<host>.+)-(?P<pid>\d+)")
 
 
 def file_sha256(path: Path) -> str:
@@ -45,23 +43,37 @@ def atomic_path(final: Path) -> Iterator[Path]:
     """Give a temporary path in the folder of `final`; on success it takes the place of `final`.
 
     The block may make the path a file or a directory. On an error it is removed and `final` is as it
-    was. What earlier, killed processes of this machine left behind for the same name is removed first.
+    was. What earlier, killed processes left behind for the same name is removed first.
     """
     final = Path(final)
     final.parent.mkdir(parents=True, exist_ok=True)
-    _remove_orphans(final)
-    part = final.with_name(f".{final.name}.part-{socket.gethostname()}-{os.getpid()}")
+    remove_orphans(final.parent, final.name)
+    part = final.with_name(part_name(final.name))
     remove(part)
     try:
         yield part
         _fsync_tree(part)
-        if part.is_dir():
-            remove(final)  # rename(2) replaces a file, but not a directory that is not empty
-        os.replace(part, final)
-        _fsync(final.parent)
+        _replace(part, final)
     except BaseException:
         remove(part)
         raise
+
+
+def _replace(part: Path, final: Path) -> None:
+    """Rename over a file or folder; rename(2) replaces no folder that holds something, so that goes aside first."""
+    aside = part.with_name(f"{part.name}.old")  # an orphan like the part, if this process dies before it is removed
+    if final.is_dir() and not final.is_symlink():
+        remove(aside)
+        os.rename(final, aside)
+        try:
+            os.replace(part, final)
+        except OSError:
+            os.rename(aside, final)
+            raise
+    else:
+        os.replace(part, final)
+    _fsync(final.parent)
+    remove(aside)
 
 
 @contextlib.contextmanager
@@ -93,21 +105,11 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _remove_orphans(final: Path) -> None:
-    for orphan in final.parent.glob(f".{final.name}.part-*"):
-        match = _RUNNING_PART.fullmatch(orphan.name)
-        if match and match["host"] == socket.gethostname() and not _alive(int(match["pid"])):
-            remove(orphan)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def remove_orphans(folder: Path, name: str = "*") -> None:
+    """Remove what dead processes left in a folder under temporary names for `name`, or for any."""
+    for path in folder.glob(f".{name if name == '*' else glob.escape(name)}.part-*"):
+        if is_orphan(path):
+            remove(path)
 
 
 def _fsync(path: Path) -> None:

@@ -7,36 +7,26 @@ from pathlib import Path
 
 from contimg.errors import RegistryError
 
-# Types of /proc/self/mountinfo whose byte-range locks or shared memory are not those of one machine.
+# Types of /proc/self/mountinfo whose byte-range locks or shared memory are not those of one machine. Left out are
+# filesystems that only *may* lie on a shared disk (zfs, btrfs, xfs, overlay): one machine at a time mounts them.
 NETWORK_TYPES = frozenset(
-    [
-        "nfs",
-        "nfs4",
-        "cifs",
-        "smb",
-        "smb2",
-        "smb3",
-        "smbfs",
-        "lustre",
-        "gpfs",
-        "beegfs",
-        "beegfs_nodev",
-        "ceph",
-        "glusterfs",
-        "fuse.glusterfs",
-        "fuse.sshfs",
-        "fuse.cephfs",
-        "fuse.lustre",
-        "afs",
-        "9p",
-        "ocfs2",
-        "gfs2",
-        "pvfs2",
-        "orangefs",
-        "fhgfs",
-        "panfs",
-    ]
-)
+    {
+        "9p", "acfs", "afs", "beegfs", "beegfs_nodev", "ceph", "cifs", "coda", "cvfs", "davfs", "dvs", "fhgfs",
+        "gfs", "gfs2", "glusterfs", "gpfs", "ibrix", "juicefs", "lustre", "mmfs", "ncpfs", "nfs", "nfs3",
+        "nfs4", "ocfs2", "orangefs", "panfs", "pvfs2", "smb", "smb2", "smb3", "smbfs", "vboxsf", "virtiofs",
+        "vmhgfs", "weka", "wekafs"
+    }
+)  # fmt: skip
+# FUSE filesystems that lie on a local disk. Any other FUSE one counts as a network filesystem: most are, and their
+# locks and shared memory are whatever their program makes of them.
+LOCAL_FUSE = frozenset({"fuseblk", "fuse.fuse-overlayfs", "fuse.ntfs-3g", "fuse.ext4", "fuse.zfs"})
+
+
+def is_network(kind: str) -> bool:
+    """Tell whether a type of ``/proc/self/mountinfo`` is that of a filesystem on other machines, or may be."""
+    if kind in LOCAL_FUSE:
+        return False
+    return kind in NETWORK_TYPES or kind == "fuse" or kind.startswith("fuse.")
 
 
 def filesystem_type(path: Path, mountinfo: str | None = None) -> str:
@@ -74,7 +64,7 @@ def refuse_network(path: Path, mountinfo: str | None = None) -> None:
         If SQLite cannot be trusted there.
     """
     kind = filesystem_type(path, mountinfo)
-    if kind in NETWORK_TYPES:
+    if is_network(kind):
         raise RegistryError(
             f"{path} stands on a network filesystem ({kind}), where SQLite may lose rows: set paths.state to a "
             "folder on a local disk, or registry.url to a PostgreSQL server"

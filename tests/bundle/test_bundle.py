@@ -10,6 +10,8 @@ import pytest
 from contimg.bundle import bundle
 from contimg.bundle.assembly import gather
 from contimg.errors import InputError, RegistryError
+from contimg.publishing.publish_mosaic import publish_mosaic
+from contimg.publishing.register_mosaic import register_mosaic
 from tests.support import mosaics
 
 ID = mosaics.MOSAIC
@@ -17,8 +19,6 @@ ID = mosaics.MOSAIC
 
 @pytest.fixture
 def published(sqlite_config):
-    from contimg.publishing import publish_mosaic, register_mosaic
-
     mosaics.make_mosaic(sqlite_config)
     register_mosaic(ID, sqlite_config)
     return publish_mosaic(ID, sqlite_config, waits_s=()).path
@@ -109,7 +109,7 @@ def test_a_folder_without_manifest_is_no_bundle(published, tmp_path):
 
 def test_verifying_needs_no_database(published):
     code = (
-        "import sys; from pathlib import Path; from contimg import bundle;"
+        "import sys; from pathlib import Path; from contimg.bundle import bundle;"
         "assert bundle.verify(Path(sys.argv[1])).ok; assert 'sqlalchemy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(published)], check=True)

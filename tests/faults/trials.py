@@ -188,7 +188,7 @@ class Bench:
             problems.append(f"the archive holds {names}")
         for folder, pattern in (
             (layout.products / ".incoming", f"{mosaic_id}*"),
-            (layout.stage, f"**/{mosaic_id}/.part*"),
+            (layout.stage, f"**/{mosaic_id}/.*part-*"),
         ):
             problems += [f"left behind: {path}" for path in folder.glob(pattern)]
         marker = layout.twin("published", mosaic_id)

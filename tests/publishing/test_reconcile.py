@@ -303,8 +303,8 @@ def test_a_wrong_marker_is_corrected(registry, config, published):
 
 def test_remains_on_the_stage(registry, config, published):
     home = config.layout.product("registered", ID)
-    (home / f".part.{machine()}.999999999.1").mkdir()
-    mine = home / part_name()
+    (home / f".bundle.part--{machine()}-999999999-1").mkdir()
+    mine = home / part_name("bundle")
     mine.mkdir()
     mends(registry, config, "part_left")
     assert mine.exists()

@@ -20,7 +20,7 @@ from contimg.registry import queries, schema
 from contimg.registry.engine import open_registry
 from contimg.registry.queries import lineage_counts
 from contimg.registry.rows import insert_product, new_row
-from contimg.storage.process import part_name
+from contimg.storage.process import me
 from tests.support import mosaics
 
 # Two tiles of four subbands each, one bandpass: counted by hand.
@@ -201,11 +201,11 @@ def test_a_bundle_damaged_on_the_stage_is_made_again(registry, config, damage):
 def test_remains_of_dead_processes_are_cleared(registry, config):
     mosaics.make_mosaic(config)
     home = config.layout.product("registered", mosaics.MOSAIC)
-    machine = part_name().split(".")[2]
-    dead = home / f".part.{machine}.999999999.1"
+    mine = me()
+    dead = home / f".bundle.part-{mine.installation}-{mine.machine}-999999999-1"
     dead.mkdir(parents=True)
     start = Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]
-    alive = home / f".part.{machine}.1.{start}"
+    alive = home / f".bundle.part-{mine.installation}-{mine.machine}-1-{start}"
     alive.mkdir()
     register(registry, config)
     assert not dead.exists() and alive.exists()

@@ -12,18 +12,9 @@ from sqlalchemy import insert, inspect, select, text
 from contimg.errors import ConfigError, RegistryError
 from contimg.registry import engine, migrations, schema
 from contimg.registry.engine import RegistryUnavailable, open_registry, open_sqlite, open_url
-from contimg.storage.filesystem import filesystem_type, refuse_network
 from tests.support.databases import postgres_server
 
 TILE = {"tile_id": "2026-02-11T00:26:49", "date": "2026-02-11", "synthetic": True}
-MOUNTS = """\
-22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
-40 22 0:35 / /home rw - nfs4 server:/home rw
-41 40 0:36 / /home/local\\040disk rw - xfs /dev/sdb rw
-42 22 0:37 / /scratch rw - lustre mds:/scratch rw
-43 22 0:38 / /over rw - ext4 /dev/sdc rw
-44 43 0:39 / /over rw - cifs //server/over rw
-"""
 
 
 def count(registry, table) -> int:
@@ -199,38 +190,6 @@ def test_many_processes_may_open_a_new_registry_at_once(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        ("/var/lib", "ext4"),
-        ("/home/ada/state", "nfs4"),
-        ("/home/local disk/state", "xfs"),
-        ("/scratch/state", "lustre"),
-        ("/scratchy", "ext4"),
-        ("/over/x", "cifs"),
-    ],
-)
-def test_the_filesystem_is_the_deepest_and_last_mount(path, kind, monkeypatch):
-    from pathlib import Path
-
-    monkeypatch.setattr(Path, "exists", lambda self: True)
-    assert filesystem_type(Path(path), MOUNTS) == kind
-    if kind in ("ext4", "xfs"):
-        refuse_network(Path(path), MOUNTS)
-    else:
-        with pytest.raises(RegistryError, match=rf"network filesystem \({kind}\)"):
-            refuse_network(Path(path), MOUNTS)
-
-
-def test_the_real_table_of_mounts_is_understood(tmp_path):
-    expected = subprocess.run(
-        ["stat", "-f", "-c", "%T", "/proc"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    from pathlib import Path
-
-    assert filesystem_type(Path("/proc")) == expected == "proc"
-
-
-@pytest.mark.parametrize(
     ("url", "sentence"),
     [
         ("not a url", "not a database URL"),
@@ -249,3 +208,38 @@ def test_an_unreachable_server_is_named_without_its_password():
         open_url("postgresql+psycopg://ada:secret@127.0.0.1:1/contimg")
     assert "ada:***@127.0.0.1" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_one_process_at_a_time_makes_the_gallery(registry):
+    """The lock of a name is no lock on the tables: others write meanwhile."""
+    order, inside = [], threading.Event()
+
+    def second():
+        inside.wait()
+        with registry.exclusive("gallery"):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    with registry.exclusive("gallery"):
+        inside.set()
+        with registry.exclusive("another"), registry.transaction() as connection:
+            connection.execute(insert(schema.tiles), TILE)
+        thread.join(0.3)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"] and count(registry, schema.tiles) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "module", "remedy"),
+    [
+        ("postgresql+psycopg://ada@host/db", "psycopg", "'psycopg[binary]'"),
+        ("postgresql+asyncpg://ada@host/db", "asyncpg", "write postgresql+psycopg://user@host/database"),
+    ],
+)
+def test_a_missing_driver_gives_a_remedy_that_works(monkeypatch, url, module, remedy):
+    monkeypatch.setitem(sys.modules, module, None)  # an import of it raises ModuleNotFoundError, as when it is missing
+    with pytest.raises(ConfigError) as caught:
+        open_url(url)
+    assert module in str(caught.value) and remedy in str(caught.value)
