@@ -156,9 +156,7 @@ def match(
     )
 
 
-def measure(
-    matched: Match, n_sources: int, min_matches: int, beam_arcsec: float
-) -> tuple[dict[str, Any], dict[str, str]]:
+def measure(matched: Match, n_sources: int, min_matches: int, beam_arcsec: float) -> dict[str, Any]:
     """Measure flux scale, astrometry and completeness.
 
     Parameters
@@ -173,10 +171,8 @@ def measure(
 
     Returns
     -------
-    measured : dict
+    dict
         The twin's ``qa``.
-    why_not : dict
-        For each number that was not measured, why.
     """
     use = matched.compared
     n = int(use.sum())
@@ -192,21 +188,14 @@ def measure(
         "n_expected_found": n_found,
         "n_unmatched": len(matched.unmatched),
     }
-    why_not: dict[str, str] = {}
     if n < min_matches:
-        few = f"{n} isolated sources to compare, at least {min_matches} are needed (qa.min_matches)"
-        why_not |= dict.fromkeys(COMPARED_NUMBERS, few)
         measured |= dict.fromkeys(COMPARED_NUMBERS)
     else:
         measured |= _flux_numbers(matched.flux_ratio[use], matched.peak_ratio[use]) | _offset_numbers(
             matched, use, beam_arcsec
         )
-    if n_expected < min_matches:
-        why_not["completeness"] = (
-            f"{n_expected} detectable catalogue sources, at least {min_matches} are needed (qa.min_matches)"
-        )
     measured["completeness"] = None if n_expected < min_matches else round(n_found / n_expected, 5)
-    return measured, why_not
+    return measured
 
 
 def write_matches(path: Path, matched: Match, sources: Sequence[Source]) -> None:

@@ -16,7 +16,16 @@ from contimg.errors import InputError
 from contimg.mosaic import noise
 from contimg.products import gates
 from contimg.products.fits_images import read_plane
-from contimg.products.twin import Input, Stopwatch, Twin, input_from_twin, library_versions, verdict_of, write_twin
+from contimg.products.twin import (
+    Input,
+    Reason,
+    Stopwatch,
+    Twin,
+    input_from_twin,
+    library_versions,
+    verdict_of,
+    write_twin,
+)
 from contimg.storage.atomic import atomic_path, file_sha256
 
 LIBRARIES = ("bdsf", "numpy", "scipy", "astropy", "matplotlib")
@@ -71,7 +80,7 @@ def crossmatch_mosaic(
             digest = file_sha256(catalogue)
             inputs.append(Input(path=str(catalogue), kind="catalogue", id=catalogue.name, sha256=digest))
         else:
-            measured, reasons, notes = dict(compare.NOT_COMPARED), [gates.no_mosaic(mosaic.id)], []
+            measured, reasons, notes = dict(compare.NOT_COMPARED), [_no_mosaic(mosaic.id)], []
     result = Twin(
         kind="crossmatch",
         id=mosaic.id,
@@ -92,7 +101,7 @@ def crossmatch_mosaic(
 
 def _compare(
     folder: Path, mosaic_twin: Path, mosaic: Twin, catalogue_path: Path, options: CrossmatchOptions, qa: QaOptions
-) -> tuple[dict[str, Any], dict[str, Any], list[Any], list[str]]:
+) -> tuple[dict[str, Any], dict[str, Any], list[Reason], list[str]]:
     """Write the files of a comparison; return its facts, qa, reasons and notes."""
     from contimg.crossmatch import plots
     from contimg.crossmatch.sources import ISLAND_SIGMA, PEAK_SIGMA, find_sources, write_sources
@@ -118,7 +127,7 @@ def _compare(
         radius_arcsec=options.radius_arcsec,
         min_snr=options.min_snr,
     )
-    measured, why_not = compare.measure(matched, len(sources), qa.min_matches, _mean_beam_arcsec(mosaic.facts["beam"]))
+    measured = compare.measure(matched, len(sources), qa.min_matches, _mean_beam_arcsec(mosaic.facts["beam"]))
     names = {
         "sources": f"{mosaic.id}.sources.csv",
         "matches": f"{mosaic.id}.matches.csv",
@@ -145,7 +154,11 @@ def _compare(
             f"{measured['n_unmatched']} sources with S/N of at least {compare.COMPLETENESS_SNR:g} are not in the"
             " catalogue"
         )
-    return facts, measured, gates.judge("crossmatch", measured, qa, why_not), notes
+    return facts, measured, gates.judge("crossmatch", measured, {"qa": qa}), notes
+
+
+def _no_mosaic(mosaic_id: str) -> Reason:
+    return Reason(code="no_mosaic", severity="failed", message=f"{mosaic_id} failed and holds no image to compare")
 
 
 def _mean_beam_arcsec(beam: dict[str, float]) -> float:

@@ -15,7 +15,7 @@ from contimg import measurement_set, naming
 from contimg.config import BeamOptions, ImageOptions, QaOptions
 from contimg.imaging import field_of_view, fits_output, limits, wsclean
 from contimg.imaging.checks import beam_and_geometry, image_quality
-from contimg.imaging.checks.catalogue import KEYS, MIN_SNR, Comparison, compare
+from contimg.imaging.checks.catalogue import Comparison, compare
 from contimg.imaging.clean.channel_groups import spectral_index
 from contimg.imaging.effective_beam import EffectiveBeam, effective_beam
 from contimg.imaging.grid import Grid
@@ -236,8 +236,8 @@ def _image(job: _Job, folder: Path, made: _Outcome) -> None:
         imaged.image, imaged.residual, imaged.psf, imaged.beam, grid.cell_rad
     )
     made.qa |= beam_and_geometry.measure(coordinates, sums, response, job.beam)
-    made.reasons += gates.judge("image", made.qa, job.qa)
     compared = _compare(job, imaged, seen.image(), grid, known, made)
+    made.reasons += gates.judge("image", made.qa, {"qa": job.qa})
     made.facts["files"] = fits_output.file_names(naming.stem(job.tile_id), len(imaged.groups))
     made.facts["groups"] = [
         {"freq_hz": round(group.freq_hz, 3), "bandwidth_hz": round(group.bandwidth_hz, 3)} for group in imaged.groups
@@ -254,7 +254,7 @@ def _compare(
     known: Catalogue | None,
     made: _Outcome,
 ) -> Comparison | None:
-    """Compare the image with the catalogue, if there is one, and judge by that."""
+    """Compare the image with the catalogue, if there is one."""
     if known is None:
         return None
     found = compare(
@@ -262,8 +262,6 @@ def _compare(
         job.options.pb_limit, known,
     )  # fmt: skip
     made.qa |= found.numbers(job.qa.min_matches)
-    why = f"{len(found.ratio)} isolated catalogue sources of {MIN_SNR:g} sigma, {job.qa.min_matches} needed"
-    made.reasons += gates.judge(gates.CATALOGUED, made.qa, job.qa, dict.fromkeys(KEYS, why))
     return found
 
 

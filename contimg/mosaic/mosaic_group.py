@@ -23,7 +23,7 @@ from contimg.mosaic.common_beam import Beam, common_beam, convolve_to
 from contimg.mosaic.tiles import Tile
 from contimg.products import fits_images, gates
 from contimg.products.lineage import collect
-from contimg.products.twin import Stopwatch, Twin, library_versions, verdict_of, write_twin
+from contimg.products.twin import Reason, Stopwatch, Twin, library_versions, verdict_of, write_twin
 from contimg.storage.atomic import atomic_path
 
 LIBRARIES = ("numpy", "scipy", "astropy", "radio-beam", "matplotlib")
@@ -74,16 +74,17 @@ def mosaic_group(
     watch = Stopwatch()
     tiles = tile_images.select(tile_images.read_tiles(image_twins), options)
     synthetic = any(tile.twin.synthetic for tile in tiles)
-    reasons: list[Any]
+    reasons: list[Reason]
     with atomic_path(output) as folder:
         folder.mkdir()
         used = [tile for tile in tiles if tile.left_out is None]
         if used:
             tiles, facts, measured = _make(folder, tiles, mosaic_id, options, pb_limit, synthetic)
-            reasons = gates.judge("mosaic", measured, qa)
+            reasons = gates.judge("mosaic", measured, {"qa": qa})
         else:
             facts, measured = _group_facts(tiles), {"n_images": 0, "tile_fraction": 0.0}
-            reasons = [gates.no_usable_tile(len(tiles))]
+            message = f"none of the {len(tiles)} tiles of the group is usable"
+            reasons = [Reason(code="no_usable_tile", severity="failed", message=message, measured=0, threshold=1)]
     result = Twin(
         kind="mosaic",
         id=mosaic_id,

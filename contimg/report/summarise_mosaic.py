@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from contimg.config import QaOptions
 from contimg.errors import InputError
 from contimg.naming import Layout
 from contimg.products.gates import gates_of
@@ -193,22 +192,20 @@ def _verdicts(lineage: Lineage) -> str:
 
 def _numbers(twin: Twin) -> str:
     """Return measured numbers, those with thresholds first."""
-    options = QaOptions(**twin.parameters["qa"])
-    gates = gates_of(twin.kind)
+    gates = gates_of(twin.kind, twin.qa)
     rows = []
     for key in [*gates, *(key for key in LABELS if key in twin.qa and key not in gates)]:
         label, unit = LABELS[key]
         value = twin.qa.get(key)
         limits, state = [], Html("")
         if key in gates:
-            crossed = [] if value is None else [gate for gate in gates[key] if gate.crossed(value, options)]
+            crossed = [] if value is None else [gate for gate in gates[key] if gate.crossed(value, twin.parameters)]
             for gate in gates[key]:
-                sign = "≤" if gate.bound == "max" else "≥"
-                limits.append(f"{sign} {gate.limit(options):g} (else {gate.severity})")
+                limits.append(f"{gate.shown_threshold(twin.parameters)} (else {gate.severity})")
             verdict = worst([gate.severity for gate in crossed])
             state = badge("not measured", "warning") if value is None else badge(verdict)
         rows.append((label, value, unit, "; ".join(limits), state))
-    versions = f'<p class="soft small">Thresholds: version {options.version} (qa.version).</p>'
+    versions = f'<p class="soft small">Thresholds: version {twin.parameters["qa"]["version"]} (qa.version).</p>'
     return table(("number", "measured", "unit", "threshold", "verdict"), rows, numbers=("measured",)) + versions
 
 

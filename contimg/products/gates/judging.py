@@ -1,0 +1,85 @@
+"""Reasons that follow from measured numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from contimg.products.gates.gate import Gate, Options, is_number
+from contimg.products.gates.table import GATES
+from contimg.products.twin import Reason, Twin
+
+
+def gates_of(kind: str, measured: Mapping[str, Any] | None = None) -> dict[str, list[Gate]]:
+    """Return the gates of a kind of product by the number that they judge, in the table's order.
+
+    Parameters
+    ----------
+    kind : str
+        As in `Gate`.
+    measured : mapping, optional
+        A product's ``qa``: then without the gates that do not apply to it (`Gate.when`).
+    """
+    found: dict[str, list[Gate]] = {}
+    for gate in GATES:
+        if gate.kind == kind and (measured is None or not gate.when or gate.when in measured):
+            found.setdefault(gate.key, []).append(gate)
+    return found
+
+
+def judge(kind: str, measured: Mapping[str, Any], options: Options) -> list[Reason]:
+    """Return the reasons against a product; none when every number was measured and lies within its limits.
+
+    Parameters
+    ----------
+    kind : str
+        As in `Gate`.
+    measured : mapping
+        The twin's ``qa``. It must hold every number of the gates that apply, None where it was not measured.
+    options : mapping of str to Section
+        The sections of the configuration that the kind's gates name, by name.
+
+    Raises
+    ------
+    KeyError
+        If a number or a section is missing.
+    """
+    reasons = (_judge_number(measured, gates, options) for gates in gates_of(kind, measured).values())
+    return [reason for reason in reasons if reason is not None]
+
+
+def judge_again(twin: Twin, options: Options) -> list[Reason]:
+    """Return a product's reasons under other thresholds, from what its twin holds.
+
+    Reasons that no gate gave (no data, an input that failed) stay. A product that failed before all of its numbers
+    were measured is judged by those that it has.
+
+    Parameters
+    ----------
+    twin : Twin
+    options : mapping of str to Section
+        As in `judge`.
+    """
+    gates = gates_of(twin.kind, twin.qa)
+    codes = {code for some in gates.values() for gate in some for code in (gate.reason_code, gate.unmeasured_code)}
+    kept = [reason for reason in twin.reasons if reason.code not in codes]
+    if not any(reason.severity == "failed" for reason in kept):
+        return kept + judge(twin.kind, twin.qa, options)
+    known = (_judge_number(twin.qa, some, options) for key, some in gates.items() if key in twin.qa)
+    return kept + [reason for reason in known if reason is not None]
+
+
+def _judge_number(measured: Mapping[str, Any], gates: list[Gate], options: Options) -> Reason | None:
+    """Return the reason that one number gives, the most severe of its gates' that are crossed."""
+    first = gates[0]
+    value = measured[first.key]
+    shortage = first.sample.shortage(measured, options) if first.sample else None
+    if shortage or not is_number(value):
+        if first.unmeasured is None:
+            return None
+        message = f"{first.label}: not measured{f': {shortage}' if shortage else ''}"
+        return Reason(code=first.unmeasured_code, severity=first.unmeasured, message=message)
+    crossed = [gate for gate in gates if gate.crossed(value, options)]
+    if not crossed:
+        return None
+    return next((gate for gate in crossed if gate.severity == "failed"), crossed[0]).reason(value, options)
