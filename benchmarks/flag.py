@@ -128,8 +128,8 @@ def convert(folder: Path, incoming: Path, *, aoflagger: bool = True) -> Any:
 
 def cost(folder: Path, *, aoflagger: bool) -> dict[str, Any]:
     """Convert the full tile, and add up what the parts of it took."""
-    from contimg.convert import stream
-    from contimg.flagging import flagger
+    from contimg.convert import stream, summary
+    from contimg.flagging import block_flagger
     from contimg.measurement_set import Writer
 
     seconds: dict[str, float] = {}
@@ -146,12 +146,12 @@ def cost(folder: Path, *, aoflagger: bool) -> dict[str, Any]:
 
         setattr(owner, name, run)
 
-    timed(flagger.AOFlagger, "run", "AOFlagger")
-    timed(flagger, "unshared", "what XX and YY do not share")
-    timed(flagger.AntennaPower, "add", "power of antennas")
-    timed(flagger.Flagger, "_scale", "medians and quartiles")
-    timed(flagger.Flagger, "block", "flagging, all of a block")
-    timed(flagger.Flagger, "confirmed", "what baselines share")
+    timed(block_flagger.AOFlagger, "run", "AOFlagger")
+    timed(block_flagger, "residual_amplitude", "polarisation residual")
+    timed(block_flagger.AntennaPower, "add", "power of antennas")
+    timed(block_flagger, "median_and_relative_sigma", "medians and quartiles")
+    timed(block_flagger.BlockFlagger, "flag_block", "first phase: all of a block")
+    timed(summary, "whole_tile_flags", "second phase: the whole tile")
     timed(stream, "_read_block", "reading and turning (another thread)")
     timed(Writer, "put", "writing")
     twin = convert(folder, folder / "night" / "incoming", aoflagger=aoflagger)

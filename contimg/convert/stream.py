@@ -19,12 +19,13 @@ from contimg.convert.subbands import Tile, UnreadableSubband
 from contimg.convert.summary import Outcome, finish
 from contimg.correlator import band, hdf5
 from contimg.errors import InputError
-from contimg.flagging.flagger import NOT_RECEIVED, Flagger, count
+from contimg.flagging.block_flagger import BlockFlagger
+from contimg.flagging.findings import TileAxes
+from contimg.flagging.flag_codes import FlagCode, count, nothing_measured
 from contimg.sky import geometry
 from contimg.storage.atomic import syncing
 
 _BLOCK_BYTES = 48 << 20
-_CORRELATOR, _NO_DATA = 2, 5  # codes of contimg.flagging.flagger.REASONS; up to 5 nothing was measured
 
 
 def fill(part: Path, tile: Tile, ingest: IngestOptions, flag: FlagOptions) -> Outcome:
@@ -38,9 +39,9 @@ def fill(part: Path, tile: Tile, ingest: IngestOptions, flag: FlagOptions) -> Ou
     received = np.zeros(ingest.subbands * n_channels, bool)
     for subband in tile.headers:
         received[places[subband]] = True
-    flagger = Flagger(
-        flag, received, head.n_times, len(head.antenna_names), head.n_pols, [places[s] for s in range(ingest.subbands)]
-    )
+    subbands = [places[s] for s in range(ingest.subbands)]
+    axes = TileAxes(received, head.n_times, len(head.antenna_names), head.n_pols, subbands)
+    flagger = BlockFlagger(flag, axes)
     path_m = geometry.rotation_m(
         head.antenna_positions_m, coordinates.phase_centre_rad, head.dec_app_rad, head.times_mjd, location_of(head)
     )
@@ -75,21 +76,21 @@ def fill(part: Path, tile: Tile, ingest: IngestOptions, flag: FlagOptions) -> Ou
             autos, data, code, samples = coming.result()
             if following:
                 coming = read(following)
-            flagger.add_autos(head.antenna1[first:last][~cross[first:last]], autos)
+            flagger.add_autocorrelations(head.antenna1[first:last][~cross[first:last]], autos)
             low, high = (side[written[first] : written[last]] for side in (coordinates.antenna1, coordinates.antenna2))
-            flagger.block(data, code, low, high)
+            flagger.flag_block(data, code, low, high)
             if code.max(initial=0):
                 flags[:, written[first] : written[last]] = np.packbits(
                     (code != 0).reshape(*code.shape[:2], -1), axis=-1
                 )
-                without = code - 1 < _NO_DATA  # code 0 becomes 255
+                without = nothing_measured(code)
                 if without.any():
                     samples = np.where(without, 0, samples)
             weights += _sums(samples, data.shape)
             for time in range(head.n_times):
                 start = time * n_cross + int(written[first])
                 writer.put(start, data[time], samples if samples.ndim == 2 else samples[time])
-        return finish(writer, tile, coordinates, flagger, places, weights, flags, flag)
+        return finish(writer, tile, coordinates, flagger.findings(), places, weights, flags, flag)
 
 
 def _coordinates(tile: Tile, ingest: IngestOptions) -> measurement_set.Coordinates:
@@ -177,7 +178,7 @@ def _read_block(
     samples = np.zeros(shape[2:], np.float32)
     if not received.all():
         data[:, :, ~received] = 0
-        code[:, :, ~received] = NOT_RECEIVED
+        code[:, :, ~received] = FlagCode.NOT_RECEIVED.value
     with np.errstate(invalid="ignore"):  # infinite values
         for subband, file in files.items():
             place = places[subband]
@@ -202,7 +203,7 @@ def _read_block(
                 bad = bad if flags is None else bad | flags
                 if bad.any():
                     bad = np.broadcast_to(bad, (head.n_pols, len(cross), vis.shape[2]))[:, which, ::-1]
-                    code[time, :, place][bad.transpose(1, 2, 0)] = _CORRELATOR
+                    code[time, :, place][bad.transpose(1, 2, 0)] = FlagCode.CORRELATOR.value
     return autos, data, code, samples
 
 

@@ -12,10 +12,10 @@ from contimg import measurement_set
 from contimg.config import FlagOptions
 from contimg.convert.subbands import Tile
 from contimg.correlator import hdf5
-from contimg.flagging.flagger import REASONS, Flagger, count
+from contimg.flagging.findings import BlockFindings
+from contimg.flagging.flag_codes import NOTHING_MEASURED, REASONS, FlagCode, count
+from contimg.flagging.whole_tile import WholeTileFlags, whole_tile_flags
 from contimg.products.twin import Reason
-
-_DEAD, _AOFLAGGER, _CELL, _ANTENNA = 6, 7, 9, 10  # codes of contimg.flagging.flagger.REASONS
 
 
 @dataclass
@@ -26,9 +26,6 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     qa: dict[str, Any] = field(default_factory=dict)
-
-
-_CODE_NOT_FINITE = 3
 
 
 def report_rejected(outcome: Outcome, tile: Tile) -> None:
@@ -44,7 +41,7 @@ def finish(
     writer: measurement_set.Writer,
     tile: Tile,
     coordinates: measurement_set.Coordinates,
-    flagger: Flagger,
+    findings: BlockFindings,
     places: dict[int, slice],
     weights: NDArray[np.float64],
     flags: NDArray[np.uint8],
@@ -58,21 +55,23 @@ def finish(
     head = tile.header
     outcome = Outcome()
     report_rejected(outcome, tile)
-    total = flagger.counts.sum(1)
-    empty = [s for s in tile.headers if flagger.counts[s, 1:6].sum() == total[s]]
-    received = flagger.received.copy()
+    total = findings.counts.sum(1)
+    empty = [s for s in tile.headers if findings.counts[s, list(NOTHING_MEASURED)].sum() == total[s]]
+    received = findings.axes.received.copy()
     for subband in empty:
         received[places[subband]] = False
         message = f"sb{subband:02d} holds no data (zeros, not finite or flagged in its file)"
         reason = Reason(code="subband_empty", severity="warning", message=message, measured=f"sb{subband:02d}")
         outcome.reasons.append(reason)
     used = [subband for subband in tile.headers if subband not in empty]
-    not_finite = {f"sb{s:02d}": float(flagger.counts[s, _CODE_NOT_FINITE] / total[s]) for s in used}
+    not_finite = {f"sb{s:02d}": float(findings.counts[s, FlagCode.NOT_FINITE] / total[s]) for s in used}
     not_finite = {label: share for label, share in not_finite.items() if share}
     outcome.notes += [f"{share:.2%} of the samples of {label} are not finite" for label, share in not_finite.items()]
-    counts = flagger.counts[used].sum(0) if used else np.zeros(flagger.counts.shape[1], np.int64)
-    tally = _flag_whole(writer, head, coordinates, flagger, received, counts, flags)
-    dead = flagger.dead_antennas()
+    counts = findings.counts[used].sum(0) if used else np.zeros(findings.counts.shape[1], np.int64)
+    baselines = slice(len(coordinates.uvw_m) // head.n_times)
+    whole = whole_tile_flags(findings, coordinates.antenna1[baselines], coordinates.antenna2[baselines])
+    tally = _flag_whole(writer, head, coordinates, whole, received, counts, flags)
+    dead = whole.dead_receptors
     n_received = int(counts.sum())
     fraction = 1 - tally.good_by_channel[received].sum() / n_received if n_received else 1.0
     _judge(outcome, float(fraction), options, coordinates.synthetic)
@@ -116,7 +115,7 @@ def finish(
     }
     outcome.qa = {
         "flagged_fraction": float(fraction),
-        "flagged_by_reason": {name: float(tally.by_code[c] / max(n_received, 1)) for c, name in REASONS.items()},
+        "flagged_by_reason": {c.label: float(tally.by_code[c] / max(n_received, 1)) for c in REASONS},
         "flagged_by_antenna": {head.antenna_names[a]: float(tally.by_antenna[a]) for a in antennas},
         "flagged_by_subband": {
             f"sb{s:02d}": float(1 - tally.good_by_channel[places[s]].sum() / total[s]) for s in used
@@ -139,15 +138,13 @@ def _flag_whole(
     writer: measurement_set.Writer,
     head: hdf5.Header,
     coordinates: measurement_set.Coordinates,
-    flagger: Flagger,
+    whole: WholeTileFlags,
     received: NDArray[np.bool_],
     counts: NDArray[np.int64],
     packed: NDArray[np.uint8],
 ) -> _Tally:
     rows = len(coordinates.uvw_m) // head.n_times
     one, two = coordinates.antenna1[:rows], coordinates.antenna2[:rows]
-    dead, cells, of_antenna = flagger.dead_antennas(), flagger.cells(), flagger.antenna_cells()
-    dead_rows = dead[one] | dead[two]
     good_by_channel = np.zeros(len(received), np.int64)
     flagged_rows = np.zeros(rows, np.int64)
     by_code = counts.copy()
@@ -155,14 +152,7 @@ def _flag_whole(
     for time in range(head.n_times):
         flags = np.unpackbits(packed[time], axis=-1, count=len(received) * head.n_pols).view(bool)
         flags = flags.reshape(rows, len(received), head.n_pols)
-        shared = flagger.confirmed(time, one, two)[:, :, None]
-        of_antennas = of_antenna[time][one] | of_antenna[time][two] if of_antenna[time].any() else np.zeros((), bool)
-        for code, found in (
-            (_DEAD, dead_rows[:, None, :]),
-            (_AOFLAGGER, shared),
-            (_CELL, cells[time][None]),
-            (_ANTENNA, of_antennas[..., None]),
-        ):
+        for code, found in whole.at(time):
             if found.any():
                 new = found & ~flags
                 by_code[code] += np.count_nonzero(new[:, every])

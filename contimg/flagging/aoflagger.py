@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 
 
 class AOFlagger:
-    """AOFlagger with the strategy of this package, on planes of one size."""
+    """AOFlagger with the strategy of this package (``dsa110.lua``), for baselines of one size.
+
+    Parameters
+    ----------
+    n_times, n_channels : int
+    """
 
     def __init__(self, n_times: int, n_channels: int) -> None:
         import aoflagger
@@ -23,8 +28,15 @@ class AOFlagger:
         self._images = flagger.make_image_set(n_times, n_channels, 1)
         self._mask = flagger.make_flag_mask(n_times, n_channels)
 
-    def run(self, amplitude: NDArray[np.float32], baselines: Sequence[int]) -> NDArray[np.bool_]:
-        """Return what AOFlagger finds in the normalised amplitudes (NaN where flagged) of some baselines.
+    def run(self, amplitude: NDArray[np.float32], baselines: Sequence[int] | NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Return the samples in which AOFlagger finds interference on some baselines of a block.
+
+        Parameters
+        ----------
+        amplitude : (n_times, nbaselines, nchan, npol) float32
+            In units of the baseline's median, so that 1 is typical; NaN where flagged.
+        baselines : sequence of int
+            Those to search. Their polarisations are averaged before.
 
         Returns
         -------
@@ -44,5 +56,5 @@ class AOFlagger:
 
 
 def _sum_over_pols(values: NDArray[Any]) -> NDArray[Any]:
-    """Return the sum over the last axis; numpy's own is slow over so few."""
+    """Return the sum over the last axis; numpy's own is slow over an axis of two."""
     return functools.reduce(np.add, np.moveaxis(values, -1, 0))

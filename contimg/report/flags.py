@@ -12,7 +12,7 @@ from contimg import plotting
 from contimg.products.twin import Twin
 from contimg.report.markup import picture
 
-# One colour for each reason of contimg.flagging.flagger, in its order.
+# One colour for each of contimg.flagging.flag_codes.REASONS, in its order.
 _COLOURS = (
     "#888888", "#222222", "#c7b299", "#8c564b", "#9467bd", "#1f77b4", "#17becf", "#d95f02", "#e7298a", "#bbbbbb",
 )  # fmt: skip

@@ -1,12 +1,16 @@
-"""Flagging: interference is found, clean data and fringes stay, dead antennas and missing data are told apart."""
+"""Both phases of flagging: interference is found, clean data and fringes stay; dead antennas, missing data."""
 
 import numpy as np
 import pytest
 
 from contimg.config import FlagOptions
-from contimg.flagging.flagger import NOT_RECEIVED, REASONS, Flagger, robust_sigma
+from contimg.flagging.amplitudes import median_and_sigma
+from contimg.flagging.block_flagger import BlockFlagger
+from contimg.flagging.findings import TileAxes
+from contimg.flagging.flag_codes import FlagCode
+from contimg.flagging.whole_tile import whole_tile_flags
 
-CODES = {name: code for code, name in REASONS.items()}
+CODES = {code.label: code for code in FlagCode}
 N_TIMES, N_CHANNELS, N_ANTENNAS = 24, 128, 16
 ONE, TWO = np.triu_indices(N_ANTENNAS, 1)
 
@@ -23,32 +27,30 @@ def noise(seed=1, sigma=1.0, shape=SHAPE):
 def flagger(*, received=None, **options):
     received = np.ones(N_CHANNELS, bool) if received is None else received
     subbands = [slice(first, first + 8) for first in range(0, N_CHANNELS, 8)]
-    return Flagger(FlagOptions(**options), received, N_TIMES, N_ANTENNAS, 2, subbands)
+    return BlockFlagger(FlagOptions(**options), TileAxes(received, N_TIMES, N_ANTENNAS, 2, subbands))
 
 
 def run(data, *, code=None, step=50, **options):
-    """Flag data block by block and over the whole; return the flagger, codes and final flags."""
+    """Flag data block by block and then the whole; return the findings, codes and final flags."""
     tool = flagger(**options)
     code = np.zeros(data.shape, np.uint8) if code is None else code
     for first in range(0, data.shape[1], step):
         part = slice(first, first + step)
         values, codes = data[:, part].copy(), code[:, part].copy()
-        tool.block(values, codes, ONE[part], TWO[part])
+        tool.flag_block(values, codes, ONE[part], TWO[part])
         code[:, part] = codes
-    flags = code != 0
-    dead = tool.dead_antennas()
-    flags |= tool.cells()[:, None]
-    of_antenna = tool.antenna_cells()
-    flags |= (of_antenna[:, ONE] | of_antenna[:, TWO])[..., None]
-    flags |= (dead[ONE] | dead[TWO])[None, :, None, :]
+    findings = tool.findings()
+    whole, flags = whole_tile_flags(findings, ONE, TWO), code != 0
     for time in range(N_TIMES):
-        flags[time] |= tool.confirmed(time, ONE, TWO)[..., None]
-    return tool, code, flags
+        for _, found in whole.at(time):
+            flags[time] |= found
+    return findings, code, flags
 
 
-def test_robust_sigma():
-    # science-traps F3: dividing by 1.349, not multiplying (1.82 sigma).
-    assert robust_sigma(np.random.default_rng(2).standard_normal(100_000)) == pytest.approx(1, abs=0.02)
+def test_standard_deviation_from_the_quartiles():
+    """Dividing by 1.349, not multiplying: that would give 1.82."""
+    median, sigma = median_and_sigma(3 + np.random.default_rng(2).standard_normal(100_000))
+    assert (median, sigma) == (pytest.approx(3, abs=0.02), pytest.approx(1, abs=0.02))
 
 
 def test_clean_noise_is_kept():
@@ -160,9 +162,9 @@ def test_without_a_search_only_what_is_no_data_is_flagged():
     data = noise(seed=2)
     data[3, 7, 11, 1] = 60  # the clip would have it, see below
     data[5, 9, 13, 0], data[6, 9, 13, 0] = 0, np.nan
-    tool, code, flags = run(data, interference=False)
+    findings, code, flags = run(data, interference=False)
     assert code[5, 9, 13, 0] == CODES["zero"] and code[6, 9, 13, 0] == CODES["not_finite"]
-    assert np.count_nonzero(flags) == 2 and tool.counts.sum() == data.size
+    assert np.count_nonzero(flags) == 2 and findings.counts.sum() == data.size
 
 
 def test_clip_alone():
@@ -184,11 +186,11 @@ def test_clip_level():
 
 
 def test_edge_channels():
-    tool, code, _ = run(noise(), edge_channels=2)
+    findings, code, _ = run(noise(), edge_channels=2)
     edge = (np.arange(N_CHANNELS) % 8 < 2) | (np.arange(N_CHANNELS) % 8 >= 6)
     assert (code[:, :, edge] == CODES["edge"]).all()
     assert (code[:, :, ~edge] != 0).mean() < 2e-3
-    assert tool.counts[3, CODES["edge"]] == N_TIMES * len(ONE) * 4 * 2
+    assert findings.counts[3, CODES["edge"]] == N_TIMES * len(ONE) * 4 * 2
 
 
 def test_no_data_has_its_reasons():
@@ -197,19 +199,19 @@ def test_no_data_has_its_reasons():
     data[4, 5] = 0
     data[:, 6] = 1 + 1j
     code = np.zeros(data.shape, np.uint8)
-    code[:, :, :8] = NOT_RECEIVED
+    code[:, :, :8] = CODES["not_received"]
     code[6, 7, 8:] = CODES["correlator"]
     received = np.arange(N_CHANNELS) >= 8
-    tool, code, flags = run(data, code=code, received=received)
+    findings, code, flags = run(data, code=code, received=received)
     assert (code[2, 3, 8:] == CODES["not_finite"]).all()
     assert (code[4, 5, 8:] == CODES["zero"]).all()
     assert (code[:, 6, 8:] == CODES["constant"]).all()
     assert (code[6, 7, 8:] == CODES["correlator"]).all()
-    assert (code[:, :, :8] == NOT_RECEIVED).all()
+    assert (code[:, :, :8] == CODES["not_received"]).all()
     samples = 2 * (N_CHANNELS - 8)
-    assert tool.counts[0, NOT_RECEIVED] == N_TIMES * len(ONE) * 8 * 2
+    assert findings.counts[0, CODES["not_received"]] == N_TIMES * len(ONE) * 8 * 2
     for name, planes in (("not_finite", 1), ("zero", 1), ("constant", N_TIMES), ("correlator", 1)):
-        assert tool.counts[:, CODES[name]].sum() == planes * samples
+        assert findings.counts[:, CODES[name]].sum() == planes * samples
     good = np.delete(flags, [3, 5, 6, 7], axis=1)[:, :, 8:]
     assert good.mean() < 1e-3
 
@@ -217,7 +219,7 @@ def test_no_data_has_its_reasons():
 def test_not_finite_values_become_zero():
     data = noise(shape=(N_TIMES, 2, N_CHANNELS, 2))
     data[0, 0, 0, 0] = np.inf
-    flagger(aoflagger=False).block(data, np.zeros(data.shape, np.uint8), ONE[:2], TWO[:2])
+    flagger(aoflagger=False).flag_block(data, np.zeros(data.shape, np.uint8), ONE[:2], TWO[:2])
     assert data[0, 0, 0, 0] == 0
 
 
@@ -230,15 +232,15 @@ def test_dead_antennas():
     power[:, 4] *= 0.0025  # a gain of 0.05
     power[:, 6, :, 1] = 7.0  # one receptor stuck
     power[:, 7] *= 0.1  # weak, but alive
-    tool.add_autos(antennas, power)
-    dead = tool.dead_antennas()
+    tool.add_autocorrelations(antennas, power)
+    dead = whole_tile_flags(tool.findings(), ONE, TWO).dead_receptors
     assert np.flatnonzero(dead.all(1)).tolist() == [3, 4]
     assert dead[6].tolist() == [False, True]
     assert dead.sum() == 5
 
 
 def test_no_autocorrelations_no_verdict():
-    assert not flagger().dead_antennas().any()
+    assert not whole_tile_flags(flagger().findings(), ONE, TWO).dead_receptors.any()
 
 
 def test_noise_free_fringes_are_no_interference():
@@ -250,3 +252,37 @@ def test_noise_free_fringes_are_no_interference():
     gains = 1 + 0.1 * rng.standard_normal((len(ONE), 1, 2))
     _, _, flags = run((sky[..., None] * gains).astype(np.complex64))
     assert flags.mean() == 0
+
+
+def test_no_block_is_flagged_after_the_first_phase_has_ended():
+    """The second phase takes the result of the first, which a later block would not be in."""
+    tool, data = flagger(aoflagger=False), noise(shape=(N_TIMES, 2, N_CHANNELS, 2))
+    tool.flag_block(data, np.zeros(data.shape, np.uint8), ONE[:2], TWO[:2])
+    findings = tool.findings()
+    assert findings.n_baselines == 2 and findings.counts.sum() == data.size
+    with pytest.raises(RuntimeError, match="before findings"):
+        tool.flag_block(data, np.zeros(data.shape, np.uint8), ONE[2:4], TWO[2:4])
+    with pytest.raises(RuntimeError, match="before findings"):
+        tool.add_autocorrelations(np.arange(2), data)
+    with pytest.raises(AttributeError, match="cannot assign"):
+        findings.n_baselines = 3
+
+
+def test_flags_of_the_whole_tile_come_by_code_in_order_of_precedence():
+    """A dead receptor, interference on all baselines too weak for one, and the same on one antenna."""
+    data = noise(seed=21)
+    data[:, :, 20] += 1.2
+    mine = (ONE == 5) | (TWO == 5)
+    data[4:7, mine, 90:100, 0] += 3.5
+    tool = flagger(aoflagger=False)
+    tool.flag_block(data, np.zeros(data.shape, np.uint8), ONE, TWO)
+    power = noise(seed=4, shape=(N_TIMES, N_ANTENNAS, N_CHANNELS, 2)) + np.complex64(5800)
+    power[:, 3, :, 1] = 0
+    tool.add_autocorrelations(np.arange(N_ANTENNAS), power)
+    by_code = dict(whole_tile_flags(tool.findings(), ONE, TWO).at(5))
+    assert list(by_code) == sorted(by_code) == [FlagCode.DEAD_ANTENNA, FlagCode.CELL, FlagCode.ANTENNA]
+    shape = data.shape[1:]
+    dead, cell, antenna = (np.broadcast_to(found, shape) for found in by_code.values())
+    assert np.array_equal(dead.any(1), np.stack([np.zeros(len(ONE), bool), (ONE == 3) | (TWO == 3)], 1))
+    assert np.flatnonzero(cell.any((0, 2))).tolist() == [20] and cell[:, 20].all()
+    assert antenna[mine][:, 90:100].all() and not antenna[~mine][:, 80:110].any()
