@@ -100,7 +100,7 @@ def collect(twin_paths: Iterable[Path]) -> Lineage:
     """
     nodes: dict[str, Node] = {}
     files: dict[tuple[str, str], Input] = {}
-    open_paths = [(Path(path), None) for path in twin_paths]
+    open_paths: list[tuple[Path, Input | None]] = [(Path(path), None) for path in twin_paths]
     digests: dict[Path, str] = {}
     while open_paths:
         path, expected = open_paths.pop()

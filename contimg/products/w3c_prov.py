@@ -20,7 +20,7 @@ RULES = {
     "calibrated": "apply_calibration",
     "image": "image_tile",
     "mosaic": "mosaic_group",
-    "crossmatch": "crossmatch",
+    "crossmatch": "crossmatch_mosaic",
 }
 
 
@@ -57,8 +57,9 @@ def _add_product(document: ProvDocument, node: Node, agents: set[str]) -> None:
          "contimg:sha256": node.sha256},
     )  # fmt: skip
     activity = f"contimg:{RULES[twin.kind]}.{node.sha256[:16]}"
-    parameters = {"contimg:parameters": json.dumps(twin.parameters, sort_keys=True)}
-    document.activity(activity, other_attributes={"prov:label": RULES[twin.kind], **parameters})
+    attributes: dict[Any, Any] = {"prov:label": RULES[twin.kind]}
+    attributes["contimg:parameters"] = json.dumps(twin.parameters, sort_keys=True)
+    document.activity(activity, other_attributes=attributes)
     document.wasGeneratedBy(f"sha256:{node.sha256}", activity)
     for item in twin.inputs:
         source = f"sha256:{item.sha256}" if item.kind in TWIN_KINDS else _file(item)
@@ -68,8 +69,8 @@ def _add_product(document: ProvDocument, node: Node, agents: set[str]) -> None:
         agent = f"contimg:software.{name}-{version}"
         if agent not in agents:
             agents.add(agent)
-            kind = {"prov:type": "prov:SoftwareAgent", "contimg:version": version}
-            document.agent(agent, {"prov:label": name, **kind})
+            about: dict[Any, Any] = {"prov:label": name, "prov:type": "prov:SoftwareAgent", "contimg:version": version}
+            document.agent(agent, about)
         document.wasAssociatedWith(activity, agent)
 
 
@@ -80,5 +81,5 @@ def _file(item: Input) -> str:
 
 def to_json(lineage: Lineage) -> str:
     """Return a lineage as PROV-JSON."""
-    content: Mapping[str, Any] = json.loads(to_prov(lineage).serialize(format="json"))
+    content: Mapping[str, Any] = json.loads(str(to_prov(lineage).serialize(format="json")))
     return json.dumps(content, indent=1, sort_keys=True) + "\n"

@@ -1,0 +1,319 @@
+"""Typed reading of a twin's ``facts``, one model for each kind of product; `numbers` does the same for its ``qa``.
+
+A twin holds plain JSON, and these models name what stands in it. A field without a default is always there; one with
+the default None may be missing or null: not known, or not applicable. The functions read a twin's facts and raise one
+sentence where a needed key is missing. Keys that a model does not name are left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from contimg.errors import InputError
+from contimg.products.twin import Twin
+
+Direction = tuple[float, float]
+"""ICRS right ascension and declination, deg."""
+
+
+class Record(BaseModel):
+    """A part of a twin, frozen; infinities and NaN are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+Model = TypeVar("Model", bound=Record)
+
+
+def read_record(model: type[Model], content: Mapping[str, Any], twin: Twin, where: Path | str | None) -> Model:
+    """Return a part of a twin as a typed record.
+
+    Parameters
+    ----------
+    model : type of Record
+    content : mapping
+        The twin's ``facts`` or ``qa``.
+    twin : Twin
+    where : Path or str, optional
+        The twin's path, for messages.
+
+    Raises
+    ------
+    InputError
+        If a key is missing or of another type than the model's.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        name = where or f"the twin of {twin.kind} {twin.id}"
+        said = (
+            f"does not say its {key}" if first["type"] == "missing" else f"holds an impossible {key} ({first['msg']})"
+        )
+        raise InputError(f"{name} {said}: delete it and rerun snakemake") from None
+
+
+class BeamFacts(Record):
+    """A restoring beam: full widths at half maximum, and position angle from north to east."""
+
+    bmaj_arcsec: float
+    bmin_arcsec: float
+    bpa_deg: float
+
+
+class Choice(Record):
+    """Which calibrations a tile was given, why, and each rejected candidate: (candidate, for what, why not)."""
+
+    bandpass: str | None = None
+    gains: str | list[str] | None = None
+    why: list[str] = []
+    rejected: list[tuple[str, str, str]] = []
+
+
+class MsFacts(Record):
+    """Facts of a converted tile (``ms``)."""
+
+    start_mjd: float
+    end_mjd: float
+    mid_mjd: float
+    dec_app_deg: float
+    phase_centre_deg: Direction
+    n_times: int
+    integration_s: float
+    n_antennas: int
+    antennas: list[str]
+    n_subbands: int
+    missing_subbands: list[int]
+    n_channels: int
+    bandwidth_hz: float
+    band_hz: tuple[float, float]
+    channel_width_hz: float
+    polarisations: list[str]
+    location: tuple[float, float, float]
+    freq_hz: float | None = None
+    telescope: str | None = None
+    fs_table: str | None = None
+    applied_delays_sha256: str | None = None
+    antenna_order_sha256: str | None = None
+
+
+class CalibratedFacts(MsFacts):
+    """Facts of a calibrated tile: those of the converted tile, and where its calibration comes from."""
+
+    bandpass: str | None = None
+    gains: str | None = None
+    gain_sets: list[str] = []
+    calibrator: str | None = None
+    flux_anchor: str | None = None
+    choice: Choice = Choice()
+
+
+class CalibrationFacts(Record):
+    """Facts of a calibration, which may have failed at any stage."""
+
+    type: str
+    tile: str
+    start_mjd: float | None = None
+    end_mjd: float | None = None
+    mid_mjd: float | None = None
+    dec_app_deg: float | None = None
+    telescope: str | None = None
+    missing_subbands: list[int] | None = None
+    calibrator: str | None = None
+    bandpass: str | None = None
+    flux_anchor: str | None = None
+    flux_jy: float | None = None
+    apparent_flux_jy: float | None = None
+    transit_mjd: float | None = None
+    outcome: str | None = None
+    refant: str | None = None
+    refant_list: list[str] = []
+    files: dict[str, str] = {}
+    sefd_jy: dict[str, list[float | None]] = {}
+    nsamples: float | None = None
+
+
+class TileFacts(Record):
+    """Facts of a tile image that hold even where the tile could not be imaged: what the calibrated tile said."""
+
+    telescope: str | None = None
+    dec_app_deg: float | None = None
+    n_subbands: int | None = None
+    missing_subbands: list[int] | None = None
+    bandpass: str | None = None
+    gains: str | None = None
+    calibrator: str | None = None
+    flux_anchor: str | None = None
+
+
+class ImageFacts(TileFacts):
+    """Facts of a tile image that was made.
+
+    Attributes
+    ----------
+    beam : BeamFacts
+        Restoring beam.
+    centre_deg : (float, float)
+        Phase centre.
+    freq_hz, bandwidth_hz : float
+        Effective frequency (weighted as the image is), and bandwidth that has weight.
+    start_mjd, end_mjd : float
+        UTC (days).
+    size_px, cell_arcsec
+        Width and height, and pixel size.
+    files : dict
+        Name of a plane (``image``, ``pb``, ...) -> file in the folder.
+    """
+
+    beam: BeamFacts
+    centre_deg: Direction
+    freq_hz: float
+    bandwidth_hz: float
+    start_mjd: float
+    end_mjd: float
+    size_px: int
+    cell_arcsec: float
+    files: dict[str, str]
+
+
+class MosaicFacts(Record):
+    """Facts of a mosaic that hold even where no tile of the group is usable.
+
+    Attributes
+    ----------
+    group : str
+        Id of the first tile.
+    tiles, tiles_used : list of str
+    left_out : dict
+        Tile -> why it is not in the mosaic.
+    n_images : int
+        Number of tiles used.
+    start_mjd, end_mjd : float or None
+        First and last UTC of the tiles used (days).
+    bandpass, gains, calibrators : list of str
+    telescope, flux_anchor : str or None
+    """
+
+    group: str | None = None
+    tiles: list[str]
+    tiles_used: list[str]
+    left_out: dict[str, str] = {}
+    n_images: int
+    start_mjd: float | None = None
+    end_mjd: float | None = None
+    telescope: str | None = None
+    bandpass: list[str] = []
+    gains: list[str] = []
+    calibrators: list[str] = []
+    flux_anchor: str | None = None
+
+
+class MosaicFiles(Record):
+    """Names of the files in a mosaic's folder."""
+
+    image: str
+    weights: str
+    rms: str
+    picture: str
+    tiles: str
+
+
+class MosaicImageFacts(MosaicFacts):
+    """Facts of a mosaic that has an image."""
+
+    files: MosaicFiles
+    beam: BeamFacts
+    freq_hz: float
+    bandwidth_hz: float
+    centre_deg: Direction
+    size_px: tuple[int, int]
+    cell_arcsec: float
+    area_deg2: float
+
+
+class CrossmatchFiles(Record):
+    """Names of the files in the folder of a comparison with a catalogue."""
+
+    sources: str
+    matches: str
+    flux: str
+    astrometry: str
+
+
+class CrossmatchFacts(Record):
+    """Facts of a comparison with a catalogue; ``files`` is None where the mosaic had no image."""
+
+    mosaic: str
+    catalogue: str
+    files: CrossmatchFiles | None = None
+    freq_hz: float | None = None
+    search_sigma: tuple[float, float] | None = None
+    completeness_snr: float | None = None
+    catalogue_assumed: list[str] = []
+
+
+def is_converted(ms: Twin) -> bool:
+    """Return whether a Measurement Set was written: not where too few subbands were usable."""
+    return "start_mjd" in ms.facts
+
+
+def ms_facts(twin: Twin, where: Path | str | None = None) -> MsFacts:
+    """Return the facts of a converted tile (`is_converted`).
+
+    Parameters
+    ----------
+    twin : Twin
+    where : Path or str, optional
+        The twin's path, for messages.
+
+    Raises
+    ------
+    InputError
+        If a key is missing or of the wrong type, as in all functions of this module.
+    """
+    return read_record(MsFacts, twin.facts, twin, where)
+
+
+def calibrated_facts(twin: Twin, where: Path | str | None = None) -> CalibratedFacts:
+    """Return the facts of a calibrated tile."""
+    return read_record(CalibratedFacts, twin.facts, twin, where)
+
+
+def calibration_facts(twin: Twin, where: Path | str | None = None) -> CalibrationFacts:
+    """Return the facts of a calibration."""
+    return read_record(CalibrationFacts, twin.facts, twin, where)
+
+
+def tile_facts(twin: Twin, where: Path | str | None = None) -> TileFacts:
+    """Return the facts that every twin of kind ``image`` has, those of tiles that could not be imaged too."""
+    return read_record(TileFacts, twin.facts, twin, where)
+
+
+def image_facts(twin: Twin, where: Path | str | None = None) -> ImageFacts:
+    """Return the facts of a tile image that was made (`has_image`)."""
+    return read_record(ImageFacts, twin.facts, twin, where)
+
+
+def mosaic_facts(twin: Twin, where: Path | str | None = None) -> MosaicFacts:
+    """Return the facts that every mosaic has, failed ones too."""
+    return read_record(MosaicFacts, twin.facts, twin, where)
+
+
+def mosaic_image_facts(twin: Twin, where: Path | str | None = None) -> MosaicImageFacts:
+    """Return the facts of a mosaic that has an image (`has_image`)."""
+    return read_record(MosaicImageFacts, twin.facts, twin, where)
+
+
+def has_image(twin: Twin) -> bool:
+    """Return whether the folder of a tile image or mosaic holds files: not where there was no usable data."""
+    return "files" in twin.facts
+
+
+def crossmatch_facts(twin: Twin, where: Path | str | None = None) -> CrossmatchFacts:
+    """Return the facts of a comparison with a catalogue."""
+    return read_record(CrossmatchFacts, twin.facts, twin, where)

@@ -1,0 +1,110 @@
+"""Typed reading of a twin's ``qa``, the measured numbers, one model for each kind of product.
+
+Null and missing both mean 'not measured', and both read as None. See `facts`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from contimg.products.facts import Record, read_record
+from contimg.products.twin import Twin
+
+
+class MsQa(Record):
+    """Numbers of a converted tile; fractions are of what was received."""
+
+    flagged_fraction: float | None = None
+    flagged_by_reason: dict[str, float] | None = None
+    flagged_by_antenna: dict[str, float] = {}
+    flagged_by_subband: dict[str, float] = {}
+
+
+class CalibrationQa(Record):
+    """Numbers of a calibration; fractions are of the solutions for which there was data."""
+
+    snr_median: float | None = None
+    flagged_fraction: float | None = None
+    lost_by_antenna: dict[str, float] = {}
+
+
+class ImageQa(Record):
+    """Numbers of a tile image."""
+
+    rms_mjy: float | None = None
+    expected_rms_mjy: float | None = None
+    noise_ratio: float | None = None
+    flagged_fraction: float | None = None
+    peak_mjy: float | None = None
+
+
+class MosaicQa(Record):
+    """Numbers of a mosaic."""
+
+    rms_mjy: float | None = None
+    rms_min_mjy: float | None = None
+    rms_from_weights_mjy: float | None = None
+    rms_over_weights: float | None = None
+    expected_rms_mjy: float | None = None
+    noise_ratio: float | None = None
+    peak_mjy: float | None = None
+    dynamic_range: float | None = None
+    area_deg2: float | None = None
+    coverage: float | None = None
+    tiles_per_pixel: float | None = None
+    beam_spread: float | None = None
+    flagged_fraction: float | None = None
+    n_images: int | None = None
+    tile_fraction: float | None = None
+
+
+class CrossmatchQa(Record):
+    """Numbers of a comparison with a catalogue; all None where nothing was compared."""
+
+    n_sources: int | None = None
+    n_catalogue: int | None = None
+    n_matched: int | None = None
+    n_compared: int | None = None
+    n_expected: int | None = None
+    n_expected_found: int | None = None
+    n_unmatched: int | None = None
+    median_flux_ratio: float | None = None
+    flux_ratio_mad: float | None = None
+    flux_ratio_p05: float | None = None
+    flux_ratio_p95: float | None = None
+    median_peak_ratio: float | None = None
+    flux_outliers: float | None = None
+    median_dra_arcsec: float | None = None
+    median_ddec_arcsec: float | None = None
+    median_offset_arcsec: float | None = None
+    median_offset_beams: float | None = None
+    systematic_offset_arcsec: float | None = None
+    scatter_ra_arcsec: float | None = None
+    scatter_dec_arcsec: float | None = None
+    offset_p95_arcsec: float | None = None
+    completeness: float | None = None
+
+
+def ms_qa(twin: Twin, where: Path | str | None = None) -> MsQa:
+    """Return the numbers of a converted tile."""
+    return read_record(MsQa, twin.qa, twin, where)
+
+
+def calibration_qa(twin: Twin, where: Path | str | None = None) -> CalibrationQa:
+    """Return the numbers of a calibration."""
+    return read_record(CalibrationQa, twin.qa, twin, where)
+
+
+def image_qa(twin: Twin, where: Path | str | None = None) -> ImageQa:
+    """Return the numbers of a tile image."""
+    return read_record(ImageQa, twin.qa, twin, where)
+
+
+def mosaic_qa(twin: Twin, where: Path | str | None = None) -> MosaicQa:
+    """Return the numbers of a mosaic."""
+    return read_record(MosaicQa, twin.qa, twin, where)
+
+
+def crossmatch_qa(twin: Twin, where: Path | str | None = None) -> CrossmatchQa:
+    """Return the numbers of a comparison with a catalogue."""
+    return read_record(CrossmatchQa, twin.qa, twin, where)
