@@ -16,6 +16,7 @@ from contimg.bundle.bundle import MANIFEST, METADATA, PUBLICATION, format_manife
 from contimg.bundle.metadata import describe
 from contimg.errors import RegistryError
 from contimg.products.lineage import Lineage, Node, collect, twin_content
+from contimg.products.manifest import product_of
 from contimg.storage import safe_files
 
 _LINKED_BYTES = 1 << 20
@@ -47,7 +48,8 @@ def gather(layout: naming.Layout, mosaic_id: str) -> Contents:
     InputError
         If the mosaic or a twin in its lineage does not exist.
     RegistryError
-        If the crossmatch belongs to another making of the mosaic, or a path leads out of the stage.
+        If the crossmatch belongs to another making of the mosaic, a path leads out of the stage, or a file is
+        not the one that was judged.
     """
     mosaic_id = naming.as_mosaic_id(mosaic_id)
     mosaic_twin, crossmatch_twin = layout.twin("mosaic", mosaic_id), layout.twin("crossmatch", mosaic_id)
@@ -75,7 +77,29 @@ def gather(layout: naming.Layout, mosaic_id: str) -> Contents:
         )
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in generated.items()}
     digests |= {name: _digest(layout, path) for name, path in linked.items()}
+    _check_as_judged(mosaic, "", digests, linked)
+    if crossmatch is not None:
+        _check_as_judged(crossmatch, "crossmatch/", digests, linked)
     return Contents(mosaic_id, linked, generated, format_manifest(digests), metadata, lineage, mosaic, crossmatch)
+
+
+def _check_as_judged(node: Node, prefix: str, digests: Mapping[str, str], linked: Mapping[str, Path]) -> None:
+    """Refuse a product whose files, all read just now, are not those in its twin: it was judged by those."""
+    twin, place = node.twin, product_of(Path(node.path), node.twin.kind)
+    remedy = f"make it again with: rm -r {place} {node.path}; then rerun snakemake"
+    if twin.files is None:
+        raise RegistryError(f"{node.path} lists no files, as it is of an earlier version of contimg: {remedy}")
+    listed = {prefix + name: record.sha256 for name, record in twin.files.items()}
+    found = {name for name, path in linked.items() if path.is_relative_to(place)}
+    for name in sorted(set(listed) - found):
+        raise RegistryError(
+            f"{place / name.removeprefix(prefix)} is missing, which belongs to {twin.kind} {twin.id}: {remedy}"
+        )
+    for name in sorted(found):
+        if name not in listed:
+            raise RegistryError(f"{linked[name]} is no file of {twin.kind} {twin.id}: move it away and rerun snakemake")
+        if digests[name] != listed[name]:
+            raise RegistryError(f"{linked[name]} was altered after {twin.kind} {twin.id} was judged: {remedy}")
 
 
 def _node(lineage: Lineage, path: Path) -> Node:

@@ -26,8 +26,9 @@ from contimg.calibration.caltables import FILES, Solutions
 from contimg.calibration.jones import Correction, read_table
 from contimg.config import CalibrationOptions
 from contimg.measurement_set import Coordinates
-from contimg.products.twin import Reason, Stopwatch, Twin, input_from_twin, library_versions, verdict_of, write_twin
-from contimg.storage.atomic import atomic_path, remove
+from contimg.products.draft import TwinDraft
+from contimg.products.twin import Reason, Twin
+from contimg.storage.atomic import remove
 
 _BLOCK_BYTES = 8 << 20  # of DATA; the products stay in the processor's cache
 
@@ -80,19 +81,14 @@ def apply_calibration(
     InputError
         If a twin or table is missing, damaged or does not fit the tile.
     """
-    watch = Stopwatch()
-    tile, tile_input = input_from_twin(ms_twin)
-    used, inputs = [], [tile_input]
-    for path in calibrations:
-        one, one_input = input_from_twin(path)
-        used.append(_Calibration(one, Path(path).with_suffix("")))
-        if one_input not in inputs:
-            inputs.append(one_input)
+    draft = TwinDraft("calibrated")
+    tile = draft.use(ms_twin)
+    draft.id = tile.id
+    used = [_Calibration(draft.use(path), Path(path).with_suffix("")) for path in calibrations]
     reasons = _refusals(tile, used, options)
-    facts = dict(tile.facts) | _origin(used) | {"choice": dict(choice)}
-    qa: dict[str, Any] = {}
-    notes = list(tile.notes)
-    with atomic_path(Path(output)) as part:
+    draft.facts = dict(tile.facts) | _origin(used) | {"choice": dict(choice)}
+    draft.notes += tile.notes
+    with draft.product(output) as part:
         if reasons:
             part.mkdir()
         else:
@@ -102,8 +98,10 @@ def apply_calibration(
             gains = _gain_sets(used, coordinates)
             correction = Correction(coordinates, delays, shape, gains)
             coordinates.history.append(f"calibrated with {', '.join(c.twin.id for c in used)}")
-            qa = _stream(Path(ms), part, coordinates, correction, _weight_factors(coordinates, bandpass.twin))
-            notes += _notes(coordinates, used, gains)
+            draft.qa = qa = _stream(
+                Path(ms), part, coordinates, correction, _weight_factors(coordinates, bandpass.twin)
+            )
+            draft.notes += _notes(coordinates, used, gains)
             if qa["flagged_fraction"] == 1:
                 reasons.append(
                     Reason(
@@ -118,22 +116,12 @@ def apply_calibration(
     inherited = [reason for reason in tile.reasons if reason.severity == "warning"]
     inherited += [reason for c in used for reason in c.twin.reasons if reason.severity == "warning"]
     reasons += [reason for i, reason in enumerate(inherited) if reason not in inherited[:i]]
-    result = Twin(
-        kind="calibrated",
-        id=tile.id,
-        verdict=verdict_of(reasons),
-        reasons=reasons,
-        notes=notes,
-        facts=facts,
-        qa=qa,
-        inputs=inputs,
+    draft.reasons = reasons
+    return draft.write(
+        twin,
         parameters={"calibrations": [c.twin.id for c in used], "calibration": options.model_dump()},
-        synthetic=tile.synthetic or any(c.twin.synthetic for c in used),
-        libraries=library_versions("numpy", "python-casacore"),
-        run=watch.read(),
+        libraries=("numpy", "python-casacore"),
     )
-    write_twin(Path(twin), result)
-    return result
 
 
 def _origin(used: Sequence[_Calibration]) -> dict[str, Any]:

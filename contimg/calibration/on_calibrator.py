@@ -13,9 +13,10 @@ from contimg.calibration import casa, casa_solver, reference_antenna, working_co
 from contimg.calibration.caltables import FILES, read_solutions
 from contimg.calibration.field_model import field_sources, predict_sources
 from contimg.calibration.jones import correct
-from contimg.calibration.outcome import Work, data_cells, finish, has_data, write_scratch
+from contimg.calibration.outcome import data_cells, finish, has_data, write_scratch
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.measurement_set import Visibilities
+from contimg.products.draft import TwinDraft
 from contimg.sky import calibrator_lists
 from contimg.sky.catalogue import Catalogue
 from contimg.sky.predict import attenuation, predict
@@ -24,7 +25,7 @@ from contimg.sky.predict import attenuation, predict
 def solve_on_calibrator(
     ms: Path,
     part: Path,
-    work: Work,
+    work: TwinDraft,
     name: str,
     options: CalibrationOptions,
     beam: BeamOptions,
@@ -99,7 +100,7 @@ def solve_on_calibrator(
         _measure_sefd(part, sample, sample_model, work)
 
 
-def _measure_sefd(part: Path, sample: Visibilities, model: NDArray[np.complex64], work: Work) -> None:
+def _measure_sefd(part: Path, sample: Visibilities, model: NDArray[np.complex64], work: TwinDraft) -> None:
     """Record the system equivalent flux density of each receptor, from the calibrated data less the model.
 
     The radiometer equation: ``sigma_pq = sqrt(SEFD_p SEFD_q / (2 df dt))`` in each part of a visibility.

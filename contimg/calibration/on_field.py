@@ -14,11 +14,12 @@ from contimg.calibration import casa, casa_solver, reference_antenna
 from contimg.calibration.caltables import FILES, Solutions, normalise_amplitudes
 from contimg.calibration.field_model import apparent_jy, field_sources, predict_sources
 from contimg.calibration.jones import read_table
-from contimg.calibration.outcome import Work, data_cells, finish, has_data, lost_fraction, write_scratch
+from contimg.calibration.outcome import data_cells, finish, has_data, lost_fraction, write_scratch
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.errors import InputError
 from contimg.measurement_set import Visibilities
-from contimg.products.twin import Twin, input_from_twin
+from contimg.products.draft import TwinDraft
+from contimg.products.twin import Twin
 from contimg.sky.catalogue import Catalogue
 from contimg.storage.atomic import remove
 
@@ -26,7 +27,7 @@ from contimg.storage.atomic import remove
 def solve_on_field(
     ms: Path,
     part: Path,
-    work: Work,
+    work: TwinDraft,
     bandpass: Path | None,
     options: CalibrationOptions,
     beam: BeamOptions,
@@ -35,9 +36,8 @@ def solve_on_field(
     """Solve gains on top of a bandpass, against the catalogue; fall back step by step."""
     if bandpass is None:
         raise ValueError("gains are solved on top of a bandpass: name its twin")
-    base, base_input = input_from_twin(bandpass)
+    base = work.use(bandpass)
     tables = {kind: Path(bandpass).with_suffix("") / FILES[kind] for kind in ("K", "B")}
-    work.inputs.append(base_input)
     work.facts |= {"calibrator": None, "bandpass": base.id, "flux_anchor": base.facts.get("flux_anchor")}
     work.facts |= {"apparent_flux_jy": None, "field_sources": 0, "outcome": "not solved"}
     if base.verdict == "failed":
@@ -147,7 +147,7 @@ def _median_amplitude(bandpass: Solutions) -> NDArray[np.float64]:
     return middle
 
 
-def _keep_flux_scale(table: Path, work: Work, options: CalibrationOptions) -> None:
+def _keep_flux_scale(table: Path, work: TwinDraft, options: CalibrationOptions) -> None:
     """Leave the flux scale to the bandpass and its anchor; measure how the catalogue's differs.
 
     A few sources of the catalogue, each some per cent wrong or variable, dominate a field.
@@ -164,6 +164,6 @@ def _keep_flux_scale(table: Path, work: Work, options: CalibrationOptions) -> No
         )
 
 
-def _bandpass_only(work: Work, code: str, why: str, measured: Any = None, threshold: Any = None) -> None:
+def _bandpass_only(work: TwinDraft, code: str, why: str, measured: Any = None, threshold: Any = None) -> None:
     work.facts["outcome"] = "bandpass only"
     work.warn(code, f"no gains, the bandpass alone is applied: {why}", measured, threshold)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,36 +13,12 @@ from contimg.calibration.previous_bandpass import compare_with_previous
 from contimg.calibration.quality import assess
 from contimg.config import CalibrationOptions
 from contimg.measurement_set import Visibilities
-from contimg.products.twin import Input, Reason, input_from_twin, verdict_of
+from contimg.products.draft import TwinDraft
+from contimg.products.manifest import read_product
 from contimg.storage.atomic import remove
 
 
-@dataclass
-class Work:
-    """What is gathered on the way to a twin."""
-
-    facts: dict[str, Any]
-    qa: dict[str, Any] = field(default_factory=dict)
-    reasons: list[Reason] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    inputs: list[Input] = field(default_factory=list)
-
-    def fail(self, code: str, message: str, measured: Any = None, threshold: Any = None) -> None:
-        self.reasons.append(
-            Reason(code=code, severity="failed", message=message, measured=measured, threshold=threshold)
-        )
-
-    def warn(self, code: str, message: str, measured: Any = None, threshold: Any = None) -> None:
-        self.reasons.append(
-            Reason(code=code, severity="warning", message=message, measured=measured, threshold=threshold)
-        )
-
-    @property
-    def failed(self) -> bool:
-        return verdict_of(self.reasons) == "failed"
-
-
-def has_data(vis: Visibilities, work: Work) -> bool:
+def has_data(vis: Visibilities, work: TwinDraft) -> bool:
     """Tell whether anything was received and not flagged; if not, that is a reason."""
     if (~vis.flag & (vis.weight > 0) & (vis.data != 0)).any():
         return True
@@ -89,7 +63,7 @@ def lost_fraction(table: Path, data: NDArray[np.bool_]) -> float:
 
 def finish(
     part: Path,
-    work: Work,
+    work: TwinDraft,
     antennas: reference_antenna.ReferenceAntenna,
     data: NDArray[np.bool_],
     options: CalibrationOptions,
@@ -114,7 +88,7 @@ def finish(
     work.notes += notes
 
 
-def judge_against(part: Path, work: Work, previous: Path | None, options: CalibrationOptions) -> None:
+def judge_against(part: Path, work: TwinDraft, previous: Path | None, options: CalibrationOptions) -> None:
     """Compare a bandpass with the certified one before it. What it was compared with is a fact, not an input:
     solutions do not depend on it, and a set before that is made again does not make this one out of date.
     """
@@ -124,7 +98,7 @@ def judge_against(part: Path, work: Work, previous: Path | None, options: Calibr
     if previous is None:
         work.notes.append("no certified bandpass before it in reach: compared with none")
         return
-    before, known = input_from_twin(previous)
+    before, known = read_product(previous)
     work.facts["compared_with"] = {"id": before.id, "sha256": known.sha256}
     qa, reasons, notes = compare_with_previous(part, Path(previous).with_suffix(""), before, options)
     work.qa |= qa

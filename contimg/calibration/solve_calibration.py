@@ -9,11 +9,12 @@ from contimg.calibration import plots
 from contimg.calibration.caltables import FILES
 from contimg.calibration.on_calibrator import solve_on_calibrator
 from contimg.calibration.on_field import solve_on_field
-from contimg.calibration.outcome import Work, judge_against
+from contimg.calibration.outcome import judge_against
 from contimg.config import BeamOptions, CalibrationOptions
-from contimg.products.twin import Input, Stopwatch, Twin, input_from_twin, library_versions, verdict_of, write_twin
+from contimg.products.draft import TwinDraft
+from contimg.products.twin import Twin
 from contimg.sky.catalogue import read_catalogue
-from contimg.storage.atomic import atomic_path, file_sha256, remove
+from contimg.storage.atomic import remove
 
 COPIED_FACTS = (
     "dec_app_deg",
@@ -76,17 +77,14 @@ def solve_calibration(
     InputError
         If an input is missing or unreadable, or gains are asked for without a bandpass.
     """
-    watch = Stopwatch()
-    source, tile_input = input_from_twin(ms_twin)
+    work = TwinDraft("calibration")
+    source = work.use(ms_twin)
     known = read_catalogue(catalogue) if catalogue is not None else None
-    work = Work(facts={"type": "gains" if calibrator is None else "bandpass", "tile": source.id})
+    work.id = calibration_id = naming.calibration_id(source.id)
+    work.facts |= {"type": "gains" if calibrator is None else "bandpass", "tile": source.id}
     work.facts |= {key: source.facts[key] for key in COPIED_FACTS if key in source.facts}
-    work.inputs.append(tile_input)
-    if catalogue is not None:
-        content = file_sha256(Path(catalogue))
-        work.inputs.append(Input(path=str(catalogue), kind="catalogue", id=Path(catalogue).name, sha256=content))
-    calibration_id = naming.calibration_id(source.id)
-    with atomic_path(Path(output)) as part:
+    work.use_file("catalogue", catalogue)
+    with work.product(output) as part:
         part.mkdir()
         if source.verdict == "failed":
             work.fail("tile_failed", f"tile {source.id} is failed: {source.reasons[0].message}")
@@ -102,23 +100,8 @@ def solve_calibration(
             plots.plot_solutions(
                 part, calibration_id, synthetic=source.synthetic, lost_antennas=work.qa.get("lost_antennas", ())
             )
-    result = Twin(
-        kind="calibration",
-        id=calibration_id,
-        verdict=verdict_of(work.reasons),
-        reasons=work.reasons,
-        notes=work.notes,
-        facts=work.facts,
-        qa=work.qa,
-        inputs=work.inputs,
-        parameters={
-            "calibrator": calibrator,
-            "calibration": options.model_dump(),
-            "beam": beam.model_dump(),
-        },
-        synthetic=source.synthetic,
-        libraries=library_versions("casatasks", "casatools", "casadata", "python-casacore", "numpy", "scipy"),
-        run=watch.read(),
+    return work.write(
+        twin,
+        parameters={"calibrator": calibrator, "calibration": options.model_dump(), "beam": beam.model_dump()},
+        libraries=("casatasks", "casatools", "casadata", "python-casacore", "numpy", "scipy"),
     )
-    write_twin(Path(twin), result)
-    return result

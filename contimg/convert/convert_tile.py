@@ -16,8 +16,9 @@ from contimg.config import FlagOptions, IngestOptions
 from contimg.convert.stream import fill
 from contimg.convert.subbands import Tile, UnreadableSubband, choose
 from contimg.convert.summary import Outcome, report_rejected
-from contimg.products.twin import Input, Reason, Stopwatch, Twin, library_versions, verdict_of, write_twin
-from contimg.storage.atomic import atomic_path, file_sha256, remove
+from contimg.products.draft import TwinDraft
+from contimg.products.twin import Input, Reason, Twin
+from contimg.storage.atomic import file_sha256, remove
 
 __all__ = ["convert_tile"]
 
@@ -62,33 +63,24 @@ def convert_tile(
     InputError
         For a date beyond the installed Earth-orientation tables.
     """
-    watch = Stopwatch()
+    draft = TwinDraft("ms", naming.iso(tile_id))
     files = sorted(Path(path) for path in subband_files)
     tile = choose(files, tile_id, ingest)
     with ThreadPoolExecutor(1) as pool:  # hashlib releases the interpreter's lock
         hashes = pool.map(file_sha256, files)
-        with atomic_path(Path(ms)) as part:
+        with draft.product(Path(ms)) as part:
             outcome = _convert(part, tile, ingest, flag)
-            inputs = [
+            draft.inputs += [
                 Input(path=str(path), kind="subband_file", id=path.name, sha256=digest)
                 for path, digest in zip(files, hashes, strict=True)
             ]
-    result = Twin(
-        kind="ms",
-        id=naming.iso(tile_id),
-        verdict=verdict_of(outcome.reasons),
-        reasons=outcome.reasons,
-        notes=outcome.notes,
-        facts=outcome.facts,
-        qa=outcome.qa,
-        inputs=inputs,
+    draft.reasons, draft.notes, draft.facts, draft.qa = outcome.reasons, outcome.notes, outcome.facts, outcome.qa
+    draft.synthetic = any(header.synthetic for header in tile.headers.values())
+    return draft.write(
+        twin,
         parameters={"ingest": ingest.model_dump(mode="json"), "flag": flag.model_dump(mode="json")},
-        synthetic=any(header.synthetic for header in tile.headers.values()),
-        libraries=library_versions("h5py", "python-casacore", "pyerfa", "astropy-iers-data", "aoflagger", "numpy"),
-        run=watch.read(),
+        libraries=("h5py", "python-casacore", "pyerfa", "astropy-iers-data", "aoflagger", "numpy"),
     )
-    write_twin(Path(twin), result)
-    return result
 
 
 def _convert(part: Path, tile: Tile, ingest: IngestOptions, flag: FlagOptions) -> Outcome:

@@ -15,18 +15,9 @@ from contimg.crossmatch import compare
 from contimg.errors import InputError
 from contimg.mosaic import noise
 from contimg.products import gates
+from contimg.products.draft import TwinDraft
 from contimg.products.fits_images import read_plane
-from contimg.products.twin import (
-    Input,
-    Reason,
-    Stopwatch,
-    Twin,
-    input_from_twin,
-    library_versions,
-    verdict_of,
-    write_twin,
-)
-from contimg.storage.atomic import atomic_path, file_sha256
+from contimg.products.twin import Reason, Twin
 
 LIBRARIES = ("bdsf", "numpy", "scipy", "astropy", "matplotlib")
 
@@ -65,38 +56,27 @@ def crossmatch_mosaic(
     InputError
         If the catalogue or a file of the mosaic is missing or wrong.
     """
-    watch = Stopwatch()
-    mosaic, record = input_from_twin(Path(mosaic_twin))
+    draft = TwinDraft("crossmatch")
+    mosaic = draft.use(Path(mosaic_twin))
     if mosaic.kind != "mosaic":
         raise InputError(f"{mosaic_twin} is the twin of a {mosaic.kind}, not of a mosaic: name a mosaic's twin")
-    catalogue = Path(catalogue)
-    facts: dict[str, Any] = {"mosaic": mosaic.id, "catalogue": catalogue.name}
-    inputs = [record]
-    with atomic_path(output) as folder:
+    draft.id, catalogue = mosaic.id, Path(catalogue)
+    draft.facts |= {"mosaic": mosaic.id, "catalogue": catalogue.name}
+    with draft.product(output) as folder:
         folder.mkdir()
         if "files" in mosaic.facts:
-            more, measured, reasons, notes = _compare(folder, Path(mosaic_twin), mosaic, catalogue, options, qa)
-            facts |= more
-            digest = file_sha256(catalogue)
-            inputs.append(Input(path=str(catalogue), kind="catalogue", id=catalogue.name, sha256=digest))
+            more, draft.qa, draft.reasons, draft.notes = _compare(
+                folder, Path(mosaic_twin), mosaic, catalogue, options, qa
+            )
+            draft.facts |= more
+            draft.use_file("catalogue", catalogue)
         else:
-            measured, reasons, notes = dict(compare.NOT_COMPARED), [_no_mosaic(mosaic.id)], []
-    result = Twin(
-        kind="crossmatch",
-        id=mosaic.id,
-        verdict=verdict_of(reasons),
-        reasons=reasons,
-        notes=notes,
-        facts=facts,
-        qa=measured,
-        inputs=inputs,
+            draft.qa, draft.reasons = dict(compare.NOT_COMPARED), [_no_mosaic(mosaic.id)]
+    return draft.write(
+        twin,
         parameters={"crossmatch": options.model_dump(mode="json"), "qa": qa.model_dump(mode="json")},
-        synthetic=mosaic.synthetic,
-        libraries=library_versions(*LIBRARIES),
-        run=watch.read(),
+        libraries=LIBRARIES,
     )
-    write_twin(twin, result)
-    return result
 
 
 def _compare(

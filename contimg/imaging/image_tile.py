@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +29,13 @@ from contimg.imaging.visibilities.smearing import measure_coherence
 from contimg.imaging.visibilities.weights import expected_rms, imaging_weights, time_channel_weights
 from contimg.measurement_set import Coordinates
 from contimg.products import gates
+from contimg.products.draft import TwinDraft
 from contimg.products.twin import (
-    Input,
-    Reason,
-    Stopwatch,
     Twin,
-    input_from_twin,
-    library_versions,
     twin_digest,
-    verdict_of,
-    write_twin,
 )
 from contimg.sky.catalogue import Catalogue, read_catalogue
 from contimg.statistics import robust_sigma
-from contimg.storage import atomic
 
 # Facts of the calibrated tile that its image hands on.
 _INHERITED = (
@@ -102,44 +95,28 @@ def image_tile(
     limits.check_size(options)
     if options.backend == "wsclean":
         wsclean.check(options)
-    watch = Stopwatch()
-    source, record = input_from_twin(calibrated_twin)
+    made = TwinDraft("image", naming.iso(tile_id))
+    source = made.use(calibrated_twin)
     job = _Job(calibrated, naming.iso(tile_id), options, beam, catalogue, qa, threads, source)
-    made = _Outcome(facts={key: source.facts[key] for key in _INHERITED if key in source.facts})
-    with atomic.atomic_path(output) as folder:
+    made.facts |= {key: source.facts[key] for key in _INHERITED if key in source.facts}
+    with made.product(output) as folder:
         folder.mkdir()
         if source.verdict == "failed":
             codes = ", ".join(reason.code for reason in source.reasons) or "no reason given"
             made.fail("calibration_failed", f"the calibrated tile failed ({codes})")
         else:
             _image(job, folder, made)
-    inputs = [record]
-    if beam.cube is not None:
-        digest = atomic.file_sha256(Path(beam.cube))
-        inputs.append(Input(path=beam.cube, kind="beam_cube", id=Path(beam.cube).name, sha256=digest))
-    if catalogue is not None:
-        digest = atomic.file_sha256(catalogue)
-        inputs.append(Input(path=str(catalogue), kind="catalogue", id=Path(catalogue).name, sha256=digest))
-    result = Twin(
-        kind="image",
-        id=job.tile_id,
-        verdict=verdict_of(made.reasons),
-        reasons=made.reasons,
-        notes=made.notes,
-        facts=made.facts,
-        qa=made.qa,
-        inputs=inputs,
+    made.use_file("beam_cube", beam.cube)
+    made.use_file("catalogue", catalogue)
+    return made.write(
+        twin,
         parameters={
             "image": options.model_dump(mode="json"),
             "beam": beam.model_dump(mode="json"),
             "qa": qa.model_dump(mode="json"),
         },
-        synthetic=source.synthetic or made.synthetic,
-        libraries=library_versions(*_LIBRARIES),
-        run=watch.read(),
+        libraries=_LIBRARIES,
     )
-    write_twin(twin, result)
-    return result
 
 
 @dataclass(frozen=True)
@@ -156,22 +133,7 @@ class _Job:
     source: Twin
 
 
-@dataclass
-class _Outcome:
-    """What has come out so far, for the twin."""
-
-    facts: dict[str, Any]
-    qa: dict[str, Any] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    reasons: list[Reason] = field(default_factory=list)
-    synthetic: bool = False
-
-    def fail(self, code: str, message: str) -> None:
-        """Make the verdict 'failed'."""
-        self.reasons.append(Reason(code=code, severity="failed", message=message))
-
-
-def _image(job: _Job, folder: Path, made: _Outcome) -> None:
+def _image(job: _Job, folder: Path, made: TwinDraft) -> None:
     """Image a Measurement Set into a folder."""
     if measurement_set.count_rows(job.ms) == 0:
         return made.fail("no_data", "the tile's Measurement Set has no rows")
@@ -252,7 +214,7 @@ def _compare(
     pb: NDArray[np.float32],
     grid: Grid,
     known: Catalogue | None,
-    made: _Outcome,
+    made: TwinDraft,
 ) -> Comparison | None:
     """Compare the image with the catalogue, if there is one."""
     if known is None:
@@ -318,7 +280,7 @@ def _write(
     grid: Grid,
     coordinates: Coordinates,
     compared: Comparison | None,
-    made: _Outcome,
+    made: TwinDraft,
 ) -> None:
     """Write the FITS files and the pictures."""
     from contimg.imaging import thumbnail

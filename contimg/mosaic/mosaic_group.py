@@ -22,9 +22,9 @@ from contimg.mosaic import tiles as tile_images
 from contimg.mosaic.common_beam import Beam, common_beam, convolve_to
 from contimg.mosaic.tiles import Tile
 from contimg.products import fits_images, gates
+from contimg.products.draft import TwinDraft
 from contimg.products.lineage import collect
-from contimg.products.twin import Reason, Stopwatch, Twin, library_versions, verdict_of, write_twin
-from contimg.storage.atomic import atomic_path
+from contimg.products.twin import Twin
 
 LIBRARIES = ("numpy", "scipy", "astropy", "radio-beam", "matplotlib")
 WELL_COVERED = 0.5
@@ -71,40 +71,30 @@ def mosaic_group(
     RegistryError
         If a tile's input was made again after the tile: rerun snakemake.
     """
-    watch = Stopwatch()
+    draft = TwinDraft("mosaic", mosaic_id)
     tiles = tile_images.select(tile_images.read_tiles(image_twins), options)
-    synthetic = any(tile.twin.synthetic for tile in tiles)
-    reasons: list[Reason]
-    with atomic_path(output) as folder:
+    draft.inputs = [tile.input for tile in tiles]
+    draft.synthetic = any(tile.twin.synthetic for tile in tiles)
+    with draft.product(output) as folder:
         folder.mkdir()
         used = [tile for tile in tiles if tile.left_out is None]
         if used:
-            tiles, facts, measured = _make(folder, tiles, mosaic_id, options, pb_limit, synthetic)
-            reasons = gates.judge("mosaic", measured, {"qa": qa})
+            tiles, draft.facts, draft.qa = _make(folder, tiles, mosaic_id, options, pb_limit, draft.synthetic)
+            draft.reasons = gates.judge("mosaic", draft.qa, {"qa": qa})
         else:
-            facts, measured = _group_facts(tiles), {"n_images": 0, "tile_fraction": 0.0}
+            draft.facts, draft.qa = _group_facts(tiles), {"n_images": 0, "tile_fraction": 0.0}
             message = f"none of the {len(tiles)} tiles of the group is usable"
-            reasons = [Reason(code="no_usable_tile", severity="failed", message=message, measured=0, threshold=1)]
-    result = Twin(
-        kind="mosaic",
-        id=mosaic_id,
-        verdict=verdict_of(reasons),
-        reasons=reasons,
-        notes=_notes(tiles),
-        facts=facts,
-        qa=measured,
-        inputs=[tile.input for tile in tiles],
+            draft.fail("no_usable_tile", message, 0, 1)
+    draft.notes = _notes(tiles)
+    return draft.write(
+        twin,
         parameters={
             "mosaic": options.model_dump(mode="json"),
             "qa": qa.model_dump(mode="json"),
             "pb_limit": pb_limit,
         },
-        synthetic=synthetic,
-        libraries=library_versions(*LIBRARIES),
-        run=watch.read(),
+        libraries=LIBRARIES,
     )
-    write_twin(twin, result)
-    return result
 
 
 def _make(

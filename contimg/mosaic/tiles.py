@@ -14,7 +14,8 @@ from contimg import naming
 from contimg.config import MosaicOptions
 from contimg.errors import InputError
 from contimg.mosaic.common_beam import Beam
-from contimg.products.twin import Input, Twin, input_from_twin
+from contimg.products.manifest import read_product
+from contimg.products.twin import Input, Twin
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def read_tiles(twins: Sequence[Path]) -> list[Tile]:
     """
     tiles = []
     for path in map(Path, twins):
-        twin, record = input_from_twin(path)
+        twin, record = read_product(path)
         if twin.kind != "image":
             raise InputError(f"{path} is the twin of a {twin.kind}, not of a tile image: name image twins")
         stem = naming.stem(twin.id)

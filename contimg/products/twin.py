@@ -56,6 +56,13 @@ class Input(_Record):
     sha256: str
 
 
+class FileRecord(_Record):
+    """A file of a product: its size (bytes) and the SHA-256 of its content."""
+
+    size: int
+    sha256: str
+
+
 class Twin(_Record):
     """The JSON beside a product.
 
@@ -72,6 +79,8 @@ class Twin(_Record):
         What the product is: frequencies, beams, counts, names of the files within.
     qa : dict
         Measured quality numbers; null means 'not measured'.
+    files : dict of str to FileRecord, or None
+        The product's files, by name relative to its folder; None in twins of before version 0.2.
     inputs, parameters, code_version, libraries
         Provenance.
     synthetic : bool
@@ -88,6 +97,7 @@ class Twin(_Record):
     notes: list[str] = Field(default_factory=list)
     facts: dict[str, Any] = Field(default_factory=dict)
     qa: dict[str, Any] = Field(default_factory=dict)
+    files: dict[str, FileRecord] | None = None
     inputs: list[Input] = Field(default_factory=list)
     parameters: dict[str, Any] = Field(default_factory=dict)
     synthetic: bool
@@ -147,6 +157,8 @@ def twin_digest(twin: Twin) -> str:
     bit for bit would look like a change.
     """
     content = twin.model_dump(mode="json", exclude={"run"})
+    if content["files"] is None:  # twins of before version 0.2 keep the digest under which archives list them
+        del content["files"]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,5 +1,6 @@
 """Applied calibrations: equal to CASA's applycal, true to the simulator, and refused where they do not belong."""
 
+import itertools
 import shutil
 
 import numpy as np
@@ -7,15 +8,18 @@ import pytest
 from casacore import tables
 
 from contimg import measurement_set
-from contimg.calibration import casa, solve_calibration
+from contimg.calibration import casa
 from contimg.calibration.apply_calibration import apply_calibration
 from contimg.calibration.caltables import Solutions
 from contimg.calibration.jones import gains_at
+from contimg.calibration.solve_calibration import solve_calibration
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.errors import InputError
+from contimg.products.manifest import product_of
 from contimg.products.twin import Reason, read_twin, write_twin
 from contimg.sky.predict import predict, read_catalogue
 from tests.support.calibration_nights import CALIBRATOR, make_night
+from tests.support.twins import write_with_manifest
 
 OPTIONS, BEAM = CalibrationOptions(), BeamOptions()
 CHOICE = {"bandpass": "the plan's", "reasons": ["nearest"]}
@@ -131,7 +135,8 @@ def _changed(source, folder, **changes):
     reasons = [Reason(code="bad", severity=verdict, message="made up")] if verdict != "passed" else []
     changed = twin.model_copy(update={"facts": twin.facts | changes, "verdict": verdict, "reasons": reasons})
     write_twin(folder / source.name, changed)
-    (folder / source.stem).symlink_to(source.with_suffix(""))
+    product = product_of(source, twin.kind)
+    (folder / product.name).symlink_to(product)
     return folder / source.name
 
 
@@ -225,8 +230,9 @@ def _one_polarisation(folder):
     (_one_polarisation, "K.cal has 1 polarisations and the tile 2"),
 ])  # fmt: skip
 def test_damaged_tables_are_errors_in_one_sentence(night, tmp_path, damaged, spoil, message):
-    """A product that was good once: a broken machine, not bad data. Nothing half-made stays."""
+    """Tables that were damaged before they were listed. Nothing half-made stays."""
     spoil(damaged.with_suffix(""))
+    write_with_manifest(damaged, read_twin(damaged))
     with pytest.raises(InputError, match=message) as caught:
         _apply(night, 0, tmp_path, [damaged])
     assert "\n" not in str(caught.value)
@@ -237,6 +243,24 @@ def test_damaged_tables_are_errors_in_one_sentence(night, tmp_path, damaged, spo
             options=OPTIONS, beam=BEAM, catalogue=night.catalogue,
         )  # fmt: skip
     assert [path.name for path in tmp_path.iterdir()] == ["damaged"]
+
+
+@pytest.mark.parametrize(("kind", "how"), [*itertools.product("KBG", ["gone", "edited"]), ("G", "of another set")])
+def test_tables_that_are_not_those_judged_are_refused(night, tmp_path, damaged, kind, how):
+    table = damaged.with_suffix("") / f"{kind}.cal"
+    if how == "edited":
+        with tables.table(str(table), readonly=False, ack=False) as opened:
+            name = "FPARAM" if kind == "K" else "CPARAM"
+            opened.putcol(name, 1.3 * opened.getcol(name))
+    else:
+        shutil.rmtree(table)
+    if how == "of another set":
+        shutil.copytree(night.folder / "cal0" / table.name, table)
+    with pytest.raises(
+        InputError, match=rf"{kind}\.cal/\S+ (is missing|was altered).*rm -r \S+cal1 \S+cal1\.json; then rerun"
+    ):
+        _apply(night, 0, tmp_path, [damaged])
+    assert not (tmp_path / "out.ms").exists()
 
 
 def test_a_truncated_tile_is_an_error_in_one_sentence(night, tmp_path):

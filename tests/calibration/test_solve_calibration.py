@@ -9,10 +9,11 @@ import pytest
 from casacore import tables
 
 from contimg import measurement_set
-from contimg.calibration import casa, solve_calibration
+from contimg.calibration import casa
 from contimg.calibration.caltables import FILES, read_solutions
 from contimg.calibration.quality import flag_statistics
 from contimg.calibration.reference_antenna import choose
+from contimg.calibration.solve_calibration import solve_calibration
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.errors import ConfigError, InputError, UnknownIdError
 from contimg.products.twin import Reason, read_twin, twin_digest, write_twin

@@ -13,10 +13,12 @@ from contimg.errors import ContimgError, InputError
 from contimg.operations.reproduce import _compare, reproduce
 from contimg.products.lineage import collect
 from contimg.products.lineage_diff import compare
+from contimg.products.twin import read_twin
 from contimg.products.w3c_prov import to_json
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.register_mosaic import register_mosaic
 from tests.support import mosaics
+from tests.support.twins import write_with_manifest
 
 ID = mosaics.MOSAIC
 
@@ -87,8 +89,7 @@ def test_versions_and_places(sqlite_config, published):
 
 
 def change(path, **content):
-    twin = mosaics.read_twin(path)
-    mosaics.write_twin(path, twin.model_copy(update=content))
+    write_with_manifest(path, read_twin(path).model_copy(update=content))
 
 
 def test_diff_names_what_differs(contimg, sqlite_config, published):

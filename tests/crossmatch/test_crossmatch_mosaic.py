@@ -15,8 +15,9 @@ from contimg.config import CrossmatchOptions, QaOptions
 from contimg.crossmatch.crossmatch_mosaic import crossmatch_mosaic
 from contimg.errors import InputError
 from contimg.mosaic.grid import Grid
-from contimg.products.twin import Reason, Twin, read_twin, write_twin
+from contimg.products.twin import Reason, Twin, read_twin
 from tests.support.fake_tiles import DEC_DEG, Sky
+from tests.support.twins import write_with_manifest
 
 MOSAIC_ID = "mosaic_20260211T000000"
 CELL = 15.0
@@ -60,7 +61,7 @@ def make_mosaic(root, sky: Sky, *, ra=130.0, rms=1e-3, shift_arcsec=(0.0, 0.0), 
         synthetic=True,
     )
     path = root / f"{MOSAIC_ID}.json"
-    write_twin(path, twin)
+    write_with_manifest(path, twin)
     return path
 
 
@@ -272,7 +273,9 @@ class TestNotMeasured:
         (tmp_path / MOSAIC_ID).mkdir()
         reason = Reason(code="no_usable_tile", severity="failed", message="none")
         twin = tmp_path / f"{MOSAIC_ID}.json"
-        write_twin(twin, Twin(kind="mosaic", id=MOSAIC_ID, verdict="failed", reasons=[reason], synthetic=False))
+        write_with_manifest(
+            twin, Twin(kind="mosaic", id=MOSAIC_ID, verdict="failed", reasons=[reason], synthetic=False)
+        )
         made, output = compare(tmp_path, twin, make_catalogue(tmp_path / "c.csv", lattice()))
         assert [r.code for r in made.reasons] == ["no_mosaic"]
         assert list(output.iterdir()) == []

@@ -6,9 +6,10 @@ import pytest
 from contimg.config import ImageOptions
 from contimg.errors import ConfigError
 from contimg.imaging import limits
-from contimg.products.twin import Reason, Twin, read_twin, write_twin
+from contimg.products.twin import Reason, Twin, read_twin
 from tests.imaging.test_image_tile import OPTIONS, TILE, run, tile
 from tests.support import skies
+from tests.support.twins import write_with_manifest
 
 
 def test_a_tile_without_data_is_failed_with_a_reason(tmp_path):
@@ -25,7 +26,7 @@ def test_a_failed_calibration_makes_a_failed_image(tmp_path):
     (tmp_path / "in.ms").mkdir()
     reason = Reason(code="no_bandpass", severity="failed", message="none within 24 h")
     source = Twin(kind="calibrated", id=TILE, verdict="failed", reasons=[reason], synthetic=True)
-    write_twin(tmp_path / "in.json", source)
+    write_with_manifest(tmp_path / "in.json", source)
     paths = tmp_path / "in.ms", tmp_path / "in.json", tmp_path / "out", tmp_path / "out.json"
     twin = run(paths)
     assert [r.code for r in twin.reasons] == ["calibration_failed"]

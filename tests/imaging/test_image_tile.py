@@ -9,9 +9,10 @@ import pytest
 from contimg import measurement_set
 from contimg.config import BeamOptions, ImageOptions
 from contimg.imaging.image_tile import image_tile
-from contimg.products.twin import Twin, twin_digest, write_twin
+from contimg.products.twin import Twin, twin_digest
 from tests.imaging.transforms.test_wgridder import peak_of
 from tests.support import skies
+from tests.support.twins import write_with_manifest
 
 TILE = "2026-02-11T00:26:49"
 OPTIONS = ImageOptions(size_px=640, cell_arcsec=20.0)
@@ -28,7 +29,7 @@ def tile(folder, vis, **facts):
     folder.mkdir(exist_ok=True)
     measurement_set.write(folder / "in.ms", vis)
     twin = Twin(kind="calibrated", id=TILE, verdict="passed", synthetic=vis.synthetic, facts=facts)
-    write_twin(folder / "in.json", twin)
+    write_with_manifest(folder / "in.json", twin)
     return folder / "in.ms", folder / "in.json", folder / "out", folder / "out.json"
 
 

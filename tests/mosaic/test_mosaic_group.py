@@ -17,6 +17,7 @@ from contimg.errors import ConfigError, InputError
 from contimg.mosaic.mosaic_group import mosaic_group
 from contimg.products.twin import Reason, read_twin
 from tests.support.fake_tiles import DEC_DEG, Sky, TileMaker, strip_sky
+from tests.support.twins import write_with_manifest
 
 MOSAIC_ID = "mosaic_20260211T000000"
 SPACING_DEG = 1.29
@@ -276,12 +277,13 @@ class TestErrors:
     def test_missing_file(self, tmp_path):
         twin = TileMaker(tmp_path).make(0, 127.0)
         next(twin.with_suffix("").glob("*.pb.fits")).unlink()
-        with pytest.raises(InputError, match=r"pb\.fits does not exist"):
+        with pytest.raises(InputError, match=r"pb\.fits is missing, which belongs to image"):
             mosaic(tmp_path, [twin])
 
     def test_no_beam_in_the_header(self, tmp_path):
         twin = TileMaker(tmp_path).make(0, 127.0)
         fits.delval(next(twin.with_suffix("").glob("*.image.fits")), "BMAJ")
+        write_with_manifest(twin, read_twin(twin))
         with pytest.raises(InputError, match="no restoring beam"):
             mosaic(tmp_path, [twin])
 
@@ -289,6 +291,7 @@ class TestErrors:
         twin = TileMaker(tmp_path).make(0, 127.0)
         path = next(twin.with_suffix("").glob("*.pb.fits"))
         path.write_bytes(b"not FITS")
+        write_with_manifest(twin, read_twin(twin))
         with pytest.raises(InputError, match="not a FITS file"):
             mosaic(tmp_path, [twin])
 

@@ -11,7 +11,8 @@ from astropy.wcs import WCS
 from scipy.ndimage import gaussian_filter
 
 from contimg import naming
-from contimg.products.twin import Reason, Twin, verdict_of, write_twin
+from contimg.products.twin import Reason, Twin, verdict_of
+from tests.support.twins import write_with_manifest
 
 DEC_DEG = 54.57
 FWHM_PB_DEG = 2.7
@@ -101,7 +102,7 @@ class TileMaker:
             },
             synthetic=self.synthetic,
         )
-        write_twin(folder.with_name(folder.name + ".json"), twin)
+        write_with_manifest(folder.with_name(folder.name + ".json"), twin)
         return folder.with_name(folder.name + ".json")
 
     def wcs(self, ra_deg: float) -> WCS:

@@ -14,6 +14,7 @@ from astropy.io import fits
 
 from contimg import naming
 from contimg.config import Config, load
+from contimg.products.manifest import make_manifest, product_of
 from contimg.products.twin import Input, Reason, Twin, input_from_twin, verdict_of, write_twin
 from contimg.publishing import publish
 from contimg.publishing.publish_mosaic import publish_mosaic
@@ -197,6 +198,8 @@ def sha(text: str) -> str:
 
 def _twin(path: Path, **content: Any) -> None:
     reasons = content.get("reasons", [])
+    place = product_of(path, content["kind"])
+    content = {"files": make_manifest(place) if place.is_dir() else {}} | content
     twin = Twin(verdict=verdict_of(reasons), synthetic=True, libraries={"numpy": np.__version__}, **content)
     # What making it cost differs each time, and must not reach a bundle.
     write_twin(path, twin.model_copy(update={"run": {"started": str(np.random.default_rng().random())}}))

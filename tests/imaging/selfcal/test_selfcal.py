@@ -14,9 +14,10 @@ from contimg.imaging.selfcal.antenna_gains import antenna_gains, signal_to_noise
 from contimg.imaging.selfcal.selfcal import SelfCalibration
 from contimg.imaging.visibilities.samples import stokes_i
 from contimg.imaging.visibilities.weights import briggs, expected_rms
-from contimg.products.twin import Twin, write_twin
+from contimg.products.twin import Twin
 from tests.imaging.transforms.test_wgridder import peak_of
 from tests.support import skies
+from tests.support.twins import write_with_manifest
 
 TILE = "2026-02-11T00:26:49"
 STEM = "20260211T002649"
@@ -49,7 +50,7 @@ def image(folder, vis, options=OPTIONS, name="on"):
     if not (folder / "in.ms").exists():
         measurement_set.write(folder / "in.ms", vis)
         source = Twin(kind="calibrated", id=TILE, verdict="passed", synthetic=True)
-        write_twin(folder / "in.json", source)
+        write_with_manifest(folder / "in.json", source)
     return image_tile(
         folder / "in.ms", folder / "in.json", folder / name, folder / f"{name}.json",
         tile_id=TILE, options=options, beam=BeamOptions(), catalogue=None, threads=1,

@@ -1,0 +1,122 @@
+"""A twin in the making: what a rule finds out while it works, and the manifest of what it has made."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from contimg.products.manifest import file_states, make_manifest, read_product
+from contimg.products.twin import (
+    FileRecord,
+    Input,
+    Reason,
+    Stopwatch,
+    Twin,
+    library_versions,
+    verdict_of,
+    write_twin,
+)
+from contimg.storage.atomic import atomic_path, file_sha256
+
+
+@dataclass
+class TwinDraft:
+    """What has been found so far about a product; `write` makes its twin of it.
+
+    Attributes
+    ----------
+    kind, id, facts, qa, reasons, notes, inputs, synthetic
+        As in `contimg.products.twin.Twin`.
+    """
+
+    kind: str
+    id: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+    qa: dict[str, Any] = field(default_factory=dict)
+    reasons: list[Reason] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    inputs: list[Input] = field(default_factory=list)
+    synthetic: bool = False
+    _watch: Stopwatch = field(default_factory=Stopwatch, repr=False)
+    _files: dict[str, FileRecord] | None = field(default=None, repr=False)
+    _states: dict[str, list[int]] = field(default_factory=dict, repr=False)
+
+    def fail(self, code: str, message: str, measured: Any = None, threshold: Any = None) -> None:
+        """Add a reason that makes the verdict 'failed'."""
+        self.reasons.append(
+            Reason(code=code, severity="failed", message=message, measured=measured, threshold=threshold)
+        )
+
+    def warn(self, code: str, message: str, measured: Any = None, threshold: Any = None) -> None:
+        """Add a reason that makes the verdict 'warning', unless another makes it worse."""
+        self.reasons.append(
+            Reason(code=code, severity="warning", message=message, measured=measured, threshold=threshold)
+        )
+
+    @property
+    def failed(self) -> bool:
+        """True when the verdict will be 'failed'."""
+        return verdict_of(self.reasons) == "failed"
+
+    def use(self, twin_path: Path) -> Twin:
+        """Read and verify a product that goes into this one, record it as an input, and return its twin.
+
+        Raises
+        ------
+        InputError
+            If the twin is missing or unreadable.
+        AlteredProduct
+            If a file of the product is missing or was altered.
+        """
+        twin, record = read_product(Path(twin_path))
+        if record not in self.inputs:
+            self.inputs.append(record)
+        self.synthetic = self.synthetic or twin.synthetic
+        return twin
+
+    def use_file(self, kind: str, path: Path | str | None) -> None:
+        """Record a file, known by the SHA-256 of its bytes, as an input; nothing where there is none."""
+        if path is not None:
+            path = Path(path)
+            self.inputs.append(Input(path=str(path), kind=kind, id=path.name, sha256=file_sha256(path)))
+
+    @contextlib.contextmanager
+    def product(self, output: Path) -> Iterator[Path]:
+        """Give a temporary folder for the product; when the block ends, it is listed and gets its name."""
+        with atomic_path(Path(output)) as part:
+            yield part
+            self._files = make_manifest(part)
+            self._states = file_states(part, self._files)
+
+    def write(self, twin_path: Path, *, parameters: Mapping[str, Any], libraries: Sequence[str]) -> Twin:
+        """Write the twin, after its product is in place, and return it.
+
+        Parameters
+        ----------
+        twin_path : Path
+        parameters : mapping
+            The options that the product was made with.
+        libraries : sequence of str
+            Distributions that did the work; their installed versions are recorded.
+        """
+        assert self._files is not None, f"the product of {self.kind} {self.id} was not made"
+        twin = Twin(
+            kind=self.kind,
+            id=self.id,
+            verdict=verdict_of(self.reasons),
+            reasons=self.reasons,
+            notes=self.notes,
+            facts=self.facts,
+            qa=self.qa,
+            files=self._files,
+            inputs=self.inputs,
+            parameters=dict(parameters),
+            synthetic=self.synthetic,
+            libraries=library_versions(*libraries),
+            run=self._watch.read() | {"file_states": self._states},
+        )
+        write_twin(Path(twin_path), twin)
+        return twin
