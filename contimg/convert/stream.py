@@ -123,7 +123,7 @@ def _coordinates(tile: Tile, ingest: IngestOptions) -> measurement_set.Coordinat
         times_mjd_s=times_s,
         pointing_rad=geometry.meridian_icrs(head.times_mjd, head.dec_app_rad, location),
         antenna_names=list(head.antenna_names),
-        antenna_positions_m=head.antenna_positions_m + array_position,
+        antenna_positions_m=np.nan_to_num(head.antenna_positions_m, nan=0.0) + array_position,
         dish_diameter_m=head.dish_diameter_m,
         telescope=head.telescope,
         integration_s=head.integration_s,

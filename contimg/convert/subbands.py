@@ -49,7 +49,7 @@ def choose(files: Sequence[Path], tile_id: str, ingest: IngestOptions) -> Tile:
         except InputError as error:
             rejected[key] = str(error)
             continue
-        subband = hdf5.subband_of(header)
+        subband = header.subband
         problem = _against_name(header, subband, name, ingest)
         if subband in headers:
             problem = f"{path.name} is a second sb{subband:02d} beside {headers[subband].path.name}"
@@ -109,4 +109,5 @@ def _difference(one: hdf5.Header, other: hdf5.Header) -> str | None:
             return what
     if len(one.freq_hz) != len(other.freq_hz):
         return "number of channels"
-    return None if np.array_equal(one.antenna_positions_m, other.antenna_positions_m) else "set of antenna positions"
+    same = np.array_equal(one.antenna_positions_m, other.antenna_positions_m, equal_nan=True)
+    return None if same else "set of antenna positions"

@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 from contimg import naming
 from contimg.config import IngestOptions
-from contimg.correlator import hdf5, probe
+from contimg.correlator import probe
+from contimg.correlator.files import fault_of_error
 from contimg.errors import InputError
 from contimg.storage.atomic import atomic_path
 from contimg.times import mjd_from_datetime
@@ -84,6 +85,7 @@ class FileFacts:
     setup: tuple[str, ...] = ()
     synthetic: bool = False
     sha256: str = ""  # looked at only where two files claim to be the same subband
+    checks: int = probe.VERSION
 
 
 @dataclass
@@ -182,7 +184,7 @@ def _close(members: Sequence[SubbandFile], listing: Listing) -> None:
 
 
 # What every entry of the cache holds; those of older versions, which hold less, are not used.
-_ALWAYS = {"size", "mtime_ns", "shape", "subband", "synthetic"}
+_ALWAYS = {"size", "mtime_ns", "shape", "subband", "synthetic", "checks"}
 
 
 class FactsCache:
@@ -197,6 +199,8 @@ class FactsCache:
         """Return the remembered facts of a file unless it has changed since."""
         entry = self._day(file).get(file.path)
         if entry is None or not entry.keys() >= _ALWAYS or (entry["size"], entry["mtime_ns"]) != (size, mtime_ns):
+            return None
+        if entry["checks"] != probe.VERSION:  # other checks might say something else
             return None
         return FileFacts(**(entry | {"setup": tuple(entry.get("setup", ()))}))
 
@@ -247,20 +251,7 @@ def inspect(
             known = _facts(file, cache, options, now)
             if known is not None:
                 facts[file.path] = known
-        _add_setup(cluster, facts, cache)
     return facts
-
-
-def _add_setup(cluster: Cluster, facts: dict[str, FileFacts], cache: FactsCache) -> None:
-    """Add to the facts of a cluster's first good file what its calibration must agree with (`uvh5.read_setup`)."""
-    lead = next((f for f in cluster.files if f.path in facts and facts[f.path].fault_code is None), None)
-    if lead is None or facts[lead.path].setup:
-        return
-    try:
-        facts[lead.path] = replace(facts[lead.path], setup=hdf5.read_setup(Path(lead.path)))
-    except (InputError, FileNotFoundError, PermissionError):
-        return  # taken away meanwhile, or damaged where planning does not look: the conversion will say so
-    cache.put(lead, facts[lead.path])
 
 
 def _facts(file: SubbandFile, cache: FactsCache, options: IngestOptions, now: datetime) -> FileFacts | None:
@@ -273,6 +264,9 @@ def _facts(file: SubbandFile, cache: FactsCache, options: IngestOptions, now: da
         return None
     except PermissionError:
         return FileFacts(0, 0, f"{file.name} is a link into a folder that this user may not read", "permission")
+    except OSError as error:
+        said = fault_of_error(Path(file.path), error)
+        return FileFacts(0, 0, str(said), said.code)
     size, mtime_ns = status.st_size, status.st_mtime_ns
     if not stat.S_ISREG(status.st_mode):
         return FileFacts(size, mtime_ns, f"{file.name} is not a regular file", "not_a_file")
@@ -281,7 +275,9 @@ def _facts(file: SubbandFile, cache: FactsCache, options: IngestOptions, now: da
     known = cache.get(file, size, mtime_ns)
     if known is None:
         known = _open(file, size, mtime_ns)
-        if known.fault_code != "permission":  # which may be given without changing size or mtime
+        if known.fault_code == "vanished":
+            return None
+        if known.fault_code not in probe.PASSING:
             cache.put(file, known)
     return known if known.fault_code else _against_name(file, known, options)
 
@@ -306,8 +302,6 @@ def _open(file: SubbandFile, size: int, mtime_ns: int) -> FileFacts:
         return fault("empty", f"{file.name} has no content")
     try:
         said = probe.look(Path(file.path))
-    except PermissionError:
-        return fault("permission", f"{file.name} is not readable: give this user read permission")
     except probe.FileFault as error:
         return fault(error.code, str(error))
     return FileFacts(
@@ -321,6 +315,7 @@ def _open(file: SubbandFile, size: int, mtime_ns: int) -> FileFacts:
         latitude_rad=math.radians(said.latitude_deg),
         shape=said.shape,
         subband=said.subband,
+        setup=said.setup,
         synthetic=said.synthetic,
     )
 

@@ -160,7 +160,7 @@ def _look_at_file(path: Path) -> Look:
     uv = (antennas[:, header.antenna1] - antennas[:, header.antenna2])[:, header.antenna1 != header.antenna2, :2]
     facts = {
         "kind": "subband file",
-        "subband": hdf5.subband_of(header),
+        "subband": header.subband,
         "dec_app_deg": float(np.degrees(header.dec_app_rad)),
     }
     return _finish(

@@ -69,7 +69,7 @@ def _tile(key: str, good: Seen, missing: tuple[int, ...]) -> Tile:
         missing=missing,
         signature=tuple(FileSignature(file.name, fact.size, fact.mtime_ns) for file, fact in good),
         start_mjd=first.start_mjd,
-        end_mjd=first.end_mjd,
+        end_mjd=max(fact.end_mjd for _, fact in good),
         integration_s=first.integration_s,
         dec_app_deg=first.dec_app_deg,
         longitude_rad=first.longitude_rad,

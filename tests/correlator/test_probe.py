@@ -5,6 +5,7 @@ import random
 import pytest
 
 from contimg.correlator import hdf5, probe
+from contimg.correlator.files import FileFault
 from contimg.errors import InputError
 from contimg.simulate import GainErrors, NightOptions, simulate_night
 
@@ -23,7 +24,7 @@ def test_it_says_what_the_header_says(files):
         assert said.dec_app_deg == pytest.approx(30.3695, abs=1e-4)  # 3C286, of date
         assert (said.longitude_deg, said.latitude_deg) == (header.longitude_deg, header.latitude_deg)
         assert said.subband == int(path.name[-7:-5])
-        assert said.shape == "10 baselines, 4 integrations, 2 channels, XX YY"
+        assert said.shape == "10 baselines, 2 channels, XX YY"
         assert said.synthetic
 
 
@@ -45,7 +46,8 @@ def test_bytes_that_were_changed_anywhere_never_break_the_plan(files, tmp_path):
     assert min(outcomes.values()) > 50  # most bytes are data, some are structure
 
 
-def test_a_fault_is_an_input_error_and_a_missing_file_the_machines(files, tmp_path):
+def test_every_fault_of_a_file_is_an_input_error_with_a_code(files, tmp_path):
     assert issubclass(probe.FileFault, InputError)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileFault, match="was moved or deleted") as caught:
         probe.look(tmp_path / files[0].name)
+    assert caught.value.code == "vanished"

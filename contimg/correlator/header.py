@@ -1,0 +1,205 @@
+"""The header of a subband file, read key by key and checked against `contimg.correlator.header_checks`."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contimg.correlator import header_checks
+from contimg.correlator.antenna_table import read_antennas
+from contimg.correlator.band import subband_of_frequencies, wrong_frequencies
+from contimg.correlator.header_checks import POLARISATIONS, USED_PRODUCTS
+from contimg.correlator.header_reader import HeaderReader
+from contimg.times import MJD_ZERO_JD
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a subband file says about itself.
+
+    Attributes
+    ----------
+    path : Path
+    times_mjd : (n_times,) float64
+        Centres of the integrations, UTC; exact differences of the stored Julian dates.
+    integration_s : float
+    dec_app_rad : float
+        Apparent declination of the pointing; the phase centre is (HA 0, this).
+    freq_hz : (nchan,) float64
+        As stored: descending.
+    channel_width_hz : float
+        Positive, whatever sign the file has.
+    latitude_deg, longitude_deg, altitude_m : float
+    telescope : str
+    antenna_names : tuple of str
+        All antennas of the telescope, in order of ``antenna_numbers``; `antenna1` and `antenna2` count in it.
+    antenna_positions_m : (nant, 3) float64
+        ITRF, relative to the location; NaN where a station that is in no baseline has none.
+    dish_diameter_m : float
+    antenna1, antenna2 : (n_baselines,) int64
+        The pairs of one integration in the file's order, autocorrelations included: rows of `antenna_names`.
+    polarisations : tuple of str
+        Those that are read: ``("XX", "YY")``.
+    products : tuple of str
+        All that the file holds, in its order.
+    applied_delays_sha256, antenna_order_sha256 : str
+        Digests of the F-engine delays, and of the names and pairs of antennas.
+    fs_table : str
+        The fringe-stopping table; empty where the writer had none.
+    history : str
+    """
+
+    path: Path
+    times_mjd: NDArray[np.float64]
+    integration_s: float
+    dec_app_rad: float
+    freq_hz: NDArray[np.float64]
+    channel_width_hz: float
+    latitude_deg: float
+    longitude_deg: float
+    altitude_m: float
+    telescope: str
+    antenna_names: tuple[str, ...]
+    antenna_positions_m: NDArray[np.float64]
+    dish_diameter_m: float
+    antenna1: NDArray[np.int64]
+    antenna2: NDArray[np.int64]
+    polarisations: tuple[str, ...]
+    products: tuple[str, ...]
+    applied_delays_sha256: str
+    antenna_order_sha256: str
+    fs_table: str
+    history: str
+
+    @property
+    def start_mjd(self) -> float:
+        """Centre of the first integration: the tile's id comes from it."""
+        return float(self.times_mjd[0])
+
+    @property
+    def end_mjd(self) -> float:
+        return float(self.times_mjd[-1])
+
+    @property
+    def n_times(self) -> int:
+        return len(self.times_mjd)
+
+    @property
+    def n_baselines(self) -> int:
+        """Pairs of one integration, autocorrelations included."""
+        return len(self.antenna1)
+
+    @property
+    def n_pols(self) -> int:
+        return len(self.polarisations)
+
+    @property
+    def subband(self) -> int:
+        """The subband that the frequencies belong to, 0 the highest."""
+        return subband_of_frequencies(self.freq_hz)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the file says that it was simulated."""
+        return "simulat" in self.history.lower()
+
+    @property
+    def setup(self) -> tuple[str, str, str]:
+        """What a tile and its calibration must have in common: applied delays, antenna order, fringe-stopping table."""
+        return self.applied_delays_sha256, self.antenna_order_sha256, self.fs_table
+
+    @property
+    def data_shape(self) -> tuple[int, int, int, int]:
+        """The shape that the datasets of the data must have: row, 1, channel, product."""
+        return self.n_baselines * self.n_times, 1, len(self.freq_hz), len(self.products)
+
+
+def parse(file: Any, path: Path) -> Header:
+    """Read and check the header of an open file.
+
+    Raises
+    ------
+    FileFault
+        With the code of the first thing that is wrong.
+    """
+    reader = HeaderReader(file, path)
+    reader.require("", ("Header", "Data"))
+    sizes = _sizes(reader)
+    times_mjd, integration_s = _times(reader, sizes)
+    frequencies, width_hz = _frequencies(reader)
+    products = _products(reader)
+    location = [reader.number(key) for key in ("latitude", "longitude", "altitude")]
+    antennas = read_antennas(reader, sizes["baselines"], sizes["antennas"], (location[0], location[1]))
+    reader.optional_number("extra_keywords/ha_phase_center")  # its range: the meridian
+    return Header(
+        path=path,
+        times_mjd=times_mjd,
+        integration_s=integration_s,
+        dec_app_rad=reader.number("phase_center_app_dec"),
+        freq_hz=frequencies,
+        channel_width_hz=abs(width_hz),
+        latitude_deg=location[0],
+        longitude_deg=location[1],
+        altitude_m=location[2],
+        telescope=reader.text("telescope_name"),
+        antenna_names=antennas.names,
+        antenna_positions_m=antennas.positions_m,
+        dish_diameter_m=antennas.diameter_m,
+        antenna1=antennas.antenna1,
+        antenna2=antennas.antenna2,
+        polarisations=USED_PRODUCTS,
+        products=products,
+        applied_delays_sha256=_sha256(reader.text("extra_keywords/applied_delays_ns")),
+        antenna_order_sha256=antennas.order_sha256,
+        fs_table=reader.text("extra_keywords/fs_table"),
+        history=reader.text("history"),
+    )
+
+
+def _sizes(reader: HeaderReader) -> dict[str, int]:
+    """Read the numbers of baselines, integrations and antennas; set the lengths of the arrays that follow them."""
+    baselines, times, antennas, stations = (
+        int(reader.number(key)) for key in ("Nbls", "Ntimes", "Nants_data", "Nants_telescope")
+    )
+    if baselines != antennas * (antennas + 1) // 2:
+        raise reader.fault("antennas", f"{antennas} antennas do not make {baselines} baselines with autocorrelations")
+    sizes = {"rows": baselines * times, "stations": stations, "baselines": baselines, "antennas": antennas}
+    reader.sizes = sizes
+    return sizes
+
+
+def _times(reader: HeaderReader, sizes: dict[str, int]) -> tuple[NDArray[np.float64], float]:
+    """Return the integrations' centres (MJD) and length (s); the other rows are looked at when the data are."""
+    stamps_jd = reader.numbers("time_array", every=sizes["baselines"])
+    integration_s = float(reader.numbers("integration_time", first=1)[0])
+    problem = header_checks.wrong_times(stamps_jd, integration_s)
+    if problem:
+        raise reader.fault("times", problem)
+    return stamps_jd - MJD_ZERO_JD, integration_s
+
+
+def _frequencies(reader: HeaderReader) -> tuple[NDArray[np.float64], float]:
+    frequencies, width_hz = reader.numbers("freq_array").ravel(), reader.number("channel_width")
+    problem = wrong_frequencies(frequencies) or header_checks.wrong_width(width_hz, len(frequencies))
+    if problem:
+        raise reader.fault("frequency", problem)
+    return frequencies, width_hz
+
+
+def _products(reader: HeaderReader) -> tuple[str, ...]:
+    codes = [int(code) for code in reader.numbers("polarization_array")]
+    problem = header_checks.wrong_products(codes)
+    if problem:
+        raise reader.fault("polarisations", problem)
+    return tuple(POLARISATIONS[code] for code in codes)
+
+
+@functools.lru_cache(maxsize=64)
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,248 @@
+"""The datasets of a subband file's header, read through HDF5's low level, each with the checks of its row in the table.
+
+The plan looks into thousands of files, and every object of h5py costs 5 to 10 us: groups are opened once, and of the
+arrays with a value a row only what describes one integration is read.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contimg.correlator import header_checks
+from contimg.correlator.files import FileFault
+from contimg.correlator.header_checks import CHECKS, Check
+
+_LARGEST = 100_000  # values of anything that is read whole
+_LONGEST_TEXT = 1 << 20
+
+
+class HeaderReader:
+    """The datasets of an open file; what is wrong with one becomes a `FileFault`.
+
+    Attributes
+    ----------
+    sizes : dict
+        The lengths that `Check.shape` names, once they are known.
+    """
+
+    def __init__(self, file: Any, path: Path) -> None:
+        import h5py
+
+        self._file, self._path = file, path
+        self._name = h5py.h5f.get_name(file)
+        self._groups: dict[str, Any] = {}
+        self.sizes: dict[str, int] = {}
+
+    def fault(self, code: str, what: str) -> FileFault:
+        return FileFault(code, self._path, what)
+
+    def require(self, group: str, names: Iterable[str]) -> None:
+        """Look whether a group holds some names."""
+        links = self._group(group).links
+        for name in names:
+            if not links.exists(name.encode()):
+                raise self.fault("missing_key", f"it has no {group}/{name}")
+
+    def open(self, group: str, key: str) -> Any:
+        """Open a dataset, which must lie in this very file: the file's digest stands for all that is read."""
+        import h5py
+
+        try:
+            dataset = h5py.h5d.open(self._group(group), key.encode())
+        except KeyError as error:
+            if "errno = " in str(error):
+                raise
+            raise self.fault("missing_key", f"it has no {group}/{key}") from None
+        if h5py.h5f.get_name(dataset) != self._name:
+            raise self.fault("elsewhere", f"{group}/{key} is a link into another file: copy it into this one")
+        return dataset
+
+    def number(self, key: str) -> float:
+        """Return a single number."""
+        import h5py
+
+        check = CHECKS[key]
+        dataset, found = self.open(*_place(key)), np.empty(())
+        self._check_type(check, dataset)
+        try:  # the shape is not asked for where HDF5 gives one number
+            dataset.read(_scalar(), h5py.h5s.ALL, found, h5py.h5t.NATIVE_DOUBLE)
+        except (OSError, TypeError, ValueError) as error:
+            if "errno = " in str(error):
+                raise
+            raise self.fault("contradiction", f"{key} has the shape {dataset.shape}, not one value") from None
+        value = float(found)
+        if not check.low <= value <= check.high or (check.kind == "integer" and value != round(value)):
+            raise self.fault(check.code, str(header_checks.wrong_values(check, found)))
+        return value
+
+    def optional_number(self, key: str) -> float | None:
+        """Return a single number, or None if the file does not have it."""
+        group, name = _place(key)
+        return self.number(key) if self._group(group).links.exists(name.encode()) else None
+
+    def numbers(self, key: str, *, first: int | None = None, every: int = 1) -> NDArray[np.float64]:
+        """Return an array of numbers: all of it, its first rows, or one row out of `every`.
+
+        Rows of stations come as they are; of all others each value is in its range.
+        """
+        import h5py
+
+        check = CHECKS[key]
+        dataset = self.open(*_place(key))
+        self._check_type(check, dataset)
+        space = dataset.get_space()
+        shape = self._check_shape(check, space)
+        wanted = (shape[0] // every if first is None else first, *shape[1:])
+        if not 0 < math.prod(wanted) <= _LARGEST:
+            raise self.fault("contradiction", f"{key} has the shape {shape}")
+        if wanted != shape:
+            space.select_hyperslab((0,) * len(shape), wanted, (every, *(1,) * (len(shape) - 1)))
+        values = np.empty(wanted)
+        dataset.read(h5py.h5s.create_simple(wanted), space, values, h5py.h5t.NATIVE_DOUBLE)
+        problem = None if check.of_stations else header_checks.wrong_values(check, values)
+        if problem:
+            raise self.fault(check.code, problem)
+        return values
+
+    def text(self, key: str) -> str:
+        """Return a text; the empty text if the file does not have the key and need not."""
+        check, (group, name) = CHECKS[key], _place(key)
+        if not check.needed and not self._group(group).links.exists(name.encode()):
+            return ""
+        dataset = self.open(group, name)
+        shape = dataset.shape
+        if shape != ():
+            raise self.fault("contradiction", f"{key} has the shape {shape}, not one text")
+        found = as_text(self._texts(key, dataset, ()).item())
+        if check.kind == "text" and not (found and found.isascii() and found.isprintable()):
+            raise self.fault("dtype", f"{key} is {found!a}, not ASCII text")
+        return found
+
+    def names(self, key: str) -> NDArray[Any]:
+        """Return an array of names: bytes, text or integers."""
+        import h5py
+
+        check = CHECKS[key]
+        dataset = self.open(*_place(key))
+        shape = self._check_shape(check, dataset.get_space())
+        if dataset.get_type().get_class() != h5py.h5t.INTEGER:
+            return self._texts(key, dataset, shape)
+        values = np.empty(shape, np.int64)
+        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values, h5py.h5t.NATIVE_INT64)
+        return values
+
+    def check_data(self, shape: tuple[int, ...]) -> dict[str, Any]:
+        """Return the datasets of the data, once their shape, type and place are those of the correlator's files.
+
+        Raises
+        ------
+        FileFault
+            ``elsewhere`` where values lie in other files (external link, external storage, virtual dataset).
+        """
+        import h5py
+
+        found = {}
+        for name, (stored, expected) in _data_types().items():
+            dataset = found[name] = self.open("Data", name)
+            if dataset.get_type() != stored and dataset.dtype != expected:  # the second costs ten times the first
+                raise self.fault("dtype", f"{name} is of type {_type_name(dataset)}, not {expected}")
+            if dataset.shape != shape:
+                raise self.fault("contradiction", f"{name} has the shape {dataset.shape}, its header says {shape}")
+            made = dataset.get_create_plist()
+            if made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count() > 0:
+                raise self.fault("elsewhere", f"the values of {name} lie in other files: copy them into this one")
+        return found
+
+    def _group(self, name: str) -> Any:
+        import h5py
+
+        if name not in self._groups:
+            try:
+                group = h5py.h5g.open(self._file, name.encode() or b"/")
+            except KeyError as error:
+                if "errno = " in str(error):
+                    raise
+                raise self.fault("missing_key", f"it has no {name}") from None
+            self._groups[name] = group
+        return self._groups[name]
+
+    def _check_type(self, check: Check, dataset: Any) -> None:
+        import h5py
+
+        stored = dataset.get_type()
+        if stored.get_class() not in (h5py.h5t.FLOAT, h5py.h5t.INTEGER):
+            raise self.fault("dtype", f"{check.key} is of type {_type_name(dataset)}, not numbers")
+        if check.kind == "double" and (stored.get_class() != h5py.h5t.FLOAT or stored.get_size() < 8):
+            raise self.fault("dtype", f"{check.key} is of type {_type_name(dataset)}, not float64")
+
+    def _check_shape(self, check: Check, space: Any) -> tuple[int, ...]:
+        """Return the shape of a dataspace if it is what the table says, or that without an axis of length 1 before."""
+        import h5py
+
+        simple = space.get_simple_extent_type() == h5py.h5s.SIMPLE
+        shape = space.get_simple_extent_dims() if simple else ()
+        expected = tuple(self.sizes.get(size, size) if isinstance(size, str) else size for size in check.shape)
+        allowed = [expected, expected[1:]] if expected[0] == 1 else [expected]
+        for one in allowed:
+            if len(shape) == len(one) and all(
+                want in ("*", have) for have, want in zip(shape, one, strict=True)
+            ):  # fmt: skip
+                return shape
+        code = "antennas" if check.shape[0] == "stations" else "contradiction"
+        raise self.fault(code, f"{check.key} has the shape {shape}, not {expected}".replace("'*'", "n"))
+
+    def _texts(self, key: str, dataset: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+        import h5py
+
+        stored = dataset.get_type()
+        if stored.get_class() != h5py.h5t.STRING:
+            raise self.fault("dtype", f"{key} is of type {_type_name(dataset)}, not text")
+        if stored.get_size() > _LONGEST_TEXT:
+            raise self.fault("contradiction", f"{key} is {stored.get_size()} bytes long")
+        values = np.empty(shape, stored.dtype)
+        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+        return values
+
+
+def as_text(value: Any) -> str:
+    """Return a text of HDF5, bytes or not, or a number as text."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+@functools.cache
+def _scalar() -> Any:
+    """Return the dataspace of one number."""
+    import h5py
+
+    return h5py.h5s.create(h5py.h5s.SCALAR)
+
+
+@functools.cache
+def _place(key: str) -> tuple[str, str]:
+    """Return the group and the name of a key of the header."""
+    above, _, name = key.rpartition("/")
+    return f"Header/{above}".rstrip("/"), name
+
+
+@functools.cache
+def _data_types() -> dict[str, tuple[Any, np.dtype[Any]]]:
+    """Return the types of the datasets of the data, as HDF5 and numpy name them."""
+    import h5py
+
+    types = {"visdata": np.dtype(np.complex64), "flags": np.dtype(bool), "nsamples": np.dtype(np.float32)}
+    return {name: (h5py.h5t.py_create(dtype, logical=True), dtype) for name, dtype in types.items()}
+
+
+def _type_name(dataset: Any) -> str:
+    """Return a dataset's type as numpy names it; some types of HDF5 have no such name."""
+    try:
+        return str(dataset.dtype)
+    except TypeError:
+        return "that numpy does not know"
