@@ -9,7 +9,11 @@ CORES ?= 2
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test lint config clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test coverage lint format config clean
+
+help:  ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED)  ## simulate a night, take it to a published mosaic, and report
 	$(BIN)/contimg simulate $(DEMO) --demo --overwrite
@@ -21,12 +25,26 @@ demo: $(INSTALLED)  ## simulate a night, take it to a published mosaic, and repo
 test: $(INSTALLED)  ## all tests; those that need a server say how to enable them
 	$(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
-lint: $(INSTALLED)  ## ruff, snakefmt, snakemake --lint
+coverage: $(INSTALLED)  ## all tests, and what of contimg/ they run: htmlcov/index.html; below 90 % of the lines is an error
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile --cov --cov-report=term --cov-report=html
+	@$(BIN)/coverage json -q -o - | $(BIN)/python -c "import json, sys; \
+	  lines = json.load(sys.stdin)['totals']['percent_statements_covered']; \
+	  print(f'{lines:.1f} % of the lines run; 90 % must.'); sys.exit(lines < 90)"
+
+lint: $(INSTALLED)  ## ruff, snakefmt, mypy, import-linter, snakemake --lint
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	night=$$(mktemp -d) && trap 'rm -rf "$$night"' EXIT && \
 	  $(BIN)/contimg simulate $$night/lint --tiles 1 --antennas 3 --channels 1 --sources 1 >/dev/null && \
 	  $(BIN)/snakemake --configfile $$night/lint/config.yaml --directory $$night --lint
+
+format: $(INSTALLED)  ## what ruff and snakefmt can mend, they mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
 
 config: $(INSTALLED)  ## write config.yaml anew from contimg/config/sections.py
 	$(BIN)/python -c "from contimg import config; print(config.as_yaml(), end='')" > config.yaml
