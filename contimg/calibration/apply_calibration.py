@@ -1,20 +1,19 @@
-"""Calibrations applied to a tile in one pass: corrected data, flags and weights, in a new Measurement Set.
+"""The rule apply_calibration: corrected data, flags and weights of a tile in a new Measurement Set, in one pass.
 
 Conventions, CASA's: ``V_observed = J_p conj(J_q) V_true`` with ``J = exp(2 pi i delay (f - f0)) B(f) G(t)``, f0 the
 frequency of the delay table; corrected data are ``V / (J_p conj(J_q))``. Weights become the inverse
 variances of each part of the corrected visibilities, in Jy^-2: ``(nsamples / nsamples of the calibration) 2 df dt
 / (SEFD_p SEFD_q)`` with the receptors' SEFDs that the bandpass calibration measured. CASA's ``calwt``,
-``W |J_p|^2 |J_q|^2``, presumes that the noise does not know the gains; this correlator's products are not
-normalised, so receiver noise and sky pass through the same gains. Delays and
-bandpasses are those nearest in time; gains are interpolated in time, amplitude and phase separately,
-between the two solutions that bracket an integration, and are the nearest one outside. A solution
-that is flagged is not used; where none is left, the data are flagged.
+``W |J_p|^2 |J_q|^2``, assumes that the noise is independent of the gains; this correlator's products are not
+normalised, so that receiver noise and sky pass through the same gains. Delays and bandpasses are those nearest in
+time; gains are interpolated in time, amplitude and phase separately, between the two solutions that bracket an
+integration, and are the nearest solution outside. Flagged solutions are not used; where none is left, the data are
+flagged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg import measurement_set
-from contimg.calibration.caltables import FILES, Solutions
-from contimg.calibration.jones import Correction, read_table
+from contimg.calibration.calibration_set import CalibrationSet
+from contimg.calibration.caltables import Solutions
+from contimg.calibration.compatibility import dec_difference_deg, seconds_later, setup_differences, time_apart
+from contimg.calibration.jones import Correction
 from contimg.config import CalibrationOptions
 from contimg.measurement_set import Coordinates
 from contimg.products.draft import TwinDraft
@@ -31,18 +32,6 @@ from contimg.products.twin import Reason, Twin
 from contimg.storage.atomic import remove
 
 _BLOCK_BYTES = 8 << 20  # of DATA; the products stay in the processor's cache
-
-
-@dataclass(frozen=True)
-class _Calibration:
-    """The twin of a calibration and the folder of its tables."""
-
-    twin: Twin
-    folder: Path
-
-    def table(self, kind: str, tile: Coordinates) -> Solutions | None:
-        """Return its solutions of a kind, which must fit the tile, or None when it has none."""
-        return read_table(self.folder / FILES[kind], kind, tile)
 
 
 def apply_calibration(
@@ -65,8 +54,8 @@ def apply_calibration(
         The calibrated Measurement Set and its twin.
     calibrations : sequence of Path
         Twins of the calibrations to apply together, their products beside them. The first gives K
-        and B; the others, solved on top of it, give G, all of them interpolated in time. Alone, the
-        first gives its own G too. Named again among the others, its G is one of theirs.
+        and B; the others, solved on top of it, give G, all of them interpolated in time. Where the first is the only
+        one, or named again among the others, its own G is applied too.
     choice : mapping
         How the plan chose them; recorded as it is.
     options : CalibrationOptions
@@ -79,117 +68,117 @@ def apply_calibration(
     Raises
     ------
     InputError
-        If a twin or table is missing, damaged or does not fit the tile.
+        If a twin or a table of these calibrations is missing, damaged, not the one that was judged, or does not fit
+        the tile.
     """
     draft = TwinDraft("calibrated")
     tile = draft.use(ms_twin)
     draft.id = tile.id
-    used = [_Calibration(draft.use(path), Path(path).with_suffix("")) for path in calibrations]
-    reasons = _refusals(tile, used, options)
+    used = [CalibrationSet.beside(draft.use(path), path) for path in calibrations]
     draft.facts = dict(tile.facts) | _origin(used) | {"choice": dict(choice)}
     draft.notes += tile.notes
+    draft.reasons += _refusals(tile, used, options)
     with draft.product(output) as part:
-        if reasons:
+        if draft.failed:
             part.mkdir()
         else:
-            coordinates = measurement_set.read_coordinates(Path(ms))
-            bandpass = used[0]
-            delays, shape = (bandpass.table(kind, coordinates) for kind in "KB")
-            gains = _gain_sets(used, coordinates)
-            correction = Correction(coordinates, delays, shape, gains)
-            coordinates.history.append(f"calibrated with {', '.join(c.twin.id for c in used)}")
-            draft.qa = qa = _stream(
-                Path(ms), part, coordinates, correction, _weight_factors(coordinates, bandpass.twin)
-            )
-            draft.notes += _notes(coordinates, used, gains)
-            if qa["flagged_fraction"] == 1:
-                reasons.append(
-                    Reason(
-                        code="no_data",
-                        severity="failed",
-                        message="no visibility is left once the flagged solutions are left out",
-                        measured=1.0,
-                    )
-                )
-                remove(part)
-                part.mkdir()
-    inherited = [reason for reason in tile.reasons if reason.severity == "warning"]
-    inherited += [reason for c in used for reason in c.twin.reasons if reason.severity == "warning"]
-    reasons += [reason for i, reason in enumerate(inherited) if reason not in inherited[:i]]
-    draft.reasons = reasons
+            _apply(Path(ms), part, draft, used)
+    _inherit_warnings(draft, [tile, *(one.twin for one in used)])
     return draft.write(
         twin,
-        parameters={"calibrations": [c.twin.id for c in used], "calibration": options.model_dump()},
+        parameters={"calibrations": [one.twin.id for one in used], "calibration": options.model_dump()},
         libraries=("numpy", "python-casacore"),
     )
 
 
-def _origin(used: Sequence[_Calibration]) -> dict[str, Any]:
-    """Return what a calibrated tile says about where its calibration comes from."""
+def _apply(ms: Path, part: Path, draft: TwinDraft, used: Sequence[CalibrationSet]) -> None:
+    """Write the corrected tile; an empty folder and a reason where no visibility is left."""
+    tile = measurement_set.read_coordinates(ms)
+    delays, bandpass = (used[0].solutions_for(kind, tile) for kind in "KB")
+    gains = [one.solutions_for("G", tile) for one in _gain_sets(used)]
+    correction = Correction(tile, delays, bandpass, gains)
+    tile.history.append(f"calibrated with {', '.join(one.twin.id for one in used)}")
+    draft.qa = _stream(ms, part, tile, correction, _weight_factors(tile, used[0].twin))
+    draft.notes += _notes(draft.facts, tile, used, gains)
+    if draft.qa["flagged_fraction"] == 1:
+        draft.fail("no_data", "no visibility is left once the flagged solutions are left out", 1.0)
+        remove(part)
+        part.mkdir()
+
+
+def _inherit_warnings(draft: TwinDraft, sources: Sequence[Twin]) -> None:
+    """Add the warnings of a tile's inputs to its own reasons, each once."""
+    inherited = [reason for twin in sources for reason in twin.reasons if reason.severity == "warning"]
+    draft.reasons += [reason for i, reason in enumerate(inherited) if reason not in inherited[:i]]
+
+
+def _origin(used: Sequence[CalibrationSet]) -> dict[str, Any]:
+    """Return the facts of a calibrated tile about the origin of its calibration."""
     if not used:
         return {"bandpass": None, "gains": None, "gain_sets": [], "flux_anchor": None, "calibrator": None}
-    others = [c.twin.id for c in used[1:]] or [used[0].twin.id]
+    gain_sets = [one.twin.id for one in _gain_sets(used)]
     first = used[0].twin.facts
     return {
         "bandpass": used[0].twin.id,
-        "gains": others[0],
-        "gain_sets": others,
+        "gains": gain_sets[0] if gain_sets else None,
+        "gain_sets": gain_sets,
         "flux_anchor": first.get("flux_anchor"),
         "calibrator": first.get("calibrator"),
     }
 
 
-def _refusals(tile: Twin, used: Sequence[_Calibration], options: CalibrationOptions) -> list[Reason]:
+def _gain_sets(used: Sequence[CalibrationSet]) -> list[CalibrationSet]:
+    """Return the calibrations whose gains are applied.
+
+    A calibration whose gains could not be solved says so in its twin (outcome ``bandpass only``) and gives none; any
+    other one must have them.
+    """
+    return [one for one in (used[1:] or used[:1]) if one.twin.facts.get("outcome") != "bandpass only"]
+
+
+def _refusals(tile: Twin, used: Sequence[CalibrationSet], options: CalibrationOptions) -> list[Reason]:
     """Return why these calibrations must not be applied to this tile; empty when they may."""
-
-    def refuse(code: str, message: str, measured: Any = None, threshold: Any = None) -> Reason:
-        return Reason(code=code, severity="failed", message=message, measured=measured, threshold=threshold)
-
     if tile.verdict == "failed":
-        return [refuse("tile_failed", f"tile {tile.id} is failed: {tile.reasons[0].message}")]
+        return [_refusal("tile_failed", f"tile {tile.id} is failed: {tile.reasons[0].message}")]
     if not used:
-        return [refuse("no_calibration", f"the plan has no calibration for tile {tile.id}")]
-    reasons = []
-    for calibration in used:
+        return [_refusal("no_calibration", f"the plan has no calibration for tile {tile.id}")]
+    reasons: list[Reason] = []
+    for number, calibration in enumerate(used):
         one = calibration.twin
         if one.verdict == "failed":
-            why = one.reasons[0].message
-            reasons.append(refuse("calibration_failed", f"calibration {one.id} is failed: {why}", one.verdict))
+            message = f"calibration {one.id} is failed: {one.reasons[0].message}"
+            reasons.append(_refusal("calibration_failed", message, one.verdict))
             continue
-        for key, code, what in (
-            ("applied_delays_sha256", "delays_disagree", "applied delays"),
-            ("antenna_order_sha256", "antennas_disagree", "antenna order"),
-            ("fs_table", "fringe_stopping_disagrees", "fringe-stopping tables"),
-        ):
-            if one.facts.get(key) != tile.facts.get(key):
-                reasons.append(refuse(code, f"tile {tile.id} and calibration {one.id} have different {what}"))
-        turn_deg = abs(one.facts["dec_app_deg"] - tile.facts["dec_app_deg"])
-        if turn_deg > options.max_dec_difference_deg:
-            reasons.append(
-                refuse(
-                    "declination_strip",
-                    f"calibration {one.id} is from a strip {turn_deg:.2f} deg away",
-                    round(turn_deg, 4),
-                    options.max_dec_difference_deg,
-                )
-            )
-        if calibration is used[0] and one.facts.get("type") != "bandpass":
-            reasons.append(refuse("no_bandpass", f"calibration {one.id} comes first but holds gains only"))
-        if calibration is not used[0]:
-            base = one.id if one.facts.get("type") == "bandpass" else one.facts.get("bandpass")
-            if base != used[0].twin.id:
-                reasons.append(
-                    refuse(
-                        "gains_of_another_bandpass",
-                        f"the gains of {one.id} were solved on bandpass {base}, not on {used[0].twin.id}",
-                    )
-                )
+        reasons += _differences(tile, one, options)
+        reasons += _wrong_part(used[0].twin, one, is_bandpass=number == 0)
     return reasons
 
 
-def _gain_sets(used: Sequence[_Calibration], tile: Coordinates) -> list[Solutions]:
-    tables = [calibration.table("G", tile) for calibration in (used[1:] or used[:1])]
-    return [table for table in tables if table is not None]
+def _refusal(code: str, message: str, measured: Any = None, threshold: Any = None) -> Reason:
+    return Reason(code=code, severity="failed", message=message, measured=measured, threshold=threshold)
+
+
+def _differences(tile: Twin, one: Twin, options: CalibrationOptions) -> Iterator[Reason]:
+    """Give in what a calibration differs from the tile: setup of the correlator, declination strip."""
+    for code, what in setup_differences(one.facts, tile.facts):
+        yield _refusal(code, f"tile {tile.id} and calibration {one.id} have different {what}")
+    turn_deg, limit = dec_difference_deg(one.facts, tile.facts), options.max_dec_difference_deg
+    if turn_deg > limit:
+        message = f"calibration {one.id} is from a strip {turn_deg:.2f} deg away"
+        yield _refusal("declination_strip", message, round(turn_deg, 4), limit)
+
+
+def _wrong_part(bandpass: Twin, one: Twin, *, is_bandpass: bool) -> Iterator[Reason]:
+    """Give why a calibration cannot be the bandpass, or cannot give gains on top of it."""
+    holds_bandpass = one.facts.get("type") == "bandpass"
+    if is_bandpass:
+        if not holds_bandpass:
+            yield _refusal("no_bandpass", f"calibration {one.id} comes first but holds gains only")
+        return
+    base = one.id if holds_bandpass else one.facts.get("bandpass")
+    if base != bandpass.id:
+        message = f"the gains of {one.id} were solved on bandpass {base}, not on {bandpass.id}"
+        yield _refusal("gains_of_another_bandpass", message)
 
 
 def _stream(
@@ -243,15 +232,19 @@ def _weight_factors(vis: Coordinates, calibration: Twin) -> NDArray[np.float32] 
     return (samples / (sefd[vis.antenna1[baselines]] * sefd[vis.antenna2[baselines]])).astype(np.float32)
 
 
-def _notes(vis: Coordinates, used: Sequence[_Calibration], gains: Sequence[Solutions]) -> list[str]:
-    notes = []
+def _notes(
+    facts: Mapping[str, Any], tile: Coordinates, used: Sequence[CalibrationSet], gains: Sequence[Solutions]
+) -> list[str]:
+    """Return what a reader should know about the gains: none, or not interpolated and from how far."""
     if not gains:
-        notes.append(f"no gains: the delays and bandpass of {used[0].twin.id} alone are applied")
-        return notes
+        return [f"no gains: the delays and bandpass of {used[0].twin.id} alone are applied"]
     ends = [one.time_mjd_s[[0, -1]] for one in gains]
     first, last = min(end[0] for end in ends), max(end[1] for end in ends)
-    middle = vis.times_mjd_s.mean()
-    if not first <= middle <= last:
-        away_min = max(first - middle, middle - last) / 60
-        notes.append(f"gains of the nearest solution, {away_min:.1f} min away")
-    return notes
+    if first <= tile.times_mjd_s.mean() <= last:
+        return []
+    middle = facts["mid_mjd"]
+    nearest = min(
+        (one.twin for one in _gain_sets(used)), key=lambda one: abs(seconds_later(one.facts["mid_mjd"], middle))
+    )
+    apart = time_apart(nearest.facts["mid_mjd"], middle)
+    return [f"gains are not interpolated: those of {nearest.id} alone, {apart}, at the nearest solution"]

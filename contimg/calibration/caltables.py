@@ -1,11 +1,12 @@
-"""Solutions read from CASA's calibration tables into arrays."""
+"""Gain solutions read from CASA's calibration tables into arrays, and the tables' own clean-ups."""
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from contimg.errors import InputError
 
 FILES = {"K": "K.cal", "B": "B.cal", "G": "G.cal"}
+"""Names of the tables in the folder of a calibration: delays, bandpass, gains."""
 _SUBTYPES = {"K Jones": "K", "B Jones": "B", "G Jones": "G"}
 
 
@@ -23,7 +25,7 @@ class Solutions:
     Attributes
     ----------
     kind : str
-        ``K``, ``B`` or ``G``.
+        ``K`` (delays), ``B`` (bandpass) or ``G`` (gains).
     time_mjd_s : (ntime,) float64
         UTC seconds since MJD 0, ascending.
     values : (ntime, nant, nchan, npol) complex128 or, for K, float64
@@ -45,35 +47,51 @@ class Solutions:
     freq_hz: NDArray[np.float64]
     antenna_names: list[str]
 
+    @property
+    def sha256(self) -> str:
+        """Digest of the content: equal for equal solutions, however casacore stores them."""
+        digest = hashlib.sha256("\n".join([self.kind, *self.antenna_names]).encode())
+        for array in (self.time_mjd_s, self.values, self.flag, self.snr, self.freq_hz):
+            digest.update(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
 
 def read_solutions(path: Path) -> Solutions:
-    """Read a table of type K, B or G with one spectral window.
+    """Read a table of delays, a bandpass or gains with one spectral window.
 
     Raises
     ------
     InputError
-        If it is no such table.
+        If it is missing, damaged or no such table.
     """
-    if not (Path(path) / "table.dat").exists():
-        raise InputError(f"{path} is not a calibration table: solve the calibration again")
+    path = Path(path)
+    if not path.is_dir():
+        _unusable(path, "is missing")
+    if not (path / "table.dat").is_file():
+        _unusable(path, "is not a calibration table")
     try:
-        kind, columns, names, freqs = _read_columns(Path(path))
-    except RuntimeError as error:  # casacore's, for whatever ails a file
-        text = str(error).splitlines()[0]
-        raise InputError(f"{path} is damaged ({text}): solve the calibration again") from None
-    values, flag, snr, time, antenna, window = columns
+        kind, columns, names, freqs = _read_columns(path)
+    except RuntimeError as error:  # casacore's, for any fault of a table
+        _unusable(path, f"is damaged ({str(error).splitlines()[0]})")
+    values, flag, snr, _, antenna, window = columns
     if len(freqs) != 1 or len(np.unique(window)) != 1:
-        raise InputError(f"{path} has {len(freqs)} spectral windows, not one: solve the calibration again")
+        _unusable(path, f"has {len(freqs)} spectral windows, not one")
     freq = freqs[0]
     if values.ndim != 3 or not values.shape == flag.shape == snr.shape:
-        raise InputError(f"{path} has solutions, flags and errors of different shapes: solve the calibration again")
+        _unusable(path, "has solutions, flags and errors of different shapes")
     channels = len(freq) if kind == "B" else 1
     if values.shape[1] != channels:
-        raise InputError(f"{path} has {values.shape[1]} channels instead of {channels}: solve the calibration again")
+        _unusable(path, f"has {values.shape[1]} channels instead of {channels}")
     if antenna.min() < 0 or antenna.max() >= len(names):
-        raise InputError(
-            f"{path} has solutions for antenna {antenna.max()} of {len(names)}: solve the calibration again"
-        )
+        _unusable(path, f"has solutions for antenna {antenna.max()} of {len(names)}")
+    if not np.isfinite(values[~flag]).all():
+        _unusable(path, "has solutions that are not finite")
+    return _on_a_grid(kind, columns, names, freq)
+
+
+def _on_a_grid(kind: str, columns: list[NDArray[Any]], names: list[str], freq: NDArray[np.float64]) -> Solutions:
+    """Return the rows of a table as arrays over time and antenna, flagged where there is no row."""
+    values, flag, snr, time, antenna, _ = columns
     times, when = np.unique(time, return_inverse=True)
     shape = (len(times), len(names), *values.shape[1:])
     cube = np.zeros(shape, np.float64 if kind == "K" else np.complex128)
@@ -83,14 +101,25 @@ def read_solutions(path: Path) -> Solutions:
     return Solutions(kind, times, cube, missing, ratio, freq, names)
 
 
+def _unusable(path: Path, fault: str) -> NoReturn:
+    raise InputError(f"{path} {fault}: {solve_again(path.parent)}")
+
+
+def solve_again(folder: Path) -> str:
+    """Return the remedy for a calibration whose tables cannot be used, to end an error message with."""
+    return f"solve the calibration again with: rm -r {folder} {folder}.json; then rerun snakemake"
+
+
 def _read_columns(path: Path) -> tuple[str, list[NDArray[Any]], list[str], NDArray[np.float64]]:
     """Return the kind, columns, antenna names and channel frequencies of a table."""
     from casacore import tables
 
     with tables.table(str(path), ack=False) as table:
         kind = _SUBTYPES.get(table.info()["subType"])
-        if kind is None or table.nrows() == 0:
-            raise InputError(f"{path} is no table of delays, bandpasses or gains: solve the calibration again")
+        if kind is None:
+            _unusable(path, "is no table of delays, bandpasses or gains")
+        if table.nrows() == 0:
+            _unusable(path, "is empty")
         names = ("FPARAM" if kind == "K" else "CPARAM", "FLAG", "SNR", "TIME", "ANTENNA1", "SPECTRAL_WINDOW_ID")
         columns = [table.getcol(name) for name in names]
         with tables.table(table.getkeyword("ANTENNA"), ack=False) as sub:
@@ -101,9 +130,10 @@ def _read_columns(path: Path) -> tuple[str, list[NDArray[Any]], list[str], NDArr
 
 
 def subtract_mean_phase(path: Path) -> None:
-    """Turn a table of phases into one of changes of phase: every receptor's mean over time becomes 0.
+    """Subtract from each receptor's phases their mean over time, in place.
 
-    Used on the pre-bandpass phases, so that the bandpass carries the mean phase and stands on its own.
+    Done to the phase solutions that precede the bandpass, so that the bandpass contains the mean phase and can be
+    applied without them.
     """
     from casacore import tables
 
@@ -130,10 +160,10 @@ def normalise_amplitudes(path: Path) -> float:
 
 
 def make_reproducible(path: Path) -> None:
-    """Rewrite a table of CASA's so that equal content means equal bytes.
+    """Rewrite a table of CASA's so that equal content gives equal bytes.
 
-    CASA keeps arrays in a file with uninitialised gaps; here they go into tiled columns, in the
-    subtables too. CASA reads the result like its own.
+    CASA stores arrays in a file with uninitialised gaps; here they are stored in tiled columns, in the subtables
+    too. CASA reads the result like its own tables.
     """
     from casacore import tables
 
@@ -145,13 +175,16 @@ def make_reproducible(path: Path) -> None:
 
 
 def _rewrite(table: Any, path: Path) -> None:
+    """Copy a table and its subtables into new ones with tiled columns."""
     from casacore import tables
 
     description = table.getdesc()
     description["_keywords_"] = {}
     columns = table.colnames()
     arrays = [name for name in columns if not table.isscalarcol(name) and table.coldatatype(name) != "string"]
-    managers = {"*1": {"TYPE": "StandardStMan", "NAME": "Standard", "COLUMNS": [c for c in columns if c not in arrays]}}
+    managers: dict[str, dict[str, Any]] = {
+        "*1": {"TYPE": "StandardStMan", "NAME": "Standard", "COLUMNS": [c for c in columns if c not in arrays]}
+    }
     for number, name in enumerate(arrays, start=2):
         filled = table.nrows() > 0 and table.iscelldefined(name, 0)
         shape = table.getcell(name, 0).shape[::-1] if filled else (1, 1)

@@ -4,37 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.calibration.caltables import Solutions, read_solutions
-from contimg.errors import InputError
+from contimg.calibration.caltables import Solutions
 from contimg.measurement_set import Coordinates, Visibilities
-
-
-def read_table(path: Path, kind: str, vis: Coordinates) -> Solutions | None:
-    """Read a table that must fit a tile; None when it does not exist.
-
-    Raises
-    ------
-    InputError
-        If it is damaged or of another kind, lacks an antenna of the tile or has other polarisations.
-    """
-    if not path.exists():
-        return None
-    table, remedy = read_solutions(path), "solve the calibration again"
-    if table.kind != kind:
-        raise InputError(f"{path} holds a table of kind {table.kind} instead of {kind}: {remedy}")
-    absent = [name for name in vis.antenna_names if name not in table.antenna_names]
-    if absent:
-        raise InputError(f"{path} has no antenna '{absent[0]}', which the tile has: {remedy}")
-    hands = table.values.shape[-1]
-    if hands != len(vis.polarisations):
-        raise InputError(f"{path} has {hands} polarisations and the tile {len(vis.polarisations)}: {remedy}")
-    return table
 
 
 class Correction:

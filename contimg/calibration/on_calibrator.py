@@ -1,118 +1,203 @@
-"""K, B and G against a calibrator that transits in the tile."""
+"""Delays, bandpass and gains solved against a calibrator that transits in the tile."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contimg import measurement_set
 from contimg.calibration import casa, casa_solver, reference_antenna, working_copy
-from contimg.calibration.caltables import FILES, read_solutions
 from contimg.calibration.field_model import field_sources, predict_sources
 from contimg.calibration.jones import correct
-from contimg.calibration.outcome import data_cells, finish, has_data, write_scratch
+from contimg.calibration.quality import SolvedTable
+from contimg.calibration.reference_antenna import ReferenceAntenna
+from contimg.calibration.solving import SolvingJob, data_cells, has_data, read_solved, write_scratch
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.measurement_set import Visibilities
 from contimg.products.draft import TwinDraft
 from contimg.sky import calibrator_lists
-from contimg.sky.catalogue import Catalogue
+from contimg.sky.calibrators import Calibrator
 from contimg.sky.predict import attenuation, predict
 
 
-def solve_on_calibrator(
-    ms: Path,
-    part: Path,
-    work: TwinDraft,
-    name: str,
-    options: CalibrationOptions,
-    beam: BeamOptions,
-    known: Catalogue | None,
-) -> None:
-    """Solve K, B and G against a calibrator."""
-    calibrator = calibrator_lists.find(calibrator_lists.load(options.calibrators), name)
-    work.facts |= {"calibrator": calibrator.name, "flux_anchor": calibrator.anchor, "bandpass": None}
-    work.facts |= {"calibrator_deg": [calibrator.ra_deg, calibrator.dec_deg], "apparent_flux_jy": None}
-    work.facts["outcome"] = "not solved"
+@dataclass(frozen=True)
+class _Transit:
+    """A calibrator as the tile sees it.
+
+    Attributes
+    ----------
+    calibrator : Calibrator
+    ra_rad, dec_rad : float
+        ICRS.
+    flux_jy : (nchan,) float64
+        Flux density outside the beam.
+    response : (ntime, nchan) float64
+        Power response of the primary beam.
+    """
+
+    calibrator: Calibrator
+    ra_rad: float
+    dec_rad: float
+    flux_jy: NDArray[np.float64]
+    response: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, calibrator: Calibrator, vis: Visibilities, beam: BeamOptions) -> _Transit:
+        """Return the transit of a calibrator through a tile's beam."""
+        ra, dec = np.radians([calibrator.ra_deg, calibrator.dec_deg])
+        flux = calibrator.flux_jy(vis.freq_hz)
+        return cls(calibrator, ra, dec, flux, attenuation(vis, ra, dec, beam)[0])
+
+    @property
+    def largest_response(self) -> float:
+        """The mean response over the band at the best time."""
+        return float(self.response.mean(1).max())
+
+    @property
+    def apparent_jy(self) -> float:
+        """The mean flux density through the beam."""
+        return float((self.response * self.flux_jy).mean())
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What solving needs of a tile, and what remains in memory meanwhile.
+
+    Attributes
+    ----------
+    scratch : Path
+        Folder of the working copy.
+    antennas : ReferenceAntenna
+    data : (nant, nchan, npol) bool
+    sample, sample_model
+        Visibilities and model (nrow, nchan) of some channels, from which the receivers' noise is measured afterwards.
+    """
+
+    scratch: Path
+    antennas: ReferenceAntenna
+    data: NDArray[np.bool_]
+    sample: Visibilities
+    sample_model: NDArray[np.complex64]
+
+
+def solve_on_calibrator(job: SolvingJob, name: str) -> tuple[SolvedTable, ...]:
+    """Solve delays, bandpass and gains against a calibrator.
+
+    Parameters
+    ----------
+    job : SolvingJob
+    name : str
+        The calibrator, of the list ``options.calibrators``.
+
+    Returns
+    -------
+    tuple of SolvedTable
+        K, B and G; empty where they could not be solved: the draft then has the reason.
+
+    Raises
+    ------
+    UnknownIdError
+        If the calibrator is not in the list.
+    """
+    draft = job.draft
+    calibrator = calibrator_lists.find(calibrator_lists.load(job.options.calibrators), name)
+    draft.facts |= {"calibrator": calibrator.name, "flux_anchor": calibrator.anchor, "bandpass": None}
+    draft.facts |= {"calibrator_deg": [calibrator.ra_deg, calibrator.dec_deg], "apparent_flux_jy": None}
+    draft.facts["outcome"] = "not solved"
     if calibrator.coefficients is None:
-        work.fail("no_flux_anchor", f"calibrator {calibrator.name} has no flux: give it one in its list")
-        return
-    vis = measurement_set.read(ms)
-    if not has_data(vis, work):
-        return
-    flux = calibrator.flux_jy(vis.freq_hz)
-    ra, dec = np.radians([calibrator.ra_deg, calibrator.dec_deg])
-    response = attenuation(vis, ra, dec, beam)[0]
-    at_best = float(response.mean(1).max())
-    apparent = float((response * flux).mean())
-    work.facts["apparent_flux_jy"] = round(apparent, 4)
-    work.facts["flux_jy"] = round(float(flux.mean()), 4)
-    work.facts["transit_mjd"] = float(vis.times_mjd_s[np.argmax(response.mean(1))] / 86400)
-    work.qa["beam_response"] = round(at_best, 4)
-    if at_best < options.min_beam:
-        work.fail(
-            "calibrator_outside_beam",
-            f"the beam's response to {calibrator.name} reaches only {at_best:.2f} during the tile",
-            round(at_best, 4),
-            options.min_beam,
-        )
-        return
-    if apparent < options.min_calibrator_jy:
-        work.fail(
-            "calibrator_too_faint",
-            f"{calibrator.name} has {apparent:.2f} Jy through the beam",
-            round(apparent, 4),
-            options.min_calibrator_jy,
-        )
-        return
-    if calibrator.extent_arcsec > options.max_extent_arcsec:
-        work.fail(
-            "calibrator_resolved",
-            f"{calibrator.name} spans {calibrator.extent_arcsec:g} arcsec and is modelled as a point",
-            calibrator.extent_arcsec,
-            options.max_extent_arcsec,
-        )
-        return
-    if calibrator.notes:
-        work.notes.append(f"{calibrator.name}: {calibrator.notes}; {calibrator.extent_arcsec:g} arcsec across")
-    others = None
-    if known is not None:
-        others = field_sources(vis, beam, known, away_from=(ra, dec))
-    work.facts["field_sources"] = 0 if others is None else len(others)
-    vis = working_copy.shift_phase_centre(vis, np.array([ra, dec]))
-    model = predict(vis, ra, dec, flux[None, :], beam, true_places=True)
-    if others is not None and len(others):
-        model += predict_sources(vis, others, beam)
-    antennas = reference_antenna.choose(vis, options.refant, point_source=True)
-    data = data_cells(vis)
-    work.facts["nsamples"] = working_copy.typical_weight(vis)
-    sample, sample_model = working_copy.thin(vis, model)
-    scratch = write_scratch(part, vis, model, working_copy.noise_per_baseline(sample))
-    del vis, model
+        draft.fail("no_flux_anchor", f"calibrator {calibrator.name} has no flux: give it one in its list")
+        return ()
+    prepared = _prepare(job, calibrator)
+    if prepared is None:
+        return ()
     with casa.tasks() as tasks:
-        casa_solver.solve_bandpass(tasks, scratch / "solve.ms", part, antennas.names, options)
-    shutil.rmtree(scratch)
-    finish(part, work, antennas, data, options, ("K", "B", "G"))
-    work.facts["outcome"] = "not solved" if work.failed else "solved"
-    if (part / FILES["B"]).exists():
-        _measure_sefd(part, sample, sample_model, work)
+        solver = casa_solver.Solver(tasks, prepared.scratch / "solve.ms", prepared.antennas.names, job.options)
+        solver.solve_bandpass(job.part)
+    shutil.rmtree(prepared.scratch)
+    tables = read_solved(job, prepared.antennas, prepared.data, ("K", "B", "G"))
+    if tables:
+        _measure_sefd(tables, prepared.sample, prepared.sample_model, draft)
+    return tables
 
 
-def _measure_sefd(part: Path, sample: Visibilities, model: NDArray[np.complex64], work: TwinDraft) -> None:
-    """Record the system equivalent flux density of each receptor, from the calibrated data less the model.
+def _prepare(job: SolvingJob, calibrator: Calibrator) -> _Prepared | None:
+    """Write the working copy at the calibrator's phase centre; None where the tile or the calibrator will not do."""
+    draft = job.draft
+    vis = measurement_set.read(job.ms)
+    if not has_data(vis, draft):
+        return None
+    transit = _Transit.of(calibrator, vis, job.beam)
+    _record_transit(transit, vis, draft)
+    refused = next(_refusals(transit, job.options), None)
+    if refused is not None:
+        draft.fail(*refused)
+        return None
+    if calibrator.notes:
+        draft.notes.append(f"{calibrator.name}: {calibrator.notes}; {calibrator.extent_arcsec:g} arcsec across")
+    ra, dec = transit.ra_rad, transit.dec_rad
+    others = None
+    if job.known is not None:
+        others = field_sources(vis, job.beam, job.known, away_from=(ra, dec))
+    draft.facts["field_sources"] = 0 if others is None else len(others)
+    vis = working_copy.shift_phase_centre(vis, np.array([ra, dec]))
+    model = predict(vis, ra, dec, transit.flux_jy[None, :], job.beam, true_places=True)
+    if others is not None and len(others):
+        model += predict_sources(vis, others, job.beam)
+    antennas = reference_antenna.choose(vis, job.options.refant, point_source=True)
+    data = data_cells(vis)
+    draft.facts["nsamples"] = working_copy.typical_weight(vis)
+    sample, sample_model = working_copy.thin(vis, model)
+    scratch = write_scratch(job.part, vis, model, working_copy.noise_per_baseline(sample))
+    return _Prepared(scratch, antennas, data, sample, sample_model)
+
+
+def _record_transit(transit: _Transit, vis: Visibilities, draft: TwinDraft) -> None:
+    draft.facts["apparent_flux_jy"] = round(transit.apparent_jy, 4)
+    draft.facts["flux_jy"] = round(float(transit.flux_jy.mean()), 4)
+    draft.facts["transit_mjd"] = float(vis.times_mjd_s[np.argmax(transit.response.mean(1))] / 86400)
+    draft.qa["beam_response"] = round(transit.largest_response, 4)
+
+
+def _refusals(transit: _Transit, options: CalibrationOptions) -> Iterator[tuple[str, str, Any, Any]]:
+    """Give why a calibrator will not do: code, message, measured value and limit.
+
+    These decide whether there is anything to judge, and so are no gates: under another limit the calibration must be
+    solved, not judged again.
+    """
+    name, extent = transit.calibrator.name, transit.calibrator.extent_arcsec
+    response, apparent = transit.largest_response, transit.apparent_jy
+    if response < options.min_beam:
+        message = f"the beam's response to {name} reaches only {response:.2f} during the tile"
+        yield "calibrator_outside_beam", message, round(response, 4), options.min_beam
+    if apparent < options.min_calibrator_jy:
+        message = f"{name} has {apparent:.2f} Jy through the beam"
+        yield "calibrator_too_faint", message, round(apparent, 4), options.min_calibrator_jy
+    if extent > options.max_extent_arcsec:
+        message = f"{name} spans {extent:g} arcsec and is modelled as a point"
+        yield "calibrator_resolved", message, extent, options.max_extent_arcsec
+
+
+def _measure_sefd(
+    tables: tuple[SolvedTable, ...], sample: Visibilities, model: NDArray[np.complex64], draft: TwinDraft
+) -> None:
+    """Record the system equivalent flux density of each receptor, from the calibrated data minus the model.
 
     The radiometer equation: ``sigma_pq = sqrt(SEFD_p SEFD_q / (2 df dt))`` in each part of a visibility.
     """
-    delays, bandpass, gains = (read_solutions(part / FILES[kind]) for kind in "KBG")
+    delays, bandpass, gains = (table.solutions for table in tables)
     correct(sample, delays, bandpass, [gains])
     sample.data -= model[:, :, None]
     noise = working_copy.antenna_noise(sample, working_copy.noise_per_baseline(sample))
     sefd = noise**2 * np.sqrt(2 * sample.channel_width_hz * sample.integration_s)
-    work.facts["sefd_jy"] = {
+    draft.facts["sefd_jy"] = {
         name: [float(f"{value:.5g}") if np.isfinite(value) else None for value in row]
         for name, row in zip(sample.antenna_names, sefd, strict=True)
         if np.isfinite(row).any()
     }
-    work.qa["sefd_median_jy"] = float(f"{np.nanmedian(sefd):.5g}") if np.isfinite(sefd).any() else None
+    draft.qa["sefd_median_jy"] = float(f"{np.nanmedian(sefd):.5g}") if np.isfinite(sefd).any() else None

@@ -1,8 +1,9 @@
-"""Gains against the catalogue's sky, on top of a bandpass; with fallbacks, each said in the twin."""
+"""Gains solved against the catalogue's sky, on top of a bandpass; with fallbacks, each named in the twin."""
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ from numpy.typing import NDArray
 
 from contimg import measurement_set
 from contimg.calibration import casa, casa_solver, reference_antenna
+from contimg.calibration.calibration_set import CalibrationSet
 from contimg.calibration.caltables import FILES, Solutions, normalise_amplitudes
+from contimg.calibration.compatibility import dec_difference_deg, setup_differences
 from contimg.calibration.field_model import apparent_jy, field_sources, predict_sources
-from contimg.calibration.jones import read_table
-from contimg.calibration.outcome import data_cells, finish, has_data, lost_fraction, write_scratch
-from contimg.config import BeamOptions, CalibrationOptions
-from contimg.errors import InputError
+from contimg.calibration.quality import SolvedTable
+from contimg.calibration.reference_antenna import ReferenceAntenna
+from contimg.calibration.solving import SolvingJob, data_cells, has_data, lost_fraction, read_solved, write_scratch
 from contimg.measurement_set import Visibilities
 from contimg.products.draft import TwinDraft
 from contimg.products.twin import Twin
@@ -24,109 +26,138 @@ from contimg.sky.catalogue import Catalogue
 from contimg.storage.atomic import remove
 
 
-def solve_on_field(
-    ms: Path,
-    part: Path,
-    work: TwinDraft,
-    bandpass: Path | None,
-    options: CalibrationOptions,
-    beam: BeamOptions,
-    known: Catalogue | None,
-) -> None:
-    """Solve gains on top of a bandpass, against the catalogue; fall back step by step."""
-    if bandpass is None:
-        raise ValueError("gains are solved on top of a bandpass: name its twin")
-    base = work.use(bandpass)
-    tables = {kind: Path(bandpass).with_suffix("") / FILES[kind] for kind in ("K", "B")}
-    work.facts |= {"calibrator": None, "bandpass": base.id, "flux_anchor": base.facts.get("flux_anchor")}
-    work.facts |= {"apparent_flux_jy": None, "field_sources": 0, "outcome": "not solved"}
+@dataclass(frozen=True)
+class _Prepared:
+    """What solving needs of a tile: the folder of its working copy, reference antennas, cells that have data."""
+
+    scratch: Path
+    antennas: ReferenceAntenna
+    data: NDArray[np.bool_]
+
+
+def solve_on_field(job: SolvingJob, bandpass: Path) -> tuple[SolvedTable, ...]:
+    """Solve gains on top of a bandpass, against the catalogue; fall back step by step.
+
+    Gains in amplitude and phase every ``gain_interval_s``; else over the whole tile; else phases over the whole tile;
+    else the bandpass alone serves, which is a warning.
+
+    Parameters
+    ----------
+    job : SolvingJob
+    bandpass : Path
+        The twin of the calibration whose K and B apply.
+
+    Returns
+    -------
+    tuple of SolvedTable
+        G; empty where it could not be solved: the draft then has the reason.
+
+    Raises
+    ------
+    InputError
+        If a table of the bandpass is missing or is not the one that was judged.
+    """
+    draft = job.draft
+    base = CalibrationSet.beside(draft.use(bandpass), bandpass)
+    draft.facts |= {"calibrator": None, "bandpass": base.twin.id, "flux_anchor": base.twin.facts.get("flux_anchor")}
+    draft.facts |= {"apparent_flux_jy": None, "field_sources": 0, "outcome": "not solved"}
+    if _refuse_bandpass(job, base.twin):
+        return ()
+    prepared = _prepare(job, base)
+    if prepared is None:
+        return ()
+    outcome = _solve_in_steps(job, prepared, base.folder)
+    shutil.rmtree(prepared.scratch)
+    if outcome is None:
+        return ()
+    if outcome.startswith("solved"):
+        _keep_flux_scale(job.table("G"), draft)
+    tables = read_solved(job, prepared.antennas, prepared.data, ("G",))
+    draft.facts["outcome"] = outcome
+    return tables
+
+
+def _refuse_bandpass(job: SolvingJob, base: Twin) -> bool:
+    """Return whether a bandpass must not be used for the tile; the draft then has the reason."""
+    draft, limit = job.draft, job.options.max_dec_difference_deg
     if base.verdict == "failed":
-        work.fail("bandpass_failed", f"bandpass {base.id} is failed: {base.reasons[0].message}")
-        return
-    for key, what in (
-        ("applied_delays_sha256", "delays"),
-        ("antenna_order_sha256", "antenna order"),
-        ("fs_table", "fringe-stopping tables"),
-    ):
-        if base.facts.get(key) != work.facts.get(key):
-            work.fail("bandpass_disagrees", f"tile and bandpass {base.id} were correlated with different {what}")
-            return
-    turn_deg = abs(base.facts["dec_app_deg"] - work.facts["dec_app_deg"])
-    if turn_deg > options.max_dec_difference_deg:
-        work.fail(
-            "declination_strip",
-            f"bandpass {base.id} is from a strip {turn_deg:.2f} deg away",
-            round(turn_deg, 4),
-            options.max_dec_difference_deg,
-        )
-        return
-    vis = measurement_set.read(ms)
-    if not has_data(vis, work):
-        return
-    delays, shape = (read_table(path, kind, vis) for kind, path in tables.items())
-    if delays is None or shape is None:
-        raise InputError(f"{Path(bandpass).with_suffix('')} lacks a table of bandpass {base.id}: solve it again")
-    if known is None:
-        _bandpass_only(work, "no_sky_model", "no catalogue is configured (sky.catalogue)")
-        return
-    sources = field_sources(vis, beam, known, away_from=None)
-    apparent = apparent_jy(vis, sources, beam)
-    work.facts["field_sources"] = len(sources)
-    work.facts["apparent_flux_jy"] = round(float(apparent.sum()), 4)
-    if apparent.sum() < options.min_field_jy:
-        _bandpass_only(
-            work,
-            "field_too_faint",
-            f"the catalogue has {apparent.sum():.2f} Jy in the beam",
-            round(float(apparent.sum()), 4),
-            options.min_field_jy,
-        )
-        return
-    model = predict_sources(vis, sources, beam)
-    antennas = reference_antenna.choose(vis, options.refant, point_source=False)
+        draft.fail("bandpass_failed", f"bandpass {base.id} is failed: {base.reasons[0].message}")
+        return True
+    for _, what in setup_differences(draft.facts, base.facts)[:1]:
+        draft.fail("bandpass_disagrees", f"tile and bandpass {base.id} were correlated with different {what}")
+        return True
+    turn_deg = dec_difference_deg(draft.facts, base.facts)
+    if turn_deg > limit:
+        message = f"bandpass {base.id} is from a strip {turn_deg:.2f} deg away"
+        draft.fail("declination_strip", message, round(turn_deg, 4), limit)
+        return True
+    return False
+
+
+def _prepare(job: SolvingJob, base: CalibrationSet) -> _Prepared | None:
+    """Write the working copy with the catalogue's sky as its model; None where data or sky will not do."""
+    vis = measurement_set.read(job.ms)
+    if not has_data(vis, job.draft):
+        return None
+    base.solutions_for("K", vis)
+    bandpass = base.solutions_for("B", vis)
+    sources = _bright_enough(job, vis)
+    if sources is None:
+        return None
+    model = predict_sources(vis, sources, job.beam)
+    antennas = reference_antenna.choose(vis, job.options.refant, point_source=False)
     data = data_cells(vis)
-    noise = _expected_noise(vis, base, shape)
-    scratch = write_scratch(part, vis, model, noise)
-    del vis, model
+    scratch = write_scratch(job.part, vis, model, _expected_noise(vis, base.twin, bandpass))
+    return _Prepared(scratch, antennas, data)
+
+
+def _bright_enough(job: SolvingJob, vis: Visibilities) -> Catalogue | None:
+    """Return the catalogue's sources in the beam; None where they are too faint to solve gains on."""
+    draft, least = job.draft, job.options.min_field_jy
+    if job.known is None:
+        _bandpass_only(draft, "no_sky_model", "no catalogue is configured (sky.catalogue)")
+        return None
+    sources = field_sources(vis, job.beam, job.known, away_from=None)
+    total = apparent_jy(vis, sources, job.beam).sum()
+    draft.facts["field_sources"] = len(sources)
+    draft.facts["apparent_flux_jy"] = round(float(total), 4)
+    if total < least:
+        message = f"the catalogue has {total:.2f} Jy in the beam"
+        _bandpass_only(draft, "field_too_faint", message, round(float(total), 4), least)
+        return None
+    return sources
+
+
+def _solve_in_steps(job: SolvingJob, prepared: _Prepared, bandpass: Path) -> str | None:
+    """Solve until few enough solutions are lost; return which step did, or None: the draft then has the reason."""
+    options, table = job.options, job.table("G")
     attempts = (
         ("solved", "ap", options.gain_interval_s),
         ("solved, one interval", "ap", None),
         ("phase only", "p", None),
     )
-    table = part / FILES["G"]
-    outcome = ""
+    applied = {kind: bandpass / FILES[kind] for kind in ("K", "B")}
+    lost = 1.0
     with casa.tasks() as tasks:
-        for outcome, mode, interval_s in attempts:  # noqa: B007 - the last one tried is what came of it
+        solver = casa_solver.Solver(tasks, prepared.scratch / "solve.ms", prepared.antennas.names, options)
+        for outcome, mode, interval_s in attempts:
             remove(table)
-            casa_solver.solve_gains(
-                tasks, scratch / "solve.ms", table, antennas.names, options, tables, mode, interval_s
-            )
-            lost = lost_fraction(table, data)
-            work.qa[f"lost_{mode}_{'all' if interval_s is None else f'{interval_s:g}s'}"] = round(lost, 4)
+            solver.solve_gains(table, applied, mode, interval_s)
+            lost = lost_fraction(table, prepared.data)
+            job.draft.qa[f"lost_{mode}_{'all' if interval_s is None else f'{interval_s:g}s'}"] = round(lost, 4)
             if lost <= options.max_flagged:
-                break
-        else:
-            remove(table)
-    shutil.rmtree(scratch)
-    if not table.exists():
-        _bandpass_only(
-            work,
-            "gains_lost",
-            f"the gains lost {lost:.0%} of their solutions in every way of solving them",
-            round(lost, 4),
-            options.max_flagged,
-        )
-        return
-    if outcome.startswith("solved"):
-        _keep_flux_scale(table, work, options)
-    finish(part, work, antennas, data, options, ("G",))
-    work.facts["outcome"] = outcome
+                return outcome
+    remove(table)
+    message = f"the gains lost {lost:.0%} of their solutions in every way of solving them"
+    _bandpass_only(job.draft, "gains_lost", message, round(lost, 4), options.max_flagged)
+    return None
 
 
 def _expected_noise(vis: Visibilities, base: Twin, bandpass: Solutions) -> NDArray[np.float64]:
-    """Return the baselines' noise (nbl, npol) that the bandpass and its SEFDs foretell, in raw units.
+    """Return the baselines' noise (nbl, npol) that follows from the bandpass and its SEFDs, in raw units.
 
-    In a field without a dominant source at the phase centre the sky itself changes between integrations.
+    It cannot be measured from successive integrations here: in a field without a dominant source at the phase centre
+    the sky itself changes between them.
     """
     size = _median_amplitude(bandpass)
     sefd = np.full(size.shape, np.nan)
@@ -147,23 +178,16 @@ def _median_amplitude(bandpass: Solutions) -> NDArray[np.float64]:
     return middle
 
 
-def _keep_flux_scale(table: Path, work: TwinDraft, options: CalibrationOptions) -> None:
-    """Leave the flux scale to the bandpass and its anchor; measure how the catalogue's differs.
+def _keep_flux_scale(table: Path, draft: TwinDraft) -> None:
+    """Normalise the gains so that the flux scale stays that of the bandpass; measure how the catalogue's differs.
 
-    A few sources of the catalogue, each some per cent wrong or variable, dominate a field.
+    A few sources dominate a field, each with an error of some per cent in the catalogue, or variable.
     """
-    mean = normalise_amplitudes(table)
-    ratio = mean**2
-    work.qa["flux_ratio_to_catalogue"] = round(ratio, 4)
-    if abs(ratio - 1) > options.max_flux_scale_change:
-        work.warn(
-            "flux_scale_disagrees",
-            f"on the bandpass's flux scale the field has {ratio:.2f} of the catalogue's flux",
-            round(ratio, 4),
-            options.max_flux_scale_change,
-        )
+    ratio = normalise_amplitudes(table) ** 2
+    draft.qa["flux_ratio_to_catalogue"] = round(ratio, 4)
+    draft.qa["flux_scale_change"] = round(abs(ratio - 1), 4)
 
 
-def _bandpass_only(work: TwinDraft, code: str, why: str, measured: Any = None, threshold: Any = None) -> None:
-    work.facts["outcome"] = "bandpass only"
-    work.warn(code, f"no gains, the bandpass alone is applied: {why}", measured, threshold)
+def _bandpass_only(draft: TwinDraft, code: str, why: str, measured: Any = None, threshold: Any = None) -> None:
+    draft.facts["outcome"] = "bandpass only"
+    draft.warn(code, f"no gains, the bandpass alone is applied: {why}", measured, threshold)

@@ -1,134 +1,97 @@
-"""A bandpass calibration beside the certified one before it: what changed, and whether that is a reason.
+"""A bandpass calibration compared with the certified one before it: how much the receivers changed.
 
-Only amplitudes are compared. Phases change with the weather and the reference antenna, and delays and their bandpass
-phases share what they explain; amplitudes are the receivers' own, and carry the flux scale.
+Only amplitudes are compared. Phases change with the weather and the reference antenna, and delays and bandpass phases
+share what they describe; amplitudes belong to the receivers, and carry the flux scale. Limits on the changes are gates
+of `contimg.products.gates`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.calibration.caltables import FILES, Solutions, read_solutions
+from contimg.calibration.caltables import Solutions
 from contimg.config import CalibrationOptions
-from contimg.products.twin import Reason, Twin
+
+NOT_COMPARED: dict[str, Any] = {
+    "gain_level_ratio": None,
+    "gain_change_by_antenna": {},
+    "changed_antennas": [],
+    "changed_antennas_fraction": None,
+    "bandpass_change_rms": None,
+}
+
+
+@dataclass(frozen=True)
+class BandpassAndGains:
+    """The solutions B and G of a calibration on a calibrator."""
+
+    bandpass: Solutions
+    gains: Solutions
 
 
 def compare_with_previous(
-    folder: Path, previous_folder: Path, previous: Twin, options: CalibrationOptions
-) -> tuple[dict[str, Any], list[Reason], list[str]]:
-    """Compare the tables of two calibrations on calibrators.
+    new: BandpassAndGains, old: BandpassAndGains, options: CalibrationOptions
+) -> dict[str, Any] | None:
+    """Compare the solutions of two calibrations on calibrators.
 
     Parameters
     ----------
-    folder, previous_folder : Path
-        Hold ``B.cal`` and ``G.cal``.
-    previous : Twin
-        Of the calibration before.
+    new, old : BandpassAndGains
     options : CalibrationOptions
+        An antenna has changed if its amplitude did by more than ``max_gain_change``.
 
     Returns
     -------
-    qa : dict
-        ``gain_level_ratio``: the array's gain (power, so flux per correlator unit) over that before, from the median
-        receptor; ``gain_change_by_antenna``: each antenna's amplitude over its own before, the array's median taken
-        out; ``changed_antennas``; ``bandpass_change_rms``: change of a receptor's bandpass shape, rms over channels,
-        its own median level and the noise of the solutions taken out, of the median receptor. None: not comparable.
-    reasons : list of Reason
-        Warnings.
-    notes : list of str
-
-    Raises
-    ------
-    InputError
-        If a table is missing or unreadable.
+    dict or None
+        ``gain_level_ratio``: the array's gain (power, so flux density per correlator unit) over that before, of the
+        median receptor. ``gain_change_by_antenna``: each antenna's amplitude over its own before, divided by the
+        array's median ratio. ``changed_antennas``, and their fraction. ``bandpass_change_rms``: change of the shape of
+        a receptor's bandpass, rms over channels, of the median receptor; the change of its median level and the noise
+        of the solutions are subtracted; None where the channels are others. None if no antenna has solutions in both.
     """
-    new, old = (
-        [read_solutions(Path(place) / FILES[kind]) for kind in ("B", "G")] for place in (folder, previous_folder)
-    )
-    level = _levels(*new) / _on_antennas(_levels(*old), old[0], new[0])
-    qa: dict[str, Any] = {
-        "gain_level_ratio": None,
-        "gain_change_by_antenna": {},
-        "changed_antennas": [],
-        "bandpass_change_rms": None,
-    }
+    level = _levels(new) / _on_antennas(_levels(old), old.bandpass, new.bandpass)
     if not np.isfinite(level).any():
-        return qa, [], [f"no antenna has solutions here and in {previous.id}: not compared with it"]
+        return None
     common = float(np.nanmedian(level))
-    names = new[0].antenna_names
+    names = new.bandpass.antenna_names
     known = np.flatnonzero(np.isfinite(level).any(1))
     changes = {names[a]: float(np.nanmedian(level[a]) / common) for a in known}
     changed = [name for name, ratio in changes.items() if max(ratio, 1 / ratio) > 1 + options.max_gain_change]
-    shape = _shape_change(new[0], old[0])
-    qa = {
+    return {
         "gain_level_ratio": round(common**2, 4),
         "gain_change_by_antenna": {name: round(ratio, 4) for name, ratio in changes.items()},
         "changed_antennas": changed,
-        "bandpass_change_rms": shape,
+        "changed_antennas_fraction": round(len(changed) / len(changes), 4),
+        "bandpass_change_rms": _shape_change(new.bandpass, old.bandpass),
     }
-    return qa, _reasons(qa, previous.id, options), []
 
 
-def _reasons(qa: Mapping[str, Any], before: str, options: CalibrationOptions) -> list[Reason]:
-    level, shape = qa["gain_level_ratio"], qa["bandpass_change_rms"]
-    share = len(qa["changed_antennas"]) / len(qa["gain_change_by_antenna"])
-    limit = 1 + options.max_level_change
-    checks = (
-        (
-            "gain_level_changed",
-            max(level, 1 / level) > limit,
-            f"the array's gain is {level:.2f} of that in {before}: check the flux of the calibrator",
-            level,
-            limit,
-        ),
-        (
-            "antennas_changed",
-            share > options.max_changed_antennas,
-            f"{share:.0%} of the antennas changed their amplitude against {before}",
-            round(share, 4),
-            options.max_changed_antennas,
-        ),
-        (
-            "bandpass_changed",
-            shape is not None and shape > options.max_bandpass_change,
-            f"the bandpasses changed shape against {before}",
-            shape,
-            options.max_bandpass_change,
-        ),
-    )
-    return [
-        Reason(code=code, severity="warning", message=message, measured=measured, threshold=threshold)
-        for code, met, message, measured, threshold in checks
-        if met
-    ]
-
-
-def _levels(bandpass: Solutions, gains: Solutions) -> NDArray[np.float64]:
+def _levels(solved: BandpassAndGains) -> NDArray[np.float64]:
     """Return each receptor's amplitude (nant, npol), of B over channels times G over time; NaN where it has none."""
-    return _median(bandpass, (0, 2)) * _median(gains, (0, 2))
+    return _median_amplitude(solved.bandpass) * _median_amplitude(solved.gains)
 
 
-def _median(solutions: Solutions, axes: tuple[int, int]) -> NDArray[np.float64]:
+def _median_amplitude(solutions: Solutions) -> NDArray[np.float64]:
+    """Return each receptor's median amplitude over times and channels (nant, npol); NaN where it has no solution."""
     size = np.where(solutions.flag, np.nan, np.abs(solutions.values))
-    there = np.isfinite(size).any(axes)
-    size = np.where(there[None, :, None, :], size, 1.0)  # a median of nothing would warn
-    return np.where(there, np.nanmedian(size, axis=axes), np.nan)
+    there = np.asarray(np.isfinite(size).any((0, 2)))
+    size = np.where(there[None, :, None, :], size, 1.0)  # numpy warns of medians of nothing
+    return np.where(there, np.nanmedian(size, axis=(0, 2)), np.nan)
 
 
 def _on_antennas(values: NDArray[np.float64], old: Solutions, new: Solutions) -> NDArray[np.float64]:
-    """Return what belongs to the antennas of `new`, in their order; NaN for those that `old` does not know."""
+    """Return values by antenna of `old` in the order of the antennas of `new`; NaN for those that `old` lacks."""
     place = {name: i for i, name in enumerate(old.antenna_names)}
     rows = [values[place[name]] if name in place else np.full(values.shape[1:], np.nan) for name in new.antenna_names]
     return np.array(rows)
 
 
 def _shape_change(new: Solutions, old: Solutions) -> float | None:
-    """Return the median receptor's change of shape; None where no two channels are common."""
+    """Return the rms change of the bandpass shape of the median receptor; None where the channels are others."""
     if new.values.shape[2] != old.values.shape[2] or not np.allclose(new.freq_hz, old.freq_hz, rtol=0, atol=1.0):
         return None
     size, noise = [], []

@@ -1,4 +1,4 @@
-"""The measured quality of solutions, and the verdict's reasons."""
+"""The measured quality of gain solutions; its limits are gates of `contimg.products.gates`."""
 
 from __future__ import annotations
 
@@ -12,112 +12,86 @@ from numpy.typing import NDArray
 from contimg.calibration.caltables import Solutions
 from contimg.config import CalibrationOptions
 from contimg.correlator.band import subband_of_frequencies
-from contimg.products.twin import Reason
 
 
-def assess(
-    solutions: Sequence[Solutions], expected: Sequence[NDArray[np.bool_]], options: CalibrationOptions
-) -> tuple[dict[str, Any], list[Reason], list[str]]:
-    """Measure tables and judge them.
+@dataclass(frozen=True)
+class SolvedTable:
+    """The solutions of a table and where there were data to solve for.
+
+    Attributes
+    ----------
+    solutions : Solutions
+    expected : (ntime, nant, nchan, npol) bool
+        Cells for which there were data. The others (subbands that are missing, antennas that are absent) cannot be
+        solved and do not count as lost.
+    """
+
+    solutions: Solutions
+    expected: NDArray[np.bool_]
+
+    @property
+    def kind(self) -> str:
+        return self.solutions.kind
+
+    @property
+    def losses(self) -> FlagStatistics:
+        """The count of lost solutions: the one definition of the fraction that tables, pages and plots show."""
+        ntime, nant = self.solutions.flag.shape[:2]
+        rows = (ntime * nant, *self.solutions.flag.shape[2:])  # as in the table, grouped by antenna
+        antenna = np.tile(np.arange(nant, dtype=np.int32), ntime)
+        return flag_statistics(self.solutions.flag.reshape(rows), antenna, self.expected.reshape(rows))
+
+
+def measure(tables: Sequence[SolvedTable], options: CalibrationOptions) -> tuple[dict[str, Any], list[str]]:
+    """Measure the tables of a calibration.
 
     Parameters
     ----------
-    solutions : sequence of Solutions
-    expected : sequence of (ntime, nant, nchan, npol) bool
-        Cells of each for which there was data.
+    tables : sequence of SolvedTable
     options : CalibrationOptions
+        Subbands that lost more than ``max_flagged`` of their solutions are named in a note.
 
     Returns
     -------
     qa : dict
-    reasons : list of Reason
     notes : list of str
     """
     qa: dict[str, Any] = {}
-    counts = {s.kind: _count(s, cells) for s, cells in zip(solutions, expected, strict=True)}
-    for kind, count in counts.items():
-        qa[f"flagged_fraction_{kind}"] = round(count.fraction, 6)
-        qa[f"dead_receptors_{kind}"] = count.dead_receptors
-    qa["flagged_fraction"] = max(qa[f"flagged_fraction_{kind}"] for kind in counts)
-    qa["working_receptors"] = min(count.working_receptors for count in counts.values())
-    qa |= _lost_by(solutions, expected)
-    lost = _lost_antennas(solutions, expected)
-    had_data = int(expected[0].any((0, 2, 3)).sum())
+    losses = {table.kind: table.losses for table in tables}
+    for kind, found in losses.items():
+        qa[f"flagged_fraction_{kind}"] = round(found.fraction, 6)
+        qa[f"dead_receptors_{kind}"] = found.dead_receptors
+    qa["flagged_fraction"] = max(qa[f"flagged_fraction_{kind}"] for kind in losses)
+    qa["working_receptors"] = min(found.working_receptors for found in losses.values())
+    qa |= _lost_by(tables)
+    lost = _lost_antennas(tables)
+    with_data = int(tables[0].expected.any((0, 2, 3)).sum())
     qa["lost_antennas"] = lost
-    qa["antennas_with_data"] = had_data
-    snr = {s.kind: _median(s.snr[~s.flag]) for s in solutions if s.kind != "K"}
+    qa["antennas_with_data"] = with_data
+    qa["lost_antennas_fraction"] = round(len(lost) / with_data, 6) if with_data else 0.0
+    snr = {t.kind: _median(t.solutions.snr[~t.solutions.flag]) for t in tables if t.kind != "K"}
     qa |= {f"snr_median_{kind}": value for kind, value in snr.items()}
     qa["snr_median"] = min((value for value in snr.values() if value is not None), default=None)
-    for one in solutions:
-        qa |= _MEASURES[one.kind](one)
-    reasons = _reasons(qa, had_data, options) + _warnings(qa, options)
+    for table in tables:
+        qa |= _MEASURES[table.kind](table.solutions)
     notes = [f"antennas with data but without a solution: {', '.join(lost)}"] if lost else []
     poor = [f"{name} ({share:.0%})" for name, share in qa["lost_by_subband"].items() if share > options.max_flagged]
     notes += [f"subbands that lost their solutions: {', '.join(poor)}"] if poor else []
-    return qa, reasons, notes
+    return qa, notes
 
 
-def _reasons(qa: dict[str, Any], had_data: int, options: CalibrationOptions) -> list[Reason]:
-    checks = (
-        (
-            "solutions_lost",
-            qa["flagged_fraction"] > options.max_flagged,
-            f"{qa['flagged_fraction']:.1%} of the working receptors' solutions are lost",
-            qa["flagged_fraction"],
-            options.max_flagged,
-        ),
-        (
-            "antennas_lost",
-            len(qa["lost_antennas"]) > options.max_lost_antennas * had_data,
-            f"{len(qa['lost_antennas'])} of {had_data} antennas with data have no solution",
-            len(qa["lost_antennas"]) / max(had_data, 1),
-            options.max_lost_antennas,
-        ),
-        (
-            "low_snr",
-            qa["snr_median"] is None or qa["snr_median"] < options.min_median_snr,
-            "the solutions' median signal-to-noise ratio is low",
-            qa["snr_median"],
-            options.min_median_snr,
-        ),
-    )
-    return [
-        Reason(code=code, severity="failed", message=message, measured=measured, threshold=threshold)
-        for code, met, message, measured, threshold in checks
-        if met
-    ]
+def _lost_by(tables: Sequence[SolvedTable]) -> dict[str, dict[str, float]]:
+    """Return the lost fraction of solutions by antenna and by polarisation, in all tables, and by subband, in B.
 
-
-def _warnings(qa: dict[str, Any], options: CalibrationOptions) -> list[Reason]:
-    """Return what makes solutions doubtful although they were found."""
-    checks = (
-        (
-            "phase_scatter",
-            "gain_phase_scatter_deg",
-            options.max_phase_scatter_deg,
-            "gains' phases scatter over the tile",
-        ),
-        ("phase_steps", "bandpass_phase_step_deg", options.max_phase_step_deg, "bandpasses' phases are not smooth"),
-        ("amplitude_range", "amplitude_range", options.max_amplitude_range, "receptors' amplitudes differ widely"),
-    )
-    return [
-        Reason(code=code, severity="warning", message=f"the {words}", measured=qa[key], threshold=threshold)
-        for code, key, threshold, words in checks
-        if qa.get(key) is not None and qa[key] > threshold
-    ]
-
-
-def _lost_by(solutions: Sequence[Solutions], expected: Sequence[NDArray[np.bool_]]) -> dict[str, dict[str, float]]:
-    """Return the lost fraction of the solutions of each antenna and polarisation, all tables together, and subband (B).
-
-    Antennas: of all that had data, so that one whose receptors are both dead shows as 1. Polarisations and subbands:
-    of the working receptors.
+    By antenna it is the fraction of all solutions for which there were data, so that it is 1 where both receptors are
+    dead; by polarisation and subband that of the working receptors' solutions.
     """
-    names = solutions[0].antenna_names
+    names = tables[0].solutions.antenna_names
     had, lost = np.zeros(len(names)), np.zeros(len(names))
-    by_pol = np.zeros((2, solutions[0].flag.shape[-1]))
+    by_pol = np.zeros((2, tables[0].solutions.flag.shape[-1]))
     by_subband: dict[str, float] = {}
-    for one, cells in zip(solutions, expected, strict=True):
+    for table in tables:
+        one, cells = table.solutions, table.expected
         had += cells.sum((0, 2, 3))
         lost += (cells & one.flag).sum((0, 2, 3))
         working = cells & (cells & ~one.flag).any((0, 2), keepdims=True)
@@ -138,32 +112,32 @@ def _lost_by(solutions: Sequence[Solutions], expected: Sequence[NDArray[np.bool_
     }
 
 
-def _count(solutions: Solutions, expected: NDArray[np.bool_]) -> FlagStatistics:
-    """Count the flags of a table; its (time, antenna) cells become rows grouped by antenna."""
-    ntime, nant = solutions.flag.shape[:2]
-    rows = (ntime * nant, *solutions.flag.shape[2:])
-    return flag_statistics(solutions.flag.reshape(rows), np.tile(np.arange(nant), ntime), expected.reshape(rows))
-
-
-def _lost_antennas(solutions: Sequence[Solutions], expected: Sequence[NDArray[np.bool_]]) -> list[str]:
+def _lost_antennas(tables: Sequence[SolvedTable]) -> list[str]:
     """Return the names of antennas that had data but lack every solution of a receptor in some table."""
-    lost = np.zeros(len(solutions[0].antenna_names), bool)
-    for one, cells in zip(solutions, expected, strict=True):
-        lost |= (cells.any((0, 2)) & ~(cells & ~one.flag).any((0, 2))).any(-1)
-    return [name for name, gone in zip(solutions[0].antenna_names, lost, strict=True) if gone]
+    names = tables[0].solutions.antenna_names
+    lost = np.zeros(len(names), bool)
+    for table in tables:
+        cells = table.expected
+        lost |= (cells.any((0, 2)) & ~(cells & ~table.solutions.flag).any((0, 2))).any(-1)
+    return [name for name, gone in zip(names, lost, strict=True) if gone]
 
 
 def _median(values: NDArray[np.float64]) -> float | None:
     return round(float(np.median(values)), 2) if values.size else None
 
 
-def _delays(solutions: Solutions) -> dict[str, Any]:
+def _measure_delays(solutions: Solutions) -> dict[str, Any]:
+    """Return the largest delay."""
     delays = np.abs(solutions.values[~solutions.flag])
     return {"delay_max_ns": round(float(delays.max()), 3) if delays.size else None}
 
 
-def _bandpass(solutions: Solutions) -> dict[str, Any]:
-    """Amplitude: over receptors; scatter: over channels, about each receptor's own median."""
+def _measure_bandpass(solutions: Solutions) -> dict[str, Any]:
+    """Return the median amplitude and its range over receptors, and the scatter over channels.
+
+    The scatter is relative to each receptor's own median amplitude; the phase step is the rms difference of phase
+    between neighbouring channels.
+    """
     values = np.where(solutions.flag, np.nan, solutions.values)
     size = np.abs(values)
     flat = size.transpose(0, 1, 3, 2).reshape(-1, size.shape[2])
@@ -174,7 +148,7 @@ def _bandpass(solutions: Solutions) -> dict[str, Any]:
         return dict.fromkeys(keys)
     middle = np.nanmedian(flat, axis=1, keepdims=True)
     relative = flat / middle
-    weak, strong = np.percentile(middle, (5, 95))  # a few odd receptors are not the set's fault
+    weak, strong = np.percentile(middle, (5, 95))  # a few bad receptors do not make the set bad
     return {
         "amplitude_range": round(float(strong / weak), 4) if weak > 0 else None,
         "bandpass_amplitude_median": float(f"{np.nanmedian(flat):.6g}"),
@@ -183,8 +157,8 @@ def _bandpass(solutions: Solutions) -> dict[str, Any]:
     }
 
 
-def _gains(solutions: Solutions) -> dict[str, Any]:
-    """Amplitude and scatter of the gains over time, about each receptor's own mean."""
+def _measure_gains(solutions: Solutions) -> dict[str, Any]:
+    """Return the median amplitude of the gains, and their scatter over time about each receptor's own mean."""
     values = np.where(solutions.flag, np.nan, solutions.values)[:, :, 0]
     known = np.isfinite(values).any(0)
     if not known.any():
@@ -199,12 +173,12 @@ def _gains(solutions: Solutions) -> dict[str, Any]:
     }
 
 
-_MEASURES = {"K": _delays, "B": _bandpass, "G": _gains}
+_MEASURES = {"K": _measure_delays, "B": _measure_bandpass, "G": _measure_gains}
 
 
 @dataclass(frozen=True)
 class FlagStatistics:
-    """Counts of one table.
+    """Counts of the lost (flagged) solutions of one table.
 
     Attributes
     ----------
@@ -223,22 +197,25 @@ class FlagStatistics:
 
     @property
     def fraction(self) -> float:
-        """Flagged fraction of the working receptors' solutions; 1 when none works."""
+        """Lost fraction of the working receptors' solutions; 1 where no receptor works."""
         return self.flagged / self.cells if self.cells else 1.0
 
 
 def flag_statistics(
     flag: NDArray[np.bool_], antenna1: NDArray[np.int32], expected: NDArray[np.bool_] | None = None
 ) -> FlagStatistics:
-    """Count the flags of a table.
+    """Count the lost solutions of a table.
+
+    A receptor is dead if it has no solution at all; its solutions are not counted among the lost ones, so that a few
+    dead receptors do not hide how well the others were solved.
 
     Parameters
     ----------
     flag : (nrow, nchan, npol) bool
+        True where there is no solution.
     antenna1 : (nrow,) int
     expected : (nrow, nchan, npol) bool, optional
-        Cells for which there was data at all; the others (subbands that are missing, antennas that
-        are absent) are not counted. Default: every cell.
+        Cells for which there were data; the others are not counted. Default: every cell.
     """
     expected = np.ones(flag.shape, bool) if expected is None else expected
     solved = ~flag & expected

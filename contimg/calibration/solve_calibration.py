@@ -1,4 +1,4 @@
-"""From a tile to a calibration: K, B and G tables, plots, a verdict and its reasons."""
+"""The rule solve_calibration: from a tile to gain solutions, plots, a verdict and its reasons."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from pathlib import Path
 
 from contimg import naming
 from contimg.calibration import plots
-from contimg.calibration.caltables import FILES
+from contimg.calibration.calibration_set import CalibrationSet
 from contimg.calibration.on_calibrator import solve_on_calibrator
 from contimg.calibration.on_field import solve_on_field
-from contimg.calibration.outcome import judge_against
+from contimg.calibration.previous_bandpass import NOT_COMPARED, BandpassAndGains, compare_with_previous
+from contimg.calibration.quality import SolvedTable
+from contimg.calibration.solving import SolvingJob
 from contimg.config import BeamOptions, CalibrationOptions
+from contimg.products import gates
 from contimg.products.draft import TwinDraft
+from contimg.products.manifest import read_product
 from contimg.products.twin import Twin
 from contimg.sky.catalogue import read_catalogue
-from contimg.storage.atomic import remove
 
 COPIED_FACTS = (
     "dec_app_deg",
@@ -67,41 +70,77 @@ def solve_calibration(
     Returns
     -------
     Twin
-        Kind ``calibration``. A calibration that could not be solved from its data is 'failed' and its
-        directory empty.
+        Kind ``calibration``. A calibration that could not be solved from its data is 'failed', and its
+        directory is empty.
 
     Raises
     ------
     UnknownIdError
         If the calibrator is not in the list.
     InputError
-        If an input is missing or unreadable, or gains are asked for without a bandpass.
+        If an input is missing, unreadable or not the one that was judged.
+    ValueError
+        If gains are asked for without a bandpass.
     """
-    work = TwinDraft("calibration")
-    source = work.use(ms_twin)
+    draft = TwinDraft("calibration")
+    source = draft.use(ms_twin)
     known = read_catalogue(catalogue) if catalogue is not None else None
-    work.id = calibration_id = naming.calibration_id(source.id)
-    work.facts |= {"type": "gains" if calibrator is None else "bandpass", "tile": source.id}
-    work.facts |= {key: source.facts[key] for key in COPIED_FACTS if key in source.facts}
-    work.use_file("catalogue", catalogue)
-    with work.product(output) as part:
+    draft.id = naming.calibration_id(source.id)
+    draft.facts |= {"type": "gains" if calibrator is None else "bandpass", "tile": source.id}
+    draft.facts |= {key: source.facts[key] for key in COPIED_FACTS if key in source.facts}
+    draft.use_file("catalogue", catalogue)
+    with draft.product(output) as part:
         part.mkdir()
+        job = SolvingJob(Path(ms), part, draft, options, beam, known)
+        tables: tuple[SolvedTable, ...] = ()
         if source.verdict == "failed":
-            work.fail("tile_failed", f"tile {source.id} is failed: {source.reasons[0].message}")
-        elif calibrator is None:
-            solve_on_field(Path(ms), part, work, bandpass, options, beam, known)
+            draft.fail("tile_failed", f"tile {source.id} is failed: {source.reasons[0].message}")
+        elif calibrator is not None:
+            tables = solve_on_calibrator(job, calibrator)
+        elif bandpass is not None:
+            tables = solve_on_field(job, bandpass)
         else:
-            solve_on_calibrator(Path(ms), part, work, calibrator, options, beam, known)
-        if work.failed and not any((part / name).exists() for name in FILES.values()):
-            remove(part)
-            part.mkdir()
-        else:
-            judge_against(part, work, previous, options)
-            plots.plot_solutions(
-                part, calibration_id, synthetic=source.synthetic, lost_antennas=work.qa.get("lost_antennas", ())
-            )
-    return work.write(
+            raise ValueError("gains are solved on top of a bandpass: name its twin")
+        if tables:
+            _judge(job, tables, previous)
+            plots.plot_solutions(tables, part, draft.id, synthetic=source.synthetic)
+    return draft.write(
         twin,
         parameters={"calibrator": calibrator, "calibration": options.model_dump(), "beam": beam.model_dump()},
         libraries=("casatasks", "casatools", "casadata", "python-casacore", "numpy", "scipy"),
     )
+
+
+def _judge(job: SolvingJob, tables: tuple[SolvedTable, ...], previous: Path | None) -> None:
+    """Judge what was solved; a bandpass also against the certified one before it."""
+    draft, is_bandpass = job.draft, job.draft.facts["type"] == "bandpass"
+    if is_bandpass:
+        _compare(job, tables, previous)
+    draft.reasons += gates.judge("calibration", draft.qa, {"calibration": job.options})
+    if is_bandpass:
+        draft.facts["outcome"] = "not solved" if draft.failed else "solved"
+
+
+def _compare(job: SolvingJob, tables: tuple[SolvedTable, ...], previous: Path | None) -> None:
+    """Compare a bandpass with the certified one before it.
+
+    What it was compared with is a fact, not an input: the solutions do not depend on it, and they are not out of date
+    when the calibration before is made again.
+    """
+    draft = job.draft
+    draft.facts["compared_with"] = None
+    if previous is None:
+        draft.notes.append("no certified bandpass before it in reach: compared with none")
+        return
+    twin, record = read_product(previous)
+    before = CalibrationSet.beside(twin, previous)
+    draft.facts["compared_with"] = {"id": twin.id, "sha256": record.sha256}
+    _, bandpass, gains = (table.solutions for table in tables)
+    changes = compare_with_previous(
+        BandpassAndGains(bandpass, gains),
+        BandpassAndGains(before.solutions("B"), before.solutions("G")),
+        job.options,
+    )
+    if changes is None:
+        draft.notes.append(f"no antenna has solutions here and in {twin.id}: not compared with it")
+    draft.qa |= changes or NOT_COMPARED

@@ -130,8 +130,12 @@ def write(path: Path, vis: Visibilities, model: NDArray[np.complex64]) -> None:
         description = tables.makearrcoldesc(
             "MODEL_DATA", 0, valuetype="complex", shape=[nchan, npol], options=5, comment="model"
         )
-        manager = {"TYPE": "TiledColumnStMan", "NAME": "TiledMODEL_DATA"}
-        manager["SPEC"] = {"DEFAULTTILESHAPE": np.array([npol, nchan, max(8, (1 << 17) // (npol * nchan))], np.int32)}
+        tile_shape = np.array([npol, nchan, max(8, (1 << 17) // (npol * nchan))], np.int32)
+        manager = {
+            "TYPE": "TiledColumnStMan",
+            "NAME": "TiledMODEL_DATA",
+            "SPEC": {"DEFAULTTILESHAPE": tile_shape},
+        }
         table.addcols(tables.maketabdesc(description), manager)
         for start in range(0, len(model), _ROWS):
             rows = model[start : start + _ROWS]

@@ -68,7 +68,7 @@ def show(context: Context, calibration_id: str, as_json: bool) -> None:
         print_json(record)
         return
     click.echo(f"{twin.id}: verdict {twin.verdict}, {record['standing']} ({record['folder']})")
-    long = ("sefd_jy", "refant_list", "files", "lost_by_antenna")
+    long = ("sefd_jy", "refant_list", "files", "solutions_sha256", "lost_by_antenna")
     for title, values in (("Facts", twin.facts), ("Measured", twin.qa)):
         rows = [(k, "none" if v is None or v == [] else v) for k, v in values.items() if k not in long]
         print_table(f"\n{title}", ("", ""), rows)
@@ -81,8 +81,8 @@ def show(context: Context, calibration_id: str, as_json: bool) -> None:
     for note in twin.notes:
         click.echo(f"note: {note}")
     if record["decisions"]:
-        rows = [(d["time"], d["decision"], d["by"], d["reason"]) for d in record["decisions"]]
-        print_table("\nDecisions", ("time", "decision", "by", "reason"), rows)
+        decisions = [(d["time"], d["decision"], d["by"], d["reason"]) for d in record["decisions"]]
+        print_table("\nDecisions", ("time", "decision", "by", "reason"), decisions)
     _print_products(record["used_by"])
 
 
@@ -166,8 +166,8 @@ def _print_products(products: dict[str, Any]) -> None:
     ]  # fmt: skip
     print_table("\nMade with it, on the stage", ("what", "number", "ids"), rows)
     if products["versions"]:
-        rows = [(v["data_id"], v["version"], v["status"], v["path"]) for v in products["versions"]]
-        print_table("\nMade with it, registered", ("mosaic", "version", "state", "where"), rows)
+        versions = [(v["data_id"], v["version"], v["status"], v["path"]) for v in products["versions"]]
+        print_table("\nMade with it, registered", ("mosaic", "version", "state", "where"), versions)
 
 
 def _number(value: float | None, form: str) -> str | None:

@@ -82,12 +82,12 @@ def median_and_relative_sigma(
         values = planes[row][np.isfinite(planes[row])]
         if len(values) > 3:
             median[row], sigma[row] = median_and_sigma(values)
-    sigma = sigma / np.where(median > 0, median, 1)
+    relative = sigma / np.where(median > 0, median, 1)
     positive = np.where(median > 0, median, 1).astype(np.float32)
     shape = (1, n_baselines, 1, n_pols)
     return (
         np.repeat(positive.reshape(shape), n_channels, axis=2),
-        np.repeat(sigma.reshape(shape), n_channels, axis=2),
+        np.repeat(relative.reshape(shape), n_channels, axis=2),
     )
 
 

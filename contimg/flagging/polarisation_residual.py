@@ -96,7 +96,8 @@ def _medians(ratio: NDArray[np.complex64]) -> tuple[NDArray[np.complex64], NDArr
     """Return medians of 16 channels (nbaselines, nsteps), of real and imaginary part, and their middle channels."""
     count, channels = ratio.shape
     absent = np.isnan(ratio)
-    nowhere, regular = absent.all(0), channels % _RATIO_CHANNELS == 0
+    nowhere = np.asarray(absent.all(0))
+    regular = channels % _RATIO_CHANNELS == 0
     if absent.any() or not regular:
         ratio = np.nan_to_num(ratio)
     edges = np.linspace(0, channels, max(1, channels // _RATIO_CHANNELS) + 1).astype(int)

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from contimg import naming
+from contimg.calibration.compatibility import seconds_later, time_apart
 from contimg.config import CalibrationOptions, Config
 from contimg.plan.model import SETUP, CalibrationRecord, Choice, Plan, PlannedCalibration, Tile, Waiting
 
@@ -243,14 +244,13 @@ def bandpass_refusal(facts: Mapping[str, Any], record: CalibrationRecord, option
 
 def _ahead_s(tile: Tile, candidate: PlannedCalibration) -> int:
     """Return how much later than the tile a set is: whole seconds, so that rounding of MJDs decides nothing."""
-    return round((candidate.mid_mjd - tile.mid_mjd) * 86400)
+    return seconds_later(candidate.mid_mjd, tile.mid_mjd)
 
 
 def _apart(tile: Tile, candidate: PlannedCalibration) -> str:
     if candidate.tile == tile.id:
         return "the same tile"
-    ahead_min = _ahead_s(tile, candidate) / 60
-    return f"{abs(ahead_min):.1f} min {'later' if ahead_min > 0 else 'earlier'}"
+    return time_apart(candidate.mid_mjd, tile.mid_mjd)
 
 
 def _keep_used(

@@ -14,7 +14,7 @@ from contimg.errors import ContimgError
 SCRIPT = """
 import sys
 from pathlib import Path
-from contimg import casa
+from contimg.calibration import casa
 with casa.tasks(Path(sys.argv[1])) as tasks:
     tasks.casalog.post("said to the log")
 with casa.tasks() as tasks:
@@ -58,7 +58,7 @@ def test_configuration_of_the_user_is_not_read(clean):
     home, work, environment = clean
     (home / ".casa").mkdir()
     (home / ".casa" / "config.py").write_text("raise SystemExit('the user configuration was read')")
-    script = "from contimg import casa\nwith casa.tasks(): pass\nfrom casaconfig import config\n"
+    script = "from contimg.calibration import casa\nwith casa.tasks(): pass\nfrom casaconfig import config\n"
     script += "print(config.measurespath, config.measures_auto_update, config.data_auto_update)"
     done = _run(script, [], work, environment)
     assert done.returncode == 0, done.stderr
@@ -69,7 +69,7 @@ def test_configuration_of_the_user_is_not_read(clean):
 
 def test_casa_imported_by_somebody_else_first_is_refused(clean):
     _, work, environment = clean
-    script = "import casaconfig.config\nfrom contimg import casa\nwith casa.tasks(): pass"
+    script = "import casaconfig.config\nfrom contimg.calibration import casa\nwith casa.tasks(): pass"
     done = _run(script, [], work, environment)
     assert done.returncode != 0
     assert "use contimg.calibration.casa.tasks instead" in done.stderr

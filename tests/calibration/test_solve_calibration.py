@@ -11,13 +11,13 @@ from casacore import tables
 from contimg import measurement_set
 from contimg.calibration import casa
 from contimg.calibration.caltables import FILES, read_solutions
-from contimg.calibration.quality import flag_statistics
 from contimg.calibration.reference_antenna import choose
 from contimg.calibration.solve_calibration import solve_calibration
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.errors import ConfigError, InputError, UnknownIdError
 from contimg.products.twin import Reason, read_twin, twin_digest, write_twin
 from tests.support.calibration_nights import CALIBRATOR, gain_errors, make_night
+from tests.support.calibration_tables import describe_again
 
 OPTIONS, BEAM = CalibrationOptions(), BeamOptions()
 
@@ -130,9 +130,11 @@ def test_a_bandpass_is_compared_with_the_one_before_and_solved_the_same(night, s
         values, odd = table.getcol("CPARAM"), table.getcol("ANTENNA1") % 2 == 1
         values[odd] *= 2
         table.putcol("CPARAM", values)
+    describe_again(before.with_suffix(".json"))
+    judged = read_twin(before.with_suffix(".json"))
     again = _solve(night, 1, tmp_path / "again", previous=before.with_suffix(".json"))
     assert _digest(tmp_path / "again" / "B.cal") == _digest(folder / "B.cal")
-    assert again.facts["compared_with"] == {"id": twin.id, "sha256": twin_digest(twin)}
+    assert again.facts["compared_with"] == {"id": twin.id, "sha256": twin_digest(judged)}
     assert [item.kind for item in again.inputs] == [item.kind for item in twin.inputs]  # no input
     changes = again.qa["gain_change_by_antenna"]
     names = read_solutions(folder / "B.cal").antenna_names
@@ -257,7 +259,7 @@ def test_failed_tile_and_failed_bandpass(night, solved, tmp_path):
     _, folder = solved
     reason = Reason(code="bad", severity="failed", message="too bad")
     for source, name in ((night.twin(0), "tile"), (folder.with_suffix(".json"), "bandpass")):
-        twin = read_twin(source).model_copy(update={"verdict": "failed", "reasons": [reason]})
+        twin = read_twin(source).model_copy(update={"verdict": "failed", "reasons": [reason], "files": {}})
         write_twin(tmp_path / f"{name}.json", twin)
     common = {"options": OPTIONS, "beam": BEAM, "catalogue": night.catalogue, "calibrator": None}
     good = folder.with_suffix(".json")
@@ -317,43 +319,6 @@ def test_reference_antenna_is_chosen_from_the_data(night):
     assert "has no usable data" in choose(vis, absent, point_source=False).reason
     with pytest.raises(ConfigError, match="'pad1' is not an antenna"):
         choose(vis, "pad1", point_source=False)
-
-
-C6_ROWS = np.repeat(np.arange(117), 16)
-
-
-@pytest.mark.parametrize(("flagged", "dead", "antennas", "fraction", "working"), [
-    ([], 0, 0, 0, 234),
-    ([(slice(5 * 16, 6 * 16), 0)], 1, 1, 0, 233),
-    ([(slice(5 * 16, 6 * 16), slice(None))], 2, 1, 0, 232),
-    ([(slice(0, 116 * 16, 16), slice(None))], 0, 0, 116 * 2 * 48 / 179_712, 234),
-])  # fmt: skip
-def test_flag_statistics_check_c6(flagged, dead, antennas, fraction, working):
-    flag = np.zeros((1872, 48, 2), bool)
-    for rows, pol in flagged:
-        flag[rows, :, pol] = True
-    found = flag_statistics(flag, C6_ROWS)
-    assert (found.dead_receptors, found.affected_antennas, found.working_receptors) == (dead, antennas, working)
-    assert found.fraction == pytest.approx(fraction)
-
-
-def test_flag_statistics_half_a_receptor_and_the_real_table():
-    flag = np.zeros((1872, 48, 2), bool)
-    flag[:16, ::2, 0] = True
-    found = flag_statistics(flag, C6_ROWS)
-    assert (found.dead_receptors, found.flagged, found.cells) == (0, 384, 179_712)
-    # The table of 2026-01-25: 63 dead receptors of 35 antennas, and 1368 cells of the others.
-    flag[:] = False
-    flag[: 28 * 16] = True
-    flag[28 * 16 : 35 * 16, :, 0] = True
-    cells = np.flatnonzero(~flag.reshape(1872, -1)[-16 * 60 :].any(1))
-    block = flag[-16 * 60 :]
-    block[cells[: 1368 // 2], 0] = True
-    found = flag_statistics(flag, C6_ROWS)
-    assert flag.sum() == 49_752
-    assert (found.dead_receptors, found.affected_antennas) == (63, 35)
-    assert (found.flagged, found.cells) == (1368, 131_328)
-    assert found.fraction == pytest.approx(0.010417, abs=1e-6)
 
 
 def test_fluxes_are_those_of_setjy(night, tmp_path):

@@ -15,7 +15,39 @@ def _gates(kind: str, *rows: _Row, sample: Sample | None = None, when: str = "")
 
 MS: tuple[Gate, ...] = ()
 
-CALIBRATION: tuple[Gate, ...] = ()
+_CalibrationRow = tuple[str, str, str, Bound, str, Severity, str, Severity | None]
+
+
+def _calibration_gates(*rows: _CalibrationRow) -> tuple[Gate, ...]:
+    """Return gates of calibrations: with their codes, and the verdict where the number was not measured.
+
+    A calibration that could not be solved has none of these numbers and is judged by none of these gates.
+    """
+    return tuple(Gate("calibration", *row[:6], code=row[6], unmeasured=row[7], when=row[0]) for row in rows)
+
+
+CALIBRATION = _calibration_gates(
+    ("flagged_fraction", "lost fraction of the working receptors' solutions", "", "max", "calibration.max_flagged",
+     "failed", "solutions_lost", "failed"),
+    ("lost_antennas_fraction", "fraction of antennas with data but without a solution", "", "max",
+     "calibration.max_lost_antennas", "failed", "antennas_lost", "failed"),
+    ("snr_median", "median signal-to-noise ratio of the solutions", "", "min", "calibration.min_median_snr",
+     "failed", "low_snr", "failed"),
+    ("gain_phase_scatter_deg", "phase scatter of the gains over the tile", "deg", "max",
+     "calibration.max_phase_scatter_deg", "warning", "phase_scatter", None),
+    ("bandpass_phase_step_deg", "rms phase step between channels of the bandpass", "deg", "max",
+     "calibration.max_phase_step_deg", "warning", "phase_steps", None),
+    ("amplitude_range", "range of the receptors' amplitudes, 95th percentile over 5th", "", "max",
+     "calibration.max_amplitude_range", "warning", "amplitude_range", None),
+    ("flux_scale_change", "difference between the flux scales of bandpass and catalogue", "", "max",
+     "calibration.max_flux_scale_change", "warning", "flux_scale_disagrees", None),
+    ("gain_level_ratio", "gain of the array over that of the bandpass before", "", "factor",
+     "calibration.max_level_change", "warning", "gain_level_changed", None),
+    ("changed_antennas_fraction", "fraction of antennas whose amplitude changed since the bandpass before", "", "max",
+     "calibration.max_changed_antennas", "warning", "antennas_changed", None),
+    ("bandpass_change_rms", "rms change of the bandpasses' shape since the bandpass before", "", "max",
+     "calibration.max_bandpass_change", "warning", "bandpass_changed", None),
+)  # fmt: skip
 
 CALIBRATED: tuple[Gate, ...] = ()
 
