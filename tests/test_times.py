@@ -10,8 +10,9 @@ from contimg import times
 from contimg.imaging import fits_output
 from contimg.imaging.grid import Grid as TileGrid
 from contimg.imaging.restoring_beam import RestoringBeam
-from contimg.mosaic import products
-from contimg.mosaic.grid import Grid as MosaicGrid
+from contimg.mosaic import fits_output as mosaic_fits
+from contimg.mosaic.grid import MosaicGrid
+from contimg.products.facts import BeamFacts, MosaicImageFacts
 
 DAY = 61082  # 2026-02-11 (astropy: Time(61082, format='mjd').iso)
 MJDS = st.floats(51544, 88069)  # 2000 to 2100
@@ -98,11 +99,11 @@ def test_a_tile_and_its_mosaic_give_one_instant_the_same_text(fraction_ms):
         "2026-02-11T00:26:42", "OVRO_DSA", RestoringBeam(1e-4, 1e-4, 0.0), 1.4e9, 1.8e8, start, end, 0.5, 0.2, True, ()
     )
     tile = fits_output.header(TileGrid(64, 1e-5, (2.0, 0.9)), described)
-    facts = {
-        "beam": {"bmaj_arcsec": 20.0, "bmin_arcsec": 20.0, "bpa_deg": 0.0}, "telescope": "OVRO_DSA", "freq_hz": 1.4e9,
-        "bandwidth_hz": 1.8e8, "start_mjd": start, "end_mjd": end, "flux_anchor": "3C 147",
-    }  # fmt: skip
-    mosaic = products.header(
+    facts = MosaicImageFacts.model_construct(
+        beam=BeamFacts(bmaj_arcsec=20.0, bmin_arcsec=20.0, bpa_deg=0.0), telescope="OVRO_DSA", freq_hz=1.4e9,
+        bandwidth_hz=1.8e8, start_mjd=start, end_mjd=end, flux_anchor="3C 147",
+    )  # fmt: skip
+    mosaic = mosaic_fits.header(
         MosaicGrid((120.0, 50.0), 1e-3, (32, 32), (64, 64)), facts, "mosaic_20260211T002642", [], True
     )
     milliseconds = "001" if fraction_ms > 0.5 else "000"

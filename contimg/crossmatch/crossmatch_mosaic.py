@@ -16,7 +16,7 @@ from contimg.errors import InputError
 from contimg.mosaic import noise
 from contimg.products import gates
 from contimg.products.draft import TwinDraft
-from contimg.products.fits_images import read_plane
+from contimg.products.fits_images import read_image
 from contimg.products.twin import Reason, Twin
 
 LIBRARIES = ("bdsf", "numpy", "scipy", "astropy", "matplotlib")
@@ -89,13 +89,14 @@ def _compare(
 
     catalogue = read_catalogue(catalogue_path)
     place = mosaic_twin.with_suffix("")
-    image, wcs = read_plane(place / mosaic.facts["files"]["image"])
-    promised, _ = read_plane(place / mosaic.facts["files"]["rms"])
+    image = read_image(place / mosaic.facts["files"]["image"])
+    promised = read_image(place / mosaic.facts["files"]["rms"])
+    wcs = image.wcs
     beam_deg = mosaic.facts["beam"]["bmaj_arcsec"] / 3600
     freq_hz = mosaic.facts["freq_hz"]
-    local, factors = noise.local_rms(image, promised, beam_deg / abs(float(wcs.wcs.cdelt[0])))
+    local, factors = noise.local_rms(image.data, promised.data, beam_deg / abs(float(wcs.wcs.cdelt[0])))
     if not factors.size:  # too small to measure its noise in boxes: the weights are all there is
-        local = promised.astype(np.float32)
+        local = promised.data.astype(np.float32)
     sources = find_sources(place / mosaic.facts["files"]["image"], local, wcs, freq_hz)
     matched = compare.match(
         sources,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.mosaic.grid import Footprint, Grid
+from contimg.mosaic.grid import Footprint, MosaicGrid
 
 NODE_PX = 16
 SPLINE_ORDER = 5
@@ -59,7 +59,7 @@ class Sums:
 
 def add_tile(
     sums: Sums,
-    grid: Grid,
+    grid: MosaicGrid,
     footprint: Footprint,
     image: NDArray[np.float64],
     pb: NDArray[np.float64],
@@ -108,7 +108,7 @@ def add_tile(
     return float(weight.sum())
 
 
-def regrid(planes: Sequence[NDArray[np.float64]], wcs: Any, cut: Grid) -> list[NDArray[np.float64]]:
+def regrid(planes: Sequence[NDArray[np.float64]], wcs: Any, cut: MosaicGrid) -> list[NDArray[np.float64]]:
     """Interpolate images onto a cut-out of the mosaic; NaN where any of them is NaN, or outside them.
 
     A quintic spline. It rings at a hole, so holes are filled from their nearest pixels first and
@@ -121,7 +121,7 @@ def regrid(planes: Sequence[NDArray[np.float64]], wcs: Any, cut: Grid) -> list[N
         Images on the same pixels.
     wcs : astropy.wcs.WCS
         Of the images.
-    cut : Grid
+    cut : MosaicGrid
         Where to.
     """
     from scipy.ndimage import map_coordinates
@@ -141,7 +141,7 @@ def regrid(planes: Sequence[NDArray[np.float64]], wcs: Any, cut: Grid) -> list[N
     return results
 
 
-def _pixels(cut: Grid, wcs: Any) -> NDArray[np.float64]:
+def _pixels(cut: MosaicGrid, wcs: Any) -> NDArray[np.float64]:
     """Return the (2, ny, nx) pixel (y, x; 0-based) of an image at each pixel of a cut-out.
 
     Both projections are smooth: every 16th pixel and a quintic spline between them are within 1e-9 pixels

@@ -62,7 +62,7 @@ def common_beam(beams: Sequence[Beam]) -> Beam:
     from radio_beam import Beams
     from radio_beam.utils import BeamError
 
-    ellipse: Beam | None = max(beams, key=lambda beam: beam.area_deg2)
+    ellipse = max(beams, key=lambda beam: beam.area_deg2)
     if len(set(beams)) > 1:
         many = Beams(
             major=[beam.bmaj_deg * 3600 for beam in beams] * u.arcsec,

@@ -24,7 +24,7 @@ class Footprint:
 
 
 @dataclass(frozen=True)
-class Grid:
+class MosaicGrid:
     """A tangent-plane (TAN) pixel grid, north up, east left.
 
     Attributes
@@ -59,9 +59,9 @@ class Grid:
         wcs.array_shape = self.shape
         return wcs
 
-    def cutout(self, rows: slice, columns: slice) -> Grid:
+    def cutout(self, rows: slice, columns: slice) -> MosaicGrid:
         """Return the grid of a part of the array: the same pixels."""
-        return Grid(
+        return MosaicGrid(
             self.centre_deg,
             self.cell_deg,
             (self.crpix[0] - columns.start, self.crpix[1] - rows.start),
@@ -108,7 +108,7 @@ def footprint_of(wcs: Any, used: NDArray[np.bool_]) -> Footprint:
     return Footprint((ra % 360, dec), rim_deg)
 
 
-def make_grid(footprints: Sequence[Footprint], cell_arcsec: float, max_size_px: int) -> Grid:
+def make_grid(footprints: Sequence[Footprint], cell_arcsec: float, max_size_px: int) -> MosaicGrid:
     """Return the smallest grid that holds every footprint.
 
     The tangent point is the circular mean of the tiles' right ascensions and the mean of their
@@ -137,7 +137,7 @@ def make_grid(footprints: Sequence[Footprint], cell_arcsec: float, max_size_px: 
             f"the mosaic would reach {radius:.1f} deg from its centre, but one tangent plane holds"
             f" {MAX_RADIUS_DEG:.0f} deg: lower group.tiles, or check the nights that were grouped"
         )
-    plane = Grid(centre, cell_arcsec / 3600, (0, 0), (1, 1)).wcs()
+    plane = MosaicGrid(centre, cell_arcsec / 3600, (0, 0), (1, 1)).wcs()
     extents = np.array([_extent(plane, f) for f in footprints])
     low, high = extents[:, 0].min(axis=0), extents[:, 1].max(axis=0)
     nx, ny = (int(n) for n in high - low + 1)
@@ -146,7 +146,7 @@ def make_grid(footprints: Sequence[Footprint], cell_arcsec: float, max_size_px: 
             f"the mosaic would be {nx} x {ny} pixels of {cell_arcsec:g} arcsec, more than mosaic.max_size_px"
             f" ({max_size_px}): raise mosaic.max_size_px, or check the nights that were grouped"
         )
-    return Grid(centre, cell_arcsec / 3600, (-int(low[0]), -int(low[1])), (ny, nx))
+    return MosaicGrid(centre, cell_arcsec / 3600, (-int(low[0]), -int(low[1])), (ny, nx))
 
 
 def _extent(wcs: Any, footprint: Footprint) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

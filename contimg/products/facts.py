@@ -168,6 +168,8 @@ class ImageFacts(TileFacts):
         Width and height, and pixel size.
     files : dict
         Name of a plane (``image``, ``pb``, ...) -> file in the folder.
+    pb_peak_deg : (float, float), optional
+        Maximum of the effective beam.
     """
 
     beam: BeamFacts
@@ -179,6 +181,7 @@ class ImageFacts(TileFacts):
     size_px: int
     cell_arcsec: float
     files: dict[str, str]
+    pb_peak_deg: Direction | None = None
 
 
 class MosaicFacts(Record):
@@ -226,6 +229,8 @@ class MosaicFiles(Record):
 class MosaicImageFacts(MosaicFacts):
     """Facts of a mosaic that has an image."""
 
+    start_mjd: float
+    end_mjd: float
     files: MosaicFiles
     beam: BeamFacts
     freq_hz: float

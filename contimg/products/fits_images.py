@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,39 +13,75 @@ from numpy.typing import NDArray
 from contimg.errors import InputError
 
 
-def read_plane(path: Path) -> tuple[NDArray[np.float64], Any]:
+class DamagedFileError(InputError):
+    """A file of a product is missing, unreadable, or not what the product's twin says."""
+
+    def __init__(self, path: Path, fault: str) -> None:
+        super().__init__(f"{path} {fault}: delete its product's twin and rerun snakemake")
+        self.path = path
+        self.fault = fault
+
+
+@dataclass(frozen=True)
+class FitsImage:
+    """A FITS image of one celestial plane.
+
+    Attributes
+    ----------
+    path : Path
+    data : (ny, nx) float64
+    header : astropy.io.fits.Header
+    wcs : astropy.wcs.WCS
+        The celestial axes.
+    """
+
+    path: Path
+    data: NDArray[np.float64]
+    header: Any
+    wcs: Any
+
+
+def read_image(path: Path, *, verify: bool = False) -> FitsImage:
     """Read a FITS image of one plane.
 
-    Returns
-    -------
-    data : (ny, nx) float64
-    wcs : astropy.wcs.WCS
-        Its celestial axes.
+    Parameters
+    ----------
+    path : Path
+    verify : bool
+        Compare the pixels with the header's ``DATASUM``, which every image of a product has.
 
     Raises
     ------
-    InputError
-        If it is missing, not FITS, or not one plane with celestial coordinates.
+    DamagedFileError
+        If it is missing, not FITS, truncated, altered, or not one plane with celestial coordinates.
+    OSError
+        If the machine cannot read it.
     """
-    import warnings
-
     from astropy.io import fits
-    from astropy.wcs import WCS, FITSFixedWarning
+    from astropy.wcs import WCS
 
     try:
-        with fits.open(path, memmap=False) as hdus:
-            data, header = hdus[0].data, hdus[0].header
+        with warnings.catch_warnings():
+            # astropy warns of truncation and of cards it cannot read, and goes on.
+            warnings.simplefilter("ignore")
+            with fits.open(path, memmap=False) as hdus:
+                hdu = hdus[0]
+                if verify and hdu.verify_datasum() != 1:
+                    raise DamagedFileError(path, "does not have the DATASUM of its header")
+                data, header = hdu.data, hdu.header
+                wcs = WCS(header).celestial
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist, but its twin does: delete the twin and rerun snakemake") from None
-    except OSError as error:
-        if error.errno is not None:  # the machine's fault, not the file's
-            raise
-        raise InputError(f"{path} is not a FITS file ({error}): delete it and its twin and rerun") from None
-    if data is None or data.size != np.prod(data.shape[-2:]):
-        raise InputError(f"{path} is not an image of one plane: delete it and its twin and rerun snakemake")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FITSFixedWarning)  # only tells that MJD-OBS was derived
-        wcs = WCS(header).celestial
+        raise DamagedFileError(path, "does not exist") from None
+    except (OSError, ValueError, KeyError, TypeError, IndexError, fits.VerifyError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the machine's fault, not the file's
+        raise DamagedFileError(path, f"is not a whole FITS file ({_first_line(error)})") from None
+    if data is None or data.ndim < 2 or data.size != np.prod(data.shape[-2:]):
+        raise DamagedFileError(path, "is not an image of one plane")
     if wcs.naxis != 2:
-        raise InputError(f"{path} has no celestial coordinates: delete it and its twin and rerun snakemake")
-    return data.reshape(data.shape[-2:]).astype(np.float64), wcs
+        raise DamagedFileError(path, "has no celestial coordinates")
+    return FitsImage(path, data.reshape(data.shape[-2:]).astype(np.float64), header, wcs)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__

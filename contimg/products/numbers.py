@@ -36,6 +36,7 @@ class ImageQa(Record):
     noise_ratio: float | None = None
     flagged_fraction: float | None = None
     peak_mjy: float | None = None
+    min_mjy: float | None = None
 
 
 class MosaicQa(Record):

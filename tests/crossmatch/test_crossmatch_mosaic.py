@@ -14,7 +14,7 @@ from astropy.io import fits
 from contimg.config import CrossmatchOptions, QaOptions
 from contimg.crossmatch.crossmatch_mosaic import crossmatch_mosaic
 from contimg.errors import InputError
-from contimg.mosaic.grid import Grid
+from contimg.mosaic.grid import MosaicGrid
 from contimg.products.twin import Reason, Twin, read_twin
 from tests.support.fake_tiles import DEC_DEG, Sky
 from tests.support.twins import write_with_manifest
@@ -27,7 +27,7 @@ FREQ = 1.405e9
 
 def make_mosaic(root, sky: Sky, *, ra=130.0, rms=1e-3, shift_arcsec=(0.0, 0.0), scale=1.0, size=(360, 640), seed=6):
     """Write a mosaic of a known sky: TAN, noise of a known rms that rises to the edge, blank corners."""
-    grid = Grid((ra % 360, DEC_DEG), CELL / 3600, (size[1] // 2, size[0] // 2), size)
+    grid = MosaicGrid((ra % 360, DEC_DEG), CELL / 3600, (size[1] // 2, size[0] // 2), size)
     y, x = np.mgrid[: size[0], : size[1]]
     sigma = BEAM / CELL / 2.3548200450309493
     from scipy.ndimage import gaussian_filter

@@ -9,7 +9,7 @@ from astropy.wcs import WCS
 from contimg.errors import ConfigError
 from contimg.mosaic import coadd, noise
 from contimg.mosaic.common_beam import Beam, common_beam, convolve_to
-from contimg.mosaic.grid import Footprint, Grid, circular_mean_deg, footprint_of, make_grid
+from contimg.mosaic.grid import Footprint, MosaicGrid, circular_mean_deg, footprint_of, make_grid
 
 ARCSEC = 1 / 3600
 
@@ -215,20 +215,20 @@ class TestGrid:
 
     def test_pixel_areas_add_up(self):
         # A plane of +-10 deg: the solid angle of a pyramid of half angles 10 deg, 4 asin(sin^2 a).
-        grid = Grid((10.0, 0.0), 0.05, (201, 201), (401, 401))
+        grid = MosaicGrid((10.0, 0.0), 0.05, (201, 201), (401, 401))
         edge = np.degrees(np.arctan(np.radians(200.5 * 0.05)))
         exact = 4 * np.arcsin(np.sin(np.radians(edge)) ** 2) * np.degrees(1) ** 2
         assert grid.pixel_area_deg2(slice(0, 401)).sum() == pytest.approx(exact, rel=1e-5)
 
 
-def flat(grid: Grid) -> Footprint:
+def flat(grid: MosaicGrid) -> Footprint:
     return footprint_of(grid.wcs(), np.ones(grid.shape, bool))
 
 
 class TestCoaddition:
     """Check C4 of the acceptance list."""
 
-    GRID = Grid((130.0, 54.57), 1 / 60, (61, 51), (100, 120))
+    GRID = MosaicGrid((130.0, 54.57), 1 / 60, (61, 51), (100, 120))
 
     def add(self, sums, image, pb, rms, pb_limit=0.2, expected=None, wcs=None, foot=None):
         return coadd.add_tile(
@@ -313,7 +313,7 @@ class TestRegridding:
 
     def setup_method(self):
         self.wcs = sin_wcs(130.0, 54.57, 400, self.CELL)
-        self.grid = Grid((125.5, 54.4), self.CELL * ARCSEC, (1160, 120), (420, 440))
+        self.grid = MosaicGrid((125.5, 54.4), self.CELL * ARCSEC, (1160, 120), (420, 440))
 
     def noise(self, seed):
         """Return noise with the correlation of a beam of 4 pixels and rms 1."""
@@ -341,7 +341,7 @@ class TestRegridding:
     @pytest.mark.parametrize("cell", [10.0, 60.0])
     def test_coordinates_are_those_of_every_pixel(self, cell):
         wcs = sin_wcs(130.0, 54.57, 400, cell)
-        grid = Grid((126.0, 54.4), cell * ARCSEC, (400, 200), (420, 440))
+        grid = MosaicGrid((126.0, 54.4), cell * ARCSEC, (400, 200), (420, 440))
         y, x = coadd._pixels(grid, wcs)
         want_x, want_y = wcs.all_world2pix(*grid.wcs().all_pix2world(*np.meshgrid(range(440), range(420)), 0), 0)
         assert np.abs(x - want_x).max() < 1e-9

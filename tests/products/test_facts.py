@@ -20,7 +20,7 @@ NO_TILE = {"group": "2026-02-11T00:00:00", "tiles": ["2026-02-11T00:00:00"], "ti
 MOSAIC = NO_TILE | {
     "tiles_used": ["2026-02-11T00:00:00"], "n_images": 1, "left_out": {}, "beam": BEAM, "freq_hz": 1.405e9,
     "bandwidth_hz": 1.875e8, "centre_deg": [127.5, 54.6], "size_px": [9000, 5000], "cell_arcsec": 3.0,
-    "area_deg2": 30.0, "flux_anchor": "3C286",
+    "area_deg2": 30.0, "flux_anchor": "3C286", "start_mjd": 61082.0, "end_mjd": 61082.036,
     "files": dict(image="m.fits", weights="m.weights.fits", rms="m.rms.fits", picture="m.png", tiles="m.tiles.csv"),
 }  # fmt: skip
 MS = {
@@ -87,7 +87,7 @@ def test_a_failed_mosaic_has_members_but_no_image():
     assert not facts.has_image(failed)
     assert facts.mosaic_facts(failed).tiles == ["2026-02-11T00:00:00"]
     assert facts.mosaic_facts(failed).flux_anchor is None
-    with pytest.raises(InputError, match="does not say its files"):
+    with pytest.raises(InputError, match="does not say its start_mjd"):
         facts.mosaic_image_facts(failed)
     assert facts.has_image(twin("mosaic", MOSAIC))
 

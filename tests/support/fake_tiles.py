@@ -67,13 +67,15 @@ class TileMaker:
         folder.mkdir(parents=True)
         wcs = self.wcs(ra_deg)
         pb = self.beam_map(wcs, ra_deg)
+        files, extremes = {}, {}
         if verdict_of(reasons) != "failed":
             image = np.zeros((self.size, self.size)) if constant is None else constant * pb
             if sky is not None:
                 self._add_sources(image, wcs, sky, ra_deg, beam)
             if rms:
                 image += self._noise(index, beam, rms)
-            self._write(folder, tile_id, wcs, image, pb, beam)
+            files["files"] = self._write(folder, tile_id, wcs, image, pb, beam, index)
+            extremes |= {"peak_mjy": round(image.max() * 1e3, 4), "min_mjy": round(image.min() * 1e3, 4)}
         bmaj, bmin, bpa = beam
         expected = self.expected_rms_jy if self.expected_rms_jy is not None else rms
         twin = Twin(
@@ -86,6 +88,10 @@ class TileMaker:
                 "freq_hz": 1.405e9 + index * 1e5,
                 "bandwidth_hz": 187.5e6,
                 "centre_deg": [ra_deg, self.dec_deg],
+                "pb_peak_deg": [ra_deg, self.dec_deg],
+                "size_px": self.size,
+                "cell_arcsec": self.cell_arcsec,
+                **files,
                 "start_mjd": start,
                 "end_mjd": start + TILE_S / 86400,
                 "telescope": "DSA-110",
@@ -99,6 +105,7 @@ class TileMaker:
                 "expected_rms_mjy": expected * 1e3 if expected else 1.0,
                 "noise_ratio": 1.0,
                 "flagged_fraction": 0.05,
+                **extremes,
             },
             synthetic=self.synthetic,
         )
@@ -147,14 +154,21 @@ class TileMaker:
         smooth = gaussian_filter(white, sigma, mode="wrap")  # position angle 0 is enough for noise
         return smooth * (rms * np.sqrt(4 * np.pi * sigma[0] * sigma[1]))
 
-    def _write(self, folder, tile_id, wcs, image, pb, beam):
+    def _write(self, folder, tile_id, wcs, image, pb, beam, index):
         header = wcs.to_header()
         header["BMAJ"], header["BMIN"], header["BPA"] = beam[0] / 3600, beam[1] / 3600, beam[2]
-        header["SYNTHET"] = self.synthetic
+        header["SYNTHET"], header["OBJECT"] = self.synthetic, tile_id
+        header["FREQ"], header["MJD-OBS"] = 1.405e9 + index * 1e5, 61082.0 + index * TILE_S / 86400
         stem = naming.stem(tile_id)
-        for name, data, unit in (("image", image, "Jy/beam"), ("pb", pb, "")):
-            header["BUNIT"] = unit
-            fits.PrimaryHDU(data.astype(np.float32), header).writeto(folder / f"{stem}.{name}.fits")
+        for name, data, unit, kind in (
+            ("image", image, "Jy/beam", "Apparent brightness, flat noise"),
+            ("pb", pb, "", "Effective primary beam (power)"),
+        ):
+            header["BUNIT"], header["BTYPE"] = unit, kind
+            hdu = fits.PrimaryHDU(data.astype(np.float32), header)
+            hdu.add_datasum()
+            hdu.writeto(folder / f"{stem}.{name}.fits")
+        return {name: f"{stem}.{name}.fits" for name in ("image", "pb")}
 
 
 def strip_sky(n: int, ra_deg: tuple[float, float], seed: int = 3, flux_jy: tuple[float, float] = (0.05, 2.0)) -> Sky:

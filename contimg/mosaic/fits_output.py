@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg import __version__
-from contimg.mosaic.grid import Grid
-from contimg.mosaic.tiles import Tile
+from contimg.mosaic.grid import MosaicGrid
+from contimg.mosaic.tile_images import GroupTile
+from contimg.products.facts import MosaicImageFacts, tile_facts
+from contimg.products.numbers import image_qa
 from contimg.times import utc_from_mjd
 
 TILE_COLUMNS = (
@@ -22,7 +24,9 @@ TILE_COLUMNS = (
 )  # fmt: skip
 
 
-def header(grid: Grid, facts: Mapping[str, Any], mosaic_id: str, tiles: Sequence[Tile], synthetic: bool) -> Any:
+def header(
+    grid: MosaicGrid, facts: MosaicImageFacts, mosaic_id: str, tiles: Sequence[GroupTile], synthetic: bool
+) -> Any:
     """Return the header that a mosaic's FITS files share; BUNIT is the caller's.
 
     Keywords as in the tile images, and NTILES; every used tile with the digest of its twin is in HISTORY.
@@ -34,30 +38,30 @@ def header(grid: Grid, facts: Mapping[str, Any], mosaic_id: str, tiles: Sequence
     for card in wcs.cards:
         if card.keyword not in ("DATE-OBS", "MJD-OBS", "MJDREF"):
             head.append(card)
-    beam = facts["beam"]
-    head["BMAJ"] = (beam["bmaj_arcsec"] / 3600, "[deg] common restoring beam, major axis")
-    head["BMIN"] = (beam["bmin_arcsec"] / 3600, "[deg] common restoring beam, minor axis")
-    head["BPA"] = (beam["bpa_deg"], "[deg] from local north to east")
+    beam = facts.beam
+    head["BMAJ"] = (beam.bmaj_arcsec / 3600, "[deg] common restoring beam, major axis")
+    head["BMIN"] = (beam.bmin_arcsec / 3600, "[deg] common restoring beam, minor axis")
+    head["BPA"] = (beam.bpa_deg, "[deg] from local north to east")
     head["OBJECT"] = (mosaic_id, "mosaic")
-    if facts["telescope"]:
-        head["TELESCOP"] = (facts["telescope"], "as in the correlator's files")
+    if facts.telescope:
+        head["TELESCOP"] = (facts.telescope, "as in the correlator's files")
     head["INSTRUME"] = ("DSA-110", "instrument")
-    head["FREQ"] = (facts["freq_hz"], "[Hz] effective frequency, weighted over tiles")
-    head["BANDWID"] = (facts["bandwidth_hz"], "[Hz] bandwidth received, weighted over tiles")
-    head["RESTFRQ"] = (facts["freq_hz"], "[Hz] same as FREQ")
+    head["FREQ"] = (facts.freq_hz, "[Hz] effective frequency, weighted over tiles")
+    head["BANDWID"] = (facts.bandwidth_hz, "[Hz] bandwidth received, weighted over tiles")
+    head["RESTFRQ"] = (facts.freq_hz, "[Hz] same as FREQ")
     head["SPECSYS"] = ("TOPOCENT", "frame of the frequencies")
     head["TIMESYS"] = ("UTC", "time scale")
-    head["DATE-OBS"] = (utc_from_mjd(facts["start_mjd"]), "start of the first tile used")
-    head["DATE-BEG"] = (utc_from_mjd(facts["start_mjd"]), "same as DATE-OBS")
-    head["DATE-END"] = (utc_from_mjd(facts["end_mjd"]), "end of the last tile used")
-    head["MJD-OBS"] = (facts["start_mjd"], "[d] same as DATE-OBS")
-    head["MJD-BEG"] = (facts["start_mjd"], "[d] same as DATE-BEG")
-    head["MJD-END"] = (facts["end_mjd"], "[d] same as DATE-END")
+    head["DATE-OBS"] = (utc_from_mjd(facts.start_mjd), "start of the first tile used")
+    head["DATE-BEG"] = (utc_from_mjd(facts.start_mjd), "same as DATE-OBS")
+    head["DATE-END"] = (utc_from_mjd(facts.end_mjd), "end of the last tile used")
+    head["MJD-OBS"] = (facts.start_mjd, "[d] same as DATE-OBS")
+    head["MJD-BEG"] = (facts.start_mjd, "[d] same as DATE-BEG")
+    head["MJD-END"] = (facts.end_mjd, "[d] same as DATE-END")
     head["NTILES"] = (len(tiles), "tiles used")
     head["SYNTHET"] = (synthetic, "T: simulated data, not the sky")
     head["ORIGIN"] = (f"contimg {__version__}", "software")
     head["HISTORY"] = "pixel = sum(PB I / s^2) / sum(PB^2 / s^2), s = rms of the tile at the common beam"
-    head["HISTORY"] = f"flux anchor: {facts['flux_anchor'] or 'not recorded'}"
+    head["HISTORY"] = f"flux anchor: {facts.flux_anchor or 'not recorded'}"
     for tile in tiles:
         head["HISTORY"] = f"tile {tile.id} twin sha256 {tile.input.sha256[:32]}"
     return head
@@ -84,7 +88,7 @@ def write_fits(path: Path, data: NDArray[np.floating], head: Any, unit: str, kin
     hdu.writeto(path, output_verify="exception")
 
 
-def write_tiles_table(path: Path, tiles: Sequence[Tile]) -> None:
+def write_tiles_table(path: Path, tiles: Sequence[GroupTile]) -> None:
     """Write what became of every tile of the group, used or left out, as CSV."""
     with open(path, "w", newline="") as file:
         writer = csv.DictWriter(file, TILE_COLUMNS, lineterminator="\n")
@@ -93,22 +97,22 @@ def write_tiles_table(path: Path, tiles: Sequence[Tile]) -> None:
             writer.writerow({key: "" if value is None else value for key, value in tile_row(tile).items()})
 
 
-def tile_row(tile: Tile) -> dict[str, Any]:
+def tile_row(tile: GroupTile) -> dict[str, Any]:
     """Return a tile's row of the table; None where something was not measured."""
-    twin = tile.twin
-    beam = tile.beam.facts() if tile.beam else dict.fromkeys(("bmaj_arcsec", "bmin_arcsec", "bpa_deg"))
-    facts = {key: twin.facts.get(key) for key in ("freq_hz", "bandwidth_hz", "bandpass", "gains", "flux_anchor")}
-    qa = {key: twin.qa.get(key) for key in ("rms_mjy", "expected_rms_mjy", "noise_ratio", "flagged_fraction")}
+    beam = tile.image.beam.facts() if tile.image else {}
+    facts = tile.image.facts if tile.image else None
     row = {
         "tile": tile.id,
         "used": "no" if tile.left_out else "yes",
         "left_out": tile.left_out,
-        "verdict": twin.verdict,
+        "verdict": tile.twin.verdict,
         **beam,
-        **qa,
-        **facts,
-        "rms_common_mjy": tile.measured.get("rms_common_mjy"),
-        "weight_fraction": tile.measured.get("weight_fraction"),
+        **image_qa(tile.twin).model_dump(),
+        **tile_facts(tile.twin).model_dump(),
+        "freq_hz": facts.freq_hz if facts else None,
+        "bandwidth_hz": facts.bandwidth_hz if facts else None,
+        "rms_common_mjy": tile.rms_common_mjy,
+        "weight_fraction": None if tile.weight_fraction is None else round(tile.weight_fraction, 6),
         "twin_sha256": tile.input.sha256,
     }
-    return {key: row[key] for key in TILE_COLUMNS}
+    return {key: row.get(key) for key in TILE_COLUMNS}

@@ -1,0 +1,59 @@
+"""The measured numbers of a mosaic."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from contimg.mosaic import noise
+from contimg.mosaic.grid import MosaicGrid
+from contimg.mosaic.group_image import GroupImage
+from contimg.mosaic.tile_images import beam_deviation, median_axes_deg, used
+from contimg.products.numbers import MosaicQa
+
+WELL_COVERED = 0.5
+"""The noise is quoted where the weight is at least this fraction of its 95th percentile."""
+_ROWS = 512
+
+
+def measure(mosaic: GroupImage) -> MosaicQa:
+    """Measure a mosaic's noise, coverage and peak, and what its tiles have in common."""
+    images = [image for _, image in used(mosaic.tiles)]
+    inside = mosaic.weights > 0
+    well = mosaic.weights >= WELL_COVERED * np.percentile(mosaic.weights[inside], 95)
+    local, factors = noise.local_rms(mosaic.image, mosaic.rms, mosaic.beam.bmaj_deg / mosaic.grid.cell_deg)
+    # Too small for one box of 20 beams: then nothing is said about its noise.
+    rms_jy = float(np.median(local[well])) if factors.size else None
+    expected = mosaic.expected_rms[well]
+    expected_jy = float(np.median(expected)) if np.isfinite(expected).all() else None
+    axes_deg = median_axes_deg(images)
+    flagged = [image.qa.flagged_fraction for image in images]
+    known = [fraction for fraction in flagged if fraction is not None]
+    peak_jy = float(np.nanmax(mosaic.image))
+    return MosaicQa(
+        rms_mjy=_mjy(rms_jy),
+        rms_min_mjy=None if rms_jy is None else _mjy(float(local[well].min())),
+        rms_from_weights_mjy=_mjy(float(np.median(mosaic.rms[well]))),
+        rms_over_weights=None if rms_jy is None else round(float(np.median(factors)), 4),
+        expected_rms_mjy=_mjy(expected_jy),
+        noise_ratio=None if rms_jy is None or not expected_jy else round(rms_jy / expected_jy, 4),
+        peak_mjy=_mjy(peak_jy),
+        dynamic_range=None if rms_jy is None else round(peak_jy / rms_jy, 2),
+        area_deg2=round(_area_deg2(mosaic.grid, inside), 6),
+        coverage=round(float(inside.mean()), 6),
+        tiles_per_pixel=round(float(mosaic.tile_count[inside].mean()), 4),
+        beam_spread=round(max(beam_deviation(image.beam, axes_deg) for image in images), 6),
+        flagged_fraction=None if len(known) < len(flagged) else round(float(np.mean(known)), 6),
+        n_images=len(images),
+        tile_fraction=round(len(images) / len(mosaic.tiles), 4),
+    )
+
+
+def _mjy(value_jy: float | None) -> float | None:
+    """Return a value in mJy, rounded as twins hold it."""
+    return None if value_jy is None else round(value_jy * 1e3, 6)
+
+
+def _area_deg2(grid: MosaicGrid, inside: np.ndarray) -> float:
+    """Return the solid angle of the pixels inside the footprint, by strips of rows."""
+    strips = (slice(start, start + _ROWS) for start in range(0, grid.shape[0], _ROWS))
+    return sum(float((grid.pixel_area_deg2(rows) * inside[rows]).sum()) for rows in strips)
