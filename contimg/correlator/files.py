@@ -114,10 +114,10 @@ def opened(path: Path) -> Iterator[Any]:
         raise FileFault("not_a_file", path, _REMEDIES["not_a_file"])
     with content_faults(path):
         file = h5py.h5f.open(bytes(path), h5py.h5f.ACC_RDONLY, _access())
-        try:
-            yield file
-        finally:
-            file.close()
+    try:  # what fails in the block need not be this file: a conversion writes an MS in it
+        yield file
+    finally:
+        file.close()
 
 
 @functools.cache

@@ -6,12 +6,37 @@ import contextlib
 import errno
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 from contimg.errors import ContimgError
+
+_REMEDIES = {
+    errno.ENOENT: "put it there or correct the name",
+    errno.ENOTDIR: "correct the name, which leads through a file",
+    errno.EISDIR: "move the folder away",
+    errno.ELOOP: "remove the symlink",
+    errno.EACCES: "give access",
+    errno.EPERM: "give access",
+    errno.EROFS: "mount the filesystem for writing",
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room, or have the quota raised",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.ENFILE: "close other programs, as the machine has too many open files",
+    errno.ENOMEM: "run fewer jobs at once (--cores)",
+    errno.EIO: "check the disk (dmesg names it)",
+    errno.ESTALE: "mount the network filesystem again",
+    errno.ENAMETOOLONG: "choose shorter folders in paths",
+    errno.ETXTBSY: "end the program that uses it",
+}
+"""What a person can do about an error of the operating system, by its number (errno(3))."""
+
+_SHORT_WRITE = re.compile(r"write error in (\S+?)(?::| |$)")
+"""What casacore says where write(2) wrote less than it was given (FiledesIO::write)."""
 
 
 @contextlib.contextmanager
@@ -62,16 +87,18 @@ def stdout_to_stderr() -> Iterator[None]:
 def sentence(error: BaseException) -> str:
     """Return an error as one sentence with the file and the remedy."""
     if isinstance(error, OSError) and not isinstance(error, ContimgError):
-        missing = isinstance(error, FileNotFoundError)
-        remedy = "put it there or correct the name" if missing else "make room or give access"
+        remedy = _REMEDIES.get(error.errno or 0, "repair that")
         return f"{error.filename or 'a file'}: {error.strerror or error}: {remedy}, then type the same command again"
     if isinstance(error, MemoryError):
         return "the machine ran out of memory: run fewer jobs at once (--cores), then type the same command again"
     if isinstance(error, ContimgError):
         return str(error)
-    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):  # casacore reports them as text
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO):  # casacore reports them as text
         if os.strerror(number) in str(error):
-            return f"{os.strerror(number)}: make room, then type the same command again"
+            return f"{os.strerror(number)}: {_REMEDIES[number]}, then type the same command again"
+    short = _SHORT_WRITE.search(str(error))
+    if short is not None:  # what casacore says after it is the error before
+        return f"{short[1]}: the disk did not take all that was written: make room, then type the same command again"
     return f"contimg itself is at fault ({type(error).__name__}: {error}): report it with the log"
 
 

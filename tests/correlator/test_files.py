@@ -103,3 +103,9 @@ def test_what_is_no_hdf5_is_unreadable(path, content):
 def test_a_missing_file_is_told_in_the_words_of_the_system(tmp_path):
     with pytest.raises(FileNotFoundError), files.opened(tmp_path / "nowhere"):
         pass
+
+
+def test_what_fails_while_a_file_is_open_is_not_blamed_on_it(path):
+    """A conversion writes an MS with its subband files open: a full disk is no damaged input."""
+    with pytest.raises(RuntimeError, match="write error in table"), files.opened(path):
+        raise RuntimeError("write error in table.f1")

@@ -9,8 +9,9 @@ from contimg.operations import job_log
 
 JOB = """
 import os, subprocess
-from contimg import errors, logs
-with logs.to_file({place!r}):
+from contimg import errors
+from contimg.operations import job_log
+with job_log.to_file({place!r}):
     print('said by python')
     subprocess.run(['echo', 'said by a program'], check=True)
     {action}
@@ -63,10 +64,25 @@ def test_a_rules_input_is_one_path_or_none():
     ("error", "remedy"),
     [
         (FileNotFoundError(2, "No such file or directory", "a.ms"), "put it there or correct the name"),
-        (PermissionError(13, "Permission denied", "a.ms"), "make room or give access"),
-        (OSError(28, "No space left on device", "a.ms"), "make room or give access"),
+        (PermissionError(13, "Permission denied", "a.ms"), "give access, then"),
+        (OSError(28, "No space left on device", "a.ms"), "make room, then"),
+        (OSError(30, "Read-only file system", "a.ms"), "mount the filesystem for writing, then"),
+        (OSError(5, "Input/output error", "a.ms"), "check the disk"),
+        (OSError(24, "Too many open files", "a.ms"), "raise the limit on open files"),
+        (OSError(107, "Transport endpoint is not connected", "a.ms"), "repair that, then"),
     ],
 )
 def test_the_remedy_is_that_of_the_fault(error, remedy):
     said = job_log.sentence(error)
     assert said.startswith(f"a.ms: {error.strerror}: {remedy}")
+
+
+def test_what_casacore_says_of_a_disk_that_is_full():
+    """A short write leaves the error number of some call before; the number is not to be believed."""
+    error = RuntimeError("FiledesIO::write - write error in /stage/ms/.x.ms.part-1/table.f1: No such file or directory")
+    said = job_log.sentence(error)
+    assert said == (
+        "/stage/ms/.x.ms.part-1/table.f1: the disk did not take all that was written: make room, then type the same "
+        "command again"
+    )
+    assert job_log.sentence(RuntimeError("table.f0: Read-only file system")).startswith("Read-only file system: mount")
