@@ -38,15 +38,12 @@ include: "rules/mosaic.smk"
 include: "rules/publish.smk"
 
 
-localrules:
-    all,
-
-
 rule all:
     """Publish the mosaic of every group in the plan."""
     default_target: True
     input:
         wanted_products(),
+    localrule: True
 
 
 onstart:

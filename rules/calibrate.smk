@@ -1,7 +1,6 @@
 rule solve_calibration:
     """Solve delays, bandpass and gains on a calibrator's transit, or gains on the catalogue sky."""
     input:
-        ms=ms_of_calibration,
         ms_twin=ms_twin_of_calibration,
         bandpass=bandpass_of_gains,
         catalogue=catalogue,
@@ -24,13 +23,14 @@ rule solve_calibration:
         "../envs/contimg.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        mem_mb=tile_memory("solve_calibration", tile_of_calibration),
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         calibrator=lambda wildcards: calibration_of(wildcards).calibrator,
         calibration=options("calibration"),
         beam=options("beam"),
-        made_from=lambda wildcards: made_from(PLAN.tiles[calibration_of(wildcards).tile]),
+        made_from=lambda wildcards: made_from(tile_of_calibration(wildcards)),
+        reference_data=digests_of("sky.catalogue", "calibration.calibrators", "beam.cube"),
         frozen_plan=str(LAYOUT.frozen_plan),
     script:
         "../scripts/solve_calibration.py"
@@ -54,7 +54,7 @@ rule apply_calibration:
         "../envs/contimg.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        mem_mb=tile_memory("apply_calibration"),
         runtime=lambda wildcards, attempt: 15 * attempt,
     params:
         tile=lambda wildcards: tile_of(wildcards).id,

@@ -13,7 +13,7 @@ rule convert_tile:
         "../envs/contimg.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        mem_mb=tile_memory("convert_tile"),
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         tile=lambda wildcards: tile_of(wildcards).id,

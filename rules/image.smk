@@ -21,13 +21,14 @@ rule image_tile:
         "../envs/contimg.yaml"
     threads: 1
     resources:
-        mem_mb=image_memory_mb,
+        mem_mb=tile_memory("image_tile"),
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         tile=lambda wildcards: tile_of(wildcards).id,
         image=options("image"),
         beam=options("beam"),
         qa=options("qa"),
+        reference_data=digests_of("sky.catalogue", "beam.cube"),
         epoch=EPOCH,
     script:
         "../scripts/image_tile.py"

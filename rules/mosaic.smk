@@ -20,7 +20,7 @@ rule mosaic_group:
         "../envs/contimg.yaml"
     threads: 1
     resources:
-        mem_mb=mosaic_memory_mb,
+        mem_mb=mosaic_memory("mosaic_group"),
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         mosaic=options("mosaic"),
@@ -54,11 +54,12 @@ rule crossmatch_mosaic:
         "../envs/contimg.yaml"
     threads: 1
     resources:
-        mem_mb=mosaic_memory_mb,
+        mem_mb=mosaic_memory("crossmatch_mosaic"),
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         crossmatch=options("crossmatch"),
         qa=options("qa"),
+        reference_data=digests_of("sky.catalogue"),
         epoch=EPOCH,
     script:
         "../scripts/crossmatch_mosaic.py"
@@ -85,7 +86,7 @@ rule summarise_mosaic:
         "../envs/contimg.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        mem_mb=mosaic_memory("summarise_mosaic"),
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         paths=options("paths"),

@@ -20,7 +20,7 @@ rule register_mosaic:
     threads: 1
     resources:
         registry=1,
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        mem_mb=mosaic_memory("register_mosaic"),
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         paths=options("paths"),
@@ -46,7 +46,7 @@ rule publish_mosaic:
     threads: 1
     resources:
         registry=1,
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        mem_mb=mosaic_memory("publish_mosaic"),
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         paths=options("paths"),

@@ -1,15 +1,16 @@
-"""One run of the workflow: what its process holds and hands on to its jobs."""
+"""One run of the workflow: the locks that its process holds, and what it hands on to its jobs."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
-from typing import IO
 
 from contimg.errors import BusyError
+from contimg.naming import Layout
+from contimg.storage import locks
+from contimg.storage.process import me
 
-_held_locks: list[IO[str]] = []
+_held: list[locks.Lock] = []
 
 
 def share_library(folder: str) -> None:
@@ -18,26 +19,46 @@ def share_library(folder: str) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), earlier]))
 
 
-def hold_run_lock(state: Path) -> None:
-    """Take the lock of the run for as long as this process lives; the kernel drops it if it is killed.
+def lock_files(layout: Layout) -> dict[str, Path]:
+    """Return the lock file in each root that a run writes, by the key of the configuration that names the root.
+
+    Two runs with different states on one stage would each remove the temporary MSs that the other one reads.
+    """
+    return {
+        "paths.state": layout.state / "run.lock",
+        "paths.stage": layout.stage / "run.lock",
+        "paths.products": layout.products / ".run.lock",
+    }
+
+
+def hold_run_locks(layout: Layout) -> None:
+    """Take the lock of every root that a run writes, for as long as this process lives; all of them or none.
 
     Raises
     ------
     BusyError
-        If another run holds it.
+        If another run works on one of the roots.
+    ContimgError
+        If a root cannot be written, or its filesystem has no locks.
     """
-    state.mkdir(parents=True, exist_ok=True)
-    file = open(state / "run.lock", "a+")  # noqa: SIM115  kept open on purpose
+    taken: list[locks.Lock] = []
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        holder = file.read().strip()
-        file.close()
+        for key, path in lock_files(layout).items():
+            taken.append(_acquire(path, key))
+    except BaseException:
+        for lock in taken:
+            lock.release()
+        raise
+    _held.extend(taken)
+
+
+def _acquire(path: Path, key: str) -> locks.Lock:
+    try:
+        return locks.acquire(path, key=key)
+    except BusyError:
+        owner = locks.owner_of(path)
+        if owner is None or owner.boot != me().boot:
+            raise
         raise BusyError(
-            f"another run (process {holder}) is working on {state}: wait until it ends, then type the same command"
+            f"another run ({owner}) is working on {path.parent} ({key}): wait until it ends, then type the same command"
         ) from None
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    _held_locks.append(file)

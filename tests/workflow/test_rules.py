@@ -48,7 +48,7 @@ def test_constructs_that_bite_are_not_used(path):
 
 
 def test_the_snakefile_and_the_adapters_stay_short():
-    assert len((ROOT / "Snakefile").read_text().splitlines()) <= 70
+    assert len((ROOT / "Snakefile").read_text().splitlines()) <= 60
     for script in (ROOT / "scripts").glob("*.py"):
         assert len(script.read_text().splitlines()) <= 20, script.name
 
@@ -109,7 +109,7 @@ def test_the_conda_file_holds_the_pins_of_the_constraints():
 def test_rule_script_module_and_function_have_one_name(name):
     script = (ROOT / "scripts" / f"{name}.py").read_text()
     assert re.search(rf"from contimg\.\w+\.{name} import {name}\n", script)
-    assert re.search(rf"^    {name}\(", script, re.MULTILINE)
+    assert re.search(rf"^ +{name}\(", script, re.MULTILINE)
     assert [path.parent.parent.name for path in (ROOT / "contimg").glob(f"*/{name}.py")] == ["contimg"]
 
 

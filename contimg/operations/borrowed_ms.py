@@ -1,0 +1,69 @@
+"""The MS of a tile for a rule that may come after the MS was removed: MSs are temporary, their twins stay."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from contimg import naming
+from contimg.errors import InputError
+from contimg.products.twin import read_twin
+from contimg.storage.atomic import remove
+from contimg.storage.process import is_orphan, part_name
+
+
+@contextlib.contextmanager
+def borrowed_ms(ms_twin: Path) -> Iterator[Path]:
+    """Give the MS that a twin describes; where it was removed, convert its files again for as long as the block runs.
+
+    Were the MS an input of `solve_calibration`, making it again for another rule would solve the calibration again,
+    and with it make every tile that uses the calibration: Snakemake takes no input that is missing for `ancient`.
+
+    Parameters
+    ----------
+    ms_twin : Path
+        The twin; the MS stands beside it if it is still there.
+
+    Raises
+    ------
+    InputError
+        If a subband file that the MS was made from is gone, or is another one now.
+    """
+    ms = ms_twin.with_suffix(".ms")
+    if ms.exists():
+        yield ms
+        return
+    name = f"{ms_twin.stem}.borrowed"
+    for left in ms_twin.parent.glob(f".{name}.*"):
+        if is_orphan(left):
+            remove(left)
+    folder = ms_twin.parent / part_name(name)
+    folder.mkdir()
+    try:
+        yield _convert_again(ms_twin, folder)
+    finally:
+        remove(folder)
+
+
+def _convert_again(ms_twin: Path, folder: Path) -> Path:
+    from contimg.config import FlagOptions, IngestOptions
+    from contimg.convert.convert_tile import convert_tile
+
+    before = read_twin(ms_twin)
+    made, twin = folder / f"{ms_twin.stem}.ms", folder / ms_twin.name
+    convert_tile(
+        [Path(item.path) for item in before.inputs if item.kind == "subband_file"],
+        made,
+        twin,
+        tile_id=naming.iso(before.id),
+        ingest=IngestOptions(**before.parameters["ingest"]),
+        flag=FlagOptions(**before.parameters["flag"]),
+    )
+    again = read_twin(twin)
+    if (again.inputs, again.facts, again.qa) != (before.inputs, before.facts, before.qa):
+        raise InputError(
+            f"{ms_twin} cannot be made again as it was (its files or the conversion changed): remove it, then type the "
+            "same snakemake command again"
+        )
+    return made

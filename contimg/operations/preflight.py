@@ -1,0 +1,168 @@
+"""What would stop a run after hours is found before its first job, and by ``snakemake -n``: all of it at once.
+
+Roots and registry, files of reference data, and options that the planned data cannot be imaged with. Visibilities
+are never opened, and what a file of reference data or a header said is remembered by its content (`references`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from contimg.config import Config
+from contimg.errors import ConfigError, ContimgError
+from contimg.operations import references
+from contimg.operations.imaging_options import imaging_findings
+from contimg.operations.job_log import sentence
+from contimg.operations.resources import mosaic_sizes, tile_sizes
+from contimg.plan import observe
+from contimg.plan.model import Plan
+from contimg.storage.filesystem import refuse_network
+
+# Bytes a pixel of what is written: six planes of a tile; three planes of a mosaic, its bundle and the published copy.
+_TILE_BYTES_PER_PX, _MOSAIC_BYTES_PER_PX, _BUNDLE_BYTES_PER_PX = 24, 24, 12
+# A Measurement Set over its subband files, measured: visibilities and weights, flags in bits.
+_MS_OVER_FILES = 1.1
+
+
+def checked_plan(config: Config, *, local: bool = True) -> Plan:
+    """Look at the disk, plan, and refuse to start where something would fail later.
+
+    Parameters
+    ----------
+    config : Config
+    local : bool
+        The jobs run on this machine, so that its memory and its programs count.
+
+    Raises
+    ------
+    ConfigError
+        With one sentence a finding.
+    """
+    known = references.Known(config.layout.cache)
+    found = _findings([lambda: _switches(config), lambda: _roots(config), lambda: _registry(config)])
+    found += _findings([lambda: references.findings(config, known)])
+    try:
+        plan = observe.current_plan(config)
+    except (ContimgError, OSError) as error:
+        said = one_sentence(error)
+        known_paths = [word.rstrip(",:") for text in found for word in text.split() if word.startswith("/")]
+        raise _refusal(found if any(path in said for path in known_paths) else [*found, said]) from None
+    found += _findings(
+        [
+            lambda: references.strip_findings(config, plan, known),
+            lambda: imaging_findings(config, plan, known, local=local),
+            lambda: _disk(config, plan),
+        ]
+    )
+    known.save()
+    if found:
+        raise _refusal(found)
+    return plan
+
+
+def one_sentence(error: Exception) -> str:
+    """Return an error as the sentence that is meant for a person."""
+    return sentence(error)
+
+
+def _findings(checks: Sequence[Callable[[], list[str]]]) -> list[str]:
+    """Return what some checks found; a check that cannot be made is a finding itself."""
+    found: list[str] = []
+    for check in checks:
+        try:
+            found += check()
+        except (ContimgError, OSError) as error:
+            found.append(one_sentence(error))
+    return found
+
+
+def _refusal(found: list[str]) -> ConfigError:
+    different = list(dict.fromkeys(found))
+    if len(different) == 1:
+        return ConfigError(different[0])
+    return ConfigError("\n  ".join([f"nothing was started, for {len(different)} reasons:", *different]))
+
+
+def _switches(config: Config) -> list[str]:
+    """Return keys that need another key."""
+    if config.crossmatch.enabled and config.sky.catalogue is None:
+        return ["crossmatch.enabled needs a catalogue: name one in sky.catalogue, or set crossmatch.enabled to false"]
+    return []
+
+
+def _roots(config: Config) -> list[str]:
+    """Return which roots cannot be written, or made, by this user."""
+    found = []
+    for name in ("stage", "products", "state"):
+        root: Path = getattr(config.paths, name)
+        key = f"paths.{name}"
+        place = root
+        while not place.exists() and not place.is_symlink() and place != place.parent:
+            place = place.parent
+        what = f"{key} {root}" + ("" if place == root else f" cannot be made, as {place}")
+        if not place.is_dir():
+            found.append(f"{what} is no folder: correct {key}")
+        elif os.statvfs(place).f_flag & os.ST_RDONLY:
+            found.append(f"{what} is on a filesystem that is mounted read-only: mount it for writing or correct {key}")
+        elif not os.access(place, os.W_OK | os.X_OK):
+            found.append(f"{what} cannot be written by this user: give write permission or correct {key}")
+    return found
+
+
+def _registry(config: Config) -> list[str]:
+    """Return why the registry cannot be reached; SQLite's file is looked at without the layers above it."""
+    if config.registry.url is not None:
+        from contimg.registry.engine import open_registry
+
+        open_registry(config).close()
+        return []
+    file = config.layout.registry_file
+    refuse_network(file)
+    if not file.exists():
+        return []
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5)) as database:
+            database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        return [
+            f"registry {file} cannot be read ({error}): restore it, or move it away and type contimg registry rebuild"
+        ]
+    return []
+
+
+def _disk(config: Config, plan: Plan) -> list[str]:
+    """Return which roots have less room than the planned products take, at the least."""
+    layout = config.layout
+    open_tiles = {t for group in plan.groups.values() for t in group.tiles if not layout.product("image", t).exists()}
+    sizes = {tile: tile_sizes(config, plan.tiles[tile]) for tile in open_tiles}
+    stage = sum(size.image_px * _TILE_BYTES_PER_PX for size in sizes.values())
+    ms = [size.files_bytes * _MS_OVER_FILES for size in sizes.values()]
+    kept = sum(kind in config.keep for kind in ("ms", "calibrated"))
+    stage += max(ms, default=0) * (2 - kept) + sum(ms) * kept
+    products = 0.0
+    for group in plan.groups:
+        if not layout.twin("published", group).exists():
+            pixels = mosaic_sizes(config, plan, group).mosaic_px
+            stage += pixels * _MOSAIC_BYTES_PER_PX
+            products += pixels * _BUNDLE_BYTES_PER_PX
+    found = []
+    for name, needed in (("stage", stage), ("products", products)):
+        free = shutil.disk_usage(_standing(getattr(config.paths, name))).free
+        if needed > free:
+            found.append(
+                f"paths.{name} {getattr(config.paths, name)} has {free / 1e9:.2f} GB of room, and the plan needs "
+                f"{needed / 1e9:.2f} GB at the least: make room (contimg prune), then type the same command again"
+            )
+    return found
+
+
+def _standing(place: Path) -> Path:
+    """Return a path, or its nearest parent that exists."""
+    while not place.exists():
+        place = place.parent
+    return place

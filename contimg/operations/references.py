@@ -1,0 +1,136 @@
+"""Reference data that the configuration names: catalogue, list of calibrators and beam, checked before a run."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from contimg import naming
+from contimg.config import Config
+from contimg.errors import InputError
+from contimg.operations.file_digests import FileDigests, reference_files
+from contimg.plan.model import Plan, Tile
+from contimg.storage.atomic import read_json, write_json
+
+_FIELD_RADIUS_DEG = 2.5
+"""Beyond it the response of a 4.65-m dish is below 0.1 at 1.4 GHz, and apparent places differ by 0.4 deg from ICRS."""
+
+
+class Known:
+    """What was found in files before, by their content or their stamp; it may be lost at any time.
+
+    Parameters
+    ----------
+    cache : Path
+        The folder of the caches, below ``paths.state``.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        self._place = cache / "preflight.json"
+        self._content: dict[str, Any] = {}
+        with contextlib.suppress(OSError):
+            content = read_json(self._place)
+            self._content = content if isinstance(content, dict) else {}
+        self._before = dict(self._content)
+        self.digests = FileDigests(cache / "digests.json")
+
+    def get(self, key: str) -> Any:
+        """Return what is known under a key, or None."""
+        return self._content.get(key)
+
+    def put(self, key: str, value: Any) -> None:
+        """Remember a value (JSON) under a key."""
+        self._content[key] = value
+
+    def save(self) -> None:
+        """Write what was learnt; without a place that can be written it is learnt again next time."""
+        if self._content != self._before:
+            with contextlib.suppress(OSError):
+                write_json(self._place, self._content)
+
+
+def findings(config: Config, known: Known) -> list[str]:
+    """Return what is wrong with the files themselves: missing, unreadable, without columns or rows."""
+    found = []
+    for key, path in reference_files(config).items():
+        if not path.is_file() or not os.access(path, os.R_OK):
+            found.append(f"config key '{key}' names {path}, which cannot be read: correct the path")
+            continue
+        digest = known.digests.sha256(path, key)
+        if known.get(f"{key} {digest}") is None:
+            try:
+                known.put(f"{key} {digest}", _read(key, path))
+            except InputError as error:
+                found.append(f"config key '{key}': {error}")
+    return found
+
+
+def _read(key: str, path: Path) -> Any:
+    """Read a file of reference data; return what later checks need of it."""
+    if key == "beam.cube":
+        from contimg.sky.beam_cube import read_cube
+
+        read_cube(path)
+        return True
+    if key == "calibration.calibrators":
+        from contimg.sky import calibrator_lists
+
+        if not calibrator_lists.load(path):
+            raise InputError(f"{path} holds no calibrator: give a list with one, or write builtin")
+        return True
+    from contimg.sky.catalogue import read_catalogue
+
+    catalogue = read_catalogue(path)
+    if not len(catalogue):
+        raise InputError(f"{path} holds no source: give the catalogue of the strip, or null")
+    cells = {_cell(ra, dec) for ra, dec in zip(catalogue.ra_deg.tolist(), catalogue.dec_deg.tolist(), strict=True)}
+    return sorted(cells)
+
+
+def _cell(ra_deg: float, dec_deg: float) -> int:
+    """Return the number of the square degree that a position lies in."""
+    return (math.floor(dec_deg) + 90) * 360 + math.floor(ra_deg) % 360
+
+
+def strip_findings(config: Config, plan: Plan, known: Known) -> list[str]:
+    """Return that the catalogue holds no source in any field of the planned groups."""
+    path = config.sky.catalogue
+    tiles = [plan.tiles[t] for group in plan.groups.values() for t in group.tiles]
+    if path is None or not tiles or not Path(path).is_file():
+        return []
+    cells = known.get(f"sky.catalogue {known.digests.sha256(Path(path), 'sky.catalogue')}")
+    if cells is None or any(not cells_of_field(tile).isdisjoint(cells) for tile in tiles):
+        return []
+    first, last = tiles[0], tiles[-1]
+    return [
+        f"config key 'sky.catalogue': {path} has no source near the planned tiles (declination {first.dec_app_deg:.1f} "
+        f"deg, right ascension {meridian_deg(first):.0f} to {meridian_deg(last):.0f} deg): name the strip's catalogue"
+    ]
+
+
+def meridian_deg(tile: Tile) -> float:
+    """Return the right ascension (deg, of date, to 0.01) on the meridian in the middle of a tile.
+
+    Greenwich mean sidereal time plus the east longitude (Meeus 1998, Astronomical Algorithms, equation 12.4).
+    """
+    days = tile.mid_mjd - 51544.5
+    return (280.46061837 + 360.98564736629 * days + math.degrees(tile.longitude_rad)) % 360
+
+
+def cells_of_field(tile: Tile) -> set[int]:
+    """Return the square degrees that a tile's field touches."""
+    ra, dec = meridian_deg(tile), tile.dec_app_deg
+    rows = range(math.floor(dec - _FIELD_RADIUS_DEG), math.floor(dec + _FIELD_RADIUS_DEG) + 1)
+    cosine = min(math.cos(math.radians(min(abs(row), 89))) for row in rows)
+    reach = min(180.0, _FIELD_RADIUS_DEG / cosine + 1)
+    columns = range(math.floor(ra - reach), math.floor(ra + reach) + 1)
+    return {_cell(column, row) for row in rows if -90 <= row < 90 for column in columns}
+
+
+def stamp(path: str) -> str:
+    """Return a file's name, size, modification time and inode: a key under which its header is known."""
+    now = os.stat(path)
+    return f"{naming.SubbandName.parse(Path(path).name)} {now.st_size} {now.st_mtime_ns} {now.st_ino}"

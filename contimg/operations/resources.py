@@ -1,0 +1,163 @@
+"""Memory that each rule asks a cluster for, from the sizes of what it works on.
+
+A job that asks for too little is killed, one that asks for too much waits for a node that is larger than it needs.
+The coefficients were measured as the largest resident memory of each rule on three sizes of night, which
+``tests/operations/test_resources.py`` holds: a request lies between the peak and 1.6 times the peak.
+Each attempt after the first asks for half as much again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from contimg.config import Config, ImageOptions
+from contimg.plan.model import Plan, Tile
+
+SIDEREAL_DEG_PER_DAY = 360.985647
+"""Rotation of the sky (Explanatory Supplement to the Astronomical Almanac, 3rd edition, section 3.2)."""
+
+GROWTH_PER_ATTEMPT = 1.5
+LOWEST_HZ, SPEED_OF_LIGHT_M_S = 1.28e9, 299_792_458.0
+
+
+@dataclass(frozen=True)
+class TileSizes:
+    """What a tile's jobs hold in memory.
+
+    Attributes
+    ----------
+    files_bytes : int
+        Sum of the sizes of its subband files: 13 bytes a sample (visibility, flag, number of samples) and baseline.
+    image_px : int
+        Pixels of its image.
+    channel_groups : int
+        Parts of the band that are imaged apart; 0 where the band is imaged whole.
+    """
+
+    files_bytes: int
+    image_px: int
+    channel_groups: int = 0
+
+
+@dataclass(frozen=True)
+class MosaicSizes:
+    """What the jobs of a mosaic hold in memory: one tile's image, and the mosaic (widths and heights in pixels).
+
+    Attributes
+    ----------
+    tile_px : int
+        Pixels of a tile's image.
+    tile_width_px : int
+        A tile's width in pixels of the mosaic.
+    width_px, height_px : int
+        Of the mosaic.
+    """
+
+    tile_px: int
+    tile_width_px: int
+    width_px: int
+    height_px: int
+
+    @property
+    def mosaic_px(self) -> int:
+        """The number of pixels of the mosaic."""
+        return self.width_px * self.height_px
+
+
+def tile_sizes(config: Config, tile: Tile) -> TileSizes:
+    """Return the sizes of a planned tile."""
+    groups = config.image.channel_groups if config.image.channel_groups > 1 else 0
+    return TileSizes(sum(file.size for file in tile.signature), image_width_px(config) ** 2, groups)
+
+
+def mosaic_sizes(config: Config, plan: Plan, group_id: str) -> MosaicSizes:
+    """Return the sizes of a planned mosaic: its tiles side by side, as far apart as the sky drifts between them."""
+    tiles = [plan.tiles[one] for one in plan.groups[group_id].tiles]
+    starts = [tile.start_mjd for tile in tiles]
+    drift_deg = (max(starts) - min(starts)) * SIDEREAL_DEG_PER_DAY * math.cos(math.radians(tiles[0].dec_app_deg))
+    tile_deg = image_width_px(config) * config.image.cell_arcsec / 3600
+    cell_deg = config.mosaic.cell_arcsec / 3600
+    height_px, width_px = math.ceil(tile_deg / cell_deg), math.ceil((tile_deg + drift_deg) / cell_deg)
+    return MosaicSizes(image_width_px(config) ** 2, height_px, width_px, height_px)
+
+
+def image_width_px(config: Config) -> int:
+    """Return the width of a tile's image; an upper limit where each tile finds its own (``image.size_px: null``).
+
+    That is the distance at which a Gaussian of the beam's width at the lowest frequency (1.03 lambda/D, Baars 2007,
+    The Paraboloidal Reflector Antenna, section 4.2) falls to ``image.pb_limit``, on both sides, and a tile's drift.
+    """
+    image: ImageOptions = config.image
+    if image.size_px is not None:
+        return image.size_px
+    fwhm_deg = math.degrees(1.03 * SPEED_OF_LIGHT_M_S / LOWEST_HZ / config.beam.dish_diameter_m)
+    reach_deg = fwhm_deg * math.sqrt(math.log2(1 / max(image.pb_limit, 1e-3)))
+    return math.ceil((reach_deg + 1.3) * 3600 / image.cell_arcsec)
+
+
+def convert_bytes(tile: TileSizes) -> float:
+    """Return the memory of `convert_tile`: buffers of a block of integrations, and the flags of all of them."""
+    return 0.21e9 + min(1.8 * tile.files_bytes, 0.12e9) + 0.11 * tile.files_bytes
+
+
+def solve_bytes(tile: TileSizes) -> float:
+    """Return the memory of `solve_calibration`: CASA, the tile's samples and their model."""
+    return 0.52e9 + 1.3 * tile.files_bytes
+
+
+def apply_bytes(tile: TileSizes) -> float:
+    """Return the memory of `apply_calibration`: one block of rows at a time, and the solutions."""
+    return 0.18e9 + 0.03 * tile.files_bytes
+
+
+def image_bytes(tile: TileSizes) -> float:
+    """Return the memory of `image_tile`: planes of the image, and the samples averaged in time and frequency."""
+    samples = min(1.5 * tile.files_bytes, 0.1e9) + 0.62 * tile.files_bytes
+    return 0.33e9 + (36 + 16 * tile.channel_groups) * tile.image_px + samples
+
+
+def mosaic_bytes(mosaic: MosaicSizes) -> float:
+    """Return the memory of `mosaic_group`: the sums of the mosaic, and the planes of one tile at a time."""
+    return 0.42e9 + 40 * (mosaic.tile_px + mosaic.mosaic_px)
+
+
+def crossmatch_bytes(mosaic: MosaicSizes) -> float:
+    """Return the memory of `crossmatch_mosaic`: the planes of PyBDSF."""
+    return 0.26e9 + 66 * mosaic.mosaic_px
+
+
+def page_bytes(mosaic: MosaicSizes) -> float:
+    """Return the memory of the rules that read a mosaic's tables and copy its files: some blocks of a file."""
+    return 0.18e9 + 1.0 * mosaic.mosaic_px
+
+
+def megabytes(needed_bytes: float, attempt: int) -> int:
+    """Return a request in MB, which is larger by half at each attempt after the first."""
+    return math.ceil(needed_bytes * GROWTH_PER_ATTEMPT ** (attempt - 1) / 1e6)
+
+
+_OF_TILE: dict[str, Callable[[TileSizes], float]] = {
+    "convert_tile": convert_bytes,
+    "solve_calibration": solve_bytes,
+    "apply_calibration": apply_bytes,
+    "image_tile": image_bytes,
+}
+_OF_MOSAIC: dict[str, Callable[[MosaicSizes], float]] = {
+    "mosaic_group": mosaic_bytes,
+    "crossmatch_mosaic": crossmatch_bytes,
+    "summarise_mosaic": page_bytes,
+    "register_mosaic": page_bytes,
+    "publish_mosaic": page_bytes,
+}
+
+
+def tile_mb(config: Config, tile: Tile, rule: str, attempt: int) -> int:
+    """Return the memory (MB) that a rule asks for on a planned tile."""
+    return megabytes(_OF_TILE[rule](tile_sizes(config, tile)), attempt)
+
+
+def mosaic_mb(config: Config, plan: Plan, group_id: str, rule: str, attempt: int) -> int:
+    """Return the memory (MB) that a rule asks for on a planned mosaic."""
+    return megabytes(_OF_MOSAIC[rule](mosaic_sizes(config, plan, group_id)), attempt)

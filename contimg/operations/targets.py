@@ -1,0 +1,68 @@
+"""What the rules look up: the files that a run must leave behind, and what each product is made from.
+
+The rules in ``rules/`` hold paths and resources; every decision stands here, where it is tested without Snakemake.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contimg.config import Config
+from contimg.operations.file_digests import FileDigests, reference_files
+from contimg.plan.model import Plan, Tile
+
+
+def wanted_products(config: Config, plan: Plan) -> list[str]:
+    """Return the path of every file and folder that must stand when a run has ended.
+
+    Snakemake looks for a deleted product only where something asks for it by name. So the twins of temporary MSs
+    are asked for as well: the MSs go when they have been used, their twins are the lineage of what was made from them.
+    """
+    layout = config.layout
+    groups = list(plan.groups)
+    tiles = [tile for group in plan.groups.values() for tile in group.tiles]
+    kinds = ["mosaic", "crossmatch"] if config.crossmatch.enabled else ["mosaic"]
+    wanted = [layout.product("summary", group) for group in groups]
+    wanted += [layout.twin(marker, group) for group in groups for marker in ("registered", "published")]
+    wanted += [layout.twin(kind, tile) for tile in tiles for kind in ("ms", "calibrated")]
+    made = [("calibration", name) for name in plan.calibrations]
+    made += [(kind, group) for group in groups for kind in kinds]
+    made += [("image", tile) for tile in tiles]
+    for kind, name in made:
+        wanted += [layout.product(kind, name), layout.twin(kind, name)]
+    return list(dict.fromkeys(str(path) for path in wanted))  # overlapping groups share tiles
+
+
+def made_from(config: Config, tile: Tile) -> dict[str, Any]:
+    """Return what a tile's MS is made from: its files, the options of the conversion, and the epoch.
+
+    Rules that read an MS have this as a parameter. The MS itself is temporary: making it again for one of
+    them must not run the others again.
+    """
+    return {
+        "files": [str(file) for file in tile.signature],
+        "ingest": config.ingest.model_dump(mode="json"),
+        "flag": config.flag.model_dump(mode="json"),
+        "epoch": config.processing_epoch,
+    }
+
+
+def solvable(plan: Plan) -> str:
+    """Return a regular expression of the calibrations whose tile is at hand; those of settled nights stand already."""
+    names = [name for name, planned in plan.calibrations.items() if planned.tile in plan.tiles]
+    return "|".join(names) or "none"
+
+
+def reference_digests(config: Config) -> dict[str, str]:
+    """Return the SHA-256 of each file of reference data that the configuration names, by its key.
+
+    They are parameters of the rules that read these files: an edited catalogue, list of calibrators or beam makes
+    what was judged or solved with it out of date, and a copied or touched one does not.
+
+    Raises
+    ------
+    ConfigError
+        If one of them cannot be read.
+    """
+    digests = FileDigests(config.layout.cache / "digests.json")
+    return {key: digests.sha256(path, key) for key, path in reference_files(config).items()}
