@@ -125,7 +125,7 @@ def truth(folder: Path) -> dict:
     from astropy.coordinates import SkyCoord
 
     from contimg import measurement_set
-    from contimg.imaging.grid import Grid
+    from contimg.imaging.grid import TileGrid
     from contimg.imaging.visibilities.samples import stokes_i
     from contimg.imaging.visibilities.weights import briggs, expected_rms, time_channel_weights
     from contimg.simulate.beam import power_beam
@@ -134,7 +134,7 @@ def truth(folder: Path) -> dict:
     vis = measurement_set.read(Path(job["tile"]))
     samples = stokes_i(vis)
     cell_rad = math.radians(job["image"]["cell_arcsec"] / 3600)
-    weight = briggs(samples, Grid(job["image"]["size_px"], cell_rad, tuple(vis.phase_centre_rad)), 0.5)
+    weight = briggs(samples, TileGrid(job["image"]["size_px"], cell_rad, tuple(vis.phase_centre_rad)), 0.5)
     samples.unit_sigma_jy = np.ones(len(samples.rows))  # the weights are the simulator's inverse variances
     sums = time_channel_weights(samples, weight, len(vis.times_mjd_s))
     share, freq_hz = sums / sums.sum(), vis.freq_hz

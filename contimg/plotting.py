@@ -1,18 +1,19 @@
-"""Matplotlib, set up so that it writes nothing outside its own temporary folder."""
+"""Matplotlib: where it caches its fonts, and the stamp on pictures of simulated data."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from contimg.errors import ContimgError
 
 
 def matplotlib_cache() -> Path:
-    """Keep matplotlib's font cache out of the home, unless the user chose its place himself.
+    """Set matplotlib's cache folder, unless MPLCONFIGDIR is set, so that nothing is written into the home; return it.
 
-    Call it before matplotlib is imported. The folder is private to the user (mode 0700) and stays
+    To be called before matplotlib is imported. The folder is private to the user (mode 0700) and stays
     from one process to the next: rebuilding the cache takes seconds.
 
     Raises
@@ -29,3 +30,11 @@ def matplotlib_cache() -> Path:
         raise ContimgError(f"{place} belongs to another user: set MPLCONFIGDIR to a folder of your own")
     os.environ["MPLCONFIGDIR"] = str(place)
     return place
+
+
+def stamp_synthetic(figure: Any, x: float, y: float) -> None:
+    """Write SYNTHETIC on a figure, right-aligned at x and y in units of its size."""
+    figure.text(
+        x, y, "SYNTHETIC", fontsize=12, weight="bold", color="#b00020", ha="right",
+        bbox={"boxstyle": "round,pad=0.3", "fc": "white", "ec": "#b00020", "lw": 1.4},
+    )  # fmt: skip

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from contimg import times
 from contimg.imaging import fits_output
-from contimg.imaging.grid import Grid as TileGrid
+from contimg.imaging.grid import TileGrid as TileGrid
 from contimg.imaging.restoring_beam import RestoringBeam
 from contimg.mosaic import fits_output as mosaic_fits
 from contimg.mosaic.grid import MosaicGrid

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from contimg.config import BeamOptions
 from contimg.measurement_set import Coordinates, Visibilities
-from contimg.sky.catalogue import Catalogue, separation
+from contimg.sky.catalogue import Catalogue
 from contimg.sky.predict import attenuation, predict
+from contimg.sky.spherical import separation
 
 SAME_SOURCE_RAD = np.radians(30 / 3600)  # a catalogue source this near to the calibrator is the calibrator
 FIELD_RADIUS_RAD = np.radians(8.0)  # cut-off of the Airy model

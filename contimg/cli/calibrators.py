@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from contimg.config import Config
     from contimg.correlator.probe import Probe
 
-# Where the headers of the correlator put the array; a newer header in the inbox comes first.
-SITE_LONGITUDE_DEG, SITE_LATITUDE_DEG = -118.2834, 37.2334051
+# Location of the array in the correlator's headers; used while no header is in the inbox.
+SITE_LONGITUDE_LATITUDE_DEG = (-118.2834, 37.2334051)
 
 
 @click.command()
@@ -42,12 +42,11 @@ def calibrators(context: Context, date: str | None, dec: float | None, as_json: 
         if newest is None:
             raise InputError(f"{config.paths.incoming} holds no subband file to take the declination from: give --dec")
         dec = newest.dec_app_deg
-    place = (newest.longitude_deg, newest.latitude_deg) if newest else (SITE_LONGITUDE_DEG, SITE_LATITUDE_DEG)
+    longitude, latitude = (newest.longitude_deg, newest.latitude_deg) if newest else SITE_LONGITUDE_LATITUDE_DEG
     start = mjd_from_datetime(day)
     known = calibrator_lists.load(config.calibration.calibrators)
-    found = transits.passages(
-        known, math.radians(dec), start, start + 1, *map(math.radians, place), config.beam, config.calibration
-    )
+    scan = transits.DriftScan(math.radians(dec), start, start + 1, math.radians(longitude), math.radians(latitude))
+    found = transits.passages(known, scan, config.beam, config.calibration)
     records = [
         {"utc": naming.id_from_mjd(one.time_mjd)}
         | asdict(one)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from contimg.crossmatch.sources import Source, rounded
 from contimg.mosaic.noise import SIGMA_PER_MAD
-from contimg.sky.predict import Catalogue
+from contimg.sky.catalogue import Catalogue
 
 COMPLETENESS_SNR = 10.0
 """A source is expected, and an unmatched one is suspicious, from this S/N on: far above the 5 sigma of the search."""
@@ -263,7 +263,7 @@ def _coverage(
     catalogue: Catalogue, rms: NDArray[np.float32], wcs: Any, beam_deg: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Return which catalogue sources lie on the mosaic, one beam or more from its edge, and the noise there."""
-    from contimg.sky.predict import separation
+    from contimg.sky.spherical import separation
 
     noise = np.full(len(catalogue), np.nan)
     # Half the sky projects to nowhere; what is not within the plane's reach is not asked.

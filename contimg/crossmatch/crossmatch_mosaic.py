@@ -85,7 +85,7 @@ def _compare(
     """Write the files of a comparison; return its facts, qa, reasons and notes."""
     from contimg.crossmatch import plots
     from contimg.crossmatch.sources import ISLAND_SIGMA, PEAK_SIGMA, find_sources, write_sources
-    from contimg.sky.predict import read_catalogue
+    from contimg.sky.catalogue import read_catalogue
 
     catalogue = read_catalogue(catalogue_path)
     place = mosaic_twin.with_suffix("")

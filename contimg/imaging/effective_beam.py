@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from scipy.interpolate import RectBivariateSpline
 
     from contimg.config import BeamOptions
-    from contimg.imaging.grid import Grid
-from contimg.sky.airy_beam import airy_power, unit_vectors
+    from contimg.imaging.grid import TileGrid
+from contimg.sky.airy_beam import airy_power
+from contimg.sky.spherical import unit_vectors
 
 # Steps of the tables behind `effective_beam`: a degree is the scale on which the beam changes; with
 # quintic and cubic splines these keep the interpolation error below 1e-5 (measured in the tests).
@@ -30,7 +31,7 @@ def effective_beam(
     pointing_rad: NDArray[np.float64],
     weights: NDArray[np.float64],
     freq_hz: NDArray[np.float64],
-    grid: Grid,
+    grid: TileGrid,
     options: BeamOptions,
 ) -> EffectiveBeam:
     """Return the power beam of a tile: the mean over its times and channels, as they were weighted.
@@ -46,7 +47,7 @@ def effective_beam(
     weights : (ntime, nchan)
         Sum of the imaging weights of each time and channel; flagged samples count nothing.
     freq_hz : (nchan,)
-    grid : contimg.imaging.grid.Grid
+    grid : contimg.imaging.grid.TileGrid
     options : contimg.config.BeamOptions
 
     Raises
@@ -71,7 +72,7 @@ def effective_beam(
         cube = read_cube(options.cube)
         cube.check_band(options.cube, freq_hz)
         coarse = sum(
-            cube.towards(sky, axis, freq_hz) @ share for axis, share in zip(axes, weights / total, strict=True)
+            cube.response(sky, axis, freq_hz) @ share for axis, share in zip(axes, weights / total, strict=True)
         )
         return EffectiveBeam(grid, RectBivariateSpline(node, node, coarse, kx=5, ky=5))
     # Every angle that occurs: from the axis to the farthest corner, over all times.
@@ -91,7 +92,7 @@ def effective_beam(
 class EffectiveBeam:
     """A smooth power beam over a tile's image, known between the pixels too."""
 
-    grid: Grid
+    grid: TileGrid
     spline: RectBivariateSpline
 
     def image(self) -> NDArray[np.float32]:

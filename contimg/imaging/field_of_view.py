@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from contimg.config import BeamOptions
 from contimg.imaging.effective_beam import effective_beam
-from contimg.imaging.grid import Grid
+from contimg.imaging.grid import TileGrid
 from contimg.measurement_set import Coordinates
 
 _NODES = 81
@@ -17,7 +17,7 @@ _NODES = 81
 _WIDEST_RAD = math.radians(6.0)
 
 
-def field_radius(coordinates: Coordinates, grid: Grid, beam: BeamOptions, pb_limit: float) -> float:
+def field_radius(coordinates: Coordinates, grid: TileGrid, beam: BeamOptions, pb_limit: float) -> float:
     """Return how far (rad) the farthest pixel is at which the tile's beam reaches a limit."""
     east, north = _covered(coordinates, grid, beam, pb_limit)
     return math.asin(float(np.hypot(east, north).max(initial=0)))
@@ -30,17 +30,17 @@ def fitting_size(coordinates: Coordinates, cell_rad: float, beam: BeamOptions, p
     """
     from scipy.fft import next_fast_len
 
-    whole = Grid(2, _WIDEST_RAD, tuple(coordinates.phase_centre_rad))
+    whole = TileGrid(2, _WIDEST_RAD, tuple(coordinates.phase_centre_rad))
     for _ in range(2):  # the nodes of the second round lie closer
         east, north = _covered(coordinates, whole, beam, pb_limit)
         step = 2 * whole.cell_rad / (_NODES - 1)
         reach = float(np.abs([east, north]).max(initial=0)) + step
-        whole = Grid(2, reach, whole.centre_rad)
+        whole = TileGrid(2, reach, whole.centre_rad)
     return 4 * next_fast_len(math.ceil(2 * reach / cell_rad / 4))
 
 
 def _covered(
-    coordinates: Coordinates, grid: Grid, beam: BeamOptions, pb_limit: float
+    coordinates: Coordinates, grid: TileGrid, beam: BeamOptions, pb_limit: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return direction cosines, over a grid, at which the beam, all samples being equal, reaches a limit."""
     shape = (len(coordinates.times_mjd_s), len(coordinates.freq_hz))

@@ -1,22 +1,14 @@
-"""The files of a tile image: FITS of one celestial plane each, bit for bit the same each time."""
+"""The files of a tile image: their names, kinds, units and headers, one celestial plane each."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from contimg.imaging.grid import TileGrid
+from contimg.products.fits_header import ImageKeywords, add_keywords
 
-from contimg import __version__
-from contimg.imaging.grid import Grid
-from contimg.imaging.restoring_beam import RestoringBeam
-from contimg.times import utc_from_mjd
-
-# name of the product -> (BTYPE, BUNIT); no unit for ratios.
+# Name of the plane -> (BTYPE, BUNIT); no unit for ratios.
 KINDS = {
     "image": ("Apparent brightness, flat noise", "Jy/beam"),
     "pb": ("Effective primary beam (power)", ""),
@@ -28,38 +20,8 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True)
-class Described:
-    """What the headers of a tile's files say besides the coordinates.
-
-    Attributes
-    ----------
-    tile_id, telescope : str
-    beam : RestoringBeam
-    freq_hz, bandwidth_hz : float
-        Effective frequency (weighted as the image is) and bandwidth that went into it.
-    start_mjd, end_mjd : float
-        UTC (days).
-    robust, pb_limit : float
-    synthetic : bool
-    history : sequence of str
-    """
-
-    tile_id: str
-    telescope: str
-    beam: RestoringBeam
-    freq_hz: float
-    bandwidth_hz: float
-    start_mjd: float
-    end_mjd: float
-    robust: float
-    pb_limit: float
-    synthetic: bool
-    history: Sequence[str]
-
-
 def file_names(stem: str, groups: int = 0) -> dict[str, str]:
-    """Return the names of a tile's files, of so many channel groups."""
+    """Return plane -> file name of a tile with a number of channel groups."""
     names = [*KINDS, *(f"group{number}.{name}" for number in range(groups) for name in ("image", "pb"))]
     if not groups:
         names.remove("alpha")
@@ -69,7 +31,7 @@ def file_names(stem: str, groups: int = 0) -> dict[str, str]:
     }
 
 
-def wcs_cards(grid: Grid) -> dict[str, tuple[Any, str]]:
+def wcs_cards(grid: TileGrid) -> dict[str, tuple[Any, str]]:
     """Return the cards of the celestial coordinates (Calabretta & Greisen 2002, A&A 395, 1077)."""
     ra, dec = (math.degrees(angle) for angle in grid.centre_rad)
     cell = math.degrees(grid.cell_rad)
@@ -87,37 +49,14 @@ def wcs_cards(grid: Grid) -> dict[str, tuple[Any, str]]:
     return cards
 
 
-def header(grid: Grid, described: Described) -> Any:
+def header(grid: TileGrid, keywords: ImageKeywords) -> Any:
     """Return the header that a tile's FITS files share."""
     from astropy.io import fits
 
     head = fits.Header()
     for key, card in wcs_cards(grid).items():
         head[key] = card
-    beam = described.beam
-    head["BMAJ"] = (math.degrees(beam.bmaj_rad), "[deg] restoring beam, fitted to the PSF")
-    head["BMIN"] = (math.degrees(beam.bmin_rad), "[deg]")
-    head["BPA"] = (math.degrees(beam.bpa_rad), "[deg] from north to east")
-    head["FREQ"] = (described.freq_hz, "[Hz] effective frequency, imaging weights")
-    head["BANDWID"] = (described.bandwidth_hz, "[Hz] bandwidth used")
-    head["RESTFRQ"] = (described.freq_hz, "[Hz] same as FREQ")
-    head["SPECSYS"] = ("TOPOCENT", "frame of the frequencies")
-    head["TIMESYS"] = ("UTC", "time scale")
-    head["DATE-OBS"] = (utc_from_mjd(described.start_mjd), "start of the first integration used")
-    head["DATE-BEG"] = (utc_from_mjd(described.start_mjd), "same as DATE-OBS")
-    head["DATE-END"] = (utc_from_mjd(described.end_mjd), "end of the last integration used")
-    head["MJD-OBS"] = (described.start_mjd, "[d] same as DATE-OBS")
-    head["MJD-BEG"] = (described.start_mjd, "[d] same as DATE-BEG")
-    head["MJD-END"] = (described.end_mjd, "[d] same as DATE-END")
-    head["TELESCOP"] = (described.telescope, "as in the correlator's files")
-    head["INSTRUME"] = ("DSA-110", "instrument")
-    head["OBJECT"] = (described.tile_id, "tile")
-    head["ROBUST"] = (described.robust, "Briggs robustness")
-    head["PBLIMIT"] = (described.pb_limit, "pbcor is blank where the beam is lower")
-    head["SYNTHET"] = (described.synthetic, "T: simulated data, not the sky")
-    head["ORIGIN"] = (f"contimg {__version__}", "software")
-    for line in described.history:
-        head["HISTORY"] = line
+    add_keywords(head, keywords)
     return head
 
 
@@ -127,17 +66,3 @@ def of_group(shared: Any, freq_hz: float, bandwidth_hz: float) -> Any:
     for key, value in (("FREQ", freq_hz), ("RESTFRQ", freq_hz), ("BANDWID", bandwidth_hz)):
         own[key] = value
     return own
-
-
-def write_fits(path: Path, name: str, data: NDArray[np.floating], shared: Any) -> None:
-    """Write one of `KINDS` as float32, with checksums whose comments hold no wall clock."""
-    from astropy.io import fits
-
-    kind, unit = KINDS[name]
-    hdu = fits.PrimaryHDU(np.ascontiguousarray(data, dtype=np.float32), header=shared)
-    hdu.header.set("BTYPE", kind, "what the pixels are", before="BMAJ")
-    if unit:
-        hdu.header.set("BUNIT", unit, "unit of the pixels", before="BTYPE")
-    hdu.add_datasum(when="of the data")
-    hdu.add_checksum(when="of the HDU", override_datasum=False)
-    hdu.writeto(path, output_verify="exception")

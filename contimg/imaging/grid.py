@@ -1,4 +1,4 @@
-"""The pixels of a tile image: a square SIN projection about the phase centre, RA increasing left."""
+"""The pixels of a tile image: a square SIN projection about the phase centre, RA increasing to the left."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 @dataclass(frozen=True)
-class Grid:
+class TileGrid:
     """A square of pixels in the orthographic (SIN) projection, FITS orientation.
 
     Arrays on it are indexed ``[y, x]`` with y towards north and x towards west. The phase centre is
@@ -34,11 +34,16 @@ class Grid:
         """The index, from 0, of the pixel that holds the phase centre."""
         return self.size_px // 2
 
-    def halved(self, largest_rad: float) -> Grid:
-        """Return every second pixel of this grid; this one where the pixels would be too large, or not line up."""
+    def halved(self, largest_rad: float) -> TileGrid:
+        """Return the grid of every second pixel; this one if the pixels would exceed a size (rad), or not coincide."""
         if 2 * self.cell_rad > largest_rad or self.size_px % 4:
             return self
-        return Grid(self.size_px // 2, 2 * self.cell_rad, self.centre_rad)
+        return TileGrid(self.size_px // 2, 2 * self.cell_rad, self.centre_rad)
+
+    def contains(self, east: NDArray[np.float64], north: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return whether the pixels closest to direction cosines (n,) lie on the image."""
+        pixels = np.rint(self.pixels(east, north))
+        return np.asarray(((pixels >= 0) & (pixels < self.size_px)).all(0))
 
     def cosines(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the direction cosines (l, m) of pixel positions counted from 0."""

@@ -1,45 +1,19 @@
-"""The restoring beam: fitted to the core of the PSF, and put in the place of each component."""
+"""Fitting the restoring beam to the core of the PSF, and restoring components with it."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-FWHM = math.sqrt(8 * math.log(2))
+from contimg.sky.restoring_beam import FWHM_PER_SIGMA, RestoringBeam
+
 # The Gaussian is fitted where the PSF, connected with its peak, is above this.
 _CORE_LEVEL = 0.35
 _REACH_SIGMA = 6.0
-# With fewer components than this, times the kernel's pixels, per pixel, stamping them is cheaper than FFTs.
+# Up to this many kernel pixels to be added per image pixel, adding them is cheaper than FFTs.
 _STAMPS = 5.0
-
-
-@dataclass(frozen=True)
-class RestoringBeam:
-    """An elliptical Gaussian: full widths at half maximum (rad), position angle north through east."""
-
-    bmaj_rad: float
-    bmin_rad: float
-    bpa_rad: float
-
-    def exponents(self) -> tuple[float, float, float]:
-        """Return (a, b, c) of ``exp(-(a east^2 + 2 b east north + c north^2))`` (per rad^2)."""
-        major, minor = 4 * math.log(2) / self.bmaj_rad**2, 4 * math.log(2) / self.bmin_rad**2
-        sin, cos = math.sin(self.bpa_rad), math.cos(self.bpa_rad)
-        # The major axis points along (east, north) = (sin, cos) of the position angle.
-        return major * sin**2 + minor * cos**2, (major - minor) * sin * cos, major * cos**2 + minor * sin**2
-
-    def facts(self) -> dict[str, float]:
-        """Return the beam as a twin holds it."""
-        widths = {"bmaj_arcsec": self.bmaj_rad, "bmin_arcsec": self.bmin_rad}
-        record = {key: round(math.degrees(angle) * 3600, 6) for key, angle in widths.items()}
-        return record | {"bpa_deg": round(math.degrees(self.bpa_rad), 6)}
-
-    def area_px(self, cell_rad: float) -> float:
-        """Return the solid angle of the beam in pixels."""
-        return math.pi * self.bmaj_rad * self.bmin_rad / (4 * math.log(2) * cell_rad**2)
 
 
 def fit_beam(psf: NDArray[np.float32], cell_rad: float) -> RestoringBeam | None:
@@ -54,7 +28,7 @@ def fit_beam(psf: NDArray[np.float32], cell_rad: float) -> RestoringBeam | None:
     Returns
     -------
     RestoringBeam or None
-        None when the core has no shape of a beam: fewer than 5 pixels, or touching the image's edge.
+        None if the core is no beam: fewer than 5 pixels, or touching the edge of the image.
     """
     from scipy.ndimage import label
     from scipy.optimize import least_squares
@@ -89,7 +63,7 @@ def convolve(model: NDArray[np.float32], beam: RestoringBeam, cell_rad: float) -
     from scipy.signal import oaconvolve
 
     y, x = np.nonzero(model)
-    reach = min(math.ceil(_REACH_SIGMA * beam.bmaj_rad / FWHM / cell_rad), model.shape[0])
+    reach = min(math.ceil(_REACH_SIGMA * beam.bmaj_rad / FWHM_PER_SIGMA / cell_rad), model.shape[0])
     offset = np.arange(-reach, reach + 1)
     kernel = gaussian(beam, -offset[None, :] * cell_rad, offset[:, None] * cell_rad)
     if len(x) * kernel.size > _STAMPS * model.size:
@@ -107,10 +81,11 @@ def gaussian(beam: RestoringBeam, east: NDArray[np.float64], north: NDArray[np.f
 
 
 def add_source(
-    image: NDArray[np.float64], beam: RestoringBeam, cell_rad: float, x: float, y: float, flux_jy: float
+    image: NDArray[np.floating], beam: RestoringBeam, cell_rad: float, pixel: tuple[float, float], flux_jy: float
 ) -> None:
-    """Add a source restored exactly where it is, between the pixels if need be, to an image."""
-    reach = math.ceil(_REACH_SIGMA * beam.bmaj_rad / FWHM / cell_rad)
+    """Add a restored point source to an image (Jy/beam), at its position (x, y) in pixels and fractions."""
+    x, y = pixel
+    reach = math.ceil(_REACH_SIGMA * beam.bmaj_rad / FWHM_PER_SIGMA / cell_rad)
     xs = np.arange(max(0, round(x) - reach), min(image.shape[1], round(x) + reach + 1))
     ys = np.arange(max(0, round(y) - reach), min(image.shape[0], round(y) + reach + 1))
     if len(xs) and len(ys):

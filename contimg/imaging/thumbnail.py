@@ -1,73 +1,106 @@
-"""The thumbnail of a tile: one look tells whether it is a sky."""
+"""The thumbnail of a tile: its image at a glance."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contimg.imaging.fits_output import wcs_cards
-from contimg.imaging.grid import Grid
-from contimg.imaging.restoring_beam import RestoringBeam
-from contimg.plotting import matplotlib_cache
+from contimg.imaging.grid import TileGrid
+from contimg.plotting import matplotlib_cache, stamp_synthetic
+from contimg.sky.restoring_beam import RestoringBeam
 
 _WIDTH_PX = 800
 _DPI = 100
 _LOW_SIGMA, _LINEAR_SIGMA, _HIGH_SIGMA = -3.0, 5.0, 100.0
 
 
-def draw(
-    path: Path,
-    image_jy: NDArray[np.floating],
-    pb: NDArray[np.floating],
-    grid: Grid,
-    beam: RestoringBeam,
-    rms_mjy: float,
-    *,
-    title: str,
-    synthetic: bool,
-) -> None:
-    """Draw the apparent image of a tile with its restoring beam and the contours of its power beam.
+@dataclass(frozen=True)
+class Thumbnail:
+    """What the thumbnail of a tile shows.
 
-    Colours run as asinh from -3 to 100 times the rms, linear within 5, so that noise and bright
-    sources are seen together.
-
-    Parameters
+    Attributes
     ----------
-    path : Path
-        PNG to write.
     image_jy, pb : (size, size)
-        Jy/beam, and the effective beam.
-    grid : Grid
+        Apparent brightness (Jy/beam) and effective beam.
+    grid : TileGrid
     beam : RestoringBeam
     rms_mjy : float
-        Noise that sets the colours (mJy/beam).
+        Noise that sets the colour scale (mJy/beam).
     title : str
     synthetic : bool
         Stamp the picture.
     """
+
+    image_jy: NDArray[np.floating]
+    pb: NDArray[np.floating]
+    grid: TileGrid
+    beam: RestoringBeam
+    rms_mjy: float
+    title: str
+    synthetic: bool
+
+
+def draw(path: Path, shown: Thumbnail) -> None:
+    """Draw the apparent image of a tile with its restoring beam and contours of its primary beam, as a PNG file.
+
+    Colours run as asinh from -3 to 100 times the rms, linear within 5, so that noise and bright
+    sources are seen together.
+    """
     matplotlib_cache()
-    from astropy.wcs import WCS
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.colors import AsinhNorm
     from matplotlib.figure import Figure
 
-    thin = max(1, math.ceil(grid.size_px / _WIDTH_PX))
-    shown = _shrink(image_jy, thin) * 1e3
+    rms_mjy = shown.rms_mjy
+    block = max(1, math.ceil(shown.grid.size_px / _WIDTH_PX))
+    pixels = _block_means(shown.image_jy, block) * 1e3
+    figure = Figure(figsize=(8.2, 7.4), dpi=_DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    axes: Any = figure.add_axes((0.13, 0.09, 0.72, 0.80), projection=_wcs(shown.grid, block))
+    norm = AsinhNorm(linear_width=_LINEAR_SIGMA * rms_mjy, vmin=_LOW_SIGMA * rms_mjy, vmax=_HIGH_SIGMA * rms_mjy)
+    colours = axes.imshow(pixels, origin="lower", cmap="viridis", norm=norm, interpolation="nearest")
+    pb = shown.pb[::block, ::block]
+    axes.contour(pb, levels=[0.2, 0.5], colors="white", linewidths=0.8, linestyles=["dotted", "dashed"])
+    _coordinates(axes)
+    _beam_ellipse(axes, shown.beam, shown.grid.cell_rad * block, pixels.shape[0])
+    bar = figure.colorbar(colours, cax=figure.add_axes((0.87, 0.09, 0.02, 0.80)), extend="both")
+    ticks = [0.0, *(factor * rms_mjy for factor in (-3, 5, 10, 20, 50, 100))]
+    bar.set_ticks(ticks, labels=[f"{tick:.3g}" for tick in ticks])
+    bar.ax.minorticks_off()
+    bar.set_label("apparent brightness [mJy/beam]")
+    figure.text(0.13, 0.945, shown.title, fontsize=14, weight="bold")
+    figure.text(
+        0.13, 0.91,
+        f"rms {rms_mjy:.3g} mJy/beam  ·  beam {_arcsec(shown.beam.bmaj_rad)} × {_arcsec(shown.beam.bmin_rad)}"
+        "  ·  contours: power beam 0.5 and 0.2",
+        fontsize=9.5, color="#333333",
+    )  # fmt: skip
+    if shown.synthetic:
+        stamp_synthetic(figure, 0.85, 0.948)
+    figure.savefig(path, format="png", metadata={"Software": None})
+
+
+def _wcs(grid: TileGrid, block: int) -> Any:
+    """Return the celestial coordinates of blocks of pixels."""
+    from astropy.wcs import WCS
+
     wcs = WCS(naxis=2)
     cards = {key: value for key, (value, _) in wcs_cards(grid).items()}
     wcs.wcs.ctype = [cards["CTYPE1"], cards["CTYPE2"]]
     wcs.wcs.crval = [cards["CRVAL1"], cards["CRVAL2"]]
-    wcs.wcs.cdelt = [cards["CDELT1"] * thin, cards["CDELT2"] * thin]
-    wcs.wcs.crpix = [(cards["CRPIX1"] - 0.5) / thin + 0.5, (cards["CRPIX2"] - 0.5) / thin + 0.5]
-    figure = Figure(figsize=(8.2, 7.4), dpi=_DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.13, 0.09, 0.72, 0.80), projection=wcs)
-    norm = AsinhNorm(linear_width=_LINEAR_SIGMA * rms_mjy, vmin=_LOW_SIGMA * rms_mjy, vmax=_HIGH_SIGMA * rms_mjy)
-    colours = axes.imshow(shown, origin="lower", cmap="viridis", norm=norm, interpolation="nearest")
-    axes.contour(pb[::thin, ::thin], levels=[0.2, 0.5], colors="white", linewidths=0.8, linestyles=["dotted", "dashed"])
+    wcs.wcs.cdelt = [cards["CDELT1"] * block, cards["CDELT2"] * block]
+    wcs.wcs.crpix = [(cards["CRPIX1"] - 0.5) / block + 0.5, (cards["CRPIX2"] - 0.5) / block + 0.5]
+    return wcs
+
+
+def _coordinates(axes: Any) -> None:
+    """Label right ascension and declination."""
     sides = (("right ascension (ICRS)", "b"), ("declination (ICRS)", "l"))
     for coordinate, (label, side) in zip(axes.coords, sides, strict=True):
         coordinate.set_ticks_position(side)
@@ -78,38 +111,20 @@ def draw(
         coordinate.set_ticklabel(exclude_overlapping=True)
     axes.coords[0].set_major_formatter("hh:mm")
     axes.coords[1].set_major_formatter("dd:mm")
-    _beam_ellipse(axes, beam, grid.cell_rad * thin, shown.shape[0])
-    bar = figure.colorbar(colours, cax=figure.add_axes((0.87, 0.09, 0.02, 0.80)), extend="both")
-    ticks = [0.0, *(factor * rms_mjy for factor in (-3, 5, 10, 20, 50, 100))]
-    bar.set_ticks(ticks, labels=[f"{tick:.3g}" for tick in ticks])
-    bar.ax.minorticks_off()
-    bar.set_label("apparent brightness [mJy/beam]")
-    figure.text(0.13, 0.945, title, fontsize=14, weight="bold")
-    figure.text(
-        0.13, 0.91,
-        f"rms {rms_mjy:.3g} mJy/beam  ·  beam {_arcsec(beam.bmaj_rad)} × {_arcsec(beam.bmin_rad)}"
-        "  ·  contours: power beam 0.5 and 0.2",
-        fontsize=9.5, color="#333333",
-    )  # fmt: skip
-    if synthetic:
-        figure.text(
-            0.85, 0.948, "SYNTHETIC", fontsize=12, weight="bold", color="#b00020", ha="right",
-            bbox={"boxstyle": "round,pad=0.3", "fc": "white", "ec": "#b00020", "lw": 1.4},
-        )  # fmt: skip
-    figure.savefig(path, format="png", metadata={"Software": None})
 
 
-def _shrink(image: NDArray[np.floating], thin: int) -> NDArray[np.floating]:
-    """Return the means of blocks of pixels."""
-    if thin == 1:
+def _block_means(image: NDArray[np.floating], block: int) -> NDArray[np.floating]:
+    """Return the means over square blocks of pixels."""
+    if block == 1:
         return image
-    size = -(-image.shape[0] // thin) * thin
+    size = -(-image.shape[0] // block) * block
     padded = np.pad(image, (0, size - image.shape[0]), mode="edge")
-    return padded.reshape(size // thin, thin, size // thin, thin).mean((1, 3))
+    means: NDArray[np.floating] = padded.reshape(size // block, block, size // block, block).mean((1, 3))
+    return means
 
 
-def _beam_ellipse(axes, beam: RestoringBeam, cell_rad: float, size: int) -> None:
-    """Draw the beam in the lower left corner, enlarged by a whole number where it would be a dot."""
+def _beam_ellipse(axes: Any, beam: RestoringBeam, cell_rad: float, size: int) -> None:
+    """Draw the restoring beam in the lower left corner, magnified by an integer where it would be a dot."""
     from matplotlib.patches import Circle, Ellipse
 
     frame = 0.035 * size

@@ -1,11 +1,10 @@
 """The alternative imager: WSClean (Offringa et al. 2014, MNRAS 444, 606), with the same weights and products.
 
-It has no moving beam in its model, so fields with bright sources stop above the radiometer's noise.
+Its model has no moving primary beam, so the noise of fields with bright sources stays above the thermal noise.
 """
 
 from __future__ import annotations
 
-import math
 import re
 import shutil
 import subprocess
@@ -17,11 +16,13 @@ from numpy.typing import NDArray
 from contimg.config import ImageOptions
 from contimg.errors import ConfigError, ContimgError
 from contimg.imaging.clean.clean import MAJOR_GAIN
-from contimg.imaging.grid import Grid
-from contimg.imaging.imager import Imaged
-from contimg.imaging.restoring_beam import RestoringBeam
+from contimg.imaging.grid import TileGrid
+from contimg.imaging.imager_result import ImagerResult, NoRestoringBeam
+from contimg.sky.restoring_beam import RestoringBeam
 
 _TIMEOUT_S = 7200
+# A residual this much above the image has diverged.
+_DIVERGED = 1.5
 
 
 def check(options: ImageOptions) -> None:
@@ -41,15 +42,17 @@ def check(options: ImageOptions) -> None:
         raise ConfigError(f"image.size_px is {options.size_px}, but WSClean wants even sizes: add one pixel")
 
 
-def make_image(ms: Path, scratch: Path, grid: Grid, options: ImageOptions, threads: int) -> Imaged:
-    """Image a Measurement Set; it is only read.
+def make_image(
+    ms: Path, scratch: Path, grid: TileGrid, options: ImageOptions, threads: int
+) -> ImagerResult | NoRestoringBeam:
+    """Image a Measurement Set, which is only read, with WSClean.
 
     Parameters
     ----------
     ms : Path
     scratch : Path
         Empty folder for WSClean's files; the caller removes it.
-    grid : Grid
+    grid : TileGrid
     options : ImageOptions
     threads : int
 
@@ -60,14 +63,37 @@ def make_image(ms: Path, scratch: Path, grid: Grid, options: ImageOptions, threa
     """
     from astropy.io import fits
 
+    printed = _run(ms, _command(ms, scratch, grid, options, threads))
+
+    def plane(name: str) -> NDArray[np.float32]:
+        return np.asarray(fits.getdata(scratch / f"tile-{name}.fits")[0, 0], np.float32)
+
+    version = re.search(r"WSClean version (\S+)", printed)
+    facts = {"wsclean": version[1] if version else None}
+    head = fits.getheader(scratch / "tile-image.fits")
+    if not head.get("BMIN", 0) > 0:
+        return NoRestoringBeam(facts)
+    beam = RestoringBeam.from_degrees(head["BMAJ"], head["BMIN"], head["BPA"])
+    image, residual = plane("image"), plane("residual")
+    # WSClean writes the dirty image only on request; a residual above the restored image tells as much.
+    diverged = not float(np.abs(residual).max()) <= _DIVERGED * float(np.abs(image).max())
+    return ImagerResult(image, residual, plane("model"), plane("psf"), beam, diverged, facts)
+
+
+def _command(ms: Path, scratch: Path, grid: TileGrid, options: ImageOptions, threads: int) -> list[str]:
+    """Return WSClean's command line."""
     size = str(grid.size_px)
-    command = [
+    return [
         "wsclean", "-name", str(scratch / "tile"), "-temp-dir", str(scratch), "-j", str(threads),
         "-size", size, size, "-scale", f"{options.cell_arcsec!r}asec", "-pol", "I", "-data-column", "DATA",
         "-weight", "briggs", repr(options.robust), "-use-wgridder", "-no-update-model-required",
         "-niter", str(options.max_iterations), "-mgain", str(MAJOR_GAIN), "-make-psf",
         "-auto-mask", repr(options.auto_mask_sigma), "-auto-threshold", repr(options.threshold_sigma), str(ms),
     ]  # fmt: skip
+
+
+def _run(ms: Path, command: list[str]) -> str:
+    """Run WSClean, and return what it printed."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
@@ -76,17 +102,4 @@ def make_image(ms: Path, scratch: Path, grid: Grid, options: ImageOptions, threa
     if done.returncode:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:]
         raise ContimgError(f"wsclean failed on {ms} ({' '.join(last)}): see the log, or use image.backend contimg")
-
-    def plane(name: str) -> NDArray[np.float32]:
-        return fits.getdata(scratch / f"tile-{name}.fits")[0, 0].astype(np.float32)
-
-    psf = plane("psf")
-    head = fits.getheader(scratch / "tile-image.fits")
-    facts = {"wsclean": re.search(r"WSClean version (\S+)", done.stdout)[1]}
-    if not head.get("BMIN", 0) > 0:
-        return Imaged(None, None, None, psf, None, facts=facts)
-    beam = RestoringBeam(*(math.radians(head[key]) for key in ("BMAJ", "BMIN", "BPA")))
-    image, residual = plane("image"), plane("residual")
-    # The dirty image is only written on request; a residual above the restored image is as telling.
-    diverged = not float(np.abs(residual).max()) <= 1.5 * float(np.abs(image).max())
-    return Imaged(image, residual, plane("model"), psf, beam, diverged, facts)
+    return done.stdout

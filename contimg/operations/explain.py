@@ -81,11 +81,13 @@ def _calibrators_of(config: Config, twin: Twin) -> dict[str, Any]:
     latitude_deg, longitude_deg, _ = tile.facts["location"]
     found = transits.passages(
         calibrator_lists.load(config.calibration.calibrators),
-        math.radians(tile.facts["dec_app_deg"]),
-        tile.facts["start_mjd"],
-        tile.facts["end_mjd"],
-        math.radians(longitude_deg),
-        math.radians(latitude_deg),
+        transits.DriftScan(
+            math.radians(tile.facts["dec_app_deg"]),
+            tile.facts["start_mjd"],
+            tile.facts["end_mjd"],
+            math.radians(longitude_deg),
+            math.radians(latitude_deg),
+        ),
         config.beam,
         config.calibration,
     )

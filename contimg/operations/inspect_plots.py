@@ -9,7 +9,7 @@ import numpy as np
 
 from contimg import plotting
 from contimg.operations.inspect import Look
-from contimg.sky.geometry import C_M_S
+from contimg.sky.constants import C_M_S
 from contimg.storage.atomic import atomic_path
 
 _COLOURS = ("#1f77b4", "#d95f02", "#2ca02c", "#9467bd")

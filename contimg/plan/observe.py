@@ -20,6 +20,7 @@ from contimg.plan.model import SETUP, CalibrationRecord, CommittedGroup, Committ
 from contimg.plan.tiles import compare_spares
 from contimg.products.twin import read_twin
 from contimg.sky import calibrator_lists
+from contimg.sky.transits import DriftScan
 from contimg.sky.transits import transits as find_transits
 from contimg.times import mjd_from_datetime
 
@@ -100,11 +101,13 @@ def calibrator_finder(config: Config) -> Callable[[Tile], str | None]:
         half_day = tile.integration_s / 2 / 86400  # tile times are the centres of integrations
         transits = find_transits(
             known,
-            math.radians(tile.dec_app_deg),
-            tile.start_mjd - half_day,
-            tile.end_mjd + half_day,
-            tile.longitude_rad,
-            tile.latitude_rad,
+            DriftScan(
+                math.radians(tile.dec_app_deg),
+                tile.start_mjd - half_day,
+                tile.end_mjd + half_day,
+                tile.longitude_rad,
+                tile.latitude_rad,
+            ),
             config.beam,
             config.calibration,
         )

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import j1
 
-if TYPE_CHECKING:
-    pass
-
-C_M_S = 299_792_458.0
+from contimg.sky.constants import C_M_S
 
 
 def airy_power(
@@ -41,9 +36,3 @@ def _jinc(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return 2 J1(x)/x, which is 1 at 0."""
     safe = np.where(x == 0, 1.0, x)
     return np.where(x == 0, 1.0, 2 * j1(safe) / safe)
-
-
-def unit_vectors(radec_rad: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the unit vectors (..., 3) of right ascensions and declinations (..., 2) in rad."""
-    ra, dec = radec_rad[..., 0], radec_rad[..., 1]
-    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)

@@ -20,7 +20,7 @@ from contimg.errors import InputError
 
 _ANGLES = {"deg": math.pi / 180, "rad": 1.0}
 _FREQUENCIES = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9}
-# The response on the axis may differ from 1 by this; there are at least so many planes for a cubic spline.
+# The response on the axis may differ from 1 by this. A cubic spline needs more planes than its order.
 _ON_AXIS = 0.02
 _ORDER = 3
 _PADDING = 6
@@ -43,7 +43,7 @@ class BeamCube:
     step: NDArray[np.float64]
 
     def power(self, east: ArrayLike, north: ArrayLike, freq_hz: ArrayLike) -> NDArray[np.float64]:
-        """Return the response towards direction cosines from the axis; 0 beyond the raster.
+        """Return the response at direction cosines from the axis; 0 outside the raster.
 
         Parameters
         ----------
@@ -52,8 +52,8 @@ class BeamCube:
         """
         from scipy.ndimage import map_coordinates
 
-        places = np.broadcast_arrays(freq_hz, north, east)
-        index = [(place - first) / step for place, first, step in zip(places, self.first, self.step, strict=True)]
+        axes = np.broadcast_arrays(freq_hz, north, east)
+        index = [(axis - first) / step for axis, first, step in zip(axes, self.first, self.step, strict=True)]
         shape = index[0].shape
         flat = np.stack([one.ravel() for one in index])
         values = map_coordinates(self.coefficients, flat, order=_ORDER, prefilter=False, mode="nearest")
@@ -61,10 +61,19 @@ class BeamCube:
         inside = ((flat[1:] >= -1e-9) & (flat[1:] <= last[1:] + 1e-9)).all(0)
         return np.where(inside, values, 0.0).reshape(shape)
 
-    def towards(
+    def response(
         self, vectors: NDArray[np.float64], axis: NDArray[np.float64], freq_hz: ArrayLike
     ) -> NDArray[np.float64]:
-        """Return the response (..., nfreq) towards ICRS unit vectors (..., 3), the axis at another; 0 behind it."""
+        """Return the response (..., nfreq) to directions; 0 more than 90 degrees from the axis.
+
+        Parameters
+        ----------
+        vectors : (..., 3)
+            ICRS unit vectors of the directions.
+        axis : (3,)
+            ICRS unit vector of the beam's axis.
+        freq_hz : (nfreq,) array_like
+        """
         ra = math.atan2(axis[1], axis[0])
         east = np.array([-math.sin(ra), math.cos(ra), 0.0])
         north = np.cross(axis, east)
@@ -124,7 +133,7 @@ def _read(path: str, _modified_ns: int) -> BeamCube:
     cube = np.asarray(data, np.float64)
     if not np.isfinite(cube).all() or cube.min() < -1e-6:
         raise InputError(f"{path} has negative values or values that are no numbers: give the power response")
-    # Splines of images end flat, which a beam does not at the edge of the band: a few planes beyond, extrapolated.
+    # The filter mirrors planes at the ends of the band, where a beam has a slope: a few are extrapolated beyond.
     padded = CubicSpline(np.arange(len(cube)), cube)(np.arange(-_PADDING, len(cube) + _PADDING))
     freq_hz = first[0] + step[0] * np.arange(len(cube))
     first[0] -= _PADDING * step[0]

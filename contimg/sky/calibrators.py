@@ -60,7 +60,8 @@ class Calibrator:
                 f"calibrator '{self.name}' has a known flux from {low} to {high} GHz only, "
                 f"not at {np.min(freq) / 1e9:.4g} to {np.max(freq) / 1e9:.4g} GHz: choose another calibrator"
             )
-        return 10 ** np.polynomial.polynomial.polyval(np.log10(freq / 1e9), self.coefficients)
+        log_freq = np.log10(freq / 1e9)
+        return np.asarray(10 ** np.polynomial.polynomial.polyval(log_freq, self.coefficients), np.float64)
 
 
 # Perley & Butler 2017, ApJS 230, 7: coefficients of Table 6 (GHz), ranges and largest angular sizes of

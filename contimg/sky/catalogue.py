@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from contimg.errors import InputError
+from contimg.sky.spherical import separation
 
 REQUIRED = {"ra_deg": "deg", "dec_deg": "deg", "flux_jy": "Jy"}
 OPTIONAL = {"ref_freq_hz": "Hz", "spectral_index": "", "flux_err_jy": "Jy"}
@@ -98,13 +99,6 @@ def read_catalogue(path: Path, *, allow_missing_flux: bool = False) -> Catalogue
     if missing:
         raise InputError(f"{path} has no column '{missing[0]}': name its columns name, ra_deg, dec_deg, flux_jy")
     return _checked(path, columns, allow_missing_flux)
-
-
-def separation(ra1_rad: ArrayLike, dec1_rad: ArrayLike, ra2_rad: ArrayLike, dec2_rad: ArrayLike) -> NDArray[np.float64]:
-    """Return angular distances (rad), exact at all sizes (haversine)."""
-    ra1, dec1, ra2, dec2 = (np.asarray(value, np.float64) for value in (ra1_rad, dec1_rad, ra2_rad, dec2_rad))
-    chord = np.sin((dec2 - dec1) / 2) ** 2 + np.cos(dec1) * np.cos(dec2) * np.sin((ra2 - ra1) / 2) ** 2
-    return 2 * np.arcsin(np.sqrt(np.clip(chord, 0, 1)))
 
 
 def _read_csv(path: Path) -> dict[str, list[Any]]:

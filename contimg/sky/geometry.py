@@ -1,11 +1,11 @@
-"""Where the meridian is, and how baselines and phases turn with it.
+"""Geometry of a meridian drift-scan array: apparent places, baselines (u, v, w), and phase rotation.
 
 Frames. *Earth frame of the site*: x towards the meridian on the equator, y east, z towards the pole:
-ITRF turned by the longitude of the file's header. In it (hour angle 0, declination d) stands still.
+ITRF rotated by the longitude of the file's header. A direction of hour angle 0 and declination d is fixed in it.
 *Apparent* places (hour angle, declination) are topocentric places of date: precession, nutation,
 aberration, polar motion and UT1, no refraction; hour angle is apparent sidereal time minus right ascension
-(ERFA's ``atco13`` and ``gst06a``, the chain that pyuvdata uses). ICRS is reached from there and nowhere
-else. Earth orientation comes from the tables installed with astropy-iers-data, never from the network.
+(ERFA's ``atco13`` and ``gst06a``, as in pyuvdata). All ICRS directions are derived from them. Earth
+orientation comes from the tables installed with astropy-iers-data, never from the network.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from contimg.errors import InputError
+from contimg.sky.constants import C_M_S
 from contimg.times import MJD_ZERO_JD
 
-C_M_S = 299_792_458.0
 _POLE_STEP_RAD = np.pi / 360
 _ARCSEC_RAD = np.pi / 180 / 3600
 _RANK = 1e-10
@@ -51,7 +51,7 @@ class Location:
 
 @dataclass(frozen=True)
 class _Orientation:
-    """How the Earth stands at some times, as ERFA wants it."""
+    """Earth orientation at some times, in the form that ERFA takes."""
 
     mjd: NDArray[np.float64]
     dut1_s: NDArray[np.float64]
@@ -120,9 +120,9 @@ def icrs_from_apparent(
 
 
 def meridian_icrs(times_mjd: ArrayLike, dec_app_rad: float, location: Location) -> NDArray[np.float64]:
-    """Return the ICRS directions (..., 2) rad that stand on the meridian at an apparent declination.
+    """Return the ICRS directions (..., 2) rad that are on the meridian at an apparent declination.
 
-    This is where a drift-scan dish points, and what the correlator's fringe-stopping follows.
+    This is where a drift-scan dish points, and the direction for which the correlator stops the fringes.
     """
     return icrs_from_apparent(0.0, dec_app_rad, times_mjd, location)
 
@@ -186,8 +186,8 @@ def antenna_uvw(
 
     Notes
     -----
-    Least squares with the graph's Laplacian. What baselines do not tell, such as the common place of all,
-    is an eigenvalue of 0; rounding makes it as large as 1e-14 of the largest, numpy's own cut is half that.
+    Least squares with the graph's Laplacian. What baselines do not determine, such as the mean position,
+    has an eigenvalue of 0; rounding makes it up to 1e-14 of the largest, and numpy's default limit is half that.
     """
     laplacian, right = np.zeros((count, count)), np.zeros((count, 3))
     for rows, columns, sign in ((one, one, 1), (two, two, 1), (one, two, -1), (two, one, -1)):

@@ -1,4 +1,4 @@
-"""The visibilities of point sources through the moving, frequency-dependent beam."""
+"""Visibilities of point sources through the moving, frequency-dependent primary beam."""
 
 from __future__ import annotations
 
@@ -8,22 +8,12 @@ from numpy.typing import ArrayLike, NDArray
 from contimg.config import BeamOptions
 from contimg.measurement_set import Coordinates
 from contimg.sky import geometry
-from contimg.sky.airy_beam import C_M_S, airy_power, unit_vectors
+from contimg.sky.airy_beam import airy_power
 from contimg.sky.beam_cube import read_cube
-from contimg.sky.catalogue import Catalogue, read_catalogue, separation
+from contimg.sky.constants import C_M_S
+from contimg.sky.spherical import separation, unit_vectors
 
-__all__ = [
-    "Catalogue",
-    "array_location",
-    "attenuation",
-    "direction_cosines",
-    "predict",
-    "predict_apparent",
-    "read_catalogue",
-    "separation",
-    "true_cosines",
-]
-_BLOCK = 32  # channels whose phasors are one factor times that of the block's first
+_BLOCK = 32  # channels whose phasors are a common factor times that of the first
 
 
 def direction_cosines(
@@ -53,24 +43,21 @@ def _cube_attenuation(
 ) -> NDArray[np.float64]:
     cube = read_cube(path)
     cube.check_band(path, vis.freq_hz)
-    places, axes = unit_vectors(np.stack([ra_rad, dec_rad], axis=-1)), unit_vectors(vis.pointing_rad)
-    return np.stack([cube.towards(places, axis, vis.freq_hz) for axis in axes], axis=1)
+    sources, axes = unit_vectors(np.stack([ra_rad, dec_rad], axis=-1)), unit_vectors(vis.pointing_rad)
+    return np.stack([cube.response(sources, axis, vis.freq_hz) for axis in axes], axis=1)
 
 
 def array_location(vis: Coordinates) -> geometry.Location:
-    """Return where the array is: its reference point, else the mean of its antennas."""
-    import erfa
-
-    place = vis.antenna_positions_m.mean(0) if vis.array_position_m is None else vis.array_position_m
-    longitude, latitude, height = erfa.gc2gd(1, place)
-    return geometry.Location(float(latitude), float(longitude), float(height))
+    """Return the location of the array: its reference point, else the mean of its antennas."""
+    itrf_m = vis.antenna_positions_m.mean(0) if vis.array_position_m is None else vis.array_position_m
+    return geometry.Location.from_itrf(itrf_m)
 
 
 def true_cosines(vis: Coordinates, ra_rad: ArrayLike, dec_rad: ArrayLike) -> NDArray[np.float64]:
     """Return ``l, m, n - 1`` (ntime, 3, nsrc) of the apparent places of ICRS directions; NaN beyond 90 degrees.
 
-    Aberration shrinks the sky by up to 1e-4: 0.36 arcsec a degree from the phase centre, 8 degrees of
-    phase on the longest baseline. Images are on the shrunken sky (`direction_cosines`), catalogues not.
+    Annual aberration changes the scale of the sky by up to 1e-4: 0.36 arcsec per degree from the phase centre, 8
+    degrees of phase on the longest baseline. Images contain it (`direction_cosines`), catalogues do not.
     """
     times, location = vis.times_mjd_s / 86400, array_location(vis)
     icrs = np.stack([np.atleast_1d(ra_rad), np.atleast_1d(dec_rad)], axis=-1)
@@ -97,7 +84,7 @@ def predict(
     Parameters
     ----------
     vis : Coordinates
-        Where the visibilities are (a `Visibilities` will do).
+        Times, channels and baselines of the visibilities.
     ra_rad, dec_rad : (nsrc,) array_like
         ICRS.
     flux_jy : (nsrc, nchan) array_like

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.sky.calibrators import Calibrator
+from contimg.sky.constants import C_M_S
 from contimg.times import MJD_ZERO_JD
 
 BAND_CENTRE_HZ = 1.405e9
@@ -19,7 +20,7 @@ SIDEREAL_RATE_RAD_DAY = 2 * np.pi * 1.00273790935  # Earth rotation against the 
 
 @dataclass(frozen=True)
 class Transit:
-    """A calibrator that crosses the meridian within the beam's main lobe.
+    """A calibrator that crosses the meridian within the main beam.
 
     Attributes
     ----------
@@ -45,73 +46,83 @@ class Transit:
     reason: str | None
 
 
+@dataclass(frozen=True)
+class DriftScan:
+    """Where the dishes point on the meridian, and for how long.
+
+    Attributes
+    ----------
+    dec_app_rad : float
+        Apparent declination of the pointing.
+    start_mjd, end_mjd : float
+        UTC, at most a day apart; a transit at the end belongs to what comes next.
+    longitude_rad, latitude_rad : float
+        East longitude and geodetic latitude of the array.
+    """
+
+    dec_app_rad: float
+    start_mjd: float
+    end_mjd: float
+    longitude_rad: float
+    latitude_rad: float
+
+
 def transits(
     calibrators: Sequence[Calibrator],
-    dec_app_rad: float,
-    start_mjd: float,
-    end_mjd: float,
-    longitude_rad: float,
-    latitude_rad: float,
+    scan: DriftScan,
     beam: BeamOptions,
     options: CalibrationOptions,
     freq_hz: float = BAND_CENTRE_HZ,
 ) -> list[Transit]:
-    """Return the usable calibrators that cross the meridian during a tile, brightest first.
+    """Return the usable calibrators that cross the meridian during a scan, brightest first.
 
     Usable: a flux is known at `freq_hz`, the source is no larger than `options.max_extent_arcsec`, the
     beam's response to it at transit reaches `options.min_beam` and its apparent flux
     `options.min_calibrator_jy`. Parameters as of `passages`.
     """
-    found = passages(calibrators, dec_app_rad, start_mjd, end_mjd, longitude_rad, latitude_rad, beam, options, freq_hz)
-    usable = [one for one in found if one.reason is None]
+    usable = [one for one in passages(calibrators, scan, beam, options, freq_hz) if one.reason is None]
     return sorted(usable, key=lambda one: (-(one.apparent_flux_jy or 0.0), one.name))
 
 
 def passages(
     calibrators: Sequence[Calibrator],
-    dec_app_rad: float,
-    start_mjd: float,
-    end_mjd: float,
-    longitude_rad: float,
-    latitude_rad: float,
+    scan: DriftScan,
     beam: BeamOptions,
     options: CalibrationOptions,
     freq_hz: float = BAND_CENTRE_HZ,
 ) -> list[Transit]:
-    """Return the calibrators that cross the meridian within the beam's main lobe, usable or not, in order of time.
+    """Return the calibrators that cross the meridian within the main beam, usable or not, in order of time.
 
     Parameters
     ----------
-    dec_app_rad : float
-        Apparent declination that the dishes point at, on the meridian.
-    start_mjd, end_mjd : float
-        UTC, at most a day apart; a transit at the end belongs to what comes next.
-    longitude_rad, latitude_rad : float
-        East longitude and latitude of the array.
+    calibrators : sequence of Calibrator
+    scan : DriftScan
+    beam : BeamOptions
+    options : CalibrationOptions
     freq_hz : float
         Frequency at which beam and flux are evaluated.
 
     Notes
     -----
     Apparent places from IAU 2006/2000A, computed once a day, with aberration and without parallax:
-    good to 1 arcsec. UT1 is taken as UTC: at most 0.9 s in the time of transit.
+    accurate to 1 arcsec. UT1 is taken as UTC: an error of at most 0.9 s in the time of transit.
     """
     if not calibrators:
         return []
     from contimg.sky.airy_beam import airy_power
 
-    ra_app, dec_app = _apparent_places(tuple(calibrators), int(np.floor(start_mjd)))
-    lst = _sidereal_time(start_mjd) + longitude_rad
+    ra_app, dec_app = _apparent_places(tuple(calibrators), int(np.floor(scan.start_mjd)))
+    lst = _sidereal_time(scan.start_mjd) + scan.longitude_rad
     wait_days = np.mod(ra_app - lst, 2 * np.pi) / SIDEREAL_RATE_RAD_DAY
-    first_null_rad = 299_792_458.0 / freq_hz / beam.dish_diameter_m
+    first_null_rad = C_M_S / freq_hz / beam.dish_diameter_m
     found = []
-    for i in np.flatnonzero(wait_days < end_mjd - start_mjd):
-        above_horizon = abs(dec_app[i] - latitude_rad) < np.pi / 2
-        offset_rad = float(dec_app[i] - dec_app_rad)
+    for i in map(int, np.flatnonzero(wait_days < scan.end_mjd - scan.start_mjd)):
+        above_horizon = abs(dec_app[i] - scan.latitude_rad) < np.pi / 2
+        offset_rad = float(dec_app[i] - scan.dec_app_rad)
         if not above_horizon or abs(offset_rad) >= first_null_rad:
             continue
         response = float(airy_power(offset_rad, freq_hz, beam.dish_diameter_m, beam.blockage_diameter_m))
-        for time_mjd in np.arange(start_mjd + wait_days[i], end_mjd, 2 * np.pi / SIDEREAL_RATE_RAD_DAY):
+        for time_mjd in np.arange(scan.start_mjd + wait_days[i], scan.end_mjd, 2 * np.pi / SIDEREAL_RATE_RAD_DAY):
             found.append(_passage(calibrators[i], float(time_mjd), offset_rad, response, options, freq_hz))
     return sorted(found, key=lambda one: (one.time_mjd, one.name))
 
@@ -124,7 +135,7 @@ def _passage(
     options: CalibrationOptions,
     freq_hz: float,
 ) -> Transit:
-    """Judge one crossing."""
+    """Return one transit, with the reason why it cannot calibrate, if any."""
     flux = apparent = None
     covered = calibrator.range_hz is None or calibrator.range_hz[0] <= freq_hz <= calibrator.range_hz[1]
     if calibrator.coefficients is not None and covered:

@@ -17,7 +17,8 @@ from contimg.config import BeamOptions, CalibrationOptions
 from contimg.errors import InputError
 from contimg.products.manifest import product_of
 from contimg.products.twin import Reason, read_twin, write_twin
-from contimg.sky.predict import predict, read_catalogue
+from contimg.sky.catalogue import read_catalogue
+from contimg.sky.predict import predict
 from tests.support.calibration_nights import CALIBRATOR, make_night
 from tests.support.calibration_tables import describe_again
 

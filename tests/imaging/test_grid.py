@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from contimg.imaging.fits_output import wcs_cards
-from contimg.imaging.grid import Grid
+from contimg.imaging.grid import TileGrid
 from tests.support import skies
 
 CELL_RAD = np.radians(10 / 3600)
@@ -22,7 +22,7 @@ def astropy_wcs(grid):
 @pytest.mark.parametrize("size", [400, 401])
 def test_header_and_grid_agree_with_astropy_at_off_centre_places(ra_deg, size):
     vis = skies.empty(antennas=2, times=1, channels=1, ra_deg=ra_deg, dec_deg=54.6)
-    grid = Grid(size, CELL_RAD, tuple(vis.phase_centre_rad))
+    grid = TileGrid(size, CELL_RAD, tuple(vis.phase_centre_rad))
     wcs = astropy_wcs(grid)
     assert 0 <= wcs.wcs.crval[0] < 360
     x, y = np.array([0, 17, 200, 399]), np.array([399, 3, 200, 120])
@@ -36,7 +36,7 @@ def test_header_and_grid_agree_with_astropy_at_off_centre_places(ra_deg, size):
 
 def test_right_ascension_grows_to_the_left_and_declination_upwards():
     vis = skies.empty(antennas=2, times=1, channels=1, ra_deg=359.99)
-    grid = Grid(400, CELL_RAD, tuple(vis.phase_centre_rad))
+    grid = TileGrid(400, CELL_RAD, tuple(vis.phase_centre_rad))
     ra, dec = skies.offset(vis, 0.2, 0.1)  # east and north, across RA 0
     x, y = grid.pixels(*grid.radec_cosines(ra, dec))
     assert np.degrees(ra) == pytest.approx(0.2288, abs=0.001)

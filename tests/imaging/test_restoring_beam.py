@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from contimg.imaging.grid import Grid
-from contimg.imaging.restoring_beam import RestoringBeam, add_source, convolve, fit_beam, gaussian
+from contimg.imaging.grid import TileGrid
+from contimg.imaging.restoring_beam import add_source, convolve, fit_beam, gaussian
 from contimg.imaging.transforms.wgridder import Gridder
 from contimg.imaging.visibilities.samples import stokes_i
+from contimg.sky.restoring_beam import RestoringBeam
 from tests.support import skies
 
 CELL = np.radians(5 / 3600)
@@ -40,7 +41,7 @@ def test_a_gaussian_taper_of_a_full_uv_plane_gives_its_transform():
     vis.weight = np.repeat(taper, 2).reshape(-1, 1, 2).astype(np.float32)
     vis.data, vis.flag = np.ones(vis.weight.shape, np.complex64), np.zeros(vis.weight.shape, bool)
     samples = stokes_i(vis)
-    grid = Grid(256, arcsec(4.0)[0], tuple(vis.phase_centre_rad))
+    grid = TileGrid(256, arcsec(4.0)[0], tuple(vis.phase_centre_rad))
     beam = fit_beam(Gridder(samples, samples.weight, grid, 1).psf(), grid.cell_rad)
     width = np.sqrt(8 * np.log(2))
     assert beam.bmaj_rad == pytest.approx(width * sigma_m, rel=0.01)
@@ -71,11 +72,11 @@ def test_components_and_sources_are_restored_with_their_flux():
     assert image[0, 3] == pytest.approx(1)
     assert image[30:90, 120:180].sum() == pytest.approx(2 * beam.area_px(CELL), rel=1e-4)
     direct = np.zeros((200, 200))
-    add_source(direct, beam, CELL, 150.0, 60.0, 2.0)
-    add_source(direct, beam, CELL, 3.0, 0.0, 1.0)
+    add_source(direct, beam, CELL, (150.0, 60.0), 2.0)
+    add_source(direct, beam, CELL, (3.0, 0.0), 1.0)
     assert np.abs(direct - image).max() < 1e-6
     between = np.zeros((200, 200))
-    add_source(between, beam, CELL, 80.5, 40.25, 1.0)
+    add_source(between, beam, CELL, (80.5, 40.25), 1.0)
     y, x = np.mgrid[:200, :200]
     assert (between * x).sum() / between.sum() == pytest.approx(80.5, abs=1e-6)
     assert (between * y).sum() / between.sum() == pytest.approx(40.25, abs=1e-6)

@@ -8,7 +8,7 @@ from scipy.optimize import brentq
 
 from contimg.config import BeamOptions
 from contimg.imaging.effective_beam import effective_beam
-from contimg.imaging.grid import Grid
+from contimg.imaging.grid import TileGrid
 from contimg.sky.airy_beam import airy_power
 from tests.support import skies
 
@@ -28,7 +28,7 @@ def fwhm_deg(freq_hz, blockage_m):
     ],
 )  # fmt: skip
 def test_airy_has_the_documented_width(freq_hz, blockage_m, expected_deg):
-    # instrument.md section 8; the acceptance check C10 is within these.
+    # Half power of the annular aperture, 4.65 m with a blockage of 0 or 0.4064 m, from its closed form.
     assert fwhm_deg(freq_hz, blockage_m) == pytest.approx(expected_deg, abs=0.0015)
 
 
@@ -58,7 +58,7 @@ def brute_force(vis, weights, ra, dec):
 def test_effective_beam_is_the_weighted_mean_over_times_and_channels():
     vis = skies.empty(times=24, channels=16, ra_deg=0.3, dec_deg=54.6)
     weights = uneven_weights(vis)
-    grid = Grid(300, ARCMIN, tuple(vis.phase_centre_rad))
+    grid = TileGrid(300, ARCMIN, tuple(vis.phase_centre_rad))
     beam = effective_beam(vis.pointing_rad, weights, vis.freq_hz, grid, BeamOptions())
     rng = np.random.default_rng(7)
     x, y = rng.integers(0, 300, (2, 400))
@@ -73,7 +73,7 @@ def test_effective_beam_is_the_weighted_mean_over_times_and_channels():
 
 def test_effective_beam_of_a_whole_tile_is_symmetric_about_the_centre():
     vis = skies.empty(times=24, channels=8)
-    grid = Grid(201, 1.5 * ARCMIN, tuple(vis.phase_centre_rad))
+    grid = TileGrid(201, 1.5 * ARCMIN, tuple(vis.phase_centre_rad))
     weights = np.ones((24, 8))
     beam = effective_beam(vis.pointing_rad, weights, vis.freq_hz, grid, BeamOptions()).image()
     clear = beam > 0.2
@@ -84,7 +84,7 @@ def test_effective_beam_of_a_whole_tile_is_symmetric_about_the_centre():
 
 def test_effective_beam_peaks_where_the_unflagged_times_pointed():
     vis = skies.empty(times=24, channels=8)
-    grid = Grid(400, ARCMIN, tuple(vis.phase_centre_rad))
+    grid = TileGrid(400, ARCMIN, tuple(vis.phase_centre_rad))
     weights = np.ones((24, 8))
     weights[:16] = 0
     beam = effective_beam(vis.pointing_rad, weights, vis.freq_hz, grid, BeamOptions())
@@ -101,9 +101,9 @@ def test_effective_beam_peaks_where_the_unflagged_times_pointed():
 
 def test_effective_beam_without_data_or_beyond_the_sky_is_refused():
     vis = skies.empty(times=2, channels=4)
-    grid = Grid(64, ARCMIN, tuple(vis.phase_centre_rad))
+    grid = TileGrid(64, ARCMIN, tuple(vis.phase_centre_rad))
     with pytest.raises(ValueError, match="without unflagged data"):
         effective_beam(vis.pointing_rad, np.zeros((2, 4)), vis.freq_hz, grid, BeamOptions())
-    wide = Grid(6000, ARCMIN, tuple(vis.phase_centre_rad))
+    wide = TileGrid(6000, ARCMIN, tuple(vis.phase_centre_rad))
     with pytest.raises(ValueError, match="beyond the sky"):
         effective_beam(vis.pointing_rad, np.ones((2, 4)), vis.freq_hz, wide, BeamOptions())

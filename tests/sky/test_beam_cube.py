@@ -9,7 +9,7 @@ from astropy.io import fits
 from contimg.config import BeamOptions
 from contimg.errors import InputError
 from contimg.imaging.effective_beam import effective_beam
-from contimg.imaging.grid import Grid
+from contimg.imaging.grid import TileGrid
 from contimg.sky.beam_cube import read_cube
 from contimg.sky.predict import attenuation
 from tests.support import skies
@@ -39,7 +39,7 @@ def write(path, *, squint_deg=(0.0, 0.0), scale=1.0, unit="deg", **cards):
 def test_a_cube_of_the_airy_pattern_gives_the_airy_result(tmp_path, unit):
     options = write(tmp_path / "beam.fits", unit=unit)
     vis = skies.empty(times=12, channels=16, ra_deg=0.2, dec_deg=54.6)
-    grid = Grid(300, math.radians(1 / 60), tuple(vis.phase_centre_rad))
+    grid = TileGrid(300, math.radians(1 / 60), tuple(vis.phase_centre_rad))
     weights = np.random.default_rng(3).uniform(0.2, 1, (12, 16))
     airy = effective_beam(vis.pointing_rad, weights, vis.freq_hz, grid, BeamOptions())
     cube = effective_beam(vis.pointing_rad, weights, vis.freq_hz, grid, options)
@@ -51,7 +51,7 @@ def test_a_cube_of_the_airy_pattern_gives_the_airy_result(tmp_path, unit):
 def test_east_and_north_of_the_cube_are_those_of_the_sky(tmp_path):
     options = write(tmp_path / "beam.fits", squint_deg=(0.05, 0.1))
     vis = skies.empty(times=12, channels=8, ra_deg=150.0, dec_deg=16.0)
-    grid = Grid(300, math.radians(1 / 60), tuple(vis.phase_centre_rad))
+    grid = TileGrid(300, math.radians(1 / 60), tuple(vis.phase_centre_rad))
     beam = effective_beam(vis.pointing_rad, np.ones((12, 8)), vis.freq_hz, grid, options)
     assert np.degrees(beam.peak()) == pytest.approx([0.05, 0.1], abs=0.001)
 
@@ -61,7 +61,7 @@ def test_beyond_the_raster_and_behind_the_dish_there_is_nothing(tmp_path):
     cube = read_cube(tmp_path / "beam.fits")
     assert cube.power(math.radians(5.2), 0.0, 1.4e9) == 0
     axis = np.array([1.0, 0, 0])
-    assert cube.towards(np.array([[-1.0, 0, 0], [1, 0, 0]]), axis, [1.4e9])[:, 0] == pytest.approx([0, 1], abs=1e-4)
+    assert cube.response(np.array([[-1.0, 0, 0], [1, 0, 0]]), axis, [1.4e9])[:, 0] == pytest.approx([0, 1], abs=1e-4)
 
 
 @pytest.mark.parametrize(

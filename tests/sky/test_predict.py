@@ -9,7 +9,8 @@ from contimg.config import BeamOptions
 from contimg.errors import InputError
 from contimg.measurement_set import Coordinates
 from contimg.sky import geometry
-from contimg.sky.predict import direction_cosines, predict, predict_apparent, read_catalogue, true_cosines
+from contimg.sky.catalogue import read_catalogue
+from contimg.sky.predict import direction_cosines, predict, predict_apparent, true_cosines
 
 BEAM = BeamOptions()
 LOCATION = geometry.Location(0.6498455107238486, -2.064427799136453, 1188.05)

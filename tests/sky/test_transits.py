@@ -10,7 +10,7 @@ import pytest
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.errors import InputError, UnknownIdError
 from contimg.sky import calibrator_lists, calibrators
-from contimg.sky.transits import transits
+from contimg.sky.transits import DriftScan, transits
 
 LONGITUDE, LATITUDE = -2.064427799136453, 0.6498455107238486  # header of a real file
 BEAM, OPTIONS = BeamOptions(), CalibrationOptions()
@@ -60,7 +60,7 @@ def test_fluxes_at_1_ghz_are_the_first_coefficient():
 
 
 def test_positions_are_those_of_casa(casa_tables):
-    from contimg.sky.predict import separation
+    from contimg.sky.spherical import separation
 
     _, places = casa_tables
     for calibrator in calibrators.builtin():
@@ -83,7 +83,7 @@ def test_find_ignores_spaces_and_case_and_names_the_unknown():
 
 
 def _transits(listed, dec_app_deg, start, end, options=OPTIONS):
-    return transits(listed, np.radians(dec_app_deg), start, end, LONGITUDE, LATITUDE, BEAM, options)
+    return transits(listed, DriftScan(np.radians(dec_app_deg), start, end, LONGITUDE, LATITUDE), BEAM, options)
 
 
 @pytest.mark.parametrize("name", ["3C48", "3C138", "3C147", "3C286", "3C295"])

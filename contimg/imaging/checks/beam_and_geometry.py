@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from contimg.config import BeamOptions
 from contimg.imaging.effective_beam import EffectiveBeam
 from contimg.measurement_set import Coordinates
-from contimg.sky.catalogue import separation
 from contimg.sky.predict import attenuation
+from contimg.sky.spherical import separation
 
 # Places, per axis, at which the map is compared with the direct mean.
 _PLACES = 7

@@ -1,4 +1,4 @@
-"""A tile against the catalogue: forced fits of its sources on covered pixels; fluxes and places, median and tails."""
+"""A tile against the catalogue: fluxes and positions from forced fits at the catalogue's sources, median and tails."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.imaging.grid import Grid
-from contimg.imaging.restoring_beam import RestoringBeam
+from contimg.imaging.grid import TileGrid
 from contimg.sky.catalogue import Catalogue
+from contimg.sky.restoring_beam import RestoringBeam
 
-# Sources enter above this expected signal-to-noise ratio, and without a neighbour of a fifth of their flux this near.
+# Sources are compared above this expected signal-to-noise ratio, without a neighbour of a fifth of their flux within
+# this distance.
 MIN_SNR = 20.0
 _APART_BEAMS, _NEIGHBOUR = 3.0, 0.2
-# The fit reaches as far as the beam is above a third.
+# The fit uses the pixels at which the beam is above a third.
 _FIT_LEVEL = 1 / 3
 _ITERATIONS = 20
 _LARGEST_SHIFT_BEAMS = 1.5
@@ -28,12 +29,13 @@ KEYS = (
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Catalogue sources as the tile shows them; all arrays (n,).
+class CatalogueComparison:
+    """Measured and catalogued fluxes and positions of sources; all arrays (n,).
 
     Attributes
     ----------
-    beam : response at each source
+    beam
+        Effective beam at each source.
     catalogue_jy, ratio
         Expected flux density at the image's frequency, and measured over expected.
     east_arcsec, north_arcsec
@@ -50,7 +52,7 @@ class Comparison:
     width_arcsec: float
 
     def numbers(self, min_matches: int) -> dict[str, Any]:
-        """Return what goes into the twin's ``qa``: `KEYS`, None with fewer sources than asked for, and their number."""
+        """Return `KEYS`, None with fewer sources than asked for, and the number of sources, for the twin's ``qa``."""
         if len(self.ratio) < max(1, min_matches):
             return {"n_compared": len(self.ratio)} | dict.fromkeys(KEYS)
         offset = np.hypot(self.east_arcsec, self.north_arcsec) / self.width_arcsec
@@ -63,70 +65,84 @@ class Comparison:
         return {"n_compared": len(self.ratio)} | dict(zip(KEYS, rounded, strict=True))
 
 
-def compare(
-    image: NDArray[np.floating],
-    pb: NDArray[np.floating],
-    grid: Grid,
-    beam: RestoringBeam,
-    rms_jy: float,
-    freq_hz: float,
-    pb_limit: float,
-    catalogue: Catalogue,
-) -> Comparison:
-    """Measure the catalogue's isolated sources of 20 sigma where the beam is above its limit.
+@dataclass(frozen=True)
+class ApparentImage:
+    """An image of apparent brightness with what is needed to measure fluxes in it.
 
-    Peak and place of a Gaussian of the restoring beam's shape are fitted at each; a source that is not there gives
-    what is there, no matter how little: nothing is left out for its result.
-
-    Parameters
+    Attributes
     ----------
     image, pb : (size, size)
         Apparent brightness (Jy/beam) and effective beam.
-    grid : Grid
+    grid : TileGrid
     beam : RestoringBeam
     rms_jy : float
+        Noise (Jy/beam).
     freq_hz : float
-        Frequency of the image.
+        Effective frequency.
+    """
+
+    image: NDArray[np.floating]
+    pb: NDArray[np.floating]
+    grid: TileGrid
+    beam: RestoringBeam
+    rms_jy: float
+    freq_hz: float
+
+    @property
+    def width_px(self) -> float:
+        """Geometric mean of the restoring beam's axes (pixels)."""
+        return math.sqrt(self.beam.bmaj_rad * self.beam.bmin_rad) / self.grid.cell_rad
+
+
+def compare(plane: ApparentImage, pb_limit: float, catalogue: Catalogue) -> CatalogueComparison:
+    """Measure the isolated catalogue sources of 20 sigma or more where the beam is above its limit.
+
+    The peak and position of a Gaussian with the shape of the restoring beam are fitted at each source, whatever is
+    there: no source is left out because of the result.
+
+    Parameters
+    ----------
+    plane : ApparentImage
     pb_limit : float
     catalogue : Catalogue
     """
-    width_px = math.sqrt(beam.bmaj_rad * beam.bmin_rad) / grid.cell_rad
-    reach = _reach(beam, grid.cell_rad)
+    grid, width_px = plane.grid, plane.width_px
     known = catalogue.within(*grid.centre_rad, math.sqrt(2) * grid.size_px * grid.cell_rad)
-    ra, dec = np.radians(known.ra_deg), np.radians(known.dec_deg)
-    east, north = grid.radec_cosines(ra, dec)
+    east, north = grid.radec_cosines(np.radians(known.ra_deg), np.radians(known.dec_deg))
     x, y = grid.pixels(east, north)
-    rim = reach + math.ceil(_LARGEST_SHIFT_BEAMS * width_px)
-    inside = (np.minimum(x, y) > rim) & (np.maximum(x, y) < grid.size_px - 1 - rim)
-    flux = known.flux_at(freq_hz)[:, 0]
+    margin = _fit_radius(plane.beam, grid.cell_rad) + math.ceil(_LARGEST_SHIFT_BEAMS * width_px)
+    inside = (np.minimum(x, y) > margin) & (np.maximum(x, y) < grid.size_px - 1 - margin)
+    flux = known.flux_at(plane.freq_hz)[:, 0]
     response = np.zeros(len(known))
-    response[inside] = pb[np.rint(y[inside]).astype(int), np.rint(x[inside]).astype(int)]
-    usable = inside & (response >= pb_limit) & (flux * response > MIN_SNR * rms_jy)
+    response[inside] = plane.pb[np.rint(y[inside]).astype(int), np.rint(x[inside]).astype(int)]
+    usable = inside & (response >= pb_limit) & (flux * response > MIN_SNR * plane.rms_jy)
     rows = []
     for i in np.flatnonzero(usable):
         apart = np.hypot(x - x[i], y - y[i])
         near = (apart < _APART_BEAMS * width_px) & (flux > _NEIGHBOUR * flux[i])
         if np.count_nonzero(near) == 1:
-            peak, px, py = fit(image, float(x[i]), float(y[i]), beam, grid.cell_rad)
+            peak, px, py = fit_peak(plane.image, (float(x[i]), float(y[i])), plane.beam, grid.cell_rad)
             rows.append((response[i], flux[i], peak / response[i] / flux[i], -(px - x[i]), py - y[i]))
     beam_at, flux, ratio, dx, dy = np.array(rows).reshape(-1, 5).T
     arcsec = math.degrees(grid.cell_rad) * 3600
-    return Comparison(beam_at, flux, ratio, dx * arcsec, dy * arcsec, width_px * arcsec)
+    return CatalogueComparison(beam_at, flux, ratio, dx * arcsec, dy * arcsec, width_px * arcsec)
 
 
-def _reach(beam: RestoringBeam, cell_rad: float) -> int:
+def _fit_radius(beam: RestoringBeam, cell_rad: float) -> int:
+    """Return how far from the peak the fit extends (pixels)."""
     return max(2, math.ceil(beam.bmaj_rad / cell_rad / 2 * math.sqrt(math.log(1 / _FIT_LEVEL) / math.log(2))))
 
 
-def fit(
-    image: NDArray[np.floating], x: float, y: float, beam: RestoringBeam, cell_rad: float
+def fit_peak(
+    image: NDArray[np.floating], pixel: tuple[float, float], beam: RestoringBeam, cell_rad: float
 ) -> tuple[float, float, float]:
-    """Fit a Gaussian of the restoring beam's shape; return its peak (Jy/beam) and place (pixels).
+    """Fit a Gaussian with the shape of the restoring beam; return its peak (Jy/beam) and position x, y (pixels).
 
-    Gauss-Newton steps in peak and place; the place stays within 1.5 beams of where it starts.
+    Gauss-Newton steps in peak and position, which stays within 1.5 beams of where it starts.
     """
-    reach, a_b_c = _reach(beam, cell_rad), beam.exponents()
-    a, b, c = (value * cell_rad**2 for value in a_b_c)
+    x, y = pixel
+    reach = _fit_radius(beam, cell_rad)
+    a, b, c = (value * cell_rad**2 for value in beam.exponents())
     x0, y0 = round(x), round(y)
     dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     spot = image[y0 - reach : y0 + reach + 1, x0 - reach : x0 + reach + 1].astype(np.float64)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.imaging.restoring_beam import RestoringBeam, gaussian
+from contimg.imaging.restoring_beam import gaussian
+from contimg.sky.restoring_beam import RestoringBeam
 from contimg.statistics import robust_sigma
 
 # Sizes in beams (geometric mean of the axes): round the brightest source, blocks for bowls, the PSF's surroundings.

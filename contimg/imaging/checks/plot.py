@@ -1,18 +1,19 @@
-"""The picture behind a tile's verdict: residual and PSF, fluxes and places against the catalogue."""
+"""The quality plot of a tile: residual and PSF, fluxes and positions against the catalogue."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.imaging.checks.catalogue import Comparison
-from contimg.imaging.grid import Grid
-from contimg.imaging.restoring_beam import RestoringBeam
-from contimg.plotting import matplotlib_cache
+from contimg.imaging.checks.catalogue import CatalogueComparison
+from contimg.imaging.grid import TileGrid
+from contimg.plotting import matplotlib_cache, stamp_synthetic
+from contimg.sky.restoring_beam import RestoringBeam
 
 _DPI = 100
 _SHOWN_PX = 400
@@ -20,35 +21,36 @@ _PSF_BEAMS = 8.0
 _INK, _SOFT, _BLUE, _RED = "#222222", "#777777", "#2b6cb0", "#b00020"
 
 
-def draw(
-    path: Path,
-    residual_jy: NDArray[np.floating],
-    psf: NDArray[np.floating],
-    beam: RestoringBeam,
-    grid: Grid,
-    compared: Comparison | None,
-    qa: dict[str, Any],
-    *,
-    title: str,
-    synthetic: bool,
-) -> None:
-    """Draw what a tile is judged by.
+@dataclass(frozen=True)
+class QualityPlot:
+    """What the quality plot of a tile shows.
 
-    Parameters
+    Attributes
     ----------
-    path : Path
-        PNG to write.
     residual_jy, psf : (size, size)
     beam : RestoringBeam
-    grid : Grid
-    compared : Comparison or None
-        Without a catalogue its two panels say so.
+    grid : TileGrid
+    compared : CatalogueComparison or None
+        Without a catalogue its panels say so.
     qa : dict
         The measured numbers.
     title : str
     synthetic : bool
         Stamp the picture.
     """
+
+    residual_jy: NDArray[np.floating]
+    psf: NDArray[np.floating]
+    beam: RestoringBeam
+    grid: TileGrid
+    compared: CatalogueComparison | None
+    qa: dict[str, Any]
+    title: str
+    synthetic: bool
+
+
+def draw(path: Path, shown: QualityPlot) -> None:
+    """Draw what a tile is judged by, as a PNG file."""
     matplotlib_cache()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -57,18 +59,15 @@ def draw(
     FigureCanvasAgg(figure)
     axes = figure.subplots(2, 3).ravel()
     figure.subplots_adjust(left=0.06, right=0.98, bottom=0.075, top=0.875, wspace=0.36, hspace=0.36)
-    _residual(figure, axes[0], residual_jy, grid, qa)
-    _histogram(axes[1], residual_jy, qa)
-    _psf(axes[2], psf, beam, grid, qa)
-    _fluxes(axes[3], axes[4], compared, qa)
-    _places(axes[5], compared, qa)
-    figure.text(0.06, 0.95, f"{title}: quality", fontsize=14, weight="bold", color=_INK)
-    figure.text(0.06, 0.918, _summary(qa), fontsize=9.5, color="#333333")
-    if synthetic:
-        figure.text(
-            0.98, 0.95, "SYNTHETIC", fontsize=12, weight="bold", color=_RED, ha="right",
-            bbox={"boxstyle": "round,pad=0.3", "fc": "white", "ec": _RED, "lw": 1.4},
-        )  # fmt: skip
+    _residual(figure, axes[0], shown.residual_jy, shown.grid)
+    _histogram(axes[1], shown.residual_jy, shown.qa)
+    _psf(axes[2], shown)
+    _fluxes(axes[3], axes[4], shown.compared, shown.qa)
+    _positions(axes[5], shown.compared)
+    figure.text(0.06, 0.95, f"{shown.title}: quality", fontsize=14, weight="bold", color=_INK)
+    figure.text(0.06, 0.918, _summary(shown.qa), fontsize=9.5, color="#333333")
+    if shown.synthetic:
+        stamp_synthetic(figure, 0.98, 0.95)
     figure.savefig(path, format="png", metadata={"Software": None})
 
 
@@ -88,8 +87,8 @@ def _summary(qa: dict[str, Any]) -> str:
     return "  ·  ".join(parts)
 
 
-def _residual(figure: Any, axes: Any, residual_jy: NDArray[np.floating], grid: Grid, qa: dict[str, Any]) -> None:
-    """Show the residual, block means of it, which bring out stripes and bowls."""
+def _residual(figure: Any, axes: Any, residual_jy: NDArray[np.floating], grid: TileGrid) -> None:
+    """Show the residual image as means over blocks, which bring out stripes and negative bowls."""
     step = max(1, grid.size_px // _SHOWN_PX)
     size = grid.size_px // step * step
     blocks = residual_jy[:size, :size].reshape(size // step, step, size // step, step).mean((1, 3)) * 1e3
@@ -105,6 +104,7 @@ def _residual(figure: Any, axes: Any, residual_jy: NDArray[np.floating], grid: G
 
 
 def _histogram(axes: Any, residual_jy: NDArray[np.floating], qa: dict[str, Any]) -> None:
+    """Show the distribution of the residual's pixels against a Gaussian."""
     rms = qa["residual_rms_mjy"] or 1.0
     edges = np.linspace(-10, 10, 161)
     counts, _ = np.histogram(residual_jy.ravel() * (1e3 / rms), edges)
@@ -117,7 +117,9 @@ def _histogram(axes: Any, residual_jy: NDArray[np.floating], qa: dict[str, Any])
     _labels(axes, "distribution of the residual", f"residual / rms ({rms:.3g} mJy/beam)", "density")
 
 
-def _psf(axes: Any, psf: NDArray[np.floating], beam: RestoringBeam, grid: Grid, qa: dict[str, Any]) -> None:
+def _psf(axes: Any, shown: QualityPlot) -> None:
+    """Show cuts through the PSF with the restoring beam."""
+    psf, beam, grid, qa = shown.psf, shown.beam, shown.grid, shown.qa
     width = math.sqrt(beam.bmaj_rad * beam.bmin_rad)
     reach = min(grid.middle - 1, math.ceil(_PSF_BEAMS * width / grid.cell_rad))
     offset = np.arange(-reach, reach + 1)
@@ -134,7 +136,8 @@ def _psf(axes: Any, psf: NDArray[np.floating], beam: RestoringBeam, grid: Grid, 
     _labels(axes, text, "offset [arcsec]", "response")
 
 
-def _fluxes(by_beam: Any, by_flux: Any, compared: Comparison | None, qa: dict[str, Any]) -> None:
+def _fluxes(by_beam: Any, by_flux: Any, compared: CatalogueComparison | None, qa: dict[str, Any]) -> None:
+    """Show measured over catalogued flux against the beam and against the flux."""
     for axes, label in ((by_beam, "effective beam"), (by_flux, "catalogue flux density [Jy]")):
         _labels(axes, "flux over catalogue", label, "measured / catalogue")
         if compared is None or not len(compared.ratio):
@@ -152,7 +155,8 @@ def _fluxes(by_beam: Any, by_flux: Any, compared: Comparison | None, qa: dict[st
         by_flux.semilogx(compared.catalogue_jy, compared.ratio, ".", color=_BLUE)
 
 
-def _places(axes: Any, compared: Comparison | None, qa: dict[str, Any]) -> None:
+def _positions(axes: Any, compared: CatalogueComparison | None) -> None:
+    """Show measured minus catalogued positions."""
     _labels(axes, "place less catalogue", "east [arcsec]", "north [arcsec]")
     if compared is None or not len(compared.ratio):
         _nothing(axes, compared)
@@ -170,7 +174,8 @@ def _places(axes: Any, compared: Comparison | None, qa: dict[str, Any]) -> None:
     axes.legend(frameon=False, fontsize=9)
 
 
-def _nothing(axes: Any, compared: Comparison | None) -> None:
+def _nothing(axes: Any, compared: CatalogueComparison | None) -> None:
+    """Say why a panel is empty."""
     why = "no catalogue" if compared is None else "no isolated catalogue source"
     axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", color=_SOFT)
     axes.set_xticks([])

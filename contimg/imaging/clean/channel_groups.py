@@ -1,4 +1,4 @@
-"""Parts of the band that are cleaned together and imaged apart: the spectra of what CLEAN finds."""
+"""Channel groups: parts of the band that are deconvolved jointly and imaged separately, for spectra."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 
 from contimg.errors import ConfigError
 from contimg.imaging.effective_beam import effective_beam
-from contimg.imaging.imaging_data import Tile
+from contimg.imaging.tile_data import TileData
 from contimg.imaging.transforms.wgridder import Gridder
-from contimg.imaging.visibilities.averaging import Bins
-from contimg.imaging.visibilities.samples import blocks
+from contimg.imaging.visibilities.channel_averaging import ChannelAveraging
+from contimg.imaging.visibilities.samples import row_blocks
 from contimg.statistics import robust_sigma
 
-# Spectral indices that are known worse than this are left blank.
+# Pixels whose spectral index has a larger error than this are blank.
 MAX_INDEX_ERROR = 0.5
 _ROWS = 256
 
 
 @dataclass(frozen=True)
 class ChannelGroup:
-    """A part of the band.
+    """A part of the band that is deconvolved jointly with the others.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class ChannelGroup:
         Of its samples alone.
     psf : (size, size) float32
     share : float
-        Of the imaging weight.
+        Its fraction of the imaging weight.
     """
 
     channels: slice
@@ -49,7 +49,7 @@ class GroupImage:
     Attributes
     ----------
     freq_hz, bandwidth_hz : float
-        Effective frequency, weighted as the image is, and bandwidth that went into it.
+        Effective frequency, with the imaging weights, and bandwidth of the unflagged channels.
     image : (size, size), Jy/beam
         Apparent brightness, components restored with the tile's beam.
     pb : (size, size)
@@ -62,15 +62,15 @@ class GroupImage:
     pb: NDArray[np.float32]
 
 
-def split(tile: Tile, psf: NDArray[np.float32], epsilon: float) -> list[ChannelGroup]:
-    """Return the tile's channel groups, ascending; those without any weight are left out.
+def split(tile: TileData, psf: NDArray[np.float32], epsilon: float) -> list[ChannelGroup]:
+    """Return the tile's channel groups in ascending order; those without any weight are left out.
 
     Raises
     ------
     ConfigError
-        If the band has fewer bins than ``image.channel_groups``.
+        If ``image.channel_groups`` is more than the averaged band has samples.
     """
-    ranges = channel_ranges(tile.samples.bins, tile.options.channel_groups)
+    ranges = channel_ranges(tile.samples.averaging, tile.options.channel_groups)
     if len(ranges) == 1:
         return [ChannelGroup(ranges[0], tile.gridder, psf, 1.0)]
     groups = []
@@ -81,36 +81,38 @@ def split(tile: Tile, psf: NDArray[np.float32], epsilon: float) -> list[ChannelG
     return groups
 
 
-def part(tile: Tile, gridder: Gridder, channels: slice) -> Gridder:
+def part(tile: TileData, gridder: Gridder, channels: slice) -> Gridder:
     """Return a gridder of a part of the band, on the same pixels as another."""
     return Gridder(tile.samples, gridder.weight, gridder.grid, gridder.threads, channels)
 
 
-def channel_ranges(bins: Bins, count: int) -> list[slice]:
-    """Return nearly equal parts of the band that cut no bin.
+def channel_ranges(averaging: ChannelAveraging, count: int) -> list[slice]:
+    """Return nearly equal parts of the band that divide no averaged sample.
 
     Raises
     ------
     ConfigError
-        If there are fewer bins than parts.
+        If there are fewer samples than parts.
     """
-    nchan, step = len(bins.channels_hz), int(bins.factor.max())
-    edges = np.rint(np.arange(1, count) * nchan / count / step).astype(int) * step
-    edges = [0, *edges.tolist(), nchan]
+    nchan, step = len(averaging.channels_hz), int(averaging.factor.max())
+    inner = np.rint(np.arange(1, count) * nchan / count / step).astype(int) * step
+    edges = [0, *inner.tolist(), nchan]
     if min(np.diff(edges)) <= 0:
         most = -(-nchan // step)
-        raise ConfigError(f"image.channel_groups {count} are more than the averaged band's {most} bins: ask for fewer")
+        raise ConfigError(
+            f"image.channel_groups {count} are more than the {most} channels of the averaged band: ask for fewer"
+        )
     return [slice(low, high) for low, high in pairwise(edges)]
 
 
-def observed(tile: Tile, gridder: Gridder, channels: slice, image: NDArray[np.floating]) -> GroupImage:
-    """Return the image of a part of the band with what belongs to it."""
+def group_image(tile: TileData, gridder: Gridder, channels: slice, image: NDArray[np.floating]) -> GroupImage:
+    """Return the image of a part of the band with its effective frequency, bandwidth and beam."""
     sums = np.zeros_like(tile.sums)
     sums[:, channels] = tile.sums[:, channels]
     coordinates = tile.coordinates
     response = effective_beam(coordinates.pointing_rad, sums, coordinates.freq_hz, gridder.grid, tile.beam)
-    if tile.coherence is not None:
-        response = tile.coherence.dim(response)
+    if tile.smearing is not None:
+        response = tile.smearing.attenuate(response)
     used = np.count_nonzero(sums.any(0))
     freq_hz = float(sums.sum(0) @ coordinates.freq_hz / sums.sum())
     return GroupImage(freq_hz, used * coordinates.channel_width_hz, image, response.image())
@@ -127,7 +129,7 @@ def spectral_index(planes: Sequence[GroupImage], pb_limit: float) -> NDArray[np.
     log_freq = np.log([plane.freq_hz for plane in planes])[:, None, None]
     sigma = np.array([robust_sigma(plane.image) for plane in planes])[:, None, None]
     index = np.full(planes[0].image.shape, np.nan)
-    for rows in blocks(len(index), _ROWS):
+    for rows in row_blocks(len(index), _ROWS):
         apparent, beam = (np.stack([getattr(plane, name)[rows] for plane in planes]) for name in ("image", "pb"))
         with np.errstate(divide="ignore", invalid="ignore"):
             log_flux, weight = np.log(apparent / beam), (apparent / sigma) ** 2

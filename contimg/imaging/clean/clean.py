@@ -1,4 +1,4 @@
-"""CLEAN: Radler's minor cycles, and major cycles on the visibilities in memory."""
+"""CLEAN: minor cycles by Radler, major cycles on the visibilities in memory."""
 
 from __future__ import annotations
 
@@ -14,40 +14,67 @@ from numpy.typing import NDArray
 
 from contimg.config import ImageOptions
 from contimg.imaging.clean.channel_groups import ChannelGroup
-from contimg.imaging.clean.psf import square
-from contimg.imaging.imaging_data import Tile
-from contimg.imaging.restoring_beam import RestoringBeam
 from contimg.imaging.transforms.wgridder import accuracy
+from contimg.sky.restoring_beam import RestoringBeam
 from contimg.statistics import image_sigma
 
-# A major cycle ends when the peak has fallen to this fraction of what it was (WSClean's -mgain 0.8).
+# A major cycle starts when the peak has fallen by this fraction (WSClean's -mgain 0.8).
 MAJOR_GAIN = 0.8
-# Ours can go deeper: what the beam does to bright sources is dealt with before.
+# Our minor cycles can go deeper: the moving beam's effect on bright sources is modelled before.
 _OWN_MAJOR_GAIN = 0.9
 _MINOR_GAIN = 0.1
 _MAX_MAJOR_CYCLES = 12
-# Fluxes of components are straight lines over the band.
+# Fluxes of components are linear functions of frequency.
 _SPECTRAL_TERMS = 2
-# Passes without a mask end when one lowers the noise by less than this factor.
+# Runs without a mask end when one lowers the noise by less than this factor.
 _MAX_PASSES = 6
 _SETTLED = 0.95
-# The masked run may begin this far above its own first threshold, and end this far above its last one.
+# The masked run may start when the peak is this far above its first threshold, and end this far above its last one.
 _NEAR = 1.5
 _CLOSE = 1.15
-# CLEAN that leaves a residual this much higher than the dirty image has diverged.
+# CLEAN has diverged if it leaves a residual this much above the dirty image.
 _DIVERGED = 1.5
+
+
+@dataclass(frozen=True)
+class CleanTask:
+    """What is to be deconvolved.
+
+    Attributes
+    ----------
+    groups : sequence of ChannelGroup
+    vis : (nrow, width) complex64
+        Stokes I (Jy).
+    dirty : (size, size) float32
+        Its dirty image, of the whole band (Jy/beam).
+    beam : RestoringBeam
+        Resolution, with which Radler chooses its scales.
+    options : ImageOptions
+    noise_jy : float
+        Expected noise (Jy/beam), which sets the accuracy of the transforms.
+    catalogue_mask : (size, size) bool, optional
+        Pixels that the mask contains besides those of the components found.
+    """
+
+    groups: Sequence[ChannelGroup]
+    vis: NDArray[np.complex64]
+    dirty: NDArray[np.float32]
+    beam: RestoringBeam
+    options: ImageOptions
+    noise_jy: float
+    catalogue_mask: NDArray[np.bool_] | None = None
 
 
 @dataclass
 class Cleaned:
-    """What CLEAN made.
+    """What CLEAN found and left.
 
     Attributes
     ----------
     model : (ngroup, size, size) float32, Jy/pixel
-        Of each channel group.
+        CLEAN components of each channel group.
     residual : (size, size) float32, Jy/beam
-        Of the whole band.
+        Residual image of the whole band.
     residual_vis : (nrow, width) complex64, Jy
     iterations, major_cycles : int
     diverged : bool
@@ -62,52 +89,25 @@ class Cleaned:
 
 
 class Cleaner:
-    """Deconvolves the channel groups of one tile jointly: components stand at the same places in all."""
+    """Deconvolves the channel groups of one tile jointly: all have components at the same positions."""
 
-    def __init__(
-        self,
-        groups: Sequence[ChannelGroup],
-        vis: NDArray[np.complex64],
-        dirty: NDArray[np.float32],
-        beam: RestoringBeam,
-        options: ImageOptions,
-        noise_jy: float,
-        seeds: NDArray[np.bool_] | None = None,
-    ) -> None:
-        """Prepare.
-
-        Parameters
-        ----------
-        groups : sequence of ChannelGroup
-        vis : (nrow, width) complex64
-            Stokes I (Jy).
-        dirty : (size, size) float32
-            Its dirty image, of the whole band (Jy/beam).
-        beam : RestoringBeam
-            Radler's first guess of the resolution.
-        options : ImageOptions
-        noise_jy : float
-            To be expected (Jy/beam); sets the accuracy of the transforms.
-        seeds : (size, size) bool, optional
-            Pixels that the mask holds besides those of the components.
-        """
-        self._groups, self._vis, self._beam, self._options = groups, vis, beam, options
-        self._noise_jy, self._seeds = noise_jy, seeds
-        first_jy = float(np.abs(dirty).max())
-        self._epsilon, self._limit_jy = accuracy(noise_jy, first_jy), _DIVERGED * first_jy
-        shape = (len(groups), *dirty.shape)
-        self._psf = np.stack([group.psf for group in groups])
-        if len(groups) == 1:
-            self._residual = dirty[None].copy()
+    def __init__(self, task: CleanTask) -> None:
+        self._task, self._groups = task, task.groups
+        first_jy = float(np.abs(task.dirty).max())
+        self._epsilon, self._limit_jy = accuracy(task.noise_jy, first_jy), _DIVERGED * first_jy
+        shape = (len(task.groups), *task.dirty.shape)
+        self._psf = np.stack([group.psf for group in task.groups])
+        if len(task.groups) == 1:
+            self._residual = task.dirty[None].copy()
         else:
-            self._residual = np.stack([group.gridder.dirty(vis, self._epsilon) for group in groups])
-        self._made = Cleaned(np.zeros(shape, np.float32), self._mean(self._residual), vis)
+            self._residual = np.stack([group.gridder.dirty(task.vis, self._epsilon) for group in task.groups])
+        self._made = Cleaned(np.zeros(shape, np.float32), self._mean(self._residual), task.vis)
 
     def clean(self) -> Cleaned:
-        """Deconvolve, down to ``auto_mask_sigma``, then within the components' mask to ``threshold_sigma``."""
-        made, options = self._made, self._options
-        # Once Radler has made its mask it never looks beside it, and it sets the mask's threshold by the
-        # noise before the sidelobes were gone. So: first without a mask, until the noise is that of the end.
+        """Deconvolve down to ``auto_mask_sigma``, then within the components' mask down to ``threshold_sigma``."""
+        made, options = self._made, self._task.options
+        # Radler makes its mask once, from components above a threshold that it sets with the noise at that time. So
+        # it is made last: first runs without a mask, until their residual has the noise of the final image.
         for _ in range(_MAX_PASSES):
             noise = image_sigma(made.residual)
             highest = float(np.abs(made.residual).max())
@@ -119,30 +119,30 @@ class Cleaner:
                 break
         if made.diverged:
             return made
-        if self._seeds is not None:
-            self._with_seeds()
+        if self._task.catalogue_mask is not None:
+            self._with_catalogue_mask(self._task.catalogue_mask)
         elif made.model.any() or highest > options.auto_mask_sigma * noise:
             self._run(masked=True)
         return made
 
-    def _with_seeds(self) -> None:
-        """Go down to the last threshold at the components and at the seeds."""
+    def _with_catalogue_mask(self, catalogue_mask: NDArray[np.bool_]) -> None:
+        """Deconvolve down to ``threshold_sigma`` at the components and at the catalogue's sources."""
         made = self._made
-        if float(np.abs(made.residual).max()) > self._options.auto_mask_sigma * image_sigma(made.residual):
+        if float(np.abs(made.residual).max()) > self._task.options.auto_mask_sigma * image_sigma(made.residual):
             self._run(masked=False)
-        allowed = self._seeds | (made.model != 0).any(0)
+        allowed = catalogue_mask | (made.model != 0).any(0)
         if made.diverged or not allowed.any():
             return
         with tempfile.TemporaryDirectory(prefix="contimg-mask-") as folder:  # Radler reads masks from files
             self._run(masked=True, mask=_write_mask(Path(folder) / "mask.fits", allowed))
 
     def _run(self, *, masked: bool, mask: Path | None = None) -> None:
-        """Let Radler go on, to the mask's threshold or, within the mask, to the last one."""
+        """Run major and minor cycles, to the mask's threshold or, within the mask, to the final one."""
         import radler
 
         made, groups = self._made, self._groups
         settings = self._settings(masked, mask)
-        size_rad = math.sqrt(self._beam.bmaj_rad * self._beam.bmin_rad)
+        size_rad = math.sqrt(self._task.beam.bmaj_rad * self._task.beam.bmin_rad)
         if len(groups) == 1:
             worker = radler.Radler(
                 settings, self._psf[0], self._residual[0], made.model[0], size_rad,
@@ -157,43 +157,45 @@ class Cleaner:
             )  # fmt: skip
         for cycle in range(_MAX_MAJOR_CYCLES):
             more = worker.perform(cycle)
-            self._transform()
+            self._major_cycle()
             if not float(np.abs(made.residual).max()) <= self._limit_jy:
                 made.diverged = True
             if made.diverged or not more or (masked and self._done()):
                 break
         made.iterations += int(worker.iteration_number)
 
-    def _transform(self) -> None:
-        """Subtract the components from the visibilities, and image what is left."""
-        made = self._made
-        # What is transformed now is what the minor cycle left: the error is a part of that, not of the model.
+    def _major_cycle(self) -> None:
+        """Subtract the components from the visibilities, and image the residual."""
+        made, task = self._made, self._task
+        # The residual is accurate to a fraction of what the minor cycle has left, not of the model.
         left_jy = float(np.abs(self._residual).max())
-        made.residual_vis = self._vis
+        made.residual_vis = task.vis
         for group, model in zip(self._groups, made.model, strict=True):
             if model.any():
                 made.residual_vis = made.residual_vis - group.gridder.predict(model, self._epsilon)
         for group, residual in zip(self._groups, self._residual, strict=True):
-            residual[:] = group.gridder.dirty(made.residual_vis, accuracy(self._noise_jy, left_jy))
+            residual[:] = group.gridder.dirty(made.residual_vis, accuracy(task.noise_jy, left_jy))
         made.residual = self._mean(self._residual)
         made.major_cycles += 1
 
     def _mean(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the plane (size, size) of the whole band."""
+        """Return the plane (size, size) of the whole band: the weighted mean of the groups'."""
         if len(planes) == 1:
             return planes[0]
-        return np.tensordot(np.array([group.share for group in self._groups], np.float32), planes, 1)
+        mean: NDArray[np.float32] = np.tensordot(np.array([g.share for g in self._groups], np.float32), planes, 1)
+        return mean
 
     def _done(self) -> bool:
-        """Say whether the residual at the components is as low as a further cycle would make it."""
+        """Tell whether the residual at the components is as low as a further cycle would make it."""
         residual = self._made.residual
         left = np.abs(residual[(self._made.model != 0).any(0)]).max(initial=0)
-        return bool(left <= _CLOSE * self._options.threshold_sigma * image_sigma(residual))
+        return bool(left <= _CLOSE * self._task.options.threshold_sigma * image_sigma(residual))
 
     def _settings(self, masked: bool, mask: Path | None) -> Any:
+        """Return Radler's settings for a run."""
         import radler
 
-        options, gridder = self._options, self._groups[0].gridder
+        options, gridder = self._task.options, self._groups[0].gridder
         settings = radler.Settings()
         settings.algorithm_type = radler.AlgorithmType.generic_clean
         settings.trimmed_image_width = settings.trimmed_image_height = gridder.grid.size_px
@@ -217,7 +219,7 @@ class Cleaner:
         settings.auto_threshold_sigma = options.threshold_sigma if masked else options.auto_mask_sigma
         if mask is not None:
             settings.fits_mask = str(mask)
-        elif masked:  # the peak is at the mask's threshold: the mask is made of the model at once
+        elif masked:  # the peak is at the mask's threshold: the mask is made from the model at once
             settings.auto_mask_sigma = options.auto_mask_sigma
         return settings
 
@@ -227,27 +229,3 @@ def _write_mask(path: Path, allowed: NDArray[np.bool_]) -> Path:
 
     fits.PrimaryHDU(allowed.astype(np.float32)).writeto(path)
     return path
-
-
-def mask(tile: Tile, beam: RestoringBeam, level_jy: float) -> NDArray[np.bool_]:
-    """Return the pixels (size, size) within a beam's half width of the catalogue's sources.
-
-    Parameters
-    ----------
-    tile : Tile
-        With a catalogue.
-    beam : RestoringBeam
-    level_jy : float
-        Sources of a lower apparent flux (Jy) are left out: CLEAN would not go down to them.
-    """
-    grid = tile.gridder.grid
-    known = tile.catalogue.within(*grid.centre_rad, math.pi / 4)
-    east, north = grid.radec_cosines(np.radians(known.ra_deg), np.radians(known.dec_deg))
-    x, y = (np.rint(axis).astype(int) for axis in grid.pixels(east, north))
-    inside = (np.minimum(x, y) >= 0) & (np.maximum(x, y) < grid.size_px)
-    apparent = known.flux_at(tile.freq_hz)[inside, 0] * tile.response.at(east[inside], north[inside])
-    there = np.zeros((grid.size_px, grid.size_px), bool)
-    half = math.ceil(beam.bmaj_rad / 2 / grid.cell_rad)
-    for column, row in zip(x[inside][apparent >= level_jy], y[inside][apparent >= level_jy], strict=True):
-        square(there, column, row, half)[:] = True
-    return there

@@ -1,37 +1,72 @@
-"""Self-calibration: the antennas' phases, and on request amplitudes, corrected by the tile's own bright sources.
+"""Self-calibration of antenna phases, and on request amplitudes, with the tile's own bright sources as the model.
 
-Gains come from a calibrator up to half an hour away; meanwhile the electronics drift by degrees, and
+Gains come from a calibrator observed up to half an hour away; meanwhile the electronics drift by degrees, and
 sources of 1 Jy are surrounded by artefacts of 1 %. The model of the bright sources gives one phase per
-antenna, hand and interval of time. Amplitudes stay, or keep their mean: the flux scale is the
-calibrator's. Positions stay as well, see `SelfCalibration._anchored`. What does not lower the noise is undone.
+antenna, receptor and solution interval. Amplitudes stay, or keep their mean: the flux scale is the
+calibrator's. Positions stay as well (`GainSolver` removes the shift). A correction that does not lower the noise is
+undone.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contimg.config import SelfcalOptions
-from contimg.imaging.selfcal.antenna_gains import Phases, antenna_amplitudes, antenna_gains, rms, signal_to_noise
-from contimg.imaging.visibilities.baselines import Baselines
-from contimg.imaging.visibilities.samples import Samples, hands, stokes_i
+from contimg.imaging.selfcal.antenna_gains import PhaseSolution, rms
+from contimg.imaging.selfcal.baseline_sums import BaselineSums, Summation
+from contimg.imaging.selfcal.solver import GainSolver
+from contimg.imaging.visibilities.samples import Samples, stokes_i
 from contimg.measurement_set import Visibilities
-from contimg.sky.airy_beam import C_M_S
 
-# Phases are applied, or an interval is halved, if they change by this many times their errors (rms).
-# Fitting noise raises the flux of the sources in the model by (error in rad)^2: 0.25 % at an S/N of 20.
-_SIGNIFICANT = 2.0
 # A later round that changes phases by less than this fraction of their errors is not worth applying.
 _CONVERGED = 0.3
-# An antenna with less than this fraction of the signal-to-noise ratio that the median needs keeps its phase.
-_HELD = 0.5
+
+
+@dataclass(frozen=True)
+class SelfcalState:
+    """What self-calibration has done so far.
+
+    Attributes
+    ----------
+    phase_rad : (ntime, nreceptor, nant) float64
+        Total of the phases applied.
+    amplitude : (nreceptor, nant) float64
+        Amplitudes applied.
+    solution : PhaseSolution
+        The last one, applied or not.
+    rounds : int
+        Rounds of phases that were applied and kept.
+    phases_finished, amplitudes_finished : bool
+        No further correction of that kind will be made.
+    last_gains : (ntime, nreceptor, nant) complex128, or None
+        The last correction, which `SelfCalibration.undo` reverses.
+    note : str
+        Why the tile was left as it is; empty when it was not.
+    """
+
+    phase_rad: NDArray[np.float64]
+    amplitude: NDArray[np.float64]
+    solution: PhaseSolution
+    rounds: int = 0
+    phases_finished: bool = False
+    amplitudes_finished: bool = False
+    last_gains: NDArray[np.complex128] | None = None
+    note: str = ""
+
+    @classmethod
+    def initial(cls, shape: tuple[int, int, int]) -> SelfcalState:
+        """Return the state before the first round, for (ntime, nreceptor, nant)."""
+        nothing = np.zeros((1, *shape[1:]))
+        return cls(np.zeros(shape), np.ones(shape[1:]), PhaseSolution(nothing, nothing))
 
 
 class SelfCalibration:
-    """Corrects the phases of one tile's visibilities, in place, round by round."""
+    """Corrects the gains of one tile's visibilities, in place, round by round."""
 
     def __init__(
         self, vis: Visibilities, samples: Samples, weight: NDArray[np.float32], options: SelfcalOptions
@@ -44,240 +79,123 @@ class SelfCalibration:
             XX and YY; its data are changed.
         samples : Samples
             Its Stokes I; ``vis`` and ``unit_sigma_jy`` are changed with the data.
-        weight : (nrow, nchan) float32
+        weight : (nrow, width) float32
             Imaging weights.
         options : SelfcalOptions
         """
-        self._vis: Visibilities | None = vis
-        self._samples, self._min_snr, self._options = samples, options.min_snr, options
-        self._integration_s = vis.integration_s
-        self._baselines = Baselines(vis, samples)
-        self._leverage = self._leverages(weight)
-        sigma = samples.unit_sigma_jy
-        known = sigma is not None and bool((sigma > 0).all())
-        self._unit_weight = 1 / sigma**2 if known else np.ones(len(samples.rows))
-        shape = (len(self._baselines.times), len(vis.polarisations), self._baselines.count)
-        self._total_rad = np.zeros(shape)
-        self._solved: Phases | None = None
-        self._rounds, self._why = 0, ""
-        self._amplitude = np.ones(shape[1:])
-        self._phases_done = self._amplitudes_done = False
-        self._last: NDArray[np.complex128] | None = None
+        self._samples, self._options = samples, options
+        self._solver = GainSolver.of(vis, samples, weight, options)
+        baselines = self._solver.baselines
+        self._summation = Summation.of(baselines, samples)
+        self._vis: Visibilities | None = vis  # released when nothing is left to correct
+        shape = (len(baselines.rows_by_time), len(vis.polarisations), baselines.n_antennas)
+        self._state = SelfcalState.initial(shape)
 
     def improve(self, model_vis: NDArray[np.complex64], others_vis: NDArray[np.complex64] | None = None) -> bool:
-        """Correct the visibilities by a model of the bright sources.
+        """Correct the visibilities with a model of the bright sources.
 
         Parameters
         ----------
-        model_vis : (nrow, nchan) complex64
-            What the samples would be of the bright sources alone (Jy).
-        others_vis : (nrow, nchan) complex64, optional
-            The same of sources that are seen but not to be relied on: subtracted before solving.
+        model_vis : (nrow, width) complex64
+            Visibilities of the bright sources alone (Jy).
+        others_vis : (nrow, width) complex64, optional
+            Visibilities of sources that are seen but are no part of a reliable model: subtracted before solving.
 
         Returns
         -------
         bool
-            Whether anything was changed. After the first time that nothing was, nothing will be: the
-            visibilities are let go.
+            Whether anything was changed. Once nothing was, nothing will be: the visibilities are released.
         """
-        if self._vis is not None and not self._improve(model_vis, others_vis):
+        vis, state, amplitudes = self._vis, self._state, self._options.mode == "amplitude"
+        if vis is None:
+            return False
+        if state.phases_finished and (state.amplitudes_finished or not amplitudes):
             self._vis = None
-        return self._vis is not None
-
-    def _improve(self, model_vis: NDArray[np.complex64], others_vis: NDArray[np.complex64] | None) -> bool:
-        amplitudes = self._options.mode == "amplitude" and not self._amplitudes_done
-        if self._phases_done and not amplitudes:
             return False
-        data, power = self._statistics(model_vis, others_vis)
-        if not self._phases_done and self._improve_phases(data, power):
-            return True
-        self._phases_done = True
-        return amplitudes and self._improve_amplitudes(data, power)
-
-    def _improve_phases(self, data: NDArray[np.complex128], power: NDArray[np.float64]) -> bool:
-        if self._rounds == self._options.rounds:
+        sums = self._summation.sums(vis, model_vis, others_vis)
+        state, gains = self._next_phases(state, sums)
+        if gains is None:
+            state = replace(state, phases_finished=True)
+            if amplitudes and not state.amplitudes_finished:
+                state, gains = self._next_amplitudes(state, sums)
+        self._state = replace(state, last_gains=gains)
+        if gains is None:
+            self._vis = None
             return False
-        if self._rounds == 0:
-            found = self._first(data, power)
+        self._divide(vis, gains)
+        return True
+
+    def _next_phases(
+        self, state: SelfcalState, sums: BaselineSums
+    ) -> tuple[SelfcalState, NDArray[np.complex128] | None]:
+        """Return the state after the next round of phases, and its gains (ntime, nreceptor, nant); None for none."""
+        if state.phases_finished or state.rounds == self._options.rounds:
+            return state, None
+        if state.rounds == 0:
+            found, why = self._solver.first_phases(sums)
+            if why is not None:
+                return replace(state, solution=found, note=why), None
         else:
-            found = self._solve(data, power, len(self._solved.snr))
-            if found.over_errors() < _CONVERGED:
-                found = None
-        if found is None:
-            return False
-        self._rounds += 1
-        at_times = self._at_times(found.phase_rad)
-        self._apply(np.exp(1j * at_times))
-        self._total_rad += at_times
-        self._solved = found
-        return True
+            found = self._solver.phases(sums, len(state.solution.snr))
+            if found.rms_over_errors() < _CONVERGED:
+                return state, None
+        phase_rad = self._solver.at_times(found.phase_rad)
+        state = replace(state, solution=found, rounds=state.rounds + 1, phase_rad=state.phase_rad + phase_rad)
+        return state, np.exp(1j * phase_rad)
 
-    def _improve_amplitudes(self, data: NDArray[np.complex128], power: NDArray[np.float64]) -> bool:
-        """Correct one amplitude per antenna and hand, for the whole tile; say whether they were significant."""
-        self._amplitudes_done = True
-        amplitude = antenna_amplitudes(data.sum(0).real, power.sum(0))
-        snr = signal_to_noise(data.sum(0)[None], power.sum(0)[None], amplitude[None].astype(complex))[0]
-        used = snr > _HELD * self._min_snr
-        if not used.any() or rms(((self._scaled(amplitude) - 1) * snr)[used]) < _SIGNIFICANT:
-            return False
-        self._amplitude = amplitude = self._scaled(np.where(used, amplitude, 1))
-        self._apply(np.broadcast_to(amplitude, self._total_rad.shape).astype(np.complex128))
-        return True
-
-    def _scaled(self, amplitude: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return amplitudes (nhand, nant) whose products have the mean 1 over the image: the flux scale stays."""
-        kept = total = 0.0
-        for leverage, rows in zip(self._leverage, self._baselines.times, strict=True):
-            pair = amplitude[:, self._baselines.one[rows]] * amplitude[:, self._baselines.two[rows]]
-            kept, total = kept + float((leverage * pair).sum()), total + float(leverage.sum())
-        return amplitude * math.sqrt(total / kept)
+    def _next_amplitudes(
+        self, state: SelfcalState, sums: BaselineSums
+    ) -> tuple[SelfcalState, NDArray[np.complex128] | None]:
+        """Return the state after the amplitudes, one per antenna and receptor for the tile, and their gains."""
+        amplitude = self._solver.amplitudes(sums)
+        if amplitude is None:
+            return replace(state, amplitudes_finished=True), None
+        gains = np.broadcast_to(amplitude, state.phase_rad.shape).astype(np.complex128)
+        return replace(state, amplitude=amplitude, amplitudes_finished=True), gains
 
     def undo(self) -> None:
-        """Take the last correction back, as it did no good, and make no other of its kind."""
-        self._apply(1 / self._last)
-        if self._amplitudes_done:
-            self._amplitude = np.ones_like(self._amplitude)
-            self._why = "the amplitudes of self-calibration are not kept: noise or dynamic range got worse"
+        """Reverse the last correction, after which the image was no better, and make no other of its kind."""
+        vis, last_gains = self._vis, self._state.last_gains
+        if vis is None or last_gains is None:
+            raise RuntimeError("there is no correction to undo")
+        self._divide(vis, 1 / last_gains)
+        kind = "amplitudes" if self._state.amplitudes_finished else "last phases"
+        note = f"the {kind} of self-calibration are not kept: noise or dynamic range got worse"
+        state = replace(self._state, note=note, last_gains=None)
+        if state.amplitudes_finished:
+            self._state = replace(state, amplitude=np.ones_like(state.amplitude))
         else:
-            self._total_rad -= np.angle(self._last)
-            self._rounds -= 1
-            self._phases_done = True
-            self._why = "the last phases of self-calibration are not kept: noise or dynamic range got worse"
+            self._state = replace(
+                state,
+                phase_rad=state.phase_rad - np.angle(last_gains),
+                rounds=state.rounds - 1,
+                phases_finished=True,
+            )
 
     def facts(self) -> dict[str, Any]:
         """Return what was done, for the twin."""
-        found, applied = self._solved, self._rounds > 0
-        rms_rad = rms(self._total_rad) if applied else rms(found.phase_rad[found.snr > 0])
+        state, found = self._state, self._state.solution
+        rms_rad = rms(state.phase_rad) if state.rounds > 0 else rms(found.phase_rad[found.snr > 0])
         snr = found.median_snr()
         return {
-            "applied": applied,
-            "rounds": self._rounds,
+            "applied": state.rounds > 0,
+            "rounds": state.rounds,
             "intervals": len(found.snr),
             "phase_rms_deg": round(math.degrees(rms_rad), 4),
             "phase_error_deg": round(math.degrees(1 / snr), 4) if snr > 0 else None,
             "snr_median": round(snr, 2),
-            "amplitude_rms": round(rms(self._amplitude - 1), 5),
+            "amplitude_rms": round(rms(state.amplitude - 1), 5),
         }
 
     def notes(self) -> list[str]:
         """Return why the tile was left as it is, for the twin."""
-        return [self._why] if self._why else []
+        return [self._state.note] if self._state.note else []
 
-    def _first(self, data: NDArray[np.complex128], power: NDArray[np.float64]) -> Phases | None:
-        """Return the phases of the first round in as short intervals as they call for; None to leave them."""
-        self._solved = found = self._solve(data, power, 1)
-        if found.median_snr() < self._min_snr:
-            self._why = (
-                f"not self-calibrated: the bright sources give the median antenna a signal-to-noise ratio of "
-                f"{found.median_snr():.3g}, and image.selfcal.min_snr is {self._min_snr:g}"
-            )
-            return None
-        if found.over_errors() < _SIGNIFICANT:
-            return None
-        if self._options.solint is not None:
-            tile_s = len(data) * self._integration_s
-            intervals = max(1, min(len(data), round(tile_s / self._options.solint)))
-            return self._solve(data, power, intervals)
-        while 2 * len(found.snr) <= len(data):
-            finer = self._solve(data, power, 2 * len(found.snr))
-            before_rad = np.repeat(found.phase_rad, 2, axis=0)
-            # The phases of a half have half their variance in common with those of the whole.
-            if finer.median_snr() < self._min_snr or finer.over_errors(before_rad) * math.sqrt(2) < _SIGNIFICANT:
-                break
-            found = finer
-        return found
-
-    def _leverages(self, weight: NDArray[np.float32]) -> list[NDArray[np.float64]]:
-        """Return for each integration the sums (nhand, n) of each row's weights in the image times 2 pi f/c."""
-        bins = self._samples.bins
-        wave = 2 * np.pi * bins.freq_hz() / C_M_S
-        sums = []
-        for rows in self._baselines.times:
-            total = self._samples.weight[rows]
-            per_unit = np.divide(weight[rows], total, out=np.zeros_like(total), where=total > 0)
-            per_unit *= wave[bins.of_row[rows]]
-            sums.append(np.einsum("rch,rc->hr", self._hands(rows)[1], per_unit))
-        return sums
-
-    def _hands(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
-        """Return data and weights (n, nchan, nhand) of rows of the samples, 0 where flagged."""
-        return hands(self._vis, self._samples.rows[rows])
-
-    def _statistics(
-        self, model_vis: NDArray[np.complex64], others_vis: NDArray[np.complex64] | None
-    ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
-        """Return the sums over channels of w V conj(M) and w |M|^2, (ntime, nhand, nant, nant).
-
-        They are all that least squares need of gains that are constant over the channels: nothing is
-        averaged that turns.
-        """
-        baselines = self._baselines
-        shape = (*self._total_rad.shape, baselines.count)
-        data, power = np.zeros(shape, np.complex128), np.zeros(shape)
-        for time, rows in enumerate(baselines.times):
-            vis, weight = self._hands(rows)
-            model = model_vis[rows]
-            if others_vis is not None:
-                vis = vis - others_vis[rows, :, None]
-            product = (vis * weight * model.conj()[:, :, None]).sum(1).T * self._unit_weight[rows]
-            squared = np.einsum("rch,rc->hr", weight, model.real**2 + model.imag**2) * self._unit_weight[rows]
-            one, two = baselines.one[rows], baselines.two[rows]
-            # A baseline may have several rows, each a part of the band.
-            for hand in range(len(product)):
-                np.add.at(data[time][hand], (one, two), product[hand])
-                np.add.at(power[time][hand], (one, two), squared[hand])
-        data += data.conj().swapaxes(-1, -2)
-        power += power.swapaxes(-1, -2)
-        return data, power
-
-    def _solve(self, data: NDArray[np.complex128], power: NDArray[np.float64], intervals: int) -> Phases:
-        """Return the phases of intervals of equal numbers of integrations."""
-        edges = self._edges(intervals)
-        data, power = np.add.reduceat(data, edges), np.add.reduceat(power, edges)
-        snr = signal_to_noise(data, power, antenna_gains(data))
-        held = snr < _HELD * self._min_snr
-        data = np.where(held[..., None] | held[..., None, :], 0, data)
-        phase = np.angle(antenna_gains(data))
-        phase = np.where(held, 0, self._anchored(phase, intervals))
-        return Phases(phase, snr)
-
-    def _anchored(self, phase_rad: NDArray[np.float64], intervals: int) -> NDArray[np.float64]:
-        """Return phases without what would shift the sources in the image.
-
-        A phase gradient over the array is a shift of the sky, and the fit of the sources' positions has
-        taken its share of it already. So the gradient, one for all hands and intervals, that the image
-        would see (least squares with its weights) is removed: positions remain those of the
-        calibrator's phases. What hands and intervals differ by is no shift of the image; it stays.
-        """
-        at_times, baselines = self._at_times(phase_rad), self._baselines
-        normal, right = np.zeros((2, 2)), np.zeros(2)
-        wave = 2 * np.pi * float(self._samples.freq_hz.mean()) / C_M_S
-        for phase, leverage, rows in zip(at_times, self._leverage, baselines.times, strict=True):
-            uv = self._samples.uvw_m[rows, :2]
-            difference = phase[:, baselines.one[rows]] - phase[:, baselines.two[rows]]
-            normal += wave * (uv.T * leverage.sum(0)) @ uv
-            right += uv.T @ (leverage * difference).sum(0)
-        shift = np.linalg.pinv(normal, rcond=1e-10, hermitian=True) @ right
-        edges = self._edges(intervals)
-        uv = np.stack([places[:, :2] for places in baselines.places])
-        uv = np.add.reduceat(uv, edges) / np.diff([*edges, len(uv)])[:, None, None]
-        phase_rad = phase_rad - wave * (uv @ shift)[:, None]
-        return phase_rad - phase_rad.mean(-1, keepdims=True)
-
-    def _edges(self, intervals: int) -> NDArray[np.int64]:
-        return np.arange(intervals) * len(self._baselines.times) // intervals
-
-    def _at_times(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the values (ninterval, ...) of each integration's interval."""
-        edges = self._edges(len(values))
-        return np.repeat(values, np.diff([*edges, len(self._baselines.times)]), axis=0)
-
-    def _apply(self, gains: NDArray[np.complex128]) -> None:
-        """Divide the data by gains (ntime, nhand, nant), and Stokes I with them."""
-        baselines, samples = self._baselines, self._samples
-        for gain, rows in zip(gains, baselines.times, strict=True):
-            pair = gain[:, baselines.one[rows]] * gain[:, baselines.two[rows]].conj()
-            self._vis.data[samples.rows[rows]] *= (1 / pair.T).astype(np.complex64)[:, None]
-        self._last = gains
-        corrected = stokes_i(self._vis)
+    def _divide(self, vis: Visibilities, gains: NDArray[np.complex128]) -> None:
+        """Divide the visibilities by the gains (ntime, nreceptor, nant) of their antennas, and Stokes I with them."""
+        baselines, samples = self._solver.baselines, self._samples
+        for gain, rows in zip(gains, baselines.rows_by_time, strict=True):
+            pair = gain[:, baselines.antenna1[rows]] * gain[:, baselines.antenna2[rows]].conj()
+            vis.data[samples.rows[rows]] *= (1 / pair.T).astype(np.complex64)[:, None]
+        corrected = stokes_i(vis)
         samples.vis, samples.unit_sigma_jy = corrected.vis, corrected.unit_sigma_jy

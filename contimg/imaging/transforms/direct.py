@@ -1,4 +1,4 @@
-"""Between visibilities and a few directions: the exact transform, both ways, without an image."""
+"""The direct Fourier transform between visibilities and a few point sources, both ways, without an image."""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ from numpy.typing import NDArray
 
 from contimg.imaging.visibilities.baselines import Baselines
 from contimg.imaging.visibilities.samples import Samples
-from contimg.imaging.visibilities.smearing import Fringes
+from contimg.imaging.visibilities.smearing import SmearingPhases
 from contimg.measurement_set import Coordinates
-from contimg.sky.airy_beam import C_M_S
+from contimg.sky.constants import C_M_S
 
-# Channels at a time; a multiple of the most that are averaged (16), so that no bin is cut.
+# Channels at a time; a multiple of the largest averaging factor (16), so that no sample is divided.
 _BLOCK = 48
 _REGULAR_HZ = 1.0
 
 
 @dataclass(frozen=True)
-class Seen:
-    """The dirty image at n places; first moment in ln f; slopes along east and north.
+class DirtyValues:
+    """The dirty image at n positions: its values, its first moments in ln f, and its gradients.
 
     Attributes
     ----------
-    value, first : (n,) float64
+    value : (n,) float64
         Jy/beam.
+    first : (n,) float64
+        Mean of the visibilities times ln(f / reference frequency), Jy/beam.
     slope : (n, 2) float64
-        Jy/beam per unit of direction cosine.
+        Derivatives with respect to the direction cosines east and north (Jy/beam).
     """
 
     value: NDArray[np.float64]
@@ -38,13 +40,13 @@ class Seen:
     slope: NDArray[np.float64]
 
 
-class Towards:
-    """Looks at visibilities of one tile towards any directions, and predicts them.
+class DirectTransform:
+    """Direct Fourier transforms of one tile: the dirty image at given positions, and visibilities of point sources.
 
-    For each time and channel the weighted visibilities are a Hermitian matrix V of antennas, and a source's
-    phasors a vector E: ``sum_pq V_pq conj(E_p) E_q`` is a matrix product, which is far cheaper than a
-    phasor a sample. Antenna coordinates follow from the baselines by least squares. Samples that are
-    means of channels are predicted as such: nothing is lost by averaging.
+    For each time and channel the weighted visibilities form a Hermitian matrix V over antennas, and the phases of
+    a source a vector E: ``sum_pq V_pq conj(E_p) E_q`` is a matrix product, which is far cheaper than one
+    phasor per visibility. Antenna coordinates follow from the baselines by least squares. Samples that are
+    means over channels are predicted as such: averaging loses nothing.
     """
 
     def __init__(
@@ -54,116 +56,157 @@ class Towards:
         weight: NDArray[np.float32],
         log_freq: NDArray[np.float64],
         threads: int = 1,
-        fringes: Fringes | None = None,
+        smearing: SmearingPhases | None = None,
     ) -> None:
-        self._fringes = fringes
+        """Prepare.
+
+        Parameters
+        ----------
+        coordinates : Coordinates
+        samples : Samples
+        weight : (nrow, width) float32
+            Imaging weights.
+        log_freq : (nchan,) float64
+            ln(f / reference frequency) of the band's channels.
+        threads : int
+        smearing : SmearingPhases, optional
+            With it, predicted visibilities have the smearing of channels and integrations.
+        """
+        self._smearing = smearing
         self._baselines = Baselines(coordinates, samples)
         self._samples, self._weight, self._log_freq = samples, weight, log_freq
         self._total = float(weight.sum(dtype=np.float64))
         self._threads = threads
-        self._moments = [int(samples.time_index[rows[0]]) for rows in self._baselines.times]
-        self._lists = [list(self._by_list(rows)) for rows in self._baselines.times]
+        by_time = self._baselines.rows_by_time
+        self._times = [int(samples.time_index[rows[0]]) for rows in by_time]
+        self._layouts = [list(self._by_layout(rows)) for rows in by_time]
         freq_hz = samples.freq_hz
         self._blocks = [slice(a, min(a + _BLOCK, len(freq_hz))) for a in range(0, len(freq_hz), _BLOCK)]
         steps = np.diff(freq_hz)
         self._regular = len(steps) > 0 and float(np.ptp(steps)) * len(steps) < _REGULAR_HZ
 
-    def look(self, vis: NDArray[np.complex64], east: NDArray[np.float64], north: NDArray[np.float64]) -> Seen:
+    def dirty_at(
+        self, vis: NDArray[np.complex64], east: NDArray[np.float64], north: NDArray[np.float64]
+    ) -> DirtyValues:
         """Return the dirty image of visibilities (nrow, width) at direction cosines (n,)."""
-        out = np.sqrt(1 - east**2 - north**2)
-        lmn = np.stack([east, north, out - 1])
-        bins, freq_hz, count = self._samples.bins, self._samples.freq_hz, self._baselines.count
 
         def one_time(index: int) -> tuple[NDArray[np.float64], ...]:
-            place = self._baselines.places[index]
-            # d(delay)/d(east), d(delay)/d(north): n changes with them.
-            rates = [place[:, k, None] - np.outer(place[:, 2], lmn[k] / out) for k in (0, 1)]
-            value, first = np.zeros(len(east)), np.zeros(len(east))
-            turned = np.zeros((count, len(east)))
-            for channels, phasor in self._phasors(place @ lmn):
-                matrix = np.zeros((len(phasor), count * count), np.complex64)
-                for which, rows, flat in self._lists[index]:
-                    columns, there = bins.columns(which, channels.start, channels.stop)
-                    weighted = (vis[rows, columns] * self._weight[rows, columns]).T
-                    inside = slice(there.start - channels.start, there.stop - channels.start)
-                    matrix[inside, flat] = bins.spread(weighted, which, there.stop - there.start)
-                matrix = matrix.reshape(-1, count, count)
-                matrix += matrix.conj().swapaxes(1, 2)
-                product = matrix @ phasor
-                product *= phasor.conj()
-                real = product.real.sum(1, dtype=np.float64) / 2
-                value += real.sum(0)
-                first += self._log_freq[channels] @ real
-                wave = (2 * np.pi / C_M_S * freq_hz[channels]).astype(np.float32)
-                turned += np.tensordot(wave, product.imag, 1)
-            return value, first, *((turned * rate).sum(0) for rate in rates)
+            return self._dirty_of_time(index, vis, east, north)
 
         value, first, *slope = np.sum(list(self._each_time(one_time)), axis=0) / self._total
-        return Seen(value, first, np.stack(slope, 1))
+        return DirtyValues(value, first, np.stack(slope, 1))
+
+    def _dirty_of_time(
+        self, index: int, vis: NDArray[np.complex64], east: NDArray[np.float64], north: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], ...]:
+        """Return the weighted sums (n,) over one integration: value, first moment, slopes along east and north."""
+        out = np.sqrt(1 - east**2 - north**2)
+        lmn = np.stack([east, north, out - 1])
+        uvw_m = self._baselines.antenna_uvw_m[index]
+        # d(delay)/d(east) and d(delay)/d(north): n changes with them.
+        rates = [uvw_m[:, k, None] - np.outer(uvw_m[:, 2], lmn[k] / out) for k in (0, 1)]
+        value, first = np.zeros(len(east)), np.zeros(len(east))
+        turned = np.zeros((self._baselines.n_antennas, len(east)))
+        for channels, phasor in self._phasors(uvw_m @ lmn):
+            product = self._antenna_matrix(index, vis, channels) @ phasor
+            product *= phasor.conj()
+            real = product.real.sum(1, dtype=np.float64) / 2
+            value += real.sum(0)
+            first += self._log_freq[channels] @ real
+            wave = (2 * np.pi / C_M_S * self._samples.freq_hz[channels]).astype(np.float32)
+            turned += np.tensordot(wave, product.imag, 1)
+        return value, first, *((turned * rate).sum(0) for rate in rates)
+
+    def _antenna_matrix(self, index: int, vis: NDArray[np.complex64], channels: slice) -> NDArray[np.complex64]:
+        """Return the weighted visibilities of one integration as Hermitian matrices (nchan, nant, nant)."""
+        averaging, count = self._samples.averaging, self._baselines.n_antennas
+        flat = np.zeros((channels.stop - channels.start, count * count), np.complex64)
+        for layout, rows, elements in self._layouts[index]:
+            columns, covered = averaging.columns(layout, channels.start, channels.stop)
+            weighted = (vis[rows, columns] * self._weight[rows, columns]).T
+            inside = slice(covered.start - channels.start, covered.stop - channels.start)
+            flat[inside, elements] = averaging.distribute(weighted, layout, covered.stop - covered.start)
+        matrix = flat.reshape(-1, count, count)
+        matrix += matrix.conj().swapaxes(1, 2)
+        return matrix
 
     def predict(
         self, apparent_jy: NDArray[np.float32], east: NDArray[np.float64], north: NDArray[np.float64]
     ) -> NDArray[np.complex64]:
-        """Return the visibilities (nrow, width) of sources of apparent fluxes (n, ntime, nchan).
+        """Return the visibilities (nrow, width) of point sources.
 
-        With `Fringes` they have what coherence channels and integrations leave them.
+        Parameters
+        ----------
+        apparent_jy : (n, ntime, nchan) float32
+            Flux densities times the primary beam (Jy).
+        east, north : (n,) float64
+            Direction cosines.
         """
         model = np.zeros(self._samples.vis.shape, np.complex64)
         lmn = np.stack([east, north, np.sqrt(1 - east**2 - north**2)])
-        bins = self._samples.bins
 
         def one_time(index: int) -> None:
-            flux = apparent_jy[:, self._moments[index]].T
-            place = self._baselines.places[index]
-            for channels, phasor in self._phasors(place @ (lmn - [[0], [0], [1]])):
-                nodes = [np.ones((), np.complex64)]
-                if self._fringes is not None:
-                    middle_hz = float(self._samples.freq_hz[channels].mean())
-                    nodes = self._fringes.nodes(place, lmn, self._moments[index], middle_hz)
-                seen = flux[channels, None, :] / np.float32(len(nodes))
-                product = sum(
-                    (phasor * node * seen) @ (phasor * node).conj().swapaxes(1, 2) for node in nodes
-                ).reshape(len(phasor), -1)  # fmt: skip
-                for which, rows, flat in self._lists[index]:
-                    columns, there = bins.columns(which, channels.start, channels.stop)
-                    inside = slice(there.start - channels.start, there.stop - channels.start)
-                    model[rows, columns] = bins.means(product[inside].take(flat, axis=1), which).T
+            self._predict_time(index, apparent_jy, lmn, model)
 
         if len(east):
             list(self._each_time(one_time))
         return model
 
-    def _each_time(self, work: Callable[[int], Any]) -> Iterator[Any]:
-        """Work through the integrations in threads; numpy lets go of the interpreter's lock."""
-        self._baselines.places  # noqa: B018  worked out once, before the threads
-        with ThreadPoolExecutor(self._threads) as pool:
-            yield from pool.map(work, range(len(self._moments)))
+    def _predict_time(
+        self,
+        index: int,
+        apparent_jy: NDArray[np.float32],
+        lmn: NDArray[np.float64],
+        model: NDArray[np.complex64],
+    ) -> None:
+        """Write the visibilities of one integration into the model (nrow, width)."""
+        averaging, time = self._samples.averaging, self._times[index]
+        flux = apparent_jy[:, time].T
+        uvw_m = self._baselines.antenna_uvw_m[index]
+        for channels, phasor in self._phasors(uvw_m @ (lmn - [[0], [0], [1]])):
+            nodes = [np.ones((), np.complex64)]
+            if self._smearing is not None:
+                middle_hz = float(self._samples.freq_hz[channels].mean())
+                nodes = self._smearing.quadrature(uvw_m, lmn, time, middle_hz)
+            share = flux[channels, None, :] / np.float32(len(nodes))
+            terms = ((phasor * node * share) @ (phasor * node).conj().swapaxes(1, 2) for node in nodes)
+            product = np.asarray(sum(terms)).reshape(len(phasor), -1)
+            for layout, rows, elements in self._layouts[index]:
+                columns, covered = averaging.columns(layout, channels.start, channels.stop)
+                inside = slice(covered.start - channels.start, covered.stop - channels.start)
+                model[rows, columns] = averaging.average(product[inside].take(elements, axis=1), layout).T
 
-    def _by_list(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, slice | NDArray[np.int64], NDArray[np.int64]]]:
-        """Yield the lists that rows have, the rows of each, and their places in a matrix of antennas."""
-        of_row, baselines = self._samples.bins.of_row[rows], self._baselines
-        for which in np.unique(of_row):
-            mine = rows[of_row == which]
-            flat = baselines.one[mine] * baselines.count + baselines.two[mine]
-            whole = int(mine[-1] - mine[0]) == len(mine) - 1
-            yield int(which), slice(int(mine[0]), int(mine[-1]) + 1) if whole else mine, flat
+    def _each_time(self, work: Callable[[int], Any]) -> Iterator[Any]:
+        """Work through the integrations in threads; numpy releases the interpreter's lock."""
+        self._baselines.antenna_uvw_m  # noqa: B018  computed once, before the threads
+        with ThreadPoolExecutor(self._threads) as pool:
+            yield from pool.map(work, range(len(self._times)))
+
+    def _by_layout(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, slice | NDArray[np.int64], NDArray[np.int64]]]:
+        """Yield the channel layouts that rows have, the rows of each, and their elements in a flat antenna matrix."""
+        layouts, baselines = self._samples.averaging.layout_of_row[rows], self._baselines
+        for layout in np.unique(layouts):
+            mine = rows[layouts == layout]
+            elements = baselines.antenna1[mine] * baselines.n_antennas + baselines.antenna2[mine]
+            contiguous = int(mine[-1] - mine[0]) == len(mine) - 1
+            yield int(layout), slice(int(mine[0]), int(mine[-1]) + 1) if contiguous else mine, elements
 
     def _phasors(self, delay_m: NDArray[np.float64]) -> Iterator[tuple[slice, NDArray[np.complex64]]]:
-        """Yield exp(2 pi i f/c delay) as (n, nant, nsrc), block by block of channels."""
+        """Yield exp(2 pi i f/c delay) as (n, nant, nsrc), for one block of channels after another."""
         freq_hz = self._samples.freq_hz
         if self._regular:
             steps = freq_hz[self._blocks[0]] - freq_hz[0]
-            powers = _turn(steps[:, None, None] / C_M_S * delay_m)
+            powers = _phasor(steps[:, None, None] / C_M_S * delay_m)
         for channels in self._blocks:
             if self._regular:
-                first = _turn(freq_hz[channels.start] / C_M_S * delay_m)
+                first = _phasor(freq_hz[channels.start] / C_M_S * delay_m)
                 yield channels, powers[: channels.stop - channels.start] * first
             else:
-                yield channels, _turn(freq_hz[channels, None, None] / C_M_S * delay_m)
+                yield channels, _phasor(freq_hz[channels, None, None] / C_M_S * delay_m)
 
 
-def _turn(turns: NDArray[np.float64]) -> NDArray[np.complex64]:
-    """Return exp(2 pi i turns); whole turns are taken off in double precision."""
+def _phasor(turns: NDArray[np.float64]) -> NDArray[np.complex64]:
+    """Return exp(2 pi i turns); whole turns are subtracted in double precision."""
     angle = (2 * np.pi * (turns - np.rint(turns))).astype(np.float32)
     phasor = np.empty(angle.shape, np.complex64)
     phasor.real, phasor.imag = np.cos(angle), np.sin(angle)

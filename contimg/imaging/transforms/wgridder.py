@@ -1,11 +1,13 @@
-"""Between visibilities and images: ducc0's w-gridder (Arras et al. 2021, A&A 646, A58)."""
+"""Transforms between visibilities and images by w-gridding, with ducc0 (Arras et al. 2021, A&A 646, A58)."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.imaging.grid import Grid
+from contimg.imaging.grid import TileGrid
 from contimg.imaging.visibilities.samples import Samples
 
 # Relative accuracies of the transforms: the finest is the smallest that ducc0 allows in single precision.
@@ -16,14 +18,14 @@ _ERROR_SIGMA = 0.02
 
 
 def accuracy(noise_jy: float, peak_jy: float) -> float:
-    """Return the relative accuracy that an image of a given peak needs to be good to a part of its noise."""
+    """Return the relative accuracy that an image of a given peak needs for errors well below its noise."""
     return min(max(_ERROR_SIGMA * noise_jy / peak_jy, EPSILON), COARSEST) if peak_jy > 0 else COARSEST
 
 
 class Gridder:
     """Dirty images, PSF and model visibilities of one set of samples and weights.
 
-    Images are (size, size) float32, ``[y, x]`` as `Grid` says. Intensities are not divided by n: a
+    Images are (size, size) float32, ``[y, x]`` as `TileGrid` says. Intensities are not divided by n: a
     point source of S Jy has a peak of S Jy/beam wherever it is. Visibilities are (nrow, width)
     complex64, as the samples have them, whatever part of the band is imaged.
     """
@@ -32,7 +34,7 @@ class Gridder:
         self,
         samples: Samples,
         weight: NDArray[np.float32],
-        grid: Grid,
+        grid: TileGrid,
         threads: int,
         channels: slice | None = None,
     ) -> None:
@@ -43,38 +45,40 @@ class Gridder:
         samples : Samples
         weight : (nrow, width) float32
             Imaging weights.
-        grid : Grid
+        grid : TileGrid
         threads : int
         channels : slice, optional
-            The part of the band that is imaged; it begins and ends between bins. All of it by default.
+            The part of the band that is imaged, without dividing an averaged sample. All of it by default.
         """
         from ducc0.misc import resize_thread_pool, thread_pool_size
 
-        # ducc0 never uses more than its pool has, which OMP_NUM_THREADS (ours is 1) sets at import.
+        # ducc0 never uses more threads than its pool has, which OMP_NUM_THREADS (1 here) sets at import.
         if thread_pool_size() < threads:
             resize_thread_pool(threads)
         self.grid = grid
         self.weight = weight
         self.threads = threads
         self._even = grid.size_px + grid.size_px % 2  # the w-gridder takes even sizes only
-        bins = samples.bins
-        uvw, of_row, there = samples.uvw_m, bins.of_row, np.ones((len(bins.first), bins.width), bool)
+        averaging = samples.averaging
+        uvw, layout = samples.uvw_m, averaging.layout_of_row
+        used = np.ones((len(averaging.first_channel), averaging.width), bool)
         self._chosen: NDArray[np.bool_] | None = None
         if channels is not None:
-            there = bins.within(channels)
-            uvw, of_row = uvw[there.any(1)[of_row]], of_row[there.any(1)[of_row]]
-            of_row = (np.cumsum(there.any(1)) - 1)[of_row]
-            self._chosen = there[bins.of_row]
-        own_hz = bins.channels_hz[channels or slice(None)]
+            used = averaging.starting_within(channels)
+            self._chosen = used[layout]
+            in_part: NDArray[np.bool_] = np.asarray(used.any(axis=1))  # layouts with samples in the part of the band
+            uvw, layout = uvw[in_part[layout]], layout[in_part[layout]]
+            layout = (np.cumsum(in_part) - 1)[layout]
+        own_hz = averaging.channels_hz[channels or slice(None)]
         self.band_hz = float(own_hz[0]), float(own_hz[-1])
         self._wgt = self._flat(weight)
         self.total = float(self._wgt.sum(dtype=np.float64))
-        # ducc0's x runs against east, as FITS' does, but its y against north: flip_v.
-        self._common = {
+        # ducc0's x increases against east, as that of FITS, but its y against north: flip_v.
+        self._common: dict[str, Any] = {
             "uvw": uvw,
-            "freqlist_id": of_row.astype(np.uint64),
-            "freqlist_nfreqs": there.sum(1)[there.any(1)].astype(np.uint64),
-            "freqlist_freqs": bins.freq_hz()[there],
+            "freqlist_id": layout.astype(np.uint64),
+            "freqlist_nfreqs": used.sum(1)[used.any(1)].astype(np.uint64),
+            "freqlist_freqs": averaging.freq_hz()[used],
             "pixsize_x": grid.cell_rad,
             "pixsize_y": grid.cell_rad,
             "do_wgridding": True,
@@ -84,7 +88,7 @@ class Gridder:
         }
 
     def dirty(self, vis: NDArray[np.complex64], epsilon: float = EPSILON) -> NDArray[np.float32]:
-        """Return the weighted mean of the visibilities towards each pixel (Jy/beam)."""
+        """Return the dirty image of visibilities (Jy/beam): their weighted mean, phased to each pixel."""
         from ducc0.wgridder.experimental import vis2dirty_bda
 
         image = np.empty((self._even, self._even), np.float32)
@@ -94,17 +98,17 @@ class Gridder:
         return np.ascontiguousarray(image.T[first:, first:])
 
     def psf(self, epsilon: float = EPSILON) -> NDArray[np.float32]:
-        """Return the dirty image of a source of 1 Jy at the phase centre."""
+        """Return the point spread function: the dirty image of a source of 1 Jy at the phase centre."""
         return self.dirty(np.ones(self.weight.shape, np.complex64), epsilon)
 
     def predict(self, model: NDArray[np.float32], epsilon: float = EPSILON) -> NDArray[np.complex64]:
-        """Return the visibilities of an image of point sources (Jy/pixel); 0 beside the part of the band."""
+        """Return the visibilities of an image of point sources (Jy/pixel); 0 outside the part of the band."""
         from ducc0.wgridder.experimental import dirty2vis_bda
 
         first = self._even - self.grid.size_px
         image = np.zeros((self._even, self._even), np.float32)
         image[first:, first:] = model.T
-        flat = dirty2vis_bda(dirty=image, epsilon=epsilon, **self._common)
+        flat: NDArray[np.complex64] = dirty2vis_bda(dirty=image, epsilon=epsilon, **self._common)
         if self._chosen is None:
             return flat.reshape(self.weight.shape)
         vis = np.zeros(self.weight.shape, np.complex64)
@@ -112,4 +116,5 @@ class Gridder:
         return vis
 
     def _flat(self, values: NDArray) -> NDArray:
+        """Return the values (nrow, width) of the samples that are imaged, as one array."""
         return values.ravel() if self._chosen is None else values[self._chosen]

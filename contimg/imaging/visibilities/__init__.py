@@ -1,1 +1,1 @@
-"""Stokes I samples of a tile: averaging, weights, noise, and bandwidth and time smearing."""
+"""Stokes I samples of a tile: baseline-dependent averaging, weights, noise, bandwidth and time smearing."""

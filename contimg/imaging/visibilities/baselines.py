@@ -1,4 +1,4 @@
-"""The antennas and integrations behind a tile's rows."""
+"""The antennas and the integration of each row of a tile's samples."""
 
 from __future__ import annotations
 
@@ -13,27 +13,30 @@ from contimg.sky.geometry import antenna_uvw
 
 
 class Baselines:
-    """Which antennas and which integration each row of the samples belongs to.
+    """The antennas and the integration of each row of the samples.
 
     Attributes
     ----------
-    one, two : (nrow,) int
-        The antennas of each row, numbered from 0 among those that have rows.
-    count : int
+    antenna1, antenna2 : (nrow,) int
+        Antennas of each row, numbered from 0 among those that have rows.
+    n_antennas : int
         Number of those antennas.
-    times : list of (n,) int
+    rows_by_time : list of (n,) int
         The rows of each integration that has any.
     """
 
     def __init__(self, coordinates: Coordinates, samples: Samples) -> None:
         antenna1, antenna2 = coordinates.antenna1[samples.rows], coordinates.antenna2[samples.rows]
         used, number = np.unique(np.concatenate([antenna1, antenna2]), return_inverse=True)
-        self.one, self.two = number[: len(antenna1)], number[len(antenna1) :]
-        self.count = len(used)
-        self.times = [np.flatnonzero(samples.time_index == index) for index in np.unique(samples.time_index)]
+        self.antenna1, self.antenna2 = number[: len(antenna1)], number[len(antenna1) :]
+        self.n_antennas = len(used)
+        self.rows_by_time = [np.flatnonzero(samples.time_index == one) for one in np.unique(samples.time_index)]
         self._uvw_m = samples.uvw_m
 
     @cached_property
-    def places(self) -> list[NDArray[np.float64]]:
-        """Antenna coordinates (count, 3) for each of `times` (m), whose differences are the baselines."""
-        return [antenna_uvw(self._uvw_m[rows], self.one[rows], self.two[rows], self.count) for rows in self.times]
+    def antenna_uvw_m(self) -> list[NDArray[np.float64]]:
+        """Antenna coordinates (n_antennas, 3) for each of `rows_by_time` (m), whose differences are the baselines."""
+        return [
+            antenna_uvw(self._uvw_m[rows], self.antenna1[rows], self.antenna2[rows], self.n_antennas)
+            for rows in self.rows_by_time
+        ]

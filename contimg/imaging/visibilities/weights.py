@@ -1,4 +1,4 @@
-"""Imaging weights: Briggs' robust weighting on the gridded uv density, and the noise it leads to."""
+"""Imaging weights: Briggs weighting by the gridded uv density, and the image noise that follows from them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.config import ImageOptions
-from contimg.imaging.grid import Grid
-from contimg.imaging.visibilities.samples import Samples, blocks
-from contimg.sky.airy_beam import C_M_S
+from contimg.imaging.grid import TileGrid
+from contimg.imaging.visibilities.samples import Samples, row_blocks
+from contimg.sky.constants import C_M_S
 
 _CHUNK = 1 << 22
 
 
-def imaging_weights(samples: Samples, grid: Grid, options: ImageOptions) -> NDArray[np.float32]:
-    """Return Briggs weights, without baselines that are too short and with the taper, as the options say.
+def imaging_weights(samples: Samples, grid: TileGrid, options: ImageOptions) -> NDArray[np.float32]:
+    """Return Briggs weights (nrow, width) with the shortest baselines excluded and a Gaussian taper, as in the options.
 
     The taper is the Fourier transform of a Gaussian with the full width at half maximum w:
     ``exp(-(pi w |uv|)^2 / (4 ln 2))`` with uv in wavelengths.
@@ -30,18 +30,18 @@ def imaging_weights(samples: Samples, grid: Grid, options: ImageOptions) -> NDAr
     return weight
 
 
-def briggs(samples: Samples, grid: Grid, robust: float, min_uv: float = 0.0) -> NDArray[np.float32]:
+def briggs(samples: Samples, grid: TileGrid, robust: float, min_uv: float = 0.0) -> NDArray[np.float32]:
     """Return Briggs weights of Stokes I samples.
 
     Parameters
     ----------
     samples : Samples
-    grid : Grid
+    grid : TileGrid
         Its field of view sets the size of the uv cells, ``1 / (size cell)``.
     robust : float
         -2 (about uniform) to 2 (about natural).
     min_uv : float
-        What lies nearer to the centre of the uv plane (wavelengths) gets no weight.
+        Samples closer to the centre of the uv plane (wavelengths) have weight 0.
 
     Returns
     -------
@@ -70,9 +70,9 @@ def briggs(samples: Samples, grid: Grid, robust: float, min_uv: float = 0.0) -> 
 
 
 def expected_rms(samples: Samples, weight: NDArray[np.float32]) -> float | None:
-    """Return the image noise (Jy/beam) that the samples' own scatter leads to, None if not measured.
+    """Return the thermal noise of the image (Jy/beam) expected from the scatter of the samples; None if not measured.
 
-    ``sqrt(sum W^2 s^2 / w) / sum W``: W the imaging weight, w the statistical one and s the measured
+    ``sqrt(sum W^2 s^2 / w) / sum W``: W the imaging weight, w the statistical weight and s the measured
     noise of the real (or imaginary) part of a sample of weight 1 on its baseline.
     """
     if samples.unit_sigma_jy is None:
@@ -90,49 +90,50 @@ def expected_rms(samples: Samples, weight: NDArray[np.float32]) -> float | None:
 def time_channel_weights(
     samples: Samples, weight: NDArray[np.float32], ntime: int, usable: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
-    """Return the sum of imaging weights of each integration and channel, (ntime, nchan).
+    """Return the sums of the imaging weights per integration and channel, (ntime, nchan).
 
-    A bin's weight is shared out among its channels by what was usable of them in that integration,
-    (ntime, nchan); evenly where that is not given.
+    The weight of an averaged sample is distributed over its channels in proportion to their unflagged weights in
+    that integration, `usable` (ntime, nchan); evenly where that is not given.
     """
-    bins, nchan = samples.bins, len(samples.freq_hz)
+    averaging, nchan = samples.averaging, len(samples.freq_hz)
     sums = np.zeros((ntime, nchan))
-    key = samples.time_index * len(bins.first) + bins.of_row
+    n_layouts = len(averaging.first_channel)
+    key = samples.time_index * n_layouts + averaging.layout_of_row
     for group in np.unique(key):
-        index, which = divmod(int(group), len(bins.first))
-        columns, channels = bins.columns(which, 0, nchan)
+        index, layout = divmod(int(group), n_layouts)
+        columns, channels = averaging.columns(layout, 0, nchan)
         total = weight[key == group].sum(0, dtype=np.float64)[columns]
         shares = np.ones(channels.stop - channels.start) if usable is None else usable[index, channels]
-        mean = bins.means(shares, which)
+        mean = averaging.average(shares, layout)
         total = np.divide(total, mean, out=np.zeros_like(total), where=mean > 0)
-        sums[index, channels] += bins.spread(total, which, len(shares)) * shares
+        sums[index, channels] += averaging.distribute(total, layout, len(shares)) * shares
     return sums
 
 
-def _half_plane(grid: Grid) -> tuple[int, int]:
-    """Cells of the half plane v >= 0, u from -size/2 to size/2 (and a rim for what lies beyond)."""
+def _half_plane(grid: TileGrid) -> tuple[int, int]:
+    """Return the shape of the uv grid: v >= 0, u from -size/2 to size/2, and a margin for samples beyond."""
     return grid.size_px // 2 + 2, grid.size_px + 4
 
 
 def _chunks(samples: Samples) -> list[slice]:
-    return blocks(len(samples.weight), _CHUNK // max(1, samples.weight.shape[1]))
+    return row_blocks(len(samples.weight), _CHUNK // max(1, samples.weight.shape[1]))
 
 
 def _wavelengths(samples: Samples, rows: slice) -> NDArray[np.float64]:
     """Return the distance (n, width) of samples from the centre of the uv plane."""
-    per_metre = samples.bins.freq_hz()[samples.bins.of_row[rows]] / C_M_S
+    per_metre = samples.averaging.freq_hz()[samples.averaging.layout_of_row[rows]] / C_M_S
     return np.hypot(samples.uvw_m[rows, :1], samples.uvw_m[rows, 1:2]) * per_metre
 
 
-def _cells(samples: Samples, grid: Grid, rows: slice) -> NDArray[np.int64]:
-    """Return flat indices of the uv cells, each sample folded into the half plane v >= 0."""
+def _cells(samples: Samples, grid: TileGrid, rows: slice) -> NDArray[np.int64]:
+    """Return flat indices of the uv cells of samples, folded into the half plane v >= 0 by conjugation."""
     height, width = _half_plane(grid)
-    scale = samples.bins.freq_hz() / C_M_S * grid.size_px * grid.cell_rad
-    scale = scale[samples.bins.of_row[rows]]
+    scale = samples.averaging.freq_hz() / C_M_S * grid.size_px * grid.cell_rad
+    scale = scale[samples.averaging.layout_of_row[rows]]
     iu = np.rint(samples.uvw_m[rows, :1] * scale).astype(np.int64)
     iv = np.rint(samples.uvw_m[rows, 1:2] * scale).astype(np.int64)
     sign = np.where((iv < 0) | ((iv == 0) & (iu < 0)), -1, 1)
-    # What lies beyond the grid is beyond its Nyquist frequency: it shares the cells of the rim.
+    # Samples beyond the grid are beyond its Nyquist frequency: they share the cells at its edge.
     iv = np.minimum(sign * iv, height - 1)
     iu = np.clip(sign * iu + width // 2, 0, width - 1)
     return (iv * width + iu).ravel()

@@ -7,14 +7,15 @@ import pytest
 
 from contimg.config import BeamOptions, QaOptions
 from contimg.imaging.checks import beam_and_geometry, image_quality
-from contimg.imaging.checks.catalogue import KEYS, compare
+from contimg.imaging.checks.catalogue import KEYS, ApparentImage, compare
 from contimg.imaging.effective_beam import effective_beam
-from contimg.imaging.grid import Grid
-from contimg.imaging.restoring_beam import RestoringBeam, add_source, fit_beam
+from contimg.imaging.grid import TileGrid
+from contimg.imaging.restoring_beam import add_source, fit_beam
 from contimg.imaging.transforms.wgridder import Gridder
 from contimg.imaging.visibilities.samples import stokes_i
 from contimg.imaging.visibilities.weights import briggs
 from contimg.sky.catalogue import Catalogue
+from contimg.sky.restoring_beam import RestoringBeam
 from contimg.statistics import robust_sigma
 from tests.imaging.test_image_tile import OPTIONS, SKY, run, tile
 from tests.support import skies
@@ -26,7 +27,7 @@ NOISE_JY = 1e-3
 
 def gridder_of(vis, size=512):
     samples = stokes_i(vis)
-    grid = Grid(size, CELL_RAD, tuple(vis.phase_centre_rad))
+    grid = TileGrid(size, CELL_RAD, tuple(vis.phase_centre_rad))
     return samples, Gridder(samples, briggs(samples, grid, 0.5), grid, 1)
 
 
@@ -93,9 +94,9 @@ def test_a_bowl_of_known_depth():
 def test_artefacts_round_the_brightest_source_and_a_bad_psf():
     residual = noise_image()
     image = residual.copy()
-    add_source(image, BEAM, CELL_RAD, 200, 300, 1.0)
+    add_source(image, BEAM, CELL_RAD, (200, 300), 1.0)
     psf = np.zeros((512, 512))
-    add_source(psf, BEAM, CELL_RAD, 256, 256, 1.0)
+    add_source(psf, BEAM, CELL_RAD, (256, 256), 1.0)
     good = image_quality.measure(image, residual, psf, BEAM, CELL_RAD)
     assert good["artefact_ratio"] == pytest.approx(1.0, abs=0.1)
     assert good["local_dynamic_range"] == pytest.approx(1000, rel=0.1)
@@ -119,7 +120,7 @@ def catalogue_of(ra, dec, flux):
 
 
 def test_fluxes_and_places_against_a_catalogue_have_the_errors_put_in():
-    grid, rng = Grid(512, CELL_RAD, (0.0, math.radians(50))), np.random.default_rng(3)
+    grid, rng = TileGrid(512, CELL_RAD, (0.0, math.radians(50))), np.random.default_rng(3)
     image, pb = np.zeros((512, 512)), np.full((512, 512), 0.5)
     pb[:, :100] = 0.1
     raster = np.meshgrid(np.arange(60, 500, 90), np.arange(60, 500, 90))
@@ -127,10 +128,10 @@ def test_fluxes_and_places_against_a_catalogue_have_the_errors_put_in():
     flux = rng.uniform(0.1, 1, 25)
     for i in range(25):
         scale = 1.1 * (1.5 if i in (7, 13) else 1.0)
-        add_source(image, BEAM, CELL_RAD, x[i] - 0.6, y[i] + 0.3, scale * 0.5 * flux[i])
+        add_source(image, BEAM, CELL_RAD, (x[i] - 0.6, y[i] + 0.3), scale * 0.5 * flux[i])
     image += noise_image()
     known = catalogue_of(*grid.radec(*grid.cosines(x, y)), flux)
-    found = compare(image, pb, grid, BEAM, NOISE_JY, 1.4e9, 0.2, known)
+    found = compare(ApparentImage(image, pb, grid, BEAM, NOISE_JY, 1.4e9), 0.2, known)
     numbers = found.numbers(3)
     covered = int((x > 99.5).sum())
     assert numbers["n_compared"] == covered == 20
@@ -141,25 +142,25 @@ def test_fluxes_and_places_against_a_catalogue_have_the_errors_put_in():
     assert numbers["median_dra_arcsec"] == pytest.approx(12, abs=0.5)
     assert numbers["median_ddec_arcsec"] == pytest.approx(6, abs=0.5)
     assert numbers["median_offset_beams"] == pytest.approx(math.hypot(12, 6) / math.sqrt(90 * 60), rel=0.05)
-    few = compare(image, pb, grid, BEAM, NOISE_JY, 1.4e9, 0.2, known.select([0, 12, 14]))
+    few = compare(ApparentImage(image, pb, grid, BEAM, NOISE_JY, 1.4e9), 0.2, known.select([0, 12, 14]))
     assert few.numbers(3) == {"n_compared": 2} | dict.fromkeys(KEYS)
 
 
 def test_sources_with_neighbours_are_not_compared():
-    grid = Grid(512, CELL_RAD, (1.0, 0.5))
+    grid = TileGrid(512, CELL_RAD, (1.0, 0.5))
     image, pb = noise_image(), np.ones((512, 512))
     x, y, flux = np.array([200, 206, 350.0]), np.array([200, 200, 350.0]), np.array([1, 0.5, 1])
     for i in range(3):
-        add_source(image, BEAM, CELL_RAD, x[i], y[i], flux[i])
+        add_source(image, BEAM, CELL_RAD, (x[i], y[i]), flux[i])
     known = catalogue_of(*grid.radec(*grid.cosines(x, y)), flux)
-    found = compare(image, pb, grid, BEAM, NOISE_JY, 1.4e9, 0.2, known)
+    found = compare(ApparentImage(image, pb, grid, BEAM, NOISE_JY, 1.4e9), 0.2, known)
     assert len(found.ratio) == 1
     assert found.ratio[0] == pytest.approx(1, abs=0.01)
 
 
 def test_invariants_of_a_sound_tile_and_of_wrong_ones():
     vis = skies.empty(antennas=10, times=12, channels=8, span_m=130)
-    grid, weights = Grid(400, CELL_RAD, tuple(vis.phase_centre_rad)), np.ones((12, 8))
+    grid, weights = TileGrid(400, CELL_RAD, tuple(vis.phase_centre_rad)), np.ones((12, 8))
     response = effective_beam(vis.pointing_rad, weights, vis.freq_hz, grid, BeamOptions())
     sound = beam_and_geometry.measure(vis, weights, response, BeamOptions())
     assert sound["pb_error"] < 1e-5

@@ -8,9 +8,9 @@ from astropy.wcs import WCS
 from contimg.errors import ConfigError
 from contimg.imaging import wsclean
 from contimg.imaging.clean.channel_groups import GroupImage, channel_ranges, spectral_index
-from contimg.imaging.grid import Grid
+from contimg.imaging.grid import TileGrid
 from contimg.imaging.transforms.wgridder import Gridder
-from contimg.imaging.visibilities.averaging import Bins
+from contimg.imaging.visibilities.channel_averaging import ChannelAveraging
 from contimg.imaging.visibilities.samples import stokes_i
 from tests.imaging.test_image_tile import OPTIONS, plane, run, tile
 from tests.imaging.transforms.test_wgridder import peak_of
@@ -88,9 +88,9 @@ def test_parts_of_the_band_add_up_to_the_whole():
     vis = simulated()
     samples = stokes_i(vis)
     weight = samples.weight * np.random.default_rng(2).uniform(0.1, 1, samples.weight.shape).astype(np.float32)
-    grid = Grid(256, np.radians(30 / 3600), tuple(vis.phase_centre_rad))
+    grid = TileGrid(256, np.radians(30 / 3600), tuple(vis.phase_centre_rad))
     whole = Gridder(samples, weight, grid, 1)
-    parts = [Gridder(samples, weight, grid, 1, channels) for channels in channel_ranges(samples.bins, 3)]
+    parts = [Gridder(samples, weight, grid, 1, channels) for channels in channel_ranges(samples.averaging, 3)]
     total = sum(one.total for one in parts)
     assert total == pytest.approx(whole.total)
     mean = sum(one.dirty(samples.vis) * (one.total / total) for one in parts)
@@ -101,11 +101,13 @@ def test_parts_of_the_band_add_up_to_the_whole():
 
 
 def test_parts_cut_no_bin():
-    bins = Bins(np.linspace(1.3e9, 1.5e9, 96), 12, np.array([0, 12, 0]), np.array([1, 1, 8]), np.zeros(1, int))
+    bins = ChannelAveraging(
+        np.linspace(1.3e9, 1.5e9, 96), 12, np.array([0, 12, 0]), np.array([1, 1, 8]), np.zeros(1, int)
+    )
     ranges = channel_ranges(bins, 5)
     assert [one.start for one in ranges] == [0, 16, 40, 56, 80]  # fifths are 19.2 channels, bins 8
     assert ranges[-1].stop == 96
-    with pytest.raises(ConfigError, match=r"channel_groups 16 .* 12 bins"):
+    with pytest.raises(ConfigError, match=r"channel_groups 16 .* 12 channels"):
         channel_ranges(bins, 16)
 
 

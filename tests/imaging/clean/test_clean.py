@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from astropy.wcs import WCS
 
-from contimg.imaging import imaging_data as tiles
-from contimg.imaging.bright.sources import Corrections
+from contimg.imaging import tile_data as tiles
+from contimg.imaging.bright.sources import PositionCorrections
 from tests.imaging.test_image_tile import OPTIONS, plane, run, tile
 from tests.imaging.transforms.test_wgridder import peak_of
 from tests.support import skies
@@ -114,14 +114,14 @@ def test_clean_on_pixels_twice_as_large_makes_the_same_image(tmp_path, monkeypat
 
 
 def test_a_position_that_corrections_do_not_improve_goes_back():
-    corrections = Corrections(3)
-    corrections.next(np.array([[1.0, 0], [0, 2.0], [3.0, 3.0]]), np.array([8.0, 8.0, 8.0]))
-    corrections.next(np.array([[0.1, 0], [0, 0.2], [4.0, 4.0]]), np.array([1.0, 1.0, 9.0]))
+    corrections = PositionCorrections.none(3)
+    corrections = corrections.following(np.array([[1.0, 0], [0, 2.0], [3.0, 3.0]]), np.array([8.0, 8.0, 8.0]))
+    corrections = corrections.following(np.array([[0.1, 0], [0, 0.2], [4.0, 4.0]]), np.array([1.0, 1.0, 9.0]))
     assert corrections.shift.tolist() == [[0.1, 0], [0, 0.2], [-3.0, -3.0]]
     assert corrections.held.tolist() == [False, False, True]
-    corrections.next(np.ones((3, 2)), np.array([0.1, 2.0, 5.0]))
+    corrections = corrections.following(np.ones((3, 2)), np.array([0.1, 2.0, 5.0]))
     assert corrections.shift.tolist() == [[1, 1], [0, -0.2], [0, 0]]
-    corrections.keep(np.array([True, False, True]))
+    corrections = corrections.select(np.array([True, False, True]))
     assert corrections.held.tolist() == [False, True]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from contimg import measurement_set
 from contimg.config import BeamOptions, ImageOptions, SelfcalOptions
-from contimg.imaging.grid import Grid
+from contimg.imaging.grid import TileGrid
 from contimg.imaging.image_tile import image_tile
 from contimg.imaging.selfcal.antenna_gains import antenna_gains, signal_to_noise
 from contimg.imaging.selfcal.selfcal import SelfCalibration
@@ -151,7 +151,7 @@ def test_errors_of_20_degrees_give_the_peak_back(tmp_path):
     ideal = image(tmp_path / "ideal", observed(SKY)[0]).qa["peak_mjy"]
     off = image(tmp_path, vis, OFF, "off").qa["peak_mjy"]
     on = image(tmp_path, vis)
-    # Phases of 20 degrees rms take 1 - exp(-(0.35)^2) = 11.5 % of the flux.
+    # PhaseSolution of 20 degrees rms take 1 - exp(-(0.35)^2) = 11.5 % of the flux.
     assert 0.07 < 1 - off / ideal < 0.17
     assert (on.qa["peak_mjy"] - off) / (ideal - off) > 0.9
     assert on.qa["noise_ratio"] < 1.15
@@ -234,7 +234,7 @@ def test_noise_of_the_tile_is_the_radiometers_again_and_nothing_moves(tmp_path):
     assert off.qa["noise_ratio"] > 1.3
     assert on.qa["noise_ratio"] < 1.1
     ideal = stokes_i(observed(SKY)[0])
-    grid = Grid(512, np.radians(20 / 3600), tuple(vis.phase_centre_rad))
+    grid = TileGrid(512, np.radians(20 / 3600), tuple(vis.phase_centre_rad))
     noise_mjy = expected_rms(ideal, briggs(ideal, grid, 0.5)) * 1e3
     assert on.qa["rms_mjy"] < 1.1 * noise_mjy
     flux, offset = fitted(on, vis, SKY)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from contimg.imaging.transforms.direct import Towards
+from contimg.imaging.transforms.direct import DirectTransform
 from contimg.imaging.visibilities.samples import stokes_i
 from tests.support import skies
 
@@ -18,7 +18,7 @@ def test_value_moment_and_slopes_are_the_direct_sums():
     weight = (samples.weight * rng.uniform(0.1, 1, samples.weight.shape)).astype(np.float32)
     log_freq = np.log(samples.freq_hz / 1.4e9)
     east, north = np.array([0.012, -0.02, 0.0]), np.array([0.003, 0.018, 0.0])
-    seen = Towards(vis, samples, weight, log_freq).look(samples.vis, east, north)
+    seen = DirectTransform(vis, samples, weight, log_freq).dirty_at(samples.vis, east, north)
 
     def mean(u, v, factor=1.0):
         lmn = np.array([u, v, np.sqrt(1 - u**2 - v**2) - 1])

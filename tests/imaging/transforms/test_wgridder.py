@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from contimg.imaging.grid import Grid
+from contimg.imaging.grid import TileGrid
 from contimg.imaging.transforms.wgridder import Gridder
 from contimg.imaging.visibilities.samples import stokes_i
 from contimg.imaging.visibilities.weights import briggs
@@ -11,7 +11,7 @@ from tests.support import skies
 
 
 def gridder(vis, size=512, cell_arcsec=10.0, robust=0.5):
-    grid = Grid(size, np.radians(cell_arcsec / 3600), tuple(vis.phase_centre_rad))
+    grid = TileGrid(size, np.radians(cell_arcsec / 3600), tuple(vis.phase_centre_rad))
     samples = stokes_i(vis)
     return Gridder(samples, briggs(samples, grid, robust), grid, 1), samples
 
@@ -29,7 +29,7 @@ def test_psf_has_a_peak_of_1_at_the_phase_centre(size):
 @pytest.mark.parametrize("dec_deg", [-10.0, 33.0, 65.7])
 def test_a_source_on_a_pixel_has_its_flux_there(size, dec_deg):
     vis = skies.empty(dec_deg=dec_deg)
-    grid = Grid(size, np.radians(10 / 3600), tuple(vis.phase_centre_rad))
+    grid = TileGrid(size, np.radians(10 / 3600), tuple(vis.phase_centre_rad))
     x, y = 130, 400
     ra, dec = grid.radec(*grid.cosines(x, y))
     skies.add_source(vis, float(ra), float(dec), 2.5)

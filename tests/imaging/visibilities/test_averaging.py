@@ -6,10 +6,11 @@ import pytest
 from contimg import measurement_set
 from contimg.config import BeamOptions
 from contimg.imaging import field_of_view
-from contimg.imaging.grid import Grid
-from contimg.imaging.transforms.direct import Towards
+from contimg.imaging.grid import TileGrid
+from contimg.imaging.transforms.direct import DirectTransform
 from contimg.imaging.transforms.wgridder import Gridder
-from contimg.imaging.visibilities import averaging, smearing
+from contimg.imaging.visibilities import smearing
+from contimg.imaging.visibilities.averaging import averaging_factors, averaging_loss, read_averaged
 from contimg.imaging.visibilities.samples import stokes_i
 from contimg.imaging.visibilities.weights import time_channel_weights
 from tests.support import skies
@@ -34,21 +35,21 @@ def narrow(vis):
 def test_loss_is_what_a_mean_of_phasors_loses(factor):
     delay, width = np.array([0.0, 1e-8, 6e-8]), 2.44e5
     phase = 2 * np.pi * width * np.outer(delay, np.arange(factor))
-    assert averaging.loss(delay, width, factor) == pytest.approx(1 - np.abs(np.exp(1j * phase).mean(1)), abs=1e-12)
+    assert averaging_loss(delay, width, factor) == pytest.approx(1 - np.abs(np.exp(1j * phase).mean(1)), abs=1e-12)
 
 
 def test_factors_keep_the_loss_and_are_the_largest_that_do():
     vis = narrow(skies.empty(antennas=12, times=2, channels=48, span_m=600))
-    factor = averaging.factors(vis, RADIUS, 0.003)
+    factor = averaging_factors(vis, RADIUS, 0.003)
     assert set(np.unique(factor)) <= {1, 2, 4, 8, 16}
     assert len(np.unique(factor)) >= 3
     delay = np.hypot(*vis.uvw_m.T[:2]) * np.sin(RADIUS) / skies.C_M_S
     delay += np.abs(vis.uvw_m[:, 2]) * (1 - np.cos(RADIUS)) / skies.C_M_S
     for one, kind in zip(delay, factor, strict=True):
-        assert averaging.loss(one, vis.channel_width_hz, int(kind)) <= 0.003
+        assert averaging_loss(one, vis.channel_width_hz, int(kind)) <= 0.003
         if kind < 16:
-            assert averaging.loss(one, vis.channel_width_hz, 2 * int(kind)) > 0.003
-    assert np.all(averaging.factors(vis, RADIUS, 0.0) == 1)
+            assert averaging_loss(one, vis.channel_width_hz, 2 * int(kind)) > 0.003
+    assert np.all(averaging_factors(vis, RADIUS, 0.0) == 1)
 
 
 def test_means_are_weighted_and_whole(tmp_path):
@@ -60,14 +61,14 @@ def test_means_are_weighted_and_whole(tmp_path):
     vis.flag[2, 4:8] = True
     path, coordinates = written(tmp_path, vis)
     factor = np.array([1, 2, 4, 4, 2, 1] * 2)
-    made = averaging.read(path, coordinates, factor)
+    made = read_averaged(path, coordinates, factor)
     seen = np.zeros(len(factor))
     for row in range(len(made.uvw_m)):
-        which = made.bins.of_row[row]
-        first, kind = int(made.bins.first[which]), int(made.bins.factor[which])
+        which = made.averaging.layout_of_row[row]
+        first, kind = int(made.averaging.first_channel[which]), int(made.averaging.factor[which])
         match = np.flatnonzero((np.abs(vis.uvw_m - made.uvw_m[row]).max(1) < 1e-6) & (factor == kind))
         (source,) = match
-        for column in range(made.bins.width):
+        for column in range(made.averaging.width):
             channels = slice(first + column * kind, min(13, first + (column + 1) * kind))
             for hand in range(2):
                 good = ~vis.flag[source, channels, hand]
@@ -77,7 +78,7 @@ def test_means_are_weighted_and_whole(tmp_path):
                 if total:
                     mean = (weight * vis.data[source, channels, hand]).sum() / total
                     assert made.data[row, column, hand] == pytest.approx(mean, abs=1e-5)
-                    assert made.bins.freq_hz()[which, column] == pytest.approx(vis.freq_hz[channels].mean())
+                    assert made.averaging.freq_hz()[which, column] == pytest.approx(vis.freq_hz[channels].mean())
         seen[source] += made.weight[row].sum()
     assert seen == pytest.approx(np.where(vis.flag, 0, vis.weight).sum((1, 2)), rel=1e-5)
     assert made.flagged_fraction == pytest.approx(vis.flag.mean(), abs=1e-6)
@@ -92,10 +93,10 @@ def test_sources_at_the_edge_keep_their_flux_within_the_bound(tmp_path):
     for east, north in places:
         skies.add_source(vis, *skies.offset(vis, east, north), 1.0)
     path, coordinates = written(tmp_path, vis)
-    grid = Grid(1500, np.radians(10 / 3600), tuple(vis.phase_centre_rad))
+    grid = TileGrid(1500, np.radians(10 / 3600), tuple(vis.phase_centre_rad))
     found = {}
     for bound in (0.0, 0.003):
-        samples = stokes_i(averaging.read(path, coordinates, averaging.factors(coordinates, RADIUS, bound)))
+        samples = stokes_i(read_averaged(path, coordinates, averaging_factors(coordinates, RADIUS, bound)))
         image = Gridder(samples, samples.weight, grid, 1).dirty(samples.vis)
         pixels = [grid.pixels(*skies.cosines(*skies.offset(vis, *place), vis.phase_centre_rad)[:2]) for place in places]
         found[bound] = samples.vis.size, np.array([image[round(float(y)), round(float(x))] for x, y in pixels])
@@ -110,7 +111,7 @@ def test_directions_are_exact_on_averaged_samples_both_ways(tmp_path):
     vis = narrow(skies.empty(antennas=9, times=3, channels=50, span_m=500))
     rng = np.random.default_rng(4)
     coordinates = written(tmp_path, vis)[1]
-    factor = averaging.factors(coordinates, RADIUS, 0.01)
+    factor = averaging_factors(coordinates, RADIUS, 0.01)
     assert factor.max() >= 8
     assert factor.min() <= 2
     places = [skies.offset(vis, 1.2, -1.0), skies.offset(vis, -0.4, 0.3)]
@@ -118,9 +119,9 @@ def test_directions_are_exact_on_averaged_samples_both_ways(tmp_path):
     for ra, dec in places:
         skies.add_source(vis, ra, dec, flux, index=index, beam=True)
     measurement_set.write(tmp_path / "sky.ms", vis)
-    made = averaging.read(tmp_path / "sky.ms", coordinates, factor)
+    made = read_averaged(tmp_path / "sky.ms", coordinates, factor)
     samples = stokes_i(made)
-    towards = Towards(made, samples, samples.weight, np.log(vis.freq_hz / 1.4e9), threads=2)
+    towards = DirectTransform(made, samples, samples.weight, np.log(vis.freq_hz / 1.4e9), threads=2)
     east, north = np.array([skies.cosines(*place, vis.phase_centre_rad)[:2] for place in places]).T
     spectrum = flux * (vis.freq_hz / 1.4e9) ** index
     apparent = [
@@ -133,16 +134,16 @@ def test_directions_are_exact_on_averaged_samples_both_ways(tmp_path):
     noise = (rng.normal(size=model.shape) + 1j * rng.normal(size=model.shape)).astype(np.complex64)
     unit = towards.predict(np.ones((2, 3, 50), np.float32)[:1], east[:1], north[:1])
     product = (samples.weight * (unit.conj() * noise).real).sum(dtype=float) / samples.weight.sum(dtype=float)
-    assert towards.look(noise, east, north).value[0] == pytest.approx(product, abs=1e-6)
+    assert towards.dirty_at(noise, east, north).value[0] == pytest.approx(product, abs=1e-6)
 
 
 def test_smearing_is_the_closed_form():
     vis = narrow(skies.empty(antennas=6, times=3, channels=8, span_m=900))
-    grid = Grid(4800, np.radians(3 / 3600), tuple(vis.phase_centre_rad))
+    grid = TileGrid(4800, np.radians(3 / 3600), tuple(vis.phase_centre_rad))
     radius = field_of_view.field_radius(vis, grid, BeamOptions(), 0.2)
     # The axis drifts over 0.09 degrees only: the beam of 1.4 GHz is 0.2 at 2.0 degrees.
     assert np.degrees(radius) == pytest.approx(2.03, abs=0.06)
-    facts = smearing.facts(vis, radius, averaging.factors(vis, radius, 0.003))
+    facts = smearing.facts(vis, radius, averaging_factors(vis, radius, 0.003))
     longest = np.hypot(*vis.uvw_m.T[:2]).max()
     turns = vis.channel_width_hz * longest * np.sin(radius) / skies.C_M_S
     assert facts["channel_loss"] == pytest.approx(1 - np.sin(np.pi * turns) / (np.pi * turns), rel=0.03)

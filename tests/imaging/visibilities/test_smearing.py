@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from contimg.imaging.grid import Grid
+from contimg.imaging.grid import TileGrid
 from contimg.imaging.visibilities.samples import stokes_i
-from contimg.imaging.visibilities.smearing import Fringes, measure_coherence
+from contimg.imaging.visibilities.smearing import SmearingPhases, measure_smearing
 from tests.imaging.test_image_tile import OPTIONS, plane, run, tile
 from tests.support import skies
 
@@ -50,7 +50,7 @@ def add_smeared_source(vis, ra_rad, dec_rad, flux_jy, *, index=-0.7, parts=7, be
 def test_turns_are_those_of_the_rotating_earth():
     vis = skies.empty(**SIZE)
     lmn = np.array(skies.cosines(*skies.offset(vis, 1.0, 0.6), vis.phase_centre_rad))
-    fringes = Fringes(vis)
+    fringes = SmearingPhases(vis)
     for time in (0, 5):
         rows = vis.time_mjd_s == vis.times_mjd_s[time]
         beside = lmn - skies.cosines(*vis.pointing_rad[time], vis.phase_centre_rad)
@@ -65,8 +65,8 @@ def test_three_places_stand_for_integration_and_channel():
     vis = skies.empty(**SIZE)
     lmn = np.array(skies.cosines(*skies.offset(vis, -0.9, 0.5), vis.phase_centre_rad))[:, None]
     places = np.random.default_rng(4).normal(0, 90, (24, 3))
-    fringes, one, two = Fringes(vis), *np.triu_indices(24, 1)
-    nodes = [node[:, 0] for node in fringes.nodes(places, lmn, 2, 1.4e9)]
+    fringes, one, two = SmearingPhases(vis), *np.triu_indices(24, 1)
+    nodes = [node[:, 0] for node in fringes.quadrature(places, lmn, 2, 1.4e9)]
     mean = sum(node[one] * node[two].conj() for node in nodes) / 3
     within, along = fringes.turns(places[one] - places[two], lmn, 2, 1.4e9)
     exact = (np.sinc(within) * np.sinc(along))[:, 0]
@@ -77,7 +77,7 @@ def test_three_places_stand_for_integration_and_channel():
 
 def test_the_coherence_of_an_image_is_the_mean_of_its_samples():
     vis = skies.empty(**SIZE)
-    grid = Grid(512, np.radians(20 / 3600), tuple(vis.phase_centre_rad))
+    grid = TileGrid(512, np.radians(20 / 3600), tuple(vis.phase_centre_rad))
     place = skies.offset(vis, 0.9, -0.7)
     add_smeared_source(vis, *place, 1.0, index=0.0, beam=False)
     clear = skies.empty(**SIZE)
@@ -86,7 +86,7 @@ def test_the_coherence_of_an_image_is_the_mean_of_its_samples():
     weight = samples.weight * np.random.default_rng(1).uniform(0.2, 1, samples.weight.shape).astype(np.float32)
     left = float((weight * (samples.vis * stokes_i(clear).vis.conj()).real).sum() / weight.sum())
     assert left < 0.99
-    found = measure_coherence(vis, samples, weight, grid)
+    found = measure_smearing(vis, samples, weight, grid)
     east, north, _ = skies.cosines(*place, vis.phase_centre_rad)
     assert float(found.at(east, north)) == pytest.approx(left, abs=3e-4)
     assert left < float(found.at(0.0, 0.0)) < 1

@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import fftconvolve
 
 from contimg.config import ImageOptions
-from contimg.imaging.grid import Grid
+from contimg.imaging.grid import TileGrid
 from contimg.imaging.transforms.wgridder import Gridder
 from contimg.imaging.visibilities.samples import stokes_i
 from contimg.imaging.visibilities.weights import briggs, expected_rms, imaging_weights, time_channel_weights
@@ -14,7 +14,7 @@ from tests.support import skies
 
 
 def made(vis, size=256, cell_arcsec=15.0):
-    return stokes_i(vis), Grid(size, np.radians(cell_arcsec / 3600), tuple(vis.phase_centre_rad))
+    return stokes_i(vis), TileGrid(size, np.radians(cell_arcsec / 3600), tuple(vis.phase_centre_rad))
 
 
 def test_stokes_i_is_the_weighted_mean_without_what_is_flagged():

@@ -1,4 +1,4 @@
-"""All that is known of a tile before it is deconvolved, on other pixels, and thinner."""
+"""The visibility samples of a tile with everything that is needed to image them."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from numpy.typing import NDArray
 
 from contimg.config import BeamOptions, ImageOptions
 from contimg.imaging.effective_beam import EffectiveBeam, effective_beam
-from contimg.imaging.restoring_beam import RestoringBeam
 from contimg.imaging.transforms.wgridder import Gridder
 from contimg.imaging.visibilities.samples import Samples
-from contimg.imaging.visibilities.smearing import Coherence
+from contimg.imaging.visibilities.smearing import SmearingMap
 from contimg.measurement_set import Coordinates
-from contimg.sky.airy_beam import C_M_S
 from contimg.sky.catalogue import Catalogue
+from contimg.sky.constants import C_M_S
+from contimg.sky.restoring_beam import RestoringBeam
 
-# Integrations that are enough to find bright sources and nearly their fluxes; with fewer than three
-# times as many in the tile, or with few samples, thinning gains nothing.
+# Integrations that suffice to find bright sources and their approximate fluxes. With fewer than three times as
+# many in the tile, or with fewer samples than this, a search in a part of them saves no time.
 _ENOUGH_TIMES = 4
 _WORTH_SAMPLES = 4_000_000
-# Largest pixels, in units of the Nyquist interval of the longest baseline, that hold all that is measured.
+# Largest pixels, in units of the Nyquist interval of the longest baseline, that represent all visibilities.
 _SAMPLED = 0.8
-# CLEAN puts components on pixels: the beam is to be this many wide.
+# CLEAN places components on pixels: the restoring beam must be this many pixels wide.
 _PIXELS_A_BEAM = 5.0
 
 
 @dataclass(frozen=True)
-class Tile:
+class TileData:
     """A tile's samples and how they are imaged.
 
     Attributes
@@ -36,17 +36,17 @@ class Tile:
     coordinates : Coordinates
     samples : Samples
     sums : (ntime, nchan) float64
-        Sums of the imaging weights.
+        Sums of the imaging weights per integration and channel.
     gridder : Gridder
     response : EffectiveBeam
     options : ImageOptions
     beam : BeamOptions
     catalogue : Catalogue or None
-        Lends spectral indices.
+        Provides spectral indices, sources outside the image and, if asked for, the CLEAN mask.
     freq_hz : float
-        The image's frequency.
-    coherence : Coherence or None
-        What channels and integrations leave of sources, which the response has too; None to leave it out.
+        Effective frequency of the image.
+    smearing : SmearingMap or None
+        Bandwidth and time smearing over the image, which `response` contains too; None to neglect them.
     """
 
     coordinates: Coordinates
@@ -58,12 +58,12 @@ class Tile:
     beam: BeamOptions
     catalogue: Catalogue | None
     freq_hz: float
-    coherence: Coherence | None = None
+    smearing: SmearingMap | None = None
 
-    def thinned(self) -> Tile | None:
-        """Return the tile with four of its integrations, evenly spaced; None where that gains nothing.
+    def few_integrations(self) -> TileData | None:
+        """Return the tile with four of its integrations, evenly spaced; None where that would save no time.
 
-        Positions, fluxes and spectral indices are the same in any part of the samples, and so the bright
+        Positions, fluxes and spectral indices are the same in any part of the samples, so the bright
         sources can be found in a fraction of the time.
         """
         times = np.unique(self.samples.time_index)
@@ -78,10 +78,10 @@ class Tile:
         grid = self.gridder.grid.halved(_SAMPLED * self._nyquist_rad())
         gridder = Gridder(samples, self.gridder.weight[chosen], grid, self.gridder.threads)
         response = effective_beam(self.coordinates.pointing_rad, sums, self.coordinates.freq_hz, grid, self.beam)
-        return replace(self, samples=samples, sums=sums, gridder=gridder, response=response, coherence=None)
+        return replace(self, samples=samples, sums=sums, gridder=gridder, response=response, smearing=None)
 
-    def coarser(self, beam: RestoringBeam) -> Tile:
-        """Return the tile on pixels twice as large, if its beam allows: CLEAN takes a quarter of the time on them."""
+    def on_coarser_pixels(self, beam: RestoringBeam) -> TileData:
+        """Return the tile on pixels twice as large if they sample its beam: CLEAN takes a quarter of the time."""
         fine = self.gridder.grid
         grid = fine.halved(min(_SAMPLED * self._nyquist_rad(), beam.bmin_rad / _PIXELS_A_BEAM))
         if grid is fine:
@@ -90,6 +90,6 @@ class Tile:
         return replace(self, gridder=gridder, response=replace(self.response, grid=grid))
 
     def _nyquist_rad(self) -> float:
-        """Return the largest pixel that samples the fringes of the longest baseline."""
+        """Return the largest pixel (rad) that samples the fringes of the longest baseline."""
         longest = float(np.hypot(*self.samples.uvw_m.T[:2]).max())
         return C_M_S / (2 * longest * float(self.samples.freq_hz[-1]))

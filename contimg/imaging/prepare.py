@@ -1,0 +1,242 @@
+"""From a calibrated Measurement Set to all that imaging needs: samples, weights, effective beam, smearing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contimg.config import BeamOptions, ImageOptions, QaOptions
+from contimg.imaging import field_of_view, limits
+from contimg.imaging.effective_beam import EffectiveBeam, effective_beam
+from contimg.imaging.grid import TileGrid
+from contimg.imaging.selfcal.selfcal import SelfCalibration
+from contimg.imaging.visibilities import smearing
+from contimg.imaging.visibilities.averaging import Averaged, averaging_factors, read_averaged
+from contimg.imaging.visibilities.samples import Samples, stokes_i
+from contimg.imaging.visibilities.smearing import SmearingMap, measure_smearing
+from contimg.imaging.visibilities.weights import expected_rms, imaging_weights, time_channel_weights
+from contimg.measurement_set import Coordinates
+from contimg.products.draft import TwinDraft
+from contimg.products.twin import Twin
+from contimg.sky.catalogue import Catalogue, read_catalogue
+
+# Two antennas are one baseline, whose fringes are no image.
+_MIN_ANTENNAS = 3
+
+
+@dataclass(frozen=True)
+class ImagingJob:
+    """What is to be imaged, and how.
+
+    Attributes
+    ----------
+    ms : Path
+        Calibrated Measurement Set.
+    source : Twin
+        Its twin.
+    tile_id : str
+    options : ImageOptions
+    beam : BeamOptions
+    catalogue : Path or None
+    qa : QaOptions
+    threads : int
+    """
+
+    ms: Path
+    source: Twin
+    tile_id: str
+    options: ImageOptions
+    beam: BeamOptions
+    catalogue: Path | None
+    qa: QaOptions
+    threads: int
+
+
+class Unusable(Exception):
+    """A tile cannot be imaged; the verdict is failed.
+
+    Attributes
+    ----------
+    code, message : str
+        Of the reason.
+    facts, qa : dict
+        What is known of the tile all the same, for its twin.
+    notes : list of str
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        facts: dict[str, Any] | None = None,
+        qa: dict[str, Any] | None = None,
+        notes: list[str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+        self.facts, self.qa, self.notes = facts or {}, qa or {}, notes or []
+
+    def record(self, draft: TwinDraft) -> None:
+        """Write what is known of the tile into the draft of its twin."""
+        draft.facts |= self.facts
+        draft.qa |= self.qa
+        draft.notes += self.notes
+        draft.fail(self.code, self.message)
+
+
+@dataclass(frozen=True)
+class PreparedTile:
+    """A tile that is ready for imaging.
+
+    Attributes
+    ----------
+    coordinates : Coordinates
+        Of the averaged rows.
+    grid : TileGrid
+    samples : Samples
+    weight : (nrow, width) float32
+        Imaging weights.
+    sums : (ntime, nchan) float64
+        Sums of the imaging weights per integration and channel.
+    response : EffectiveBeam
+        The primary beam alone.
+    attenuation : EffectiveBeam
+        The primary beam times what smearing leaves, if that is corrected.
+    smearing_map : SmearingMap or None
+    selfcal : SelfCalibration or None
+    catalogue : Catalogue or None
+    expected_jy : float or None
+        Expected noise of the image (Jy/beam).
+    facts, qa : dict
+        What was found, for the twin.
+    """
+
+    coordinates: Coordinates
+    grid: TileGrid
+    samples: Samples
+    weight: NDArray[np.float32]
+    sums: NDArray[np.float64]
+    response: EffectiveBeam
+    attenuation: EffectiveBeam
+    smearing_map: SmearingMap | None
+    selfcal: SelfCalibration | None
+    catalogue: Catalogue | None
+    expected_jy: float | None
+    facts: dict[str, Any]
+    qa: dict[str, Any]
+
+    @property
+    def freq_hz(self) -> float:
+        """Effective frequency of the image (Hz)."""
+        return float(self.facts["freq_hz"])
+
+
+def prepare(job: ImagingJob, coordinates: Coordinates) -> PreparedTile:
+    """Read a tile and prepare it for imaging.
+
+    Parameters
+    ----------
+    job : ImagingJob
+    coordinates : Coordinates
+        Of the Measurement Set.
+
+    Raises
+    ------
+    Unusable
+        If it has no usable data, or is of another telescope.
+    ConfigError
+        If the image is too large.
+    """
+    if wrong := limits.wrong_telescope(coordinates):
+        raise Unusable("wrong_telescope", wrong)
+    options = job.options
+    catalogue = None if job.catalogue is None else read_catalogue(job.catalogue)
+    grid = _grid(job, coordinates)
+    radius_rad = field_of_view.field_radius(coordinates, grid, job.beam, options.pb_limit)
+    factor = averaging_factors(coordinates, radius_rad, options.max_averaging_loss)
+    vis = read_averaged(job.ms, coordinates, factor)
+    facts: dict[str, Any] = {"smearing": smearing.facts(coordinates, radius_rad, factor)}
+    qa = {"flagged_fraction": vis.flagged_fraction}
+    samples = stokes_i(vis, job.threads)
+    if why := _too_little(vis, samples):
+        raise Unusable(*why, facts, qa)
+    coordinates = Coordinates(**{f.name: getattr(vis, f.name) for f in fields(Coordinates)})
+    weight = imaging_weights(samples, grid, options)
+    if not weight.any():
+        raise Unusable("no_data", "the tile has no unflagged visibility beyond image.min_uv_klambda", facts, qa)
+    sums = time_channel_weights(samples, weight, len(coordinates.times_mjd_s), vis.usable)
+    response = effective_beam(coordinates.pointing_rad, sums, coordinates.freq_hz, grid, job.beam)
+    # Simulated nights have no smearing unless they are asked for it.
+    corrected = not (job.source.synthetic or coordinates.synthetic) if options.smearing is None else options.smearing
+    smearing_map = measure_smearing(coordinates, samples, weight, grid) if corrected else None
+    facts["smearing"]["corrected"] = corrected
+    facts |= _observed(coordinates, sums, grid, response)
+    facts["n_samples"] = int(np.count_nonzero(samples.weight))
+    wanted = options.backend == "contimg" and options.selfcal.rounds > 0
+    return PreparedTile(
+        coordinates=coordinates,
+        grid=grid,
+        samples=samples,
+        weight=weight,
+        sums=sums,
+        response=response,
+        attenuation=response if smearing_map is None else smearing_map.attenuate(response),
+        smearing_map=smearing_map,
+        # It holds the visibilities; without it they are released here.
+        selfcal=SelfCalibration(vis, samples, weight, options.selfcal) if wanted else None,
+        catalogue=catalogue,
+        expected_jy=expected_rms(samples, weight),
+        facts=facts,
+        qa=qa,
+    )
+
+
+def _grid(job: ImagingJob, coordinates: Coordinates) -> TileGrid:
+    """Return the pixels of the image, by default as many as the beam covers above its limit."""
+    options = job.options
+    ra, dec = (float(angle) for angle in coordinates.phase_centre_rad)
+    cell_rad = math.radians(options.cell_arcsec / 3600)
+    size_px = options.size_px or field_of_view.fitting_size(coordinates, cell_rad, job.beam, options.pb_limit)
+    limits.check_size(options, size_px)
+    return TileGrid(size_px, cell_rad, (ra, dec))
+
+
+def _too_little(vis: Averaged, samples: Samples) -> tuple[str, str] | None:
+    """Return code and message of why there are too few data for an image; None if there are enough."""
+    if not samples.weight.any():
+        return "no_data", "the tile has no unflagged visibility"
+    antennas = np.union1d(vis.antenna1[samples.rows], vis.antenna2[samples.rows])
+    if len(antennas) < _MIN_ANTENNAS:
+        return "too_few_antennas", f"{len(antennas)} antennas have unflagged data: a sky takes {_MIN_ANTENNAS}"
+    return None
+
+
+def _observed(
+    coordinates: Coordinates, sums: NDArray[np.float64], grid: TileGrid, response: EffectiveBeam
+) -> dict[str, Any]:
+    """Return time, frequency and field of the integrations and channels that have weight in the image."""
+    times = coordinates.times_mjd_s[sums.any(1)]
+    channels = coordinates.freq_hz[sums.any(0)]
+    half = coordinates.integration_s / 2
+    start, end = (float(times[0] - half) / 86400, float(times[-1] + half) / 86400)
+    ra, dec = grid.radec(*response.peak())
+    width = coordinates.channel_width_hz
+    return {
+        "centre_deg": [math.degrees(grid.centre_rad[0]) % 360, math.degrees(grid.centre_rad[1])],
+        "pb_peak_deg": [round(math.degrees(ra), 6), round(math.degrees(dec), 6)],
+        "start_mjd": start,
+        "end_mjd": end,
+        "mid_mjd": (start + end) / 2,
+        "n_times": len(times),
+        "n_channels": len(channels),
+        "freq_hz": round(float(sums.sum(0) @ coordinates.freq_hz / sums.sum()), 3),
+        "bandwidth_hz": round(len(channels) * width, 3),
+        "band_hz": [float(channels[0] - width / 2), float(channels[-1] + width / 2)],
+        "size_px": grid.size_px,
+        "cell_arcsec": round(math.degrees(grid.cell_rad) * 3600, 9),
+    }
