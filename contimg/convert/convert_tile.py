@@ -14,10 +14,10 @@ from pathlib import Path
 from contimg import naming
 from contimg.config import FlagOptions, IngestOptions
 from contimg.convert.stream import fill
-from contimg.convert.subbands import Tile, UnreadableSubband, choose
-from contimg.convert.summary import Outcome, report_rejected
+from contimg.convert.subbands import TileFiles, UnreadableSubband, choose, fault_of_the_disk
+from contimg.convert.summary import ConversionReport, report_rejected
 from contimg.products.draft import TwinDraft
-from contimg.products.twin import Input, Reason, Twin
+from contimg.products.twin import Input, Twin
 from contimg.storage.atomic import file_sha256, remove
 
 __all__ = ["convert_tile"]
@@ -37,9 +37,10 @@ def convert_tile(
     The phase centre is the ICRS direction whose apparent place is (HA 0, header declination) at the middle of
     the tile and at the header's location; all integrations are turned to it. The frequency axis always
     has all ``ingest.subbands``; channels of a missing subband keep their frequencies, are flagged and have
-    weight 0. A subband that is unreadable, contradicts the others (start beyond 1 ms, pointing, antennas,
-    delays) or holds nothing but zeros counts as missing and is a warning; fewer than ``ingest.min_subbands``
-    are a failed verdict and an empty directory.
+    weight 0. A subband that is unreadable, contradicts the others (times that are not of the same lattice within
+    1 ms, pointing, antennas, delays) or holds nothing but zeros counts as missing and is a warning; fewer than
+    ``ingest.min_subbands`` are a failed verdict and an empty directory. The tile has the integrations that at least
+    half of its files have; where a file lacks one of them its channels are flagged.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ def convert_tile(
     Raises
     ------
     OSError
-        If the machine failed: a file vanished, a disk is full.
+        If the machine failed: a file vanished, a disk is full. A bad disk under an input is a subband left out.
     InputError
         For a date beyond the installed Earth-orientation tables.
     """
@@ -67,14 +68,11 @@ def convert_tile(
     files = sorted(Path(path) for path in subband_files)
     tile = choose(files, tile_id, ingest)
     with ThreadPoolExecutor(1) as pool:  # hashlib releases the interpreter's lock
-        hashes = pool.map(file_sha256, files)
+        hashes = pool.map(_digest, files)
         with draft.product(Path(ms)) as part:
-            outcome = _convert(part, tile, ingest, flag)
-            draft.inputs += [
-                Input(path=str(path), kind="subband_file", id=path.name, sha256=digest)
-                for path, digest in zip(files, hashes, strict=True)
-            ]
-    draft.reasons, draft.notes, draft.facts, draft.qa = outcome.reasons, outcome.notes, outcome.facts, outcome.qa
+            report = _convert(part, tile, ingest, flag)
+            draft.inputs += _inputs(tile, dict(zip(files, hashes, strict=True)))
+    draft.reasons, draft.notes, draft.facts, draft.qa = report.reasons, report.notes, report.facts, report.qa
     draft.synthetic = any(header.synthetic for header in tile.headers.values())
     return draft.write(
         twin,
@@ -83,34 +81,56 @@ def convert_tile(
     )
 
 
-def _convert(part: Path, tile: Tile, ingest: IngestOptions, flag: FlagOptions) -> Outcome:
-    """Fill the directory; retry without a subband whose data turn out to be unreadable."""
+def _digest(path: Path) -> str | OSError:
+    """Return the SHA-256 of a file, or why its disk does not give it."""
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        fault_of_the_disk(path, error)
+        return error
+
+
+def _inputs(tile: TileFiles, digests: dict[Path, str | OSError]) -> list[Input]:
+    """Return the records of the files; one that its disk does not give has none, and must not have been used.
+
+    Raises
+    ------
+    OSError
+        If a file that was used cannot be read again.
+    """
+    used = {header.path for header in tile.headers.values()}
+    inputs = []
+    for path, digest in digests.items():
+        if isinstance(digest, str):
+            inputs.append(Input(path=str(path), kind="subband_file", id=path.name, sha256=digest))
+        elif path in used:
+            raise digest
+    return inputs
+
+
+def _convert(part: Path, tile: TileFiles, ingest: IngestOptions, flag: FlagOptions) -> ConversionReport:
+    """Fill the directory; begin again without a subband whose data turn out to be unreadable."""
     while True:
         remove(part)
         if len(tile.headers) < ingest.min_subbands:
             part.mkdir()
             return _too_few(tile, len(tile.headers), ingest)
         try:
-            outcome = fill(part, tile, ingest, flag)
+            report = fill(part, tile, ingest, flag)
         except UnreadableSubband as error:
-            tile.rejected[error.subband] = str(error)
-            del tile.headers[error.subband]
+            tile.reject(error.subband, str(error))
             continue
-        if outcome.facts["n_subbands"] < ingest.min_subbands:
+        if report.facts["n_subbands"] < ingest.min_subbands:
             remove(part)
             part.mkdir()
-            return _too_few(tile, outcome.facts["n_subbands"], ingest)
-        return outcome
+            return _too_few(tile, report.facts["n_subbands"], ingest)
+        return report
 
 
-def _too_few(tile: Tile, usable: int, ingest: IngestOptions) -> Outcome:
-    outcome = Outcome(facts={"n_subbands": usable})
-    report_rejected(outcome, tile)
+def _too_few(tile: TileFiles, usable: int, ingest: IngestOptions) -> ConversionReport:
+    """Return the report of a tile that has too few subbands to be converted."""
+    report = ConversionReport(facts={"n_subbands": usable})
+    report_rejected(report, tile)
     message = f"only {usable} of {ingest.subbands} subbands hold usable data"
-    outcome.reasons.append(
-        Reason(
-            code="too_few_subbands", severity="failed", message=message, measured=usable,
-            threshold=ingest.min_subbands,
-        )
-    )  # fmt: skip
-    return outcome
+    report.fail("too_few_subbands", message, usable, ingest.min_subbands)
+    return report

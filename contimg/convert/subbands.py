@@ -3,30 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from contimg import naming
+from contimg import naming, times
 from contimg.config import IngestOptions
-from contimg.correlator import hdf5
+from contimg.correlator import files, hdf5, integrations
+from contimg.correlator.integrations import Lattice
 from contimg.errors import InputError
-from contimg.times import mjd_from_datetime
-
-_SAME_TIME_S = 1e-3
 
 
 @dataclass
-class Tile:
-    """The subband files of a tile that agree, and what became of the others."""
+class TileFiles:
+    """The subband files of a tile that agree, and what became of the others.
+
+    Attributes
+    ----------
+    headers : dict
+        By number of the subband.
+    rejected : dict
+        Why a file was left out, by number of the subband, or by name.
+    """
 
     headers: dict[int, hdf5.Header]
     rejected: dict[int | str, str] = field(default_factory=dict)
 
     @property
     def header(self) -> hdf5.Header:
+        """The header of the tile: what its files agree on, with the integrations that at least half of them have."""
+        first = self.headers[min(self.headers)]
+        return replace(first, times_mjd=self._times_mjd())
+
+    def first_integration(self, subband: int) -> int:
+        """Return the place of a file's first integration among those of the tile; negative if it begins earlier."""
+        start, _ = self._common()
+        steps = _lattice(self._first).steps_to(_lattice(self.headers[subband]))
+        assert steps is not None  # `choose` left the others out
+        return steps - start
+
+    def reject(self, subband: int, why: str) -> None:
+        """Leave a file out that looked sound."""
+        del self.headers[subband]
+        self.rejected[subband] = why
+
+    @property
+    def _first(self) -> hdf5.Header:
         return self.headers[min(self.headers)]
+
+    def _common(self) -> tuple[int, int]:
+        return integrations.common([_lattice(header) for header in self.headers.values()])
+
+    def _times_mjd(self) -> NDArray[np.float64]:
+        """Return the centres of the tile's integrations, as the first file that has each of them stores it."""
+        start, end = self._common()
+        found: dict[int, float] = {}
+        for header in self.headers.values():
+            steps = _lattice(self._first).steps_to(_lattice(header)) or 0
+            for place, time in enumerate(header.times_mjd.tolist(), steps):
+                found.setdefault(place, time)
+        return np.array([found[place] for place in range(start, end)])
 
 
 class UnreadableSubband(Exception):
@@ -37,11 +75,19 @@ class UnreadableSubband(Exception):
         self.subband = subband
 
 
-def choose(files: Sequence[Path], tile_id: str, ingest: IngestOptions) -> Tile:
-    """Read the headers and keep the files that agree with most of the others."""
+def choose(paths: Sequence[Path], tile_id: str, ingest: IngestOptions) -> TileFiles:
+    """Read the headers and keep the files that agree with most of the others.
+
+    Raises
+    ------
+    InputError
+        If they are the files of another tile.
+    OSError
+        If a file is missing or cannot be opened; a bad disk is a fault of the file.
+    """
     headers: dict[int, hdf5.Header] = {}
     rejected: dict[int | str, str] = {}
-    for path in files:
+    for path in paths:
         name = naming.SubbandName.parse(path.name)
         key = name.subband if name else path.name
         try:
@@ -49,41 +95,66 @@ def choose(files: Sequence[Path], tile_id: str, ingest: IngestOptions) -> Tile:
         except InputError as error:
             rejected[key] = str(error)
             continue
-        subband = header.subband
-        problem = _against_name(header, subband, name, ingest)
-        if subband in headers:
-            problem = f"{path.name} is a second sb{subband:02d} beside {headers[subband].path.name}"
+        except OSError as error:
+            rejected[key] = fault_of_the_disk(path, error)
+            continue
+        problem = _against_name(header, name, ingest)
+        if header.subband in headers:
+            problem = f"{path.name} is a second sb{header.subband:02d} beside {headers[header.subband].path.name}"
         if problem:
             rejected[key] = problem
         else:
-            headers[subband] = header
-    agreeing = {
-        subband: [other for other, their in headers.items() if _difference(header, their) is None]
-        for subband, header in headers.items()
-    }
-    if agreeing:
-        lead = max(sorted(agreeing), key=lambda subband: len(agreeing[subband]))
-        for subband in sorted(set(headers) - set(agreeing[lead])):
-            header = headers.pop(subband)
-            rejected[subband] = (
-                f"{header.path.name} has another {_difference(header, headers[lead])} than the other files"
-            )
-        found = naming.id_from_mjd(headers[lead].start_mjd)
+            headers[header.subband] = header
+    tile = TileFiles(dict(sorted(headers.items())), rejected)
+    if headers:
+        _leave_out_those_that_differ(tile)
+        found = naming.id_from_mjd(tile.header.start_mjd)
         if found != naming.iso(tile_id):
             raise InputError(f"the files of tile {naming.iso(tile_id)} belong to tile {found}: plan again")
-    return Tile(dict(sorted(headers.items())), rejected)
+    return tile
 
 
-def _against_name(
-    header: hdf5.Header, subband: int, name: naming.SubbandName | None, ingest: IngestOptions
-) -> str | None:
+def fault_of_the_disk(path: Path, error: OSError) -> str:
+    """Return the words for a file that its disk does not give.
+
+    Raises
+    ------
+    OSError
+        For any other error: the file is gone, or the machine failed, and the same command may succeed later.
+    """
+    fault = files.fault_of_error(path, error)
+    if fault.code != "read_error":
+        raise error
+    return str(fault)
+
+
+def _lattice(header: hdf5.Header) -> Lattice:
+    return Lattice(header.start_mjd, header.integration_s, header.n_times)
+
+
+def _leave_out_those_that_differ(tile: TileFiles) -> None:
+    """Keep the files that agree with the one that most agree with."""
+    headers = dict(tile.headers)
+    agreeing = {
+        subband: [other for other, their in headers.items() if other == subband or _difference(header, their) is None]
+        for subband, header in headers.items()
+    }
+    lead = max(headers, key=lambda subband: len(agreeing[subband]))  # the lowest of several
+    for subband in headers.keys() - set(agreeing[lead]):
+        what = _difference(headers[subband], headers[lead])
+        tile.reject(subband, f"{headers[subband].path.name} has another {what} than the other files")
+
+
+def _against_name(header: hdf5.Header, name: naming.SubbandName | None, ingest: IngestOptions) -> str | None:
+    """Return in what a file contradicts its name, or None."""
+    subband = header.subband
     if subband >= ingest.subbands:
         return f"{header.path.name} holds sb{subband:02d}, beyond ingest.subbands = {ingest.subbands}"
     if name is None:
         return None
     if name.subband != subband:
         return f"the frequencies of {header.path.name} are those of sb{subband:02d}"
-    clock_error_s = (header.start_mjd - mjd_from_datetime(name.time)) * 86400
+    clock_error_s = (header.start_mjd - times.mjd_from_datetime(name.time)) * 86400
     if abs(clock_error_s) > ingest.max_clock_error_s:
         return f"the header of {header.path.name} is {clock_error_s:.0f} s away from its name"
     return None
@@ -91,9 +162,7 @@ def _against_name(
 
 def _difference(one: hdf5.Header, other: hdf5.Header) -> str | None:
     """Return in what two files of a tile contradict each other, or None."""
-    if one.n_times != other.n_times:
-        return "number of integrations"
-    if np.abs(one.times_mjd - other.times_mjd).max() * 86400 > _SAME_TIME_S:
+    if not _lattice(one).agrees_with(_lattice(other)):
         return "time"
     for what, name in (
         ("declination", "dec_app_rad"),

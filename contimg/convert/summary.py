@@ -1,4 +1,4 @@
-"""After the pass: flags that need the whole tile, counts, facts and the verdict."""
+"""After the pass over the data: flags that need the whole tile, counts, facts and the verdict."""
 
 from __future__ import annotations
 
@@ -10,86 +10,179 @@ from numpy.typing import NDArray
 
 from contimg import measurement_set
 from contimg.config import FlagOptions
-from contimg.convert.subbands import Tile
+from contimg.convert.subbands import TileFiles
 from contimg.correlator import hdf5
+from contimg.correlator.integrations import TILE_S
 from contimg.flagging.findings import BlockFindings
 from contimg.flagging.flag_codes import NOTHING_MEASURED, REASONS, FlagCode, count
 from contimg.flagging.whole_tile import WholeTileFlags, whole_tile_flags
 from contimg.products.twin import Reason
 
+_WHOLE = 0.95
+"""A tile that covers less of the time of a file than this has a note."""
+_ENOUGH = 0.1
+"""A tile that covers less is a warning: in one or two integrations interference cannot be told from the sky."""
+
 
 @dataclass
-class Outcome:
-    """What a twin says of a conversion."""
+class ConversionReport:
+    """What the twin of a converted tile says: reasons of the verdict, notes, facts and measured numbers."""
 
     reasons: list[Reason] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     qa: dict[str, Any] = field(default_factory=dict)
 
+    def warn(self, code: str, message: str, measured: float | str, threshold: float | None = None) -> None:
+        """Add a warning to the verdict."""
+        self.reasons.append(
+            Reason(code=code, severity="warning", message=message, measured=measured, threshold=threshold)
+        )
 
-def report_rejected(outcome: Outcome, tile: Tile) -> None:
-    """Say in the verdict which files were left out, and why."""
-    for key, message in sorted(tile.rejected.items(), key=lambda item: str(item[0])):
-        label = key if isinstance(key, str) else f"sb{key:02d}"
-        outcome.reasons.append(
-            Reason(code="subband_rejected", severity="warning", message=f"{label} left out: {message}", measured=label)
+    def fail(self, code: str, message: str, measured: float, threshold: float | None = None) -> None:
+        """Add a failure to the verdict."""
+        self.reasons.append(
+            Reason(code=code, severity="failed", message=message, measured=measured, threshold=threshold)
         )
 
 
-def finish(
-    writer: measurement_set.Writer,
-    tile: Tile,
-    coordinates: measurement_set.Coordinates,
-    findings: BlockFindings,
-    places: dict[int, slice],
-    weights: NDArray[np.float64],
-    flags: NDArray[np.uint8],
-    options: FlagOptions,
-) -> Outcome:
-    """Flag dead receptors and cells over the whole tile, write and count flags, and describe the product.
+@dataclass(frozen=True)
+class Pass:
+    """What the pass over the data leaves for its end.
 
-    ``flags`` (n_times, baselines of an integration, bytes) are packed bits of (nchan, n_pols); ``weights``
-    (2, nchan) the sum and the number of weights.
+    Attributes
+    ----------
+    coordinates : Coordinates
+    findings : BlockFindings
+    weights : (2, nchan) float64
+        The sum and the number of the weights.
+    flags : (n_times, baselines of an integration, nbytes) uint8
+        Flags of (nchan, n_pols), packed into bits.
     """
-    head = tile.header
-    outcome = Outcome()
-    report_rejected(outcome, tile)
-    total = findings.counts.sum(1)
-    empty = [s for s in tile.headers if findings.counts[s, list(NOTHING_MEASURED)].sum() == total[s]]
-    received = findings.axes.received.copy()
-    for subband in empty:
-        received[places[subband]] = False
-        message = f"sb{subband:02d} holds no data (zeros, not finite or flagged in its file)"
-        reason = Reason(code="subband_empty", severity="warning", message=message, measured=f"sb{subband:02d}")
-        outcome.reasons.append(reason)
-    used = [subband for subband in tile.headers if subband not in empty]
-    not_finite = {f"sb{s:02d}": float(findings.counts[s, FlagCode.NOT_FINITE] / total[s]) for s in used}
-    not_finite = {label: share for label, share in not_finite.items() if share}
-    outcome.notes += [f"{share:.2%} of the samples of {label} are not finite" for label, share in not_finite.items()]
-    counts = findings.counts[used].sum(0) if used else np.zeros(findings.counts.shape[1], np.int64)
+
+    coordinates: measurement_set.Coordinates
+    findings: BlockFindings
+    weights: NDArray[np.float64]
+    flags: NDArray[np.uint8]
+
+
+def report_rejected(report: ConversionReport, tile: TileFiles) -> None:
+    """Say in the verdict which files were left out, and why."""
+    for key, message in sorted(tile.rejected.items(), key=lambda item: str(item[0])):
+        label = key if isinstance(key, str) else _label(key)
+        report.warn("subband_rejected", f"{label} left out: {message}", label)
+
+
+def finish(writer: measurement_set.Writer, tile: TileFiles, done: Pass, options: FlagOptions) -> ConversionReport:
+    """Flag dead receptors and cells over the whole tile, write and count flags, and describe the product."""
+    head, coordinates, findings = tile.header, done.coordinates, done.findings
+    report = ConversionReport()
+    report_rejected(report, tile)
+    _report_times(report, tile, head)
+    used = _report_empty(report, tile, findings)
+    not_finite = _report_not_finite(report, used, findings)
+    received = np.zeros(findings.axes.n_channels, bool)
+    for subband in used:
+        received[findings.axes.subbands[subband]] = True
     baselines = slice(len(coordinates.uvw_m) // head.n_times)
     whole = whole_tile_flags(findings, coordinates.antenna1[baselines], coordinates.antenna2[baselines])
-    tally = _flag_whole(writer, head, coordinates, whole, received, counts, flags)
-    dead = whole.dead_receptors
-    n_received = int(counts.sum())
-    fraction = 1 - tally.good_by_channel[received].sum() / n_received if n_received else 1.0
-    _judge(outcome, float(fraction), options, coordinates.synthetic)
-    missing = [subband for subband in places if subband not in used]
+    tally = _write_flags(writer, head, done, whole, used, received)
+    n_received = int(findings.counts[used].sum())
+    fraction = float(1 - tally.good_by_channel[received].sum() / n_received) if n_received else 1.0
+    _judge(report, fraction, options, coordinates.synthetic)
+    missing = [subband for subband in range(len(findings.axes.subbands)) if subband not in used]
     if missing:
-        outcome.notes.append(f"subbands missing: {', '.join(f'sb{subband:02d}' for subband in missing)}")
+        report.notes.append(f"subbands missing: {', '.join(map(_label, missing))}")
+    _report_dead(report, head, whole.dead_receptors)
+    report.facts = _facts(head, done, tally, received, missing)
+    antennas = _correlated(head)
+    by_subband = {
+        _label(s): float(1 - tally.good_by_channel[findings.axes.subbands[s]].sum() / findings.counts[s].sum())
+        for s in used
+    }
+    report.qa = {
+        "flagged_fraction": fraction,
+        "flagged_by_reason": {code.label: float(tally.by_code[code] / max(n_received, 1)) for code in REASONS},
+        "flagged_by_antenna": {head.antenna_names[a]: float(tally.by_antenna[a]) for a in antennas},
+        "flagged_by_subband": by_subband,
+        "not_finite_by_subband": not_finite,
+        "dead_antennas": [head.antenna_names[a] for a in np.flatnonzero(whole.dead_receptors.all(1))],
+        "dead_receptors": int(whole.dead_receptors.sum()),
+    }
+    return report
+
+
+def _label(subband: int) -> str:
+    return f"sb{subband:02d}"
+
+
+def _correlated(head: hdf5.Header) -> list[int]:
+    """Return the antennas that are in a baseline."""
+    return sorted({*head.antenna1.tolist(), *head.antenna2.tolist()})
+
+
+def _report_times(report: ConversionReport, tile: TileFiles, head: hdf5.Header) -> None:
+    """Say which files lack integrations of the tile or have more, and how much of a whole tile there is."""
+    lacking: dict[int, list[str]] = {}
+    surplus: dict[int, list[str]] = {}
+    for subband, header in tile.headers.items():
+        first = tile.first_integration(subband)
+        shared = min(first + header.n_times, head.n_times) - max(first, 0)
+        lacking.setdefault(head.n_times - shared, []).append(_label(subband))
+        surplus.setdefault(header.n_times - shared, []).append(_label(subband))
+    for number, labels in sorted(lacking.items()):
+        if number:
+            report.notes.append(f"{number} of {head.n_times} integrations are not in {', '.join(labels)}: flagged")
+    for number, labels in sorted(surplus.items()):
+        if number:
+            report.notes.append(f"{number} integrations of {', '.join(labels)} are in few other files: left out")
+    covered_s = head.n_times * head.integration_s
+    if covered_s < _WHOLE * TILE_S:
+        message = f"the tile covers {covered_s:.1f} s, {head.n_times} integrations; a whole one covers {TILE_S:.1f} s"
+        report.notes.append(message)
+        if covered_s < _ENOUGH * TILE_S:
+            report.warn("short_tile", message, round(covered_s, 3), round(_ENOUGH * TILE_S, 3))
+
+
+def _report_empty(report: ConversionReport, tile: TileFiles, findings: BlockFindings) -> list[int]:
+    """Warn of subbands in which nothing was measured; return the others."""
+    total = findings.counts.sum(1)
+    empty = [s for s in tile.headers if findings.counts[s, list(NOTHING_MEASURED)].sum() == total[s]]
+    for subband in empty:
+        message = f"{_label(subband)} holds no data (zeros, not finite or flagged in its file)"
+        report.warn("subband_empty", message, _label(subband))
+    return [subband for subband in tile.headers if subband not in empty]
+
+
+def _report_not_finite(report: ConversionReport, used: list[int], findings: BlockFindings) -> dict[str, float]:
+    """Note, and return by subband, the fraction of samples that are not finite where there are any."""
+    total = findings.counts.sum(1)
+    shares = {_label(s): float(findings.counts[s, FlagCode.NOT_FINITE] / total[s]) for s in used}
+    shares = {label: share for label, share in shares.items() if share}
+    report.notes += [f"{share:.2%} of the samples of {label} are not finite" for label, share in shares.items()]
+    return shares
+
+
+def _report_dead(report: ConversionReport, head: hdf5.Header, dead: NDArray[np.bool_]) -> None:
+    """Note the dead receptors (antenna, polarisation)."""
     if dead.any():
         names = [
             head.antenna_names[a] + "".join("XY"[p] for p in np.flatnonzero(dead[a]))
             for a in np.flatnonzero(dead.any(1))
         ]
-        outcome.notes.append(f"dead receptors (no power in their autocorrelations): {', '.join(names)}")
-    mean_weight = np.divide(weights[0], weights[1], out=np.zeros_like(weights[0]), where=weights[1] > 0)
+        report.notes.append(f"dead receptors (no power in their autocorrelations): {', '.join(names)}")
+
+
+def _facts(
+    head: hdf5.Header, done: Pass, tally: _Tally, received: NDArray[np.bool_], missing: list[int]
+) -> dict[str, Any]:
+    """Return what the tile is: times, place, antennas, frequencies; the effective frequency is weighted."""
+    coordinates, (total, number) = done.coordinates, done.weights
+    mean_weight = np.divide(total, number, out=np.zeros_like(total), where=number > 0)
     kept = mean_weight * tally.good_by_channel
-    antennas = sorted({*head.antenna1.tolist(), *head.antenna2.tolist()})
-    width = coordinates.channel_width_hz
+    antennas, width = _correlated(head), coordinates.channel_width_hz
     edges = coordinates.freq_hz[received] if received.any() else coordinates.freq_hz
-    outcome.facts = {
+    return {
         "dec_app_deg": float(np.degrees(head.dec_app_rad)),
         "phase_centre_deg": [float(x) for x in np.degrees(coordinates.phase_centre_rad)],
         "mid_mjd": (head.start_mjd + head.end_mjd) / 2,
@@ -99,7 +192,7 @@ def finish(
         "integration_s": head.integration_s,
         "n_antennas": len(antennas),
         "antennas": [head.antenna_names[a] for a in antennas],
-        "n_subbands": len(used),
+        "n_subbands": len(done.findings.axes.subbands) - len(missing),
         "missing_subbands": missing,
         "n_channels": len(received),
         "freq_hz": float((kept * coordinates.freq_hz).sum() / kept.sum()) if kept.sum() else None,
@@ -113,44 +206,35 @@ def finish(
         "telescope": head.telescope,
         "location": [head.latitude_deg, head.longitude_deg, head.altitude_m],
     }
-    outcome.qa = {
-        "flagged_fraction": float(fraction),
-        "flagged_by_reason": {c.label: float(tally.by_code[c] / max(n_received, 1)) for c in REASONS},
-        "flagged_by_antenna": {head.antenna_names[a]: float(tally.by_antenna[a]) for a in antennas},
-        "flagged_by_subband": {
-            f"sb{s:02d}": float(1 - tally.good_by_channel[places[s]].sum() / total[s]) for s in used
-        },
-        "not_finite_by_subband": not_finite,
-        "dead_antennas": [head.antenna_names[a] for a in np.flatnonzero(dead.all(1))],
-        "dead_receptors": int(dead.sum()),
-    }
-    return outcome
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Tally:
+    """Samples without a flag by channel, the flagged fraction by antenna, and samples by `FlagCode`."""
+
     good_by_channel: NDArray[np.int64]
     by_antenna: NDArray[np.float64]
     by_code: NDArray[np.int64]
 
 
-def _flag_whole(
+def _write_flags(
     writer: measurement_set.Writer,
     head: hdf5.Header,
-    coordinates: measurement_set.Coordinates,
+    done: Pass,
     whole: WholeTileFlags,
+    used: list[int],
     received: NDArray[np.bool_],
-    counts: NDArray[np.int64],
-    packed: NDArray[np.uint8],
 ) -> _Tally:
+    """Write the flags of both phases, integration by integration, and count them in the subbands that are used."""
+    coordinates = done.coordinates
     rows = len(coordinates.uvw_m) // head.n_times
     one, two = coordinates.antenna1[:rows], coordinates.antenna2[:rows]
     good_by_channel = np.zeros(len(received), np.int64)
     flagged_rows = np.zeros(rows, np.int64)
-    by_code = counts.copy()
+    by_code = done.findings.counts[used].sum(0)
     every = slice(None) if received.all() else received
     for time in range(head.n_times):
-        flags = np.unpackbits(packed[time], axis=-1, count=len(received) * head.n_pols).view(bool)
+        flags = np.unpackbits(done.flags[time], axis=-1, count=len(received) * head.n_pols).view(bool)
         flags = flags.reshape(rows, len(received), head.n_pols)
         for code, found in whole.at(time):
             if found.any():
@@ -167,20 +251,16 @@ def _flag_whole(
     return _Tally(good_by_channel, flagged / np.maximum(samples, 1), by_code)
 
 
-def _judge(outcome: Outcome, fraction: float, options: FlagOptions, synthetic: bool) -> None:
+def _judge(report: ConversionReport, fraction: float, options: FlagOptions, synthetic: bool) -> None:
+    """Judge the flagged fraction of what was received: too much, or nothing where there must be some."""
     if fraction > options.max_flagged:
         message = f"{fraction:.1%} of the received data are flagged"
-        outcome.reasons.append(
-            Reason(
-                code="too_much_flagged", severity="failed", message=message, measured=fraction,
-                threshold=options.max_flagged,
-            )
-        )  # fmt: skip
+        report.fail("too_much_flagged", message, fraction, options.max_flagged)
     elif not options.interference:
-        outcome.notes.append("not searched for interference (flag.interference)")
+        report.notes.append("not searched for interference (flag.interference)")
     elif fraction == 0 and options.aoflagger and synthetic:
-        outcome.notes.append("nothing is flagged: simulated data without interference")
+        report.notes.append("nothing is flagged: simulated data without interference")
     elif fraction == 0 and options.aoflagger:
-        # Some of a real tile's noise always exceeds AOFlagger's thresholds (science-traps F1).
+        # Some of a real tile's noise always exceeds AOFlagger's thresholds.
         message = "AOFlagger ran and nothing is flagged: these are no measured data, or flagging did not work"
-        outcome.reasons.append(Reason(code="nothing_flagged", severity="failed", message=message, measured=0.0))
+        report.fail("nothing_flagged", message, 0.0)

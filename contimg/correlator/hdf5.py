@@ -79,7 +79,7 @@ class Data:
     """The data of an open file, read a range of baselines at a time."""
 
     def __init__(self, header: Header, sets: Sequence[Rows]) -> None:
-        self._header, self._sets = header, sets
+        self.header, self._sets = header, sets
         self._planes: list[NDArray[Any]] = [np.empty((len(header.products), 0, 0), dtype) for dtype in _DATA_TYPES]
         self._used = [header.products.index(name) for name in header.polarisations]
         self._all_used = header.products == header.polarisations
@@ -102,8 +102,8 @@ class Data:
         OSError
             If they cannot be read.
         """
-        start, count = time * self._header.n_baselines + first, last - first
-        with _naming(self._header.path), files.content_faults(self._header.path):
+        start, count = time * self.header.n_baselines + first, last - first
+        with _naming(self.header.path), files.content_faults(self.header.path):
             flagged, counted = (stored.common_value(start, count) for stored in self._sets[1:])
             vis = self._plane(0, start, count)
             flags = None if flagged is not None and not flagged else self._plane(1, start, count)
@@ -112,7 +112,7 @@ class Data:
     def _plane(self, which: int, start: int, count: int) -> NDArray[Any]:
         """Read rows of one dataset, product by product."""
         if self._planes[which].shape[1] != count:
-            shape = (len(self._header.products), count, len(self._header.freq_hz))
+            shape = (len(self.header.products), count, len(self.header.freq_hz))
             self._planes[which] = np.empty(shape, _DATA_TYPES[which])
         plane = self._planes[which]
         self._sets[which].read(start, plane.transpose(1, 2, 0))
@@ -133,7 +133,7 @@ class Data:
         InputError, OSError
             As `at`.
         """
-        head = self._header
+        head = self.header
         shape = (head.n_times, last - first, len(head.freq_hz), head.n_pols)
         vis, flags, samples = (np.empty(shape, dtype) for dtype in _DATA_TYPES)
         with _naming(head.path), files.content_faults(head.path):

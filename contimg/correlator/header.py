@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from contimg.correlator.antenna_table import read_antennas
 from contimg.correlator.band import subband_of_frequencies, wrong_frequencies
 from contimg.correlator.header_checks import POLARISATIONS, USED_PRODUCTS
 from contimg.correlator.header_reader import HeaderReader
+from contimg.sky import geometry
 from contimg.times import MJD_ZERO_JD
 
 
@@ -108,6 +110,11 @@ class Header:
     def synthetic(self) -> bool:
         """Whether the file says that it was simulated."""
         return "simulat" in self.history.lower()
+
+    @property
+    def location(self) -> geometry.Location:
+        """The array's location as the header has it, never a constant of ours."""
+        return geometry.Location(math.radians(self.latitude_deg), math.radians(self.longitude_deg), self.altitude_m)
 
     @property
     def setup(self) -> tuple[str, str, str]:

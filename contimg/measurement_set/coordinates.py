@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,6 +46,9 @@ class Coordinates:
     array_position_m : (3,) float64, optional
         The array's reference point, ITRF, from the files' header; kept in the column TELESCOPE_LOCATION
         that pyuvdata adds to OBSERVATION (without it pyuvdata asks the network for the site).
+    unknown_positions : sequence of int
+        Rows of `antenna_names` whose position is not known, and is that of the reference point instead: stations in
+        no baseline. Their rows of ANTENNA are flagged (FLAG_ROW).
     """
 
     uvw_m: NDArray[np.float64]
@@ -65,6 +69,7 @@ class Coordinates:
     synthetic: bool
     history: list[str] = field(default_factory=list)
     array_position_m: NDArray[np.float64] | None = None
+    unknown_positions: Sequence[int] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:

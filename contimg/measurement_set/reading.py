@@ -122,10 +122,8 @@ def _read_coordinates(path: Path, table: Any) -> Coordinates:
         with tables.table(table.getkeyword(name), ack=False) as opened:
             return [opened.getcol(column) for column in columns]
 
-    freq, width, (names, positions, dishes) = (
-        *sub("SPECTRAL_WINDOW", "CHAN_FREQ", "CHAN_WIDTH"),
-        sub("ANTENNA", "NAME", "POSITION", "DISH_DIAMETER"),
-    )
+    freq, width = sub("SPECTRAL_WINDOW", "CHAN_FREQ", "CHAN_WIDTH")
+    names, positions, dishes, unknown = sub("ANTENNA", "NAME", "POSITION", "DISH_DIAMETER", "FLAG_ROW")
     (centre,) = sub("FIELD", "PHASE_DIR")
     if len(freq) != 1 or len(centre) != 1:
         raise InputError(
@@ -161,4 +159,5 @@ def _read_coordinates(path: Path, table: Any) -> Coordinates:
         synthetic=SYNTHETIC in ours,
         history=[text for text in ours if text != SYNTHETIC],
         array_position_m=array_position,
+        unknown_positions=tuple(np.flatnonzero(unknown).tolist()),
     )

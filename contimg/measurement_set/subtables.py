@@ -29,7 +29,8 @@ def write_subtables(table: Any, coordinates: Coordinates) -> None:
         "NAME": coordinates.antenna_names, "STATION": coordinates.antenna_names,
         "TYPE": ["GROUND-BASED"] * nant, "MOUNT": ["ALT-AZ"] * nant,
         "POSITION": coordinates.antenna_positions_m, "OFFSET": np.zeros((nant, 3)),
-        "DISH_DIAMETER": np.full(nant, coordinates.dish_diameter_m), "FLAG_ROW": np.zeros(nant, bool),
+        "DISH_DIAMETER": np.full(nant, coordinates.dish_diameter_m),
+        "FLAG_ROW": np.isin(np.arange(nant), list(coordinates.unknown_positions)),
     })  # fmt: skip
     _fill(table, "DATA_DESCRIPTION", 1, {"SPECTRAL_WINDOW_ID": [0], "POLARIZATION_ID": [0], "FLAG_ROW": [False]})
     _fill(table, "FEED", nant, {

@@ -361,7 +361,7 @@ def test_nothing_flagged_is_a_failure_of_real_data(night, copies, tmp_path):
     _, twin = convert(files, tmp_path, record.tile_ids[0])
     assert twin.qa["flagged_fraction"] == 0
     assert twin.verdict == "passed"
-    assert "nothing is flagged" in twin.notes[0]
+    assert any("nothing is flagged" in note for note in twin.notes)
     for path in files:
         with h5py.File(path, "r+") as file:
             del file["Header/history"]
