@@ -1,23 +1,29 @@
 """Comparison of a mosaic with a catalogue: `crossmatch_mosaic`.
 
-Its parts: `sources` (PyBDSF), `compare` (matching and numbers) and `plots`.
+Its parts: `sources` (PyBDSF), `matching`, `comparison_numbers`, `match_table` and `plots`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from contimg.config import CrossmatchOptions, QaOptions
-from contimg.crossmatch import compare
+from contimg.crossmatch.comparison_numbers import measure
+from contimg.crossmatch.match_table import write_matches
+from contimg.crossmatch.matching import COMPLETENESS_SNR, Match, MatchLimits, match
+from contimg.crossmatch.sources import ISLAND_SIGMA, PEAK_SIGMA, Source, find_sources, write_sources
 from contimg.errors import InputError
 from contimg.mosaic import noise
 from contimg.products import gates
 from contimg.products.draft import TwinDraft
+from contimg.products.facts import CrossmatchFacts, CrossmatchFiles, MosaicImageFacts, has_image, mosaic_image_facts
 from contimg.products.fits_images import read_image
-from contimg.products.twin import Reason, Twin
+from contimg.products.numbers import CrossmatchQa
+from contimg.products.twin import Twin
+from contimg.sky.catalogue import Catalogue, read_catalogue
 
 LIBRARIES = ("bdsf", "numpy", "scipy", "astropy", "matplotlib")
 
@@ -61,17 +67,16 @@ def crossmatch_mosaic(
     if mosaic.kind != "mosaic":
         raise InputError(f"{mosaic_twin} is the twin of a {mosaic.kind}, not of a mosaic: name a mosaic's twin")
     draft.id, catalogue = mosaic.id, Path(catalogue)
-    draft.facts |= {"mosaic": mosaic.id, "catalogue": catalogue.name}
+    draft.facts = {"mosaic": mosaic.id, "catalogue": catalogue.name}
     with draft.product(output) as folder:
         folder.mkdir()
-        if "files" in mosaic.facts:
-            more, draft.qa, draft.reasons, draft.notes = _compare(
-                folder, Path(mosaic_twin), mosaic, catalogue, options, qa
-            )
-            draft.facts |= more
+        if has_image(mosaic):
+            compared = _compare(Path(mosaic_twin), mosaic, read_catalogue(catalogue), options, qa.min_matches)
+            _write(folder, compared, draft, qa)
             draft.use_file("catalogue", catalogue)
         else:
-            draft.qa, draft.reasons = dict(compare.NOT_COMPARED), [_no_mosaic(mosaic.id)]
+            draft.qa = CrossmatchQa().model_dump()
+            draft.fail("no_mosaic", f"{mosaic.id} failed and holds no image to compare")
     return draft.write(
         twin,
         parameters={"crossmatch": options.model_dump(mode="json"), "qa": qa.model_dump(mode="json")},
@@ -79,68 +84,69 @@ def crossmatch_mosaic(
     )
 
 
-def _compare(
-    folder: Path, mosaic_twin: Path, mosaic: Twin, catalogue_path: Path, options: CrossmatchOptions, qa: QaOptions
-) -> tuple[dict[str, Any], dict[str, Any], list[Reason], list[str]]:
-    """Write the files of a comparison; return its facts, qa, reasons and notes."""
-    from contimg.crossmatch import plots
-    from contimg.crossmatch.sources import ISLAND_SIGMA, PEAK_SIGMA, find_sources, write_sources
-    from contimg.sky.catalogue import read_catalogue
+@dataclass(frozen=True)
+class _Compared:
+    """A mosaic beside a catalogue: its sources, their matches and the numbers of the comparison."""
 
-    catalogue = read_catalogue(catalogue_path)
+    mosaic: Twin
+    facts: MosaicImageFacts
+    catalogue: Catalogue
+    sources: list[Source]
+    matched: Match
+    measured: CrossmatchQa
+
+
+def _compare(
+    mosaic_twin: Path, mosaic: Twin, catalogue: Catalogue, options: CrossmatchOptions, min_matches: int
+) -> _Compared:
+    """Find a mosaic's sources, match them with a catalogue and measure the differences."""
+    facts = mosaic_image_facts(mosaic, mosaic_twin)
     place = mosaic_twin.with_suffix("")
-    image = read_image(place / mosaic.facts["files"]["image"])
-    promised = read_image(place / mosaic.facts["files"]["rms"])
-    wcs = image.wcs
-    beam_deg = mosaic.facts["beam"]["bmaj_arcsec"] / 3600
-    freq_hz = mosaic.facts["freq_hz"]
-    local, factors = noise.local_rms(image.data, promised.data, beam_deg / abs(float(wcs.wcs.cdelt[0])))
+    image, promised = read_image(place / facts.files.image), read_image(place / facts.files.rms)
+    beam_deg = facts.beam.bmaj_arcsec / 3600
+    local, factors = noise.local_rms(image.data, promised.data, beam_deg / abs(float(image.wcs.wcs.cdelt[0])))
     if not factors.size:  # too small to measure its noise in boxes: the weights are all there is
         local = promised.data.astype(np.float32)
-    sources = find_sources(place / mosaic.facts["files"]["image"], local, wcs, freq_hz)
-    matched = compare.match(
-        sources,
-        catalogue,
-        local,
-        wcs,
-        freq_hz=freq_hz,
-        beam_deg=beam_deg,
-        radius_arcsec=options.radius_arcsec,
-        min_snr=options.min_snr,
+    sources = find_sources(place / facts.files.image, local, image.wcs, facts.freq_hz)
+    limits = MatchLimits(options.radius_arcsec, options.min_snr)
+    matched = match(sources, catalogue, local, image.wcs, freq_hz=facts.freq_hz, beam_deg=beam_deg, limits=limits)
+    mean_beam_arcsec = (facts.beam.bmaj_arcsec * facts.beam.bmin_arcsec) ** 0.5
+    measured = measure(matched, len(sources), min_matches, mean_beam_arcsec)
+    return _Compared(mosaic, facts, catalogue, sources, matched, measured)
+
+
+def _write(folder: Path, compared: _Compared, draft: TwinDraft, qa: QaOptions) -> None:
+    """Write the tables and plots of a comparison, and what its twin says."""
+    from contimg.crossmatch import plots
+
+    mosaic, matched, measured = compared.mosaic, compared.matched, compared.measured
+    files = CrossmatchFiles(
+        sources=f"{mosaic.id}.sources.csv",
+        matches=f"{mosaic.id}.matches.csv",
+        flux=f"{mosaic.id}.flux.png",
+        astrometry=f"{mosaic.id}.astrometry.png",
     )
-    measured = compare.measure(matched, len(sources), qa.min_matches, _mean_beam_arcsec(mosaic.facts["beam"]))
-    names = {
-        "sources": f"{mosaic.id}.sources.csv",
-        "matches": f"{mosaic.id}.matches.csv",
-        "flux": f"{mosaic.id}.flux.png",
-        "astrometry": f"{mosaic.id}.astrometry.png",
-    }
-    write_sources(folder / names["sources"], sources)
-    compare.write_matches(folder / names["matches"], matched, sources)
-    title = f"{mosaic.id} against {catalogue_path.name}" + ("  –  SYNTHETIC DATA" if mosaic.synthetic else "")
-    plots.draw_flux(folder / names["flux"], matched, measured, qa, title)
-    plots.draw_astrometry(folder / names["astrometry"], matched, measured, mosaic.facts["beam"], qa, title)
-    facts = {
-        "files": names,
-        "freq_hz": freq_hz,
-        "search_sigma": [PEAK_SIGMA, ISLAND_SIGMA],
-        "completeness_snr": compare.COMPLETENESS_SNR,
-        "catalogue_assumed": list(catalogue.assumed),
-    }
-    notes = [
-        f"the catalogue does not give {column} for every source: a default was assumed" for column in catalogue.assumed
+    write_sources(folder / files.sources, compared.sources)
+    write_matches(folder / files.matches, matched, compared.sources)
+    title = f"{mosaic.id} against {draft.facts['catalogue']}" + ("  –  SYNTHETIC DATA" if mosaic.synthetic else "")
+    plots.draw_flux(folder / files.flux, matched, measured, qa, title)
+    plots.draw_astrometry(folder / files.astrometry, matched, measured, compared.facts.beam, qa, title)
+    draft.facts = CrossmatchFacts(
+        mosaic=mosaic.id,
+        catalogue=draft.facts["catalogue"],
+        files=files,
+        freq_hz=compared.facts.freq_hz,
+        search_sigma=(PEAK_SIGMA, ISLAND_SIGMA),
+        completeness_snr=COMPLETENESS_SNR,
+        catalogue_assumed=list(compared.catalogue.assumed),
+    ).model_dump(mode="json")
+    draft.qa = measured.model_dump()
+    draft.reasons = gates.judge("crossmatch", draft.qa, {"qa": qa})
+    draft.notes = [
+        f"the catalogue does not give {column} for every source: a default was assumed"
+        for column in compared.catalogue.assumed
     ]
-    if measured["n_unmatched"]:
-        notes.append(
-            f"{measured['n_unmatched']} sources with S/N of at least {compare.COMPLETENESS_SNR:g} are not in the"
-            " catalogue"
+    if measured.n_unmatched:
+        draft.notes.append(
+            f"{measured.n_unmatched} sources with S/N of at least {COMPLETENESS_SNR:g} are not in the catalogue"
         )
-    return facts, measured, gates.judge("crossmatch", measured, {"qa": qa}), notes
-
-
-def _no_mosaic(mosaic_id: str) -> Reason:
-    return Reason(code="no_mosaic", severity="failed", message=f"{mosaic_id} failed and holds no image to compare")
-
-
-def _mean_beam_arcsec(beam: dict[str, float]) -> float:
-    return (beam["bmaj_arcsec"] * beam["bmin_arcsec"]) ** 0.5
