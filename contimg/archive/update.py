@@ -85,7 +85,7 @@ def rebuild(registry: Registry, layout: Layout, data_id: str | None = None, *, a
         if data_id is not None:
             month = months.month_of(data_id)
             months.write(top, month, queries.published(registry, month), anew=anew)
-        wanted = queries.count(registry, ("published",))
+        wanted = queries.count_current(registry)
         if data_id is None or sum(one["mosaics"] for one in months.summaries(top)) != wanted:
             by_month = months.split(queries.published(registry))
             for month in sorted(by_month.keys() | {one["month"] for one in months.summaries(top)}):

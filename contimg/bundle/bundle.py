@@ -129,7 +129,7 @@ def verify(path: Path, *, expected: str | None = None, progress: Callable[[int],
         raise InputError(f"{path} is not a bundle: name a folder with a {MANIFEST}") from None
 
 
-def problem(path: Path, expected: str) -> str | None:
+def problem(path: Path, expected: str | None) -> str | None:
     """Return the first thing that is wrong with a bundle as one sentence; None when every byte is as expected."""
     try:
         verification = verify(path, expected=expected)
@@ -197,15 +197,18 @@ def read_metadata(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If it is missing or no JSON.
+        If it is missing or holds no JSON object.
     """
     try:
         with safe_files.open_folder(path) as folder:
-            return json.loads(read_file(folder, METADATA))
+            content = json.loads(read_file(folder, METADATA))
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{Path(path) / METADATA} does not exist: name the folder of a bundle") from None
     except ValueError:
         raise InputError(f"{Path(path) / METADATA} is no JSON: restore it from a copy") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{Path(path) / METADATA} holds no JSON object: restore it from a copy")
+    return content
 
 
 def read_twins(path: Path, data_id: str) -> list[Twin]:
@@ -221,7 +224,7 @@ def read_twins(path: Path, data_id: str) -> list[Twin]:
         listed = {entry["sha256"] for entry in metadata["lineage"]["products"]}
     except (KeyError, TypeError):
         raise InputError(f"{Path(path) / METADATA} holds no lineage: restore it from a copy") from None
-    twins = []
+    twins: list[Twin] = []
     for name in (f"{data_id}.json", f"crossmatch/{data_id}.json"):
         place = PurePosixPath(name)
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from contimg import naming
 from contimg.bundle import bundle
@@ -51,7 +52,7 @@ def _staged(layout: naming.Layout, data_id: str) -> dict[int, Path]:
     return {int(place.name[1:]): place for place in places if place.name[1:].isdecimal()}
 
 
-def read_lineage(path: Path) -> tuple[dict, Lineage, Node]:
+def read_lineage(path: Path) -> tuple[dict[str, Any], Lineage, Node]:
     """Return a bundle's metadata, its lineage (digests checked) and the mosaic's node in it.
 
     Raises
@@ -82,6 +83,18 @@ def find_bundles(layout: naming.Layout, data_id: str | None = None) -> Iterator[
                 continue
             if path == (hidden_place(layout, *parsed) if hidden else layout.bundle(*parsed)):
                 yield path, *parsed, hidden
+
+
+def find_staged(layout: naming.Layout, data_id: str | None = None) -> Iterator[tuple[Path, str, int]]:
+    """Give every bundle's folder on the stage: path, id and version, the oldest version first."""
+    pattern = "*/mosaic_*" if data_id is None else f"{naming.date(data_id)}/{data_id}"
+    for home in sorted((layout.stage / "registered").glob(pattern)):
+        parsed = _parse_name(home.name)
+        if parsed is None or home.is_symlink() or not home.is_dir() or home != layout.product("registered", parsed[0]):
+            continue
+        for version, path in sorted(_staged(layout, parsed[0]).items()):
+            if path.is_dir() and not path.is_symlink():
+                yield path, parsed[0], version
 
 
 def _parse_name(name: str) -> tuple[str, int] | None:

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from contimg.registry.engine import Registry
 
 _reason = click.option("--reason", required=True, help="Why; it is recorded with your name and the time.")
-_version = click.option("--version", type=click.IntRange(min=1), help="A version; the latest when not given.")
+_version = click.option("--version", type=click.IntRange(min=1), help="Which version; needed when there are several.")
+_manifest = click.option("--manifest", metavar="DIGITS", help="Refuse unless its manifest's SHA-256 begins so.")
 
 
 @click.group()
 def publish() -> None:
-    """Retry, approve, reject or withdraw a mosaic."""
+    """Retry, approve, reject, withdraw or restore a mosaic."""
 
 
 @publish.command()
@@ -66,9 +67,12 @@ def retry(context: Context, mosaic: str | None, everything: bool, reason: str, a
 @click.argument("mosaic")
 @_reason
 @_version
+@_manifest
 @json_option
 @click.pass_obj
-def approve(context: Context, mosaic: str, reason: str, version: int | None, as_json: bool) -> None:
+def approve(
+    context: Context, mosaic: str, reason: str, version: int | None, manifest: str | None, as_json: bool
+) -> None:
     """Publish a held MOSAIC all the same, on your word."""
     from contimg import naming
     from contimg.publishing import decisions
@@ -77,7 +81,7 @@ def approve(context: Context, mosaic: str, reason: str, version: int | None, as_
     data_id = naming.as_mosaic_id(mosaic)
     with opened(context) as database:
         reconcile(database, context.config.layout, data_id)
-        row = decisions.approve(database, data_id, reason, version)
+        row = decisions.approve(database, context.config.layout, data_id, reason, version, manifest)
         outcome = _publish(context, database, data_id, row["version"])
         _update_archive(context, database, data_id)
     _show([_as_record(outcome)], as_json)
@@ -87,15 +91,19 @@ def approve(context: Context, mosaic: str, reason: str, version: int | None, as_
 @click.argument("mosaic")
 @_reason
 @_version
+@_manifest
 @json_option
 @click.pass_obj
-def reject(context: Context, mosaic: str, reason: str, version: int | None, as_json: bool) -> None:
+def reject(
+    context: Context, mosaic: str, reason: str, version: int | None, manifest: str | None, as_json: bool
+) -> None:
     """Refuse a held MOSAIC for good: only a new version of it can be published."""
     from contimg import naming
     from contimg.publishing import decisions
 
+    data_id = naming.as_mosaic_id(mosaic)
     with opened(context) as database:
-        row = decisions.reject(database, context.config.layout, naming.as_mosaic_id(mosaic), reason, version)
+        row = decisions.reject(database, context.config.layout, data_id, reason, version, manifest)
     _show([_decided(row)], as_json)
 
 
@@ -103,18 +111,55 @@ def reject(context: Context, mosaic: str, reason: str, version: int | None, as_j
 @click.argument("mosaic")
 @_reason
 @_version
+@_manifest
 @json_option
 @click.pass_obj
-def withdraw(context: Context, mosaic: str, reason: str, version: int | None, as_json: bool) -> None:
+def withdraw(
+    context: Context, mosaic: str, reason: str, version: int | None, manifest: str | None, as_json: bool
+) -> None:
     """Hide a published MOSAIC: it moves to .withdrawn in the archive, nothing is deleted."""
     from contimg import naming
     from contimg.publishing import decisions
+    from contimg.registry import queries
 
     data_id = naming.as_mosaic_id(mosaic)
     with opened(context) as database:
-        row = decisions.withdraw(database, context.config.layout, data_id, reason, version)
+        row = decisions.withdraw(database, context.config.layout, data_id, reason, version, manifest)
+        current = queries.current_version(database, data_id)
         _update_archive(context, database, data_id)
-    _show([_decided(row)], as_json)
+    result = _decided(row)
+    if current is not None:
+        result["message"] += (
+            f"; version {current} is the current one now: 'contimg publish withdraw {data_id} --version {current} "
+            "--reason ...' hides it too"
+        )
+    _show([result | {"current": current}], as_json)
+
+
+@publish.command()
+@click.argument("mosaic")
+@_reason
+@_version
+@_manifest
+@json_option
+@click.pass_obj
+def restore(
+    context: Context, mosaic: str, reason: str, version: int | None, manifest: str | None, as_json: bool
+) -> None:
+    """Bring a withdrawn MOSAIC back into sight, every byte of it read first."""
+    from contimg import naming
+    from contimg.publishing import decisions
+    from contimg.registry import queries
+
+    data_id = naming.as_mosaic_id(mosaic)
+    with opened(context) as database:
+        row = decisions.restore(database, context.config.layout, data_id, reason, version, manifest)
+        current = queries.current_version(database, data_id)
+        _update_archive(context, database, data_id)
+    message = f"restored as version {row['version']}, reason: {reason}"
+    if current != row["version"]:
+        message += f"; version {current} stays the current one"
+    _show([_decided(row) | {"message": message, "current": current}], as_json)
 
 
 def _publish(context: Context, database: Registry, data_id: str, version: int | None = None) -> Outcome:

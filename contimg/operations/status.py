@@ -14,6 +14,7 @@ from contimg.config import Config
 from contimg.errors import UnknownIdError
 from contimg.plan.model import Plan
 from contimg.products.twin import Twin, read_twin, worst
+from contimg.publishing.commands import approve_command
 
 RECENT = 50  # groups that `contimg status` shows although nothing is to be done about them
 
@@ -81,17 +82,17 @@ def _group_state(config: Config, stem: str, stuck: Mapping[str, str]) -> dict[st
         "state": state,
         "version": marker["version"] if marker else None,
         "path": marker["path"] if marker else None,
-        "next": _next(mosaic_id, state, mosaic_id in stuck),
+        "next": _next(mosaic_id, state, mosaic_id in stuck, marker),
         "error": stuck.get(mosaic_id),
     }
 
 
-def _next(mosaic_id: str, state: str, stuck: bool) -> str:
+def _next(mosaic_id: str, state: str, stuck: bool, marker: dict[str, Any] | None) -> str:
     """Return the command that a mosaic waits for; `stuck`: publishing has failed too often to go on by itself."""
     if stuck:
         return f"contimg publish retry {mosaic_id}"
-    if state == "held":
-        return f"contimg publish approve {mosaic_id} --reason TEXT"
+    if state == "held" and marker is not None:
+        return approve_command(marker | {"sha256": marker["manifest_sha256"]})
     return "" if state in ("published", "rejected", "withdrawn") else "snakemake"
 
 
@@ -120,7 +121,7 @@ def mosaic_record(config: Config, text: str) -> dict[str, Any]:
         "verdict": worst([t.verdict for t in twins]),
         "state": state,
         "version": marker["version"] if marker else None,
-        "next": _next(mosaic_id, state, error is not None),
+        "next": _next(mosaic_id, state, error is not None, marker),
         "error": error,
         "folder": str(folder),
         "fits": str(folder / f"{mosaic_id}.fits"),

@@ -62,7 +62,7 @@ def copy_bundle(
         if hashlib.sha256(manifest).hexdigest() != manifest_sha256:
             raise RegistryError(f"{stage_path / bundle.MANIFEST} is not the manifest that was registered: {_REMEDY}")
         digests = bundle.parse_manifest(manifest)
-        unlisted = sorted(set(safe_files.list_tree(source)) - set(digests) - {bundle.MANIFEST})
+        unlisted = sorted(set(safe_files.list_tree(source)) - set(digests) - {bundle.MANIFEST, bundle.PUBLICATION})
         if unlisted:
             raise RegistryError(f"{stage_path / unlisted[0]} is not in the manifest: {_REMEDY}")
         os.mkdir(name, 0o777, dir_fd=incoming)

@@ -1,171 +1,282 @@
-"""What a person decides about a product: approve, reject, withdraw, retry; each recorded with who, when, why."""
+"""What a person decides about a mosaic: approve, reject, withdraw, restore, retry; each with who, when and why.
+
+A decision is written into the bundle's own record first, then into the registry, then carried out. A process
+that dies in between is finished by `reconcile`: what stands in a record is never forgotten.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from contimg import naming
-from contimg.bundle.find import hidden_place
-from contimg.errors import RegistryError
-from contimg.publishing import markers
+from contimg.bundle import bundle
+from contimg.bundle.record import Decision
+from contimg.errors import RegistryError, UnknownIdError
+from contimg.publishing import markers, places
 from contimg.publishing.checkpoints import checkpoint
+from contimg.publishing.commands import MANIFEST_DIGITS
+from contimg.publishing.places import Places
+from contimg.publishing.recording import is_earned, publication, recorded
 from contimg.registry import queries
 from contimg.registry.engine import Registry
 from contimg.registry.schema import data_registry
-from contimg.storage import safe_files
-from contimg.storage.process import operator
+from contimg.storage.process import me, operator
 from contimg.times import now
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a person names: the mosaic, and which version and making of it was meant.
+
+    Without a version a product with several is refused, as the person may have read another one's page.
+    """
+
+    data_id: str
+    version: int | None = None
+    manifest: str | None = None
+
+
+def _chosen(connection: Connection, named: Named, command: str) -> Row:
+    data_id = named.data_id
+    row = queries.latest(connection, data_id, named.version)
+    if row is None:
+        which = data_id if named.version is None else f"{data_id} version {named.version}"
+        raise UnknownIdError(f"{which} is not in the registry: 'contimg registry list' shows what is")
+    if named.version is None and row["version"] > 1:
+        known = queries.states(connection, data_id)
+        if len(known) > 1:
+            listed = ", ".join(f"{version} ({status})" for version, status in known)
+            digits = row["sha256"][:MANIFEST_DIGITS]
+            raise RegistryError(
+                f"{data_id} has versions {listed}: say which, for the latest 'contimg publish {command} {data_id} "
+                f"--version {row['version']} --manifest {digits} --reason ...'"
+            )
+    if named.manifest is not None and not row["sha256"].startswith(named.manifest.lower()):
+        raise RegistryError(
+            f"{data_id} version {row['version']} has the manifest {row['sha256'][:MANIFEST_DIGITS]}, not "
+            f"{named.manifest}: it is another making than you looked at, so look at 'contimg report {data_id}' again"
+        )
+    return row
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """What a decision needs and does: the states it may be taken in, and the columns that it sets."""
+
+    command: str
+    decision: str
+    allowed: tuple[str, ...]
+    hint: str
+    values: Callable[[Decision], dict[str, Any]]
+
+
+def _approval(made: Decision) -> dict[str, Any]:
+    return {
+        "status": "staging", "attempts": 0, "error": None,
+        "approved_by": made.by, "approved_at": made.time, "approved_reason": made.reason,
+    }  # fmt: skip
+
+
+def _closing(status: str) -> Callable[[Decision], dict[str, Any]]:
+    return lambda made: {
+        "status": status, "closed_at": made.time, "closed_by": made.by, "closed_reason": made.reason,
+    }  # fmt: skip
+
+
+_APPROVE = _Rule("approve", "approved", ("held",), "only what is held needs an approval", _approval)
+_REJECT = _Rule(
+    "reject", "rejected", ("held", "staging"), "only what is held or in staging can be rejected", _closing("rejected")
+)
+_WITHDRAW = _Rule(
+    "withdraw", "withdrawn", ("published",), "only what is published can be withdrawn", _closing("withdrawn")
+)
+_RESTORE = _Rule(
+    "restore", "restored", ("withdrawn",), "only what is withdrawn can be restored", lambda _made: {"status": "staging"}
+)
 
 
 def _decide(
     registry: Registry,
-    data_id: str,
-    version: int | None,
-    *,
-    allowed: tuple[str, ...],
-    event: str,
+    layout: naming.Layout,
+    named: Named,
     reason: str,
-    values: dict[str, Any],
-    hint: str,
-) -> Mapping[str, Any]:
+    rule: _Rule,
+    check: Callable[[Row], None] = lambda _row: None,
+) -> Row:
+    """Record a decision in every copy of the bundle and in the registry; return the row after it."""
     if not reason.strip():
-        raise RegistryError(f"{data_id}: no reason given: say why with --reason '...'")
-    with registry.transaction(lock=data_id) as connection:
-        row = queries.latest(connection, data_id, version)
-        if row is not None and row["status"] in allowed:
-            connection.execute(
-                update(data_registry)
-                .where(data_registry.c.data_id == data_id, data_registry.c.version == row["version"])
-                .values(**values)
-            )
-            queries.add_event(connection, data_id, row["version"], event, reason)
-    row = queries.get(registry, data_id, version) if row is None else row
-    if row["status"] not in allowed:
-        raise RegistryError(f"{data_id} version {row['version']} is {row['status']}: {hint}")
-    return queries.get(registry, data_id, row["version"])
+        raise RegistryError(f"{named.data_id}: no reason given: say why with --reason '...'")
+    with registry.transaction(lock=named.data_id) as connection:
+        row = _chosen(connection, named, rule.command)
+        if row["status"] not in rule.allowed:
+            raise RegistryError(f"{named.data_id} version {row['version']} is {row['status']}: {rule.hint}")
+        check(row)
+        made = Decision(now(), rule.decision, reason, operator(), me().host)
+        try:
+            Places.of(layout, row).record(publication(row), [*recorded(connection, row), made])
+        except OSError as error:
+            raise RegistryError(
+                f"{named.data_id} version {row['version']} was not {rule.decision}: its record could not be written "
+                f"({error.strerror}): give yourself write access to {error.filename or layout.products}, then type the "
+                "same command again"
+            ) from error
+        checkpoint("decision:recorded")
+        _set(connection, row, rule.values(made))
+        queries.add_event(connection, row["data_id"], row["version"], rule.decision, reason, time=made.time)
+    return queries.get(registry, row["data_id"], row["version"])
 
 
-def approve(registry: Registry, data_id: str, reason: str, version: int | None = None) -> Mapping[str, Any]:
+def _set(connection: Connection, row: Row, values: Mapping[str, Any]) -> None:
+    connection.execute(
+        update(data_registry)
+        .where(data_registry.c.data_id == row["data_id"], data_registry.c.version == row["version"])
+        .values(**values)
+    )
+
+
+def approve(
+    registry: Registry,
+    layout: naming.Layout,
+    data_id: str,
+    reason: str,
+    version: int | None = None,
+    manifest: str | None = None,
+) -> Row:
     """Let a held product be published all the same; the caller then publishes it.
 
     Raises
     ------
     RegistryError
-        If it is not held, has no image, or no reason is given.
+        If it is not held, is another making than `manifest` names, has no image, or no reason is given.
     """
-    row = queries.get(registry, data_id, version)
-    if row["status"] == "held" and not (Path(row["stage_path"]) / f"{data_id}.fits").is_file():
-        raise RegistryError(f"{data_id} has no image (see {row['stage_path']}): there is nothing to publish")
-    approval = {"approved_by": operator(), "approved_at": now(), "approved_reason": reason}
-    return _decide(
-        registry,
-        data_id,
-        version,
-        allowed=("held",),
-        event="approved",
-        reason=reason,
-        values={"status": "staging", "attempts": 0, "error": None, **approval},
-        hint="only what is held needs an approval",
-    )
+
+    def has_image(row: Row) -> None:
+        if not (Path(row["stage_path"]) / f"{data_id}.fits").is_file():
+            raise RegistryError(f"{data_id} has no image (see {row['stage_path']}): there is nothing to publish")
+
+    return _decide(registry, layout, Named(data_id, version, manifest), reason, _APPROVE, has_image)
 
 
 def reject(
-    registry: Registry, layout: naming.Layout, data_id: str, reason: str, version: int | None = None
-) -> Mapping[str, Any]:
+    registry: Registry,
+    layout: naming.Layout,
+    data_id: str,
+    reason: str,
+    version: int | None = None,
+    manifest: str | None = None,
+) -> Row:
     """Refuse a product that is held or in staging, for good: only a new version can be published."""
-    row = _decide(
-        registry,
-        data_id,
-        version,
-        allowed=("held", "staging"),
-        event="rejected",
-        reason=reason,
-        values={"status": "rejected", **_closed(reason)},
-        hint="only what is held or in staging can be rejected",
-    )
-    _mark(registry, layout, data_id)
+    row = _decide(registry, layout, Named(data_id, version, manifest), reason, _REJECT)
+    places.hide(Places.of(layout, row))  # a copy that a publisher renamed before it died
+    markers.write_published(registry, layout, data_id)
     return row
 
 
 def retry(
     registry: Registry, data_id: str, version: int | None = None, *, reason: str = "asked for by an operator"
-) -> Mapping[str, Any]:
+) -> Row:
     """Forget the failed attempts of a product in staging; the caller then publishes it."""
-    return _decide(
-        registry,
-        data_id,
-        version,
-        allowed=("staging", "publishing"),
-        event="retry",
-        reason=reason,
-        values={"attempts": 0},
-        hint="only what is in staging can be retried",
-    )
+    with registry.transaction(lock=data_id) as connection:
+        row = queries.latest(connection, data_id, version)
+        if row is not None and row["status"] in ("staging", "publishing"):
+            _set(connection, row, {"attempts": 0})
+            queries.add_event(connection, data_id, row["version"], "retry", reason)
+    row = queries.get(registry, data_id, version)
+    if row["status"] not in ("staging", "publishing"):
+        raise RegistryError(
+            f"{data_id} version {row['version']} is {row['status']}: only what is in staging can be retried"
+        )
+    return row
 
 
 def withdraw(
-    registry: Registry, layout: naming.Layout, data_id: str, reason: str, version: int | None = None
-) -> Mapping[str, Any]:
+    registry: Registry,
+    layout: naming.Layout,
+    data_id: str,
+    reason: str,
+    version: int | None = None,
+    manifest: str | None = None,
+) -> Row:
     """Hide a published product: its bundle moves to ``<products>/.withdrawn``, nothing is deleted.
 
     The decision is recorded first; `reconcile` moves the bundle if this process dies in between.
     """
-    row = _decide(
-        registry,
-        data_id,
-        version,
-        allowed=("published",),
-        event="withdrawn",
-        reason=reason,
-        values={"status": "withdrawn", **_closed(reason)},
-        hint="only what is published can be withdrawn",
-    )
+    row = _decide(registry, layout, Named(data_id, version, manifest), reason, _WITHDRAW)
     checkpoint("withdraw:recorded")
-    hide(registry, layout, row)
+    finish_withdrawal(registry, layout, row)
     checkpoint("withdraw:hidden")
-    _mark(registry, layout, data_id)
+    markers.write_published(registry, layout, data_id)
     return queries.get(registry, data_id, row["version"])
 
 
-def _closed(reason: str) -> dict[str, Any]:
-    return {"closed_at": now(), "closed_by": operator(), "closed_reason": reason}
-
-
-def hide(registry: Registry, layout: naming.Layout, row: Mapping[str, Any]) -> bool:
-    """Move a withdrawn product's bundle out of sight; return whether it was in sight."""
-    data_id, version = row["data_id"], row["version"]
-    hidden = hidden_place(layout, data_id, version)
-    final = layout.bundle(data_id, version)
-    source = safe_files.relative_to_root(final, layout.products, "paths.products")
-    target = safe_files.relative_to_root(hidden, layout.products, "paths.products")
-    with (
-        safe_files.open_folder(layout.products, source.parent, create=True) as parent,
-        safe_files.open_folder(layout.products, target.parent, create=True) as hidden_parent,
-    ):
-        moved = safe_files.exists(parent, source.name)
-        if moved:
-            safe_files.rename_new(parent, source.name, hidden_parent, target.name)
-            os.fsync(parent)
-            os.fsync(hidden_parent)
-    with registry.transaction(lock=data_id) as connection:
+def finish_withdrawal(registry: Registry, layout: naming.Layout, row: Row) -> None:
+    """Move a withdrawn product's bundle out of sight, and note where it stands."""
+    where = Places.of(layout, row)
+    places.hide(where)
+    with registry.transaction(lock=row["data_id"]) as connection:
         connection.execute(
             update(data_registry)
             .where(
-                data_registry.c.data_id == data_id,
-                data_registry.c.version == version,
+                data_registry.c.data_id == row["data_id"],
+                data_registry.c.version == row["version"],
                 data_registry.c.status == "withdrawn",
             )
-            .values(published_path=str(hidden))
+            .values(published_path=str(where.hidden))
         )
-    return moved
 
 
-def _mark(registry: Registry, layout: naming.Layout, data_id: str) -> None:
-    content = markers.published(queries.get(registry, data_id))
-    if content is not None:
-        markers.write(layout, "published", content)
+def restore(
+    registry: Registry,
+    layout: naming.Layout,
+    data_id: str,
+    reason: str,
+    version: int | None = None,
+    manifest: str | None = None,
+) -> Row:
+    """Bring a withdrawn product back into sight, as it was published; every byte is read first.
+
+    Raises
+    ------
+    RegistryError
+        If it is not withdrawn, or its bundle is not whole.
+    """
+
+    def is_whole(row: Row) -> None:
+        if not is_earned(row):
+            raise RegistryError(
+                f"{data_id} version {row['version']} did not pass and was never approved: make a new one"
+            )
+        problem = bundle.problem(Places.of(layout, row).hidden, row["sha256"])
+        if problem is not None:
+            raise RegistryError(f"{data_id} cannot be restored: {problem}: restore that from a backup first")
+
+    row = _decide(registry, layout, Named(data_id, version, manifest), reason, _RESTORE, is_whole)
+    checkpoint("restore:recorded")
+    where = Places.of(layout, row)
+    places.bring_back(where)
+    checkpoint("restore:moved")
+    with registry.transaction(lock=data_id) as connection:
+        _set(connection, row, restored_values(where, row))
+    markers.write_published(registry, layout, data_id)
+    return queries.get(registry, data_id, row["version"])
+
+
+def restored_values(where: Places, row: Row) -> dict[str, Any]:
+    """Return the columns of a withdrawn row whose bundle is in sight again."""
+    return {
+        "status": "published", "published_path": str(where.sight), "published_at": row["published_at"] or now(),
+        "closed_at": None, "closed_by": None, "closed_reason": None, "error": None, "attempts": 0,
+    }  # fmt: skip
+
+
+def held_reasons(row: Row) -> str:
+    """Return why a product is held, as one text."""
+    return "; ".join(reason["message"] for reason in json.loads(row["held_json"] or "[]"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from contimg.bundle import bundle, metadata
 from contimg.bundle.validation import validate
 from contimg.products.twin import Reason
 from contimg.publishing.checkpoints import checkpoint
+from contimg.publishing.superseding import poorer_than_before
 from contimg.registry.engine import Registry
 from contimg.registry.queries import add_event, get, latest
 from contimg.registry.schema import data_registry
@@ -35,7 +37,8 @@ def finalize(registry: Registry, data_id: str, version: int) -> Finalized:
     """Judge a registered product from its bundle; a second call changes nothing.
 
     The verdict is that of the twins in the bundle, never a caller's word; the validation reads the
-    bundle itself. A product that did not pass, or must not be published by itself, is held.
+    bundle itself. A product that did not pass, must not be published by itself, or would replace an
+    earlier version made from more or better data, is held.
 
     Raises
     ------
@@ -47,11 +50,18 @@ def finalize(registry: Registry, data_id: str, version: int) -> Finalized:
     row = get(registry, data_id, version)
     if row["finalization_status"] == "finalized":
         return _finalized(row)
-    values = judge(Path(row["stage_path"]), data_id, row["sha256"], auto_publish=row["auto_publish"])
+    values = judge(
+        Path(row["stage_path"]),
+        data_id,
+        row["sha256"],
+        auto_publish=row["auto_publish"],
+        also=poorer_than_before(registry, row),
+    )
     # What a power cut undoes here is found again from the same bundle: no need to wait for the disk.
     with registry.transaction(lock=data_id, durable=False) as connection:
-        row = latest(connection, data_id, version)
-        assert row is not None, f"{data_id} version {version} vanished from {registry.where}"
+        now_row = latest(connection, data_id, version)
+        assert now_row is not None, f"{data_id} version {version} vanished from {registry.where}"
+        row = now_row
         if row["finalization_status"] == "pending":
             row = dict(row) | values | {"staged_at": now(), "status": "held" if values["held_json"] else "staging"}
             connection.execute(
@@ -71,8 +81,10 @@ def finalize(registry: Registry, data_id: str, version: int) -> Finalized:
     return _finalized(row)
 
 
-def judge(path: Path, data_id: str, manifest_sha256: str, *, auto_publish: bool) -> dict[str, Any]:
-    """Return the columns that finalizing sets, from the bundle at `path`."""
+def judge(
+    path: Path, data_id: str, manifest_sha256: str, *, auto_publish: bool, also: Sequence[Reason] = ()
+) -> dict[str, Any]:
+    """Return the columns that finalizing sets, from the bundle at `path`; `also` are further reasons to hold it."""
     problems = validate(path, data_id, manifest_sha256)
     held: list[dict[str, Any]] = [reason.model_dump(mode="json") for reason in problems]
     twins = bundle.read_twins(path, data_id)
@@ -82,6 +94,7 @@ def judge(path: Path, data_id: str, manifest_sha256: str, *, auto_publish: bool)
         if not reasons:
             reasons = [Reason(code="verdict", severity=qa_status, message=f"verdict {qa_status}, no reason stated")]
         held += [reason.model_dump(mode="json") for reason in reasons]
+    held += [reason.model_dump(mode="json") for reason in also]
     if not held and not auto_publish:
         held = [{"code": "auto", "message": "publish.auto is false: every mosaic waits for an approval"}]
     return {

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from contimg.naming import Layout
+from contimg.publishing.commands import approve_command, reject_command
+from contimg.registry import queries
+from contimg.registry.engine import Registry
 from contimg.storage import safe_files
 from contimg.storage.atomic import read_json, write_json
 
@@ -33,7 +36,7 @@ def registered(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def published(row: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the marker of a product that reached an outcome; None when it has not."""
-    status, data_id = row["status"], row["data_id"]
+    status = row["status"]
     if status not in _FINAL:
         return None
     if status == "published":
@@ -48,8 +51,7 @@ def published(row: Mapping[str, Any]) -> dict[str, Any] | None:
     if status == "held":
         reasons = "; ".join(reason["message"] for reason in json.loads(row["held_json"]))
         message = (
-            f"held: {reasons}. To publish it all the same: contimg publish approve {data_id} --reason '...'; "
-            f"to refuse it: contimg publish reject {data_id} --reason '...'"
+            f"held: {reasons}. To publish it all the same: {approve_command(row)}; to refuse it: {reject_command(row)}"
         )
         return _content(row, status=status, path=row["stage_path"], time=row["staged_at"], message=message)
     path = row["published_path"] if status == "withdrawn" else row["stage_path"]
@@ -87,6 +89,13 @@ def write(layout: Layout, kind: str, content: Mapping[str, Any]) -> None:
         relative = safe_files.relative_to_root(path, layout.stage, "paths.stage")
         with safe_files.open_folder(layout.stage, relative.parent, create=True):
             write_json(path, content)
+
+
+def write_published(registry: Registry, layout: Layout, data_id: str) -> None:
+    """Write the marker of a product's newest version, if that has reached an outcome."""
+    content = published(queries.get(registry, data_id))
+    if content is not None:
+        write(layout, "published", content)
 
 
 def remove(layout: Layout, kind: str, data_id: str) -> None:

@@ -1,6 +1,6 @@
 """Publishing: a registered mosaic's bundle into the archive, exactly once, whatever crashes on the way.
 
-The protocol of DESIGN section 8; each step is safe to die after:
+Each step is safe to die after:
 
 1. check the paths: source inside the stage, target inside the archive, no symlink on the way;
 2. claim the row;
@@ -20,20 +20,19 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from contimg import naming
 from contimg.bundle import bundle
+from contimg.bundle.record import Decision, with_decisions
 from contimg.errors import RegistryError
 from contimg.publishing import claims, copying, markers
 from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.finalize import finalize
+from contimg.publishing.recording import publication, recorded
 from contimg.registry import queries
 from contimg.registry.engine import Registry, RegistryUnavailable
 from contimg.storage import safe_files
-
-if TYPE_CHECKING:
-    pass
 
 # Faults of a machine that may pass by themselves; a full disk or a refused permission does not.
 _TRANSIENT = frozenset(
@@ -207,7 +206,7 @@ def _transfer(registry: Registry, layout: naming.Layout, row: Mapping[str, Any],
                 incoming,
                 name,
                 row["sha256"],
-                publication(row),
+                with_decisions(publication(row), _decisions(registry, row)),
                 lambda: claims.renew(registry, claim),
             )
             claims.renew(registry, claim, at_once=True)
@@ -225,6 +224,11 @@ def _transfer(registry: Registry, layout: naming.Layout, row: Mapping[str, Any],
     return final
 
 
+def _decisions(registry: Registry, row: Mapping[str, Any]) -> list[Decision]:
+    with registry.read() as connection:
+        return recorded(connection, row)
+
+
 def _accept_existing(final: Path, row: Mapping[str, Any]) -> None:
     """Take a bundle that stands under the final name for ours if every byte is; refuse it otherwise."""
     problem = bundle.problem(final, row["sha256"])
@@ -233,10 +237,3 @@ def _accept_existing(final: Path, row: Mapping[str, Any]) -> None:
             f"{final} exists with other content ({problem}) and is never overwritten: move it "
             "out of the archive if it does not belong there"
         )
-
-
-def publication(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what ``publication.json`` says: enough to rebuild the row when the registry is lost."""
-    keys = ("data_id", "version", "sha256", "qa_status", "validation_status", "auto_publish", "held_json")
-    keys += ("created_at", "staged_at", "approved_by", "approved_at", "approved_reason")
-    return {key: row[key] for key in keys}

@@ -1,95 +1,135 @@
-"""A row made again from a bundle of the archive, when the registry was lost."""
+"""Rows made again from bundles, when the registry was lost or is older than the archive."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from contimg import naming
 from contimg.bundle import bundle
 from contimg.bundle.find import hidden_place
+from contimg.bundle.record import Decision, decisions_in, read_record
 from contimg.errors import RegistryError
 from contimg.products.lineage import Lineage, Node
-from contimg.publishing.finalize import judge
+from contimg.publishing.finalize import finalize, judge
+from contimg.publishing.recording import add_decisions
+from contimg.publishing.register import supersede_before
 from contimg.registry.engine import Registry
-from contimg.registry.queries import add_event, latest
+from contimg.registry.queries import add_event, latest, states
 from contimg.registry.rows import insert_product, new_row
-from contimg.storage import safe_files
 from contimg.times import now
 
 
-def rebuild_row(
-    registry: Registry,
-    layout: naming.Layout,
-    path: Path,
-    data_id: str,
-    version: int,
-    manifest_sha256: str,
-    *,
-    hidden: bool,
+def rebuild_archived(
+    registry: Registry, layout: naming.Layout, path: Path, data_id: str, version: int, manifest_sha256: str
 ) -> Callable[[], bool]:
-    """Return the action that inserts the row of a verified bundle, with all the rows it depends on.
+    """Return the action that inserts the row of a verified bundle of the archive, with all rows it depends on.
 
-    The verdict is judged again from the bundle; a bundle that did not pass needs the approval that
-    the publisher wrote into its ``publication.json``.
+    The verdict is judged again from the bundle; a bundle that did not pass needs the approval in its
+    record. The last decision in the record tells whether it is published, rejected or withdrawn.
 
     Raises
     ------
     RegistryError
         If the bundle is not what its name says, or nothing shows that it was allowed to be published.
     """
+    record, decisions = _record(path)
+    row, lineage, mosaic = _base(layout, path, data_id, version, manifest_sha256, record)
+    values = judge(path, data_id, manifest_sha256, auto_publish=True)
+    approval = next((one for one in reversed(decisions) if one.decision == "approved"), None)
+    if values["held_json"] is not None and approval is None:
+        reasons = "; ".join(reason["message"] for reason in json.loads(values["held_json"]))
+        raise RegistryError(f"{path} did not pass ({reasons}) and no approval is recorded in it: move it away")
+    row |= values | _state(layout, path, data_id, version, decisions) | {"staged_at": record.get("staged_at") or now()}
+    if approval is not None:
+        row |= {"approved_by": approval.by, "approved_at": approval.time, "approved_reason": approval.reason}
+
+    def insert() -> bool:
+        return _insert(registry, row, lineage, mosaic, decisions, path)
+
+    return insert
+
+
+def rebuild_staged(
+    registry: Registry, layout: naming.Layout, path: Path, data_id: str, version: int, manifest_sha256: str
+) -> Callable[[], bool]:
+    """Return the action that inserts the row of a verified bundle of the stage, judged as when it was registered.
+
+    What its record says was decided is applied afterwards, as for any row that does not know it.
+
+    Raises
+    ------
+    RegistryError
+        If the bundle is not what its name says.
+    """
+    record, _ = _record(path)
+    row, lineage, mosaic = _base(layout, path, data_id, version, manifest_sha256, record)
+
+    def insert() -> bool:
+        if not _insert(registry, row, lineage, mosaic, [], path):
+            return False
+        finalize(registry, data_id, version)
+        with registry.transaction(lock=data_id) as connection:
+            supersede_before(connection, data_id, max(states(connection, data_id))[0], now())
+        return True
+
+    return insert
+
+
+def _base(
+    layout: naming.Layout, path: Path, data_id: str, version: int, manifest_sha256: str, record: Mapping[str, Any]
+) -> tuple[dict[str, Any], Lineage, Node]:
     metadata = bundle.read_metadata(path)
     missing = {"data_id", "data_type", "synthetic", "verdict", "lineage"} - set(metadata)
     if missing:
         raise RegistryError(f"{path / bundle.METADATA} states no '{min(missing)}': move the folder away")
     if metadata["data_id"] != data_id:
         raise RegistryError(f"{path} holds {metadata['data_id']}: give it its own name")
-    record = _publication(path)
-    values = judge(path, data_id, manifest_sha256, auto_publish=True)
-    if values["held_json"] is not None and not record.get("approved_by"):
-        reasons = "; ".join(reason["message"] for reason in json.loads(values["held_json"]))
-        raise RegistryError(f"{path} did not pass ({reasons}) and no approval is recorded in it: move it away")
     lineage = Lineage.from_json(metadata["lineage"], str(path / bundle.METADATA))
-    mosaic = _mosaic(path, lineage, data_id)
-    time = now()
-    row: dict[str, Any] = new_row(
-        layout, metadata, manifest_sha256, version, auto_publish=record.get("auto_publish", True)
-    )
-    row |= values | {
-        "status": "withdrawn" if hidden else "published",
-        "published_path": str(hidden_place(layout, data_id, version) if hidden else path),
-        "published_at": time,
-        "staged_at": record.get("staged_at") or time,
-        "created_at": record.get("created_at") or time,
-        "approved_by": record.get("approved_by"),
-        "approved_at": record.get("approved_at"),
-        "approved_reason": record.get("approved_reason"),
-    }
-    if hidden:
-        row |= {"closed_at": time, "closed_by": "unknown", "closed_reason": "withdrawn before the registry was lost"}
-
-    def insert() -> bool:
-        with registry.transaction(lock=data_id) as connection:
-            if latest(connection, data_id, version) is not None:
-                return False
-            insert_product(connection, row, lineage, mosaic)
-            add_event(connection, data_id, version, "rebuilt", f"row made again from {path}")
-        return True
-
-    return insert
+    auto_publish = bool(record.get("auto_publish", True))
+    row = new_row(layout, metadata, manifest_sha256, version, auto_publish=auto_publish)
+    row["created_at"] = record.get("created_at") or row["created_at"]
+    return row, lineage, _mosaic(path, lineage, data_id)
 
 
-def _publication(path: Path) -> dict[str, Any]:
-    """Return what the publisher noted beside the manifest; nothing when that is gone."""
-    with safe_files.open_folder(path) as folder:
-        try:
-            return json.loads(bundle.read_file(folder, bundle.PUBLICATION))
-        except FileNotFoundError:
-            return {}
-        except ValueError:
-            raise RegistryError(f"{path / bundle.PUBLICATION} is no JSON: remove it") from None
+def _state(layout: naming.Layout, path: Path, data_id: str, version: int, decisions: list[Decision]) -> dict[str, Any]:
+    """Return state and place of a bundle of the archive, from where it stands and what was decided last."""
+    hidden = hidden_place(layout, data_id, version)
+    last = decisions[-1] if decisions else None
+    if last is not None and last.decision == "restored" and path == hidden:
+        return {"status": "staging"}  # moved back, and then recorded, by the steps that follow
+    published = {"status": "published", "published_path": str(path), "published_at": now()}
+    if last is not None and last.decision == "rejected":
+        return _closed("rejected", last)
+    if last is not None and last.decision == "withdrawn":
+        return published | _closed("withdrawn", last) | {"published_path": str(hidden)}
+    if path == hidden:
+        unknown = Decision(now(), "withdrawn", "withdrawn before the registry was lost", "unknown", "")
+        return published | _closed("withdrawn", unknown)
+    return published
+
+
+def _closed(status: str, one: Decision) -> dict[str, Any]:
+    return {"status": status, "closed_at": one.time, "closed_by": one.by, "closed_reason": one.reason}
+
+
+def _insert(
+    registry: Registry, row: dict[str, Any], lineage: Lineage, mosaic: Node, decisions: list[Decision], path: Path
+) -> bool:
+    with registry.transaction(lock=row["data_id"]) as connection:
+        if latest(connection, row["data_id"], row["version"]) is not None:
+            return False
+        insert_product(connection, row, lineage, mosaic)
+        add_decisions(connection, row, decisions)
+        add_event(connection, row["data_id"], row["version"], "rebuilt", f"row made again from {path}")
+    return True
+
+
+def _record(path: Path) -> tuple[dict[str, Any], list[Decision]]:
+    record = read_record(path)
+    return record, decisions_in(record, path)
 
 
 def _mosaic(path: Path, lineage: Lineage, data_id: str) -> Node:

@@ -13,8 +13,10 @@ from sqlalchemy import Connection, update
 
 from contimg import naming
 from contimg.bundle import assembly, bundle
+from contimg.bundle.record import with_decisions
 from contimg.errors import ContimgError
 from contimg.publishing.checkpoints import checkpoint
+from contimg.publishing.recording import publication, recorded
 from contimg.registry import schema
 from contimg.registry.engine import Registry
 from contimg.registry.queries import add_event, latest
@@ -66,7 +68,7 @@ def register(registry: Registry, layout: naming.Layout, mosaic_id: str, *, auto_
     with _assembled(layout, contents) as (folder, part), registry.transaction(lock=data_id) as connection:
         row = latest(connection, data_id)
         created = row is None or row["sha256"] != contents.manifest_sha256
-        if created:
+        if row is None or created:
             row = _insert(connection, layout, contents, folder, part, row, auto_publish)
         else:
             _replace(connection, contents, folder, part, row)
@@ -130,26 +132,34 @@ def _insert(
 ) -> Mapping[str, Any]:
     data_id = contents.data_id
     version = 1 if before is None else before["version"] + 1
-    _place(folder, part, f"v{version}", contents)
     row = new_row(layout, contents.metadata, contents.manifest_sha256, version, auto_publish=auto_publish)
-    connection.execute(
-        update(schema.data_registry)
-        .where(
-            schema.data_registry.c.data_id == data_id,
-            schema.data_registry.c.version < version,
-            schema.data_registry.c.status.in_(("staging", "held")),
-        )
-        .values(
-            status="superseded",
-            closed_at=row["created_at"],
-            closed_by=operator(),
-            closed_reason=f"version {version} was registered",
-        )
-    )
+    _put_record(folder, part, with_decisions(publication(row), []))
+    _place(folder, part, f"v{version}", contents)
+    supersede_before(connection, data_id, version, row["created_at"])
     insert_product(connection, row, contents.lineage, contents.mosaic)
     verdict = contents.metadata["verdict"]["verdict"]
     add_event(connection, data_id, version, "registered", f"verdict {verdict}, manifest {contents.manifest_sha256}")
     return row
+
+
+def supersede_before(connection: Connection, data_id: str, version: int, time: str) -> None:
+    """Close the versions before one that were never published."""
+    column = schema.data_registry.c
+    earlier = (column.data_id == data_id, column.version < version, column.status.in_(("staging", "held")))
+    values = {
+        "status": "superseded", "closed_at": time, "closed_by": operator(),
+        "closed_reason": f"version {version} was registered",
+    }  # fmt: skip
+    connection.execute(update(schema.data_registry).where(*earlier).values(**values))
+
+
+def _put_record(folder: int, part: str, record: Mapping[str, Any]) -> None:
+    descriptor = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        bundle.put_file(descriptor, bundle.PUBLICATION, bundle.json_bytes(record))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _replace(
@@ -159,6 +169,7 @@ def _replace(
     if stage_problem(row) is None:
         return
     name = PurePosixPath(row["stage_path"]).name
+    _put_record(folder, part, with_decisions(publication(row), recorded(connection, row)))
     safe_files.remove_tree(folder, name)
     _place(folder, part, name, contents)
     add_event(connection, row["data_id"], row["version"], "reassembled", f"{row['stage_path']} was made again")

@@ -1,5 +1,5 @@
-"""The registry of products (DESIGN section 8).
+"""The registry of products: a database of mosaics, their versions and states, and all that they were made from.
 
-``engine`` opens it, ``schema`` and ``migrations`` are its tables, ``register`` and ``finalize`` put a
-mosaic in, ``queries`` reads it and records events.
+``engine`` opens it, ``schema`` and ``migrations`` are its tables, ``rows`` what a mosaic's lineage puts into
+them, ``queries`` reads it and records events. `contimg.publishing` acts on it.
 """

@@ -52,7 +52,8 @@ def upgrade(connection: Connection, where: str) -> None:
 
 def version_of(connection: Connection) -> int:
     """Return the schema version of an opened database; 0 when it has none."""
-    return connection.execute(select(func.coalesce(func.max(schema.schema_version.c.version), 0))).scalar_one()
+    newest = func.coalesce(func.max(schema.schema_version.c.version), 0)
+    return int(connection.execute(select(newest)).scalar_one())
 
 
 def _record(connection: Connection, version: int) -> None:

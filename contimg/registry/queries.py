@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, insert, select
+from sqlalchemy import ColumnElement, Connection, exists, func, insert, select
+from sqlalchemy.engine import MappingResult
 
 from contimg.errors import UnknownIdError
 from contimg.registry import schema
@@ -17,12 +18,17 @@ from contimg.times import now
 Row = Mapping[str, Any]
 
 
+def _rows(result: MappingResult) -> list[Row]:
+    return [dict(row) for row in result]
+
+
 def latest(connection: Connection, data_id: str, version: int | None = None) -> Row | None:
     """Return a product's row, the latest version's unless one is named; None when there is none."""
     query = select(data_registry).where(data_registry.c.data_id == data_id)
     if version is not None:
         query = query.where(data_registry.c.version == version)
-    return connection.execute(query.order_by(data_registry.c.version.desc()).limit(1)).mappings().first()
+    row = connection.execute(query.order_by(data_registry.c.version.desc()).limit(1)).mappings().first()
+    return None if row is None else dict(row)
 
 
 def get(registry: Registry, data_id: str, version: int | None = None) -> Row:
@@ -45,7 +51,7 @@ def versions(registry: Registry, data_id: str) -> list[Row]:
     """Return all versions of a product, the oldest first."""
     query = select(data_registry).where(data_registry.c.data_id == data_id).order_by(data_registry.c.version)
     with registry.read() as connection:
-        return list(connection.execute(query).mappings())
+        return _rows(connection.execute(query).mappings())
 
 
 def listing(
@@ -79,14 +85,17 @@ def listing(
         query = query.where(~exists().where(later.c.data_id == table.c.data_id, later.c.version > table.c.version))
     query = query.order_by(table.c.data_id.desc(), table.c.version.desc()).limit(limit)
     with registry.read() as connection:
-        return list(connection.execute(query).mappings())[::-1]
+        return _rows(connection.execute(query).mappings())[::-1]
 
 
 def published(registry: Registry, month: str | None = None) -> list[Row]:
-    """Return what the archive's tables need of published rows, all or those of a month ``YYYY-MM``, in order."""
+    """Return what the archive's tables need of current published rows, all or of a month ``YYYY-MM``, in order.
+
+    Of several published versions of a product the latest is current; the others stay where they are.
+    """
     table = data_registry
     names = ("status", "data_id", "version", "sha256", "published_path", "published_at", "approved_by")
-    query = select(*(table.c[name] for name in names), table.c.approved_reason)
+    query = select(*(table.c[name] for name in names), table.c.approved_reason).where(_is_current())
     if month is None:
         query = query.where(table.c.status == "published")
     else:  # by id alone: with the state named as well, SQLite would take the index of that and read every row
@@ -94,7 +103,28 @@ def published(registry: Registry, month: str | None = None) -> list[Row]:
         query = query.where(table.c.data_id.between(f"{first}01T000000", f"{first}31T235959"))
     with registry.read() as connection:
         rows = connection.execute(query.order_by(table.c.data_id, table.c.version)).mappings()
-        return [row for row in rows if row["status"] == "published"]
+        return [row for row in _rows(rows) if row["status"] == "published"]
+
+
+def _is_current() -> ColumnElement[bool]:
+    """Return the condition that a row is the current version of its product: the latest that is published."""
+    later = data_registry.alias("later")
+    beside = (later.c.data_id == data_registry.c.data_id, later.c.version > data_registry.c.version)
+    return ~exists().where(*beside, later.c.status == "published")
+
+
+def current_version(registry: Registry, data_id: str) -> int | None:
+    """Return the current version of a product, the latest that is published; None when none is."""
+    with registry.read() as connection:
+        published_ones = [version for version, status in states(connection, data_id) if status == "published"]
+    return max(published_ones, default=None)
+
+
+def count_current(registry: Registry) -> int:
+    """Return how many products have a published version."""
+    query = select(func.count(data_registry.c.data_id.distinct())).where(data_registry.c.status == "published")
+    with registry.read() as connection:
+        return int(connection.execute(query).scalar_one())
 
 
 def count(registry: Registry, statuses: Sequence[str] = ()) -> int:
@@ -130,11 +160,31 @@ def events(registry: Registry, data_id: str) -> list[Row]:
     """Return what happened to a product, the oldest first."""
     query = select(publish_events).where(publish_events.c.data_id == data_id).order_by(publish_events.c.event_id)
     with registry.read() as connection:
-        return list(connection.execute(query).mappings())
+        return _rows(connection.execute(query).mappings())
 
 
-def add_event(connection: Connection, data_id: str, version: int, event: str, message: str) -> None:
-    """Record who did what to a product, within the transaction that does it."""
+def states(connection: Connection, data_id: str) -> list[tuple[int, str]]:
+    """Return the versions of a product and their states, the oldest first."""
+    column = data_registry.c
+    query = select(column.version, column.status).where(column.data_id == data_id).order_by(column.version)
+    return [(version, status) for version, status in connection.execute(query)]
+
+
+def add_event(
+    connection: Connection,
+    data_id: str,
+    version: int,
+    event: str,
+    message: str,
+    *,
+    time: str | None = None,
+    actor: str | None = None,
+    host: str | None = None,
+) -> None:
+    """Record who did what to a product, within the transaction that does it.
+
+    Time, person and host are those of this process unless given.
+    """
     process = me()
     connection.execute(
         insert(publish_events),
@@ -142,9 +192,9 @@ def add_event(connection: Connection, data_id: str, version: int, event: str, me
             "data_id": data_id,
             "version": version,
             "event": event,
-            "time": now(),
-            "actor": operator(),
-            "host": process.host,
+            "time": now() if time is None else time,
+            "actor": operator() if actor is None else actor,
+            "host": process.host if host is None else host,
             "pid": process.pid,
             "message": message,
         },

@@ -202,9 +202,12 @@ def _insert_missing(connection: Connection, table: Table, content: list[dict[str
     if not content:
         return
     if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as insert_or_leave
+        from sqlalchemy.dialects import postgresql
+
+        connection.execute(postgresql.insert(table).on_conflict_do_nothing(), content)
     elif connection.dialect.name == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert as insert_or_leave
+        from sqlalchemy.dialects import sqlite
+
+        connection.execute(sqlite.insert(table).on_conflict_do_nothing(), content)
     else:
         raise RegistryError(f"registry.url names a {connection.dialect.name} database: use PostgreSQL or SQLite")
-    connection.execute(insert_or_leave(table).on_conflict_do_nothing(), content)

@@ -1,4 +1,4 @@
-"""The tables of the registry (DESIGN section 8), with the promises as constraints.
+"""The tables of the registry, with the promises of docs/design.md as constraints.
 
 Times are UTC text ``YYYY-MM-DDTHH:MM:SS.mmmZ`` (sortable, the same in both databases); a claim's
 expiry is Unix time [s] because it is only ever compared. JSON columns hold text. Products are named
@@ -6,6 +6,8 @@ by id and by ``sha256``, the digest of their twin: one tile may have been conver
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -37,7 +39,7 @@ def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
 
 
-def _digest(name: str = "sha256", **options: object) -> Column:
+def _digest(name: str = "sha256", **options: Any) -> Column[str]:
     return Column(name, String(64), CheckConstraint(f"length({name}) = 64"), **options)
 
 

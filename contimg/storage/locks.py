@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from contimg.errors import BusyError, ContimgError
 from contimg.storage.filesystem import filesystem_type, is_network
@@ -139,7 +140,7 @@ def _flock(descriptor: int, path: Path, key: str, *, wait: bool) -> None:
         _explain(error, path, key)
 
 
-def _explain(error: OSError, path: Path, key: str) -> None:
+def _explain(error: OSError, path: Path, key: str) -> NoReturn:
     """Raise an error of a lock file as one sentence with the remedy that fits its errno."""
     said = error.strerror or str(error)
     if error.errno in _NO_LOCKS:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from contimg.errors import RegistryError
+from contimg.storage.process import part_name
 
 CHUNK_BYTES = 4 << 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -176,6 +177,15 @@ def remove_tree(parent: int, name: str) -> None:
         os.close(folder)
     with contextlib.suppress(FileNotFoundError):
         os.rmdir(name, dir_fd=parent)
+
+
+def discard(parent: int, name: str) -> None:
+    """Rename a folder or file to a name of its own, then remove it: who still works in it cannot rename it any more."""
+    aside = part_name(name)
+    remove_tree(parent, aside)
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(name, aside, src_dir_fd=parent, dst_dir_fd=parent)
+        remove_tree(parent, aside)
 
 
 def exists(parent: int, name: str) -> bool:

@@ -3,6 +3,7 @@
 import getpass
 import json
 import re
+import shlex
 
 import pytest
 import yaml
@@ -83,7 +84,9 @@ def test_reject_and_withdraw(contimg, sqlite_config):
     make(sqlite_config, reasons=[mosaics.WARNING])
     assert "rejected by" in contimg("publish", "reject", ID, "--reason", "striping")
     make(sqlite_config, seed=2)
-    done = contimg("publish", "withdraw", ID, "--reason", "wrong flux scale", "--json")
+    withdraw = ("publish", "withdraw", ID, "--reason", "wrong flux scale", "--json")
+    assert "has versions 1 (rejected), 2 (published): say which" in contimg(*withdraw, code=1)
+    done = contimg(*withdraw, "--version", "2")
     assert done[0]["status"] == "withdrawn" and "/.withdrawn/" in done[0]["path"]
     assert [row["status"] for row in contimg("registry", "list", "--all-versions", "--json")] == [
         "rejected",
@@ -133,10 +136,14 @@ def test_after_the_last_attempt_status_and_report_name_the_command(contimg, sqli
     assert contimg("status", "--json")[0]["next"] == ""
     contimg("publish", "withdraw", ID, "--reason", "wrong flux scale")
     make(sqlite_config, seed=2, reasons=[mosaics.WARNING])
-    assert contimg("status", "--json")[0]["next"] == f"contimg publish approve {ID} --reason TEXT"
-    contimg("publish", "approve", ID, "--reason", "looked at it")
+    command = contimg("status", "--json")[0]["next"]
+    assert command.startswith(f"contimg publish approve {ID} --version 2 --manifest ")
+    assert "has versions 1 (withdrawn), 2 (held): say which" in contimg(
+        "publish", "approve", ID, "--reason", "x", code=1
+    )
+    contimg(*shlex.split(command)[1:-1], "looked at it")
     make(sqlite_config, seed=3, reasons=[mosaics.WARNING])
-    contimg("publish", "reject", ID, "--reason", "striping")
+    contimg("publish", "reject", ID, "--version", "3", "--reason", "striping")
     decided = {
         (event["version"], event["event"]): event
         for event in contimg("registry", "show", ID, "--json")["events"]
@@ -162,3 +169,34 @@ def test_reconcile(contimg, sqlite_config):
     assert remains.exists()
     assert [one["repaired"] for one in contimg("reconcile", ID, "--json")] == [True]
     assert contimg("reconcile", "--json") == []
+
+
+def test_a_decision_is_about_what_was_looked_at(contimg, sqlite_config):
+    """A command typed after reading version 1's page approves no version 2, nor another making of version 1."""
+    make(sqlite_config, reasons=[mosaics.WARNING])
+    first = contimg("registry", "show", ID, "--json")["sha256"]
+    wrong = contimg("publish", "approve", ID, "--manifest", "0" * 12, "--reason", "fine", code=1)
+    assert f"has the manifest {first[:12]}, not 000000000000" in wrong
+    make(sqlite_config, seed=2, reasons=[mosaics.FAILED])
+    said = contimg("publish", "approve", ID, "--reason", "fine", code=1)
+    assert "versions 1 (superseded), 2 (held)" in said
+    said = contimg("publish", "approve", ID, "--manifest", first[:12], "--version", "2", "--reason", "fine", code=1)
+    assert "another making" in said
+    said = contimg("publish", "approve", ID, "--version", "1", "--reason", "fine", code=1)
+    assert "is superseded" in said
+    assert [row["status"] for row in contimg("registry", "list", "--json")] == ["held"]
+
+
+def test_restore_and_what_is_current(contimg, sqlite_config):
+    first = make(sqlite_config).path
+    second = make(sqlite_config, seed=2).path
+    done = contimg("publish", "withdraw", ID, "--version", "2", "--reason", "wrong", "--json")
+    assert done[0]["current"] == 1 and "version 1 is the current one now" in done[0]["message"]
+    assert first.exists() and not second.exists()
+    done = contimg("publish", "restore", ID, "--version", "2", "--reason", "was right", "--json")
+    assert (done[0]["status"], done[0]["current"], done[0]["path"]) == ("published", 2, str(second))
+    contimg("publish", "withdraw", ID, "--version", "1", "--reason", "old")
+    done = contimg("publish", "restore", ID, "--version", "1", "--reason", "wanted", "--json")
+    assert "version 2 stays the current one" in done[0]["message"]
+    assert contimg("reconcile", "--json") == []
+    assert "only what is withdrawn" in contimg("publish", "restore", ID, "--version", "1", "--reason", "x", code=1)

@@ -109,6 +109,7 @@ def infinite(data, header):
 def test_an_image_that_cannot_be_used_is_held(registry, config, suffix, change, code, measured):
     mosaics.make_mosaic(config)
     rewrite(config, suffix, change)
+    mosaics.judge_again(config)
     register(registry, config.layout, mosaics.MOSAIC, auto_publish=True)
     done = finalize(registry, mosaics.MOSAIC, 1)
     assert (done.status, done.validation_status) == ("held", "failed")
@@ -118,6 +119,7 @@ def test_an_image_that_cannot_be_used_is_held(registry, config, suffix, change, 
 def test_what_is_no_fits_is_held(registry, config):
     mosaics.make_mosaic(config)
     (config.layout.product("mosaic", mosaics.MOSAIC) / f"{mosaics.MOSAIC}.fits").write_bytes(b"SIMPLE is not what I am")
+    mosaics.judge_again(config)
     register(registry, config.layout, mosaics.MOSAIC, auto_publish=True)
     assert finalize(registry, mosaics.MOSAIC, 1).held[0]["code"] == "fits_invalid"
 

@@ -105,8 +105,11 @@ def test_what_did_not_pass_is_held_and_approved_by_a_person(registry, config, se
     assert done.status == "held" and not (config.paths.products / "mosaics").exists()
     said = marker(config)
     assert said["status"] == "held" and "times the expected noise" in said["message"]
-    assert f"contimg publish approve {ID} --reason" in said["message"]
-    decisions.approve(registry, ID, "checked by eye")
+    assert (
+        f"contimg publish approve {ID} --version 1 --manifest {said['manifest_sha256'][:12]} --reason"
+        in said["message"]
+    )
+    decisions.approve(registry, config.layout, ID, "checked by eye")
     after = publish.publish(registry, config.layout, ID, claim_s=60, max_attempts=3)
     assert after.status == "published" and bundle.verify(after.path).ok
     row = queries.get(registry, ID)
@@ -119,10 +122,10 @@ def test_what_did_not_pass_is_held_and_approved_by_a_person(registry, config, se
 def test_an_approval_needs_a_reason_and_an_image(registry, config):
     run(config, reasons=[mosaics.FAILED], omit=[f"{ID}.fits"])
     with pytest.raises(RegistryError, match="has no image"):
-        decisions.approve(registry, ID, "go on")
+        decisions.approve(registry, config.layout, ID, "go on")
     run(config, reasons=[mosaics.FAILED])
     with pytest.raises(RegistryError, match="no reason given"):
-        decisions.approve(registry, ID, " ")
+        decisions.approve(registry, config.layout, ID, " ")
     assert queries.get(registry, ID)["status"] == "held"
 
 
@@ -132,7 +135,7 @@ def test_what_is_rejected_stays_out(registry, config):
     assert publish_mosaic(ID, config, waits_s=()).status == "rejected"
     assert marker(config)["status"] == "rejected" and "striping" in marker(config)["message"]
     with pytest.raises(RegistryError, match="is rejected"):
-        decisions.approve(registry, ID, "after all")
+        decisions.approve(registry, config.layout, ID, "after all")
     assert not (config.paths.products / "mosaics").exists()
     register_mosaic(ID, config)
     assert queries.get(registry, ID)["status"] == "rejected"

@@ -229,7 +229,7 @@ def test_an_approval_survives_the_loss_of_the_registry(registry, config):
     mosaics.make_mosaic(config, reasons=[mosaics.FAILED])
     register_mosaic(ID, config)
     publish_mosaic(ID, config, waits_s=())
-    decisions.approve(registry, ID, "checked by eye")
+    decisions.approve(registry, config.layout, ID, "checked by eye")
     path = publish_mosaic(ID, config, waits_s=()).path
     lose_registry(registry)
     assert next(one.code for one in reconcile(registry, config.layout)) == "row_lost"

@@ -15,7 +15,7 @@ from astropy.io import fits
 from contimg import naming
 from contimg.config import Config, load
 from contimg.products.manifest import make_manifest, product_of
-from contimg.products.twin import Input, Reason, Twin, input_from_twin, verdict_of, write_twin
+from contimg.products.twin import Input, Reason, Twin, input_from_twin, read_twin, verdict_of, write_twin
 from contimg.publishing import publish
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.register_mosaic import register_mosaic
@@ -70,11 +70,13 @@ def write_fits(path: Path, data: np.ndarray, **cards: Any) -> None:
     fits.PrimaryHDU(data.astype(np.float32), header=header).writeto(path)
 
 
-def make_tile(config: Config, tile: str, calibration_tile: str) -> Path:
+def make_tile(
+    config: Config, tile: str, calibration_tile: str, *, n_subbands: int = 4, n_times: int = 24, flagged: float = 0.12
+) -> Path:
     """Make a tile up to its image; return the image's twin."""
     layout = config.layout
     subbands = []
-    for subband in range(4):
+    for subband in range(n_subbands):
         path = layout.incoming / f"{tile}_sb{subband:02d}.hdf5"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(f"{tile} subband {subband}".encode())
@@ -82,12 +84,13 @@ def make_tile(config: Config, tile: str, calibration_tile: str) -> Path:
     mid_mjd = mjd_from_datetime(naming.parse_id(tile)) + 150 / 86400
     facts = {
         "dec_app_deg": 37.1, "mid_mjd": mid_mjd, "start_mjd": mid_mjd - 150 / 86400, "end_mjd": mid_mjd + 150 / 86400,
-        "n_subbands": 4, "missing_subbands": [], "telescope": "OVRO_MMA", "freq_hz": 1.405e9, "bandwidth_hz": 1.8e8,
+        "n_subbands": n_subbands, "n_times": n_times, "missing_subbands": [],
+        "telescope": "OVRO_MMA", "freq_hz": 1.405e9, "bandwidth_hz": 1.8e8,
     }  # fmt: skip
     ms = layout.twin("ms", tile)
     _twin(ms, kind="ms", id=tile, facts=facts, qa={"flagged_fraction": 0.1}, inputs=subbands)
     calibration = layout.twin("calibration", calibration_tile)
-    if not calibration.exists():
+    if tile == calibration_tile or not calibration.exists():
         calibration_facts = {
             "type": "bandpass", "calibrator": "3C286", "flux_anchor": "Perley & Butler 2017: 3C286",
             "mid_mjd": mid_mjd, "dec_app_deg": 37.1,
@@ -102,7 +105,7 @@ def make_tile(config: Config, tile: str, calibration_tile: str) -> Path:
         )
     calibrated = layout.twin("calibrated", tile)
     inputs = [input_from_twin(ms)[1], input_from_twin(calibration)[1]]
-    _twin(calibrated, kind="calibrated", id=tile, facts=facts, qa={"flagged_fraction": 0.12}, inputs=inputs)
+    _twin(calibrated, kind="calibrated", id=tile, facts=facts, qa={"flagged_fraction": flagged}, inputs=inputs)
     image = layout.twin("image", tile)
     beam = {"bmaj_arcsec": 14.4, "bmin_arcsec": 10.8, "bpa_deg": 10.0}
     inputs = [input_from_twin(calibrated)[1]]
@@ -121,10 +124,12 @@ def make_mosaic(
     size_px: int = 32,
     facts: Mapping[str, Any] | None = None,
     cards: Mapping[str, Any] | None = None,
+    rms_mjy: float = 4.0,
+    data: Mapping[str, Any] | None = None,
 ) -> str:
-    """Make a mosaic on the stage with its lineage; return its id."""
+    """Make a mosaic on the stage with its lineage; return its id. `data` goes to `make_tile`."""
     layout = config.layout
-    images = [make_tile(config, tile, tiles[0]) for tile in tiles]
+    images = [make_tile(config, tile, tiles[0], **(data or {})) for tile in tiles]
     mosaic_id = naming.mosaic_id(tiles[0])
     product = layout.product("mosaic", mosaic_id)
     pixels = np.random.default_rng(seed).normal(0, 0.004, (size_px, size_px))
@@ -160,7 +165,7 @@ def make_mosaic(
         id=mosaic_id,
         reasons=list(reasons),
         facts=stated | dict(facts or {}),
-        qa={"rms_mjy": 4.0, "noise_ratio": 1.1},
+        qa={"rms_mjy": rms_mjy, "noise_ratio": 1.1},
         inputs=[item for _, item in read],
         parameters={"mosaic": {"cell_arcsec": 3.0}, "qa": {"version": 1}},
     )
@@ -183,6 +188,17 @@ def make_mosaic(
     with atomic_path(summary) as part:
         part.write_text(f"<html><title>{mosaic_id} {seed}</title></html>\n")
     return mosaic_id
+
+
+def judge_again(config: Config, mosaic_id: str = MOSAIC) -> None:
+    """List a mosaic's files in its twin as they are now, as if it had been made so; its crossmatch follows."""
+    layout = config.layout
+    mosaic, crossmatch = layout.twin("mosaic", mosaic_id), layout.twin("crossmatch", mosaic_id)
+    files = make_manifest(layout.product("mosaic", mosaic_id))
+    write_twin(mosaic, read_twin(mosaic).model_copy(update={"files": files}))
+    compared = read_twin(crossmatch)
+    others = [item for item in compared.inputs if item.kind != "mosaic"]
+    write_twin(crossmatch, compared.model_copy(update={"inputs": [input_from_twin(mosaic)[1], *others]}))
 
 
 def run(config: Config, **mosaic: Any) -> publish.Outcome:

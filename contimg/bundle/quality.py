@@ -1,0 +1,116 @@
+"""How much good data a mosaic was made from, to tell whether a new version may take an older one's place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from contimg import naming
+from contimg.products.lineage import Lineage, Node
+from contimg.products.twin import Reason
+
+# Two estimates of one noise scatter by a few per cent, with other calibrations or another contimg.
+NOISE_TOLERANCE = 0.05
+FLAGGED_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True)
+class DataQuality:
+    """The data behind a mosaic; None where its lineage does not state a number.
+
+    Attributes
+    ----------
+    tiles : frozenset of str
+        Ids of the tiles that went into it.
+    subbands, integrations : int or None
+        Sums over those tiles.
+    flagged_fraction : float or None
+        Mean over those tiles of the flagged fraction of their visibilities.
+    rms_mjy : float or None
+        Noise of the mosaic [mJy/beam].
+    """
+
+    tiles: frozenset[str]
+    subbands: int | None
+    integrations: int | None
+    flagged_fraction: float | None
+    rms_mjy: float | None
+
+
+def measure(lineage: Lineage, mosaic: Node) -> DataQuality:
+    """Return the data behind a mosaic, from the twins in its lineage."""
+    used = frozenset(naming.iso(tile) for tile in mosaic.twin.facts.get("tiles_used") or [])
+    chains = [
+        (calibrated, ms)
+        for image in _below(lineage, mosaic, "image")
+        if naming.iso(image.twin.id) in used
+        for calibrated in _below(lineage, image, "calibrated")
+        for ms in _below(lineage, calibrated, "ms")
+    ]
+    flagged = [_flagged(calibrated, ms) for calibrated, ms in chains]
+    known = [fraction for fraction in flagged if fraction is not None]
+    return DataQuality(
+        tiles=used,
+        subbands=_total([ms.twin.facts.get("n_subbands") for _, ms in chains]),
+        integrations=_total([ms.twin.facts.get("n_times") for _, ms in chains]),
+        flagged_fraction=sum(known) / len(known) if known and len(known) == len(flagged) else None,
+        rms_mjy=mosaic.twin.qa.get("rms_mjy"),
+    )
+
+
+def poorer(new: DataQuality, old: DataQuality, version: int, remedy: str) -> list[Reason]:
+    """Return in what a new version is poorer than an older one; nothing when it is equal or better.
+
+    Parameters
+    ----------
+    new, old : DataQuality
+    version : int
+        The older version, for messages.
+    remedy : str
+        The command that publishes the new version all the same.
+    """
+    found: list[tuple[str, str, float, float]] = []
+    lost = sorted(old.tiles - new.tiles)
+    if lost:
+        what = f"tiles: {len(new.tiles)}, of the {len(old.tiles)} of version {version} {', '.join(lost)} lacking"
+        found.append(("tiles", what, len(new.tiles), len(old.tiles)))
+    for name, after, before in (
+        ("subbands", new.subbands, old.subbands),
+        ("integrations", new.integrations, old.integrations),
+    ):
+        if after is not None and before is not None and after < before:
+            found.append((name, f"{name}: {after} against {before} of version {version}", after, before))
+    flagged, earlier = new.flagged_fraction, old.flagged_fraction
+    if flagged is not None and earlier is not None and flagged > earlier + FLAGGED_TOLERANCE:
+        what = f"flagged: {flagged:.1%} against {earlier:.1%} of version {version}"
+        found.append(("flagged_fraction", what, flagged, earlier))
+    noise, quieter = new.rms_mjy, old.rms_mjy
+    if noise is not None and quieter is not None and noise > quieter * (1 + NOISE_TOLERANCE):
+        what = f"noise: {noise:.4g} mJy/beam against {quieter:.4g} of version {version}"
+        found.append(("noise", what, noise, quieter))
+    return [
+        Reason(
+            code=f"poorer_{code}",
+            severity="warning",
+            message=f"poorer than version {version}, which stays until a person decides ({what}): {remedy}",
+            measured=measured,
+            threshold=threshold,
+        )
+        for code, what, measured, threshold in found
+    ]
+
+
+def _below(lineage: Lineage, node: Node, kind: str) -> Iterator[Node]:
+    for item in node.twin.inputs:
+        if item.kind == kind and item.sha256 in lineage.nodes:
+            yield lineage.nodes[item.sha256]
+
+
+def _flagged(calibrated: Node, ms: Node) -> float | None:
+    fraction = calibrated.twin.qa.get("flagged_fraction")
+    return ms.twin.qa.get("flagged_fraction") if fraction is None else fraction
+
+
+def _total(counts: list[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known and len(known) == len(counts) else None

@@ -1,0 +1,22 @@
+"""The commands that messages tell a person to type, each naming what it is about without doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+MANIFEST_DIGITS = 12  # of the manifest's SHA-256: enough to tell one making of a mosaic from another
+
+
+def approve_command(row: Mapping[str, Any]) -> str:
+    """Return the command that approves exactly this version and this making of a mosaic."""
+    return f"contimg publish approve {_which(row)} --reason '...'"
+
+
+def reject_command(row: Mapping[str, Any]) -> str:
+    """Return the command that rejects exactly this version and this making of a mosaic."""
+    return f"contimg publish reject {_which(row)} --reason '...'"
+
+
+def _which(row: Mapping[str, Any]) -> str:
+    return f"{row['data_id']} --version {row['version']} --manifest {row['sha256'][:MANIFEST_DIGITS]}"

@@ -1,0 +1,108 @@
+"""What reconciling works with: the differences that it finds, and the archive and registry that it compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, update
+
+from contimg.naming import Layout
+from contimg.publishing import claims
+from contimg.registry import queries
+from contimg.registry.engine import Registry
+from contimg.registry.schema import data_registry
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something on disk and in the registry that did not agree.
+
+    Attributes
+    ----------
+    code : str
+        ``claim_left``, ``incoming_left``, ``part_left``, ``not_recorded``, ``missing``, ``altered``, ``stage_altered``,
+        ``row_lost``, ``decision_lost``, ``record_lost``, ``record_unreadable``, ``not_hidden``, ``not_in_sight``,
+        ``unapproved``, ``in_two_places``, ``marker_differs``, ``foreign``.
+    data_id, version
+        What it is about.
+    path : str
+        Where.
+    message : str
+        What was found, and what was (or would be) done.
+    repaired : bool
+        False on a dry run, and when only a person can mend it.
+    needs_person : bool
+    """
+
+    code: str
+    data_id: str
+    version: int
+    path: str
+    message: str
+    repaired: bool = False
+    needs_person: bool = False
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is compared: a registry with an archive, one product or all, and whether anything is changed."""
+
+    registry: Registry
+    layout: Layout
+    data_id: str | None
+    dry_run: bool
+
+    def rows(self, *statuses: str) -> list[Row]:
+        """Return the rows of the scope in some states, or in all, the oldest version first."""
+        if self.data_id is None:
+            return queries.listing(self.registry, statuses=statuses, latest_only=False)
+        rows = queries.versions(self.registry, self.data_id)
+        return [row for row in rows if not statuses or row["status"] in statuses]
+
+    def settled_rows(self, *statuses: str) -> list[Row]:
+        """Return the rows that no living publisher is working on."""
+        return [row for row in self.rows(*statuses) if not self.is_worked_on(row)]
+
+    def is_worked_on(self, row: Row) -> bool:
+        """Tell whether a living publisher holds a product."""
+        return row["status"] == "publishing" and not claims.is_abandoned(self.registry, row)
+
+    def repair(self, difference: Difference, action: Callable[[], object]) -> Difference:
+        """Do a repair unless this is a dry run; the action returns False when the state has moved on."""
+        if self.dry_run:
+            return difference
+        return replace(difference, repaired=action() is not False)
+
+    def change(
+        self,
+        row: Row,
+        values: Mapping[str, Any],
+        event: str,
+        message: str,
+        meanwhile: Callable[[Connection], None] | None = None,
+    ) -> bool:
+        """Change a row that is still as it was read; `meanwhile` is done within the transaction."""
+        column = data_registry.c
+        with self.registry.transaction(lock=row["data_id"]) as connection:
+            statement = update(data_registry).where(
+                column.data_id == row["data_id"],
+                column.version == row["version"],
+                column.status == row["status"],
+                column.sha256 == row["sha256"],
+                column.published_at.is_not_distinct_from(row["published_at"]),
+            )
+            changed = bool(connection.execute(statement.values(**values)).rowcount == 1)
+            if changed:
+                if meanwhile is not None:
+                    meanwhile(connection)
+                queries.add_event(connection, row["data_id"], row["version"], event, message)
+        return changed
+
+
+def about(code: str, row: Row, path: object, message: str, *, needs_person: bool = False) -> Difference:
+    """Return a difference about a row."""
+    return Difference(code, row["data_id"], row["version"], str(path), message, needs_person=needs_person)

@@ -1,0 +1,108 @@
+"""Where the copies of a bundle stand: on the stage, in sight in the archive, withdrawn; and moving them.
+
+Nothing is deleted here: what must not be in sight and has no place of its own is set aside under ``.altered``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contimg.bundle.find import hidden_place
+from contimg.bundle.record import Decision, decisions_in, read_record, with_decisions, write_record
+from contimg.naming import Layout
+from contimg.storage import safe_files
+
+ALTERED = ".altered"
+
+
+@dataclass(frozen=True)
+class Places:
+    """The three places of one version's bundle; which of them hold a folder is looked up when asked for."""
+
+    layout: Layout
+    stage: Path
+    sight: Path
+    hidden: Path
+
+    @classmethod
+    def of(cls, layout: Layout, row: Mapping[str, Any]) -> Places:
+        """Return the places of a row."""
+        data_id, version = row["data_id"], row["version"]
+        hidden = hidden_place(layout, data_id, version)
+        return cls(layout, Path(row["stage_path"]), layout.bundle(data_id, version), hidden)
+
+    def standing(self) -> list[Path]:
+        """Return the places that hold a folder, those of the archive first."""
+        return [place for place in (self.sight, self.hidden, self.stage) if is_folder(place)]
+
+    def decisions(self) -> list[Decision]:
+        """Return all that is recorded in any copy, the oldest first.
+
+        Raises
+        ------
+        RegistryError
+            If a record cannot be understood.
+        """
+        return sorted({one for place in self.standing() for one in self.decisions_at(place)})
+
+    def decisions_at(self, place: Path) -> list[Decision]:
+        """Return what is recorded in one copy, the oldest first; see `decisions`."""
+        return decisions_in(read_record(place), place)
+
+    def record(self, base: Mapping[str, Any], decisions: Iterable[Decision]) -> None:
+        """Write decisions into every copy that lacks one of them; `base` is the rest of a record that is missing."""
+        decided = set(decisions)
+        for place in self.standing():
+            content = read_record(place)
+            kept = decisions_in(content, place)
+            if "decisions" in content and decided <= set(kept):
+                continue
+            root, key = (self.layout.stage, "paths.stage") if place == self.stage else (
+                self.layout.products, "paths.products"
+            )  # fmt: skip
+            write_record(root, place, key, with_decisions(content or base, decided | set(kept)))
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether a path is a folder and no link to one."""
+    return path.is_dir() and not path.is_symlink()
+
+
+def hide(places: Places) -> bool:
+    """Move a bundle from its final name to ``.withdrawn``; return whether it was in sight.
+
+    Where a copy is withdrawn already, the one in sight is set aside.
+    """
+    if is_folder(places.sight) and is_folder(places.hidden):
+        set_aside(places)
+        return True
+    return _move(places.layout.products, places.sight, places.hidden)
+
+
+def bring_back(places: Places) -> bool:
+    """Move a withdrawn bundle back to its final name; return whether it was withdrawn."""
+    return _move(places.layout.products, places.hidden, places.sight)
+
+
+def set_aside(places: Places) -> None:
+    """Move what stands under the final name to ``.altered``, under a number that is free."""
+    safe_files.set_aside(places.layout.products, places.sight, ALTERED)
+
+
+def _move(root: Path, source: Path, target: Path) -> bool:
+    one, other = (safe_files.relative_to_root(path, root, "paths.products") for path in (source, target))
+    try:
+        opened = safe_files.open_folder(root, one.parent)
+        with opened as parent, safe_files.open_folder(root, other.parent, create=True) as target_parent:
+            if not safe_files.exists(parent, one.name):
+                return False
+            safe_files.rename_new(parent, one.name, target_parent, other.name)
+            os.fsync(parent)
+            os.fsync(target_parent)
+    except FileNotFoundError:  # the folder of that date: then the bundle is not there either
+        return False
+    return True

@@ -1,0 +1,114 @@
+"""Bundles whose bytes are not where, or not what, the registry says."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from contimg.bundle import bundle
+from contimg.bundle.assembly import gather
+from contimg.errors import ContimgError
+from contimg.publishing import places
+from contimg.publishing.differences import Difference, Row, Scope, about
+from contimg.publishing.places import ALTERED, Places
+from contimg.publishing.recording import is_earned
+from contimg.publishing.register import reassemble, stage_problem
+from contimg.times import now
+
+
+def unrecorded(scope: Scope) -> Iterator[Difference]:
+    """Bundles that were renamed to their final name while the row still says staging."""
+    for row in scope.settled_rows("staging", "publishing"):
+        final = scope.layout.bundle(row["data_id"], row["version"])
+        if not final.is_dir() or row["finalization_status"] != "finalized":
+            continue
+        problem = _link_or_problem(final, row)
+        if problem is not None:
+            message = f"{final} stands where {row['data_id']} is to be published, and differs ({problem}): move it away"
+            yield about("foreign", row, final, message, needs_person=True)
+            continue
+        if not is_earned(row):
+            message = f"{final} is in sight, and nothing shows that it was approved: move it away"
+            yield about("unapproved", row, final, message, needs_person=True)
+            continue
+        found = about("not_recorded", row, final, f"{final} is whole but was not recorded as published: recorded")
+        yield scope.repair(found, functools.partial(_record, scope, row, final))
+
+
+def _link_or_problem(path: Path, row: Row) -> str | None:
+    if path.is_symlink():
+        return f"{path} is a symlink"
+    return bundle.problem(path, row["sha256"])
+
+
+def _record(scope: Scope, row: Row, final: Path) -> bool:
+    values = {"status": "published", "published_path": str(final), "published_at": now(), "error": None}
+    values |= dict.fromkeys(("closed_at", "closed_by", "closed_reason"))
+    return scope.change(row, values, "published", f"{final} (found by reconcile)")
+
+
+def published(scope: Scope) -> Iterator[Difference]:
+    """Bundles that are published, but missing or altered: published again from the stage."""
+    for row in scope.rows("published"):
+        path = Path(row["published_path"])
+        where = Places.of(scope.layout, row)
+        if path == where.sight and places.is_folder(where.hidden):  # a matter of decisions, not of bytes
+            continue
+        missing = not path.is_dir()
+        problem = f"{path} is missing" if missing else _link_or_problem(path, row)
+        if problem is None:
+            continue
+        found = about("missing" if missing else "altered", row, path, problem)
+        # After a move of the archive, or with nothing whole on the stage, a person must decide.
+        if path != where.sight or not _can_be_made_again(scope, row):
+            message = f"{problem}, and no whole copy is on the stage: restore it from a backup, or withdraw it"
+            yield replace(found, message=message, needs_person=True)
+            continue
+        moved = "" if missing else f", the altered bundle moved to {scope.layout.products / ALTERED}"
+        message = f"{problem}: given back to staging to be published again{moved}"
+        yield scope.repair(
+            replace(found, message=message), functools.partial(_unpublish, scope, row, where, missing, problem)
+        )
+
+
+def _can_be_made_again(scope: Scope, row: Row) -> bool:
+    if bundle.problem(Path(row["stage_path"]), row["sha256"]) is None:
+        return True
+    try:
+        return bool(gather(scope.layout, row["data_id"]).manifest_sha256 == row["sha256"])
+    except (ContimgError, FileNotFoundError):
+        return False
+
+
+def _unpublish(scope: Scope, row: Row, where: Places, missing: bool, problem: str) -> bool:
+    values = {"status": "staging", "published_path": None, "published_at": None, "attempts": 0}
+
+    def aside(_connection: Connection) -> None:
+        if not missing:
+            places.set_aside(where)
+
+    # Set aside within the transaction: dying in between leaves 'published but missing', which is mended.
+    return scope.change(row, values, "reconciled", problem, aside)
+
+
+def staged(scope: Scope) -> Iterator[Difference]:
+    """Bundles on the stage that are missing or were altered: made again from the mosaic."""
+    for row in scope.rows("staging", "held"):
+        place = Path(row["stage_path"])
+        # Reading every byte costs as much as publishing: for one product only after a failure.
+        settled = row["finalization_status"] == "finalized" and row["error"] is None
+        if scope.data_id is not None and settled and place.is_dir():
+            continue
+        problem = stage_problem(row)
+        if problem is None:
+            continue
+        found = about("stage_altered", row, place, f"{problem}: made again from the mosaic")
+        if _can_be_made_again(scope, row):
+            yield scope.repair(found, functools.partial(reassemble, scope.registry, scope.layout, row))
+        else:
+            message = f"{problem}, and the mosaic on the stage is another one now: snakemake --forcerun mosaic_group"
+            yield replace(found, message=message, needs_person=True)

@@ -1,0 +1,101 @@
+"""What dead processes left behind: claims, unfinished copies, temporary bundles; and markers that lag behind."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from collections.abc import Iterator
+
+from contimg import naming
+from contimg.publishing import claims, copying, markers
+from contimg.publishing.differences import Difference, Row, Scope, about
+from contimg.registry import queries
+from contimg.storage import atomic, safe_files
+from contimg.storage.process import is_orphan
+
+
+def left_claims(scope: Scope) -> Iterator[Difference]:
+    """Claims of publishers that are dead or whose time is up."""
+    for row in scope.rows("publishing"):
+        if scope.is_worked_on(row):
+            continue
+        message = f"{row['data_id']} was being published by a process that is gone: given back to staging"
+        found = about("claim_left", row, row["stage_path"], message)
+        yield scope.repair(found, functools.partial(_free, scope, row))
+
+
+def _free(scope: Scope, row: Row) -> bool:
+    with scope.registry.transaction(lock=row["data_id"]) as connection:
+        return claims.free_abandoned(connection, row)
+
+
+def remains(scope: Scope) -> Iterator[Difference]:
+    """Unfinished copies in the archive, and temporary files beside bundles, that nobody works on."""
+    with (
+        contextlib.suppress(FileNotFoundError),
+        safe_files.open_folder(scope.layout.products, copying.INCOMING) as folder,
+    ):
+        # Listed before the claims are read: a copy's claim is older than the copy.
+        names = sorted(os.listdir(folder))
+        tokens = {row["claim_token"] for row in scope.rows("publishing") if scope.is_worked_on(row)}
+        for name in names:
+            data_id, _, token = name.lstrip(".").partition(".")  # hidden: being removed by a process that died
+            if token in tokens or (scope.data_id is not None and data_id != scope.data_id):
+                continue
+            path = scope.layout.products / copying.INCOMING / name
+            found = Difference("incoming_left", data_id, 0, str(path), f"{path} was left unfinished: removed")
+            yield scope.repair(found, functools.partial(safe_files.discard, folder, name))
+    yield from _parts(scope)
+
+
+def _parts(scope: Scope) -> Iterator[Difference]:
+    """Temporary bundles on the stage, and temporary records beside bundles anywhere."""
+    layout = scope.layout
+    tops = [(layout.stage, "paths.stage", layout.stage / "registered", "*/mosaic_*")]
+    for top in (layout.products / "mosaics", layout.products / ".withdrawn" / "mosaics"):
+        tops.append((layout.products, "paths.products", top, "*"))
+    for root, key, top, pattern in tops:
+        if scope.data_id is not None:
+            pattern = pattern.replace("*/mosaic_*", f"*/{scope.data_id}").replace("*", naming.date(scope.data_id), 1)
+        for home in sorted(path for path in top.glob(pattern) if path.is_dir() and not path.is_symlink()):
+            orphans = sorted(path.name for path in home.glob(".*.part-*") if is_orphan(path))
+            if not orphans:
+                continue
+            with safe_files.open_folder(root, safe_files.relative_to_root(home, root, key)) as folder:
+                for name in orphans:
+                    data_id = next((part for part in (home.name, *name[1:].split(".")) if part[:7] == "mosaic_"), "")
+                    message = f"{home / name} was left unfinished: removed"
+                    found = Difference("part_left", data_id, 0, str(home / name), message)
+                    yield scope.repair(found, functools.partial(safe_files.remove_tree, folder, name))
+
+
+def marks(scope: Scope) -> Iterator[Difference]:
+    """Markers that say something else than the registry (missing ones are the workflow's to make)."""
+    newest = {row["data_id"]: row for row in scope.rows()}
+    for data_id, row in newest.items():
+        if row["status"] == "publishing":  # its publisher is about to write them
+            continue
+        for kind in ("registered", "published"):
+            if not _marker_differs(scope, kind, row):
+                continue
+            path = markers.place(scope.layout, kind, data_id)
+            message = f"{path} did not say what the registry says: corrected"
+            found = about("marker_differs", row, path, message)
+            yield scope.repair(found, functools.partial(_mark, scope, kind, data_id))
+
+
+def _marker_differs(scope: Scope, kind: str, row: Row) -> bool:
+    path = markers.place(scope.layout, kind, row["data_id"])
+    return path.exists() and atomic.read_json(path) != markers.CONTENT[kind](row)
+
+
+def _mark(scope: Scope, kind: str, data_id: str) -> None:
+    row = queries.get(scope.registry, data_id)  # once more: a publisher may have come and gone meanwhile
+    if row["status"] == "publishing" or not _marker_differs(scope, kind, row):
+        return
+    content = markers.CONTENT[kind](row)
+    if content is None:
+        markers.remove(scope.layout, kind, data_id)
+    else:
+        markers.write(scope.layout, kind, content)

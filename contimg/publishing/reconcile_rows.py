@@ -1,0 +1,185 @@
+"""Rows and decisions that the registry lost, and bundles that stand where their row says they do not."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from contimg.bundle import bundle
+from contimg.bundle.find import find_bundles, find_staged
+from contimg.bundle.record import Decision
+from contimg.errors import ContimgError, RegistryError
+from contimg.publishing import places
+from contimg.publishing.decisions import finish_withdrawal
+from contimg.publishing.differences import Difference, Row, Scope, about
+from contimg.publishing.places import Places, is_folder
+from contimg.publishing.rebuild import rebuild_archived, rebuild_staged
+from contimg.publishing.recording import add_decisions, after, publication, recorded, unknown_to
+
+
+def lost_rows(scope: Scope) -> Iterator[Difference]:
+    """Bundles in the archive and on the stage that the registry does not know: their rows are made again."""
+    known = {(row["data_id"], row["version"]) for row in scope.rows()}
+    for path, data_id, version, _ in find_bundles(scope.layout, scope.data_id):
+        if (data_id, version) not in known:
+            known.add((data_id, version))
+            yield _lost(scope, path, data_id, version, rebuild_archived)
+    for path, data_id, version in find_staged(scope.layout, scope.data_id):
+        if (data_id, version) not in known:
+            yield _lost(scope, path, data_id, version, rebuild_staged)
+
+
+def _lost(scope: Scope, path: Path, data_id: str, version: int, rebuild: object) -> Difference:
+    found = Difference("row_lost", data_id, version, str(path), f"{path} is not in the registry: row rebuilt from it")
+    problem = bundle.problem(path, None)
+    if problem is not None:
+        message = f"{path} is not in the registry and is no whole bundle ({problem}): move it away"
+        return replace(found, code="foreign", needs_person=True, message=message)
+    manifest_sha256, _ = bundle.read_manifest(path)
+    try:
+        assert callable(rebuild)
+        action = rebuild(scope.registry, scope.layout, path, data_id, version, manifest_sha256)
+    except ContimgError as error:
+        message = f"{path} is not in the registry, and its row cannot be made again: {error}"
+        return replace(found, code="foreign", needs_person=True, message=message)
+    return scope.repair(found, action)
+
+
+def lost_decisions(scope: Scope) -> Iterator[Difference]:
+    """Decisions in a bundle's record that the registry lost (an older backup), and the other way round."""
+    for row in scope.settled_rows():
+        where = Places.of(scope.layout, row)
+        try:
+            on_disk = where.decisions()
+        except RegistryError as error:
+            yield about("record_unreadable", row, where.sight, str(error), needs_person=True)
+            continue
+        with scope.registry.read() as connection:
+            known = recorded(connection, row)
+        lost = unknown_to(known, on_disk)
+        if lost:
+            message = f"the registry did not know that {_said(lost)}: taken from the record beside the bundle"
+            found = about("decision_lost", row, _first(where), message)
+            yield scope.repair(found, functools.partial(_apply, scope, row, lost, where))
+        elif known and any(not _holds(where, place, known) for place in where.standing()):
+            message = f"the record of {row['data_id']} did not say that {_said(known)}: written into it"
+            found = about("record_lost", row, _first(where), message)
+            yield scope.repair(found, functools.partial(where.record, publication(row), known))
+
+
+def _holds(where: Places, place: Path, decisions: list[Decision]) -> bool:
+    return set(decisions) <= set(where.decisions_at(place))
+
+
+def _said(decisions: list[Decision]) -> str:
+    return ", ".join(f"{one.by} {one.decision} it on {one.time}" for one in decisions)
+
+
+def _first(where: Places) -> Path:
+    return next(iter(where.standing()), where.stage)
+
+
+def _apply(scope: Scope, row: Row, lost: list[Decision], where: Places) -> bool:
+    def note(connection: Connection) -> None:
+        add_decisions(connection, row, lost)
+
+    values = after(row, lost, where)
+    if not values:
+        values = {"status": row["status"]}
+    changed = scope.change(row, values, "reconciled", f"decisions of the bundle's record: {_said(lost)}", note)
+    if changed:
+        where.record(publication(row), lost)
+    return changed
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a version's bundle stands in the archive, and the last decision about it."""
+
+    status: str
+    sight: bool
+    hidden: bool
+    last: str | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is to be done about a bundle that stands where it should not: a code and one of the actions."""
+
+    code: str
+    action: str
+    message: str
+
+
+def answer(one: Standing) -> Answer | None:
+    """Return what to do about a bundle in the archive, from state, places and the last decision alone.
+
+    None when state and places agree, or when the bytes decide (`unrecorded`, `published`).
+    """
+    if one.sight and one.hidden:
+        if one.status in ("withdrawn", "rejected") or one.last in ("withdrawn", "rejected"):
+            return Answer("not_hidden", "hide", "is {status} but was still in sight: set aside, as a copy is withdrawn")
+        return Answer("in_two_places", "person", "is in sight and withdrawn as well: remove one of the two")
+    if one.hidden:
+        if one.status in ("withdrawn", "rejected", "superseded"):
+            return None
+        if one.last == "restored" and one.status in ("staging", "published"):
+            return Answer("not_in_sight", "bring back", "was restored but still withdrawn: moved back")
+        return Answer("decision_lost", "withdraw", "is {status}, but its bundle was withdrawn: recorded as withdrawn")
+    if not one.sight:
+        return None
+    if one.status in ("withdrawn", "rejected"):
+        return Answer("not_hidden", "hide", "is {status} but was still in sight: moved to .withdrawn")
+    if one.status in ("held", "superseded"):
+        return Answer("unapproved", "aside", "is {status}, and nothing shows that it was approved: moved to .altered")
+    return None
+
+
+def misplaced(scope: Scope) -> Iterator[Difference]:
+    """Bundles in sight that must not be, and withdrawn ones that must not be."""
+    for row in scope.settled_rows():
+        where = Places.of(scope.layout, row)
+        sight, hidden = is_folder(where.sight), is_folder(where.hidden)
+        last = _last_decision(scope, row) if hidden else None
+        found = answer(Standing(row["status"], sight, hidden, last))
+        if found is None:
+            if row["status"] == "withdrawn" and hidden and row["published_path"] != str(where.hidden):
+                found = Answer("not_hidden", "hide", "is {status}, and the registry named another place: corrected")
+            else:
+                continue
+        message = f"{row['data_id']} version {row['version']} {found.message.format(status=row['status'])}"
+        difference = about(found.code, row, where.sight, message, needs_person=found.action == "person")
+        if found.action == "person":
+            yield difference
+        else:
+            yield scope.repair(difference, functools.partial(_move, scope, row, where, found.action))
+
+
+def _last_decision(scope: Scope, row: Row) -> str | None:
+    with scope.registry.read() as connection:
+        known = recorded(connection, row)
+    return known[-1].decision if known else None
+
+
+def _move(scope: Scope, row: Row, where: Places, action: str) -> bool:
+    if action == "aside":
+        places.set_aside(where)
+    elif action == "bring back":
+        places.bring_back(where)
+    elif action == "withdraw":
+        values = {"status": "withdrawn", "published_path": str(where.hidden)}
+        closed = {
+            "closed_at": row["created_at"],
+            "closed_by": "unknown",
+            "closed_reason": "withdrawn, with no record why",
+        }
+        return scope.change(row, values | closed, "reconciled", f"{where.hidden} is withdrawn")
+    elif row["status"] == "withdrawn":
+        finish_withdrawal(scope.registry, scope.layout, row)
+    else:
+        places.hide(where)
+    return True

@@ -1,0 +1,75 @@
+"""What the registry knows, as a bundle's record holds it, and the other way round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from contimg.bundle.record import KINDS, Decision
+from contimg.publishing.places import Places
+from contimg.registry import queries
+from contimg.registry.schema import publish_events
+
+
+def publication(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a bundle's record that its publisher writes: enough to rebuild the row."""
+    keys = ("data_id", "version", "sha256", "qa_status", "validation_status", "auto_publish", "held_json")
+    times = ("created_at", "staged_at", "approved_by", "approved_at", "approved_reason")
+    return {key: row.get(key) for key in (*keys, *times)}
+
+
+def recorded(connection: Connection, row: Mapping[str, Any]) -> list[Decision]:
+    """Return the decisions about a version that the registry knows, the oldest first."""
+    table = publish_events.c
+    query = select(table.time, table.event, table.message, table.actor, table.host).where(
+        table.data_id == row["data_id"], table.version == row["version"], table.event.in_(KINDS)
+    )
+    return sorted(Decision(*found) for found in connection.execute(query))
+
+
+def unknown_to(known: Iterable[Decision], found: Iterable[Decision]) -> list[Decision]:
+    """Return the decisions later than all that are known, the oldest first."""
+    last = max((one.time for one in known), default="")
+    return sorted(one for one in found if one.time > last)
+
+
+def add_decisions(connection: Connection, row: Mapping[str, Any], decisions: Iterable[Decision]) -> None:
+    """Record decisions found on disk as what they are: with their own time, person and host."""
+    for one in decisions:
+        queries.add_event(
+            connection, row["data_id"], row["version"], one.decision, one.reason,
+            time=one.time, actor=one.by, host=one.host,
+        )  # fmt: skip
+
+
+def after(row: Mapping[str, Any], decisions: Iterable[Decision], where: Places) -> dict[str, Any]:
+    """Return the columns that decisions change in a row, applied in their order.
+
+    What was restored is in staging again, until it is found whole and in sight.
+    """
+    now_row: dict[str, Any] = dict(row)
+    for one in decisions:
+        now_row |= _step(now_row, one, where)
+    return {key: value for key, value in now_row.items() if value != row.get(key)}
+
+
+def _step(row: Mapping[str, Any], one: Decision, where: Places) -> dict[str, Any]:
+    closed = {"closed_at": one.time, "closed_by": one.by, "closed_reason": one.reason}
+    if one.decision == "approved":
+        approval = {"approved_by": one.by, "approved_at": one.time, "approved_reason": one.reason}
+        return approval | ({"status": "staging", "attempts": 0, "error": None} if row["status"] == "held" else {})
+    if one.decision == "rejected":
+        return closed | {"status": "rejected", "published_path": None, "published_at": None}
+    if one.decision == "withdrawn":
+        return closed | {"status": "withdrawn", "published_path": str(where.hidden)}
+    if row["status"] != "withdrawn" or not is_earned(row):
+        return {}
+    return dict.fromkeys(closed) | {"status": "staging", "published_path": None, "attempts": 0, "error": None}
+
+
+def is_earned(row: Mapping[str, Any]) -> bool:
+    """Tell whether a product may be published: it passed and was validated, or a person approved it."""
+    passed = row["qa_status"] == "passed" and row["validation_status"] == "validated"
+    return row["finalization_status"] == "finalized" and (passed or bool(row["approved_by"]))

@@ -1,0 +1,55 @@
+"""Whether a new version may take the place of an earlier one by itself: with equal or better data only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from contimg.bundle.find import read_lineage
+from contimg.bundle.quality import measure, poorer
+from contimg.errors import ContimgError
+from contimg.products.twin import Reason
+from contimg.publishing.commands import approve_command
+from contimg.registry import queries
+from contimg.registry.engine import Registry
+
+
+def rival(registry: Registry, data_id: str, version: int) -> Mapping[str, Any] | None:
+    """Return the earlier version that a new one would replace: the latest published, or else the latest that passed.
+
+    A version that passed and was not published yet is superseded when the next one is registered; it
+    counts, since the next one would go into the archive in its stead.
+    """
+    earlier = [row for row in queries.versions(registry, data_id) if row["version"] < version]
+    published = [row for row in earlier if row["status"] == "published"]
+    passed = [row for row in earlier if row["status"] == "superseded" and row["qa_status"] == "passed"]
+    return next(reversed(published or passed), None)
+
+
+def poorer_than_before(registry: Registry, row: Mapping[str, Any]) -> list[Reason]:
+    """Return why a registered version must not replace the one before it without a person.
+
+    Parameters
+    ----------
+    registry : Registry
+    row : mapping
+        The row of the new version, whose bundle stands on the stage.
+
+    Raises
+    ------
+    InputError
+        If the new bundle cannot be read. One of an earlier version that cannot is a reason.
+    """
+    before = rival(registry, row["data_id"], row["version"])
+    if before is None:
+        return []
+    _, lineage, mosaic = read_lineage(Path(row["stage_path"]))
+    new = measure(lineage, mosaic)
+    command = approve_command(row)
+    try:
+        _, lineage, mosaic = read_lineage(Path(before["published_path"] or before["stage_path"]))
+    except (ContimgError, OSError) as error:
+        message = f"version {before['version']} cannot be compared with ({error}): {command}"
+        return [Reason(code="poorer_unknown", severity="warning", message=message)]
+    return poorer(new, measure(lineage, mosaic), before["version"], command)
