@@ -10,7 +10,6 @@ from contimg.bundle import bundle
 from contimg.storage.atomic import atomic_path, read_json, write_json
 
 SCHEMA = 1
-C_M_S = 299792458.0  # exact (SI)
 THUMBNAIL_PX = 420
 MOC_ORDER = 11  # cells of 1.7 arcmin
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contimg.archive.entries import C_M_S
+from contimg.sky.constants import C_M_S
 
 if TYPE_CHECKING:
     from astropy.table import Table

@@ -17,6 +17,7 @@ from contimg import measurement_set
 from contimg.measurement_set import Visibilities
 from contimg.sky import geometry
 from contimg.sky.predict import array_location
+from contimg.statistics import MAD_TO_SIGMA
 
 _ROWS = 8192
 _THIN_CHANNELS = 64
@@ -66,7 +67,7 @@ def noise_per_baseline(vis: Visibilities) -> NDArray[np.float64]:
     parts = parts.transpose(1, 3, 0, 2).reshape(nbl, npol, -1)
     known = np.isfinite(parts).any(-1)
     noise = np.full((nbl, npol), np.nan)
-    noise[known] = 1.4826 / np.sqrt(2) * np.nanmedian(parts[known], axis=-1)
+    noise[known] = MAD_TO_SIGMA / np.sqrt(2) * np.nanmedian(parts[known], axis=-1)
     return noise
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.crossmatch.matching import COMPLETENESS_SNR, Match
-from contimg.mosaic.noise import SIGMA_PER_MAD
 from contimg.products.numbers import CrossmatchQa
+from contimg.statistics import MAD_TO_SIGMA
 
 OUTLIER = 0.3
 """A flux ratio off the median by more than this fraction is an outlier."""
@@ -55,7 +55,7 @@ def _flux_numbers(ratio: NDArray[np.float64], peak_ratio: NDArray[np.float64]) -
     middle = float(np.median(ratio))
     numbers = {
         "median_flux_ratio": middle,
-        "flux_ratio_mad": SIGMA_PER_MAD * np.median(np.abs(ratio - middle)),
+        "flux_ratio_mad": MAD_TO_SIGMA * np.median(np.abs(ratio - middle)),
         "flux_ratio_p05": np.percentile(ratio, 5),
         "flux_ratio_p95": np.percentile(ratio, 95),
         "median_peak_ratio": np.median(peak_ratio),
@@ -74,8 +74,8 @@ def _offset_numbers(matched: Match, use: NDArray[np.bool_], beam_arcsec: float) 
         "median_offset_arcsec": np.median(offset),
         "median_offset_beams": np.median(offset) / beam_arcsec,
         "systematic_offset_arcsec": np.hypot(*middle),
-        "scatter_ra_arcsec": SIGMA_PER_MAD * np.median(np.abs(dra - middle[0])),
-        "scatter_dec_arcsec": SIGMA_PER_MAD * np.median(np.abs(ddec - middle[1])),
+        "scatter_ra_arcsec": MAD_TO_SIGMA * np.median(np.abs(dra - middle[0])),
+        "scatter_dec_arcsec": MAD_TO_SIGMA * np.median(np.abs(ddec - middle[1])),
         "offset_p95_arcsec": np.percentile(offset, 95),
     }
     return {key: round(float(value), 5) for key, value in numbers.items()}

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-IQR_PER_SIGMA = 1.349
-"""Interquartile range of a normal distribution over its standard deviation."""
+from contimg.statistics import IQR_PER_SIGMA
+
 MIN_NOISE = 0.02
 """Noise below this fraction of the median amplitude is no noise to measure outliers against."""
 _SCALE_SAMPLES = 4500  # samples of a baseline from which its median and quartiles are known to 2 %

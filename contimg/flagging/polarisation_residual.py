@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.flagging.amplitudes import IQR_PER_SIGMA
+from contimg.statistics import IQR_PER_SIGMA
 
 _RATIO_CHANNELS, _RATIO_WINDOW = 16, 7  # channels of a median of the ratio; medians of the running median over them
 _BASELINES = 32  # processed together: their arrays stay in the processor's cache

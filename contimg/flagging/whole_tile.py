@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.flagging.amplitudes import IQR_PER_SIGMA
 from contimg.flagging.findings import BlockFindings
 from contimg.flagging.flag_codes import FlagCode
+from contimg.statistics import IQR_PER_SIGMA
 
 DEAD_POWER = 0.02
 """-17 dB: the power of no working receiver is that far below the others'."""

@@ -7,15 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from contimg import __version__
 from contimg.mosaic.grid import MosaicGrid
 from contimg.mosaic.tile_images import GroupTile
 from contimg.products.facts import MosaicImageFacts, tile_facts
+from contimg.products.fits_header import ImageKeywords, add_keywords
 from contimg.products.numbers import image_qa
-from contimg.times import utc_from_mjd
 
 TILE_COLUMNS = (
     "tile", "used", "left_out", "verdict", "rms_mjy", "rms_common_mjy", "expected_rms_mjy", "noise_ratio",
@@ -38,54 +34,25 @@ def header(
     for card in wcs.cards:
         if card.keyword not in ("DATE-OBS", "MJD-OBS", "MJDREF"):
             head.append(card)
-    beam = facts.beam
-    head["BMAJ"] = (beam.bmaj_arcsec / 3600, "[deg] common restoring beam, major axis")
-    head["BMIN"] = (beam.bmin_arcsec / 3600, "[deg] common restoring beam, minor axis")
-    head["BPA"] = (beam.bpa_deg, "[deg] from local north to east")
-    head["OBJECT"] = (mosaic_id, "mosaic")
-    if facts.telescope:
-        head["TELESCOP"] = (facts.telescope, "as in the correlator's files")
-    head["INSTRUME"] = ("DSA-110", "instrument")
-    head["FREQ"] = (facts.freq_hz, "[Hz] effective frequency, weighted over tiles")
-    head["BANDWID"] = (facts.bandwidth_hz, "[Hz] bandwidth received, weighted over tiles")
-    head["RESTFRQ"] = (facts.freq_hz, "[Hz] same as FREQ")
-    head["SPECSYS"] = ("TOPOCENT", "frame of the frequencies")
-    head["TIMESYS"] = ("UTC", "time scale")
-    head["DATE-OBS"] = (utc_from_mjd(facts.start_mjd), "start of the first tile used")
-    head["DATE-BEG"] = (utc_from_mjd(facts.start_mjd), "same as DATE-OBS")
-    head["DATE-END"] = (utc_from_mjd(facts.end_mjd), "end of the last tile used")
-    head["MJD-OBS"] = (facts.start_mjd, "[d] same as DATE-OBS")
-    head["MJD-BEG"] = (facts.start_mjd, "[d] same as DATE-BEG")
-    head["MJD-END"] = (facts.end_mjd, "[d] same as DATE-END")
-    head["NTILES"] = (len(tiles), "tiles used")
-    head["SYNTHET"] = (synthetic, "T: simulated data, not the sky")
-    head["ORIGIN"] = (f"contimg {__version__}", "software")
-    head["HISTORY"] = "pixel = sum(PB I / s^2) / sum(PB^2 / s^2), s = rms of the tile at the common beam"
-    head["HISTORY"] = f"flux anchor: {facts.flux_anchor or 'not recorded'}"
-    for tile in tiles:
-        head["HISTORY"] = f"tile {tile.id} twin sha256 {tile.input.sha256[:32]}"
+    keywords = ImageKeywords(
+        kind="mosaic",
+        name=mosaic_id,
+        telescope=facts.telescope,
+        beam_deg=(facts.beam.bmaj_arcsec / 3600, facts.beam.bmin_arcsec / 3600, facts.beam.bpa_deg),
+        freq_hz=facts.freq_hz,
+        bandwidth_hz=facts.bandwidth_hz,
+        start_mjd=facts.start_mjd,
+        end_mjd=facts.end_mjd,
+        synthetic=synthetic,
+        extra={"NTILES": (len(tiles), "tiles used")},
+        history=[
+            "pixel = sum(PB I / s^2) / sum(PB^2 / s^2), s = rms of the tile at the common beam",
+            f"flux anchor: {facts.flux_anchor or 'not recorded'}",
+            *(f"tile {tile.id} twin sha256 {tile.input.sha256[:32]}" for tile in tiles),
+        ],
+    )
+    add_keywords(head, keywords)
     return head
-
-
-def write_fits(path: Path, data: NDArray[np.floating], head: Any, unit: str, kind: str) -> None:
-    """Write one image as float32 with checksums whose comments hold no wall clock.
-
-    Parameters
-    ----------
-    path : Path
-    data : (ny, nx) array
-    head : astropy.io.fits.Header
-    unit, kind : str
-        BUNIT, and what the image is.
-    """
-    from astropy.io import fits
-
-    hdu = fits.PrimaryHDU(np.asarray(data, dtype=np.float32), header=head)
-    hdu.header["BTYPE"] = (kind, "what the pixels are")
-    hdu.header["BUNIT"] = (unit, "unit of the pixels")
-    hdu.add_datasum(when="of the data")
-    hdu.add_checksum(when="of the HDU", override_datasum=False)
-    hdu.writeto(path, output_verify="exception")
 
 
 def write_tiles_table(path: Path, tiles: Sequence[GroupTile]) -> None:

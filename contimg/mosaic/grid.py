@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.errors import ConfigError
+from contimg.sky.spherical import separation
 
 MAX_RADIUS_DEG = 30.0
 """Farther from its centre a tangent plane stretches areas by more than 1/cos^3(30 deg) = 1.54."""
@@ -131,7 +132,7 @@ def make_grid(footprints: Sequence[Footprint], cell_arcsec: float, max_size_px: 
         circular_mean_deg([f.centre_deg[0] for f in footprints]),
         float(np.round(np.mean([f.centre_deg[1] for f in footprints]), 9)),
     )
-    radius = max(_separation_deg(centre, f.rim_deg).max() for f in footprints)
+    radius = max(np.degrees(separation(*np.radians(f.rim_deg).T, *np.radians(centre))).max() for f in footprints)
     if radius > MAX_RADIUS_DEG:
         raise ConfigError(
             f"the mosaic would reach {radius:.1f} deg from its centre, but one tangent plane holds"
@@ -155,11 +156,3 @@ def _extent(wcs: Any, footprint: Footprint) -> tuple[NDArray[np.float64], NDArra
     low = np.floor([x.min(), y.min()])
     high = np.ceil([x.max(), y.max()])
     return low, high
-
-
-def _separation_deg(centre: tuple[float, float], places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the angle from a direction to others (deg), by the haversine formula."""
-    ra, dec = np.deg2rad(places).T
-    ra0, dec0 = np.deg2rad(centre)
-    half = np.sin((dec - dec0) / 2) ** 2 + np.cos(dec) * np.cos(dec0) * np.sin((ra - ra0) / 2) ** 2
-    return np.rad2deg(2 * np.arcsin(np.sqrt(np.clip(half, 0, 1))))

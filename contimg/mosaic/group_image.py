@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from contimg.config import MosaicOptions
 from contimg.mosaic import coadd, noise
-from contimg.mosaic.common_beam import Beam, common_beam, convolve_to
+from contimg.mosaic.common_beam import common_beam, convolve_to
 from contimg.mosaic.grid import MosaicGrid, make_grid
 from contimg.mosaic.tile_images import GroupTile, TileImage, used
 from contimg.products.fits_images import read_image
+from contimg.sky.restoring_beam import RestoringBeam
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class GroupImage:
     tiles : list of GroupTile
         Every tile of the group; those that were added with their noise and weight.
     grid : MosaicGrid
-    beam : Beam
+    beam : RestoringBeam
         The common beam.
     image, weights, rms : (ny, nx) float32
         Jy/beam, 1/Jy^2 and Jy/beam; NaN, 0 and NaN outside the footprint.
@@ -37,7 +38,7 @@ class GroupImage:
 
     tiles: list[GroupTile]
     grid: MosaicGrid
-    beam: Beam
+    beam: RestoringBeam
     image: NDArray[np.float32]
     weights: NDArray[np.float32]
     rms: NDArray[np.float32]
@@ -117,7 +118,7 @@ def _coadd(tiles: Sequence[GroupTile], options: MosaicOptions, pb_limit: float) 
 
 
 def _add(
-    sums: coadd.Sums, grid: MosaicGrid, tile: GroupTile, source: TileImage, beam: Beam, pb_limit: float
+    sums: coadd.Sums, grid: MosaicGrid, tile: GroupTile, source: TileImage, beam: RestoringBeam, pb_limit: float
 ) -> tuple[float, float]:
     """Convolve one tile to the common beam, measure its noise there and add it.
 

@@ -21,6 +21,7 @@ from contimg.mosaic.tile_images import GroupTile, read_tiles, select, used
 from contimg.products import gates
 from contimg.products.draft import TwinDraft
 from contimg.products.facts import MosaicImageFacts
+from contimg.products.fits_header import write_plane
 from contimg.products.numbers import MosaicQa
 from contimg.products.twin import Twin
 
@@ -119,7 +120,7 @@ def _write(
         (files.weights, mosaic.weights, "1/Jy^2", "weight, unnormalised: 1/(Jy/beam)^2"),
         (files.rms, mosaic.rms, "Jy/beam", "noise, 1/sqrt(weight)"),
     ):
-        fits_output.write_fits(folder / name, data, head, unit, kind)
+        write_plane(folder / name, data, head, kind, unit)
     fits_output.write_tiles_table(folder / files.tiles, mosaic.tiles)
     shown_mjy = measured.rms_mjy or float(np.nanmedian(mosaic.rms)) * 1e3
     picture.draw(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-# 1 / (sqrt(2) erfinv(1/2)): the standard deviation of a Gaussian with median absolute deviation 1.
-SIGMA_PER_MAD = 1.482602218505602
-CLIP_SIGMA = 5.0
+from contimg.statistics import CLIP_SIGMA, clipped_sigma
+
 BOX_BEAMS = 20
 """Width of the boxes of `local_rms`: their 350 independent beams give a box's rms to about 6 %."""
 REAL_RISE = 1.25
@@ -15,35 +14,6 @@ REAL_RISE = 1.25
 which would let noise through as sources where it is low."""
 MIN_BEAMS = 60
 """A box that holds fewer (at the mosaic's edge) takes the value of the nearest that holds enough."""
-
-
-def robust_rms(values: NDArray[np.floating]) -> float | None:
-    """Return the scatter of the finite values: scaled MAD, clipped at 5 sigma until nothing changes.
-
-    Parameters
-    ----------
-    values : array
-        Any shape; NaN is left out.
-
-    Returns
-    -------
-    float or None
-        In the unit of `values`; None where fewer than 16 values are finite or they do not scatter.
-    """
-    kept = values[np.isfinite(values)].astype(np.float64, copy=False)
-    for _ in range(20):
-        if kept.size < 16:
-            return None
-        middle = np.median(kept)
-        distance = np.abs(kept - middle)
-        sigma = SIGMA_PER_MAD * float(np.median(distance))
-        inside = distance <= CLIP_SIGMA * sigma
-        if sigma == 0:
-            return None
-        if inside.all():
-            return sigma
-        kept = kept[inside]
-    return sigma
 
 
 def rms_off_sources(image: NDArray[np.floating], used: NDArray[np.bool_], beam_px: float) -> float | None:
@@ -61,12 +31,12 @@ def rms_off_sources(image: NDArray[np.floating], used: NDArray[np.bool_], beam_p
     from scipy.ndimage import maximum_filter
 
     used = used & np.isfinite(image)
-    first = robust_rms(image[used])
+    first = clipped_sigma(image[used])
     if first is None:
         return None
     bright = np.abs(np.where(used, image, 0)) > CLIP_SIGMA * first
     near = maximum_filter(bright, size=2 * max(1, round(beam_px)) + 1)
-    return robust_rms(image[used & ~near]) or first
+    return clipped_sigma(image[used & ~near]) or first
 
 
 def local_rms(
@@ -106,7 +76,7 @@ def local_rms(
         for j, x in enumerate(centres[1]):
             box = ratio[max(0, y - step) : y + step : thin, max(0, x - step) : x + step : thin]
             if np.count_nonzero(np.isfinite(box)) * thin**2 >= MIN_BEAMS * beam_area_px:
-                measured = robust_rms(box)
+                measured = clipped_sigma(box)
                 factors[i, j] = np.nan if measured is None else measured
     known = np.isfinite(factors)
     if not known.any():

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from contimg.config import MosaicOptions
 from contimg.errors import InputError
 from contimg.mosaic import noise, tile_checks
-from contimg.mosaic.common_beam import Beam
 from contimg.mosaic.grid import Footprint, footprint_of
 from contimg.products.facts import ImageFacts, image_facts
 from contimg.products.fits_images import DamagedFileError
 from contimg.products.manifest import product_of, verify_product
 from contimg.products.numbers import ImageQa, image_qa
 from contimg.products.twin import Input, Twin, input_from_twin
+from contimg.sky.restoring_beam import RestoringBeam
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class TileImage:
         Apparent image (flat noise, Jy/beam) and effective beam.
     facts : ImageFacts
     qa : ImageQa
-    beam : Beam
+    beam : RestoringBeam
         Restoring beam, from the image's header.
     footprint : Footprint
         Where the effective beam is above ``image.pb_limit``.
@@ -44,7 +44,7 @@ class TileImage:
     pb: Path
     facts: ImageFacts
     qa: ImageQa
-    beam: Beam
+    beam: RestoringBeam
     footprint: Footprint
     rms_jy: float
 
@@ -154,7 +154,7 @@ def _open_image(tile: GroupTile, pb_limit: float) -> TileImage:
     del pb
     image = tile_checks.read_checked(folder, "image", tile.twin, facts)
     tile_checks.check_pixels(image, qa)
-    beam = Beam(*(float(image.header[key]) for key in ("BMAJ", "BMIN", "BPA")))
+    beam = RestoringBeam.from_degrees(*(float(image.header[key]) for key in ("BMAJ", "BMIN", "BPA")))
     rms_jy = noise.rms_off_sources(image.data, above, beam.bmaj_deg * 3600 / facts.cell_arcsec)
     if rms_jy is None:
         raise DamagedFileError(image.path, "has no noise where the effective beam is above image.pb_limit")
@@ -202,6 +202,6 @@ def median_axes_deg(images: Sequence[TileImage]) -> NDArray[np.float64]:
     return np.median([(image.beam.bmaj_deg, image.beam.bmin_deg) for image in images], axis=0)
 
 
-def beam_deviation(beam: Beam, axes_deg: NDArray[np.float64]) -> float:
+def beam_deviation(beam: RestoringBeam, axes_deg: NDArray[np.float64]) -> float:
     """Return by how much a beam's worse axis differs from reference axes (major, minor; deg), as a fraction."""
     return float(np.max(np.abs(np.array([beam.bmaj_deg, beam.bmin_deg]) / axes_deg - 1)))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -282,7 +283,7 @@ def _last(earth: _Orientation, location: Location) -> NDArray[np.float64]:
     return earth.sidereal_rad + location.longitude_rad
 
 
-def _observer(earth: _Orientation, location: Location) -> tuple:
+def _observer(earth: _Orientation, location: Location) -> tuple[Any, ...]:
     """Return the arguments that ERFA's observed-place routines share; pressure 0 switches refraction off."""
     return (
         MJD_ZERO_JD, earth.mjd, earth.dut1_s, location.longitude_rad, location.latitude_rad, location.height_m,

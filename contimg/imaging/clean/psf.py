@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +19,7 @@ def without_border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return kept
 
 
-def window(array: NDArray, x: int, y: int, half: int) -> NDArray:
+def window(array: NDArray[Any], x: int, y: int, half: int) -> NDArray[Any]:
     """Return a view of the square of ``2 half + 1`` pixels about a pixel, cut at the edges of the array."""
     return array[max(0, y - half) : max(0, y + half + 1), max(0, x - half) : max(0, x + half + 1)]
 

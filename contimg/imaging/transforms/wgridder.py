@@ -115,6 +115,6 @@ class Gridder:
         vis[self._chosen] = flat
         return vis
 
-    def _flat(self, values: NDArray) -> NDArray:
+    def _flat(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return the values (nrow, width) of the samples that are imaged, as one array."""
         return values.ravel() if self._chosen is None else values[self._chosen]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -206,7 +207,7 @@ def _add_usable(sums: NDArray[np.float64], weights: NDArray[np.float32], integra
         sums[index] += weights[integration == index].sum(0, dtype=np.float64).sum(1)
 
 
-def _sum_channels(values: NDArray, factor: int, columns: int) -> NDArray:
+def _sum_channels(values: NDArray[Any], factor: int, columns: int) -> NDArray[Any]:
     """Return sums (n, columns, npol) over `factor` adjacent channels of (n, nchan, npol), 0 beyond the band."""
     missing = columns * factor - values.shape[1]
     if missing:

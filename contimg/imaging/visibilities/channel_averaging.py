@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +75,7 @@ class ChannelAveraging:
         start = self.first_channel[:, None] + self.factor[:, None] * np.arange(self.width)
         return np.asarray((start >= channels.start) & (start < channels.stop))
 
-    def average(self, values: NDArray, layout: int) -> NDArray:
+    def average(self, values: NDArray[Any], layout: int) -> NDArray[Any]:
         """Return the means over each sample's channels (n, ...) of values per channel (count, ...).
 
         The first of the channels must be the first of a sample.
@@ -88,7 +89,7 @@ class ChannelAveraging:
             return mean
         return np.concatenate([mean, values[whole:].mean(0, keepdims=True)])
 
-    def distribute(self, values: NDArray, layout: int, count: int) -> NDArray:
+    def distribute(self, values: NDArray[Any], layout: int, count: int) -> NDArray[Any]:
         """Return values of samples (n, ...) divided evenly among their channels (count, ...): `average` transposed."""
         factor = int(self.factor[layout])
         if factor == 1:
