@@ -1,8 +1,8 @@
-"""The private copy of a tile that is solved: at the calibrator's phase centre, with model and weights.
+"""The working copy of a tile, on which CASA solves: with a model, true weights and the calibrator at the phase centre.
 
-CASA averages visibilities over time and channels before it solves, so the copy is phase-shifted to the
-calibrator; it carries the model in MODEL_DATA and weights that are true inverse variances, so that
-signal-to-noise ratios mean what they say. The tile itself is only read.
+CASA averages visibilities over time and channels before it solves; the copy is therefore phase-shifted to the
+calibrator. It has the model in MODEL_DATA, and weights that are inverse variances, so that CASA's signal-to-noise
+ratios are those of the solutions. The tile itself is only read.
 """
 
 from __future__ import annotations
@@ -56,13 +56,15 @@ def thin(vis: Visibilities, model: NDArray[np.complex64]) -> tuple[Visibilities,
 def noise_per_baseline(vis: Visibilities) -> NDArray[np.float64]:
     """Return the noise (nbl, npol) of one part of a visibility, from successive integrations.
 
-    ``1.4826 median |difference| / sqrt 2`` of real and imaginary parts; NaN where there are no pairs.
+    ``1.4826 median |difference| / sqrt 2`` of real and imaginary parts; NaN where no two successive integrations are
+    unflagged.
     """
     ntime, npol = len(vis.times_mjd_s), len(vis.polarisations)
     nbl = len(vis.uvw_m) // ntime
     data = vis.data.reshape(ntime, nbl, -1, npol)
     good = (~vis.flag & (vis.weight > 0)).reshape(data.shape)
-    difference = np.where(good[1:] & good[:-1], data[1:] - data[:-1], np.nan)
+    # NaN in both parts: a flagged pair must not count as an imaginary part of 0.
+    difference = np.where(good[1:] & good[:-1], data[1:] - data[:-1], complex(np.nan, np.nan))
     parts = np.concatenate([np.abs(difference.real), np.abs(difference.imag)], axis=2)
     parts = parts.transpose(1, 3, 0, 2).reshape(nbl, npol, -1)
     known = np.isfinite(parts).any(-1)
@@ -72,10 +74,10 @@ def noise_per_baseline(vis: Visibilities) -> NDArray[np.float64]:
 
 
 def set_true_weights(vis: Visibilities, noise: NDArray[np.float64]) -> None:
-    """Replace weights by inverse variances, in place, and flag what was not received.
+    """Replace weights by inverse variances, in place, and flag samples that were not received.
 
-    Weights stay proportional to what was received (nsamples) within a baseline. A baseline whose noise
-    could not be measured, or is zero (noise-free simulations), gets the median noise of the others.
+    Within a baseline weights stay proportional to the number of samples received. A baseline whose noise could not be
+    measured, or is zero (noise-free simulations), gets the median noise of the others.
 
     Parameters
     ----------
@@ -94,16 +96,16 @@ def set_true_weights(vis: Visibilities, noise: NDArray[np.float64]) -> None:
 
 
 def typical_weight(vis: Visibilities) -> float:
-    """Return the median weight of what was received: the nsamples that the noise belongs to."""
+    """Return the median weight of the samples received: the number of samples that the measured noise refers to."""
     received = vis.weight[:: max(1, len(vis.weight) // 4096)]
     received = received[received > 0]
     return float(np.median(received if received.size else vis.weight[vis.weight > 0]))
 
 
 def antenna_noise(vis: Visibilities, noise: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the antennas' parts (nant, npol) of the baselines' noise, ``sigma_pq = s_p s_q``; NaN if unknown.
+    """Return the factors s (nant, npol) of the antennas in the baselines' noise, ``sigma_pq = s_p s_q``.
 
-    Least squares of the logarithms.
+    A least-squares solution of the logarithms; NaN for antennas without known baselines.
     """
     nbl = len(noise)
     one, two = vis.antenna1[:nbl], vis.antenna2[:nbl]
@@ -122,7 +124,7 @@ def antenna_noise(vis: Visibilities, noise: NDArray[np.float64]) -> NDArray[np.f
 
 
 def write(path: Path, vis: Visibilities, model: NDArray[np.complex64]) -> None:
-    """Write the copy with its MODEL_DATA, (nrow, nchan), the same in all polarisations."""
+    """Write the copy, with the model (nrow, nchan) in MODEL_DATA, the same in all polarisations."""
     from casacore import tables
 
     measurement_set.write(path, vis)
