@@ -182,9 +182,10 @@ def _rewrite(table: Any, path: Path) -> None:
     description["_keywords_"] = {}
     columns = table.colnames()
     arrays = [name for name in columns if not table.isscalarcol(name) and table.coldatatype(name) != "string"]
-    managers: dict[str, dict[str, Any]] = {
-        "*1": {"TYPE": "StandardStMan", "NAME": "Standard", "COLUMNS": [c for c in columns if c not in arrays]}
-    }
+    scalars = [name for name in columns if name not in arrays]
+    managers: dict[str, dict[str, Any]] = {}
+    if scalars:
+        managers["*1"] = {"TYPE": "StandardStMan", "NAME": "Standard", "COLUMNS": scalars}
     for number, name in enumerate(arrays, start=2):
         filled = table.nrows() > 0 and table.iscelldefined(name, 0)
         shape = table.getcell(name, 0).shape[::-1] if filled else (1, 1)

@@ -1,7 +1,7 @@
-"""What a person decided about calibrations: withdrawn or certified, by whom, when and why.
+"""Decisions of persons about calibrations: withdrawn or certified, by whom, when and why.
 
-``<stage>/calibrations/decisions.json`` holds every decision ever made, in order of time; the last one about a
-calibration counts. The plan reads it, the commands `contimg calibration certify | withdraw` write it.
+``<stage>/calibrations/decisions.json`` holds every decision, in order of time; the last one about a calibration counts.
+The plan reads it; the commands `contimg calibration certify` and `withdraw` write it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from contimg.times import now
 
 
 def place(layout: Layout) -> Path:
-    """Return where the decisions stand."""
+    """Return the path of the file of decisions."""
     return layout.stage / "calibrations" / "decisions.json"
 
 
@@ -47,14 +47,14 @@ def history(layout: Layout) -> list[dict[str, Any]]:
 
 
 def standing(layout: Layout) -> dict[str, dict[str, Any]]:
-    """Return the decision that counts for each calibration that there is one about."""
+    """Return the latest decision about each calibration, by its id."""
     return {item["calibration"]: item for item in history(layout)}
 
 
 def is_certified(twin: Twin, decision: dict[str, Any] | None) -> bool:
-    """Tell whether a calibration may be used.
+    """Return whether a calibration may be used: it is passed and not withdrawn, or a person overruled its warning.
 
-    Passed and not withdrawn; or with a warning that a person overruled. Nobody can certify a failed one.
+    A failed calibration cannot be certified.
     """
     if decision is not None:
         return decision["decision"] == "certified" and twin.verdict != "failed"
@@ -62,7 +62,9 @@ def is_certified(twin: Twin, decision: dict[str, Any] | None) -> bool:
 
 
 def withdraw(config: Config, calibration_id: str, reason: str) -> dict[str, Any]:
-    """Withdraw a calibration: no plan uses it any more. Said twice, the first word stands.
+    """Withdraw a calibration, so that no plan uses it any more.
+
+    A second withdrawal changes nothing: the first one is returned, with its reason.
 
     Raises
     ------
@@ -111,6 +113,7 @@ def find(config: Config, calibration_id: str) -> Twin:
 
 
 def _decide(layout: Layout, calibration_id: str, decision: str, reason: str) -> dict[str, Any]:
+    """Append a decision to the file, unless it is the standing one already, and return the one that stands."""
     if not reason.strip():
         raise InputError(f"{calibration_id}: no reason given: say why with --reason '...'")
     with _alone(place(layout)):
@@ -125,7 +128,7 @@ def _decide(layout: Layout, calibration_id: str, decision: str, reason: str) -> 
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Let one process at a time change the file."""
+    """Hold a lock, so that one process at a time changes the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = os.open(path.with_name(".decisions.lock"), os.O_RDWR | os.O_CREAT, 0o644)
     try:

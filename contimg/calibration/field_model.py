@@ -1,4 +1,4 @@
-"""The catalogue's sources in a tile."""
+"""The sky model of a tile: the catalogue's sources through the primary beam."""
 
 from __future__ import annotations
 
@@ -21,7 +21,16 @@ MOST_SOURCES = 300
 def field_sources(
     vis: Visibilities, beam: BeamOptions, known: Catalogue, away_from: tuple[float, float] | None
 ) -> Catalogue:
-    """Return the catalogue sources that matter in a tile, brightest through the beam first."""
+    """Return the catalogue's sources in a tile, at most 300, brightest through the beam first.
+
+    Parameters
+    ----------
+    vis : Visibilities
+    beam : BeamOptions
+    known : Catalogue
+    away_from : (float, float) or None
+        ICRS direction [rad] of the calibrator, whose own entry in the catalogue (within 30 arcsec) is left out.
+    """
     ra, dec = vis.pointing_rad[len(vis.pointing_rad) // 2]
     near = known.within(ra, dec, FIELD_RADIUS_RAD)
     if away_from is not None:
@@ -32,7 +41,7 @@ def field_sources(
 
 
 def apparent_jy(vis: Visibilities, sources: Catalogue, beam: BeamOptions) -> NDArray[np.float64]:
-    """Return mean flux densities through the beam (nsrc,), at the middle of the band."""
+    """Return flux densities through the beam (nsrc,) [Jy], mean over the tile, at the middle of the band."""
     middle = vis.freq_hz[len(vis.freq_hz) // 2]
     known = {f.name: getattr(vis, f.name) for f in dataclasses.fields(Coordinates)}
     reference = Coordinates(**(known | {"freq_hz": np.array([middle])}))
@@ -41,6 +50,6 @@ def apparent_jy(vis: Visibilities, sources: Catalogue, beam: BeamOptions) -> NDA
 
 
 def predict_sources(vis: Visibilities, sources: Catalogue, beam: BeamOptions) -> NDArray[np.complex64]:
-    """Return the model visibilities (nrow, nchan) of catalogue sources."""
+    """Return the model visibilities (nrow, nchan) of catalogue sources, through the beam at each time and channel."""
     ra, dec = np.radians(sources.ra_deg), np.radians(sources.dec_deg)
     return predict(vis, ra, dec, sources.flux_at(vis.freq_hz), beam, true_places=True)

@@ -1,4 +1,4 @@
-"""The antennas' response, K times B times G, on the axes of a tile; and data divided by it."""
+"""The response of each receptor (Jones term ``K B G``) on the axes of a tile, and data corrected for it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,18 @@ from contimg.measurement_set import Coordinates, Visibilities
 
 
 class Correction:
-    """What the data of a tile are multiplied by, and which of them have no solution.
+    """The correction of a tile: factors for its data, and flags for data without a solution.
 
     ``V / (J_p conj(J_q))`` with ``J = exp(2 pi i delay (f - f0)) B(f) G(t)``, as CASA defines it.
+
+    Parameters
+    ----------
+    vis : Coordinates
+        The tile.
+    delays, bandpass : Solutions or None
+        None: not applied.
+    gains : sequence of Solutions
+        Sets that are interpolated in time; empty: not applied.
     """
 
     def __init__(
@@ -33,7 +42,7 @@ class Correction:
         ----------
         data, flag : (nrow, nchan, npol)
         rows : slice
-            Which rows of the tile they are.
+            Their rows in the tile.
         """
         time = float(self._vis.time_mjd_s[rows.start])
         if time != self._time:
@@ -47,6 +56,7 @@ class Correction:
             flag |= self._lost_now[two]
 
     def _prepare(self, time_mjd_s: float) -> None:
+        """Evaluate the response at one integration."""
         gain, missing = gains_at(self._gains, time_mjd_s, self._vis)
         response = self._steady * gain
         lost = self._lost | missing | (response == 0)
@@ -60,7 +70,7 @@ class Correction:
 def correct(
     vis: Visibilities, delays: Solutions | None, bandpass: Solutions | None, gains: Sequence[Solutions]
 ) -> None:
-    """Divide data by the response and flag what has none, in place, one integration at a time."""
+    """Divide data by the response and flag data without one, in place, one integration at a time."""
     correction = Correction(vis, delays, bandpass, gains)
     baselines = len(vis.uvw_m) // len(vis.times_mjd_s)
     for start in range(0, len(vis.uvw_m), baselines):
@@ -71,9 +81,14 @@ def correct(
 def steady_response(
     vis: Coordinates, delays: Solutions | None, bandpass: Solutions | None
 ) -> tuple[NDArray[np.complex128], NDArray[np.bool_]]:
-    """Return K times B (nant, nchan, npol) on a tile's antennas and channels, and where it is missing.
+    """Return K times B on a tile's antennas and channels, and where it is missing.
 
-    Of several times the nearest to the tile's middle, for each cell of those not flagged.
+    Of solutions at several times, each cell takes the unflagged one nearest to the middle of the tile.
+
+    Returns
+    -------
+    response : (nant, nchan, npol) complex128
+    missing : (nant, nchan, npol) bool
     """
     shape = (len(vis.antenna_names), len(vis.freq_hz), len(vis.polarisations))
     middle = vis.times_mjd_s.mean()
@@ -97,15 +112,15 @@ def gains_at(
 ) -> tuple[NDArray[np.complex128], NDArray[np.bool_]]:
     """Return the gains at a time (nant, 1, npol), interpolated over the solutions of all sets.
 
-    Amplitude and phase are each linear between the nearest unflagged solutions before and after; the phase
-    takes the shorter way round, all sets on one reference. Outside, or next to flagged solutions only, it is the
-    nearest.
+    Amplitude and phase are interpolated linearly between the nearest unflagged solutions before and after, the phase
+    through the smaller angle, after all sets were referred to one reference antenna. Where there is an unflagged
+    solution on one side only, that one is taken.
 
     Returns
     -------
     values : (nant, 1, npol) complex128
     missing : (nant, 1, npol) bool
-        Where there is no unflagged solution at all.
+        Where there is no unflagged solution.
     """
     shape = (len(vis.antenna_names), 1, len(vis.polarisations))
     if not gains:
@@ -134,12 +149,12 @@ def gains_at(
 
 
 def on_one_reference(gains: Sequence[Solutions]) -> list[Solutions]:
-    """Return sets of gains whose phases can be interpolated from one to the next.
+    """Return sets of gains that refer to one reference antenna, so that their phases can be interpolated.
 
-    Each set refers its phases to an antenna of its own. Against another reference all phases of a hand are off by
-    one angle, which no visibility of that hand sees; but in an interpolation each antenna would go the shorter way
-    round, some this way and some that. The angle is therefore taken out: that of the sum over antennas of a set's
-    mean gains times the conjugates of those of the set before.
+    Each set has a reference antenna of its own. Another one adds the same angle to the phases of all receptors of a
+    polarisation. No parallel-hand visibility depends on that angle, but an interpolation does: it would go through
+    zero for some antennas and through 180 degrees for others. The angle is estimated as the argument of the sum over
+    antennas of a set's mean gain times the conjugate of that in the set before, and removed.
     """
     ordered = sorted(gains, key=lambda one: one.time_mjd_s[0])
     aligned = ordered[:1]
@@ -153,12 +168,13 @@ def on_one_reference(gains: Sequence[Solutions]) -> list[Solutions]:
 
 
 def _mean_gains(gains: Solutions) -> NDArray[np.complex128]:
-    """Return each receptor's mean of its unflagged gains (nant, npol); 0 where there is none."""
+    """Return the mean over time of each receptor's unflagged gains (nant, npol); 0 where there is none."""
     good = ~gains.flag[:, :, 0]
     return np.where(good, gains.values[:, :, 0], 0).sum(0) / np.maximum(good.sum(0), 1)
 
 
 def _nearest_solved(solutions: Solutions, time_mjd_s: float) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return for each cell (nant, nchan, npol) the unflagged value nearest in time, and where there is none."""
     order = np.argsort(np.abs(solutions.time_mjd_s - time_mjd_s), kind="stable")
     first = np.argmin(solutions.flag[order], axis=0)
     index = order[first][None]
@@ -167,11 +183,12 @@ def _nearest_solved(solutions: Solutions, time_mjd_s: float) -> tuple[NDArray[An
 
 
 def _antenna_index(solutions: Solutions, vis: Coordinates) -> NDArray[np.intp]:
+    """Return the table's index of each of the tile's antennas."""
     place = {name: i for i, name in enumerate(solutions.antenna_names)}
     return np.array([place[name] for name in vis.antenna_names])
 
 
 def _channel_index(solutions: Solutions, vis: Coordinates) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Return the table's channel at each of the tile's frequencies, and whether there is one."""
+    """Return the table's channel nearest to each of the tile's, and whether it is the same (within half a channel)."""
     index = np.abs(solutions.freq_hz[None, :] - vis.freq_hz[:, None]).argmin(1)
     return index, np.abs(solutions.freq_hz[index] - vis.freq_hz) < 0.5 * vis.channel_width_hz

@@ -1,4 +1,4 @@
-"""The reference antenna, chosen from the data, with the reason in words."""
+"""The choice of the reference antenna from the data, with its reason in words."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from contimg.errors import ConfigError
 from contimg.measurement_set import Visibilities
 
-_LISTED = 8
-_ENOUGH = 0.95  # of the best antenna's data
+_LISTED = 8  # reference antennas handed to CASA, which takes the first that has data
+_ENOUGH = 0.95  # of the usable data of the best antenna
 
 
 @dataclass(frozen=True)
 class ReferenceAntenna:
-    """Antennas to refer the phases to, best first, and why."""
+    """Reference antennas, best first, and the reason for the first."""
 
     names: tuple[str, ...]
     reason: str
@@ -32,10 +32,10 @@ def usable_fraction(vis: Visibilities) -> NDArray[np.float64]:
 
 
 def coherence(vis: Visibilities) -> NDArray[np.float64]:
-    """Return how strongly each antenna sees the source at the phase centre (nant,), in units of noise.
+    """Return the signal-to-noise ratio (nant,) with which each antenna sees the source at the phase centre.
 
-    The median, over baselines, channels and polarisations, of the time-averaged visibilities' size over
-    the scatter of successive integrations. An antenna that hears no sky stays near 1.
+    The median, over baselines, channels and polarisations, of the amplitude of the time-averaged visibility over its
+    standard error, from the scatter of the integrations. For an antenna that receives no sky it is near 1.
     """
     ntime = len(vis.times_mjd_s)
     nbl = len(vis.uvw_m) // ntime

@@ -1,4 +1,4 @@
-"""`contimg calibration`: what was solved, and what a person decides about it."""
+"""`contimg calibration`: lists and shows calibrations, and records the decisions of persons about them."""
 
 from __future__ import annotations
 

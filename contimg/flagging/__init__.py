@@ -1,1 +1,7 @@
-"""Radio-frequency interference and bad data: the search and its flags."""
+"""Flagging of a tile while it is converted: data that are none, interference, dead antennas.
+
+- `flag_codes`: why a sample is flagged
+- `block_flagger`: the first phase, block by block of baselines; `findings`: its result
+- `whole_tile`: the second phase, from these findings
+- `amplitudes`, `polarisation_residual`, `aoflagger`: what the searches are made of
+"""
