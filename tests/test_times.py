@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from contimg import times
 from contimg.imaging import fits_output
 from contimg.imaging.grid import TileGrid as TileGrid
-from contimg.imaging.restoring_beam import RestoringBeam
 from contimg.mosaic import fits_output as mosaic_fits
 from contimg.mosaic.grid import MosaicGrid
 from contimg.products.facts import BeamFacts, MosaicImageFacts
+from contimg.products.fits_header import ImageKeywords
 
 DAY = 61082  # 2026-02-11 (astropy: Time(61082, format='mjd').iso)
 MJDS = st.floats(51544, 88069)  # 2000 to 2100
@@ -95,10 +95,11 @@ def test_a_span_names_both_ends_to_the_second():
 def test_a_tile_and_its_mosaic_give_one_instant_the_same_text(fraction_ms):
     start = DAY + (1602 + fraction_ms / 1000) / 86400
     end = DAY + (1911 + fraction_ms / 1000) / 86400
-    described = fits_output.Described(
-        "2026-02-11T00:26:42", "OVRO_DSA", RestoringBeam(1e-4, 1e-4, 0.0), 1.4e9, 1.8e8, start, end, 0.5, 0.2, True, ()
-    )
-    tile = fits_output.header(TileGrid(64, 1e-5, (2.0, 0.9)), described)
+    keywords = ImageKeywords(
+        kind="tile", name="2026-02-11T00:26:42", telescope="OVRO_DSA", beam_deg=(0.01, 0.01, 0.0), freq_hz=1.4e9,
+        bandwidth_hz=1.8e8, start_mjd=start, end_mjd=end, synthetic=True,
+    )  # fmt: skip
+    tile = fits_output.header(TileGrid(64, 1e-5, (2.0, 0.9)), keywords)
     facts = MosaicImageFacts.model_construct(
         beam=BeamFacts(bmaj_arcsec=20.0, bmin_arcsec=20.0, bpa_deg=0.0), telescope="OVRO_DSA", freq_hz=1.4e9,
         bandwidth_hz=1.8e8, start_mjd=start, end_mjd=end, flux_anchor="3C 147",

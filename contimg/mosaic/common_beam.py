@@ -1,4 +1,4 @@
-"""Restoring beams: the common beam of the tiles, and convolution to it."""
+"""The common beam of tiles, and convolution to it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from contimg.sky.restoring_beam import RestoringBeam
 TAIL_SIGMA = 5.0
 SPREAD_ALLOWED = 1e-3
 """Largest part of the kernel that may reach over a blank or the edge: a third of the flux error allowed (0.3 %)."""
+_SLACKS = (1e-3, 5e-3)
+"""Values of radio-beam's ``epsilon`` that are tried."""
+_SAME_BEAM_PX = 1e-4
+"""Beams that differ by a narrower Gaussian than this are the same beam."""
 
 
 def common_beam(beams: Sequence[RestoringBeam]) -> RestoringBeam:
@@ -21,29 +25,34 @@ def common_beam(beams: Sequence[RestoringBeam]) -> RestoringBeam:
     quite equal) its slack ``epsilon`` is raised, and at last the shape of the largest beam is taken.
     Either is then scaled by the smallest factor, closed form, for which no beam sticks out.
     """
-    import astropy.units as u
-    from radio_beam import Beams
-    from radio_beam.utils import BeamError
-
-    ellipse = max(beams, key=lambda beam: beam.area_rad2)
-    if len(set(beams)) > 1:
-        many = Beams(
-            major=[beam.bmaj_deg * 3600 for beam in beams] * u.arcsec,
-            minor=[beam.bmin_deg * 3600 for beam in beams] * u.arcsec,
-            pa=[beam.bpa_deg for beam in beams] * u.deg,
-        )
-        for slack in (1e-3, 5e-3):
-            try:
-                found = many.common_beam(max_epsilon=slack)
-            except (BeamError, ValueError):
-                continue
-            ellipse = RestoringBeam(*(float(x.to_value(u.rad)) for x in (found.major, found.minor, found.pa)))
-            break
+    ellipse = _minimum_ellipse(beams) or max(beams, key=lambda beam: beam.area_rad2)
     whitener = np.linalg.inv(np.linalg.cholesky(ellipse.covariance()))
     widest = max(np.linalg.eigvalsh(whitener @ beam.covariance() @ whitener.T)[-1] for beam in beams)
     if widest <= 1 + 1e-12:
         return ellipse
     return RestoringBeam.from_covariance(ellipse.covariance() * widest)
+
+
+def _minimum_ellipse(beams: Sequence[RestoringBeam]) -> RestoringBeam | None:
+    """Return radio-beam's common beam; None where all beams are equal or it finds none."""
+    import astropy.units as u
+    from radio_beam import Beams
+    from radio_beam.utils import BeamError
+
+    if len(set(beams)) == 1:
+        return None
+    many = Beams(
+        major=[beam.bmaj_deg * 3600 for beam in beams] * u.arcsec,
+        minor=[beam.bmin_deg * 3600 for beam in beams] * u.arcsec,
+        pa=[beam.bpa_deg for beam in beams] * u.deg,
+    )
+    for slack in _SLACKS:
+        try:
+            found = many.common_beam(max_epsilon=slack)
+        except (BeamError, ValueError):
+            continue
+        return RestoringBeam.from_degrees(*(float(x.to_value(u.deg)) for x in (found.major, found.minor, found.pa)))
+    return None
 
 
 def convolve_to(
@@ -70,7 +79,7 @@ def convolve_to(
     scale = np.diag(1 / np.radians(cdelt_deg))
     between = scale @ (target.covariance() - beam.covariance()) @ scale  # pixels^2, (x, y)
     widths = np.sqrt(np.clip(np.diag(between), 0, None))
-    if widths.max() < 1e-4:  # a hundredth of a per cent of a pixel: the same beam
+    if widths.max() < _SAME_BEAM_PX:
         return np.where(blank, np.nan, image).astype(np.float64)
     reach = np.ceil(TAIL_SIGMA * widths).astype(int)
     ny, nx = image.shape

@@ -1,4 +1,4 @@
-"""The files of a mosaic: FITS with full headers, bit for bit the same each time, and the table of tiles."""
+"""The header of a mosaic's FITS files, and the table of its tiles."""
 
 from __future__ import annotations
 
@@ -23,33 +23,34 @@ TILE_COLUMNS = (
 def header(
     grid: MosaicGrid, facts: MosaicImageFacts, mosaic_id: str, tiles: Sequence[GroupTile], synthetic: bool
 ) -> Any:
-    """Return the header that a mosaic's FITS files share; BUNIT is the caller's.
+    """Return the header that a mosaic's FITS files share.
 
     Keywords as in the tile images, and NTILES; every used tile with the digest of its twin is in HISTORY.
     """
     from astropy.io import fits
 
     head = fits.Header()
-    wcs = grid.wcs().to_header()
-    for card in wcs.cards:
+    for card in grid.wcs().to_header().cards:
         if card.keyword not in ("DATE-OBS", "MJD-OBS", "MJDREF"):
             head.append(card)
+    history = [
+        "pixel = sum(PB I / s^2) / sum(PB^2 / s^2), s = rms of the tile at the common beam",
+        f"flux anchor: {facts.flux_anchor or 'not recorded'}",
+        *(f"tile {tile.id} twin sha256 {tile.input.sha256[:32]}" for tile in tiles),
+    ]
+    beam = facts.beam
     keywords = ImageKeywords(
         kind="mosaic",
         name=mosaic_id,
         telescope=facts.telescope,
-        beam_deg=(facts.beam.bmaj_arcsec / 3600, facts.beam.bmin_arcsec / 3600, facts.beam.bpa_deg),
+        beam_deg=(beam.bmaj_arcsec / 3600, beam.bmin_arcsec / 3600, beam.bpa_deg),
         freq_hz=facts.freq_hz,
         bandwidth_hz=facts.bandwidth_hz,
         start_mjd=facts.start_mjd,
         end_mjd=facts.end_mjd,
         synthetic=synthetic,
         extra={"NTILES": (len(tiles), "tiles used")},
-        history=[
-            "pixel = sum(PB I / s^2) / sum(PB^2 / s^2), s = rms of the tile at the common beam",
-            f"flux anchor: {facts.flux_anchor or 'not recorded'}",
-            *(f"tile {tile.id} twin sha256 {tile.input.sha256[:32]}" for tile in tiles),
-        ],
+        history=history,
     )
     add_keywords(head, keywords)
     return head

@@ -37,21 +37,6 @@ def gaussian(shape, x, y, covariance):
     return np.exp(-0.5 * np.einsum("iyx,ij,jyx->yx", d, np.linalg.inv(covariance), d))
 
 
-class TestBeam:
-    def test_area(self):
-        assert np.degrees(np.degrees(beam(3600, 3600, 0).area_rad2)) == pytest.approx(1.1330900354567985, rel=1e-12)
-
-    def test_covariance_of_a_beam_elongated_to_the_north_east(self):
-        # sigma^2 = fwhm^2 / 5.545; at 45 deg both axes share it and east and north vary together.
-        got = RestoringBeam(2.0, 1.0, np.pi / 4).covariance() * 8 * np.log(2)
-        assert got == pytest.approx(np.array([[2.5, 1.5], [1.5, 2.5]]))
-
-    def test_covariance_and_back(self):
-        one = beam(64.1, 35.4, 127.0)
-        back = RestoringBeam.from_covariance(one.covariance())
-        assert (back.bmaj_deg, back.bmin_deg, back.bpa_deg) == pytest.approx((one.bmaj_deg, one.bmin_deg, 127.0))
-
-
 class TestCommonBeam:
     def test_of_equal_beams_is_that_beam(self):
         assert common_beam([beam(40, 30, 20)] * 5) == beam(40, 30, 20)
