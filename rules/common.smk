@@ -112,7 +112,9 @@ def catalogue(wildcards):
 
 def ms_twin_of_calibration(wildcards):
     """The MS itself is no input: see contimg/operations/borrowed_ms.py."""
-    return ancient(str(LAYOUT.twin("ms", calibration_of(wildcards).tile)))
+    tile = calibration_of(wildcards).tile
+    twin = str(LAYOUT.twin("ms", tile))
+    return twin if targets.solved_on_another_ms(LAYOUT, wildcards.calibration, tile) else ancient(twin)
 
 
 def bandpass_of_gains(wildcards):

@@ -101,6 +101,7 @@ def _fill(
 
     if count == 0:
         return
+    _fix_shapes(f"{table.name()}/{name}", name, columns)
     with tables.table(table.getkeyword(name), readonly=False, ack=False) as sub:
         for column in icrs:
             sub.putcolkeyword(column, "MEASINFO", sub.getcolkeyword(column, "MEASINFO") | {"Ref": "ICRS"})
@@ -108,3 +109,21 @@ def _fill(
         for first in range(0, count, at_once or count):
             for column, values in columns.items():
                 sub.putcol(column, values[first : first + at_once] if at_once else values, first, at_once or count)
+
+
+def _fix_shapes(path: str, name: str, columns: dict[str, Any]) -> None:
+    """Make an empty subtable anew with the shapes of its arrays fixed, so that the same tile gives the same bytes.
+
+    Arrays whose shape may vary from row to row stand in a file of their own (``table.f0i``); casacore leaves the
+    bytes between them as they were in memory. Arrays of fixed shape stand in the rows themselves.
+    """
+    from casacore import tables
+
+    description = tables.required_ms_desc(name)
+    direct, fixed = 1, 4  # ColumnDesc::Direct and ColumnDesc::FixedShape
+    for column, values in columns.items():
+        shape = (values["shape"] if isinstance(values, dict) else np.shape(values))[1:]
+        if shape and "ndim" in description[column]:
+            described = {"shape": np.array(shape, np.int32), "ndim": len(shape), "_c_order": True}
+            description[column].update(described, option=direct | fixed)
+    tables.default_ms_subtable(name, path, description).close()

@@ -8,8 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from contimg.config import Config
+from contimg.errors import InputError
+from contimg.naming import Layout
 from contimg.operations.file_digests import FileDigests, reference_files
 from contimg.plan.model import Plan, Tile
+from contimg.products.twin import input_from_twin, read_twin
 
 
 def wanted_products(config: Config, plan: Plan) -> list[str]:
@@ -51,6 +54,20 @@ def solvable(plan: Plan) -> str:
     """Return a regular expression of the calibrations whose tile is at hand; those of settled nights stand already."""
     names = [name for name, planned in plan.calibrations.items() if planned.tile in plan.tiles]
     return "|".join(names) or "none"
+
+
+def solved_on_another_ms(layout: Layout, calibration_id: str, tile_id: str) -> bool:
+    """Tell whether the MS of a calibration's tile was made again since, and came out different.
+
+    The same files give the same MS, and then the calibration stands. Where they did not, say with other versions
+    of the libraries, the calibration is solved again: a product and what it was made from must belong together.
+    """
+    try:
+        calibration = read_twin(layout.twin("calibration", calibration_id))
+        _, ms = input_from_twin(layout.twin("ms", tile_id))
+    except InputError:  # not made yet
+        return False
+    return all(item.sha256 != ms.sha256 for item in calibration.inputs if item.kind == "ms")
 
 
 def reference_digests(config: Config) -> dict[str, str]:

@@ -275,12 +275,7 @@ def test_same_input_same_product(night, converted, tmp_path):
     again = measurement_set.read(ms)
     assert np.array_equal(again.data, converted[0].data)
     assert np.array_equal(again.flag, converted[0].flag)
-    assert sorted(twin.files) == sorted(converted[1].files)
-    # casacore leaves bytes between the shapes of FEED's arrays as they were in memory.
-    differing = {name for name, record in twin.files.items() if record != converted[1].files[name]}
-    assert differing <= {"FEED/table.f0i"}
-    same = {"run": {}, "files": None}
-    assert twin.model_copy(update=same) == converted[1].model_copy(update=same)
+    assert twin.model_copy(update={"run": {}}) == converted[1].model_copy(update={"run": {}})  # to the byte
 
 
 def test_block_size_does_not_matter(night, converted, tmp_path, monkeypatch):

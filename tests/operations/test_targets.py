@@ -10,6 +10,7 @@ from contimg.errors import ConfigError
 from contimg.operations import targets
 from contimg.operations.file_digests import FileDigests
 from contimg.plan.model import Group, Plan, PlannedCalibration
+from contimg.products.twin import Twin, input_from_twin, write_twin
 from tests.operations.test_resources import night
 
 
@@ -102,3 +103,22 @@ def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
     digests = FileDigests(tmp_path / "cache" / "digests.json")
     assert digests.sha256(path, "k") == "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
+
+
+def twin(path, kind, any_id, **content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_twin(path, Twin(kind=kind, id=any_id, verdict="passed", synthetic=True, **content))
+    return input_from_twin(path)[1]
+
+
+def test_a_calibration_is_solved_again_where_its_ms_came_out_different(tmp_path):
+    layout = planned(tmp_path)[0].layout
+    tile, calibration = "2026-02-11T00:00:00", "cal_20260211T000000"
+    assert not targets.solved_on_another_ms(layout, calibration, tile)  # neither is there
+    ms = twin(layout.twin("ms", tile), "ms", tile, libraries={"numpy": "1"}, run={"wall_s": 1.0})
+    assert not targets.solved_on_another_ms(layout, calibration, tile)
+    twin(layout.twin("calibration", calibration), "calibration", calibration, inputs=[ms])
+    twin(layout.twin("ms", tile), "ms", tile, libraries={"numpy": "1"}, run={"wall_s": 2.0})
+    assert not targets.solved_on_another_ms(layout, calibration, tile)  # the same again, in another time
+    twin(layout.twin("ms", tile), "ms", tile, libraries={"numpy": "2"})
+    assert targets.solved_on_another_ms(layout, calibration, tile)
