@@ -16,6 +16,9 @@ from contimg.errors import InputError
 from contimg.flagging.findings import TileAxes
 from contimg.flagging.flag_codes import FlagCode
 
+_MOST_SAMPLES = 1e4
+"""The correlator averages 96 samples; a damaged count far beyond would outweigh all other visibilities."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -161,9 +164,9 @@ def _note_flags(
     cross: NDArray[np.int64],
 ) -> None:
     """Mark in ``code`` (ncross, nchan, npol) what is flagged in the file or has no samples."""
-    if flags is None and isinstance(counted, float) and counted > 0:
+    if flags is None and isinstance(counted, float) and 0 < counted <= _MOST_SAMPLES:
         return
-    bad = np.logical_not(np.greater(counted, 0))
+    bad = ~(np.greater(counted, 0) & np.less_equal(counted, _MOST_SAMPLES))  # NaN is neither
     bad = bad if flags is None else bad | flags
     if not bad.any():
         return

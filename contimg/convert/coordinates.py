@@ -32,7 +32,7 @@ def tile_coordinates(tile: TileFiles, ingest: IngestOptions) -> measurement_set.
         for subband in range(ingest.subbands)
     ]
     times_s = head.times_mjd * 86400
-    unknown = np.isnan(head.antenna_positions_m).any(1)
+    unknown = np.isnan(head.antenna_positions_m).any(axis=1, keepdims=True)
     return measurement_set.Coordinates(
         uvw_m=(uvw[:, low] - uvw[:, high]).reshape(-1, 3),
         time_mjd_s=np.repeat(times_s, len(low)),
@@ -45,7 +45,7 @@ def tile_coordinates(tile: TileFiles, ingest: IngestOptions) -> measurement_set.
         times_mjd_s=times_s,
         pointing_rad=geometry.meridian_icrs(head.times_mjd, head.dec_app_rad, location),
         antenna_names=list(head.antenna_names),
-        antenna_positions_m=np.where(unknown[:, None], 0.0, head.antenna_positions_m) + location.itrf(),
+        antenna_positions_m=np.where(unknown, 0.0, head.antenna_positions_m) + location.itrf(),
         unknown_positions=tuple(np.flatnonzero(unknown).tolist()),
         dish_diameter_m=head.dish_diameter_m,
         telescope=head.telescope,

@@ -56,8 +56,9 @@ class PlainChunks:
         self._offsets = offsets.reshape(n_stripes, -1)
         shape = (n_channels, n_products, self._rows, self._channels, self._products)
         self._stripe = np.empty(shape, dataset.dtype)
-        self._whole = [self._stripe.reshape(-1).view(np.uint8)]
-        self._pieces = np.split(self._whole[0], self._offsets.shape[1])
+        stripe_bytes = self._stripe.reshape(-1).view(np.uint8)
+        self._whole = [stripe_bytes]
+        self._pieces = np.split(stripe_bytes, self._offsets.shape[1])
         steps = np.arange(self._offsets.shape[1]) * len(self._pieces[0])
         self._together: list[bool] = (self._offsets == self._offsets[:, :1] + steps).all(1).tolist()
         self._loaded: int | None = None
@@ -117,7 +118,7 @@ class PlainChunks:
         self._loaded = None
         pieces = self._whole if self._together[index] else self._pieces
         for piece, offset in zip(pieces, self._offsets[index].tolist(), strict=False):
-            got = os.preadv(self._descriptor, [piece], offset)
+            got = os.preadv(self._descriptor, [piece.data], offset)
             if got != len(piece):
                 raise OSError(f"data end at byte {offset + got}")
         self._loaded = index

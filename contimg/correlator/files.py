@@ -75,8 +75,16 @@ class FileFault(InputError):
     """
 
     def __init__(self, code: str, path: Path, what: str) -> None:
-        super().__init__(f"{path.name} {what}" if code in _REMEDIES else f"{path.name}: {what}")
         self.code, self.path, self.what = code, path, what
+        super().__init__(f"{path.name} {what}" if self._has_remedy else f"{path.name}: {what}")
+
+    @property
+    def _has_remedy(self) -> bool:
+        return self.code in _REMEDIES
+
+    def with_path(self) -> str:
+        """Return the sentence with the file's whole path and a remedy, for who is not told of a quarantine."""
+        return f"{self.path} {self.what}" if self._has_remedy else f"{self.path}: {self.what}: set it aside"
 
 
 def fault_of_error(path: Path, error: OSError) -> FileFault:
@@ -141,9 +149,10 @@ def content_faults(path: Path) -> Iterator[None]:
         raise
     except (OSError, RuntimeError, TypeError, ValueError, KeyError) as error:
         text = str(error.args[0] if error.args else error).splitlines()[0].strip("'\"")
+        text = re.sub(r"^Unable to [a-z -]*\((.*)\)$", r"\1", text)  # HDF5's own words
         found = re.search(r"errno = (\d+)", str(error))
         number = getattr(error, "errno", None) or (int(found[1]) if found else 0)
         if number:
             raise OSError(number, os.strerror(number), str(path)) from error
-        what = "is not a whole HDF5 file" if isinstance(error, OSError) else "is damaged"
-        raise FileFault("unreadable", path, f"it {what} ({text})") from None
+        what = "it is not a whole HDF5 file" if isinstance(error, OSError) else "it is damaged"
+        raise FileFault("unreadable", path, f"{what} ({text})") from None

@@ -36,7 +36,7 @@ def read_header(path: Path) -> Header:
     OSError
         In the operating system's words: missing, not permitted, input-output error.
     """
-    with _naming(path), files.opened(path) as file, files.content_faults(path):
+    with _with_path(), files.opened(path) as file, files.content_faults(path):
         return parse(file, Path(path))
 
 
@@ -57,7 +57,7 @@ def open_data(header: Header) -> Iterator[Data]:
     import h5py
 
     path = header.path
-    with _naming(path), files.opened(path) as file:
+    with _with_path(), files.opened(path) as file:
         with files.content_faults(path):
             reader = HeaderReader(file, path)
             sets = reader.check_data(header.data_shape)
@@ -67,12 +67,12 @@ def open_data(header: Header) -> Iterator[Data]:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def _with_path() -> Iterator[None]:
     """Add the path and the remedy to what is wrong with a file."""
     try:
         yield
     except files.FileFault as fault:
-        raise InputError(f"{path}: {fault.what}: set it aside") from None
+        raise InputError(fault.with_path()) from None
 
 
 class Data:
@@ -103,7 +103,7 @@ class Data:
             If they cannot be read.
         """
         start, count = time * self.header.n_baselines + first, last - first
-        with _naming(self.header.path), files.content_faults(self.header.path):
+        with _with_path(), files.content_faults(self.header.path):
             flagged, counted = (stored.common_value(start, count) for stored in self._sets[1:])
             vis = self._plane(0, start, count)
             flags = None if flagged is not None and not flagged else self._plane(1, start, count)
@@ -135,10 +135,11 @@ class Data:
         """
         head = self.header
         shape = (head.n_times, last - first, len(head.freq_hz), head.n_pols)
-        vis, flags, samples = (np.empty(shape, dtype) for dtype in _DATA_TYPES)
-        with _naming(head.path), files.content_faults(head.path):
+        vis, flags, samples = np.empty(shape, np.complex64), np.empty(shape, np.bool_), np.empty(shape, np.float32)
+        arrays: tuple[NDArray[Any], ...] = (vis, flags, samples)
+        with _with_path(), files.content_faults(head.path):
             for time in range(head.n_times):
-                for which, array in enumerate((vis, flags, samples)):
+                for which, array in enumerate(arrays):
                     plane = self._plane(which, time * head.n_baselines + first, last - first)
                     array[time] = plane.transpose(1, 2, 0)[:, ::-1]
         return vis, flags, samples

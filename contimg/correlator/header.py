@@ -142,6 +142,10 @@ def parse(file: Any, path: Path) -> Header:
     frequencies, width_hz = _frequencies(reader)
     products = _products(reader)
     location = [reader.number(key) for key in ("latitude", "longitude", "altitude")]
+    telescope = reader.text("telescope_name")
+    problem = header_checks.wrong_site(telescope, location[0], location[1])
+    if problem:
+        raise reader.fault("contradiction", problem)
     antennas = read_antennas(reader, sizes["baselines"], sizes["antennas"], (location[0], location[1]))
     reader.optional_number("extra_keywords/ha_phase_center")  # its range: the meridian
     return Header(
@@ -154,7 +158,7 @@ def parse(file: Any, path: Path) -> Header:
         latitude_deg=location[0],
         longitude_deg=location[1],
         altitude_m=location[2],
-        telescope=reader.text("telescope_name"),
+        telescope=telescope,
         antenna_names=antennas.names,
         antenna_positions_m=antennas.positions_m,
         dish_diameter_m=antennas.diameter_m,

@@ -26,6 +26,9 @@ _STEP_TOLERANCE = 0.01  # of an integration; a float64 Julian date is good to 40
 _WIDTH_TOLERANCE = 1e-3
 # The site is flat to 10 m over 3 km; another latitude or longitude stands the array on its edge.
 _MAX_HEIGHT_M, _MAX_SLOPE = 50.0, 0.05
+# Latitude and longitude (deg) of telescopes by their name, to the spread of what is written of them.
+_SITES = {"OVRO_MMA": (37.233, -118.283)}
+_SITE_TOLERANCE_DEG = 0.02
 # No land within these of (0, 0): such a latitude and longitude are in radians.
 _RADIANS = (np.pi / 2, 2 * np.pi)
 
@@ -39,8 +42,9 @@ class Check:
     key : str
         Below ``/Header``.
     kind : str
-        ``integer`` and ``number`` (of any HDF5 type that holds them exactly), ``double`` (64 bits at least), ``text``
-        (ASCII), ``any text``, ``names`` (ASCII text, or integers).
+        ``integer`` (of any numeric type), ``number`` (floating, of 32 bits at least: an integer latitude has lost
+        what matters), ``double`` (64 bits at least), ``text`` (ASCII), ``any text``, ``names`` (ASCII text, or
+        integers).
     shape : tuple
         Numbers, and names of sizes that other keys give: stations, rows; ``*`` for any number. A single number may
         be stored with the shape (1,).
@@ -142,6 +146,20 @@ def wrong_width(width_hz: float, channels: int) -> str | None:
     if abs(abs(width_hz) - expected) > _WIDTH_TOLERANCE * expected:
         return f"channel_width is {_text(width_hz)} Hz, {channels} channels of a subband are {_text(expected)} Hz wide"
     return None
+
+
+def wrong_site(telescope: str, latitude_deg: float, longitude_deg: float) -> str | None:
+    """Return what is wrong with the place of a known telescope: its longitude is the right ascension of its images."""
+    if telescope not in _SITES:
+        return None
+    latitude, longitude = _SITES[telescope]
+    off = max(abs(latitude_deg - latitude), abs((longitude_deg - longitude + 180) % 360 - 180))
+    if off <= _SITE_TOLERANCE_DEG:
+        return None
+    return (
+        f"latitude {latitude_deg:.4f} and longitude {longitude_deg:.4f} are not those of {telescope}, "
+        f"{latitude} and {longitude} deg"
+    )
 
 
 def wrong_products(codes: list[int]) -> str | None:

@@ -177,10 +177,12 @@ class HeaderReader:
         import h5py
 
         stored = dataset.get_type()
-        if stored.get_class() not in (h5py.h5t.FLOAT, h5py.h5t.INTEGER):
+        kind = stored.get_class()
+        if kind not in (h5py.h5t.FLOAT, h5py.h5t.INTEGER):
             raise self.fault("dtype", f"{check.key} is of type {_type_name(dataset)}, not numbers")
-        if check.kind == "double" and (stored.get_class() != h5py.h5t.FLOAT or stored.get_size() < 8):
-            raise self.fault("dtype", f"{check.key} is of type {_type_name(dataset)}, not float64")
+        bits = {"integer": 0, "number": 32, "double": 64}[check.kind]
+        if bits and (kind != h5py.h5t.FLOAT or 8 * stored.get_size() < bits):
+            raise self.fault("dtype", f"{check.key} is of type {_type_name(dataset)}, not floats of {bits} bits")
 
     def _check_shape(self, check: Check, space: Any) -> tuple[int, ...]:
         """Return the shape of a dataspace if it is what the table says, or that without an axis of length 1 before."""

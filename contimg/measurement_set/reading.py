@@ -14,6 +14,8 @@ from contimg.errors import InputError
 from contimg.measurement_set.coordinates import Coordinates, Visibilities
 from contimg.measurement_set.subtables import APPLICATION, CORR_TYPE, SYNTHETIC
 
+_SUBTABLES = {"ANTENNA", "FIELD", "HISTORY", "OBSERVATION", "POINTING", "POLARIZATION", "SPECTRAL_WINDOW"}
+
 
 def read(path: Path, *, column: str = "DATA") -> Visibilities:
     """Read a Measurement Set whole.
@@ -66,7 +68,7 @@ def blocks(
             last = min(first + every, table.nrows())
             for start in range(first, last, count):
                 found = min(count, last - start)
-                data, flag, weight = (array[:found] for array in whole)
+                data, flag, weight = whole[0][:found], whole[1][:found], whole[2][:found]
                 for name, into in (("DATA", data), ("FLAG", flag), ("WEIGHT_SPECTRUM", weight)):
                     table.getcolnp(name, into, start, found)
                 yield slice(start, start + found), data, flag, weight
@@ -101,10 +103,15 @@ def direction(value: NDArray[np.float64]) -> NDArray[np.float64]:
 def _open(path: Path) -> Iterator[Any]:
     from casacore import tables
 
-    if not (Path(path) / "table.dat").exists():
+    if not (Path(path) / "table.dat").is_file():
         raise InputError(f"{path} is not a Measurement Set: rerun snakemake to make it")
     try:
         with tables.table(str(path), ack=False) as table:
+            missing = _SUBTABLES - set(table.keywordnames())
+            if missing:
+                raise InputError(
+                    f"{path} is a table, but not a Measurement Set (no {min(missing)}): name the Measurement Set"
+                )
             yield table
     except RuntimeError as error:  # casacore's, for whatever ails a file
         text = str(error).splitlines()[0]
@@ -137,8 +144,13 @@ def _read_coordinates(path: Path, table: Any) -> Coordinates:
     messages, application = sub("HISTORY", "MESSAGE", "APPLICATION")
     seen, antenna, axis = sub("POINTING", "TIME", "ANTENNA_ID", "DIRECTION")
     time = table.getcol("TIME")
+    if not len(antenna):
+        raise InputError(f"{path} has no directions in POINTING: convert the tile again")
     one = antenna == antenna[0]
     by_code = {code: name for name, code in CORR_TYPE.items()}
+    unknown_products = set(products[0].tolist()) - set(by_code)
+    if unknown_products:
+        raise InputError(f"{path} has correlations of type {min(unknown_products)}, not linear ones: convert again")
     ours = [text for text, who in zip(messages, application, strict=True) if who == APPLICATION]
     return Coordinates(
         uvw_m=table.getcol("UVW"),

@@ -144,7 +144,9 @@ def _new_table(path: Path, coordinates: Coordinates) -> Any:
     description = tables.required_ms_desc("MAIN")
     managers = {}
 
-    def tiled(name: str, shape: tuple[int, ...], itemsize: float, rows: int = 0, kind: str = "Column") -> dict:
+    def tiled(
+        name: str, shape: tuple[int, ...], itemsize: float, rows: int = 0, kind: str = "Column"
+    ) -> dict[str, Any]:
         # Whole rows in a tile: everybody reads and writes ranges of rows.
         rows = rows or max(8, int(_TILE_BYTES / (itemsize * np.prod(shape))) // 8 * 8)
         managers[name] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +18,8 @@ from contimg.errors import InputError
 from contimg.sky import geometry
 from contimg.times import utc_from_mjd
 
+_NAME_ONE = "name a subband file or a Measurement Set"
+_KINDS = ((stat.S_ISFIFO, "pipe"), (stat.S_ISSOCK, "socket"), (stat.S_ISCHR, "device"), (stat.S_ISBLK, "device"))
 _BLOCK = 128
 _SAMPLE = 20_000  # amplitudes of a block that go into the median
 
@@ -64,8 +68,16 @@ def look(path: Path) -> Look:
         If it is missing or may not be read.
     """
     path = Path(path)
-    if path.is_dir():
+    kind = os.stat(path).st_mode
+    if stat.S_ISDIR(kind):
+        if not (path / "table.dat").is_file():
+            raise InputError(f"{path} is a folder, not a Measurement Set: {_NAME_ONE}")
         return _look_at_ms(path)
+    if not stat.S_ISREG(kind):  # opening a pipe would wait for its writer
+        what = next((word for test, word in _KINDS if test(kind)), "special file")
+        raise InputError(f"{path} is a {what}: {_NAME_ONE}")
+    if os.path.getsize(path) == 0:
+        raise InputError(f"{path} is empty: {_NAME_ONE}")
     return _look_at_file(path)
 
 
@@ -99,7 +111,8 @@ class _Sums:
         cross = one != two
         one, two, data, flag = one[cross], two[cross], data[cross], flag[cross] & received[cross]
         received = received[cross]
-        amplitude = np.abs(data)
+        with np.errstate(over="ignore"):  # an amplitude beyond float32 counts as not finite
+            amplitude = np.abs(data)
         finite = np.isfinite(amplitude)
         good = ~flag & received & finite
         self.samples["all"] += int(received.sum())
@@ -142,39 +155,55 @@ def _mean(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.divide(sums[0], sums[1], out=np.full(sums[0].shape, np.nan), where=sums[1] > 0)
 
 
+@dataclass(frozen=True)
+class _Geometry:
+    """Where the visibilities of a file or a Measurement Set are.
+
+    Attributes
+    ----------
+    uv_m : (n, 2) float64
+        u and v of the cross-correlations at all times.
+    freq_hz : (nchan,) float64, ascending
+    times_mjd : (n_times,) float64
+    location : Location
+    centre_rad : (2,) float64
+        ICRS.
+    """
+
+    uv_m: NDArray[np.float64]
+    freq_hz: NDArray[np.float64]
+    times_mjd: NDArray[np.float64]
+    location: geometry.Location
+    centre_rad: NDArray[np.float64]
+
+
 def _look_at_file(path: Path) -> Look:
     header = hdf5.read_header(path)
-    n_baselines = len(header.antenna1)
     sums = _Sums(header.n_times, len(header.freq_hz), len(header.antenna_names), header.n_pols)
     with hdf5.open_data(header) as data:
-        for first in range(0, n_baselines, _BLOCK):
-            last = min(first + _BLOCK, n_baselines)
+        for first in range(0, header.n_baselines, _BLOCK):
+            last = min(first + _BLOCK, header.n_baselines)
             vis, flags, counts = data.read(first, last)
             pair = header.antenna1[first:last], header.antenna2[first:last]
             for time in range(header.n_times):
                 sums.add(time, *pair, vis[time], flags[time] | ~(counts[time] > 0), np.ones(vis[time].shape, bool))
-    location = geometry.Location(np.radians(header.latitude_deg), np.radians(header.longitude_deg), header.altitude_m)
-    middle = (header.start_mjd + header.end_mjd) / 2
-    centre = geometry.meridian_icrs(middle, header.dec_app_rad, location)
-    antennas = geometry.uvw(header.antenna_positions_m, centre, header.times_mjd, location)
+    centre = geometry.meridian_icrs((header.start_mjd + header.end_mjd) / 2, header.dec_app_rad, header.location)
+    antennas = geometry.uvw(header.antenna_positions_m, centre, header.times_mjd, header.location)
     uv = (antennas[:, header.antenna1] - antennas[:, header.antenna2])[:, header.antenna1 != header.antenna2, :2]
     facts = {
         "kind": "subband file",
         "subband": header.subband,
         "dec_app_deg": float(np.degrees(header.dec_app_rad)),
     }
-    return _finish(
-        path, facts, sums, uv.reshape(-1, 2), header.freq_hz[::-1], header.channel_width_hz, header.times_mjd, location,
-        np.degrees(centre), header,
-    )  # fmt: skip
+    where = _Geometry(uv.reshape(-1, 2), header.freq_hz[::-1], header.times_mjd, header.location, centre)
+    return _summary(path, facts, sums, where, header)
 
 
 def _look_at_ms(path: Path) -> Look:
     head = measurement_set.read_coordinates(path)
-    times_mjd = np.unique(head.time_mjd_s) / 86400
+    times_s, index = np.unique(head.time_mjd_s, return_inverse=True)
     nrow, nchan, npol = head.shape
-    sums = _Sums(len(times_mjd), nchan, len(head.antenna_names), npol)
-    index = np.searchsorted(times_mjd * 86400, head.time_mjd_s - head.integration_s / 2)
+    sums = _Sums(len(times_s), nchan, len(head.antenna_names), npol)
     for rows, data, flag, weight in measurement_set.blocks(path, 8 * _BLOCK):
         for time in np.unique(index[rows]):
             of_time = index[rows] == time
@@ -183,32 +212,25 @@ def _look_at_ms(path: Path) -> Look:
                 weight[of_time] > 0,
             )  # fmt: skip
     place = head.antenna_positions_m.mean(0) if head.array_position_m is None else head.array_position_m
-    cross = head.antenna1 != head.antenna2
-    facts = {"kind": "Measurement Set", "rows": nrow}
-    return _finish(
-        path, facts, sums, head.uvw_m[cross, :2], head.freq_hz, head.channel_width_hz, times_mjd,
-        geometry.Location.from_itrf(place), np.degrees(head.phase_centre_rad), head,
+    uv = head.uvw_m[head.antenna1 != head.antenna2, :2]
+    where = _Geometry(
+        uv, head.freq_hz, times_s / 86400, geometry.Location.from_itrf(place), head.phase_centre_rad
     )  # fmt: skip
+    return _summary(path, {"kind": "Measurement Set", "rows": nrow}, sums, where, head)
 
 
-def _finish(
-    path: Path,
-    facts: dict[str, Any],
-    sums: _Sums,
-    uv_m: NDArray[np.float64],
-    freq_hz: NDArray[np.float64],
-    width_hz: float,
-    times_mjd: NDArray[np.float64],
-    location: geometry.Location,
-    centre_deg: NDArray[np.float64],
-    head: hdf5.Header | measurement_set.Coordinates,
+def _summary(
+    path: Path, facts: dict[str, Any], sums: _Sums, where: _Geometry, head: hdf5.Header | measurement_set.Coordinates
 ) -> Look:
-    if not len(times_mjd):
+    """Put together what both kinds of input have."""
+    if not len(where.times_mjd):
         raise InputError(f"{path} holds no visibilities: set it aside")
-    half_day = head.integration_s / 2 / 86400
-    ends = np.array([times_mjd[0] - half_day, times_mjd[-1] + half_day])
-    lst_h = np.degrees(geometry.sidereal_rad(ends, location)) / 15
+    half_day, freq_hz, width_hz = head.integration_s / 2 / 86400, where.freq_hz, head.channel_width_hz
+    ends = where.times_mjd[[0, -1]] + [-half_day, half_day]
+    lst_h = np.degrees(geometry.sidereal_rad(ends, where.location)) / 15
+    centre_deg = np.degrees(where.centre_rad)
     used = np.flatnonzero(sums.flags[1])
+    levels, flagged = _mean(sums.levels), _mean(sums.flags)
     facts = {
         "path": str(path),
         **facts,
@@ -216,7 +238,7 @@ def _finish(
         "synthetic": head.synthetic,
         "start": utc_from_mjd(ends[0], 0),
         "end": utc_from_mjd(ends[1], 0),
-        "n_times": len(times_mjd),
+        "n_times": len(where.times_mjd),
         "integration_s": head.integration_s,
         "lst_h": [float(x) for x in lst_h],
         "centre_icrs_deg": [float(centre_deg[0] % 360), float(centre_deg[1])],
@@ -226,20 +248,19 @@ def _finish(
         "polarisations": list(head.polarisations),
         "n_antennas": len(used),
         "antennas": [head.antenna_names[a] for a in used],
-        "n_baselines": len(uv_m) // len(times_mjd),
-        "longest_baseline_m": float(np.hypot(*uv_m.T).max(initial=0.0)),
+        "n_baselines": len(where.uv_m) // len(where.times_mjd),
+        "longest_baseline_m": float(np.hypot(*where.uv_m.T).max(initial=0.0)),
         **sums.facts(),
+        "silent_antennas": [head.antenna_names[a] for a in used if not np.nan_to_num(levels[a]).any()],
     }
-    levels, flagged = _mean(sums.levels), _mean(sums.flags)
-    facts["silent_antennas"] = [head.antenna_names[a] for a in used if not np.nan_to_num(levels[a]).any()]
     return Look(
         facts=facts,
         waterfall=_mean(sums.cells),
         levels=levels,
         flagged=flagged,
-        uv_m=uv_m[:: 1 if len(uv_m) <= 200_000 else 10],
+        uv_m=where.uv_m[:: 1 if len(where.uv_m) <= 200_000 else 10],
         freq_hz=freq_hz,
-        times_mjd=times_mjd,
+        times_mjd=where.times_mjd,
         antenna_names=list(head.antenna_names),
         polarisations=list(head.polarisations),
     )

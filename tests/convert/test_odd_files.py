@@ -294,3 +294,16 @@ def test_flags_that_are_neither_true_nor_false_are_true(copies, tmp_path):
     vis, twin = convert(copies, tmp_path)
     assert twin.verdict == "passed"
     assert set(np.unique(vis.flag.view(np.uint8))) <= {0, 1}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -96.0, 1e30, 0.0])
+@pytest.mark.parametrize("part", ["some rows", "all"])
+def test_sample_counts_that_cannot_be_are_no_weights(sound, copies, tmp_path, value, part):
+    rows = slice(5, 9) if part == "some rows" else slice(None)
+    with h5py.File(copies[2], "r+") as file:
+        file["Data/nsamples"][rows] = value
+    vis, twin = convert(copies, tmp_path)
+    assert np.isfinite(vis.weight).all() and vis.weight.max() == 96
+    assert twin.verdict == ("passed" if part == "some rows" else "warning")
+    assert twin.facts["missing_subbands"] == ([] if part == "some rows" else [2])
+    assert vis.flag[vis.weight == 0].all()

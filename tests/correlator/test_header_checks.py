@@ -89,9 +89,11 @@ def test_missing(changed, key):
 
 
 WRONG_UNITS = {
-    "latitude in radians": ("latitude", np.radians, "antennas"),
-    "longitude in radians": ("longitude", np.radians, "antennas"),
-    "longitude in hours": ("longitude", lambda v: v / 15, "antennas"),
+    "latitude in radians": ("latitude", np.radians, "contradiction"),
+    "longitude in radians": ("longitude", np.radians, "contradiction"),
+    "longitude in hours": ("longitude", lambda v: v / 15, "contradiction"),
+    "longitude towards west": ("longitude", lambda v: -v, "contradiction"),
+    "latitude in whole degrees": ("latitude", np.rint, "contradiction"),
     "altitude in cm": ("altitude", lambda v: v * 100, "contradiction"),
     "declination in degrees": ("phase_center_app_dec", np.degrees, "contradiction"),
     "hour angle in degrees": ("extra_keywords/ha_phase_center", lambda v: 0.5, "contradiction"),
@@ -119,8 +121,21 @@ def test_wrong_unit(changed, case):
     assert verdict(changed({f"Header/{key}": change})) == code
 
 
-def test_latitude_and_longitude_in_radians(changed):
-    assert verdict(changed({"Header/latitude": np.radians, "Header/longitude": np.radians})) == "antennas"
+@pytest.mark.parametrize("keys", [("latitude", "longitude"), ("latitude",), ("longitude",)])
+def test_radians_of_a_telescope_that_nobody_knows(changed, keys):
+    values = {f"Header/{key}": np.radians for key in keys}
+    assert verdict(changed({"Header/telescope_name": np.bytes_("mine"), **values})) == "antennas"
+
+
+def test_longitude_counts_round_the_earth(changed, small_tile):
+    assert verdict(changed({"Header/longitude": lambda v: v + 360})) is None
+
+
+@pytest.mark.parametrize("key", ["latitude", "longitude", "altitude", "phase_center_app_dec", "antenna_positions"])
+@pytest.mark.parametrize("dtype", [np.int64, np.float16])
+def test_numbers_that_lost_their_digits(changed, key, dtype):
+    with np.errstate(over="ignore"):
+        assert verdict(changed({f"Header/{key}": lambda v: v.astype(dtype)})) == "dtype"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """What `contimg inspect` says about files whose content is known."""
 
 import json
+import os
+import shutil
+import socket
 import subprocess
 import sys
 
@@ -10,7 +13,6 @@ import pytest
 
 from contimg.config import FlagOptions, IngestOptions
 from contimg.convert.convert_tile import convert_tile
-from contimg.errors import InputError
 from contimg.operations.inspect import lines, look
 from contimg.operations.inspect_plots import plot
 from contimg.simulate import NightOptions, simulate_night
@@ -104,6 +106,79 @@ def test_pictures_are_the_same_each_time(night, tmp_path):
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
-def test_neither(tmp_path):
-    with pytest.raises(InputError, match="not a Measurement Set"):
-        look(tmp_path)
+def run_inspect(path):
+    command = [sys.executable, "-W", "error", "-c", "from contimg.cli import run; run()", "inspect", str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [("pipe", "is a pipe"), ("folder", "is a folder"), ("socket", "is a socket"), ("text", "not a whole HDF5 file"),
+     ("empty", "is empty"), ("link to nothing", "No such file"), ("table", "is a table, but not a Measurement Set"),
+     ("pipe for a table", "is a folder"), ("device", "is a device")],
+)  # fmt: skip
+def test_what_is_neither_gets_one_sentence_at_once(tmp_path, kind, says):
+    path = tmp_path / "it"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(str(path))
+    elif kind == "text":
+        path.write_text("the disk was full\n")
+    elif kind == "empty":
+        path.touch()
+    elif kind == "link to nothing":
+        path.symlink_to("nowhere")
+    elif kind == "table":
+        from casacore import tables
+
+        tables.table(str(path), tables.maketabdesc([tables.makescacoldesc("ONE", 1)]), nrow=1, ack=False).close()
+    elif kind == "pipe for a table":
+        path.mkdir()
+        os.mkfifo(path / "table.dat")
+    else:
+        path.symlink_to("/dev/zero")
+    done = run_inspect(path)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+    assert says in done.stderr and str(path) in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("Data/visdata", lambda v: np.zeros(v.shape, "<i4"), "visdata is of type int32"),
+        ("Data/visdata", lambda v: v.astype(">c8"), "visdata is of type >c8"),
+        ("Data/visdata", lambda v: v.astype(np.complex128), "visdata is of type complex128"),
+        ("Data/visdata", lambda v: v[..., ::-1, :].T, "visdata has the shape"),
+        ("Data/flags", lambda v: v.astype(np.int8), "flags is of type int8"),
+        ("Data/nsamples", lambda v: v.astype(np.float64), "nsamples is of type float64"),
+        ("Header/antenna_positions", lambda v: v.T, "antenna_positions has the shape"),
+        ("Header/antenna_names", lambda v: np.array([b"\xe9"] * 117), "antenna_names holds"),
+        ("Header/polarization_array", lambda v: np.array([b"xx", b"yy"]), "polarization_array is of type"),
+        ("Header/phase_center_app_dec", lambda v: np.radians(89.7), "phase_center_app_dec is"),
+    ],
+)
+def test_a_file_that_was_set_aside_gets_one_sentence(night, tmp_path, key, value, says):
+    path = tmp_path / night[2].name
+    shutil.copy(night[2], path)
+    with h5py.File(path, "r+") as file:
+        new = value(file[key][()])
+        del file[key]
+        file[key] = new
+    done = run_inspect(path)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+    assert says in done.stderr and "set it aside" in done.stderr
+
+
+def test_amplitudes_beyond_all_bounds_are_counted(night, tmp_path):
+    path = tmp_path / night[2].name
+    shutil.copy(night[2], path)
+    with h5py.File(path, "r+") as file:
+        file["Data/visdata"][...] = 3e38 + 3e38j
+    facts = look(path).facts
+    assert facts["amplitude"] == {"median": None, "max": None, "zero_fraction": 0.0, "not_finite_fraction": 1.0}
+    done = run_inspect(path)
+    assert done.returncode == 0 and done.stderr == ""
