@@ -85,6 +85,7 @@ def solve_calibration(
     draft = TwinDraft("calibration")
     source = draft.use(ms_twin)
     known = read_catalogue(catalogue) if catalogue is not None else None
+    draft.notes += known.notes if known is not None else ()
     draft.id = naming.calibration_id(source.id)
     draft.facts |= {"type": "gains" if calibrator is None else "bandpass", "tile": source.id}
     draft.facts |= {key: source.facts[key] for key in COPIED_FACTS if key in source.facts}

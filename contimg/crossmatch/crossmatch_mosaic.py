@@ -146,6 +146,7 @@ def _write(folder: Path, compared: _Compared, draft: TwinDraft, qa: QaOptions) -
         f"the catalogue does not give {column} for every source: a default was assumed"
         for column in compared.catalogue.assumed
     ]
+    draft.notes += compared.catalogue.notes
     if measured.n_unmatched:
         draft.notes.append(
             f"{measured.n_unmatched} sources with S/N of at least {COMPLETENESS_SNR:g} are not in the catalogue"

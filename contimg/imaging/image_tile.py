@@ -155,7 +155,7 @@ def _image(job: ImagingJob, folder: Path, tile: PreparedTile, draft: TwinDraft) 
         qa |= compared.numbers(job.qa.min_matches)
     draft.facts |= facts | _file_facts(job, imaged)
     draft.qa |= qa
-    draft.notes += imaged.notes
+    draft.notes += [*imaged.notes, *(tile.catalogue.notes if tile.catalogue is not None else ())]
     draft.reasons += gates.judge("image", qa, {"qa": job.qa})
     write_products(folder, FinishedTile(job, tile, imaged, pb, compared), draft)
 

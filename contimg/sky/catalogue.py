@@ -1,23 +1,26 @@
-"""Catalogues of point sources and lists of calibrators: CSV, VOTable and FITS."""
+"""Catalogues of point sources: flux densities, spectra, and what was wrong or double in the file."""
 
 from __future__ import annotations
 
-import csv
-import warnings
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from contimg.errors import InputError
-from contimg.sky.spherical import separation
+from contimg.sky.catalogue_files import NAME, OPTIONAL, REQUIRED, Columns, numbers, read_columns
+from contimg.sky.spherical import separation, unit_vectors
 
-REQUIRED = {"ra_deg": "deg", "dec_deg": "deg", "flux_jy": "Jy"}
-OPTIONAL = {"ref_freq_hz": "Hz", "spectral_index": "", "flux_err_jy": "Jy"}
 DEFAULT_REF_FREQ_HZ = 1.4e9
 DEFAULT_SPECTRAL_INDEX = -0.7
+# Rows closer than this whose fluxes agree to this fraction, at `DEFAULT_REF_FREQ_HZ`, are one source twice. Surveys
+# of this sky have positions to about 1 arcsec, and no beam of the array separates two sources this close.
+DUPLICATE_ARCSEC = 5.0
+DUPLICATE_FLUX = 0.2
+# Right ascensions are accepted this far beyond 0 to 360: strips across 0 are often written without a jump.
+_RA_RANGE_DEG = (-360.0, 720.0)
+_MIN_REF_FREQ_HZ = 1e6
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Catalogue:
         ``S(f) = flux_jy (f / ref_freq_hz) ** spectral_index``.
     assumed : tuple of str
         Columns in which a default stands for at least one source.
+    notes : tuple of str
+        What was skipped or merged in the file, for twins.
     """
 
     name: NDArray[np.str_]
@@ -47,6 +52,7 @@ class Catalogue:
     ref_freq_hz: NDArray[np.float64]
     spectral_index: NDArray[np.float64]
     assumed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ra_deg)
@@ -54,12 +60,12 @@ class Catalogue:
     def flux_at(self, freq_hz: ArrayLike) -> NDArray[np.float64]:
         """Return the flux densities (n, nchan) in Jy at frequencies (nchan,) in Hz."""
         ratio = np.atleast_1d(freq_hz)[None, :] / self.ref_freq_hz[:, None]
-        return self.flux_jy[:, None] * ratio ** self.spectral_index[:, None]
+        return np.asarray(self.flux_jy[:, None] * ratio ** self.spectral_index[:, None], np.float64)
 
     def select(self, which: ArrayLike) -> Catalogue:
         """Return the sources of a mask or of a list of indices."""
         index = np.asarray(which)
-        arrays = {f.name: getattr(self, f.name)[index] for f in fields(self) if f.name != "assumed"}
+        arrays = {f.name: getattr(self, f.name)[index] for f in fields(self) if f.name not in ("assumed", "notes")}
         return replace(self, **arrays)
 
     def within(self, ra_rad: float, dec_rad: float, radius_rad: float) -> Catalogue:
@@ -72,118 +78,130 @@ def read_catalogue(path: Path, *, allow_missing_flux: bool = False) -> Catalogue
     """Read a catalogue from CSV, VOTable (.xml, .vot, .votable) or FITS (.fits, .fit).
 
     Columns ``name, ra_deg, dec_deg, flux_jy``, optional ``ref_freq_hz`` (1.4e9), ``spectral_index``
-    (-0.7, recorded as assumed) and ``flux_err_jy``; other columns are ignored.
+    (-0.7, recorded as assumed) and ``flux_err_jy``; other columns are ignored. Rows that are wrong are skipped, and
+    rows that repeat a source are merged into one; `Catalogue.notes` counts both.
 
     Parameters
     ----------
     path : Path
     allow_missing_flux : bool
-        Keep sources without a flux (NaN), for lists of calibrators; otherwise they are an error.
+        For lists of calibrators: sources without a flux are kept (NaN), and a wrong row is an error.
 
     Raises
     ------
     InputError
-        If the file is missing, or a column or value is missing or wrong.
+        If the file is missing or no table, a column is missing, occurs twice or has another unit, or no row of it
+        can be used.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path} does not exist: correct sky.catalogue or calibration.calibrators")
-    kind = path.suffix.lower()
-    if kind == ".csv":
-        columns = _read_csv(path)
-    elif kind in {".xml", ".vot", ".votable", ".fits", ".fit"}:
-        columns = _read_table(path, "fits" if kind.startswith(".fit") else "votable")
-    else:
-        raise InputError(f"{path} is no catalogue: give it the suffix .csv, .xml, .vot or .fits")
-    missing = [name for name in ("name", *REQUIRED) if name not in columns]
-    if missing:
-        raise InputError(f"{path} has no column '{missing[0]}': name its columns name, ra_deg, dec_deg, flux_jy")
-    return _checked(path, columns, allow_missing_flux)
+    columns, faults = read_columns(path)
+    catalogue, wrong = _convert(columns, allow_missing_flux)
+    faults += [fault for fault in wrong if fault]
+    if allow_missing_flux:
+        if faults:
+            raise InputError(f"{path}: {faults[0]}: correct it")
+        return catalogue
+    good = np.array([not fault for fault in wrong], bool)
+    if not good.any():
+        why = f"{faults[0]} (1 of {len(faults)} such rows)" if faults else "it has no rows"
+        raise InputError(f"{path} holds no source that can be used: {why}: correct it, or set sky.catalogue: null")
+    notes = []
+    if faults:
+        rows = f"{len(faults)} rows of {path.name} were" if len(faults) > 1 else f"1 row of {path.name} was"
+        notes.append(f"{rows} skipped: {'; '.join(faults[:3])}{'; ...' if len(faults) > 3 else ''}")
+    catalogue, merged = merge_duplicates(_with_defaults(catalogue.select(good)), path.name)
+    return replace(catalogue, notes=(*notes, *merged))
 
 
-def _read_csv(path: Path) -> dict[str, list[Any]]:
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            lines = [row for row in csv.reader(file) if row and not row[0].lstrip().startswith("#")]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as CSV ({error}): give a valid catalogue") from None
-    if not lines:
-        raise InputError(f"{path} is empty: give a catalogue with a header line")
-    header, *rows = [[cell.strip() for cell in line] for line in lines]
-    for number, row in enumerate(rows, start=1):
-        if len(row) != len(header):
-            raise InputError(f"{path}: source {number} has {len(row)} cells, not {len(header)}: correct the line")
-    return {name: [row[i] for row in rows] for i, name in enumerate(header)}
+def merge_duplicates(catalogue: Catalogue, file_name: str) -> tuple[Catalogue, list[str]]:
+    """Leave out rows that repeat a source: within 5 arcsec of another, and with a flux that agrees to 20 %.
+
+    Of such rows the one with the smallest flux error stays, or the first where none has an error. Rows that close with
+    different fluxes stay: they may be components of one source.
+
+    Returns
+    -------
+    catalogue : Catalogue
+    notes : list of str
+        How many rows were merged, and how many close pairs were kept.
+    """
+    from scipy.spatial import cKDTree
+
+    places = unit_vectors(np.radians(np.stack([catalogue.ra_deg, catalogue.dec_deg], axis=-1)))
+    chord = 2 * np.sin(np.radians(DUPLICATE_ARCSEC / 3600) / 2)
+    pairs = cKDTree(places).query_pairs(chord, output_type="ndarray")
+    flux = catalogue.flux_at(DEFAULT_REF_FREQ_HZ)[:, 0]
+    one, two = flux[pairs[:, 0]], flux[pairs[:, 1]]
+    agree = np.abs(one - two) <= DUPLICATE_FLUX * np.maximum(one, two)
+    error = np.where(np.isfinite(catalogue.flux_err_jy), catalogue.flux_err_jy, np.inf)
+    order = np.lexsort((np.arange(len(catalogue)), error))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    kept = np.ones(len(catalogue), bool)
+    neighbours: dict[int, list[int]] = {}
+    for first, second in pairs[agree].tolist():
+        neighbours.setdefault(first, []).append(second)
+        neighbours.setdefault(second, []).append(first)
+    for row in sorted(neighbours, key=lambda index: int(rank[index])):
+        if kept[row]:  # the best of those that are left: it stands for the others
+            kept[neighbours[row]] = False
+    notes = []
+    if not kept.all():
+        notes.append(
+            f"{np.count_nonzero(~kept)} duplicate rows of {file_name} (within {DUPLICATE_ARCSEC:g} arcsec of "
+            f"another, fluxes within {DUPLICATE_FLUX:.0%}) were merged into the sources that stand twice"
+        )
+    close = int(np.count_nonzero(~agree & kept[pairs].all(1)))
+    if close:
+        notes.append(
+            f"{close} pairs of rows of {file_name} are within {DUPLICATE_ARCSEC:g} arcsec of each other and differ in "
+            f"flux by more than {DUPLICATE_FLUX:.0%}: both are kept"
+        )
+    return catalogue.select(kept) if not kept.all() else catalogue, notes
 
 
-def _read_table(path: Path, form: str) -> dict[str, list[Any]]:
-    from astropy.io.registry import IORegistryError
-    from astropy.table import Table
+def _convert(columns: Columns, allow_missing_flux: bool) -> tuple[Catalogue, list[str]]:
+    """Return the sources of all rows, and what is wrong with each; '' if nothing is."""
+    names = np.array([str(name).strip() for name in columns[NAME]], dtype=np.str_)
+    wrong = [""] * len(names)
+    values: dict[str, NDArray[np.float64]] = {}
 
-    try:
-        with warnings.catch_warnings():  # half a file is no catalogue
-            warnings.filterwarnings("error", ".*may have been truncated|.*not multiple of 2880")
-            warnings.filterwarnings("error", "(?s)Error validating header")
-            table = Table.read(path, format=form)
-    except (OSError, ValueError, IORegistryError, UserWarning) as error:
-        why = str(error).splitlines()[0]
-        raise InputError(f"{path} cannot be read as {form} ({why}): give a valid catalogue") from None
-    for name, unit in (REQUIRED | OPTIONAL).items():
-        found = table[name].unit if name in table.colnames else None
-        if found is not None and str(found) not in {unit, ""}:
-            raise InputError(f"{path}: column '{name}' is in {found}, not in {unit or '1'}: convert it")
-    return {
-        name: ["" if cell is np.ma.masked else _text(cell) for cell in table[name]]
-        for name in table.colnames
-        if name == "name" or name in REQUIRED or name in OPTIONAL
-    }
+    def mark(rows: NDArray[np.bool_], why: str) -> None:
+        for i in np.flatnonzero(rows):
+            wrong[i] = wrong[i] or f"source '{names[i]}' {why}"
 
-
-def _text(cell: Any) -> Any:
-    return cell.decode() if isinstance(cell, bytes) else cell
-
-
-def _checked(path: Path, columns: dict[str, list[Any]], allow_missing_flux: bool) -> Catalogue:
-    count = len(columns["name"])
-    names = np.array([str(name).strip() for name in columns["name"]], dtype=np.str_)
-    values = {name: _numbers(path, name, columns.get(name, [""] * count)) for name in (REQUIRED | OPTIONAL)}
-    for name, low, high in (("ra_deg", -360.0, 360.0), ("dec_deg", -90.0, 90.0)):
-        wrong = ~((values[name] >= low) & (values[name] <= high))
-        if wrong.any():
-            i = int(np.argmax(wrong))
-            raise InputError(f"{path}: source '{names[i]}' has no {name} from {low:g} to {high:g}: correct it")
-    flux = values["flux_jy"]
-    wrong = (flux <= 0) | ~np.isfinite(flux) & (not allow_missing_flux)
-    if wrong.any():
-        raise InputError(f"{path}: source '{names[np.argmax(wrong)]}' has no positive flux_jy: give one or remove it")
-    assumed = []
-    defaults = {"ref_freq_hz": DEFAULT_REF_FREQ_HZ, "spectral_index": DEFAULT_SPECTRAL_INDEX}
-    for name, default in defaults.items():
-        blank = ~np.isfinite(values[name])
-        if blank.any():
-            assumed.append(name)
-        values[name] = np.where(blank, default, values[name])
-    if np.any(values["ref_freq_hz"] < 1e6):
-        raise InputError(f"{path}: ref_freq_hz below 1e6: give it in Hz")
-    return Catalogue(
+    for column in REQUIRED | OPTIONAL:
+        cells = columns.get(column, np.full(len(names), np.nan))
+        values[column], no_number = numbers(cells)
+        for i in map(int, np.flatnonzero(no_number)):
+            wrong[i] = wrong[i] or f"'{cells[i]}' in column '{column}' is no number"
+    for column, (low, high) in {"ra_deg": _RA_RANGE_DEG, "dec_deg": (-90.0, 90.0)}.items():
+        inside = (values[column] >= low) & (values[column] <= high)
+        mark(~inside, f"has no {column} from {low:g} to {high:g}")
+    flux, reference = values["flux_jy"], values["ref_freq_hz"]
+    missing = np.isnan(flux) & (not allow_missing_flux)
+    mark((flux <= 0) | np.isinf(flux) | missing, "has no positive flux_jy")
+    mark(reference < _MIN_REF_FREQ_HZ, f"has a ref_freq_hz below {_MIN_REF_FREQ_HZ:g}: give it in Hz")
+    mark(values["flux_err_jy"] < 0, "has a negative flux_err_jy")
+    found = Catalogue(
         name=names,
         ra_deg=np.mod(values["ra_deg"], 360.0),
         dec_deg=values["dec_deg"],
         flux_jy=flux,
         flux_err_jy=values["flux_err_jy"],
-        ref_freq_hz=values["ref_freq_hz"],
+        ref_freq_hz=reference,
         spectral_index=values["spectral_index"],
-        assumed=tuple(assumed),
     )
+    return (_with_defaults(found) if allow_missing_flux else found), wrong
 
 
-def _numbers(path: Path, name: str, cells: list[Any]) -> NDArray[np.float64]:
-    numbers = np.full(len(cells), np.nan)
-    for i, cell in enumerate(cells):
-        if isinstance(cell, str) and cell.strip().lower() in {"", "nan", "null", "none"}:
-            continue
-        try:
-            numbers[i] = float(cell)
-        except (TypeError, ValueError):
-            raise InputError(f"{path}: '{cell}' in column '{name}' is no number: correct it") from None
-    return numbers
+def _with_defaults(catalogue: Catalogue) -> Catalogue:
+    """Return a catalogue with default reference frequencies and spectral indices where it has none; see `assumed`."""
+    no_freq, no_index = ~np.isfinite(catalogue.ref_freq_hz), ~np.isfinite(catalogue.spectral_index)
+    blank = {"ref_freq_hz": no_freq, "spectral_index": no_index}
+    return replace(
+        catalogue,
+        ref_freq_hz=np.where(no_freq, DEFAULT_REF_FREQ_HZ, catalogue.ref_freq_hz),
+        spectral_index=np.where(no_index, DEFAULT_SPECTRAL_INDEX, catalogue.spectral_index),
+        assumed=tuple(column for column, rows in blank.items() if rows.any()),
+    )

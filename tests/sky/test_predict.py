@@ -2,14 +2,11 @@
 
 import numpy as np
 import pytest
-from astropy.table import Table
 from scipy.special import jv
 
 from contimg.config import BeamOptions
-from contimg.errors import InputError
 from contimg.measurement_set import Coordinates
 from contimg.sky import geometry
-from contimg.sky.catalogue import read_catalogue
 from contimg.sky.predict import direction_cosines, predict, predict_apparent, true_cosines
 
 BEAM = BeamOptions()
@@ -140,87 +137,3 @@ def test_baselines_that_do_not_close_are_an_error():
     vis.uvw_m[3] += 1.0
     with pytest.raises(ValueError, match="do not close"):
         predict(vis, [3.5], [0.53], np.ones((1, len(vis.freq_hz))), BEAM)
-
-
-def test_catalogue_from_csv_votable_and_fits(tmp_path):
-    table = Table({
-        "name": ["A", "B"], "ra_deg": [10.0, 350.0], "dec_deg": [-5.0, 60.0], "flux_jy": [1.0, 0.2],
-        "ref_freq_hz": [1.4e9, 3e9], "spectral_index": [-0.8, 0.1], "flux_err_jy": [0.01, 0.02],
-    })  # fmt: skip
-    table["ra_deg"].unit, table["flux_jy"].unit = "deg", "Jy"
-    table.write(tmp_path / "c.csv", format="ascii.csv")
-    table.write(tmp_path / "c.vot", format="votable")
-    table.write(tmp_path / "c.fits")
-    for name in ("c.csv", "c.vot", "c.fits"):
-        catalogue = read_catalogue(tmp_path / name)
-        assert list(catalogue.name) == ["A", "B"]
-        assert catalogue.flux_at([1.4e9, 2.8e9])[0] == pytest.approx([1.0, 2**-0.8])
-        assert catalogue.flux_err_jy.tolist() == [0.01, 0.02]
-        assert catalogue.assumed == ()
-        assert len(catalogue.within(np.radians(350.1), np.radians(60), np.radians(0.1))) == 1
-
-
-def test_defaults_are_recorded_as_assumed(tmp_path):
-    path = tmp_path / "c.csv"
-    path.write_text("# a comment\nname,ra_deg,dec_deg,flux_jy\nA,10,20,1\n")
-    catalogue = read_catalogue(path)
-    assert catalogue.assumed == ("ref_freq_hz", "spectral_index")
-    assert catalogue.flux_at(2.8e9)[0, 0] == pytest.approx(2**-0.7)
-    assert np.isnan(catalogue.flux_err_jy[0])
-
-
-@pytest.mark.parametrize(("text", "message"), [
-    ("name,ra_deg,dec_deg\nA,1,2\n", "has no column 'flux_jy'"),
-    ("name,ra_deg,dec_deg,flux_jy\nA,1,2,\n", "'A' has no positive flux_jy"),
-    ("name,ra_deg,dec_deg,flux_jy\nA,1,2,-3\n", "'A' has no positive flux_jy"),
-    ("name,ra_deg,dec_deg,flux_jy\nA,1,95,3\n", "'A' has no dec_deg from -90 to 90"),
-    ("name,ra_deg,dec_deg,flux_jy\nA,1h2,5,3\n", "'1h2' in column 'ra_deg' is no number"),
-    ("name,ra_deg,dec_deg,flux_jy\nA,1,2\n", "source 1 has 3 cells, not 4"),
-    ("name,ra_deg,dec_deg,flux_jy,ref_freq_hz\nA,1,2,3,1400\n", "give it in Hz"),
-    ("", "is empty"),
-])  # fmt: skip
-def test_bad_catalogues_give_one_sentence(tmp_path, text, message):
-    path = tmp_path / "c.csv"
-    path.write_text(text)
-    with pytest.raises(InputError, match=message) as raised:
-        read_catalogue(path)
-    assert str(path) in str(raised.value)
-    assert "\n" not in str(raised.value)
-
-
-def test_wrong_unit_missing_file_and_no_catalogue(tmp_path):
-    table = Table({"name": ["A"], "ra_deg": [10.0], "dec_deg": [-5.0], "flux_jy": [1000.0]})
-    table["flux_jy"].unit = "mJy"
-    table.write(tmp_path / "c.fits")
-    with pytest.raises(InputError, match="column 'flux_jy' is in mJy, not in Jy"):
-        read_catalogue(tmp_path / "c.fits")
-    with pytest.raises(InputError, match="does not exist"):
-        read_catalogue(tmp_path / "none.csv")
-    (tmp_path / "broken.fits").write_text("nothing of the kind")
-    with pytest.raises(InputError, match="cannot be read as fits"):
-        read_catalogue(tmp_path / "broken.fits")
-    (tmp_path / "c.txt").write_text("")
-    with pytest.raises(InputError, match="is no catalogue"):
-        read_catalogue(tmp_path / "c.txt")
-
-
-@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
-def test_half_a_fits_catalogue_is_refused(tmp_path, share):
-    count = 400
-    table = Table({"name": [f"S{i}" for i in range(count)], "ra_deg": np.linspace(0, 359, count),
-                   "dec_deg": np.zeros(count), "flux_jy": np.ones(count)})  # fmt: skip
-    path = tmp_path / "c.fits"
-    table.write(path)
-    assert len(read_catalogue(path)) == count
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    with pytest.raises(InputError, match="cannot be read as fits") as raised:
-        read_catalogue(path)
-    assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize("content", [bytes(range(256)), "name,ra_deg\n\xe9".encode("latin-1")])
-def test_bytes_that_are_no_text_are_no_csv(tmp_path, content):
-    path = tmp_path / "c.csv"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match="cannot be read as CSV"):
-        read_catalogue(path)
