@@ -21,9 +21,11 @@ def or_stop(function, *args, **options):
     try:
         return function(*args, **options)
     except (ContimgError, OSError) as error:
-        raise WorkflowError(preflight.one_sentence(error)) from None
+        raise WorkflowError(f"contimg: {preflight.one_sentence(error)}") from None
 
 
+if workflow.is_main_process:
+    or_stop(configuration.check_files, workflow.config_settings.configfiles)
 SETTINGS = or_stop(configuration.load, config)
 LAYOUT = SETTINGS.layout
 

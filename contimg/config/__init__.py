@@ -4,7 +4,8 @@
 the files itself; both return frozen sections, and a bad key gives one sentence.
 """
 
-from contimg.config.loading import check_ready, default_file, from_sections, load, load_files
+from contimg.config.default_text import as_yaml
+from contimg.config.loading import check_files, check_ready, default_file, from_sections, load, load_files
 from contimg.config.sections import (
     BeamOptions,
     CalibrationOptions,
@@ -23,7 +24,6 @@ from contimg.config.sections import (
     SelfcalOptions,
     SkyOptions,
 )
-from contimg.config.yaml_file import as_yaml
 
 __all__ = [
     "BeamOptions",
@@ -43,6 +43,7 @@ __all__ = [
     "SelfcalOptions",
     "SkyOptions",
     "as_yaml",
+    "check_files",
     "check_ready",
     "default_file",
     "from_sections",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from contimg.config.sections import Config, PathOptions, SkyOptions
+from contimg.config.files import merged, read_file
+from contimg.config.roots import absolute, refuse_nested
+from contimg.config.sections import Config, PathOptions
 from contimg.errors import ConfigError
 
 UNITS = {
@@ -50,17 +53,28 @@ def load(content: Mapping[str, Any], *, base: Path | None = None) -> Config:
     except ValidationError as error:
         raise ConfigError(_sentence(error)) from None
     base = Path(base or os.getcwd())
-    roots = {name: (base / getattr(config.paths, name)).resolve() for name in PathOptions.model_fields}
-    _refuse_nested(roots)
+    roots = {name: absolute(f"paths.{name}", getattr(config.paths, name), base) for name in PathOptions.model_fields}
+    refuse_nested(roots)
     update: dict[str, Any] = {"paths": PathOptions(**roots)}
-    if config.sky.catalogue is not None:
-        update["sky"] = SkyOptions(catalogue=str((base / config.sky.catalogue).resolve()))
-    if config.beam.cube is not None:
-        update["beam"] = config.beam.model_copy(update={"cube": str((base / config.beam.cube).resolve())})
-    if config.calibration.calibrators != "builtin":
-        place = str((base / config.calibration.calibrators).resolve())
-        update["calibration"] = config.calibration.model_copy(update={"calibrators": place})
+    for section, key in (("sky", "catalogue"), ("beam", "cube"), ("calibration", "calibrators")):
+        options = getattr(config, section)
+        place = getattr(options, key)
+        if place not in (None, "builtin"):
+            named = str(absolute(f"{section}.{key}", place, base))
+            update[section] = options.model_copy(update={key: named})
     return config.model_copy(update=update)
+
+
+def check_files(files: Iterable[str | Path]) -> None:
+    """Refuse what is a trap in configuration files that Snakemake has read by itself; see `contimg.config.files`.
+
+    Raises
+    ------
+    ConfigError
+        One sentence that names the file, the line and the key.
+    """
+    for file in files:
+        read_file(Path(file))
 
 
 def check_ready(config: Config) -> None:
@@ -87,39 +101,7 @@ def check_ready(config: Config) -> None:
 
 def load_files(files: Iterable[Path], *, base: Path | None = None) -> Config:
     """Read configuration files, later ones over earlier ones key by key, and check the result."""
-    import yaml
-
-    merged: dict[str, Any] = {}
-    for file in files:
-        try:
-            content = yaml.safe_load(Path(file).read_text()) or {}
-        except OSError as error:
-            raise ConfigError(f"{file} cannot be read ({error.strerror}): name a configuration file") from None
-        except yaml.YAMLError as error:
-            where = getattr(error, "problem_mark", None)
-            line = f" at line {where.line + 1}" if where else ""
-            raise ConfigError(f"{file} is not valid YAML{line}: correct it") from None
-        if not isinstance(content, dict):
-            raise ConfigError(f"{file} holds no keys: write it as 'section: {{key: value}}'")
-        _merge(merged, content)
-    return load(merged, base=base)
-
-
-def _merge(target: dict[str, Any], other: Mapping[str, Any]) -> None:
-    for key, value in other.items():
-        if isinstance(value, Mapping) and isinstance(target.get(key), dict):
-            _merge(target[key], value)
-        else:
-            target[key] = dict(value) if isinstance(value, Mapping) else value
-
-
-def _refuse_nested(roots: Mapping[str, Path]) -> None:
-    names = list(roots)
-    for i, one in enumerate(names):
-        for other in names[i + 1 :]:
-            a, b = roots[one], roots[other]
-            if a == b or a in b.parents or b in a.parents:
-                raise ConfigError(f"paths.{one} ({a}) and paths.{other} ({b}) overlap: give each its own folder")
+    return load(merged(read_file(file) for file in files), base=base)
 
 
 def _sentence(error: ValidationError) -> str:
@@ -132,11 +114,21 @@ def _sentence(error: ValidationError) -> str:
         return f"config: {what['ctx']['error']}"
     if what["type"] in ("model_type", "dict_type"):
         return f"config section '{key}' must hold keys: write it as '{key}: {{key: value}}'"
+    if what["type"] == "invalid_key":
+        return f"config key '{key}' is no text: see config.yaml for the keys"
     expected = (
         what["msg"].removeprefix("Input should be ").replace("a valid integer", "an integer").replace("a valid ", "a ")
     )
+    expected = "a text in quotes" if what["type"] == "string_type" else expected
     unit = next((f" in {name}" for suffix, name in UNITS.items() if key.endswith(suffix)), "")
-    return f"config key '{key}' must be {expected}{unit}, but is {what['input']!r}: correct it in the config file"
+    return f"config key '{key}' must be {expected}{unit}, but is {_shown(what['input'])}: correct it in the config file"
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a configuration file has it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return value.isoformat() if isinstance(value, date) else repr(value)
 
 
 def _suggestion(where: tuple[int | str, ...]) -> str:

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 
 from contimg.naming import DATE_PATTERN, Layout
 
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
+_EXPONENT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+", re.ASCII)
+
+
+def _number(value: object) -> object:
+    """Return the number of a text like 1e3: without a point or the exponent's sign YAML 1.1 takes it for a text."""
+    return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
+
+
+def _night(value: object) -> object:
+    """Return a night as text: YAML reads a bare 2026-02-11 as a date."""
+    return value.isoformat() if isinstance(value, date) and not isinstance(value, datetime) else value
+
+
+def _real_date(value: str) -> str:
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"nights: {value} is no date of the calendar") from None
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+Positive = Annotated[Number, Field(gt=0)]
+NotNegative = Annotated[Number, Field(ge=0)]
+Fraction = Annotated[Number, Field(ge=0, le=1)]
+Night = Annotated[str, Field(pattern=f"^{DATE_PATTERN}$"), BeforeValidator(_night), AfterValidator(_real_date)]
 Count = Annotated[int, Field(ge=1)]
 Root = Annotated[Path, Strict(False)]
 
@@ -48,7 +73,7 @@ class GroupOptions(Section):
     """How tiles become groups, one mosaic each."""
 
     tiles: Count = Field(10, description="tiles of a full group")
-    min_tiles: Count = Field(1, description="fewest tiles of a group; shorter rests of a scan wait for ever")
+    min_tiles: Count = Field(1, description="fewest tiles of a group; a shorter end of a scan is not imaged")
     max_gap_s: Positive = Field(450.0, description="largest start-to-start gap inside a scan [s]")
     max_dec_difference_deg: Positive = Field(0.1, description="largest change of declination inside a scan [deg]")
     stride: Count = Field(
@@ -161,8 +186,8 @@ class ImageOptions(Section):
         4800, description="width and height; null = as wide as the beam reaches pb_limit [pixels]"
     )
     cell_arcsec: Positive = Field(3.0, description="pixel size [arcsec]")
-    robust: Annotated[float, Field(ge=-2, le=2)] = Field(0.5, description="Briggs robustness, -2 uniform to 2 natural")
-    pb_limit: Annotated[float, Field(gt=0, lt=1)] = Field(0.2, description="blank where the effective beam is lower")
+    robust: Annotated[Number, Field(ge=-2, le=2)] = Field(0.5, description="Briggs robustness, -2 uniform to 2 natural")
+    pb_limit: Annotated[Number, Field(gt=0, lt=1)] = Field(0.2, description="blank where the effective beam is lower")
     backend: Literal["contimg", "wsclean"] = Field("contimg", description="the imager")
     max_iterations: Count = Field(20000, description="most CLEAN components of a tile")
     auto_mask_sigma: Positive = Field(5.0, description="CLEAN down to this first ... [sigma]")
@@ -186,7 +211,7 @@ class ImageOptions(Section):
     channel_groups: Annotated[int, Field(ge=1, le=16)] = Field(
         1, description="parts of the band cleaned together and imaged apart, for spectra (backend contimg)"
     )
-    max_averaging_loss: Annotated[float, Field(ge=0, le=0.05)] = Field(
+    max_averaging_loss: Annotated[Number, Field(ge=0, le=0.05)] = Field(
         0.003, description="channels are averaged until a source at pb_limit loses this fraction on any baseline"
     )
     smearing: bool | None = Field(
@@ -295,7 +320,7 @@ class Config(Section):
     """The whole configuration."""
 
     paths: PathOptions = PathOptions()
-    nights: list[Annotated[str, Field(pattern=f"^{DATE_PATTERN}$")]] = Field(
+    nights: list[Night] = Field(
         default_factory=list, description="UTC dates to look at; empty = every night with open work"
     )
     processing_epoch: str = Field("2026.1", description="raise it to remake open products after a change of the code")

@@ -6,9 +6,9 @@ import yaml
 from contimg import config
 from contimg.errors import ConfigError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
-FIXED_KEYS = {  # shared design, section 12: users' overlays rely on them
+FIXED_KEYS = {  # users' overlays rely on them
     "paths": {"incoming", "stage", "products", "state"},
     "ingest": {"subbands", "min_subbands", "cluster_s", "settle_s", "deadline_s"},
     "group": {"tiles", "min_tiles", "max_gap_s", "stride"},

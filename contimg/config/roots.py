@@ -1,0 +1,65 @@
+"""The four roots and the other paths of a configuration: made absolute once, and refused where they cannot work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from contimg.errors import ConfigError
+
+# What a path below a root would mean to the programs that get it.
+_REFUSED = {
+    "::": "which CASA reads as the name of a subtable",
+    "{": "which Snakemake reads as a wildcard",
+    "}": "which Snakemake reads as a wildcard",
+    "<": "which Snakemake reads as a variable of its own",
+    ">": "which Snakemake reads as a variable of its own",
+    "$": "which CASA reads as an environment variable",
+    "\\": "which CASA and Snakemake read as an escape",
+}
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/", re.ASCII)
+
+
+def absolute(key: str, place: str | Path, base: Path) -> Path:
+    """Return a path of the configuration, absolute and with links followed; ``~`` is the home of a user.
+
+    Raises
+    ------
+    ConfigError
+        If it is empty, or holds what the programs below read as something else.
+    """
+    text = str(place)
+    if not text.strip() or text == ".":
+        raise ConfigError(f"config key '{key}' is empty: name a folder or file of its own")
+    try:
+        path = (base / Path(text).expanduser()).resolve()
+    except RuntimeError as error:  # links in a circle, or a home that nobody has
+        raise ConfigError(
+            f"config key '{key}' names {text!r}, which cannot be followed ({error}): correct it"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"config key '{key}' names {text!r}, which is no path ({error}): correct it") from None
+    if _URL.match(text):
+        raise ConfigError(f"config key '{key}' names {text!r}, which is a URL and no folder: choose a local folder")
+    for found, meaning in _REFUSED.items():
+        if found in str(path) or found in text:
+            raise ConfigError(f"config key '{key}' names {text!r} with '{found}', {meaning}: choose another folder")
+    if not str(path).isprintable():
+        raise ConfigError(f"config key '{key}' names {text!r} with a line end or control character: choose another")
+    return path
+
+
+def refuse_nested(roots: Mapping[str, Path]) -> None:
+    """Refuse roots of which one is another, or lies in another.
+
+    Raises
+    ------
+    ConfigError
+    """
+    names = list(roots)
+    for i, one in enumerate(names):
+        for other in names[i + 1 :]:
+            a, b = roots[one], roots[other]
+            if a == b or a in b.parents or b in a.parents:
+                raise ConfigError(f"paths.{one} ({a}) and paths.{other} ({b}) overlap: give each its own folder")

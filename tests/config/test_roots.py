@@ -1,0 +1,91 @@
+"""Folders as people name them: they work, or one sentence says why not."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from contimg import config
+from contimg.errors import ConfigError
+
+
+def load(tmp_path, **paths):
+    roots = {name: tmp_path / "ours" / name for name in ("incoming", "stage", "products", "state")}
+    return config.load({"paths": roots | paths}, base=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a b", "é", "星", "a[1]", "(a)", "a*b?", "a'b\"c", "a#b%c", "a&b;c,d", "a=b+c@d!", "-a", "a:b", " a ", "a^b|c"],
+)
+def test_names_that_work(tmp_path, name):
+    assert load(tmp_path, stage=name).paths.stage == tmp_path / name
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("a::b", "with '::', which CASA reads as the name of a subtable"),
+        ("a{b}c", "with '{', which Snakemake reads as a wildcard"),
+        ("a}b", "with '}', which Snakemake"),
+        ("a<b", "with '<', which Snakemake"),
+        ("$HOME/a", r"with '\$', which CASA reads as an environment variable"),
+        ("s3://bucket/a", "which is a URL and no folder"),
+        ("a\\b", "which CASA and Snakemake read as an escape"),
+        ("a\nb", "with a line end or control character"),
+        ("a\tb", "with a line end or control character"),
+        ("a\x00b", "which is no path"),
+        ("", "is empty"),
+        ("  ", "is empty"),
+        ("~nobody-of-that-name/a", "cannot be followed"),
+    ],
+)
+@pytest.mark.parametrize("key", ["incoming", "stage", "products", "state"])
+def test_names_that_do_not_are_refused_with_the_key(tmp_path, key, name, says):
+    with pytest.raises(ConfigError, match=says) as caught:
+        load(tmp_path, **{key: name})
+    assert f"config key 'paths.{key}'" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("section", "key"), [("sky", "catalogue"), ("beam", "cube"), ("calibration", "calibrators")])
+def test_other_files_of_the_config_are_looked_at_too(tmp_path, section, key):
+    with pytest.raises(ConfigError, match=rf"'{section}\.{key}' names 'a{{b}}\.csv' with"):
+        config.load({section: {key: "a{b}.csv"}}, base=tmp_path)
+    loaded = config.load({section: {key: "a b/é.csv"}}, base=tmp_path)
+    assert getattr(getattr(loaded, section), key) == str(tmp_path / "a b" / "é.csv")
+
+
+def test_a_folder_with_such_a_name_above_a_relative_path_is_refused_too(tmp_path):
+    base = tmp_path / "a{b}"
+    with pytest.raises(ConfigError, match=r"names 'stage' with '{'"):
+        config.load({"paths": {"incoming": "/tmp/elsewhere"}, "nights": []}, base=base)
+
+
+def test_the_home_of_a_user_is_meant_by_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert load(tmp_path, stage="~/stage").paths.stage == tmp_path / "home" / "stage"
+
+
+def test_links_and_relative_paths_are_followed_once(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk")
+    assert load(tmp_path, stage="link/../link/stage").paths.stage == tmp_path / "disk" / "stage"
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(ConfigError, match=r"'paths\.stage' names '.*circle.*', which cannot be followed"):
+        load(tmp_path, stage="circle/stage")
+
+
+@pytest.mark.parametrize(
+    ("stage", "products"), [("a", "a"), ("a", "a/b"), ("a/b", "a"), ("a", "./c/../a"), ("a", "link"), ("a", "link/b")]
+)
+def test_roots_that_are_or_hold_each_other_are_refused(tmp_path, stage, products):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "link").symlink_to("a")
+    with pytest.raises(ConfigError, match=r"paths\.stage .* and paths\.products .* overlap: give each its own folder"):
+        load(tmp_path, stage=stage, products=products)
+
+
+def test_roots_whose_names_begin_alike_do_not_overlap(tmp_path):
+    loaded = load(tmp_path, stage="night", products="night-2")
+    assert os.path.commonpath([loaded.paths.stage, loaded.paths.products]) == str(tmp_path)
+    assert loaded.paths.products == Path(tmp_path / "night-2")
