@@ -1,5 +1,6 @@
 import math
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from astropy.time import Time
@@ -110,3 +111,16 @@ def test_a_tile_and_its_mosaic_give_one_instant_the_same_text(fraction_ms):
     milliseconds = "001" if fraction_ms > 0.5 else "000"
     for key, minute in (("DATE-OBS", "26:42"), ("DATE-BEG", "26:42"), ("DATE-END", "31:51")):
         assert tile[key] == mosaic[key] == f"2026-02-11T00:{minute}.{milliseconds}"
+
+
+def test_times_are_formatted_in_one_place():
+    """Days of a calendar are another thing; `simulate` shares nothing with the pipeline."""
+    root = Path(times.__file__).parent
+    elsewhere = [
+        f"{path.relative_to(root)}: {line.strip()}"
+        for path in sorted(root.rglob("*.py"))
+        if path.relative_to(root).parts[0] not in ("simulate", "times.py", "naming.py")
+        for line in path.read_text().splitlines()
+        if "strftime(" in line or "isoformat(timespec" in line or "2_400_000.5" in line or "2400000.5" in line
+    ]
+    assert elsewhere == []

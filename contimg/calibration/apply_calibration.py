@@ -161,7 +161,7 @@ def _refusal(code: str, message: str, measured: Any = None, threshold: Any = Non
 def _differences(tile: Twin, one: Twin, options: CalibrationOptions) -> Iterator[Reason]:
     """Give in what a calibration differs from the tile: setup of the correlator, declination strip."""
     for code, what in setup_differences(one.facts, tile.facts):
-        yield _refusal(code, f"tile {tile.id} and calibration {one.id} have different {what}")
+        yield _refusal(code, f"tile {tile.id} and calibration {one.id} differ in their {what}")
     turn_deg, limit = dec_difference_deg(one.facts, tile.facts), options.max_dec_difference_deg
     if turn_deg > limit:
         message = f"calibration {one.id} is from a strip {turn_deg:.2f} deg away"

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# Keys of the twins' facts that must be equal, the codes of their reasons and what they are.
-_SETUP = (
-    ("applied_delays_sha256", "delays_disagree", "applied delays"),
-    ("antenna_order_sha256", "antennas_disagree", "antenna order"),
-    ("fs_table", "fringe_stopping_disagrees", "fringe-stopping tables"),
-)
+from contimg.correlator import setup
+from contimg.correlator.setup import CorrelatorSetup
+
+# Codes of the reasons for the items of a setup that must be equal.
+_CODES = {
+    "applied_delays_sha256": "delays_disagree",
+    "antenna_order_sha256": "antennas_disagree",
+    "fs_table": "fringe_stopping_disagrees",
+    "n_channels": "channels_disagree",
+}
 
 
 def setup_differences(facts: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return in what the correlator's setup differs between two twins, as (code of the reason, what differs)."""
-    return [(code, what) for key, code, what in _SETUP if facts.get(key) != other.get(key)]
+    one, two = CorrelatorSetup.of_facts(facts), CorrelatorSetup.of_facts(other)
+    return [(_CODES[key], what) for key, what in setup.setup_differences(one, two, strict=True).items()]
 
 
 def dec_difference_deg(facts: Mapping[str, Any], other: Mapping[str, Any]) -> float:

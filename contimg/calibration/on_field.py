@@ -84,7 +84,7 @@ def _refuse_bandpass(job: SolvingJob, base: Twin) -> bool:
         draft.fail("bandpass_failed", f"bandpass {base.id} is failed: {base.reasons[0].message}")
         return True
     for _, what in setup_differences(draft.facts, base.facts)[:1]:
-        draft.fail("bandpass_disagrees", f"tile and bandpass {base.id} were correlated with different {what}")
+        draft.fail("bandpass_disagrees", f"tile and bandpass {base.id} differ in their {what}")
         return True
     turn_deg = dec_difference_deg(draft.facts, base.facts)
     if turn_deg > limit:

@@ -17,12 +17,20 @@ from contimg.times import utc_from_datetime
 
 @click.command()
 @json_option
+@click.option(
+    "--accept-loss",
+    metavar="TILE",
+    help="Let a tile be made again without those of its files that are gone: the next snakemake does so.",
+)
 @click.pass_obj
-def inbox(context: Context, as_json: bool) -> None:
+def inbox(context: Context, as_json: bool, accept_loss: str | None) -> None:
     """Show which tiles are ready, which wait (for what, since when), what came late and what was set aside.
 
-    Opens headers, changes nothing. Tiles of settled groups are only counted.
+    Opens headers, changes nothing (but for --accept-loss). Tiles of settled groups are only counted.
     """
+    if accept_loss is not None:
+        _accept_loss(context.config, accept_loss, as_json)
+        return
     said = _state(context.config, datetime.now(UTC))
     if as_json:
         print_json(said)
@@ -43,6 +51,16 @@ def inbox(context: Context, as_json: bool) -> None:
         f"\n{said['left_alone']} tiles of settled groups or other nights, {len(said['ready'])} ready "
         f"({said['complete']} complete), {len(said['waiting'])} waiting; set aside: {counts or 'nothing'}"
     )
+
+
+def _accept_loss(config: Config, tile: str, as_json: bool) -> None:
+    from contimg.operations.accept_loss import accept_loss
+
+    opened = accept_loss(config, tile)
+    if as_json:
+        print_json({"tile": tile, "reopened": opened})
+    else:
+        click.echo(f"{', '.join(opened)}: open again; 'snakemake -n' shows what will be made anew from the files left")
 
 
 def _state(config: Config, now: datetime) -> dict[str, Any]:

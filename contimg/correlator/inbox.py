@@ -1,29 +1,21 @@
 """The inbox: file names, one tile each cluster of them, and what is set aside with its reason.
 
-The correlator's 16 hosts each name a file by their own clock, so a tile is a *cluster* of names.
-Listing opens nothing; `inspect` opens the files of clusters that have open work and remembers what it
-saw by (path, size, mtime). No input file is ever changed.
+The correlator's 16 hosts each name a file by their own clock, so a tile is a *cluster* of names. Nothing is opened
+here; `contimg.correlator.facts` opens the files of clusters that have open work.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import os
-import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 from contimg import naming
 from contimg.config import IngestOptions
-from contimg.correlator import probe
-from contimg.correlator.files import fault_of_error
 from contimg.errors import InputError
-from contimg.storage.atomic import atomic_path
-from contimg.times import mjd_from_datetime
 
 
 class SubbandFile(NamedTuple):
@@ -66,28 +58,6 @@ class Cluster:
         return tuple(file.subband for file in self.files)
 
 
-@dataclass(frozen=True)
-class FileFacts:
-    """What the header of a subband file says, as far as planning needs it; or why it cannot be read."""
-
-    size: int
-    mtime_ns: int
-    fault: str | None = None
-    fault_code: str | None = None
-    start_mjd: float = math.nan
-    end_mjd: float = math.nan
-    integration_s: float = math.nan
-    dec_app_deg: float = math.nan
-    longitude_rad: float = math.nan
-    latitude_rad: float = math.nan
-    shape: str = ""
-    subband: int = -1
-    setup: tuple[str, ...] = ()
-    synthetic: bool = False
-    sha256: str = ""  # looked at only where two files claim to be the same subband
-    checks: int = probe.VERSION
-
-
 @dataclass
 class Listing:
     """All names in the inbox, read once: clusters, and what was set aside by name."""
@@ -103,7 +73,7 @@ def list_files(incoming: Path) -> list[str]:
     Raises
     ------
     InputError
-        If the folder is missing or unreadable.
+        If the folder is missing, unreadable or cannot be listed.
     """
     try:
         with os.scandir(incoming) as entries:
@@ -114,6 +84,10 @@ def list_files(incoming: Path) -> list[str]:
         raise InputError(f"paths.incoming {incoming} is not a folder: correct the key") from None
     except PermissionError:
         raise InputError(f"paths.incoming {incoming} is not readable: give this user read permission") from None
+    except OSError as error:
+        raise InputError(
+            f"paths.incoming {incoming} cannot be listed ({error.strerror}): look at its disk or network filesystem"
+        ) from None
 
 
 def arrange(paths: Iterable[str], options: IngestOptions) -> Listing:
@@ -134,8 +108,8 @@ def arrange(paths: Iterable[str], options: IngestOptions) -> Listing:
         elif name.endswith("_incomplete.hdf5"):
             listing.open_files.append(path)
         elif name.endswith(".hdf5"):
-            message = f"{name} is not named YYYY-MM-DDTHH:MM:SS_sbNN.hdf5 with NN below {options.subbands}"
-            listing.quarantined.append(Quarantined(path, "name", message, ""))
+            message = f"{shown(name)} is not named YYYY-MM-DDTHH:MM:SS_sbNN.hdf5 with NN below {options.subbands}"
+            listing.quarantined.append(Quarantined(shown(path), "name", message, ""))
     listing.open_files.sort()
     reach = timedelta(seconds=options.cluster_s)
     members: list[SubbandFile] = []
@@ -183,141 +157,9 @@ def _close(members: Sequence[SubbandFile], listing: Listing) -> None:
     listing.clusters.append(Cluster(first, tuple(chosen[sb] for sb in sorted(chosen)), tuple(spares)))
 
 
-# What every entry of the cache holds; those of older versions, which hold less, are not used.
-_ALWAYS = {"size", "mtime_ns", "shape", "subband", "synthetic", "checks"}
-
-
-class FactsCache:
-    """What files said when they were last opened, one small JSON a UTC date; may be deleted any time."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._days: dict[str, dict[str, dict]] = {}
-        self._changed: set[str] = set()
-
-    def get(self, file: SubbandFile, size: int, mtime_ns: int) -> FileFacts | None:
-        """Return the remembered facts of a file unless it has changed since."""
-        entry = self._day(file).get(file.path)
-        if entry is None or not entry.keys() >= _ALWAYS or (entry["size"], entry["mtime_ns"]) != (size, mtime_ns):
-            return None
-        if entry["checks"] != probe.VERSION:  # other checks might say something else
-            return None
-        return FileFacts(**(entry | {"setup": tuple(entry.get("setup", ()))}))
-
-    def put(self, file: SubbandFile, facts: FileFacts) -> None:
-        """Remember the facts of a file."""
-        # JSON knows no NaN: what the header did not say is left out.
-        entry = {key: value for key, value in vars(facts).items() if value == value and value is not None}
-        self._day(file)[file.path] = entry
-        self._changed.add(self._key(file))
-
-    def save(self) -> None:
-        """Write the days that changed."""
-        for day in sorted(self._changed):
-            with atomic_path(self._folder / f"{day}.json") as part:
-                part.write_text(json.dumps(self._days[day], allow_nan=False))
-        self._changed.clear()
-
-    @staticmethod
-    def _key(file: SubbandFile) -> str:
-        return file.name_time.isoformat()[:10]
-
-    def _day(self, file: SubbandFile) -> dict[str, dict]:
-        day = self._key(file)
-        if day not in self._days:
-            place = self._folder / f"{day}.json"
-            try:
-                self._days[day] = json.loads(place.read_text())
-            except FileNotFoundError:
-                self._days[day] = {}
-            except json.JSONDecodeError:  # a cache, so its loss costs time and nothing else
-                self._days[day] = {}
-        return self._days[day]
-
-
-def inspect(
-    clusters: Iterable[Cluster], cache: FactsCache, options: IngestOptions, now: datetime
-) -> dict[str, FileFacts]:
-    """Open the files of clusters, as far as the cache does not know them.
-
-    Returns
-    -------
-    dict
-        Facts by path. Files that vanished meanwhile are left out.
-    """
-    facts: dict[str, FileFacts] = {}
-    for cluster in clusters:
-        for file in (*cluster.files, *cluster.spares):
-            known = _facts(file, cache, options, now)
-            if known is not None:
-                facts[file.path] = known
-    return facts
-
-
-def _facts(file: SubbandFile, cache: FactsCache, options: IngestOptions, now: datetime) -> FileFacts | None:
-    """Return what is known of a file, opening it where need be; None when it has vanished."""
-    try:
-        status = os.stat(file.path)
-    except FileNotFoundError:
-        if os.path.islink(file.path):
-            return FileFacts(0, 0, f"{file.name} is a link to {os.readlink(file.path)}, which is missing", "dangling")
-        return None
-    except PermissionError:
-        return FileFacts(0, 0, f"{file.name} is a link into a folder that this user may not read", "permission")
-    except OSError as error:
-        said = fault_of_error(Path(file.path), error)
-        return FileFacts(0, 0, str(said), said.code)
-    size, mtime_ns = status.st_size, status.st_mtime_ns
-    if not stat.S_ISREG(status.st_mode):
-        return FileFacts(size, mtime_ns, f"{file.name} is not a regular file", "not_a_file")
-    if now.timestamp() - status.st_mtime < options.settle_s:
-        return FileFacts(size, mtime_ns, f"{file.name} may still grow", "growing")
-    known = cache.get(file, size, mtime_ns)
-    if known is None:
-        known = _open(file, size, mtime_ns)
-        if known.fault_code == "vanished":
-            return None
-        if known.fault_code not in probe.PASSING:
-            cache.put(file, known)
-    return known if known.fault_code else _against_name(file, known, options)
-
-
-def _against_name(file: SubbandFile, facts: FileFacts, options: IngestOptions) -> FileFacts:
-    """Return the facts of a file, with a fault where they are not those of a file of its name."""
-    clock_error_s = (facts.start_mjd - mjd_from_datetime(file.name_time)) * 86400
-    if abs(clock_error_s) > options.max_clock_error_s:
-        message = f"the header of {file.name} is {clock_error_s:.0f} s away from its name"
-        return replace(facts, fault=message, fault_code="clock")
-    if facts.subband != file.subband:
-        message = f"the frequencies of {file.name} are those of sb{facts.subband:02d}"
-        return replace(facts, fault=message, fault_code="frequency")
-    return facts
-
-
-def _open(file: SubbandFile, size: int, mtime_ns: int) -> FileFacts:
-    def fault(code: str, message: str) -> FileFacts:
-        return FileFacts(size, mtime_ns, message, code)
-
-    if size == 0:
-        return fault("empty", f"{file.name} has no content")
-    try:
-        said = probe.look(Path(file.path))
-    except probe.FileFault as error:
-        return fault(error.code, str(error))
-    return FileFacts(
-        size,
-        mtime_ns,
-        start_mjd=said.start_mjd,
-        end_mjd=said.end_mjd,
-        integration_s=said.integration_s,
-        dec_app_deg=said.dec_app_deg,
-        longitude_rad=math.radians(said.longitude_deg),
-        latitude_rad=math.radians(said.latitude_deg),
-        shape=said.shape,
-        subband=said.subband,
-        setup=said.setup,
-        synthetic=said.synthetic,
-    )
+def shown(name: str) -> str:
+    """Return a file name as a terminal and JSON can show it: bytes that are no UTF-8, and line ends, as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def subbands_text(subbands: Iterable[int]) -> str:

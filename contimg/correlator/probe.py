@@ -5,15 +5,30 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from contimg.correlator import files, header
 from contimg.correlator.files import PASSING, FileFault
 from contimg.correlator.header_reader import HeaderReader
 
-__all__ = ["PASSING", "VERSION", "FileFault", "Probe", "look"]
+__all__ = ["PASSING", "VERSION", "DataShape", "FileFault", "Probe", "look"]
 
-VERSION = 2
+VERSION = 3
 """Raised whenever a file can get another answer than before, so that no remembered answer outlives its checks."""
+
+
+class DataShape(NamedTuple):
+    """What all files of a tile have in common: numbers of baselines and channels, and the products (``XX YY``).
+
+    The number of integrations is not: at a stop of the correlator some hosts write one more than others.
+    """
+
+    n_baselines: int
+    n_channels: int
+    products: str
+
+    def __str__(self) -> str:
+        return f"{self.n_baselines} baselines, {self.n_channels} channels, {self.products}"
 
 
 @dataclass(frozen=True)
@@ -28,9 +43,7 @@ class Probe:
     dec_app_deg, longitude_deg, latitude_deg : float
     subband : int
         The number that the frequencies belong to.
-    shape : str
-        Numbers of baselines and channels, and the polarisations: the same in all files of a tile. Numbers of
-        integrations are not in it: at a stop of the correlator some hosts write one more than others.
+    shape : DataShape
     setup : tuple of str
         What a tile and its calibration must have in common; see `contimg.correlator.header.Header.setup`.
     synthetic : bool
@@ -43,7 +56,7 @@ class Probe:
     longitude_deg: float
     latitude_deg: float
     subband: int
-    shape: str
+    shape: DataShape
     setup: tuple[str, str, str]
     synthetic: bool
 
@@ -76,7 +89,7 @@ def look(path: Path) -> Probe:
         longitude_deg=head.longitude_deg,
         latitude_deg=head.latitude_deg,
         subband=head.subband,
-        shape=f"{head.n_baselines} baselines, {len(head.freq_hz)} channels, {' '.join(sorted(head.products))}",
+        shape=DataShape(head.n_baselines, len(head.freq_hz), " ".join(sorted(head.products))),
         setup=head.setup,
         synthetic=head.synthetic,
     )

@@ -11,7 +11,7 @@ from contimg.config import Config
 from contimg.errors import InputError
 from contimg.operations.references import Known, stamp
 from contimg.operations.resources import SPEED_OF_LIGHT_M_S, image_bytes, image_width_px, mosaic_sizes, tile_sizes
-from contimg.plan.model import Plan, Tile
+from contimg.plan.model import Plan, PlannedTile
 
 MIN_PIXELS_PER_BEAM, MAX_PIXELS_PER_BEAM = 2.0, 50.0
 """Pixels across lambda/B of the longest baseline: fewer do not sample it (Nyquist), more hold nothing but itself."""
@@ -50,7 +50,7 @@ def imaging_findings(config: Config, plan: Plan, known: Known, *, local: bool) -
     return found
 
 
-def _array(tile: Tile, known: Known) -> Array | None:
+def _array(tile: PlannedTile, known: Known) -> Array | None:
     """Return what the header of a tile's first file says; None when it cannot be read, which the plan has said."""
     try:
         key = stamp(tile.files[0])
@@ -160,7 +160,7 @@ def _mosaics(config: Config, plan: Plan) -> list[str]:
     return []
 
 
-def _memory(config: Config, tile: Tile) -> list[str]:
+def _memory(config: Config, tile: PlannedTile) -> list[str]:
     """Return that an image is larger than the memory of this machine."""
     from contimg.imaging.limits import machine_memory
 

@@ -12,7 +12,7 @@ from contimg import naming
 from contimg.config import Config
 from contimg.errors import InputError
 from contimg.operations.file_digests import FileDigests, reference_files
-from contimg.plan.model import Plan, Tile
+from contimg.plan.model import Plan, PlannedTile
 from contimg.storage.atomic import read_json, write_json
 
 _FIELD_RADIUS_DEG = 2.5
@@ -111,7 +111,7 @@ def strip_findings(config: Config, plan: Plan, known: Known) -> list[str]:
     ]
 
 
-def meridian_deg(tile: Tile) -> float:
+def meridian_deg(tile: PlannedTile) -> float:
     """Return the right ascension (deg, of date, to 0.01) on the meridian in the middle of a tile.
 
     Greenwich mean sidereal time plus the east longitude (Meeus 1998, Astronomical Algorithms, equation 12.4).
@@ -120,7 +120,7 @@ def meridian_deg(tile: Tile) -> float:
     return (280.46061837 + 360.98564736629 * days + math.degrees(tile.longitude_rad)) % 360
 
 
-def cells_of_field(tile: Tile) -> set[int]:
+def cells_of_field(tile: PlannedTile) -> set[int]:
     """Return the square degrees that a tile's field touches."""
     ra, dec = meridian_deg(tile), tile.dec_app_deg
     rows = range(math.floor(dec - _FIELD_RADIUS_DEG), math.floor(dec + _FIELD_RADIUS_DEG) + 1)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from contimg.config import Config, ImageOptions
-from contimg.plan.model import Plan, Tile
+from contimg.plan.model import Plan, PlannedTile
 
 SIDEREAL_DEG_PER_DAY = 360.985647
 """Rotation of the sky (Explanatory Supplement to the Astronomical Almanac, 3rd edition, section 3.2)."""
@@ -66,7 +66,7 @@ class MosaicSizes:
         return self.width_px * self.height_px
 
 
-def tile_sizes(config: Config, tile: Tile) -> TileSizes:
+def tile_sizes(config: Config, tile: PlannedTile) -> TileSizes:
     """Return the sizes of a planned tile."""
     groups = config.image.channel_groups if config.image.channel_groups > 1 else 0
     return TileSizes(sum(file.size for file in tile.signature), image_width_px(config) ** 2, groups)
@@ -153,7 +153,7 @@ _OF_MOSAIC: dict[str, Callable[[MosaicSizes], float]] = {
 }
 
 
-def tile_mb(config: Config, tile: Tile, rule: str, attempt: int) -> int:
+def tile_mb(config: Config, tile: PlannedTile, rule: str, attempt: int) -> int:
     """Return the memory (MB) that a rule asks for on a planned tile."""
     return megabytes(_OF_TILE[rule](tile_sizes(config, tile)), attempt)
 

@@ -11,7 +11,7 @@ from contimg.config import Config
 from contimg.errors import InputError
 from contimg.naming import Layout
 from contimg.operations.file_digests import FileDigests, reference_files
-from contimg.plan.model import Plan, Tile
+from contimg.plan.model import Plan, PlannedTile
 from contimg.products.twin import input_from_twin, read_twin
 
 
@@ -36,7 +36,7 @@ def wanted_products(config: Config, plan: Plan) -> list[str]:
     return list(dict.fromkeys(str(path) for path in wanted))  # overlapping groups share tiles
 
 
-def made_from(config: Config, tile: Tile) -> dict[str, Any]:
+def made_from(config: Config, tile: PlannedTile) -> dict[str, Any]:
     """Return what a tile's MS is made from: its files, the options of the conversion, and the epoch.
 
     Rules that read an MS have this as a parameter. The MS itself is temporary: making it again for one of

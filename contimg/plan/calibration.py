@@ -10,20 +10,27 @@ Written rule for a tie: of two candidates equally near in time the earlier one, 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from contimg import naming
 from contimg.calibration.compatibility import seconds_later, time_apart
 from contimg.config import CalibrationOptions, Config
-from contimg.plan.model import SETUP, CalibrationRecord, Choice, Plan, PlannedCalibration, Tile, Waiting
+from contimg.correlator.setup import CorrelatorSetup, setup_differences, strips_apart_deg
+from contimg.plan.model import CalibrationRecord, Choice, Group, Plan, PlannedCalibration, PlannedTile, Waiting
+from contimg.times import mjd_from_datetime
 
 Set = TypeVar("Set", CalibrationRecord, PlannedCalibration)
 
 
 def add_calibrations(
-    plan: Plan, records: Sequence[CalibrationRecord], calibrators: Mapping[str, str], config: Config
+    plan: Plan,
+    records: Sequence[CalibrationRecord],
+    calibrators: Mapping[str, str],
+    config: Config,
+    patience: Patience,
 ) -> None:
     """Choose the calibrations of every tile of every group, and plan those that have to be solved.
 
@@ -36,6 +43,8 @@ def add_calibrations(
     calibrators : mapping of tile id to calibrator name
         The ready tiles in which a calibrator transits within the beam.
     config : Config
+    patience : Patience
+        Which groups may go on without a tile that has no bandpass.
     """
     options = config.calibration
     bad = [record for record in records if not record.certified]
@@ -50,17 +59,62 @@ def add_calibrations(
     known, unusable = _Timeline(sets.values(), options), _Timeline(bad, options)
     for group in list(plan.groups.values()):
         choices = {t: _choose(tiles[t], known.near(tiles[t]), unusable.near(tiles[t]), options) for t in group.tiles}
-        lacking = [t for t, choice in choices.items() if choice is None]
+        chosen = {t: choice for t, choice in choices.items() if choice is not None}
+        lacking = [tiles[t] for t in group.tiles if t not in chosen]
         if lacking:
-            message = (
-                f"no certified or planned bandpass within {options.bandpass_validity_h:g} h of {lacking[0]} at"
-                f" declination {tiles[lacking[0]].dec_app_deg:.2f} deg"
-            )
-            plan.waiting.append(Waiting(group.mosaic_id, "group", "no_bandpass", message, group.id))
             del plan.groups[group.id]
+        said = {t.id: _without_bandpass(t, known.near(t), unusable.near(t), options) for t in lacking}
+        rest = tuple(t for t in group.tiles if t in chosen)
+        if not lacking:
+            plan.choices.update(chosen)
+        elif rest and _may_stand(rest, plan, config) and patience.is_over(group, lacking, options):
+            plan.groups[rest[0]] = Group(rest[0], rest)
+            plan.choices.update(chosen)
+            plan.waiting += [Waiting(t, "tile", "no_bandpass", message, t) for t, message in said.items()]
         else:
-            plan.choices.update({t: choice for t, choice in choices.items() if choice is not None})
+            message = said[lacking[0].id]
+            plan.waiting.append(Waiting(group.mosaic_id, "group", "no_bandpass", message, group.id))
+    plan.groups = dict(sorted(plan.groups.items()))
     _keep_used(plan, sets, [record for record in records if record.certified], options)
+
+
+def _may_stand(tiles: Sequence[str], plan: Plan, config: Config) -> bool:
+    """Tell whether the rest of a group can be a group of its own: large enough, with an id that no other has."""
+    return len(tiles) >= config.group.min_tiles and tiles[0] not in plan.groups
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Which groups go on without a tile that has no bandpass: those not committed, once none can come any more."""
+
+    committed: Collection[str]
+    now: datetime
+
+    def is_over(self, group: Group, lacking: Sequence[PlannedTile], options: CalibrationOptions) -> bool:
+        """Tell whether a group need not wait for the bandpass of some of its tiles."""
+        reach_days = 0 if options.policy == "causal" else options.bandpass_validity_h / 24
+        last = max(tile.end_mjd for tile in lacking) + reach_days
+        return group.id not in self.committed and mjd_from_datetime(self.now) > last
+
+
+def _without_bandpass(
+    tile: PlannedTile,
+    sets: Sequence[PlannedCalibration],
+    bad: Sequence[CalibrationRecord],
+    options: CalibrationOptions,
+) -> str:
+    """Return why a tile has no bandpass: what is nearest in time, and what stands against it."""
+    where = f"{tile.id} at declination {tile.dec_app_deg:.2f} deg"
+    refused = [(c, _refusal(tile, c, "bandpass", options) or "") for c in sets if c.type == "bandpass"]
+    refused += [
+        (_from_record(record), f"not certified ({record.reason})") for record in bad if record.type == "bandpass"
+    ]
+    message = f"no certified or planned bandpass within {options.bandpass_validity_h:g} h of {where}"
+    if refused:
+        nearest, why = min(refused, key=lambda one: (abs(_ahead_s(tile, one[0])), one[0].id))
+        message += f" serves it; the nearest, {nearest.id}: {why}"
+        message += f" ({len(refused) - 1} more: contimg calibration list)" if len(refused) > 1 else ""
+    return message
 
 
 class _Timeline(Generic[Set]):
@@ -72,7 +126,7 @@ class _Timeline(Generic[Set]):
         reach_s = max(options.bandpass_validity_h * 3600, options.gain_validity_min * 60)
         self._reach_days = (reach_s + 1) / 86400  # a second more, as times are compared in whole seconds
 
-    def near(self, tile: Tile) -> list[Set]:
+    def near(self, tile: PlannedTile) -> list[Set]:
         """Return the sets within reach of a tile."""
         first = bisect_left(self._times, tile.mid_mjd - self._reach_days)
         return self._sets[first : bisect_right(self._times, tile.mid_mjd + self._reach_days)]
@@ -91,7 +145,7 @@ def _from_record(record: CalibrationRecord) -> PlannedCalibration:
     )
 
 
-def _bandpass(tile: Tile, calibrator: str) -> PlannedCalibration:
+def _bandpass(tile: PlannedTile, calibrator: str) -> PlannedCalibration:
     return PlannedCalibration(
         naming.calibration_id(tile.id),
         "bandpass",
@@ -106,7 +160,7 @@ def _bandpass(tile: Tile, calibrator: str) -> PlannedCalibration:
 
 def _plan_gains(
     plan: Plan,
-    tiles: Mapping[str, Tile],
+    tiles: Mapping[str, PlannedTile],
     sets: dict[str, PlannedCalibration],
     rejected: Mapping[str, str],
     config: Config,
@@ -132,14 +186,14 @@ def _plan_gains(
 
 
 def _serving(
-    tile: Tile, sets: Sequence[PlannedCalibration], kind: str, options: CalibrationOptions
+    tile: PlannedTile, sets: Sequence[PlannedCalibration], kind: str, options: CalibrationOptions
 ) -> PlannedCalibration | None:
     """Return the nearest set that can serve a tile for one table type, if there is one."""
     return _nearest(tile, sets, _refusals(tile, sets, kind, options))
 
 
 def _choose(
-    tile: Tile,
+    tile: PlannedTile,
     sets: Sequence[PlannedCalibration],
     bad: Sequence[CalibrationRecord],
     options: CalibrationOptions,
@@ -175,13 +229,15 @@ def _choose(
     )
 
 
-def _across(tile: Tile, sets: Iterable[PlannedCalibration], gains: PlannedCalibration) -> list[PlannedCalibration]:
+def _across(
+    tile: PlannedTile, sets: Iterable[PlannedCalibration], gains: PlannedCalibration
+) -> list[PlannedCalibration]:
     """Return the sets on the other side of a tile whose gains rest on the same bandpass as the chosen ones."""
     side = _ahead_s(tile, gains)
     return [c for c in sets if _ahead_s(tile, c) * side < 0 and _bandpass_of(c) == _bandpass_of(gains)]
 
 
-def _second(tile: Tile, candidate: PlannedCalibration, bandpass: PlannedCalibration | None) -> str:
+def _second(tile: PlannedTile, candidate: PlannedCalibration, bandpass: PlannedCalibration | None) -> str:
     """Return why a set that could serve was not taken; `bandpass` is the one that gains must rest on."""
     reason = f"not the nearest, {_apart(tile, candidate)}"
     if bandpass is not None and _bandpass_of(candidate) != bandpass.id:
@@ -193,7 +249,9 @@ def _bandpass_of(gains: PlannedCalibration) -> str | None:
     return gains.id if gains.type == "bandpass" else gains.bandpass
 
 
-def _refusals(tile: Tile, sets: Sequence[PlannedCalibration], kind: str, options: CalibrationOptions) -> dict[str, str]:
+def _refusals(
+    tile: PlannedTile, sets: Sequence[PlannedCalibration], kind: str, options: CalibrationOptions
+) -> dict[str, str]:
     """Return the sets that cannot serve a tile for one table type, with the reason."""
     reasons = {c.id: reason for c in sets if (reason := _refusal(tile, c, kind, options)) is not None}
     if kind == "gains":
@@ -205,25 +263,27 @@ def _refusals(tile: Tile, sets: Sequence[PlannedCalibration], kind: str, options
     return reasons
 
 
-def _nearest(tile: Tile, sets: Iterable[PlannedCalibration], refused: Mapping[str, str]) -> PlannedCalibration | None:
+def _nearest(
+    tile: PlannedTile, sets: Iterable[PlannedCalibration], refused: Mapping[str, str]
+) -> PlannedCalibration | None:
     """Return the nearest set that is not refused; ties go to the earlier one, then the lower id."""
     admissible = [c for c in sets if c.id not in refused]
     return min(admissible, key=lambda c: (abs(_ahead_s(tile, c)), _ahead_s(tile, c), c.id), default=None)
 
 
-def _refusal(tile: Tile, candidate: PlannedCalibration, kind: str, options: CalibrationOptions) -> str | None:
+def _refusal(tile: PlannedTile, candidate: PlannedCalibration, kind: str, options: CalibrationOptions) -> str | None:
     """Return why a set cannot serve a tile for one table type, or None.
 
     A set solved on a calibrator serves for both types; a gains-only set for gains.
     """
     if kind == "bandpass" and candidate.type != "bandpass":
         return "holds gains only"
-    turn_deg = abs(candidate.dec_app_deg - tile.dec_app_deg)
-    if turn_deg > options.max_dec_difference_deg:
-        return f"another declination strip, {turn_deg:.2f} deg away"
-    for mine, other, what in zip(tile.setup, candidate.setup, SETUP.values(), strict=False):
-        if mine != other:
-            return f"correlated with another {what} than the tile"
+    apart_deg = strips_apart_deg(candidate.dec_app_deg, tile.dec_app_deg, options.max_dec_difference_deg)
+    if apart_deg is not None:
+        return f"another declination strip, {apart_deg:.2f} deg away"
+    differing = setup_differences(tile.setup, candidate.setup)
+    if differing:
+        return f"correlated with another {' and '.join(differing.values())} than the tile"
     reach_min = options.bandpass_validity_h * 60 if kind == "bandpass" else options.gain_validity_min
     if abs(_ahead_s(tile, candidate)) > reach_min * 60:
         return f"outside its validity of {reach_min:g} min, {_apart(tile, candidate)}"
@@ -234,20 +294,19 @@ def _refusal(tile: Tile, candidate: PlannedCalibration, kind: str, options: Cali
 
 def bandpass_refusal(facts: Mapping[str, Any], record: CalibrationRecord, options: CalibrationOptions) -> str | None:
     """Return why a solved set cannot be the bandpass of a tile (the facts of its twin), or None; for `contimg why`."""
-    setup = tuple(facts[key] for key in SETUP) if facts.keys() >= SETUP.keys() else ()
-    tile = Tile(
+    tile = PlannedTile(
         facts["tile"], facts["tile"], (), (), (), (), facts["start_mjd"], facts["end_mjd"], 0.0, facts["dec_app_deg"],
-        0.0, 0.0, False, setup,
+        0.0, 0.0, False, CorrelatorSetup.of_facts(facts),
     )  # fmt: skip
     return _refusal(tile, _from_record(record), "bandpass", options) if record.certified else record.reason
 
 
-def _ahead_s(tile: Tile, candidate: PlannedCalibration) -> int:
+def _ahead_s(tile: PlannedTile, candidate: PlannedCalibration) -> int:
     """Return how much later than the tile a set is: whole seconds, so that rounding of MJDs decides nothing."""
     return seconds_later(candidate.mid_mjd, tile.mid_mjd)
 
 
-def _apart(tile: Tile, candidate: PlannedCalibration) -> str:
+def _apart(tile: PlannedTile, candidate: PlannedCalibration) -> str:
     if candidate.tile == tile.id:
         return "the same tile"
     return time_apart(candidate.mid_mjd, tile.mid_mjd)
@@ -277,7 +336,7 @@ def _previous(
         for r in certified
         if r.type == "bandpass"
         and r.mid_mjd < planned.mid_mjd
-        and abs(r.dec_app_deg - planned.dec_app_deg) <= options.max_dec_difference_deg
-        and r.setup == planned.setup
+        and strips_apart_deg(r.dec_app_deg, planned.dec_app_deg, options.max_dec_difference_deg) is None
+        and not setup_differences(r.setup, planned.setup)
     ]
     return max(before, key=lambda r: (r.mid_mjd, r.id)).id if before else None

@@ -20,7 +20,7 @@ def freeze(plan: Plan, config: Config) -> None:
     """Fix a plan for the run that carries it out: the plan itself, its groups, and what was set aside."""
     layout = config.layout
     for late in plan.late:
-        if late.action == "reprocess":  # its outcome is open again until the new version is published
+        if late.action == "reprocess" and late.group in plan.groups:  # open again until its new version is published
             layout.twin("published", late.group).unlink(missing_ok=True)
     for group in plan.groups.values():
         tiles = [plan.tiles[t] for t in group.tiles]

@@ -7,14 +7,15 @@ from datetime import datetime, timedelta
 
 from contimg import naming
 from contimg.config import Config
-from contimg.correlator.inbox import Cluster
-from contimg.plan.model import CommittedGroup, Group, Plan, Tile, Waiting
+from contimg.correlator.setup import setup_differences, strips_apart_deg
+from contimg.plan.model import CommittedGroup, Group, Plan, PlannedTile, Waiting
+
+_MAY_COME = ("growing", "subbands")  # tiles that wait for these may yet be part of the scan beside them
 
 
 def add_groups(
     plan: Plan,
     committed: Sequence[CommittedGroup],
-    clusters: Sequence[Cluster],
     config: Config,
     now: datetime,
 ) -> None:
@@ -22,8 +23,11 @@ def add_groups(
     owner = {tile.id: group for group in committed for tile in group.tiles}
     for group in committed:
         _keep(plan, group, config)
-    newest = max((cluster.name_time for cluster in clusters), default=now)
-    pending = sorted(naming.parse_id(w.id) for w in plan.waiting if w.what == "tile")
+    # Only what was observed shows that a scan is over: names alone may be those of any file, of any time.
+    observed = [tile.name_time for tile in plan.tiles.values()]
+    observed += [tile.name_time for group in committed for tile in group.tiles]
+    newest = naming.parse_id(max(observed, default="0001-01-01T00:00:00"))
+    pending = sorted(naming.parse_id(w.id) for w in plan.waiting if w.what == "tile" and w.code in _MAY_COME)
     for run, before in _free_runs(plan, owner, config):
         _cut(plan, run, before, newest, pending, config, now)
     if config.nights:
@@ -39,7 +43,7 @@ def _keep(plan: Plan, group: CommittedGroup, config: Config) -> None:
         return
     absent = [tile for tile in group.tiles if tile.id not in plan.tiles]
     if absent and not (group.settled and asked):
-        message = f"the files of {len(absent)} tiles, first {absent[0].id}, are gone from the inbox: bring them back"
+        message = f"files of {len(absent)} tiles, first {absent[0].id}, are gone from the inbox: bring them back"
         plan.waiting.append(Waiting(naming.mosaic_id(group.id), "group", "inputs_gone", message, group.id))
     elif not absent:
         plan.groups[group.id] = Group(group.id, tuple(tile.id for tile in group.tiles))
@@ -47,10 +51,10 @@ def _keep(plan: Plan, group: CommittedGroup, config: Config) -> None:
 
 def _free_runs(
     plan: Plan, owner: dict[str, CommittedGroup], config: Config
-) -> list[tuple[list[Tile], tuple[str, ...]]]:
+) -> list[tuple[list[PlannedTile], tuple[str, ...]]]:
     """Return the runs of uncommitted tiles within each scan, with the members of the group just before."""
-    runs: list[tuple[list[Tile], tuple[str, ...]]] = []
-    previous: Tile | None = None
+    runs: list[tuple[list[PlannedTile], tuple[str, ...]]] = []
+    previous: PlannedTile | None = None
     before: tuple[str, ...] = ()
     fresh = True
     for tile in sorted(plan.tiles.values(), key=lambda t: t.start_mjd):
@@ -67,15 +71,21 @@ def _free_runs(
     return runs
 
 
-def _same_scan(one: Tile, other: Tile, config: Config) -> bool:
+def _same_scan(one: PlannedTile, other: PlannedTile, config: Config) -> bool:
+    """Tell whether two tiles are of one scan: no gap between them, one strip, one setup of the correlator."""
     gap_s = (other.start_mjd - one.start_mjd) * 86400
-    turn_deg = abs(other.dec_app_deg - one.dec_app_deg)
-    return gap_s <= config.group.max_gap_s and turn_deg <= config.group.max_dec_difference_deg
+    limit_deg = config.group.max_dec_difference_deg
+    return (
+        gap_s <= config.group.max_gap_s
+        and strips_apart_deg(one.dec_app_deg, other.dec_app_deg, limit_deg) is None
+        and not setup_differences(one.setup, other.setup)
+        and one.products == other.products
+    )
 
 
 def _cut(
     plan: Plan,
-    run: list[Tile],
+    run: list[PlannedTile],
     before: tuple[str, ...],
     newest: datetime,
     pending: list[datetime],

@@ -6,14 +6,14 @@ reads the disk for it, and `freeze` fixes a plan for the run that carries it out
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from contimg import naming
 from contimg.config import Config
-from contimg.correlator.inbox import Cluster, FileFacts, Listing
-from contimg.plan.calibration import add_calibrations
+from contimg.correlator.facts import FileFacts
+from contimg.correlator.inbox import Cluster, Listing, Quarantined, subbands_text
+from contimg.plan.calibration import Patience, add_calibrations
 from contimg.plan.groups import add_groups
 from contimg.plan.model import (
     CalibrationRecord,
@@ -24,10 +24,10 @@ from contimg.plan.model import (
     Late,
     Plan,
     PlannedCalibration,
-    Tile,
+    PlannedTile,
     Waiting,
 )
-from contimg.plan.tiles import add_tile
+from contimg.plan.tiles import SoundFiles, ready_tile, sound_files
 
 __all__ = [
     "CalibrationRecord",
@@ -38,11 +38,13 @@ __all__ = [
     "Late",
     "Plan",
     "PlannedCalibration",
-    "Tile",
+    "PlannedTile",
     "Waiting",
     "has_open_work",
+    "held_by",
     "make_plan",
     "make_tiles",
+    "may_be_late",
     "owners",
 ]
 
@@ -52,7 +54,7 @@ def make_plan(
     facts: Mapping[str, FileFacts],
     committed: Sequence[CommittedGroup],
     records: Sequence[CalibrationRecord],
-    calibrator_of: Callable[[Tile], str | None],
+    calibrator_of: Callable[[PlannedTile], str | None],
     config: Config,
     now: datetime,
 ) -> Plan:
@@ -75,9 +77,9 @@ def make_plan(
         Aware; decides only what is overdue.
     """
     plan = make_tiles(listing, facts, committed, config, now)
-    add_groups(plan, committed, listing.clusters, config, now)
+    add_groups(plan, committed, config, now)
     calibrators = {tile.id: name for tile in plan.tiles.values() if (name := calibrator_of(tile)) is not None}
-    add_calibrations(plan, records, calibrators, config)
+    add_calibrations(plan, records, calibrators, config, Patience(frozenset(group.id for group in committed), now))
     used = {t for group in plan.groups.values() for t in group.tiles}
     used |= {calibration.tile for calibration in plan.calibrations.values()}
     plan.tiles = {key: tile for key, tile in sorted(plan.tiles.items()) if key in used}
@@ -97,13 +99,57 @@ def make_tiles(
     # What was set aside for its name alone; files that were opened are judged by what they hold.
     plan = Plan(quarantined=[item for item in listing.quarantined if item.path not in facts])
     owner = owners(committed)
-    plan.late = _late(listing.clusters, owner, config)
     for cluster in listing.clusters:
-        if config.group.late == "report":
-            cluster = _as_settled(cluster, owner)
         if any(file.path in facts for file in (*cluster.files, *cluster.spares)):
-            add_tile(cluster, facts, config.ingest, now, plan)
+            tile = _tile_of(cluster, facts, _holders(cluster, owner), config, now, plan)
+            if tile is not None:
+                _add(tile, plan)
     return plan
+
+
+def _tile_of(
+    cluster: Cluster,
+    facts: Mapping[str, FileFacts],
+    holders: Sequence[tuple[CommittedGroup, CommittedTile]],
+    config: Config,
+    now: datetime,
+    plan: Plan,
+) -> PlannedTile | None:
+    """Return the tile of a cluster as this plan may use it, or None; what stands aside is said in the plan."""
+    used = frozenset[int]().union(*(tile.subbands for _, tile in holders))
+    settled = bool(holders) and all(group.settled for group, _ in holders)
+    sound = sound_files(cluster, facts, plan, settled=used if settled else frozenset())
+    gone = used - sound.subbands
+    if gone and not sound.growing and any(tile.made for _, tile in holders):
+        _keep_as_made(holders[0][1], gone, plan)
+        return None
+    late = _late(sound, holders, config)
+    plan.late += late
+    if settled and config.group.late == "report":
+        if not any(naming.date(group.id) in config.nights for group, _ in holders):
+            return None  # looked at only for what may have come late
+        sound = sound.only(used)
+    return ready_tile(cluster, sound, facts, config.ingest, now, plan)
+
+
+def _keep_as_made(tile: CommittedTile, gone: Iterable[int], plan: Plan) -> None:
+    """Say that some files are gone which a tile was made from: what vanishes never makes a poorer version."""
+    lost = sorted(gone)
+    message = (
+        f"{subbands_text(lost)} of the {len(tile.subbands)} subbands that it was made from are gone from the inbox or"
+        f" not readable any more, so its products stay as they are: bring the files back, or let it be made again"
+        f" without them (contimg inbox --accept-loss {tile.id})"
+    )
+    plan.waiting.append(Waiting(tile.id, "tile", "inputs_gone", message, tile.id))
+
+
+def _add(tile: PlannedTile, plan: Plan) -> None:
+    """Add a tile to the plan, unless another has its id."""
+    if tile.id not in plan.tiles:
+        plan.tiles[tile.id] = tile
+        return
+    message = f"its header time {tile.id} is that of the tile named {plan.tiles[tile.id].name_time}"
+    plan.quarantined.extend(Quarantined(path, "same_time", message, tile.name_time) for path in tile.files)
 
 
 Owners = Mapping[str, Sequence[tuple[CommittedGroup, CommittedTile]]]
@@ -121,11 +167,20 @@ def owners(committed: Iterable[CommittedGroup]) -> Owners:
 
 
 def has_open_work(cluster: Cluster, owner: Owners, config: Config) -> bool:
-    """Tell whether a cluster's files must be opened: its group is not settled, asked for, or has late files."""
+    """Tell whether a cluster's files must be opened: it is in no settled group, or in one of a night asked for."""
     holders = _holders(cluster, owner)
-    if not holders or any(not group.settled or naming.date(group.id) in config.nights for group, _ in holders):
-        return True
-    return config.group.late == "reprocess" and bool(_late([cluster], owner, config))
+    return not holders or any(not group.settled or naming.date(group.id) in config.nights for group, _ in holders)
+
+
+def may_be_late(cluster: Cluster, owner: Owners) -> bool:
+    """Tell by the names alone whether a cluster has subbands that a settled group was made without."""
+    names = {file.subband for file in cluster.files}
+    return any(group.settled and not names <= tile.subbands for group, tile in _holders(cluster, owner))
+
+
+def held_by(cluster: Cluster, owner: Owners, groups: Collection[str]) -> bool:
+    """Tell whether a cluster is a tile of one of some groups (ids)."""
+    return any(group.id in groups for group, _ in _holders(cluster, owner))
 
 
 def _holders(cluster: Cluster, owner: Owners) -> Sequence[tuple[CommittedGroup, CommittedTile]]:
@@ -133,28 +188,11 @@ def _holders(cluster: Cluster, owner: Owners) -> Sequence[tuple[CommittedGroup, 
     return next((owner[file.name] for file in cluster.files if file.name in owner), ())
 
 
-def _as_settled(cluster: Cluster, owner: Owners) -> Cluster:
-    """Return a cluster without the files that came late where all its groups are settled: they are only reported."""
-    holders = _holders(cluster, owner)
-    if not holders or not all(group.settled for group, _ in holders):
-        return cluster
-    known = set().union(*(_subbands(tile) for _, tile in holders))
-    files, spares = (tuple(f for f in part if f.subband in known) for part in (cluster.files, cluster.spares))
-    return replace(cluster, files=files, spares=spares)
-
-
-def _subbands(tile: CommittedTile) -> set[int]:
-    return {parsed.subband for name in tile.files if (parsed := naming.SubbandName.parse(name))}
-
-
-def _late(clusters: Iterable[Cluster], owner: Owners, config: Config) -> list[Late]:
-    """Return the files of new subbands that came for groups after these were settled."""
+def _late(sound: SoundFiles, holders: Iterable[tuple[CommittedGroup, CommittedTile]], config: Config) -> list[Late]:
+    """Return the sound files of new subbands that came for groups after these were settled."""
     late = []
-    for cluster in clusters:
-        for group, tile in _holders(cluster, owner):
-            if group.settled:
-                known = _subbands(tile)
-                new = tuple(sorted(file.name for file in cluster.files if file.subband not in known))
-                if new:
-                    late.append(Late(group.id, tile.id, new, config.group.late))
+    for group, tile in holders:
+        new = tuple(sorted(file.name for file, _ in sound.files if file.subband not in tile.subbands))
+        if group.settled and new:
+            late.append(Late(group.id, tile.id, new, config.group.late))
     return late

@@ -8,13 +8,7 @@ from typing import Any
 
 from contimg import naming
 from contimg.correlator.inbox import Quarantined
-
-# What a tile and its calibration must have in common, in the order of their ``setup``; and the keys of the twins.
-SETUP = {
-    "applied_delays_sha256": "applied delays",
-    "antenna_order_sha256": "antenna order",
-    "fs_table": "fringe-stopping table",
-}
+from contimg.correlator.setup import CorrelatorSetup
 
 
 @dataclass(frozen=True)
@@ -41,11 +35,11 @@ class FileSignature:
 
 
 @dataclass(frozen=True)
-class Tile:
+class PlannedTile:
     """One 309-s integration set that is ready: its files and what their headers say.
 
     Times are UTC MJD (days): the centre of the first integration and of the last. When the ``signature`` of one
-    of its files changes, the tile is made again. ``setup`` holds what `SETUP` names.
+    of its files changes, the tile is made again.
     """
 
     id: str
@@ -61,7 +55,8 @@ class Tile:
     longitude_rad: float
     latitude_rad: float
     synthetic: bool
-    setup: tuple[str, ...] = ()
+    setup: CorrelatorSetup = field(default_factory=CorrelatorSetup)
+    products: str = ""
 
     @property
     def mid_mjd(self) -> float:
@@ -72,10 +67,10 @@ class Tile:
         return tuple(path.rpartition("/")[2] for path in self.files)
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Tile:
+    def from_json(cls, content: Mapping[str, Any]) -> PlannedTile:
         """Read a tile of a frozen plan."""
         signature = tuple(FileSignature.from_json(one) for one in content["signature"])
-        return cls(**_tuples(content) | {"signature": signature})
+        return cls(**_tuples(content) | {"signature": signature, "setup": CorrelatorSetup.from_json(content["setup"])})
 
 
 @dataclass(frozen=True)
@@ -92,11 +87,17 @@ class Group:
 
 @dataclass(frozen=True)
 class CommittedTile:
-    """A tile as it was when its group was committed."""
+    """A tile as it was when its group was committed; ``made``: its MS, calibrated MS or image stands on the stage."""
 
     id: str
     name_time: str
     files: tuple[str, ...]
+    made: bool = False
+
+    @property
+    def subbands(self) -> frozenset[int]:
+        """The subbands that it was made from."""
+        return frozenset(parsed.subband for name in self.files if (parsed := naming.SubbandName.parse(name)))
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class CalibrationRecord:
     reason: str
     calibrator: str | None
     bandpass: str | None
-    setup: tuple[str, ...] = ()
+    setup: CorrelatorSetup = field(default_factory=CorrelatorSetup)
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,13 @@ class PlannedCalibration:
     dec_app_deg: float
     calibrator: str | None
     bandpass: str | None
-    setup: tuple[str, ...] = ()
+    setup: CorrelatorSetup = field(default_factory=CorrelatorSetup)
     previous: str | None = None
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> PlannedCalibration:
+        """Read a calibration of a frozen plan."""
+        return cls(**content | {"setup": CorrelatorSetup.from_json(content["setup"])})
 
 
 @dataclass(frozen=True)
@@ -193,7 +199,7 @@ class Plan:
 
     Attributes
     ----------
-    tiles : dict of str to Tile
+    tiles : dict of str to PlannedTile
         The tiles of the groups, and those that calibrations are solved on.
     groups : dict of str to Group
         Those with open work, or all of the nights asked for.
@@ -203,7 +209,7 @@ class Plan:
     quarantined, waiting, late : list
     """
 
-    tiles: dict[str, Tile] = field(default_factory=dict)
+    tiles: dict[str, PlannedTile] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
     calibrations: dict[str, PlannedCalibration] = field(default_factory=dict)
     choices: dict[str, Choice] = field(default_factory=dict)
@@ -223,9 +229,9 @@ class Plan:
             return {key: kind(**_tuples(value)) for key, value in content[name].items()}
 
         return cls(
-            {key: Tile.from_json(value) for key, value in content["tiles"].items()},
+            {key: PlannedTile.from_json(value) for key, value in content["tiles"].items()},
             each(Group, "groups"),
-            each(PlannedCalibration, "calibrations"),
+            {key: PlannedCalibration.from_json(value) for key, value in content["calibrations"].items()},
             each(Choice, "choices"),
             [Quarantined(**value) for value in content["quarantined"]],
             [Waiting(**value) for value in content["waiting"]],

@@ -7,16 +7,18 @@ import math
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from contimg import naming
 from contimg.calibration import certification
 from contimg.config import Config
-from contimg.correlator import inbox
+from contimg.correlator.facts import FactsCache, FileFacts, inspect
+from contimg.correlator.inbox import Cluster, Listing, arrange, list_files
+from contimg.correlator.setup import CorrelatorSetup
 from contimg.errors import InputError
-from contimg.plan.make_plan import has_open_work, make_plan, owners
-from contimg.plan.model import SETUP, CalibrationRecord, CommittedGroup, CommittedTile, Plan, Tile
+from contimg.plan.make_plan import has_open_work, held_by, make_plan, make_tiles, may_be_late, owners
+from contimg.plan.model import CalibrationRecord, CommittedGroup, CommittedTile, Plan, PlannedTile
 from contimg.plan.tiles import compare_spares
 from contimg.products.twin import read_twin
 from contimg.sky import calibrator_lists
@@ -32,10 +34,10 @@ SETTLED = ("published", "rejected", "withdrawn")
 class Inbox:
     """The inbox as it is now: all names, and what the files of tiles with open work say."""
 
-    listing: inbox.Listing
+    listing: Listing
     committed: Sequence[CommittedGroup]
-    in_scope: Sequence[inbox.Cluster]
-    facts: Mapping[str, inbox.FileFacts]
+    in_scope: Sequence[Cluster]
+    facts: Mapping[str, FileFacts]
 
 
 def look(config: Config, now: datetime) -> Inbox:
@@ -47,15 +49,29 @@ def look(config: Config, now: datetime) -> Inbox:
         If the inbox is missing, unreadable or empty.
     """
     layout = config.layout
-    listing = inbox.arrange(inbox.list_files(layout.incoming), config.ingest)
+    listing = arrange(list_files(layout.incoming), config.ingest)
     if not listing.clusters and not listing.quarantined:
         raise InputError(f"paths.incoming {layout.incoming} holds no subband files: wait for some or correct the key")
     committed = committed_groups(config)
     owner = owners(committed)
-    in_scope = [c for c in listing.clusters if _near(c, config) and has_open_work(c, owner, config)]
-    cache = inbox.FactsCache(layout.cache / "headers")
-    facts = inbox.inspect(in_scope, cache, config.ingest, now)
-    compare_spares(in_scope, facts, cache)
+    near = [c for c in listing.clusters if _near(c, config)]
+    in_scope = [c for c in near if has_open_work(c, owner, config)]
+    cache = FactsCache(layout.cache / "headers")
+
+    def open_files(clusters: Sequence[Cluster]) -> dict[str, FileFacts]:
+        found = inspect(clusters, cache, config.ingest, now)
+        compare_spares(clusters, found, cache)
+        return found
+
+    facts = open_files(in_scope)
+    doubtful = [c for c in near if may_be_late(c, owner) and not has_open_work(c, owner, config)]
+    if doubtful:  # a file is late if its tile can use it, which its name does not tell
+        facts |= open_files(doubtful)
+    if config.group.late == "reprocess":
+        late = {item.group for item in make_tiles(listing, facts, committed, config, now).late}
+        again = [c for c in near if held_by(c, owner, late) and c not in in_scope]
+        facts |= open_files(again)
+        in_scope += again
     cache.save()
     return Inbox(listing, committed, in_scope, facts)
 
@@ -74,16 +90,18 @@ def current_plan(config: Config, *, now: datetime | None = None) -> Plan:
     return make_plan(seen.listing, seen.facts, seen.committed, records, calibrator_finder(config), config, now)
 
 
-def _in_reach(clusters: Iterable[inbox.Cluster], config: Config) -> set[str]:
+def _in_reach(clusters: Iterable[Cluster], config: Config) -> set[str]:
     """Return the UTC dates whose calibrations can matter to some clusters."""
     options = config.calibration
     reach_days = math.ceil(max(options.bandpass_validity_h / 24, options.gain_validity_min / 1440)) + 1
-    days = {cluster.name_time.date() for cluster in clusters}
+    days = {cluster.name_time.toordinal() for cluster in clusters}
     reach = range(-reach_days, reach_days + 1)
-    return {(day + timedelta(days=step)).isoformat() for day in days for step in reach}
+    all_days = {day + step for day in days for step in reach}
+    last = date.max.toordinal()
+    return {date.fromordinal(day).isoformat() for day in all_days if 1 <= day <= last}  # names may be of any year
 
 
-def _near(cluster: inbox.Cluster, config: Config) -> bool:
+def _near(cluster: Cluster, config: Config) -> bool:
     """Tell whether a cluster can matter to the nights asked for (calibrations reach across them)."""
     if not config.nights:
         return True
@@ -93,11 +111,11 @@ def _near(cluster: inbox.Cluster, config: Config) -> bool:
     return any(midnight - reach_days <= moment <= midnight + 1 + reach_days for midnight in midnights)
 
 
-def calibrator_finder(config: Config) -> Callable[[Tile], str | None]:
+def calibrator_finder(config: Config) -> Callable[[PlannedTile], str | None]:
     """Return a function that names the strongest calibrator transiting within the beam in a tile."""
     known = calibrator_lists.load(config.calibration.calibrators)
 
-    def find(tile: Tile) -> str | None:
+    def find(tile: PlannedTile) -> str | None:
         half_day = tile.integration_s / 2 / 86400  # tile times are the centres of integrations
         transits = find_transits(
             known,
@@ -122,7 +140,10 @@ def committed_groups(config: Config) -> list[CommittedGroup]:
     groups = []
     for place in sorted((config.layout.stage / "groups").glob("*.json")):
         content = json.loads(place.read_bytes())
-        tiles = tuple(CommittedTile(t["id"], t["name_time"], tuple(t["files"])) for t in content["tiles"])
+        tiles = tuple(
+            CommittedTile(t["id"], t["name_time"], tuple(t["files"]), standing.holds_any_of_tile(t["id"]))
+            for t in content["tiles"]
+        )
         groups.append(CommittedGroup(content["id"], tiles, _settled(config, content["id"], tiles, standing)))
     return groups
 
@@ -141,9 +162,13 @@ class _Standing:
         return name in names and f"{name}.json" in names
 
     def holds_marker(self, kind: str, any_id: str) -> bool:
-        """Tell whether a marker is there."""
-        folder, _, name = naming.relative(kind, any_id).rpartition("/")
+        """Tell whether a marker, or a twin, is there."""
+        folder, _, name = naming.relative(kind, any_id).removesuffix(".ms").rpartition("/")
         return f"{name}.json" in self._list(folder)
+
+    def holds_any_of_tile(self, tile_id: str) -> bool:
+        """Tell whether something was made from the files of a tile: the twins stay when the MSs are removed."""
+        return any(self.holds_marker(kind, tile_id) for kind in ("image", "calibrated", "ms"))
 
     def _list(self, folder: str) -> frozenset[str]:
         if folder not in self._names:
@@ -174,7 +199,7 @@ def calibration_records(config: Config, dates: Collection[str]) -> list[Calibrat
     standing = certification.standing(config.layout)
     folder = config.layout.stage / "calibrations"
     records = []
-    for place in sorted(path for date in dates for path in (folder / date).glob("cal_*.json")):
+    for place in sorted(path for day in dates for path in (folder / day).glob("cal_*.json")):
         twin = read_twin(place)
         facts = twin.facts
         reason = "; ".join(f"{r.code}: {r.message}" for r in twin.reasons) or "passed"
@@ -193,7 +218,7 @@ def calibration_records(config: Config, dates: Collection[str]) -> list[Calibrat
                 reason=reason,
                 calibrator=facts.get("calibrator"),
                 bandpass=facts.get("bandpass"),
-                setup=tuple(facts[key] for key in SETUP) if facts.keys() >= SETUP.keys() else (),
+                setup=CorrelatorSetup.of_facts(facts),
             )
         )
     return records

@@ -3,97 +3,156 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from contimg import naming
 from contimg.config import IngestOptions
-from contimg.correlator.inbox import Cluster, FactsCache, FileFacts, Quarantined, SubbandFile, subbands_text
-from contimg.plan.model import FileSignature, Plan, Tile, Waiting
+from contimg.correlator.facts import FactsCache, FileFacts
+from contimg.correlator.inbox import Cluster, Quarantined, SubbandFile, subbands_text
+from contimg.correlator.setup import CorrelatorSetup, setup_differences
+from contimg.plan.model import FileSignature, Plan, PlannedTile, Waiting
 from contimg.storage.atomic import file_sha256
 
-Seen = list[tuple[SubbandFile, FileFacts]]
+FileAndFacts = tuple[SubbandFile, FileFacts]
 
 
-def add_tile(
-    cluster: Cluster, facts: Mapping[str, FileFacts], options: IngestOptions, now: datetime, plan: Plan
-) -> None:
-    """Add the tile of a cluster to the plan if it is ready; else say what it waits for or why it is not used.
+@dataclass(frozen=True)
+class SoundFiles:
+    """The files of a cluster that its tile can use, one a subband in their order; and whether others may still grow."""
 
-    A tile is ready when all subbands are there, closed, openable and agreeing with their header; or, once
-    the deadline has passed, when at least ``options.min_subbands`` are.
+    files: tuple[FileAndFacts, ...]
+    growing: bool
+
+    @property
+    def subbands(self) -> frozenset[int]:
+        return frozenset(file.subband for file, _ in self.files)
+
+    def only(self, subbands: Iterable[int]) -> SoundFiles:
+        """Return those of some subbands."""
+        return replace(self, files=tuple(one for one in self.files if one[0].subband in subbands))
+
+
+def sound_files(
+    cluster: Cluster, facts: Mapping[str, FileFacts], plan: Plan, *, settled: frozenset[int] = frozenset()
+) -> SoundFiles:
+    """Sort out what a tile can use of its files; the rest goes into ``plan.quarantined`` with its reason.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    facts : mapping of path to FileFacts
+    plan : Plan
+    settled : frozenset of int
+        The subbands that a settled group has of this tile: it does not wait for others that may still grow.
     """
-    key = cluster.key
-    good: Seen = []
+    good: list[FileAndFacts] = []
     growing = False
     for file in (*cluster.files, *cluster.spares):
         fact = facts.get(file.path)
         if fact is None:  # taken away since it was listed
             continue
         if fact.fault_code == "growing":
-            growing = True
+            growing = growing or not settled or file.subband in settled
         elif fact.fault_code is not None:
-            plan.quarantined.append(Quarantined(file.path, fact.fault_code, fact.fault or "", key))
+            plan.quarantined.append(Quarantined(file.path, fact.fault_code, fact.fault or "", cluster.key))
         else:
             good.append((file, fact))
-    good = one_a_subband(_majority(good, key, plan), key, plan)
-    have = {file.subband for file, _ in good}
-    missing = tuple(number for number in range(options.subbands) if number not in have)
+    return SoundFiles(tuple(one_a_subband(_majority(good, cluster.key, plan), cluster.key, plan)), growing)
+
+
+def ready_tile(
+    cluster: Cluster,
+    sound: SoundFiles,
+    facts: Mapping[str, FileFacts],
+    options: IngestOptions,
+    now: datetime,
+    plan: Plan,
+) -> PlannedTile | None:
+    """Return the tile of a cluster if it is ready; else say in the plan what it waits for, or why it is not used.
+
+    A tile is ready when all subbands are there, closed, openable and agreeing with their header; or, once
+    the deadline has passed, when at least ``options.min_subbands`` are.
+    """
+    key = cluster.key
+    missing = tuple(number for number in range(options.subbands) if number not in sound.subbands)
+    ahead_s = (cluster.name_time - now).total_seconds()
+    if ahead_s > options.max_clock_error_s:
+        if sound.files or sound.growing:  # files that are no use wait for nothing
+            message = (
+                f"its name lies {_span(ahead_s)} ahead of this computer's clock: correct the clock that is wrong,"
+                " or remove the files"
+            )
+            plan.waiting.append(Waiting(key, "tile", "future", message, key))
+        return None
     overdue = now - cluster.name_time > timedelta(seconds=options.deadline_s)
-    if growing or (missing and not overdue):
-        message = f"{len(have)} of {options.subbands} subbands are ready, waiting for {subbands_text(missing)}"
-        plan.waiting.append(Waiting(key, "tile", "growing" if growing else "subbands", message, key))
-    elif len(have) < options.min_subbands:
+    count = f"{len(sound.files)} of {options.subbands} subbands"
+    if sound.growing or (missing and not overdue):
+        message = f"{count} are ready, waiting for {subbands_text(missing)}"
+        message += _stamped_ahead(cluster, facts)
+        plan.waiting.append(Waiting(key, "tile", "growing" if sound.growing else "subbands", message, key))
+        return None
+    if len(sound.files) < options.min_subbands:
         message = (
-            f"only {len(have)} of {options.subbands} subbands are usable (without {subbands_text(missing)});"
-            f" ingest.min_subbands is {options.min_subbands}"
+            f"only {count} are usable (without {subbands_text(missing)}); ingest.min_subbands is {options.min_subbands}"
         )
-        plan.quarantined.extend(Quarantined(file.path, "too_few_subbands", message, key) for file, _ in good)
-    else:
-        tile = _tile(key, good, missing)
-        if tile.id in plan.tiles:
-            message = f"its header time {tile.id} is that of the tile named {plan.tiles[tile.id].name_time}"
-            plan.quarantined.extend(Quarantined(file.path, "same_time", message, key) for file, _ in good)
-        else:
-            plan.tiles[tile.id] = tile
+        plan.quarantined.extend(Quarantined(file.path, "too_few_subbands", message, key) for file, _ in sound.files)
+        return None
+    return _tile(key, sound.files, missing, options)
 
 
-def _tile(key: str, good: Seen, missing: tuple[int, ...]) -> Tile:
-    _, first = good[0]
-    return Tile(
+def _span(seconds: float) -> str:
+    return f"{seconds / 86400:.1f} days" if seconds > 2 * 86400 else f"{seconds / 60:.0f} min"
+
+
+def _stamped_ahead(cluster: Cluster, facts: Mapping[str, FileFacts]) -> str:
+    """Return the sentence of a file that waits for its clock's sake, or nothing."""
+    said = (facts[f.path].fault or "" for f in cluster.files if f.path in facts)
+    ahead = next((fault for fault in said if "ahead of this computer's clock" in fault), None)
+    return f"; {ahead}" if ahead else ""
+
+
+def _tile(key: str, files: Sequence[FileAndFacts], missing: tuple[int, ...], options: IngestOptions) -> PlannedTile:
+    _, first = files[0]
+    channels = None if first.shape is None else first.shape.n_channels * options.subbands
+    return PlannedTile(
         id=naming.id_from_mjd(first.start_mjd),
         name_time=key,
-        files=tuple(file.path for file, _ in good),
-        subbands=tuple(file.subband for file, _ in good),
+        files=tuple(file.path for file, _ in files),
+        subbands=tuple(file.subband for file, _ in files),
         missing=missing,
-        signature=tuple(FileSignature(file.name, fact.size, fact.mtime_ns) for file, fact in good),
+        signature=tuple(FileSignature(file.name, fact.size, fact.mtime_ns) for file, fact in files),
         start_mjd=first.start_mjd,
-        end_mjd=max(fact.end_mjd for _, fact in good),
+        end_mjd=max(fact.end_mjd for _, fact in files),
         integration_s=first.integration_s,
         dec_app_deg=first.dec_app_deg,
         longitude_rad=first.longitude_rad,
         latitude_rad=first.latitude_rad,
-        setup=next((fact.setup for _, fact in good if fact.setup), ()),
-        synthetic=any(fact.synthetic for _, fact in good),
+        setup=replace(CorrelatorSetup(*first.setup), n_channels=channels),
+        products="" if first.shape is None else first.shape.products,
+        synthetic=any(fact.synthetic for _, fact in files),
     )
 
 
-def _majority(good: Seen, key: str, plan: Plan) -> Seen:
-    """Keep the files that most of the tile agree with in time, declination and shape; set the others aside."""
-    votes: dict[tuple[str, float, str], Seen] = {}
+def _majority(good: list[FileAndFacts], key: str, plan: Plan) -> list[FileAndFacts]:
+    """Keep the files that most of the tile agree with in time, declination, shape and setup; set the others aside."""
+    votes: dict[tuple[str, float, str, tuple[str, ...]], list[FileAndFacts]] = {}
     for file, fact in good:
-        said = (naming.id_from_mjd(fact.start_mjd), round(fact.dec_app_deg, 3), fact.shape)
+        said = (naming.id_from_mjd(fact.start_mjd), round(fact.dec_app_deg, 3), str(fact.shape), fact.setup)
         votes.setdefault(said, []).append((file, fact))
     if len(votes) <= 1:
         return good
     chosen = max(votes, key=lambda said: (len(votes[said]), said))
     for said in sorted(set(votes) - {chosen}):
-        if said[:2] == chosen[:2]:
-            code, message = "shape_differs", f"has {said[2]}, but most of its tile {chosen[2]}"
-        else:
+        if said[:2] != chosen[:2]:
             code = "header_differs"
             message = f"starts {said[0]} at declination {said[1]}, but most of its tile {chosen[0]} at {chosen[1]}"
+        elif said[2] != chosen[2]:
+            code, message = "shape_differs", f"has {said[2]}, but most of its tile {chosen[2]}"
+        else:
+            differing = setup_differences(CorrelatorSetup(*said[3]), CorrelatorSetup(*chosen[3]))
+            code, message = "setup_differs", f"has another {' and '.join(differing.values())} than most of its tile"
         plan.quarantined.extend(Quarantined(f.path, code, f"{f.name} {message}", key) for f, _ in votes[said])
     return votes[chosen]
 
@@ -108,15 +167,17 @@ def compare_spares(clusters: Iterable[Cluster], facts: dict[str, FileFacts], cac
             for file in sound:
                 fact = facts[file.path]
                 if sizes.count(fact.size) > 1 and not fact.sha256:
-                    facts[file.path] = replace(fact, sha256=file_sha256(Path(file.path)))
+                    try:
+                        digest = file_sha256(Path(file.path))
+                    except OSError:  # it went, or its disk fails: not known to be the same
+                        continue
+                    facts[file.path] = replace(fact, sha256=digest)
                     cache.put(file, facts[file.path])
 
 
-def one_a_subband(
-    good: Sequence[tuple[SubbandFile, FileFacts]], key: str, plan: Plan
-) -> list[tuple[SubbandFile, FileFacts]]:
+def one_a_subband(good: Sequence[FileAndFacts], key: str, plan: Plan) -> list[FileAndFacts]:
     """Keep the first sound file of each subband; set the others aside, saying whether they hold the same."""
-    chosen: dict[int, tuple[SubbandFile, FileFacts]] = {}
+    chosen: dict[int, FileAndFacts] = {}
     for file, fact in good:
         kept, known = chosen.setdefault(file.subband, (file, fact))
         if kept is file:

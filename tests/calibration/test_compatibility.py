@@ -13,7 +13,7 @@ SETUP = {"applied_delays_sha256": "d", "antenna_order_sha256": "a", "fs_table": 
 def test_the_setup_differs_where_a_key_does():
     assert setup_differences(SETUP, dict(SETUP)) == []
     assert setup_differences(SETUP, SETUP | {"fs_table": "u"}) == [
-        ("fringe_stopping_disagrees", "fringe-stopping tables")
+        ("fringe_stopping_disagrees", "fringe-stopping table")
     ]
     assert [code for code, _ in setup_differences(SETUP, {})] == [
         "delays_disagree", "antennas_disagree", "fringe_stopping_disagrees",

@@ -9,6 +9,7 @@ import pytest
 
 from contimg.config import IngestOptions
 from contimg.correlator import inbox
+from contimg.correlator.facts import FactsCache, inspect
 from contimg.errors import InputError
 from contimg.simulate import GainErrors, NightOptions, simulate_night
 
@@ -31,8 +32,8 @@ def folder(night, tmp_path):
 
 def look(folder, cache=None, options=SETTLED, now=None):
     listing = inbox.arrange(inbox.list_files(folder), options)
-    cache = cache or inbox.FactsCache(folder / "cache")
-    return listing, inbox.inspect(listing.clusters, cache, options, now or datetime.now(UTC)), cache
+    cache = cache or FactsCache(folder / "cache")
+    return listing, inspect(listing.clusters, cache, options, now or datetime.now(UTC)), cache
 
 
 def test_headers_agree_with_the_simulator(night, folder):
@@ -138,7 +139,7 @@ def test_files_that_vanish_meanwhile_are_left_out(folder):
     listing = inbox.arrange(inbox.list_files(folder), SETTLED)
     gone = listing.clusters[0].files[0].path
     os.unlink(gone)
-    facts = inbox.inspect(listing.clusters, inbox.FactsCache(folder / "cache"), SETTLED, datetime.now(UTC))
+    facts = inspect(listing.clusters, FactsCache(folder / "cache"), SETTLED, datetime.now(UTC))
     assert gone not in facts and len(facts) == 15
 
 

@@ -24,7 +24,7 @@ def test_it_says_what_the_header_says(files):
         assert said.dec_app_deg == pytest.approx(30.3695, abs=1e-4)  # 3C286, of date
         assert (said.longitude_deg, said.latitude_deg) == (header.longitude_deg, header.latitude_deg)
         assert said.subband == int(path.name[-7:-5])
-        assert said.shape == "10 baselines, 2 channels, XX YY"
+        assert str(said.shape) == "10 baselines, 2 channels, XX YY"
         assert said.synthetic
 
 

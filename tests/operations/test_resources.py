@@ -10,7 +10,7 @@ from contimg import times
 from contimg.config import load
 from contimg.operations import resources
 from contimg.operations.resources import MosaicSizes, TileSizes
-from contimg.plan.model import FileSignature, Group, Plan, Tile
+from contimg.plan.model import FileSignature, Group, Plan, PlannedTile
 
 # 13 bytes a sample: complex64, flag and number of samples; 2 polarisations.
 FULL_FILES = 16 * 24 * (96 * 97 // 2) * 48 * 2 * 13
@@ -75,7 +75,7 @@ def night(tiles=3, **image):
         moment = datetime(2026, 2, 11, tzinfo=UTC) + timedelta(seconds=309.2376 * number)
         tile_id, start = moment.isoformat()[:19], times.mjd_from_datetime(moment)
         files = tuple(FileSignature(f"{tile_id}_sb{n:02d}.hdf5", FULL_FILES // 16, 0) for n in range(16))
-        made[tile_id] = Tile(
+        made[tile_id] = PlannedTile(
             tile_id, tile_id, tuple(f"/in/{file.name}" for file in files), tuple(range(16)), (), files, start,
             start + 0.0034, 12.88, 30.5, -2.064, 0.65, True,
         )  # fmt: skip

@@ -1,5 +1,6 @@
-"""A night in names and header facts: no file is written."""
+"""A night in names and header facts, of which no file is written; and copies of a simulated one."""
 
+import shutil
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -8,9 +9,11 @@ import pytest
 from contimg import naming
 from contimg.config import Config
 from contimg.correlator import inbox
-from contimg.correlator.inbox import FileFacts
+from contimg.correlator.facts import FileFacts
 from contimg.plan.make_plan import make_plan
+from contimg.simulate import NightOptions, simulate_night
 from contimg.times import mjd_from_datetime
+from tests.plan.copies import OPTIONS, Copy
 
 START = datetime(2026, 2, 11, 0, 26, 49, tzinfo=UTC)
 CADENCE_S = 309.2376
@@ -74,3 +77,20 @@ def make_night(tmp_path):
         return Night(facts, config or Config())
 
     return make
+
+
+@pytest.fixture(scope="session")
+def three_tiles(tmp_path_factory):
+    return simulate_night(tmp_path_factory.mktemp("faults") / "night", OPTIONS)
+
+
+@pytest.fixture(scope="session")
+def fewer_antennas(tmp_path_factory):
+    options = NightOptions(**{**OPTIONS.__dict__, "antennas": 3})
+    return simulate_night(tmp_path_factory.mktemp("fewer") / "night", options)
+
+
+@pytest.fixture
+def copy(three_tiles, fewer_antennas, tmp_path):
+    shutil.copytree(three_tiles.out / "incoming", tmp_path / "incoming")
+    return Copy(tmp_path, three_tiles, fewer_antennas)

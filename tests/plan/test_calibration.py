@@ -6,16 +6,23 @@ from dataclasses import replace
 import pytest
 
 from contimg.config import CalibrationOptions, Config, PathOptions, SkyOptions
+from contimg.correlator.setup import CorrelatorSetup
 from contimg.plan.calibration import _choose, _from_record
 from contimg.plan.frozen import freeze, frozen_plan, read_previous
-from contimg.plan.model import CalibrationRecord, Tile
+from contimg.plan.model import CalibrationRecord, PlannedTile
 from tests.plan.conftest import tile_id
 
-SETUPS = [(), ("delays", "order", "table"), ("delays", "order", "another"), ("others", "order", "table")]
+UNKNOWN = CorrelatorSetup()
+SETUPS = [
+    UNKNOWN,
+    CorrelatorSetup("delays", "order", "table"),
+    CorrelatorSetup("delays", "order", "another"),
+    CorrelatorSetup("others", "order", "table"),
+]
 SKY = SkyOptions(catalogue="sky.csv")
 
 
-def record(number, *, mid_mjd, kind="bandpass", dec=30.4, certified=True, bandpass=None, setup=()):
+def record(number, *, mid_mjd, kind="bandpass", dec=30.4, certified=True, bandpass=None, setup=UNKNOWN):
     name = f"cal_20260211T{number:06d}"
     return CalibrationRecord(
         name,
@@ -106,8 +113,8 @@ def test_another_setup_of_the_correlator_is_refused_with_its_name(make_night, pl
     for path, facts in night.facts.items():
         night.facts[path] = replace(facts, setup=own)
     mid = next(iter(night.facts.values())).start_mjd
-    other = tuple("another" if i == place else value for i, value in enumerate(own))
-    records = [record(1, mid_mjd=mid, setup=other), record(2, mid_mjd=mid - 0.4, setup=own)]
+    other = CorrelatorSetup(*("another" if i == place else value for i, value in enumerate(own)))
+    records = [record(1, mid_mjd=mid, setup=other), record(2, mid_mjd=mid - 0.4, setup=CorrelatorSetup(*own))]
     choice = night.plan(records=records).choices[tile_id(0)]
     assert choice.bandpass == records[1].id
     what = ("applied delays", "antenna order", "fringe-stopping table")[place]
@@ -160,7 +167,7 @@ def test_twenty_thousand_random_timelines_agree_with_the_oracle():
             bandpass_validity_h=dice.choice([1.0, 24.0]),
             gain_validity_min=dice.choice([10.0, 30.0, 90.0]),
         )
-        tile = Tile(
+        tile = PlannedTile(
             tile_id(0),
             tile_id(0),
             (),
@@ -174,7 +181,7 @@ def test_twenty_thousand_random_timelines_agree_with_the_oracle():
             0.0,
             0.0,
             False,
-            dice.choice([(), ("delays", "order", "table")]),
+            dice.choice(SETUPS[:2]),
         )
         records = [
             record(
@@ -214,7 +221,7 @@ def oracle(tile, records, options):
     def serves(r, limit_s):
         future = options.policy == "causal" and seconds(r) > 0
         strip = abs(r.dec_app_deg - tile.dec_app_deg) <= 1.0
-        alike = not tile.setup or not r.setup or r.setup == tile.setup
+        alike = UNKNOWN in (tile.setup, r.setup) or r.setup == tile.setup
         return r.certified and strip and alike and not future and abs(seconds(r)) <= limit_s
 
     ordered = sorted(records, key=lambda r: (abs(seconds(r)), seconds(r), r.id))

@@ -1,0 +1,69 @@
+"""The correlator's setup: what two observations must have in common to be calibrated with each other, or be one scan.
+
+The one comparison of setups and of declination strips: the plan asks here, and the solving of gains and the application
+of calibrations do by way of `contimg.calibration.compatibility`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class CorrelatorSetup:
+    """What a calibration depends on besides time and declination; None where it is not known.
+
+    Attributes
+    ----------
+    applied_delays_sha256, antenna_order_sha256 : str or None
+        Digests of the F-engine delays, and of names and pairs of the antennas.
+    fs_table : str or None
+        The fringe-stopping table.
+    n_channels : int or None
+        Channels of the whole band.
+    """
+
+    applied_delays_sha256: str | None = None
+    antenna_order_sha256: str | None = None
+    fs_table: str | None = None
+    n_channels: int | None = None
+
+    @classmethod
+    def of_facts(cls, facts: Mapping[str, Any]) -> CorrelatorSetup:
+        """Read the setup from the facts of the twin of an MS or of a calibration."""
+        return cls(**{item.name: facts.get(item.name) for item in fields(cls)})
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any] | Sequence[str]) -> CorrelatorSetup:
+        """Read the setup of a frozen plan; older plans hold a list of the first three items, or an empty one."""
+        return cls(**content) if isinstance(content, Mapping) else cls(*content)
+
+
+NAMES = {
+    "applied_delays_sha256": "applied delays",
+    "antenna_order_sha256": "antenna order",
+    "fs_table": "fringe-stopping table",
+    "n_channels": "number of channels",
+}
+
+
+def setup_differences(one: CorrelatorSetup, other: CorrelatorSetup, *, strict: bool = False) -> dict[str, str]:
+    """Return the items in which two setups differ: attribute -> its name in words.
+
+    An item that is known on one side only differs where `strict`, as before data are changed; else it contradicts
+    nothing.
+    """
+    differing = {}
+    for key, name in NAMES.items():
+        mine, its = getattr(one, key), getattr(other, key)
+        if mine != its and (strict or None not in (mine, its)):
+            differing[key] = name
+    return differing
+
+
+def strips_apart_deg(one_deg: float, other_deg: float, limit_deg: float) -> float | None:
+    """Return how far apart two declinations are (deg) where that makes them different strips, else None."""
+    apart_deg = abs(one_deg - other_deg)
+    return None if apart_deg <= limit_deg else apart_deg
