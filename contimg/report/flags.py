@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contimg import plotting
+from contimg.products.numbers import ms_qa
 from contimg.products.twin import Twin
 from contimg.report.markup import picture
 
@@ -25,55 +27,65 @@ def flag_picture(tiles: Sequence[Twin]) -> str:
     ----------
     tiles : sequence of Twin
         Of kind ``ms``, in the order of time. Their ``flagged_by_antenna`` and ``flagged_by_subband`` are fractions of
-        what was received, ``flagged_by_reason`` shares the whole out.
+        what was received, ``flagged_by_reason`` divides all of it among the reasons.
     """
-    tiles = [twin for twin in tiles if "flagged_by_reason" in twin.qa]
-    if not tiles:
+    flagged = [(twin.id[11:], ms_qa(twin)) for twin in tiles if "flagged_by_reason" in twin.qa]
+    if not flagged:
         return ""
     plotting.matplotlib_cache()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(14, 3.2 + 0.36 * len(tiles)), dpi=100, layout="constrained")
+    labels, numbers = [label for label, _ in flagged], [one for _, one in flagged]
+    figure = Figure(figsize=(14, 3.2 + 0.36 * len(flagged)), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(2, 2, width_ratios=[2, 1])
-    antennas, subbands, reasons = (
-        list(dict.fromkeys(name for twin in tiles for name in twin.qa[f"flagged_by_{what}"]))
-        for what in ("antenna", "subband", "reason")
-    )
-    labels = [twin.id[11:] for twin in tiles]
-    subbands.sort()
-    by_antenna, by_subband = _fractions(tiles, "antenna", antennas), _fractions(tiles, "subband", subbands)
+    antennas = list(dict.fromkeys(name for one in numbers for name in one.flagged_by_antenna))
+    subbands = sorted({name for one in numbers for name in one.flagged_by_subband})
+    by_antenna = _percentages([one.flagged_by_antenna for one in numbers], antennas)
+    by_subband = _percentages([one.flagged_by_subband for one in numbers], subbands)
     top = max(1.0, *(float(np.nanmax(values, initial=0)) for values in (by_antenna, by_subband)))
     _map(figure, grid[0, :], by_antenna, antennas, labels, top, "antenna")
     _map(figure, grid[1, 1], by_subband, subbands, labels, top, "subband (white: no data)")
-    axes = figure.add_subplot(grid[1, 0])
-    left = np.zeros(len(tiles))
-    for name, colour in zip(reasons, _COLOURS, strict=False):
-        share = np.array([100 * twin.qa["flagged_by_reason"].get(name, 0) for twin in tiles])
-        if share.any():
-            axes.barh(range(len(tiles)), share, left=left, color=colour, label=name.replace("_", " "))
-        left += share
-    axes.set_yticks(range(len(tiles)), labels, fontsize=8)
-    axes.set(xlabel="flagged by reason [% of what was received]", ylim=(len(tiles) - 0.5, -0.5))
-    if left.any():
-        axes.legend(fontsize=8, loc="upper right")
-    axes.margins(x=0.3)
+    _bars(figure.add_subplot(grid[1, 0]), [one.flagged_by_reason or {} for one in numbers], labels)
     content = io.BytesIO()
     figure.savefig(content, format="png", metadata={"Software": None})
     words = "flagged fractions of the tiles by antenna, subband and reason"
     return f'<h2>Flags</h2><div class="card">{picture(content, 1400, words)}</div>'
 
 
-def _fractions(tiles: Sequence[Twin], what: str, names: Sequence[str]) -> Any:
-    """Return per cents (tile, name); NaN where a tile lacks it."""
-    rows = [[twin.qa[f"flagged_by_{what}"].get(name, np.nan) for name in names] for twin in tiles]
-    return 100 * np.array(rows, float).reshape(len(tiles), len(names))
+def _percentages(fractions: Sequence[Mapping[str, float]], names: Sequence[str]) -> NDArray[np.float64]:
+    """Return (tile, name) in per cent; NaN where a tile lacks the name."""
+    rows = [[tile.get(name, np.nan) for name in names] for tile in fractions]
+    return 100 * np.array(rows, float).reshape(len(fractions), len(names))
+
+
+def _bars(axes: Any, by_reason: Sequence[Mapping[str, float]], labels: Sequence[str]) -> None:
+    """Draw for each tile how its flags divide among the reasons."""
+    reasons = list(dict.fromkeys(name for tile in by_reason for name in tile))
+    left = np.zeros(len(by_reason))
+    for name, colour in zip(reasons, _COLOURS, strict=False):
+        share = np.array([100 * tile.get(name, 0) for tile in by_reason])
+        if share.any():
+            axes.barh(range(len(by_reason)), share, left=left, color=colour, label=name.replace("_", " "))
+        left += share
+    axes.set_yticks(range(len(by_reason)), labels, fontsize=8)
+    axes.set(xlabel="flagged by reason [% of what was received]", ylim=(len(by_reason) - 0.5, -0.5))
+    if left.any():
+        axes.legend(fontsize=8, loc="upper right")
+    axes.margins(x=0.3)
 
 
 def _map(
-    figure: Any, place: Any, values: Any, names: Sequence[str], labels: Sequence[str], top: float, what: str
+    figure: Any,
+    place: Any,
+    values: NDArray[np.float64],
+    names: Sequence[str],
+    labels: Sequence[str],
+    top: float,
+    what: str,
 ) -> None:
+    """Draw percentages as a map, tiles down and names across."""
     from matplotlib.colors import PowerNorm
 
     axes = figure.add_subplot(place)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from contimg import plotting
+from contimg import naming, plotting
 from contimg.products.lineage import Lineage
+from contimg.products.numbers import calibration_qa, ms_qa
 
 _COLUMN_IN, _ROW_IN = 0.16, 0.085  # inches
+_MOST_ROWS, _MOST_COLUMNS = 48, 40  # labels
 
 
 def antenna_health(lineage: Lineage) -> io.BytesIO | None:
@@ -38,15 +42,7 @@ def antenna_health(lineage: Lineage) -> io.BytesIO | None:
     axes = figure.subplots()
     axes.set_facecolor("#b9c0ca")
     shown = axes.imshow(100 * share, aspect="auto", interpolation="nearest", cmap="YlOrRd", vmin=0, vmax=100)
-    every = -(-len(names) // 48)
-    axes.set_yticks(range(0, len(names), every), names[::every], fontsize=6)
-    some = -(-len(columns) // 40)
-    words = [f"{name[11:]}{' cal' if kind == 'calibration' else ''}" for name, kind, _ in columns]
-    axes.set_xticks(range(0, len(columns), some), words[::some], rotation=90, fontsize=6)
-    for label, (_, kind, _) in zip(axes.get_xticklabels(), columns[::some], strict=True):
-        label.set_color("#1f5fa8" if kind == "calibration" else "#1d2430")
-    axes.set_ylabel("antenna", fontsize=8)
-    axes.set_xlabel("tiles [UTC], and calibrations (blue)", fontsize=8)
+    _label_axes(axes, names, columns)
     bar = figure.colorbar(shown, ax=axes, pad=0.01, fraction=0.03, aspect=40)
     bar.set_label("flagged, or solutions lost [%]", fontsize=8)
     bar.ax.tick_params(labelsize=7)
@@ -56,14 +52,22 @@ def antenna_health(lineage: Lineage) -> io.BytesIO | None:
     return picture
 
 
-def _columns(lineage: Lineage) -> list[tuple[str, str, dict[str, float]]]:
-    """Return (tile id, kind, share by antenna) of tiles and calibrations, in order of time."""
-    from contimg import naming
+def _label_axes(axes: Any, names: Sequence[str], columns: Sequence[tuple[str, str, dict[str, float]]]) -> None:
+    """Name antennas, tiles and calibrations, as many as there is room for."""
+    every = -(-len(names) // _MOST_ROWS)
+    axes.set_yticks(range(0, len(names), every), names[::every], fontsize=6)
+    some = -(-len(columns) // _MOST_COLUMNS)
+    words = [f"{name[11:]}{' cal' if kind == 'calibration' else ''}" for name, kind, _ in columns]
+    axes.set_xticks(range(0, len(columns), some), words[::some], rotation=90, fontsize=6)
+    for label, (_, kind, _) in zip(axes.get_xticklabels(), columns[::some], strict=True):
+        label.set_color("#1f5fa8" if kind == "calibration" else "#1d2430")
+    axes.set_ylabel("antenna", fontsize=8)
+    axes.set_xlabel("tiles [UTC], and calibrations (blue)", fontsize=8)
 
-    found = [
-        (naming.iso(node.twin.id), kind, node.twin.qa[key])
-        for kind, key in (("ms", "flagged_by_antenna"), ("calibration", "lost_by_antenna"))
-        for node in lineage.of_kind(kind)
-        if node.twin.qa.get(key)
-    ]
-    return sorted(found, key=lambda column: (column[0], column[1] != "ms"))
+
+def _columns(lineage: Lineage) -> list[tuple[str, str, dict[str, float]]]:
+    """Return (tile id, kind, fraction by antenna) of tiles and calibrations, in order of time."""
+    found = [(node.twin, ms_qa(node.twin).flagged_by_antenna) for node in lineage.of_kind("ms")]
+    found += [(node.twin, calibration_qa(node.twin).lost_by_antenna) for node in lineage.of_kind("calibration")]
+    columns = [(naming.iso(twin.id), twin.kind, by_antenna) for twin, by_antenna in found if by_antenna]
+    return sorted(columns, key=lambda column: (column[0], column[1] != "ms"))

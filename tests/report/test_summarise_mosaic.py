@@ -40,7 +40,13 @@ def night(tmp_path_factory):
             kind="calibration",
             id="cal_20260211T000000",
             verdict="passed",
-            facts={"type": "bandpass", "calibrator": "3C147", "flux_anchor": "PB2017", "refant": "24"},
+            facts={
+                "type": "bandpass",
+                "tile": "2026-02-11T00:00:00",
+                "calibrator": "3C147",
+                "flux_anchor": "PB2017",
+                "refant": "24",
+            },
             qa={"snr_median": 87.5, "flagged_fraction": 0.0125},
             inputs=[
                 Input(path=f"/in/sb{i:02d}.hdf5", kind="subband_file", id=f"sb{i:02d}", sha256=f"{i:064d}")

@@ -1,0 +1,70 @@
+"""The table of a product's measured numbers beside their thresholds."""
+
+from __future__ import annotations
+
+from contimg.products.gates import Gate, gates_of
+from contimg.products.twin import Twin, worst
+from contimg.report.markup import Html, badge, table
+
+# Key of a twin's qa -> (name and unit for readers), in the order of the page.
+LABELS = {
+    "rms_mjy": ("noise, median", "mJy/beam"),
+    "rms_min_mjy": ("noise, lowest", "mJy/beam"),
+    "expected_rms_mjy": ("noise expected from the radiometer", "mJy/beam"),
+    "rms_from_weights_mjy": ("noise promised by the weights", "mJy/beam"),
+    "rms_over_weights": ("noise over that promised by the weights", ""),
+    "noise_ratio": ("noise over the radiometer's", ""),
+    "peak_mjy": ("peak", "mJy/beam"),
+    "dynamic_range": ("dynamic range", ""),
+    "area_deg2": ("area", "deg²"),
+    "coverage": ("covered part of the picture", ""),
+    "tiles_per_pixel": ("tiles per covered pixel", ""),
+    "beam_spread": ("largest deviation of a tile's beam", ""),
+    "flagged_fraction": ("flagged fraction, mean of the tiles", ""),
+    "n_images": ("tiles used", ""),
+    "tile_fraction": ("tiles used of the group", ""),
+    "n_sources": ("sources found", ""),
+    "n_catalogue": ("catalogue sources on the mosaic", ""),
+    "n_matched": ("catalogue sources matched", ""),
+    "n_compared": ("sources compared (isolated, bright enough)", ""),
+    "n_expected": ("catalogue sources expected (S/N ≥ 10)", ""),
+    "n_expected_found": ("of these, found", ""),
+    "n_unmatched": ("found (S/N ≥ 10), not in the catalogue", ""),
+    "median_flux_ratio": ("median flux over catalogue", ""),
+    "flux_ratio_mad": ("scatter of the flux ratio", ""),
+    "flux_ratio_p05": ("flux ratio, 5th percentile", ""),
+    "flux_ratio_p95": ("flux ratio, 95th percentile", ""),
+    "median_peak_ratio": ("median peak over catalogue", ""),
+    "flux_outliers": ("fluxes off the median by more than 30 %", ""),
+    "median_dra_arcsec": ("median ΔRA cos δ", "arcsec"),
+    "median_ddec_arcsec": ("median ΔDec", "arcsec"),
+    "median_offset_arcsec": ("median offset", "arcsec"),
+    "median_offset_beams": ("median offset", "beams"),
+    "systematic_offset_arcsec": ("offset of the medians", "arcsec"),
+    "scatter_ra_arcsec": ("scatter in RA", "arcsec"),
+    "scatter_dec_arcsec": ("scatter in Dec", "arcsec"),
+    "offset_p95_arcsec": ("offset, 95th percentile", "arcsec"),
+    "completeness": ("detectable sources found", ""),
+}
+
+
+def numbers_table(twin: Twin) -> str:
+    """Return measured numbers as a table, those with thresholds first."""
+    gates = gates_of(twin.kind, twin.qa)
+    keys = [*gates, *(key for key in LABELS if key in twin.qa and key not in gates)]
+    rows = [_row(twin, key, gates.get(key, [])) for key in keys]
+    version = f'<p class="soft small">Thresholds: version {twin.parameters["qa"]["version"]} (qa.version).</p>'
+    return table(("number", "measured", "unit", "threshold", "verdict"), rows, numbers=("measured",)) + version
+
+
+def _row(twin: Twin, key: str, gates: list[Gate]) -> tuple[str, object, str, str, Html]:
+    label, unit = LABELS[key]
+    value = twin.qa.get(key)
+    limits = "; ".join(f"{gate.shown_threshold(twin.parameters)} (else {gate.severity})" for gate in gates)
+    if not gates:
+        verdict = Html("")
+    elif value is None:
+        verdict = badge("not measured", "warning")
+    else:
+        verdict = badge(worst([gate.severity for gate in gates if gate.crossed(value, twin.parameters)]))
+    return label, value, unit, limits, verdict
