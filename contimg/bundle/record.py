@@ -97,8 +97,10 @@ def write_record(root: Path, path: Path, key: str, content: Mapping[str, Any]) -
         try:
             put_file(parent, part, json_bytes(content))
             os.rename(part, PUBLICATION, src_dir_fd=parent, dst_dir_fd=folder)
-        except BaseException:
+        except BaseException as error:
             safe_files.remove_tree(parent, part)
+            if isinstance(error, OSError):
+                error.filename = str(path / PUBLICATION)  # and not the temporary one
             raise
         os.fsync(folder)
         os.fsync(parent)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,32 +23,40 @@ def incoming_name(data_id: str, token: str) -> str:
     return f"{data_id}.{token}"
 
 
-def copy_bundle(
-    layout: naming.Layout,
-    stage_path: Path,
-    incoming: int,
-    name: str,
-    manifest_sha256: str,
-    publication: dict[str, Any],
-    alive: Callable[[], None],
-) -> None:
-    """Copy a bundle of the stage to a new folder, every file fsynced, read back and compared.
+@dataclass(frozen=True)
+class CopyJob:
+    """What is to be copied, and what it must be.
 
-    Parameters
+    Attributes
     ----------
     layout : Layout
     stage_path : Path
         The bundle, below ``paths.stage``.
+    manifest_sha256 : str
+        What the manifest must be.
+    record : dict
+        The bundle's record, which goes beside the manifest.
+    alive : callable
+        Called between files and blocks; raises when the copy should stop.
+    """
+
+    layout: naming.Layout
+    stage_path: Path
+    manifest_sha256: str
+    record: dict[str, Any]
+    alive: Callable[[], None]
+
+
+def copy_bundle(job: CopyJob, incoming: int, name: str) -> None:
+    """Copy a bundle of the stage to a new folder, every file fsynced, read back and compared.
+
+    Parameters
+    ----------
+    job : CopyJob
     incoming : int
         The opened folder to copy into.
     name : str
         The name of the new folder.
-    manifest_sha256 : str
-        What the manifest must be.
-    publication : dict
-        What the publisher adds beside the manifest.
-    alive : callable
-        Called between files and blocks; raises when the copy should stop.
 
     Raises
     ------
@@ -56,39 +65,51 @@ def copy_bundle(
     OSError
         If the machine fails. The unfinished copy stays for `reconcile`, or for the caller to remove.
     """
-    relative = safe_files.relative_to_root(stage_path, layout.stage, "paths.stage")
-    with safe_files.open_folder(layout.stage, relative) as source:
-        manifest = bundle.read_file(source, bundle.MANIFEST)
-        if hashlib.sha256(manifest).hexdigest() != manifest_sha256:
-            raise RegistryError(f"{stage_path / bundle.MANIFEST} is not the manifest that was registered: {_REMEDY}")
-        digests = bundle.parse_manifest(manifest)
-        unlisted = sorted(set(safe_files.list_tree(source)) - set(digests) - {bundle.MANIFEST, bundle.PUBLICATION})
-        if unlisted:
-            raise RegistryError(f"{stage_path / unlisted[0]} is not in the manifest: {_REMEDY}")
+    relative = safe_files.relative_to_root(job.stage_path, job.layout.stage, "paths.stage")
+    with safe_files.open_folder(job.layout.stage, relative) as source:
+        manifest = _registered_manifest(job, source)
         os.mkdir(name, 0o777, dir_fd=incoming)
         checkpoint("publish:incoming")
         target = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=incoming)
         try:
-            top = Path(f"/proc/self/fd/{target}")
-            for file, digest in sorted(digests.items()):
-                alive()
-                place = PurePosixPath(file)
-                with (
-                    safe_files.open_folder(Path(f"/proc/self/fd/{source}"), place.parent) as source_folder,
-                    safe_files.open_folder(top, place.parent, create=True) as target_folder,
-                ):
-                    _copy_file(source_folder, target_folder, place.name, digest, stage_path / file, alive)
-                checkpoint("publish:file")
+            _copy_files(job, source, target, bundle.parse_manifest(manifest))
             bundle.put_file(target, bundle.MANIFEST, manifest)
-            bundle.put_file(target, bundle.PUBLICATION, bundle.json_bytes(publication))
+            bundle.put_file(target, bundle.PUBLICATION, bundle.json_bytes(job.record))
             checkpoint("publish:copied")
             _sync_folders(target)
             if bundle.read_file(target, bundle.MANIFEST) != manifest:
-                raise RegistryError(f"the manifest of {stage_path.name} reads back differently from {layout.products}")
+                raise RegistryError(
+                    f"the manifest of {job.stage_path.name} reads back differently from {job.layout.products}: check "
+                    "the archive's disk, then retry"
+                )
         finally:
             os.close(target)
     os.fsync(incoming)
     checkpoint("publish:verified")
+
+
+def _registered_manifest(job: CopyJob, source: int) -> bytes:
+    """Return the manifest of a staged bundle, if it is the registered one and lists all that stands there."""
+    manifest = bundle.read_file(source, bundle.MANIFEST)
+    if hashlib.sha256(manifest).hexdigest() != job.manifest_sha256:
+        raise RegistryError(f"{job.stage_path / bundle.MANIFEST} is not the manifest that was registered: {_REMEDY}")
+    listed = set(bundle.parse_manifest(manifest)) | {bundle.MANIFEST, bundle.PUBLICATION}
+    unlisted = sorted(set(safe_files.list_tree(source)) - listed)
+    if unlisted:
+        raise RegistryError(f"{job.stage_path / unlisted[0]} is not in the manifest: {_REMEDY}")
+    return manifest
+
+
+def _copy_files(job: CopyJob, source: int, target: int, digests: Mapping[str, str]) -> None:
+    for file, digest in sorted(digests.items()):
+        job.alive()
+        place = PurePosixPath(file)
+        with (
+            safe_files.open_folder(Path(f"/proc/self/fd/{source}"), place.parent) as source_folder,
+            safe_files.open_folder(Path(f"/proc/self/fd/{target}"), place.parent, create=True) as target_folder,
+        ):
+            _copy_file(source_folder, target_folder, place.name, digest, job.stage_path / file, job.alive)
+        checkpoint("publish:file")
 
 
 _REMEDY = "the bundle was altered on the stage, so make it again with snakemake --forcerun register_mosaic"

@@ -130,8 +130,12 @@ def _decide(
             ) from error
         checkpoint("decision:recorded")
         _set(connection, row, rule.values(made))
-        queries.add_event(connection, row["data_id"], row["version"], rule.decision, reason, time=made.time)
+        queries.add_event(connection, row["data_id"], row["version"], rule.decision, reason, _stamp(made))
     return queries.get(registry, row["data_id"], row["version"])
+
+
+def _stamp(made: Decision) -> queries.Stamp:
+    return queries.Stamp(made.time, made.by, made.host)
 
 
 def _set(connection: Connection, row: Row, values: Mapping[str, Any]) -> None:

@@ -200,15 +200,9 @@ def _transfer(registry: Registry, layout: naming.Layout, row: Mapping[str, Any],
             _accept_existing(final, row)
             return final
         try:
-            copying.copy_bundle(
-                layout,
-                stage_path,
-                incoming,
-                name,
-                row["sha256"],
-                with_decisions(publication(row), _decisions(registry, row)),
-                lambda: claims.renew(registry, claim),
-            )
+            record = with_decisions(publication(row), _decisions(registry, row))
+            job = copying.CopyJob(layout, stage_path, row["sha256"], record, lambda: claims.renew(registry, claim))
+            copying.copy_bundle(job, incoming, name)
             claims.renew(registry, claim, at_once=True)
             try:
                 safe_files.rename_new(incoming, name, parent, target.name)
@@ -231,7 +225,7 @@ def _decisions(registry: Registry, row: Mapping[str, Any]) -> list[Decision]:
 
 def _accept_existing(final: Path, row: Mapping[str, Any]) -> None:
     """Take a bundle that stands under the final name for ours if every byte is; refuse it otherwise."""
-    problem = bundle.problem(final, row["sha256"])
+    problem = f"{final} is a symlink" if final.is_symlink() else bundle.problem(final, row["sha256"])
     if problem is not None:
         raise RegistryError(
             f"{final} exists with other content ({problem}) and is never overwritten: move it "

@@ -38,10 +38,8 @@ def unknown_to(known: Iterable[Decision], found: Iterable[Decision]) -> list[Dec
 def add_decisions(connection: Connection, row: Mapping[str, Any], decisions: Iterable[Decision]) -> None:
     """Record decisions found on disk as what they are: with their own time, person and host."""
     for one in decisions:
-        queries.add_event(
-            connection, row["data_id"], row["version"], one.decision, one.reason,
-            time=one.time, actor=one.by, host=one.host,
-        )  # fmt: skip
+        stamp = queries.Stamp(one.time, one.by, one.host)
+        queries.add_event(connection, row["data_id"], row["version"], one.decision, one.reason, stamp)
 
 
 def after(row: Mapping[str, Any], decisions: Iterable[Decision], where: Places) -> dict[str, Any]:

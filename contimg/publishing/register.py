@@ -69,7 +69,7 @@ def register(registry: Registry, layout: naming.Layout, mosaic_id: str, *, auto_
         row = latest(connection, data_id)
         created = row is None or row["sha256"] != contents.manifest_sha256
         if row is None or created:
-            row = _insert(connection, layout, contents, folder, part, row, auto_publish)
+            row = _insert(connection, layout, contents, (folder, part), row, auto_publish=auto_publish)
         else:
             _replace(connection, contents, folder, part, row)
     checkpoint("register:committed")
@@ -125,11 +125,12 @@ def _insert(
     connection: Connection,
     layout: naming.Layout,
     contents: assembly.Contents,
-    folder: int,
-    part: str,
+    assembled: tuple[int, str],
     before: Mapping[str, Any] | None,
+    *,
     auto_publish: bool,
 ) -> Mapping[str, Any]:
+    folder, part = assembled
     data_id = contents.data_id
     version = 1 if before is None else before["version"] + 1
     row = new_row(layout, contents.metadata, contents.manifest_sha256, version, auto_publish=auto_publish)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
@@ -57,6 +59,11 @@ class Registry:
         RegistryError
             If the database is locked, full or unreachable. Nothing was written.
         """
+        if _is_read_only(self.engine.url):
+            raise RegistryError(
+                f"registry {self.where} can only be read from here: give yourself write access to the file and its "
+                "folder, then type the same command again"
+            )
         with self._report(), self.engine.connect() as connection:
             connection = connection.execution_options(contimg_write=True, contimg_durable=durable)
             with connection.begin():
@@ -85,7 +92,7 @@ class Registry:
             If the lock file cannot be written, or the database not be reached.
         """
         if self.engine.dialect.name == "sqlite":
-            with exclusive(Path(f"{self.engine.url.database}.{name}.lock"), key="paths.state"):
+            with exclusive(Path(f"{self.where}.{name}.lock"), key="paths.state"):
                 yield
             return
         with self._report(), self.engine.connect() as connection, connection.begin():
@@ -105,9 +112,24 @@ class Registry:
             what = " ".join(str(error.orig).split())
             kind = RegistryUnavailable if isinstance(error, OperationalError) else RegistryError
             raise kind(
-                f"registry {self.where} refused an operation ({what}): nothing was written by it; repair that and "
+                f"registry {self.where} refused an operation ({what}): nothing was written by it; {_remedy(what)} and "
                 "rerun the same command"
             ) from error
+
+
+def _remedy(said: str) -> str:
+    """Return what helps against an error of SQLite (READONLY, CANTOPEN, FULL, BUSY) or of a server."""
+    if "readonly database" in said or "unable to open database file" in said:
+        return "give yourself write access to the file and its folder"
+    if "disk is full" in said or "No space left" in said:
+        return "make room there"
+    if "disk I/O error" in said:
+        return "look at the disk's room, quota and health"
+    if "database is locked" in said:
+        return "wait until the other command has ended"
+    if "connection" in said:
+        return "start the server or correct registry.url"
+    return "repair that"
 
 
 def open_registry(config: Config) -> Registry:
@@ -131,7 +153,24 @@ def open_sqlite(file: Path) -> Registry:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RegistryError(f"{file.parent} cannot be made ({error.strerror}): correct paths.state") from error
+    if file.exists() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)):
+        return _open(_read_only(file), where=str(file))
     return _open(URL.create("sqlite", database=str(file)), where=str(file))
+
+
+def _is_read_only(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite" and url.query.get("mode") == "ro"
+
+
+def _read_only(file: Path) -> URL:
+    """Return the URL that lets somebody without write access read the registry.
+
+    While a writer is at work its ``-wal`` and ``-shm`` files stand there and are read along; else SQLite would
+    have to make them, unless it is told that nobody writes.
+    """
+    at_rest = not Path(f"{file}-wal").exists()
+    query = {"mode": "ro", "uri": "true"} | ({"immutable": "1"} if at_rest else {})
+    return URL.create("sqlite", database=f"file:{quote(str(file))}", query=query)
 
 
 def open_url(url: str) -> Registry:
@@ -164,7 +203,7 @@ def _open(url: URL, where: str) -> Registry:
     try:
         if url.get_backend_name() == "sqlite":
             engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
-            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "connect", _prepare_reader if _is_read_only(url) else _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
         else:
             engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
@@ -209,6 +248,11 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     _use_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _prepare_reader(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000)}")
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

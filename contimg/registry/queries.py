@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, exists, func, insert, select
@@ -170,31 +171,35 @@ def states(connection: Connection, data_id: str) -> list[tuple[int, str]]:
     return [(version, status) for version, status in connection.execute(query)]
 
 
+@dataclass(frozen=True)
+class Stamp:
+    """When [UTC], by whom and on which host something was done."""
+
+    time: str
+    actor: str
+    host: str
+
+
 def add_event(
     connection: Connection,
     data_id: str,
     version: int,
     event: str,
     message: str,
-    *,
-    time: str | None = None,
-    actor: str | None = None,
-    host: str | None = None,
+    stamp: Stamp | None = None,
 ) -> None:
-    """Record who did what to a product, within the transaction that does it.
-
-    Time, person and host are those of this process unless given.
-    """
+    """Record who did what to a product, within the transaction that does it; `stamp` is now and here by default."""
     process = me()
+    stamp = Stamp(now(), operator(), process.host) if stamp is None else stamp
     connection.execute(
         insert(publish_events),
         {
             "data_id": data_id,
             "version": version,
             "event": event,
-            "time": now() if time is None else time,
-            "actor": operator() if actor is None else actor,
-            "host": process.host if host is None else host,
+            "time": stamp.time,
+            "actor": stamp.actor,
+            "host": stamp.host,
             "pid": process.pid,
             "message": message,
         },

@@ -54,8 +54,10 @@ def atomic_path(final: Path) -> Iterator[Path]:
         yield part
         _fsync_tree(part)
         _replace(part, final)
-    except BaseException:
+    except BaseException as error:
         remove(part)
+        if isinstance(error, OSError) and error.filename == str(part):
+            error.filename = str(final)  # the name that a person knows
         raise
 
 

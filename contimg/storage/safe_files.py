@@ -57,9 +57,9 @@ def open_folder(root: Path, relative: PurePosixPath | str = ".", *, create: bool
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for part in PurePosixPath(relative).parts:
-            if create:
-                _make_folder(part, descriptor)
             try:
+                if create:
+                    _make_folder(part, descriptor)
                 below = os.open(part, _FOLDER, dir_fd=descriptor)
             except OSError as error:
                 if error.errno in (errno.ELOOP, errno.ENOTDIR):
@@ -67,6 +67,7 @@ def open_folder(root: Path, relative: PurePosixPath | str = ".", *, create: bool
                         f"{Path(root) / relative} leads through '{part}', which is a symlink or no folder: put a real "
                         "folder in its place"
                     ) from None
+                error.filename = str(Path(root) / relative)  # else it would be a name without its folder
                 raise
             os.close(descriptor)
             descriptor = below

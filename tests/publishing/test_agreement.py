@@ -190,6 +190,17 @@ class Case:
         return "stage" if self.where.stage.is_dir() else "nowhere"
 
 
+def test_the_design_holds_this_table():
+    lines = []
+    for row, place in itertools.product(ROWS, PLACES):
+        answers = [ANSWERS[row][place].get(decision, ("—",)) for decision in DECISIONS]
+        cells = [answer if answer == PERSON else ", ".join(answer) for answer in answers]
+        lines.append(f"| {row} | {place} | {' | '.join(cells)} |")
+    text = (Path(__file__).parents[2] / "docs" / "design.md").read_text()
+    table = text.split("<!-- answers: tests/publishing/test_agreement.py -->")[1].split("<!-- /answers -->")[0]
+    assert table.split("\n")[3:-1] == lines
+
+
 @pytest.mark.parametrize("row", ROWS)
 @pytest.mark.parametrize("place", PLACES)
 def test_every_combination_has_its_answer(root, row, place):
