@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,12 @@ from contimg.publishing import markers, places
 from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.commands import MANIFEST_DIGITS
 from contimg.publishing.places import Places
-from contimg.publishing.recording import is_earned, publication, recorded
+from contimg.publishing.recording import is_earned, publication, recorded, unknown_to
 from contimg.registry import queries
 from contimg.registry.engine import Registry
 from contimg.registry.schema import data_registry
 from contimg.storage.process import me, operator
-from contimg.times import now
+from contimg.times import now, utc_from_datetime
 
 Row = Mapping[str, Any]
 
@@ -119,9 +120,15 @@ def _decide(
         if row["status"] not in rule.allowed:
             raise RegistryError(f"{named.data_id} version {row['version']} is {row['status']}: {rule.hint}")
         check(row)
-        made = Decision(now(), rule.decision, reason, operator(), me().host)
+        known, where = recorded(connection, row), Places.of(layout, row)
+        if unknown_to(known, where.decisions()):
+            raise RegistryError(
+                f"the record of {named.data_id} version {row['version']} holds decisions that the registry does not "
+                f"know: 'contimg reconcile {named.data_id}' first"
+            )
+        made = Decision(_later(known), rule.decision, reason, operator(), me().host)
         try:
-            Places.of(layout, row).record(publication(row), [*recorded(connection, row), made])
+            where.record(publication(row), [*known, made])
         except OSError as error:
             raise RegistryError(
                 f"{named.data_id} version {row['version']} was not {rule.decision}: its record could not be written "
@@ -132,6 +139,14 @@ def _decide(
         _set(connection, row, rule.values(made))
         queries.add_event(connection, row["data_id"], row["version"], rule.decision, reason, _stamp(made))
     return queries.get(registry, row["data_id"], row["version"])
+
+
+def _later(known: list[Decision]) -> str:
+    """Return the present time, or one later than all decisions before: clocks of two hosts may differ."""
+    time, last = now(), max((one.time for one in known), default="")
+    if time > last:
+        return time
+    return utc_from_datetime(datetime.fromisoformat(last) + timedelta(milliseconds=1)) + "Z"
 
 
 def _stamp(made: Decision) -> queries.Stamp:

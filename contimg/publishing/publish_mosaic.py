@@ -73,7 +73,8 @@ def remove_staged(registry: Registry, layout: naming.Layout, data_id: str, versi
     row = queries.get(registry, data_id, version)
     if row["status"] != "published":
         return False
-    problem = bundle.problem(Path(row["published_path"]), row["sha256"])
+    path = Path(row["published_path"])
+    problem = f"{path} is a symlink" if path.is_symlink() else bundle.problem(path, row["sha256"])
     if problem is not None:
         raise RegistryError(f"{problem}: the staged copy is kept, run 'contimg reconcile'")
     relative = safe_files.relative_to_root(Path(row["stage_path"]), layout.stage, "paths.stage")
