@@ -167,6 +167,10 @@ class Layout:
         """Return the path of a group's committed membership."""
         return self.stage / "groups" / f"{stem(group_id)}.json"
 
+    def pruned(self, group_id: str) -> Path:
+        """Return the path of the note that products of a settled group were removed to make room."""
+        return self.stage / "pruned" / f"{stem(group_id)}.json"
+
     def quarantine(self, day: str) -> Path:
         """Return the path of the list of what was set aside on a UTC date, with reasons."""
         return self.stage / "quarantine" / f"{day}.json"

@@ -33,6 +33,7 @@ COMMANDS = {
     "diff": ("contimg.cli.diff", "diff", "Name what differs between two mosaics or versions."),
     "reproduce": ("contimg.cli.reproduce", "reproduce", "Make a mosaic again from its files and compare pixels."),
     "archive": ("contimg.cli.archive", "archive", "Make the archive's tables, sky map and gallery again."),
+    "prune": ("contimg.cli.prune", "prune", "Remove what settled groups no longer need from the stage."),
     "reconcile": ("contimg.cli.reconcile", "reconcile", "Compare archive and registry, and repair them."),
 }
 

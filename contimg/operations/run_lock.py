@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from contimg.errors import BusyError
@@ -41,6 +43,21 @@ def hold_run_locks(layout: Layout) -> None:
     ContimgError
         If a root cannot be written, or its filesystem has no locks.
     """
+    _held.extend(_acquire_all(layout))
+
+
+@contextlib.contextmanager
+def run_locks(layout: Layout) -> Iterator[None]:
+    """Hold the locks of a run while a block does what no run may meet. Errors as of `hold_run_locks`."""
+    taken = _acquire_all(layout)
+    try:
+        yield
+    finally:
+        for lock in taken:
+            lock.release()
+
+
+def _acquire_all(layout: Layout) -> list[locks.Lock]:
     taken: list[locks.Lock] = []
     try:
         for key, path in lock_files(layout).items():
@@ -49,7 +66,7 @@ def hold_run_locks(layout: Layout) -> None:
         for lock in taken:
             lock.release()
         raise
-    _held.extend(taken)
+    return taken
 
 
 def _acquire(path: Path, key: str) -> locks.Lock:

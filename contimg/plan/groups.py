@@ -36,9 +36,14 @@ def add_groups(
     plan.groups = dict(sorted(plan.groups.items()))
 
 
+def is_asked_for(group: CommittedGroup, config: Config) -> bool:
+    """Tell whether the night of a group is asked for by name; what was pruned since it was settled is not."""
+    return naming.date(group.id) in config.nights and not (group.settled and group.pruned)
+
+
 def _keep(plan: Plan, group: CommittedGroup, config: Config) -> None:
     again = any(late.group == group.id and late.action == "reprocess" for late in plan.late)
-    asked = naming.date(group.id) in config.nights
+    asked = is_asked_for(group, config)
     if group.settled and not (again or asked):
         return
     absent = [tile for tile in group.tiles if tile.id not in plan.tiles]

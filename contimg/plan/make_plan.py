@@ -14,7 +14,7 @@ from contimg.config import Config
 from contimg.correlator.facts import FileFacts
 from contimg.correlator.inbox import Cluster, Listing, Quarantined, subbands_text
 from contimg.plan.calibration import Patience, add_calibrations
-from contimg.plan.groups import add_groups
+from contimg.plan.groups import add_groups, is_asked_for
 from contimg.plan.model import (
     CalibrationRecord,
     Choice,
@@ -169,7 +169,7 @@ def owners(committed: Iterable[CommittedGroup]) -> Owners:
 def has_open_work(cluster: Cluster, owner: Owners, config: Config) -> bool:
     """Tell whether a cluster's files must be opened: it is in no settled group, or in one of a night asked for."""
     holders = _holders(cluster, owner)
-    return not holders or any(not group.settled or naming.date(group.id) in config.nights for group, _ in holders)
+    return not holders or any(not group.settled or is_asked_for(group, config) for group, _ in holders)
 
 
 def may_be_late(cluster: Cluster, owner: Owners) -> bool:

@@ -102,11 +102,16 @@ class CommittedTile:
 
 @dataclass(frozen=True)
 class CommittedGroup:
-    """A group whose membership is fixed; settled when nothing is left to do for it."""
+    """A group whose membership is fixed; settled when nothing is left to do for it.
+
+    Of a group that is ``pruned``, products were removed on purpose after it was settled: it is not looked at again
+    although its night is asked for by name.
+    """
 
     id: str
     tiles: tuple[CommittedTile, ...]
     settled: bool
+    pruned: bool = False
 
 
 @dataclass(frozen=True)

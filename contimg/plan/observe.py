@@ -144,7 +144,8 @@ def committed_groups(config: Config) -> list[CommittedGroup]:
             CommittedTile(t["id"], t["name_time"], tuple(t["files"]), standing.holds_any_of_tile(t["id"]))
             for t in content["tiles"]
         )
-        groups.append(CommittedGroup(content["id"], tiles, _settled(config, content["id"], tiles, standing)))
+        settled, pruned = _outcome(config, content["id"], standing)
+        groups.append(CommittedGroup(content["id"], tiles, settled, pruned))
     return groups
 
 
@@ -155,12 +156,6 @@ class _Standing:
         self._stage = stage
         self._names: dict[str, frozenset[str]] = {}
 
-    def holds(self, kind: str, any_id: str) -> bool:
-        """Tell whether a product and its twin are there."""
-        folder, _, name = naming.relative(kind, any_id).rpartition("/")
-        names = self._list(folder)
-        return name in names and f"{name}.json" in names
-
     def holds_marker(self, kind: str, any_id: str) -> bool:
         """Tell whether a marker, or a twin, is there."""
         folder, _, name = naming.relative(kind, any_id).removesuffix(".ms").rpartition("/")
@@ -169,6 +164,10 @@ class _Standing:
     def holds_any_of_tile(self, tile_id: str) -> bool:
         """Tell whether something was made from the files of a tile: the twins stay when the MSs are removed."""
         return any(self.holds_marker(kind, tile_id) for kind in ("image", "calibrated", "ms"))
+
+    def holds_note_of_pruning(self, group_id: str) -> bool:
+        """Tell whether products of a group were removed to make room."""
+        return f"{naming.stem(group_id)}.json" in self._list("pruned")
 
     def _list(self, folder: str) -> frozenset[str]:
         if folder not in self._names:
@@ -179,19 +178,18 @@ class _Standing:
         return self._names[folder]
 
 
-def _settled(config: Config, group_id: str, tiles: Iterable[CommittedTile], standing: _Standing) -> bool:
-    """Tell whether a group's mosaic has its final outcome and all that it was made from still stands."""
+def _outcome(config: Config, group_id: str, standing: _Standing) -> tuple[bool, bool]:
+    """Return whether a group is settled, and whether it was pruned since.
+
+    Its published marker says that its mosaic has its final outcome. What it was made from may be gone from the stage.
+    """
     if not standing.holds_marker("published", group_id):
-        return False
-    if json.loads(config.layout.twin("published", group_id).read_bytes())["status"] not in SETTLED:
-        return False
-    if config.publish.remove_stage:
-        return True
-    return (
-        standing.holds("mosaic", group_id)
-        and standing.holds_marker("registered", group_id)
-        and all(standing.holds("image", tile.id) for tile in tiles)
-    )
+        return False, False
+    marker = json.loads(config.layout.twin("published", group_id).read_bytes())
+    pruned = False
+    if standing.holds_note_of_pruning(group_id):
+        pruned = json.loads(config.layout.pruned(group_id).read_bytes())["version"] == marker["version"]
+    return marker["status"] in SETTLED, pruned
 
 
 def calibration_records(config: Config, dates: Collection[str]) -> list[CalibrationRecord]:

@@ -1,0 +1,174 @@
+"""Room on the stage: what settled groups no longer need is removed, and the groups stay settled.
+
+A group is settled when its published marker says so. What it was made from is in its bundle's lineage, and the twins
+stay; MSs, images, logs and benchmarks may go. Inputs, archive, calibrations, decisions, mosaics and open groups are
+never touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from contimg import naming, times
+from contimg.config import Config
+from contimg.operations import run_lock
+from contimg.plan.model import CommittedGroup
+from contimg.plan.observe import committed_groups
+from contimg.storage.atomic import remove, write_json
+
+KINDS = ("ms", "calibrated", "image", "logs", "benchmarks")
+_PRODUCTS = ("ms", "calibrated", "image")
+_SUFFIX = {"logs": ".log", "benchmarks": ".tsv"}
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something that can go: its kind, the group it belongs to, its path and its size on disk (bytes)."""
+
+    kind: str
+    group: str
+    path: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """What was removed, or would be; and the room on the stage's disk afterwards (bytes)."""
+
+    items: tuple[Item, ...]
+    free_bytes: int
+    dry_run: bool
+
+    @property
+    def freed_bytes(self) -> int:
+        """The room that was gained."""
+        return sum(item.bytes for item in self.items)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the content for programs."""
+        return {
+            "dry_run": self.dry_run,
+            "freed_bytes": self.freed_bytes,
+            "free_bytes": self.free_bytes,
+            "items": [asdict(item) for item in self.items],
+        }
+
+
+def prune(
+    config: Config,
+    work: Path,
+    *,
+    kinds: Sequence[str] = KINDS,
+    older_than_days: float = 0.0,
+    free_bytes: int | None = None,
+    dry_run: bool = False,
+    now: datetime | None = None,
+) -> Pruning:
+    """Remove what settled groups no longer need, the longest settled first.
+
+    Parameters
+    ----------
+    config : Config
+    work : Path
+        Snakemake's working directory, which holds ``logs/`` and ``benchmarks/``.
+    kinds : sequence of str
+        Of `KINDS`.
+    older_than_days : float
+        Only groups that were settled longer ago.
+    free_bytes : int, optional
+        Stop as soon as the stage's disk has this much room.
+    dry_run : bool
+        Remove nothing.
+    now : datetime, optional
+        Aware; the present by default.
+
+    Raises
+    ------
+    BusyError
+        If a run works on one of the roots.
+    """
+    limit = (now or datetime.now(UTC)) - timedelta(days=older_than_days)
+    with contextlib.nullcontext() if dry_run else run_lock.run_locks(config.layout):
+        free = shutil.disk_usage(config.paths.stage).free
+        chosen = []
+        for item in _removable(config, work, kinds, limit):
+            if free_bytes is not None and free >= free_bytes:
+                break
+            free += item.bytes
+            chosen.append(item)
+        if not dry_run:
+            for item in chosen:
+                _mark(config, item.group)
+                remove(Path(item.path))
+            free = shutil.disk_usage(config.paths.stage).free
+    return Pruning(tuple(chosen), free, dry_run)
+
+
+def _removable(config: Config, work: Path, kinds: Sequence[str], limit: datetime) -> Iterator[Item]:
+    groups = committed_groups(config)
+    needed = _needed(groups, config.group.stride)
+    settled = [(_settled_at(config, group), group) for group in groups if group.settled]
+    for moment, group in sorted(settled, key=lambda one: (one[0], one[1].id)):
+        if moment > limit:
+            continue
+        tiles = [tile.id for tile in group.tiles if tile.id not in needed]
+        needed |= set(tiles)  # counted once, though overlapping groups share it
+        for kind in kinds:
+            for path in _paths(config, work, kind, group, tiles):
+                if _is_own(path, config.paths.stage if kind in _PRODUCTS else work):
+                    yield Item(kind, group.id, str(path), _size(path))
+
+
+def _needed(groups: Sequence[CommittedGroup], stride: int) -> set[str]:
+    """Return the tiles that an open group holds, or that a group which is not cut yet may hold (overlapping groups)."""
+    last = {tile.id for group in groups for tile in group.tiles[stride:]}
+    last -= {tile.id for group in groups for tile in group.tiles[:stride]}  # the next group is there
+    return last | {tile.id for group in groups if not group.settled for tile in group.tiles}
+
+
+def _settled_at(config: Config, group: CommittedGroup) -> datetime:
+    """Return when a group got its outcome."""
+    marker = json.loads(config.layout.twin("published", group.id).read_bytes())
+    moment = datetime.fromisoformat(marker["time"])
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _paths(config: Config, work: Path, kind: str, group: CommittedGroup, tiles: Sequence[str]) -> list[Path]:
+    if kind in _PRODUCTS:
+        found = [config.layout.product(kind, tile) for tile in tiles]
+    else:
+        names = [(naming.date(tile), naming.stem(tile)) for tile in tiles]
+        names.append((naming.date(group.id), naming.mosaic_id(group.id)))
+        found = [path for day, name in names for path in sorted((work / kind).glob(f"*/{day}/{name}{_SUFFIX[kind]}"))]
+    return [path for path in found if path.exists() or path.is_symlink()]
+
+
+def _is_own(path: Path, root: Path) -> bool:
+    """Tell whether a path lies below its root without a symlink on the way."""
+    return path.parent.resolve() == root.resolve() / path.parent.relative_to(root)
+
+
+def _size(path: Path) -> int:
+    """Return the room that a file or folder takes on its disk (bytes)."""
+    if path.is_symlink() or not path.is_dir():
+        return path.lstat().st_blocks * 512
+    return sum(
+        os.lstat(os.path.join(folder, name)).st_blocks * 512
+        for folder, folders, files in os.walk(path)
+        for name in (*folders, *files)
+    )
+
+
+def _mark(config: Config, group_id: str) -> None:
+    """Write that a group is pruned, before the first of it is gone: it stays settled though its night be named."""
+    place = config.layout.pruned(group_id)
+    version = json.loads(config.layout.twin("published", group_id).read_bytes())["version"]
+    if not place.exists() or json.loads(place.read_bytes())["version"] != version:
+        write_json(place, {"id": group_id, "version": version, "time": times.now(0)})
