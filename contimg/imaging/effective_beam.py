@@ -1,4 +1,4 @@
-"""The effective beam of a tile: the mean of the power beam over its times and channels, as they were weighted."""
+"""The effective primary beam of a tile: the weighted mean of the power beam over its integrations and channels."""
 
 from __future__ import annotations
 
@@ -34,18 +34,17 @@ def effective_beam(
     grid: TileGrid,
     options: BeamOptions,
 ) -> EffectiveBeam:
-    """Return the power beam of a tile: the mean over its times and channels, as they were weighted.
+    """Return the effective power beam of a tile: its mean over integrations and channels with the imaging weights.
 
-    The sky drifts through the beam during a tile, and the beam shrinks with frequency. What an image
-    holds of a source is its flux times the mean of the beam over the samples, each with the weight that
-    it has in the image.
+    The sky drifts through the beam during a tile, and the beam shrinks with frequency. The apparent flux of a source
+    in the image is its flux density times the mean of the beam over the samples, with their imaging weights.
 
     Parameters
     ----------
     pointing_rad : (ntime, 2)
         ICRS direction of the beam's axis at each time (rad).
     weights : (ntime, nchan)
-        Sum of the imaging weights of each time and channel; flagged samples count nothing.
+        Sums of the imaging weights of each time and channel; 0 where flagged.
     freq_hz : (nchan,)
     grid : contimg.imaging.grid.TileGrid
     options : contimg.config.BeamOptions
@@ -75,12 +74,12 @@ def effective_beam(
             cube.response(sky, axis, freq_hz) @ share for axis, share in zip(axes, weights / total, strict=True)
         )
         return EffectiveBeam(grid, RectBivariateSpline(node, node, coarse, kx=5, ky=5))
-    # Every angle that occurs: from the axis to the farthest corner, over all times.
+    # All angles from the axis that occur, up to the farthest corner at any time.
     corners = grid.vectors(np.array([edge, edge, -edge, -edge]), np.array([edge, -edge, edge, -edge]))
     reach = float(np.arccos(np.clip(corners @ axes.T, -1, 1)).max()) + 2 * _COARSE_STEP_RAD
     angle = np.linspace(0, reach, max(16, math.ceil(reach / _RADIAL_STEP_RAD)))
     power = airy_power(angle[:, None], freq_hz[None, :], options.dish_diameter_m, options.blockage_diameter_m)
-    profiles = power @ weights.T / total  # (nangle, ntime): each time's share of the mean
+    profiles = power @ weights.T / total  # (nangle, ntime): contribution of each time to the mean
     coarse = np.zeros((len(node), len(node)))
     for axis, profile in zip(axes, profiles.T, strict=True):
         separation = np.arccos(np.clip(sky @ axis, -1, 1))
@@ -90,7 +89,7 @@ def effective_beam(
 
 @dataclass(frozen=True)
 class EffectiveBeam:
-    """A smooth power beam over a tile's image, known between the pixels too."""
+    """A power beam over a tile's image, as a spline that is defined between the pixels too."""
 
     grid: TileGrid
     spline: RectBivariateSpline
@@ -102,7 +101,7 @@ class EffectiveBeam:
         return self.spline(north, east[::-1])[:, ::-1].astype(np.float32)
 
     def at(self, east: ArrayLike, north: ArrayLike) -> NDArray[np.float64]:
-        """Return the beam towards direction cosines within the image."""
+        """Return the beam at direction cosines within the image."""
         return self.spline.ev(north, east)
 
     def peak(self) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""What can be imaged at all: refused in one sentence before anything is read or computed."""
+"""Limits of what can be imaged, checked before anything is read: size on the sky, memory, telescope."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from contimg.config import ImageOptions
 from contimg.errors import ConfigError
 from contimg.measurement_set import Coordinates
 
-# Correlator's files and EveryBeam know the array by these names.
+# Names of the array in the correlator's files and in EveryBeam.
 TELESCOPES = ("OVRO_MMA", "DSA_110", "DSA-110")
-# Images, transforms and sorts at the imager's peak: fourteen double-precision planes, measured.
+# Measured peak of the imager: fourteen double-precision planes.
 _BYTES_PER_PIXEL = 14 * 8
-# A channel group's image, beam and, on coarser pixels, what CLEAN holds of it.
+# Image and beam of a channel group, and, on coarser pixels, its planes in CLEAN.
 _BYTES_PER_PIXEL_OF_GROUP = 16
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
@@ -28,7 +28,7 @@ def check_size(options: ImageOptions, size_px: int | None = None, memory_bytes: 
     size_px : int, optional
         Instead of ``options.size_px``. Without either there is nothing to check yet.
     memory_bytes : int, optional
-        Instead of what this machine, or the job's control group, has.
+        Instead of the memory of this machine, or of the job's control group.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def machine_memory() -> int:
 
 
 def wrong_telescope(coordinates: Coordinates) -> str | None:
-    """Return why a tile is not of the telescope that beam and geometry are those of; None when it is."""
+    """Return why a tile cannot be imaged with this telescope's beam and geometry; None if it can."""
     if coordinates.telescope in TELESCOPES:
         return None
     return f"the tile is of telescope {coordinates.telescope!r}, not of {' or '.join(TELESCOPES)}"

@@ -9,7 +9,7 @@ from contimg.sky import geometry
 OVRO = geometry.Location(0.6498455107238486, -2.064427799136453, 1188.0519)
 TIMES = 61082.3 + np.arange(24) * 12.884901888 / 86400
 
-# science-traps C1: "a-b" = position(b) - position(a), geocentric metres, and the correlator's w at dec 0.7 rad.
+# Baselines "a-b" = position(b) - position(a) of the correlator, geocentric metres, and its w at declination 0.7 rad.
 GOLDEN = {
     "24-10": ((-121.56006568, 65.41033646, 0.0), -0.00235901594),
     "24-3": ((-157.01247077, 84.48774614, 0.0), -0.00358683304),
@@ -42,7 +42,7 @@ def test_meridian_moves_at_the_sidereal_rate():
 
 
 def test_declination_is_apparent():
-    # instrument.md section 6: 54.5734 deg apparent is 54.66 deg ICRS at RA 128.7.
+    # Of a real tile: 54.5734 deg apparent is 54.66 deg ICRS at RA 128.7.
     times = 61082.0 + np.arange(0, 1, 1e-3)
     icrs = np.degrees(geometry.meridian_icrs(times, np.radians(54.5734), OVRO))
     assert np.interp(128.7, *zip(*sorted(icrs.tolist()), strict=True)) == pytest.approx(54.66, abs=0.005)

@@ -1,1 +1,1 @@
-"""What an image is judged by: noise and artefacts, beam and geometry, the catalogue."""
+"""Quality measurements of a tile image: noise and artefacts, beam and geometry, comparison with the catalogue."""

@@ -1,4 +1,4 @@
-"""What must hold for every tile, whatever the sky: the beam map and the phase centre, checked against direct sums."""
+"""Checks that do not depend on the sky: beam map, phase centre and uvw of a tile against direct computation."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from contimg.measurement_set import Coordinates
 from contimg.sky.predict import attenuation
 from contimg.sky.spherical import separation
 
-# Places, per axis, at which the map is compared with the direct mean.
+# Positions per axis at which the map is compared with the direct mean.
 _PLACES = 7
-# Round the maximum, where a paraboloid is good to 1e-4 of its height.
+# Close to the maximum, where a paraboloid is accurate to 1e-4 of its height.
 _STEP_RAD = math.radians(0.1)
 _NEWTON_STEPS = 3
 _LEAST_BEAM = 0.3
@@ -26,7 +26,7 @@ _LEAST_BEAM = 0.3
 def measure(
     coordinates: Coordinates, weights: NDArray[np.float64], response: EffectiveBeam, options: BeamOptions
 ) -> dict[str, Any]:
-    """Return how far a tile is from what must hold, for the twin's ``qa``.
+    """Return the deviations of a tile's beam map, phase centre and uvw from direct computation, for the twin's ``qa``.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def measure(
 
 
 def _peak_offset(direct: Callable[..., NDArray[np.float64]], peak: NDArray[np.float64]) -> float:
-    """Return the distance (rad) of a place from the maximum of the direct mean, by paraboloids through nine points."""
+    """Return the distance (rad) of a position from the maximum of the direct mean, found with paraboloids."""
     step = np.array([-1.0, 0.0, 1.0])
     e, n = (axis.ravel() for axis in np.meshgrid(step, step))
     design = np.stack([np.ones(9), e, n, e**2, e * n, n**2], axis=1)
@@ -80,6 +80,7 @@ def _peak_offset(direct: Callable[..., NDArray[np.float64]], peak: NDArray[np.fl
 
 
 def _asymmetry(response: EffectiveBeam, peak: NDArray[np.float64], places: NDArray[np.float64]) -> float:
+    """Return the largest relative difference of the map at opposite sides of its maximum."""
     edge = places[-1]
     east, north = (axis.ravel() for axis in np.meshgrid(places, places))
     opposite = 2 * peak[0] - east, 2 * peak[1] - north
@@ -99,6 +100,7 @@ def _centre_offset(coordinates: Coordinates) -> float:
 
 
 def _uvw_error(coordinates: Coordinates) -> float:
+    """Return the largest difference (m) between the length of a row's uvw and the distance of its antennas."""
     position = coordinates.antenna_positions_m
     distance = np.linalg.norm(position[coordinates.antenna2] - position[coordinates.antenna1], axis=1)
     return float(np.abs(np.linalg.norm(coordinates.uvw_m, axis=1) - distance).max())

@@ -1,4 +1,4 @@
-"""What an image says about itself: artefacts, stripes, bowls, and how well the beam describes the PSF."""
+"""Quality of an image by itself: artefacts round bright sources, stripes, negative bowls, fit of the restoring beam."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from contimg.imaging.restoring_beam import gaussian
 from contimg.sky.restoring_beam import RestoringBeam
 from contimg.statistics import robust_sigma
 
-# Sizes in beams (geometric mean of the axes): round the brightest source, blocks for bowls, the PSF's surroundings.
+# Radii and widths in beams (geometric mean of the axes): region round the brightest source, blocks in which bowls are
+# measured, region of the PSF's sidelobes.
 _ROUND_BEAMS, _BLOCK_BEAMS, _SIDELOBE_BEAMS = 20.0, 12.0, 15.0
 _CORE_LEVEL = 0.35
-# Offsets, in cells of the Fourier plane, at which the strongest stripe is looked for once more.
+# Offsets, in cells of the Fourier plane, at which the strongest stripe is refined.
 _ZOOM = np.linspace(-0.75, 0.75, 13)
 
 
@@ -26,7 +27,7 @@ def measure(
     beam: RestoringBeam,
     cell_rad: float,
 ) -> dict[str, Any]:
-    """Return the numbers by which a tile image is judged, for the twin's ``qa``.
+    """Return the quality numbers of a tile image, for the twin's ``qa``.
 
     Parameters
     ----------
@@ -64,8 +65,8 @@ def measure(
 def negative_bowl(residual: NDArray[np.floating], width_px: float) -> float:
     """Return the depth (Jy/beam, positive) of the deepest bowl: minus the least median over blocks of 12 beams.
 
-    Missing short spacings put broad bowls round extended emission; noise averages out in a block. 0 where no
-    block's median is negative.
+    Without short spacings, extended emission is surrounded by broad negative bowls; noise averages out in a block. 0
+    if no block's median is negative.
     """
     step = min(max(2, round(_BLOCK_BEAMS * width_px)), min(residual.shape))
     rows, columns = residual.shape[0] // step, residual.shape[1] // step
@@ -78,8 +79,8 @@ def negative_bowl(residual: NDArray[np.floating], width_px: float) -> float:
 def stripe(residual: NDArray[np.floating]) -> tuple[float, tuple[float, float]]:
     """Return amplitude (Jy/beam) and frequency (cycles over the image, along x and y) of the strongest stripe.
 
-    A bad baseline or a wrong visibility is a sinusoid over the whole image: the peak of the Fourier transform,
-    through a Hann window, that is refined between the cells.
+    A bad baseline or visibility adds a sinusoid to the whole image: a peak of its Fourier transform, computed with a
+    Hann window and refined between the cells.
     """
     from scipy import fft
 

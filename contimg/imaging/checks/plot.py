@@ -77,10 +77,10 @@ def _summary(qa: dict[str, Any]) -> str:
 
     parts = [
         shown("rms_mjy", "rms [mJy/beam]"),
-        shown("noise_ratio", "over the radiometer's"),
+        shown("noise_ratio", "rms / thermal noise"),
         shown("dynamic_range", "peak / rms"),
-        shown("artefact_ratio", "rms by the brightest source / rms"),
-        shown("negative_bowl", "deepest bowl / rms"),
+        shown("artefact_ratio", "rms near the brightest source / rms"),
+        shown("negative_bowl", "negative bowl / rms"),
         shown("striping", "stripe / rms"),
         shown("flagged_fraction", "flagged"),
     ]
@@ -132,14 +132,14 @@ def _psf(axes: Any, shown: QualityPlot) -> None:
         axes.plot(arcsec, np.exp(-scale * (offset * grid.cell_rad) ** 2), color=_SOFT, lw=1, ls="--")
     axes.axhline(0, color=_SOFT, lw=0.6)
     axes.legend(frameon=False, fontsize=9)
-    text = f"PSF: off the beam by {qa['psf_misfit']:.3f}, sidelobes {qa['psf_sidelobe']:.2f}"
+    text = f"PSF: differs from the beam by {qa['psf_misfit']:.3f}, sidelobes {qa['psf_sidelobe']:.2f}"
     _labels(axes, text, "offset [arcsec]", "response")
 
 
 def _fluxes(by_beam: Any, by_flux: Any, compared: CatalogueComparison | None, qa: dict[str, Any]) -> None:
     """Show measured over catalogued flux against the beam and against the flux."""
     for axes, label in ((by_beam, "effective beam"), (by_flux, "catalogue flux density [Jy]")):
-        _labels(axes, "flux over catalogue", label, "measured / catalogue")
+        _labels(axes, "flux ratio", label, "measured / catalogue")
         if compared is None or not len(compared.ratio):
             _nothing(axes, compared)
             continue
@@ -157,7 +157,7 @@ def _fluxes(by_beam: Any, by_flux: Any, compared: CatalogueComparison | None, qa
 
 def _positions(axes: Any, compared: CatalogueComparison | None) -> None:
     """Show measured minus catalogued positions."""
-    _labels(axes, "place less catalogue", "east [arcsec]", "north [arcsec]")
+    _labels(axes, "position, measured minus catalogue", "east [arcsec]", "north [arcsec]")
     if compared is None or not len(compared.ratio):
         _nothing(axes, compared)
         return

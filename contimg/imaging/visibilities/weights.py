@@ -120,7 +120,7 @@ def _chunks(samples: Samples) -> list[slice]:
 
 
 def _wavelengths(samples: Samples, rows: slice) -> NDArray[np.float64]:
-    """Return the distance (n, width) of samples from the centre of the uv plane."""
+    """Return the uv distance (n, width) of samples (wavelengths)."""
     per_metre = samples.averaging.freq_hz()[samples.averaging.layout_of_row[rows]] / C_M_S
     return np.hypot(samples.uvw_m[rows, :1], samples.uvw_m[rows, 1:2]) * per_metre
 

@@ -100,15 +100,15 @@ def test_parts_of_the_band_add_up_to_the_whole():
     assert sum(one.predict(model) for one in parts) == pytest.approx(whole.predict(model), abs=3e-5)
 
 
-def test_parts_cut_no_bin():
-    bins = ChannelAveraging(
+def test_parts_divide_no_averaged_sample():
+    averaging = ChannelAveraging(
         np.linspace(1.3e9, 1.5e9, 96), 12, np.array([0, 12, 0]), np.array([1, 1, 8]), np.zeros(1, int)
     )
-    ranges = channel_ranges(bins, 5)
-    assert [one.start for one in ranges] == [0, 16, 40, 56, 80]  # fifths are 19.2 channels, bins 8
+    ranges = channel_ranges(averaging, 5)
+    assert [one.start for one in ranges] == [0, 16, 40, 56, 80]  # fifths are 19.2 channels, samples 8
     assert ranges[-1].stop == 96
     with pytest.raises(ConfigError, match=r"channel_groups 16 .* 12 channels"):
-        channel_ranges(bins, 16)
+        channel_ranges(averaging, 16)
 
 
 def test_an_index_is_blank_where_noise_or_beam_forbid_it():

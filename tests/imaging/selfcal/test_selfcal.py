@@ -23,13 +23,13 @@ TILE = "2026-02-11T00:26:49"
 STEM = "20260211T002649"
 OFF = ImageOptions(size_px=512, cell_arcsec=20.0)
 OPTIONS = OFF.model_copy(update={"selfcal": SelfcalOptions(rounds=3)})
-NOISE_JY = 0.25  # of real and imaginary part of each hand
+NOISE_JY = 0.25  # of real and imaginary part of each correlation
 # East, north (deg), Jy. With 22 antennas, 12 times and 32 channels the image has a noise of 0.7 mJy.
 SKY = [(0.25, 0.15, 1.0), (-0.5, 0.4, 0.25), (0.7, -0.45, 0.2), (-0.6, -0.7, 0.15), (0.05, -0.6, 0.12)]
 
 
 def observed(sky, *, phase_deg=0.0, per_time_deg=0.0, noise_jy=NOISE_JY):
-    """Return visibilities with phase errors, and those errors (ntime, nhand, nant) in rad."""
+    """Return visibilities with phase errors, and those errors (ntime, nreceptor, nant) in rad."""
     vis = skies.empty(antennas=22, times=12, channels=32, span_m=130)
     for east, north, flux in sky:
         skies.add_source(vis, *skies.offset(vis, east, north), flux, index=-0.7, beam=True)
@@ -76,7 +76,7 @@ def fitted(twin, vis, sky):
 
 
 def without_shift(vis, phase):
-    """Return phases without their means and without the one gradient that all hands and times share."""
+    """Return phases without their means and without the one gradient that all receptors and times share."""
     left = phase - phase.mean(-1, keepdims=True)
     one, two = vis.antenna1, vis.antenna2
     # Antenna places in the plane of the sky, from the baselines with antenna 0.
@@ -107,12 +107,12 @@ def solve(vis, sky, min_snr=20.0, **options):
     model = model_of(vis, sky)
     while made.improve(model):
         pass
-    turned = np.angle((before * vis.data.conj()).sum(1))  # what was taken off each row and hand
+    turned = np.angle((before * vis.data.conj()).sum(1))  # what was taken off each row and receptor
     return made, samples, turned
 
 
 def per_antenna(vis, turned):
-    """Return antenna phases (ntime, nhand, nant) of mean 0 from those of the baselines, by least squares."""
+    """Return antenna phases (ntime, nreceptor, nant) of mean 0 from those of the baselines, by least squares."""
     phases = []
     for time in vis.times_mjd_s:
         rows = vis.time_mjd_s == time
@@ -205,6 +205,38 @@ def test_what_does_no_good_is_undone(mode):
     assert not made.improve(model)
 
 
+def test_phases_of_a_round_that_is_undone_are_not_in_the_total():
+    vis, _ = observed(SKY, phase_deg=4.0)
+    samples = stokes_i(vis)
+    made = SelfCalibration(vis, samples, samples.weight.copy(), SelfcalOptions(rounds=3))
+    assert made.improve(model_of(vis, SKY))
+    after_one = made.facts()
+    assert after_one["phase_rms_deg"] > 2
+    # What a second round of another 4 degrees would correct, and what is left of it in the record when undone.
+    other, _ = observed(SKY, phase_deg=-4.0)
+    vis.data[:] = other.data
+    samples.vis = stokes_i(vis).vis
+    assert made.improve(model_of(vis, SKY))
+    assert made.facts()["phase_rms_deg"] < 0.5 * after_one["phase_rms_deg"]  # the two cancel
+    made.undo()
+    assert made.facts()["rounds"] == 1
+    assert made.facts()["phase_rms_deg"] == pytest.approx(after_one["phase_rms_deg"], rel=1e-6)
+
+
+def test_nothing_is_undone_twice():
+    vis, _ = observed(SKY, phase_deg=4.0)
+    samples = stokes_i(vis)
+    made = SelfCalibration(vis, samples, samples.weight.copy(), SelfcalOptions(rounds=1))
+    with pytest.raises(RuntimeError, match="no correction to undo"):
+        made.undo()
+    assert made.facts()["applied"] is False
+    assert made.facts()["phase_error_deg"] is None
+    assert made.improve(model_of(vis, SKY))
+    made.undo()
+    with pytest.raises(RuntimeError, match="no correction to undo"):
+        made.undo()
+
+
 def test_a_phase_gradient_is_a_shift_and_is_left_alone():
     vis, _ = observed(SKY)
     shift_rad = np.radians(5 / 3600)
@@ -217,7 +249,7 @@ def test_a_phase_gradient_is_a_shift_and_is_left_alone():
     assert np.abs(slope).max() < 0.005
 
 
-def test_hands_that_disagree_about_the_position_are_brought_together():
+def test_receptors_that_disagree_about_the_position_are_aligned():
     vis, _ = observed(SKY)
     gradient = 2 * np.pi * 1.4e9 / skies.C_M_S * vis.uvw_m[:, 0] * np.radians(5 / 3600)
     vis.data *= np.exp(1j * gradient[:, None] * [1, -1]).astype(np.complex64)[:, None]

@@ -70,14 +70,14 @@ def test_means_are_weighted_and_whole(tmp_path):
         (source,) = match
         for column in range(made.averaging.width):
             channels = slice(first + column * kind, min(13, first + (column + 1) * kind))
-            for hand in range(2):
-                good = ~vis.flag[source, channels, hand]
-                weight = np.where(good, vis.weight[source, channels, hand], 0)
+            for receptor in range(2):
+                good = ~vis.flag[source, channels, receptor]
+                weight = np.where(good, vis.weight[source, channels, receptor], 0)
                 total = weight.sum(dtype=float)
-                assert made.weight[row, column, hand] == pytest.approx(total, rel=1e-5)
+                assert made.weight[row, column, receptor] == pytest.approx(total, rel=1e-5)
                 if total:
-                    mean = (weight * vis.data[source, channels, hand]).sum() / total
-                    assert made.data[row, column, hand] == pytest.approx(mean, abs=1e-5)
+                    mean = (weight * vis.data[source, channels, receptor]).sum() / total
+                    assert made.data[row, column, receptor] == pytest.approx(mean, abs=1e-5)
                     assert made.averaging.freq_hz()[which, column] == pytest.approx(vis.freq_hz[channels].mean())
         seen[source] += made.weight[row].sum()
     assert seen == pytest.approx(np.where(vis.flag, 0, vis.weight).sum((1, 2)), rel=1e-5)
@@ -121,20 +121,20 @@ def test_directions_are_exact_on_averaged_samples_both_ways(tmp_path):
     measurement_set.write(tmp_path / "sky.ms", vis)
     made = read_averaged(tmp_path / "sky.ms", coordinates, factor)
     samples = stokes_i(made)
-    towards = DirectTransform(made, samples, samples.weight, np.log(vis.freq_hz / 1.4e9), threads=2)
+    direct = DirectTransform(made, samples, samples.weight, np.log(vis.freq_hz / 1.4e9), threads=2)
     east, north = np.array([skies.cosines(*place, vis.phase_centre_rad)[:2] for place in places]).T
     spectrum = flux * (vis.freq_hz / 1.4e9) ** index
     apparent = [
         [skies.airy(skies.distance(*place, *axis), vis.freq_hz) * spectrum for axis in vis.pointing_rad]
         for place in places
     ]
-    model = towards.predict(np.array(apparent, np.float32), east, north)
+    model = direct.predict(np.array(apparent, np.float32), east, north)
     assert np.abs(model - samples.vis).max() < 2e-5
     # The transpose: <look, 1> = <vis, predicted>.
     noise = (rng.normal(size=model.shape) + 1j * rng.normal(size=model.shape)).astype(np.complex64)
-    unit = towards.predict(np.ones((2, 3, 50), np.float32)[:1], east[:1], north[:1])
+    unit = direct.predict(np.ones((2, 3, 50), np.float32)[:1], east[:1], north[:1])
     product = (samples.weight * (unit.conj() * noise).real).sum(dtype=float) / samples.weight.sum(dtype=float)
-    assert towards.dirty_at(noise, east, north).value[0] == pytest.approx(product, abs=1e-6)
+    assert direct.dirty_at(noise, east, north).value[0] == pytest.approx(product, abs=1e-6)
 
 
 def test_smearing_is_the_closed_form():

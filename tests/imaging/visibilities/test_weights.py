@@ -84,11 +84,11 @@ def test_pure_noise_gives_the_expected_rms(robust):
     skies.add_noise(vis, 0.8)
     vis.data *= np.sqrt(96 / vis.weight)
     vis.flag[rng.random(vis.flag.shape) < 0.1] = True
-    vis.flag[:, :5, 1] = True  # one hand only
+    vis.flag[:, :5, 1] = True  # one correlation only
     samples, grid = made(vis, size=512, cell_arcsec=12)
     weight = briggs(samples, grid, robust)
     expected = expected_rms(samples, weight)
-    # Closed form: each hand has a variance of 0.8^2 96 / w, so Stokes I of weight w has the same.
+    # Closed form: each correlation has a variance of 0.8^2 96 / w, so Stokes I of weight w has the same.
     truth = 0.8 * np.sqrt(96 * np.sum(weight.astype(float) ** 2 / np.maximum(samples.weight, 1e-9))) / weight.sum()
     assert expected == pytest.approx(truth, rel=0.02)
     image = Gridder(samples, weight, grid, 1).dirty(samples.vis)

@@ -1,0 +1,55 @@
+"""Robust standard deviations against their closed forms."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.special import erfinv
+
+from contimg.statistics import CLIP_SIGMA, IQR_PER_SIGMA, MAD_TO_SIGMA, clipped_sigma, image_sigma, robust_sigma
+
+
+def test_scales_are_those_of_the_normal_distribution():
+    assert pytest.approx(1 / (math.sqrt(2) * erfinv(0.5)), rel=2e-6) == MAD_TO_SIGMA
+    assert pytest.approx(2 * math.sqrt(2) * erfinv(0.5), rel=1e-4) == IQR_PER_SIGMA
+
+
+def test_of_a_few_values_by_hand():
+    # Median 3, deviations 2, 1, 0, 1, 97: their median is 1.
+    assert robust_sigma(np.array([1.0, 2.0, 3.0, 4.0, 100.0])) == 1.4826
+    assert robust_sigma(np.array([1.0, 2.0, np.nan, 3.0, np.inf, 4.0, 100.0])) == 1.4826
+    assert math.isnan(robust_sigma(np.array([np.nan])))
+    assert math.isnan(robust_sigma(np.array([])))
+
+
+@pytest.mark.parametrize("estimate", [robust_sigma, clipped_sigma])
+def test_of_a_normal_distribution(estimate):
+    values = np.random.default_rng(1).normal(3, 2, (500, 400))
+    assert estimate(values) == pytest.approx(2, rel=0.01)
+
+
+def test_clipping_takes_away_what_outliers_add():
+    rng = np.random.default_rng(2)
+    values = np.concatenate([rng.normal(0, 1, 9000), rng.normal(0, 100, 1000)])
+    # With a tenth of outliers the median deviation is the 0.5 / 0.9 quantile of the others.
+    unclipped = MAD_TO_SIGMA * math.sqrt(2) * erfinv(0.5 / 0.9)
+    assert robust_sigma(values) == pytest.approx(unclipped, rel=0.03)
+    assert clipped_sigma(values) == pytest.approx(1, rel=0.03)
+    kept = clipped_sigma(values)
+    inside = np.abs(values - np.median(values)) <= CLIP_SIGMA * kept
+    assert clipped_sigma(values[inside]) == pytest.approx(kept, rel=0.01)
+
+
+@pytest.mark.parametrize("values", [np.zeros(100), np.arange(15.0), np.full(100, np.nan), np.array([])])
+def test_too_few_values_or_none_that_scatter_have_no_clipped_sigma(values):
+    assert clipped_sigma(values) is None
+
+
+@pytest.mark.parametrize("shape", [(100, 100), (1023, 1500), (3000, 3000)])
+def test_of_an_image_from_a_part_of_its_pixels(shape):
+    image = np.random.default_rng(3).normal(0, 0.7, shape).astype(np.float32)
+    step = max(1, min(shape) // 1024)
+    pixels = image[::step, ::step]
+    assert image_sigma(image) == robust_sigma(pixels)
+    # The scaled median absolute deviation of n normal values has a relative error of 1.167 / sqrt(n).
+    assert image_sigma(image) == pytest.approx(0.7, rel=3 * 1.167 / math.sqrt(pixels.size))
