@@ -28,7 +28,7 @@ SITE_LONGITUDE_LATITUDE_DEG = (-118.2834, 37.2334051)
 @json_option
 @click.pass_obj
 def calibrators(context: Context, date: str | None, dec: float | None, as_json: bool) -> None:
-    """List the calibrators that cross the beam on a date: when, with what response and apparent flux.
+    """List the calibrators that transit through the beam on a date, with response and apparent flux.
 
     One that cannot calibrate is listed with the reason. Times are UTC; beam and flux are those at 1.405 GHz.
     """
@@ -69,7 +69,7 @@ def calibrators(context: Context, date: str | None, dec: float | None, as_json: 
 
 
 def newest_header(config: Config) -> Probe | None:
-    """Return what the newest readable subband file of the inbox says; None when there is none."""
+    """Return the header of the newest readable subband file of the inbox; None if there is none."""
     from pathlib import Path
 
     from contimg.correlator import inbox, probe
