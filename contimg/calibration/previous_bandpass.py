@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.calibration.caltables import Solutions
+from contimg.calibration.subband_checks import amplitude_changes, largest
 from contimg.config import CalibrationOptions
 
 NOT_COMPARED: dict[str, Any] = {
@@ -22,6 +23,8 @@ NOT_COMPARED: dict[str, Any] = {
     "changed_antennas": [],
     "changed_antennas_fraction": None,
     "bandpass_change_rms": None,
+    "bandpass_change_by_subband": {},
+    "subband_change": None,
 }
 
 
@@ -51,7 +54,9 @@ def compare_with_previous(
         median receptor. ``gain_change_by_antenna``: each antenna's amplitude over its own before, divided by the
         array's median ratio. ``changed_antennas``, and their fraction. ``bandpass_change_rms``: change of the shape of
         a receptor's bandpass, rms over channels, of the median receptor; the change of its median level and the noise
-        of the solutions are subtracted; None where the channels are others. None if no antenna has solutions in both.
+        of the solutions are subtracted; None where the channels are others. ``bandpass_change_by_subband``: the same of
+        each subband's mean, rms over receptors, and ``subband_change``, the largest of them. None if no antenna has
+        solutions in both.
     """
     level = _levels(new) / _on_antennas(_levels(old), old.bandpass, new.bandpass)
     if not np.isfinite(level).any():
@@ -66,7 +71,7 @@ def compare_with_previous(
         "gain_change_by_antenna": {name: round(ratio, 4) for name, ratio in changes.items()},
         "changed_antennas": changed,
         "changed_antennas_fraction": round(len(changed) / len(changes), 4),
-        "bandpass_change_rms": _shape_change(new.bandpass, old.bandpass),
+        **_shape_changes(new.bandpass, old.bandpass),
     }
 
 
@@ -90,10 +95,13 @@ def _on_antennas(values: NDArray[np.float64], old: Solutions, new: Solutions) ->
     return np.array(rows)
 
 
-def _shape_change(new: Solutions, old: Solutions) -> float | None:
-    """Return the rms change of the bandpass shape of the median receptor; None where the channels are others."""
+def _shape_changes(new: Solutions, old: Solutions) -> dict[str, Any]:
+    """Return the changes of the bandpass shapes, of the whole band and by subband; None where the channels differ."""
+    unknown = {
+        key: NOT_COMPARED[key] for key in ("bandpass_change_rms", "bandpass_change_by_subband", "subband_change")
+    }
     if new.values.shape[2] != old.values.shape[2] or not np.allclose(new.freq_hz, old.freq_hz, rtol=0, atol=1.0):
-        return None
+        return unknown
     size, noise = [], []
     for one in (new, old):
         lost = one.flag[0] | (one.snr[0] <= 0)
@@ -103,7 +111,13 @@ def _shape_change(new: Solutions, old: Solutions) -> float | None:
     error = np.hypot(noise[0], _on_antennas(noise[1], old, new)).transpose(0, 2, 1).reshape(ratio.shape)
     enough = np.isfinite(ratio).sum(1) > 1
     if not enough.any():
-        return None
+        return unknown
     ratio, error = ratio[enough], error[enough]
-    variance = np.nanvar(ratio / np.nanmedian(ratio, axis=1, keepdims=True), axis=1, ddof=1)
-    return round(float(np.sqrt(max(np.median(variance - np.nanmean(error**2, axis=1)), 0.0))), 5)
+    ratio = ratio / np.nanmedian(ratio, axis=1, keepdims=True)
+    variance = np.nanvar(ratio, axis=1, ddof=1)
+    by_subband = amplitude_changes(ratio, error, new.freq_hz)
+    return {
+        "bandpass_change_rms": round(float(np.sqrt(max(np.median(variance - np.nanmean(error**2, axis=1)), 0.0))), 5),
+        "bandpass_change_by_subband": by_subband,
+        "subband_change": largest(by_subband),
+    }

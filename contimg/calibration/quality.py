@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.calibration.caltables import Solutions
+from contimg.calibration.subband_checks import largest, named_above, phase_offsets_deg, subband_numbers
 from contimg.config import CalibrationOptions
-from contimg.correlator.band import subband_of_frequencies
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ def measure(tables: Sequence[SolvedTable], options: CalibrationOptions) -> tuple
     ----------
     tables : sequence of SolvedTable
     options : CalibrationOptions
-        Subbands that lost more than ``max_flagged`` of their solutions are named in a note.
+        Subbands that lost more than ``max_flagged`` of their solutions, or whose phases are off by more than
+        ``max_subband_phase_deg``, are named in notes.
 
     Returns
     -------
@@ -77,6 +78,8 @@ def measure(tables: Sequence[SolvedTable], options: CalibrationOptions) -> tuple
     notes = [f"antennas with data but without a solution: {', '.join(lost)}"] if lost else []
     poor = [f"{name} ({share:.0%})" for name, share in qa["lost_by_subband"].items() if share > options.max_flagged]
     notes += [f"subbands that lost their solutions: {', '.join(poor)}"] if poor else []
+    off = named_above(qa.get("phase_offset_by_subband_deg", {}), options.max_subband_phase_deg, ".0f")
+    notes += [f"subbands whose phases are off their neighbours' [deg]: {off}: exchanged frequencies?"] if off else []
     return qa, notes
 
 
@@ -97,7 +100,7 @@ def _lost_by(tables: Sequence[SolvedTable]) -> dict[str, dict[str, float]]:
         working = cells & (cells & ~one.flag).any((0, 2), keepdims=True)
         by_pol += [(working & one.flag).sum((0, 1, 2)), working.sum((0, 1, 2))]
         if one.kind == "B":
-            subband = np.array([subband_of_frequencies(np.array([freq])) for freq in one.freq_hz])
+            subband = subband_numbers(one.freq_hz)
             for number in np.unique(subband):
                 mine = working[:, :, subband == number]
                 if mine.any():
@@ -142,14 +145,17 @@ def _measure_bandpass(solutions: Solutions) -> dict[str, Any]:
     size = np.abs(values)
     flat = size.transpose(0, 1, 3, 2).reshape(-1, size.shape[2])
     turn = np.angle(values[:, :, 1:] * values[:, :, :-1].conj())
+    offsets = phase_offsets_deg(solutions)
+    by_subband = {"phase_offset_by_subband_deg": offsets, "subband_phase_offset_deg": largest(offsets)}
     flat = flat[np.isfinite(flat).any(1)]
     if not flat.size:
         keys = ("bandpass_amplitude_median", "bandpass_amplitude_scatter", "bandpass_phase_step_deg", "amplitude_range")
-        return dict.fromkeys(keys)
+        return by_subband | dict.fromkeys(keys)
     middle = np.nanmedian(flat, axis=1, keepdims=True)
     relative = flat / middle
     weak, strong = np.percentile(middle, (5, 95))  # a few bad receptors do not make the set bad
     return {
+        **by_subband,
         "amplitude_range": round(float(strong / weak), 4) if weak > 0 else None,
         "bandpass_amplitude_median": float(f"{np.nanmedian(flat):.6g}"),
         "bandpass_amplitude_scatter": round(float(np.nanstd(relative)), 5),

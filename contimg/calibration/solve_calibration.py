@@ -12,6 +12,7 @@ from contimg.calibration.on_field import solve_on_field
 from contimg.calibration.previous_bandpass import NOT_COMPARED, BandpassAndGains, compare_with_previous
 from contimg.calibration.quality import SolvedTable
 from contimg.calibration.solving import SolvingJob
+from contimg.calibration.subband_checks import named_above
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.products import gates
 from contimg.products.draft import TwinDraft
@@ -145,3 +146,6 @@ def _compare(job: SolvingJob, tables: tuple[SolvedTable, ...], previous: Path | 
     if changes is None:
         draft.notes.append(f"no antenna has solutions here and in {twin.id}: not compared with it")
     draft.qa |= changes or NOT_COMPARED
+    changed = named_above(draft.qa["bandpass_change_by_subband"], job.options.max_subband_change, ".0%")
+    if changed:
+        draft.notes.append(f"subbands whose amplitude changed since {twin.id}: {changed}")

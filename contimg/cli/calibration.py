@@ -68,7 +68,7 @@ def show(context: Context, calibration_id: str, as_json: bool) -> None:
         print_json(record)
         return
     click.echo(f"{twin.id}: verdict {twin.verdict}, {record['standing']} ({record['folder']})")
-    long = ("sefd_jy", "refant_list", "files", "solutions_sha256", "lost_by_antenna")
+    long = ("sefd_jy", "refant_list", "files", "solutions_sha256", "lost_by_antenna", "gain_change_by_antenna")
     for title, values in (("Facts", twin.facts), ("Measured", twin.qa)):
         rows = [(k, "none" if v is None or v == [] else v) for k, v in values.items() if k not in long]
         print_table(f"\n{title}", ("", ""), rows)

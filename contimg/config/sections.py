@@ -141,6 +141,12 @@ class CalibrationOptions(Section):
     max_bandpass_change: Positive = Field(
         0.1, description="a larger change of the bandpasses' shape, rms of the amplitude, is a warning"
     )
+    max_subband_change: Positive = Field(
+        0.1, description="a larger change of one subband's amplitude since the bandpass before is a warning"
+    )
+    max_subband_phase_deg: Positive = Field(
+        20.0, description="a subband whose bandpass phases are further off its neighbours' is a warning [deg]"
+    )
     gain_interval_s: Positive = Field(60.0, description="time that one gain solution covers [s]")
     max_flux_scale_change: Positive = Field(
         0.25, description="a field's flux may differ from the catalogue's by this fraction, else gains are a warning"

@@ -69,6 +69,7 @@ def test_gains_are_recovered(night, solved):
     assert twin.facts["outcome"] == "solved"
     assert twin.qa["lost_antennas"] == []
     assert twin.qa["flagged_fraction"] == 0
+    assert twin.qa["subband_phase_offset_deg"] < 5
     assert twin.synthetic
     ratio = gain_errors(night, 1, {k: folder / FILES[k] for k in "KBG"}, twin.facts["refant"])
     size = np.abs(ratio)
@@ -142,6 +143,20 @@ def test_a_bandpass_is_compared_with_the_one_before_and_solved_the_same(night, s
     others = {changes[name] for i, name in enumerate(names) if i % 2 == 0 and name in changes}
     assert min(others) == max(others) == pytest.approx(2 * max(odd_ones), abs=2e-4)
     assert again.verdict == "warning" and "antennas_changed" in [r.code for r in again.reasons]
+
+
+def test_subbands_exchanged_in_the_tile_are_a_warning(night, tmp_path):
+    """sb04 and sb09, of four channels each, stand at each other's frequencies."""
+    vis = measurement_set.read(night.ms(1))
+    one, two = slice(4 * 11, 4 * 12), slice(4 * 6, 4 * 7)  # ascending
+    for column in (vis.data, vis.flag, vis.weight):
+        column[:, one], column[:, two] = column[:, two].copy(), column[:, one].copy()
+    measurement_set.write(tmp_path / "exchanged.ms", vis)
+    twin = _solve(night, 1, tmp_path / "cal", ms=tmp_path / "exchanged.ms")
+    assert "subband_phases" in [r.code for r in twin.reasons] and twin.verdict == "warning"
+    offsets = twin.qa["phase_offset_by_subband_deg"]
+    assert min(offsets["sb04"], offsets["sb09"]) > 20
+    assert any("sb04 (" in note and "sb09 (" in note for note in twin.notes)
 
 
 def test_model_without_the_beam_would_be_wrong(night, solved):

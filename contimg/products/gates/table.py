@@ -37,6 +37,8 @@ CALIBRATION = _calibration_gates(
      "calibration.max_phase_scatter_deg", "warning", "phase_scatter", None),
     ("bandpass_phase_step_deg", "rms phase step between channels of the bandpass", "deg", "max",
      "calibration.max_phase_step_deg", "warning", "phase_steps", None),
+    ("subband_phase_offset_deg", "largest phase offset of a subband from its neighbours", "deg", "max",
+     "calibration.max_subband_phase_deg", "warning", "subband_phases", None),
     ("amplitude_range", "range of the receptors' amplitudes, 95th percentile over 5th", "", "max",
      "calibration.max_amplitude_range", "warning", "amplitude_range", None),
     ("flux_scale_change", "difference between the flux scales of bandpass and catalogue", "", "max",
@@ -47,6 +49,8 @@ CALIBRATION = _calibration_gates(
      "calibration.max_changed_antennas", "warning", "antennas_changed", None),
     ("bandpass_change_rms", "rms change of the bandpasses' shape since the bandpass before", "", "max",
      "calibration.max_bandpass_change", "warning", "bandpass_changed", None),
+    ("subband_change", "largest change of a subband's amplitude since the bandpass before", "", "max",
+     "calibration.max_subband_change", "warning", "subband_changed", None),
 )  # fmt: skip
 
 CALIBRATED: tuple[Gate, ...] = ()
