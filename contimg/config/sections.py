@@ -235,6 +235,12 @@ class MosaicOptions(Section):
     max_size_px: Count = Field(40000, description="a mosaic wider or higher than this is an error [pixels]")
     max_beam_deviation: Positive = Field(0.2, description="tiles whose beam differs more from the median are left out")
     max_rms_ratio: Positive = Field(5.0, description="tiles with an rms above this many medians are left out")
+    max_scale_difference: Positive = Field(
+        0.05, description="tiles whose fluxes differ from their neighbours' by more than this fraction are left out"
+    )
+    max_shift_beams: Positive = Field(
+        0.1, description="tiles shifted against their neighbours by more than this are left out [beams]"
+    )
 
 
 class CrossmatchOptions(Section):

@@ -17,6 +17,7 @@ from contimg.mosaic import fits_output, picture
 from contimg.mosaic.group_image import GroupImage, coadd_tiles
 from contimg.mosaic.mosaic_facts import group_facts, mosaic_facts, notes_on
 from contimg.mosaic.mosaic_numbers import measure
+from contimg.mosaic.tile_agreement import leave_out_disagreeing
 from contimg.mosaic.tile_images import GroupTile, read_tiles, select, used
 from contimg.products import gates
 from contimg.products.draft import TwinDraft
@@ -57,7 +58,8 @@ def mosaic_group(
     Returns
     -------
     Twin
-        Of kind ``mosaic``. A tile whose files are damaged or disagree with its twin is left out and a warning.
+        Of kind ``mosaic``. A tile whose files are damaged or disagree with its twin is left out and a warning, and so
+        is one whose fluxes or positions disagree with those of its neighbours.
         Without one usable tile the verdict is failed and `output` an empty folder.
 
     Raises
@@ -70,7 +72,7 @@ def mosaic_group(
         If a tile's input was made again after the tile: rerun snakemake.
     """
     draft = TwinDraft("mosaic", mosaic_id)
-    tiles = select(read_tiles(image_twins, pb_limit), options)
+    tiles, unresolved = leave_out_disagreeing(select(read_tiles(image_twins, pb_limit), options), options)
     draft.inputs = [tile.input for tile in tiles]
     draft.synthetic = any(tile.twin.synthetic for tile in tiles)
     with draft.product(output) as folder:
@@ -86,7 +88,7 @@ def mosaic_group(
             draft.facts = group_facts(tiles).model_dump(mode="json")
             draft.qa = MosaicQa(n_images=0, tile_fraction=0.0).model_dump(exclude_unset=True)
             draft.fail("no_usable_tile", f"none of the {len(tiles)} tiles of the group is usable", 0, 1)
-    _warn_of_damage(draft, tiles)
+    _warn_of_tiles(draft, tiles, unresolved)
     draft.notes = notes_on(tiles)
     return draft.write(
         twin,
@@ -99,9 +101,13 @@ def mosaic_group(
     )
 
 
-def _warn_of_damage(draft: TwinDraft, tiles: Sequence[GroupTile]) -> None:
-    """Add a warning for each tile whose files are not those that were judged, with the command that heals it."""
+def _warn_of_tiles(draft: TwinDraft, tiles: Sequence[GroupTile], unresolved: Sequence[str]) -> None:
+    """Add a warning for each tile that is damaged, with the command that heals it, or disagrees with its neighbours."""
+    for sentence in unresolved:
+        draft.warn("tiles_disagree", sentence)
     for tile in tiles:
+        if tile.disagrees:
+            draft.warn("tile_disagrees", f"tile {tile.id} left out: {tile.left_out}", tile.id)
         if tile.damaged:
             message = (
                 f"tile {tile.id} left out: {tile.left_out}: make it again with: {tile.remedy}; then rerun snakemake"

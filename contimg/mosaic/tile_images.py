@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from contimg.config import MosaicOptions
 from contimg.errors import InputError
 from contimg.mosaic import noise, tile_checks
+from contimg.mosaic.bright_sources import BrightSources, find_bright_sources
 from contimg.mosaic.grid import Footprint, footprint_of
 from contimg.products.facts import ImageFacts, image_facts
 from contimg.products.fits_images import DamagedFileError
@@ -38,6 +39,8 @@ class TileImage:
         Where the effective beam is above ``image.pb_limit``.
     rms_jy : float
         Noise of the image there, away from sources (Jy/beam).
+    sources : BrightSources
+        What it is compared with its neighbours by.
     """
 
     image: Path
@@ -47,6 +50,7 @@ class TileImage:
     beam: RestoringBeam
     footprint: Footprint
     rms_jy: float
+    sources: BrightSources
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,8 @@ class GroupTile:
         None where the tile failed or its files are damaged.
     left_out : str or None
         Why the tile is not in the mosaic.
-    damaged : bool
-        It is left out because its files are not those that were judged.
+    damaged, disagrees : bool
+        It is left out because its files are not those that were judged, or because it differs from its neighbours.
     rms_common_jy, weight_fraction : float or None
         Noise at the common beam, and share of the mosaic's weight: measured when the tile is added.
     """
@@ -76,6 +80,7 @@ class GroupTile:
     image: TileImage | None = None
     left_out: str | None = None
     damaged: bool = False
+    disagrees: bool = False
     rms_common_jy: float | None = None
     weight_fraction: float | None = None
 
@@ -150,15 +155,14 @@ def _open_image(tile: GroupTile, pb_limit: float) -> TileImage:
     tile_checks.check_pb(pb, facts, pb_limit)
     above = pb.data >= pb_limit  # False where NaN
     footprint = footprint_of(pb.wcs, above)
-    pb_path = pb.path
-    del pb
     image = tile_checks.read_checked(folder, "image", tile.twin, facts)
     tile_checks.check_pixels(image, qa)
     beam = RestoringBeam.from_degrees(*(float(image.header[key]) for key in ("BMAJ", "BMIN", "BPA")))
     rms_jy = noise.rms_off_sources(image.data, above, beam.bmaj_deg * 3600 / facts.cell_arcsec)
     if rms_jy is None:
         raise DamagedFileError(image.path, "has no noise where the effective beam is above image.pb_limit")
-    return TileImage(image.path, pb_path, facts, qa, beam, footprint, rms_jy)
+    sources = find_bright_sources(image, pb.data, beam, rms_jy)
+    return TileImage(image.path, pb.path, facts, qa, beam, footprint, rms_jy, sources)
 
 
 def select(tiles: Sequence[GroupTile], options: MosaicOptions) -> list[GroupTile]:

@@ -1,0 +1,175 @@
+"""Tiles against their neighbours: known faults are found with their size, clean groups give no alarm."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from contimg.config import MosaicOptions, QaOptions
+from contimg.mosaic import tile_images
+from contimg.mosaic.bright_sources import BrightSources
+from contimg.mosaic.mosaic_group import mosaic_group
+from contimg.mosaic.neighbours import NeighbourLimits, compare_pair, find_disagreements
+from contimg.products.twin import read_twin
+from tests.support.fake_tiles import Sky, TileMaker, strip_sky
+from tests.support.twins import write_with_manifest
+
+MOSAIC_ID = "mosaic_20260211T000000"
+BEAM = 60.0
+LIMITS = NeighbourLimits(scale=0.05, offset_arcsec=0.1 * BEAM)
+
+
+def source_list(rng, sky: Sky, ra_deg: float, *, scale=1.0, shift_arcsec=(0.0, 0.0), rms_jy=1e-3) -> BrightSources:
+    """Return what a tile 4 deg wide would measure of a sky: noise of a known size on fluxes and positions."""
+    cos = np.cos(np.radians(sky.dec_deg))
+    seen = (np.abs(sky.ra_deg - ra_deg) * cos < 2.0) & (sky.flux_jy > 20 * rms_jy)
+    flux = sky.flux_jy[seen]
+    e_position = BEAM / 2.3548 * rms_jy / flux
+    east, north = (shift + rng.normal(size=len(flux)) * e_position for shift in shift_arcsec)
+    return BrightSources(
+        sky.ra_deg[seen] + east / 3600 / cos[seen], sky.dec_deg[seen] + north / 3600,
+        scale * (flux + rng.normal(size=len(flux)) * rms_jy), np.full(len(flux), scale * rms_jy), e_position,
+    )  # fmt: skip
+
+
+def group(seed: int, tiles: int = 10, **faults) -> dict[str, BrightSources]:
+    """Return a group of tiles 1.29 deg apart; ``faults`` are of the tile that ``bad`` names."""
+    rng = np.random.default_rng(seed)
+    bad = faults.pop("bad", None)
+    sky = strip_sky(120, (120, 150), seed=seed, flux_jy=(0.02, 2.0))
+    spacing = 1.29 / np.cos(np.radians(54.57))
+    return {f"t{i}": source_list(rng, sky, 124 + spacing * i, **(faults if i == bad else {})) for i in range(tiles)}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_clean_group_gives_no_alarm(seed):
+    found = find_disagreements(group(seed), BEAM, LIMITS)
+    assert found.wrong == {}
+    assert found.unresolved == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("bad", [0, 1, 4, 9])
+@pytest.mark.parametrize("scale", [0.70, 0.92, 1.08, 1.15, 1.25])
+def test_a_tile_of_another_flux_scale_is_found_with_its_scale(seed, bad, scale):
+    found = find_disagreements(group(seed, bad=bad, scale=scale), BEAM, LIMITS)
+    assert list(found.wrong) == [f"t{bad}"]
+    difference = found.wrong[f"t{bad}"]
+    assert difference.scale == pytest.approx(scale, abs=4 * scale * difference.e_log_scale)
+    assert difference.e_log_scale < 0.01
+    assert difference.offset_arcsec < LIMITS.offset_arcsec
+    assert found.unresolved == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("bad", "shift"), [(0, (7.0, 0.0)), (3, (0.0, -8.0)), (9, (-6.0, 6.0)), (5, (30.0, 0.0))])
+def test_a_shifted_tile_is_found_with_its_shift(seed, bad, shift):
+    found = find_disagreements(group(seed, bad=bad, shift_arcsec=shift), BEAM, LIMITS)
+    assert list(found.wrong) == [f"t{bad}"]
+    difference = found.wrong[f"t{bad}"]
+    # sources east of where the others see them
+    assert (difference.east_arcsec, difference.north_arcsec) == pytest.approx(shift, abs=4 * difference.e_offset_arcsec)
+    assert difference.scale == pytest.approx(1, abs=0.02)
+
+
+def test_two_wrong_tiles_are_both_found():
+    tiles = group(3, bad=2, scale=0.7) | {"t7": group(3, bad=7, scale=1.2)["t7"]}
+    assert sorted(find_disagreements(tiles, BEAM, LIMITS).wrong) == ["t2", "t7"]
+
+
+def test_of_two_tiles_nobody_knows_which_is_wrong():
+    found = find_disagreements(group(1, tiles=2, bad=1, scale=0.8), BEAM, LIMITS)
+    assert found.wrong == {}
+    ((one, other, difference),) = found.unresolved
+    assert (one, other) == ("t0", "t1")
+    assert difference.scale == pytest.approx(1 / 0.8, rel=0.03)
+
+
+def test_a_variable_source_accuses_nobody():
+    tiles = group(2)
+    for i, name in enumerate(tiles):
+        tiles[name].flux_jy[tiles[name].flux_jy.argmax()] *= 1 + 0.1 * i
+    assert find_disagreements(tiles, BEAM, LIMITS).wrong == {}
+
+
+def test_few_common_sources_say_nothing():
+    rng = np.random.default_rng(1)
+    sky = Sky(np.array([127.0, 127.5]), np.array([54.5, 54.6]), np.array([1.0, 2.0]))
+    pair = source_list(rng, sky, 127.0), source_list(rng, sky, 127.0, scale=0.5)
+    assert compare_pair(*pair, BEAM) is None
+    nothing = BrightSources(*(np.array([]) for _ in range(5)))
+    assert compare_pair(pair[0], nothing, BEAM) is None
+    assert find_disagreements({}, BEAM, LIMITS).wrong == {}
+
+
+def test_across_ra_0():
+    sky = strip_sky(30, (126, 129), flux_jy=(0.1, 2.0))
+    here = Sky((sky.ra_deg - 127.5 + 360) % 360, sky.dec_deg, sky.flux_jy)
+    wide = [
+        BrightSources(here.ra_deg, here.dec_deg, here.flux_jy, np.full(30, 1e-3), np.full(30, 0.1)),
+        BrightSources((here.ra_deg + 2 / 3600) % 360, here.dec_deg, here.flux_jy, np.full(30, 1e-3), np.full(30, 0.1)),
+    ]
+    found = compare_pair(wide[1], wide[0], BEAM)
+    assert found.east_arcsec == pytest.approx(2 * np.cos(np.radians(54.57)), rel=0.05)
+
+
+@pytest.fixture(scope="module")
+def sky():
+    return strip_sky(60, (124, 135), flux_jy=(0.2, 3))
+
+
+class TestInTheMosaic:
+    SIZE, CELL, BEAM_ARCSEC = 400, 36.0, (144.0, 140.0, 0.0)
+
+    def tiles(self, root, sky, bad=None, change=None):
+        maker = TileMaker(root, size=self.SIZE, cell_arcsec=self.CELL, beam_arcsec=self.BEAM_ARCSEC)
+        spacing = 1.29 / np.cos(np.radians(54.57))
+        twins = [maker.make(i, 127 + spacing * i, sky) for i in range(4)]
+        if bad is not None:
+            path = next(twins[bad].with_suffix("").glob("*.image.fits"))
+            with fits.open(path) as hdus:
+                data, header = change(hdus[0].data.astype(np.float64)).astype(np.float32), hdus[0].header.copy()
+            hdu = fits.PrimaryHDU(data, header)
+            hdu.add_datasum()
+            hdu.writeto(path, overwrite=True)
+            twin = read_twin(twins[bad])
+            extremes = {"peak_mjy": round(float(data.max()) * 1e3, 4), "min_mjy": round(float(data.min()) * 1e3, 4)}
+            write_with_manifest(twins[bad], twin.model_copy(update={"qa": twin.qa | extremes}))
+        return twins
+
+    def mosaic(self, root, twins):
+        return mosaic_group(
+            twins, root / "m" / MOSAIC_ID, root / "m" / f"{MOSAIC_ID}.json", mosaic_id=MOSAIC_ID,
+            options=MosaicOptions(cell_arcsec=36.0), pb_limit=0.2, qa=QaOptions(),
+        )  # fmt: skip
+
+    def test_measured_fluxes_and_positions_are_those_of_the_sky(self, tmp_path, sky):
+        (twin, *_) = self.tiles(tmp_path, sky)
+        (tile,) = tile_images.read_tiles([twin], 0.2)
+        found = tile.image.sources
+        assert len(found.ra_deg) >= 8
+        for ra, dec, flux, error in zip(found.ra_deg, found.dec_deg, found.flux_jy, found.e_flux_jy, strict=True):
+            distance = np.hypot((sky.ra_deg - ra) * np.cos(np.radians(dec)), sky.dec_deg - dec) * 3600
+            assert distance.min() < 5  # a fraction of the beam of 142 arcsec
+            assert flux == pytest.approx(sky.flux_jy[distance.argmin()], abs=4 * error + 0.01 * flux)
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            (lambda data: 0.7 * data, "its fluxes are 0.7"),
+            (lambda data: 1.15 * data, "its fluxes are 1.1"),
+            (lambda data: np.roll(data, 1, axis=1), "its sources are -3"),  # a pixel of 36 arcsec to the west
+        ],
+    )
+    def test_a_wrong_tile_is_left_out_by_name(self, tmp_path, sky, change, said):
+        made = self.mosaic(tmp_path, self.tiles(tmp_path, sky, bad=1, change=change))
+        assert list(made.facts["left_out"]) == ["2026-02-11T00:05:09"]
+        assert said in made.facts["left_out"]["2026-02-11T00:05:09"]
+        assert [reason.code for reason in made.reasons if reason.code == "tile_disagrees"] == ["tile_disagrees"]
+        assert made.verdict == "warning"
+
+    def test_a_clean_group_keeps_every_tile(self, tmp_path, sky):
+        made = self.mosaic(tmp_path, self.tiles(tmp_path, sky))
+        assert made.facts["n_images"] == 4
+        assert made.reasons == []
