@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg import naming, times
+from contimg import naming
 from contimg.config import IngestOptions
-from contimg.correlator import files, hdf5, integrations
+from contimg.correlator import file_name, files, hdf5, integrations
 from contimg.correlator.integrations import Lattice
 from contimg.errors import InputError
 
@@ -147,17 +147,12 @@ def _leave_out_those_that_differ(tile: TileFiles) -> None:
 
 def _against_name(header: hdf5.Header, name: naming.SubbandName | None, ingest: IngestOptions) -> str | None:
     """Return in what a file contradicts its name, or None."""
-    subband = header.subband
-    if subband >= ingest.subbands:
-        return f"{header.path.name} holds sb{subband:02d}, beyond ingest.subbands = {ingest.subbands}"
+    if header.subband >= ingest.subbands:
+        return f"{header.path.name} holds sb{header.subband:02d}, beyond ingest.subbands = {ingest.subbands}"
     if name is None:
         return None
-    if name.subband != subband:
-        return f"the frequencies of {header.path.name} are those of sb{subband:02d}"
-    clock_error_s = (header.start_mjd - times.mjd_from_datetime(name.time)) * 86400
-    if abs(clock_error_s) > ingest.max_clock_error_s:
-        return f"the header of {header.path.name} is {clock_error_s:.0f} s away from its name"
-    return None
+    found = file_name.contradiction(name, header.start_mjd, header.subband, ingest.max_clock_error_s)
+    return found[1] if found else None
 
 
 def _difference(one: hdf5.Header, other: hdf5.Header) -> str | None:

@@ -113,7 +113,7 @@ def _open(path: Path) -> Iterator[Any]:
                     f"{path} is a table, but not a Measurement Set (no {min(missing)}): name the Measurement Set"
                 )
             yield table
-    except RuntimeError as error:  # casacore's, for whatever ails a file
+    except RuntimeError as error:  # casacore raises nothing else, whatever is wrong with a table
         text = str(error).splitlines()[0]
         raise InputError(f"{path} is damaged ({text}): delete it and rerun snakemake to make it again") from None
 

@@ -58,7 +58,7 @@ class Writer:
 
 def _summary(weight: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return WEIGHT and SIGMA, each (nrow, npol), of weights (nrow, nchan, npol)."""
-    # Hand by hand: sums along a contiguous axis.
+    # One polarisation after the other: numpy sums fastest along a contiguous axis.
     total = np.stack([weight[..., pol].sum(1, dtype=np.float64) for pol in range(weight.shape[2])], 1)
     if weight.min(initial=1) > 0:
         received = np.full(total.shape, weight.shape[1])
@@ -165,8 +165,9 @@ def _new_table(path: Path, coordinates: Coordinates) -> Any:
         ("WEIGHT_SPECTRUM", "float", 4, "Weight for each data point"),
     ):
         column = tables.makearrcoldesc(name, 0, valuetype=valuetype, ndim=2, comment=comment)
-        # These come in any order. Rows of a column whose shape is not fixed lie in its file as they came; otherwise
-        # casacore would first fill the file with zeros, up to the last row of the first block, and read them again.
+        # Blocks of baselines are written in the order in which they are read. A column without a fixed shape stores
+        # rows in the order of writing; one with a fixed shape would first be filled with zeros up to the last row of
+        # a block, and read back.
         column["desc"].update(tiled(name, (nchan, npol), itemsize, together, "Shape"))
         description.update(tables.maketabdesc(column))
     description["FLAG"].update(tiled("FLAG", (nchan, npol), 1 / 8))

@@ -177,7 +177,7 @@ def test_xx_and_yy_are_found_in_any_order_and_company(small_tile, changed, order
 
 
 @pytest.mark.parametrize("order", ["XX", "YY", "XX XY", "XY YX"])
-def test_one_hand_alone_is_set_aside(changed, order):
+def test_a_file_without_xx_or_yy_is_set_aside(changed, order):
     path = changed(products_of(order.split()))
     with pytest.raises(FileFault, match="polarization_array has no ") as fault:
         probe.look(path)
