@@ -32,6 +32,8 @@ LAYOUT = SETTINGS.layout
 # The main process plans; jobs read the plan it froze, since new files may have come meanwhile.
 if workflow.is_main_process:
     PLAN = or_stop(preflight.checked_plan, SETTINGS, local=workflow.resource_settings.nodes is None)
+    if any(word.startswith("--report") for word in sys.argv):
+        PLAN = or_stop(frozen.for_report, PLAN, SETTINGS)
 else:
     PLAN = or_stop(frozen.frozen_plan, SETTINGS)
 

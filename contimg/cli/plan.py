@@ -70,23 +70,24 @@ def plan(context: Context, as_json: bool, names: TextIO | None) -> None:
 def _show_names(names: TextIO, options: IngestOptions, as_json: bool) -> None:
     """Show the tiles that a list of file names makes: a listing of another host, say."""
     listing = arrange(sorted({line.strip() for line in names} - {""}), options)
-    tiles = [
-        {
-            "name_time": cluster.key,
-            "n_subbands": len(cluster.files),
-            "complete": len(cluster.files) == options.subbands,
-            "missing": [number for number in range(options.subbands) if number not in cluster.subbands],
-            "files": [file.path for file in cluster.files],
-        }
-        for cluster in listing.clusters
-    ]
+    missing = {c.key: [sb for sb in range(options.subbands) if sb not in c.subbands] for c in listing.clusters}
     if as_json:
+        tiles = [
+            {
+                "name_time": cluster.key,
+                "n_subbands": len(cluster.files),
+                "complete": not missing[cluster.key],
+                "missing": missing[cluster.key],
+                "files": [file.path for file in cluster.files],
+            }
+            for cluster in listing.clusters
+        ]
         quarantined = [item.__dict__ for item in listing.quarantined]
         print_json({"tiles": tiles, "quarantined": quarantined, "open": listing.open_files})
         return
-    rows = [(tile["name_time"], tile["n_subbands"], subbands_text(tile["missing"])) for tile in tiles]
+    rows = [(cluster.key, len(cluster.files), subbands_text(missing[cluster.key])) for cluster in listing.clusters]
     print_table("Tiles", ("name", "subbands", "missing"), rows)
     if listing.quarantined:
         print_table("\nSet aside", ("reason", "what"), [(q.code, q.message) for q in listing.quarantined])
-    complete = sum(tile["complete"] for tile in tiles)
-    click.echo(f"\n{len(tiles)} tiles, {complete} complete; {len(listing.open_files)} files are still open")
+    complete = sum(not lacking for lacking in missing.values())
+    click.echo(f"\n{len(rows)} tiles, {complete} complete; {len(listing.open_files)} files are still open")

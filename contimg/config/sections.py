@@ -61,19 +61,22 @@ class IngestOptions(Section):
 
     subbands: Count = Field(16, description="subband files of a complete tile")
     min_subbands: Count = Field(12, description="fewest subbands with which a late tile is still converted")
-    cluster_s: Positive = Field(120.0, description="file-name times closer than this are one tile [s]")
-    settle_s: NotNegative = Field(60.0, description="a file younger than this may still grow [s]")
+    cluster_s: Positive = Field(120.0, description="names without a larger gap between them are files of one tile [s]")
+    settle_s: NotNegative = Field(60.0, description="a file that was written to more recently may still grow [s]")
     deadline_s: NotNegative = Field(
-        3600.0, description="wait this long for missing subbands [s after the file-name time]"
+        3600.0, description="missing subbands are waited for this long after the time in the name [s]"
     )
-    max_clock_error_s: Positive = Field(600.0, description="header and file-name time may differ by this [s]")
+    max_clock_error_s: Positive = Field(
+        600.0,
+        description="a name may differ by this from the header's time, or be ahead of the clock [s]",
+    )
 
 
 class GroupOptions(Section):
     """How tiles become groups, one mosaic each."""
 
     tiles: Count = Field(10, description="tiles of a full group")
-    min_tiles: Count = Field(1, description="fewest tiles of a group; a shorter end of a scan is not imaged")
+    min_tiles: Count = Field(1, description="fewest tiles of a group; what is left of a scan with fewer is not imaged")
     max_gap_s: Positive = Field(450.0, description="largest start-to-start gap inside a scan [s]")
     max_dec_difference_deg: Positive = Field(0.1, description="largest change of declination inside a scan [deg]")
     stride: Count = Field(
@@ -91,7 +94,9 @@ class FlagOptions(Section):
     interference: bool = Field(True, description="search for interference; otherwise flag only what is no data")
     aoflagger: bool = Field(True, description="run AOFlagger on every baseline in that search")
     edge_channels: Annotated[int, Field(ge=0)] = Field(0, description="channels flagged at each end of every subband")
-    mad_sigma: Positive = Field(7.0, description="then cut samples beyond this many robust sigma [sigma]")
+    mad_sigma: Positive = Field(
+        7.0, description="samples beyond this many robust standard deviations are flagged after that search [sigma]"
+    )
     max_flagged: Fraction = Field(0.6, description="a tile with a larger flagged fraction is failed")
 
 
@@ -103,21 +108,29 @@ class CalibrationOptions(Section):
         description="'builtin' (Perley & Butler 2017), a CSV, VOTable or FITS file, or the VLA's list (.txt)",
     )
     refant: str = Field("auto", description="'auto', or the name of an antenna")
-    policy: Literal["nearest", "causal"] = Field("nearest", description="may a calibration come from the future?")
-    bandpass_validity_h: Positive = Field(24.0, description="reach of a bandpass, before and after [h]")
-    gain_validity_min: Positive = Field(30.0, description="reach of gains, before and after [min]")
+    policy: Literal["nearest", "causal"] = Field(
+        "nearest", description="nearest, or causal: only calibrations from before the tile"
+    )
+    bandpass_validity_h: Positive = Field(
+        24.0, description="time before and after it in which a bandpass may be used [h]"
+    )
+    gain_validity_min: Positive = Field(30.0, description="time before and after them in which gains may be used [min]")
     max_dec_difference_deg: Positive = Field(1.0, description="largest difference of declination strips [deg]")
     min_calibrator_jy: Positive = Field(1.0, description="apparent flux that a calibrator must have [Jy]")
     min_beam: Fraction = Field(0.5, description="beam response that a calibrator must reach at transit")
-    max_extent_arcsec: Positive = Field(10.0, description="larger calibrators are resolved and not used [arcsec]")
+    max_extent_arcsec: Positive = Field(
+        10.0, description="calibrators of a larger extent are not used, as they are resolved [arcsec]"
+    )
     min_uv_klambda: NotNegative = Field(0.0, description="shortest baseline used in solving [thousands of wavelengths]")
     min_snr: Positive = Field(3.0, description="solutions below this signal-to-noise ratio are flagged")
     max_flagged: Fraction = Field(
         0.3, description="a calibration that lost a larger fraction of its solutions is failed"
     )
-    max_lost_antennas: Fraction = Field(0.2, description="... or a larger fraction of the antennas that had data")
+    max_lost_antennas: Fraction = Field(
+        0.2, description="a calibration that lost a larger fraction of the antennas with data is failed"
+    )
     min_median_snr: Positive = Field(
-        10.0, description="... or whose solutions have a lower median signal-to-noise ratio"
+        10.0, description="a calibration whose solutions have a lower median signal-to-noise ratio is failed"
     )
     max_phase_scatter_deg: Positive = Field(
         30.0, description="gains whose phases scatter more over the tile are a warning [deg]"
@@ -126,17 +139,19 @@ class CalibrationOptions(Section):
         20.0, description="bandpasses whose phases step more from channel to channel, rms, are a warning [deg]"
     )
     max_amplitude_range: Positive = Field(
-        20.0, description="receptors' amplitudes, 95th percentile over 5th, above which it is a warning"
+        20.0,
+        description="95th over 5th percentile of the receptors' amplitudes above which a bandpass is a warning",
     )
     max_level_change: Positive = Field(
         0.5,
         description="the array's gain may differ by this fraction from the certified bandpass before, else a warning",
     )
     max_gain_change: Positive = Field(
-        0.3, description="an antenna whose amplitude differs by a larger fraction (array's median out) has changed ..."
+        0.3,
+        description="an antenna whose amplitude differs by a larger fraction (array's median out) has changed",
     )
     max_changed_antennas: Fraction = Field(
-        0.3, description="... and a larger fraction of changed antennas is a warning"
+        0.3, description="a bandpass with a larger fraction of changed antennas is a warning"
     )
     max_bandpass_change: Positive = Field(
         0.1, description="a larger change of the bandpasses' shape, rms of the amplitude, is a warning"
@@ -194,10 +209,12 @@ class ImageOptions(Section):
     cell_arcsec: Positive = Field(3.0, description="pixel size [arcsec]")
     robust: Annotated[Number, Field(ge=-2, le=2)] = Field(0.5, description="Briggs robustness, -2 uniform to 2 natural")
     pb_limit: Annotated[Number, Field(gt=0, lt=1)] = Field(0.2, description="blank where the effective beam is lower")
-    backend: Literal["contimg", "wsclean"] = Field("contimg", description="the imager")
+    backend: Literal["contimg", "wsclean"] = Field("contimg", description="the imager: contimg's own, or WSClean")
     max_iterations: Count = Field(20000, description="most CLEAN components of a tile")
-    auto_mask_sigma: Positive = Field(5.0, description="CLEAN down to this first ... [sigma]")
-    threshold_sigma: Positive = Field(1.5, description="... then within the components' mask to this [sigma]")
+    auto_mask_sigma: Positive = Field(
+        5.0, description="depth of the first CLEAN, whose components make the mask [sigma]"
+    )
+    threshold_sigma: Positive = Field(1.5, description="depth of CLEAN within that mask [sigma]")
     bright_sigma: Positive = Field(
         100.0, description="sources above this are subtracted exactly, with the moving beam [sigma]"
     )
@@ -256,9 +273,11 @@ class QaOptions(Section):
 
     version: Count = Field(1, description="number of this set of thresholds; raise it when one changes")
     max_noise_ratio: Positive = Field(3.0, description="mosaic rms over the expected noise above which it is failed")
-    warn_noise_ratio: Positive = Field(2.0, description="... above which it is a warning")
+    warn_noise_ratio: Positive = Field(
+        2.0, description="mosaic rms over the expected noise above which it is a warning"
+    )
     min_flux_ratio: Positive = Field(0.8, description="median flux over catalogue below which a mosaic is failed")
-    max_flux_ratio: Positive = Field(1.2, description="... above which it is failed")
+    max_flux_ratio: Positive = Field(1.2, description="median flux over catalogue above which a mosaic is failed")
     max_offset_beams: Positive = Field(
         0.1, description="median offset from the catalogue, in beams, above which a mosaic is failed"
     )
@@ -270,7 +289,9 @@ class QaOptions(Section):
     )
     min_tile_fraction: Fraction = Field(0.5, description="fraction of a group's tiles used below which it is a warning")
     max_tile_noise_ratio: Positive = Field(5.0, description="tile rms over the expected noise above which it is failed")
-    warn_tile_noise_ratio: Positive = Field(2.0, description="... above which it is a warning")
+    warn_tile_noise_ratio: Positive = Field(
+        2.0, description="tile rms over the expected noise above which it is a warning"
+    )
     min_tile_dynamic_range: Positive = Field(5.0, description="peak over rms of a tile below which it is a warning")
     max_tile_artefact_ratio: Positive = Field(
         2.0, description="rms round a tile's brightest source over that of all, above which it is a warning"
@@ -286,7 +307,7 @@ class QaOptions(Section):
     )
     max_tile_flagged: Fraction = Field(0.5, description="flagged fraction above which a tile is a warning")
     min_tile_flux_ratio: Positive = Field(0.7, description="median flux over catalogue below which a tile is failed")
-    max_tile_flux_ratio: Positive = Field(1.3, description="... above which it is failed")
+    max_tile_flux_ratio: Positive = Field(1.3, description="median flux over catalogue above which a tile is failed")
     max_tile_flux_outliers: Fraction = Field(
         0.25, description="fraction of a tile's fluxes off their median by more than 30 % above which it is a warning"
     )

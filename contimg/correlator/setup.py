@@ -38,7 +38,12 @@ class CorrelatorSetup:
     @classmethod
     def from_json(cls, content: Mapping[str, Any] | Sequence[str]) -> CorrelatorSetup:
         """Read the setup of a frozen plan; older plans hold a list of the first three items, or an empty one."""
-        return cls(**content) if isinstance(content, Mapping) else cls(*content)
+        return cls(**content) if isinstance(content, Mapping) else cls.of_header(content)
+
+    @classmethod
+    def of_header(cls, items: Sequence[str], n_channels: int | None = None) -> CorrelatorSetup:
+        """Return the setup of what a file's header says (`contimg.correlator.header.Header.setup`), or of nothing."""
+        return cls(**dict(zip(NAMES, items, strict=False)), n_channels=n_channels)
 
 
 NAMES = {

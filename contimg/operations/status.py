@@ -11,8 +11,9 @@ from typing import Any
 
 from contimg import naming
 from contimg.config import Config
-from contimg.errors import UnknownIdError
+from contimg.errors import ContimgError, UnknownIdError
 from contimg.plan.model import Plan
+from contimg.plan.observe import current_plan
 from contimg.products.twin import Twin, read_twin, worst
 from contimg.publishing.commands import approve_command
 
@@ -53,7 +54,28 @@ def group_states(config: Config, *, everything: bool = True) -> tuple[list[dict[
     if not everything:
         recent = set(stems[-RECENT:])
         shown = [stem for stem in stems if stem in recent or f"mosaic_{stem}" not in closed]
-    return [_group_state(config, stem, stuck) for stem in shown], len(stems) - len(shown)
+    states = [_group_state(config, stem, stuck) for stem in shown]
+    _say_what_waits(config, states)
+    return states, len(stems) - len(shown)
+
+
+def _say_what_waits(config: Config, states: list[dict[str, Any]]) -> None:
+    """Replace 'snakemake' as what comes next by what the plan waits for, where snakemake would do nothing."""
+    asked = [state for state in states if state["next"] == "snakemake"]
+    if not asked:
+        return
+    try:
+        plan = current_plan(config)
+    except ContimgError:  # which snakemake will say
+        return
+    waiting = {item.id: item.message for item in plan.waiting}
+    for state in asked:
+        ids = (state["mosaic"], state["group"])
+        reason = next((waiting[one] for one in ids if one in waiting), None)
+        if reason is not None:
+            state["next"] = f"waits: {reason}"
+        elif state["group"] not in plan.groups:
+            state["next"] = "snakemake, with its night in nights or none named there"
 
 
 def _names(folder: Path) -> list[str]:

@@ -121,8 +121,8 @@ class _Timeline(Generic[Set]):
     """Sets in order of time: a tile has candidates within the longest validity, however many there are in all."""
 
     def __init__(self, sets: Iterable[Set], options: CalibrationOptions) -> None:
-        self._sets = sorted(sets, key=lambda c: (c.mid_mjd, c.id))
-        self._times = [c.mid_mjd for c in self._sets]
+        self._sets: list[Set] = sorted(sets, key=lambda c: (c.mid_mjd, c.id))
+        self._times: list[float] = [c.mid_mjd for c in self._sets]
         reach_s = max(options.bandpass_validity_h * 3600, options.gain_validity_min * 60)
         self._reach_days = (reach_s + 1) / 86400  # a second more, as times are compared in whole seconds
 
@@ -319,10 +319,8 @@ def _keep_used(
     options: CalibrationOptions,
 ) -> None:
     used = {c for choice in plan.choices.values() for c in choice.calibrations}
-    used |= {sets[c].bandpass for c in used if sets[c].bandpass in sets}
-    plan.calibrations = {
-        c: replace(sets[c], previous=_previous(sets[c], certified, options)) for c in sorted(filter(None, used))
-    }
+    used |= {base for c in used if (base := sets[c].bandpass) is not None and base in sets}
+    plan.calibrations = {c: replace(sets[c], previous=_previous(sets[c], certified, options)) for c in sorted(used)}
 
 
 def _previous(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from contimg import naming
 from contimg.config import Config
@@ -40,7 +41,7 @@ def write_quarantine(plan: Plan, config: Config) -> None:
 
     Rows of earlier plans stay unless their file is used now.
     """
-    days: dict[str, dict[str, dict]] = {tile.name_time[:10]: {} for tile in plan.tiles.values()}
+    days: dict[str, dict[str, dict[str, Any]]] = {tile.name_time[:10]: {} for tile in plan.tiles.values()}
     for item in (*plan.quarantined, *found_in_data(plan, config)):
         parsed = naming.SubbandName.parse(item.path.rpartition("/")[2])
         day = item.name_time[:10] or (f"{parsed.time:%Y-%m-%d}" if parsed else "unnamed")
@@ -88,7 +89,14 @@ def frozen_plan(config: Config) -> Plan:
         raise InputError(f"{place} does not exist: start the work with snakemake, which makes it") from None
 
 
-def read_choice(place: str | Path, tile_id: str) -> dict:
+def for_report(plan: Plan, config: Config) -> Plan:
+    """Return the plan that a report describes: this one, or that of the last run where nothing is left to do."""
+    if plan.groups or not config.layout.frozen_plan.exists():
+        return plan
+    return frozen_plan(config)
+
+
+def read_choice(place: str | Path, tile_id: str) -> dict[str, Any]:
     """Read from a frozen plan which calibrations a tile uses, why, and what was rejected.
 
     Raises

@@ -151,7 +151,7 @@ class PlannedCalibration:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> PlannedCalibration:
         """Read a calibration of a frozen plan."""
-        return cls(**content | {"setup": CorrelatorSetup.from_json(content["setup"])})
+        return cls(**dict(content) | {"setup": CorrelatorSetup.from_json(content["setup"])})
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ class Plan:
     def from_json(cls, content: Mapping[str, Any]) -> Plan:
         """Read a plan back from its JSON content."""
 
-        def each(kind: type, name: str) -> dict:
+        def each(kind: type, name: str) -> dict[str, Any]:
             return {key: kind(**_tuples(value)) for key, value in content[name].items()}
 
         return cls(

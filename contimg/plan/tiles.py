@@ -129,7 +129,7 @@ def _tile(key: str, files: Sequence[FileAndFacts], missing: tuple[int, ...], opt
         dec_app_deg=first.dec_app_deg,
         longitude_rad=first.longitude_rad,
         latitude_rad=first.latitude_rad,
-        setup=replace(CorrelatorSetup(*first.setup), n_channels=channels),
+        setup=CorrelatorSetup.of_header(first.setup, channels),
         products="" if first.shape is None else first.shape.products,
         synthetic=any(fact.synthetic for _, fact in files),
     )
@@ -151,7 +151,7 @@ def _majority(good: list[FileAndFacts], key: str, plan: Plan) -> list[FileAndFac
         elif said[2] != chosen[2]:
             code, message = "shape_differs", f"has {said[2]}, but most of its tile {chosen[2]}"
         else:
-            differing = setup_differences(CorrelatorSetup(*said[3]), CorrelatorSetup(*chosen[3]))
+            differing = setup_differences(*(CorrelatorSetup.of_header(one[3]) for one in (said, chosen)))
             code, message = "setup_differs", f"has another {' and '.join(differing.values())} than most of its tile"
         plan.quarantined.extend(Quarantined(f.path, code, f"{f.name} {message}", key) for f, _ in votes[said])
     return votes[chosen]

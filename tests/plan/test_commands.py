@@ -7,7 +7,12 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
+from contimg import naming
 from contimg.cli import main
+from contimg.config import load
+from contimg.plan import frozen
+from contimg.plan.model import Group, Plan
+from contimg.plan.observe import current_plan
 from contimg.simulate import GainErrors, NightOptions, simulate_night
 
 
@@ -114,3 +119,30 @@ def test_late_files_of_a_settled_group_are_shown(night, tmp_path):
     (tmp_path / "stage" / f"published/{day}/mosaic_{stem}.json").unlink()  # no outcome: the group is open again
     said = look()
     assert said["left_alone"] == 0 and said["late"] == [] and len(said["ready"]) == 3
+
+
+def test_a_report_describes_the_last_run_once_nothing_is_left_to_do(tmp_path):
+    config = load({"paths": {name: str(tmp_path / name) for name in ("incoming", "stage", "products", "state")}})
+    idle = Plan()
+    assert frozen.for_report(idle, config) is idle  # nothing was ever run
+    last = Plan(groups={"2026-02-11T00:26:49": Group("2026-02-11T00:26:49", ())})
+    frozen.freeze(last, config)
+    assert frozen.for_report(idle, config) == last
+    other = Plan(groups={"2026-02-12T00:26:49": Group("2026-02-12T00:26:49", ())})
+    assert frozen.for_report(other, config) is other
+
+
+def test_a_person_lets_a_tile_be_made_again_by_a_command(copy):
+    """The library's part is in test_file_errors."""
+    overlay = copy.place / "night.yaml"
+    roots = {name: str(copy.place / name) for name in ("incoming", "stage", "products", "state")}
+    overlay.write_text(json.dumps({"paths": roots, "ingest": {"settle_s": 0}, "nights": ["2026-02-11"]}))
+    copy.settle(current_plan(copy.config))
+    copy.path().unlink()
+    tile, group = copy.night.tiles[2].tile_id, copy.night.tiles[0].tile_id
+    assert f"--accept-loss {tile}" in contimg("-c", overlay, "inbox").replace("\n", "")
+    said = json.loads(contimg("-c", overlay, "inbox", "--accept-loss", tile, "--json"))
+    assert said == {"tile": tile, "reopened": [naming.mosaic_id(group)]}
+    copy.path(subband=6).unlink()
+    copy.config.layout.twin("image", tile).write_text("{}")
+    assert "open again" in contimg("-c", overlay, "inbox", "--accept-loss", tile)

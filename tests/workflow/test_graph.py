@@ -90,3 +90,26 @@ def test_no_group_waits_silently_without_a_bandpass(night):
 def test_other_nights_are_left_alone(night):
     night.change_config(nights=["2026-02-10"])
     assert night.planned() == {}
+
+
+def test_a_bare_date_is_a_night(night):
+    text = night.config_file.read_text()
+    assert '["2026-02-11"]' in text
+    night.config_file.write_text(text.replace('["2026-02-11"]', "[2026-02-11]"))
+    assert night.planned() == WHOLE
+    assert len(night.plan()["tiles"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("flag: {edge_channels: 010}\n", "config key 'flag.edge_channels' is 010, which YAML reads in base 8"),
+        ("paths: {stage: 'a{b}c'}\n", "config key 'paths.stage' names 'a{b}c' with '{', which Snakemake reads"),
+    ],
+)
+def test_a_trap_in_the_configuration_stops_both_programs_with_one_sentence(night, text, says):
+    night.config_file.write_text(text)
+    for done in (night.snakemake("-n", check=False), night.contimg("plan", check=False)):
+        assert done.returncode != 0
+        (line,) = [line for line in (done.stdout + done.stderr).splitlines() if says in line]
+        assert "contimg" in line and "Traceback" not in done.stdout + done.stderr

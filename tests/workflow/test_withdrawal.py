@@ -91,3 +91,25 @@ def test_taking_the_withdrawal_back_leaves_what_is_published(published):
     assert published.planned() == {}
     shown = json.loads(published.contimg("calibration", "show", bad, "--json").stdout)
     assert [d["decision"] for d in shown["decisions"]] == ["withdrawn", "certified"]
+
+
+def test_the_report_shows_the_last_run_once_everything_is_settled(published):
+    published.change_config(nights=[])
+    assert published.planned() == {}
+    page = published.place / "report.html"
+    published.snakemake("--report", str(page), "--quiet")
+    mosaic = naming.mosaic_id(sorted(tile.name for tile in (published.stage / "groups").iterdir())[0][:-5])
+    assert mosaic in page.read_text()
+
+
+def test_status_says_what_a_group_waits_for_where_snakemake_would_do_nothing(published):
+    for row in calibrations(published).values():
+        published.contimg("calibration", "withdraw", row["id"], "--reason", "correlator fault", "--reprocess")
+    assert published.planned() == {}
+    (state,) = json.loads(published.contimg("status", "--json").stdout)
+    assert state["next"].startswith("waits: no certified or planned bandpass within 24 h of ")
+    assert "not certified (withdrawn by " in state["next"]
+    assert state["next"].removeprefix("waits: ") in {w["message"] for w in published.plan()["waiting"]}
+    published.change_config(nights=["2030-01-01"])
+    (state,) = json.loads(published.contimg("status", "--json").stdout)
+    assert state["next"] == "snakemake, with its night in nights or none named there"
