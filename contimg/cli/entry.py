@@ -27,7 +27,7 @@ COMMANDS = {
     "why": ("contimg.cli.why", "why", "Say why a tile, calibration or mosaic is as it is."),
     "report": ("contimg.cli.report", "report", "Show a mosaic's verdict and numbers, and where it stands."),
     "registry": ("contimg.cli.registry", "registry", "List, show and verify registered mosaics."),
-    "publish": ("contimg.cli.publish", "publish", "Retry, approve, reject or withdraw a mosaic."),
+    "publish": ("contimg.cli.publish", "publish", "Retry, approve, reject, withdraw or restore a mosaic."),
     "verify": ("contimg.cli.verify", "verify", "Read every byte of published mosaics and compare."),
     "provenance": ("contimg.cli.provenance", "provenance", "Show what a mosaic was made from, down to hashes."),
     "diff": ("contimg.cli.diff", "diff", "Name what differs between two mosaics or versions."),

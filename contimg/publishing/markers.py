@@ -35,7 +35,10 @@ def registered(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def published(row: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the marker of a product that reached an outcome; None when it has not."""
+    """Return the marker of a product that reached an outcome; None when it has not.
+
+    A row that `newest` gave also tells which earlier version stays the current one.
+    """
     status = row["status"]
     if status not in _FINAL:
         return None
@@ -48,15 +51,29 @@ def published(row: Mapping[str, Any]) -> dict[str, Any] | None:
             time=row["published_at"],
             message=f"published as version {row['version']}{approval}",
         )
+    current = row.get("current_version")
+    stays = f"; version {current} is the current one" if current is not None else ""
     if status == "held":
         reasons = "; ".join(reason["message"] for reason in json.loads(row["held_json"]))
         message = (
-            f"held: {reasons}. To publish it all the same: {approve_command(row)}; to refuse it: {reject_command(row)}"
+            f"held: {reasons}{stays}. To publish it all the same: {approve_command(row)}; "
+            f"to refuse it: {reject_command(row)}"
         )
         return _content(row, status=status, path=row["stage_path"], time=row["staged_at"], message=message)
     path = row["published_path"] if status == "withdrawn" else row["stage_path"]
-    message = f"{status} by {row['closed_by']}: {row['closed_reason']}"
+    message = f"{status} by {row['closed_by']}: {row['closed_reason']}{stays}"
     return _content(row, status=status, path=path, time=row["closed_at"], message=message)
+
+
+def newest(registry: Registry, data_id: str) -> dict[str, Any]:
+    """Return the row of a product's newest version, with the number of the current one as ``current_version``.
+
+    Raises
+    ------
+    UnknownIdError
+        If it is not registered.
+    """
+    return dict(queries.get(registry, data_id)) | {"current_version": queries.current_version(registry, data_id)}
 
 
 CONTENT: dict[str, Callable[[Mapping[str, Any]], dict[str, Any] | None]] = {
@@ -93,7 +110,7 @@ def write(layout: Layout, kind: str, content: Mapping[str, Any]) -> None:
 
 def write_published(registry: Registry, layout: Layout, data_id: str) -> None:
     """Write the marker of a product's newest version, if that has reached an outcome."""
-    content = published(queries.get(registry, data_id))
+    content = published(newest(registry, data_id))
     if content is not None:
         write(layout, "published", content)
 

@@ -121,7 +121,7 @@ def publish(
 
 def _conclude(registry: Registry, layout: naming.Layout, row: Mapping[str, Any], created: bool) -> Outcome:
     data_id = row["data_id"]
-    newest = queries.get(registry, data_id)
+    newest = markers.newest(registry, data_id)
     content = markers.published(newest)
     if content is not None:
         with _machine_faults(f"{data_id} is {newest['status']}, but its marker could not be written"):

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contimg import naming
 from contimg.publishing import claims, copying, markers
 from contimg.publishing.differences import Difference, Row, Scope, about
-from contimg.registry import queries
 from contimg.storage import atomic, safe_files
 from contimg.storage.process import is_orphan
 
@@ -72,7 +71,9 @@ def _parts(scope: Scope) -> Iterator[Difference]:
 
 def marks(scope: Scope) -> Iterator[Difference]:
     """Markers that say something else than the registry (missing ones are the workflow's to make)."""
-    newest = {row["data_id"]: row for row in scope.rows()}
+    rows = scope.rows()
+    current = {row["data_id"]: row["version"] for row in rows if row["status"] == "published"}
+    newest = {row["data_id"]: dict(row) | {"current_version": current.get(row["data_id"])} for row in rows}
     for data_id, row in newest.items():
         if row["status"] == "publishing":  # its publisher is about to write them
             continue
@@ -91,7 +92,7 @@ def _marker_differs(scope: Scope, kind: str, row: Row) -> bool:
 
 
 def _mark(scope: Scope, kind: str, data_id: str) -> None:
-    row = queries.get(scope.registry, data_id)  # once more: a publisher may have come and gone meanwhile
+    row = markers.newest(scope.registry, data_id)  # once more: a publisher may have come and gone meanwhile
     if row["status"] == "publishing" or not _marker_differs(scope, kind, row):
         return
     content = markers.CONTENT[kind](row)

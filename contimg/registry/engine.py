@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from contimg.errors import ConfigError, RegistryError
 from contimg.registry import migrations, schema
 from contimg.storage.filesystem import refuse_network
-from contimg.storage.locks import exclusive
+from contimg.storage.locks import exclusive, require_locks
 
 if TYPE_CHECKING:
     from contimg.config import Config
@@ -146,6 +146,8 @@ def open_sqlite(file: Path) -> Registry:
     ------
     RegistryError
         If the file stands on a network filesystem, cannot be opened, or is not a registry.
+    LocksUnsupported
+        If its filesystem has no locks.
     """
     file = Path(file)
     refuse_network(file)
@@ -155,6 +157,7 @@ def open_sqlite(file: Path) -> Registry:
         raise RegistryError(f"{file.parent} cannot be made ({error.strerror}): correct paths.state") from error
     if file.exists() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)):
         return _open(_read_only(file), where=str(file))
+    require_locks(file.parent, key="paths.state")  # SQLite would wait, and then speak of an I/O error or a busy file
     return _open(URL.create("sqlite", database=str(file)), where=str(file))
 
 

@@ -14,8 +14,6 @@ from contimg.cli import main
 from contimg.cli.entry import COMMANDS
 
 ROOT = Path(__file__).parents[2]
-# Named by the pre-flight already; the command itself comes with the pruning of the stage.
-PLANNED = {"prune"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -38,8 +36,6 @@ def unknown_commands(text: str) -> list[str]:
     wrong = []
     for match in re.finditer(r"(^|['`(]|: )contimg ([a-z][a-z-]*)((?: (?:--?[a-z][a-z-]*|[a-z]+|[A-Z{}]+))*)", text):
         first, rest = match[2], match[3].split()
-        if first in PLANNED:
-            continue
         if first not in COMMANDS:
             wrong += [f"contimg {first}"] if match[1] else []  # "contimg itself is at fault" begins a sentence
             continue

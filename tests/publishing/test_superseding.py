@@ -10,6 +10,7 @@ from contimg.bundle.find import find_bundle
 from contimg.bundle.quality import DataQuality, poorer
 from contimg.publishing import decisions, publish
 from contimg.publishing.publish_mosaic import publish_mosaic
+from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries
 from tests.support import mosaics
@@ -48,6 +49,8 @@ def test_a_poorer_version_is_held_and_the_better_one_stays(registry, config, wha
     command = f"contimg publish approve {ID} --version 2 --manifest {row['sha256'][:12]} --reason"
     marker = json.loads(config.layout.twin("published", ID).read_text())
     assert command in marker["message"] and "poorer than version 1" in marker["message"]
+    assert "; version 1 is the current one. To publish" in marker["message"]
+    assert reconcile(registry, config.layout) == []
     decisions.approve(registry, config.layout, ID, "the beam of the first was wrong", version=2)
     after = publish.publish(registry, config.layout, ID, claim_s=60, max_attempts=3)
     assert (after.status, after.version) == ("published", 2) and find_bundle(config.layout, ID) == after.path

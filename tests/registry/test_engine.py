@@ -1,11 +1,14 @@
 """Opening, upgrading, refusing, and transactions that keep all or nothing."""
 
 import contextlib
+import errno
+import fcntl
 import os
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from sqlalchemy import insert, inspect, select, text
@@ -13,6 +16,7 @@ from sqlalchemy import insert, inspect, select, text
 from contimg.errors import ConfigError, RegistryError
 from contimg.registry import engine, migrations, schema
 from contimg.registry.engine import RegistryUnavailable, open_registry, open_sqlite, open_url
+from contimg.storage.locks import LocksUnsupported
 from tests.support.databases import postgres_server
 
 TILE = {"tile_id": "2026-02-11T00:26:49", "date": "2026-02-11", "synthetic": True}
@@ -333,3 +337,17 @@ def test_a_refused_write_is_named_with_the_remedy(root):
     assert "nothing was written by it; look at the disk's room, quota and health" in done.stdout, done
     with contextlib.closing(open_sqlite(root / "r.sqlite3")) as opened:
         assert count(opened, schema.tiles) == 0
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_state_folder_without_locks_gives_one_sentence_at_once(root, monkeypatch, number):
+    """SQLite itself would say 'disk I/O error', or wait for 30 s and say 'database is locked'."""
+
+    def refuse(*_args):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    started = time.monotonic()
+    with pytest.raises(LocksUnsupported, match=r"state stands on a filesystem without file locks.*set paths\.state"):
+        open_sqlite(root / "state" / "r.sqlite3")
+    assert time.monotonic() - started < 5 and list((root / "state").iterdir()) == []

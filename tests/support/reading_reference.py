@@ -1,4 +1,4 @@
-"""The independent route from the correlator's files to phased visibilities: pyuvdata (instrument.md 6.1)."""
+"""The independent route from the correlator's files to phased visibilities: pyuvdata."""
 
 from __future__ import annotations
 
