@@ -89,7 +89,7 @@ def find_sources(image: Path, rms: NDArray[np.float32], wcs: Any, freq_hz: float
             fits.PrimaryHDU(plane, header).writeto(folder / file)
         with _quiet():
             sources = [_as_source(item, rms, wcs) for item in _run_bdsf(folder, freq_hz)]
-            gc.collect()  # PyBDSF leaves files open; here their warnings are nobody's
+            gc.collect()  # PyBDSF leaves files open: closed here, their ResourceWarnings are ignored
     sources.sort(key=lambda s: (-s.peak_flux_jy_beam, s.ra_deg, s.dec_deg))
     return [Source(**{**asdict(s), "source": i}) for i, s in enumerate(sources, start=1)]
 
@@ -129,7 +129,7 @@ def _run_bdsf(folder: Path, freq_hz: float) -> list[Any]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep PyBDSF's messages and warnings to itself, and undo what it does to logging and numpy."""
+    """Suppress PyBDSF's messages and warnings, and restore the settings of logging and numpy that it changes."""
     logger = logging.getLogger("PyBDSF")
     handlers, level, disabled = list(logger.handlers), logger.level, logging.root.manager.disable
     logging.disable(logging.CRITICAL)  # it replaces its handlers on each run: they cannot be silenced one by one

@@ -10,10 +10,10 @@ from contimg.statistics import CLIP_SIGMA, clipped_sigma
 BOX_BEAMS = 20
 """Width of the boxes of `local_rms`: their 350 independent beams give a box's rms to about 6 %."""
 REAL_RISE = 1.25
-"""A box this much noisier than the median of its neighbours is believed. Less is the error of its own measurement,
-which would let noise through as sources where it is low."""
+"""A box whose noise exceeds the median of its neighbours by this factor keeps its own value. A smaller excess is the
+error of its measurement; where that is negative, following it would let noise through as sources."""
 MIN_BEAMS = 60
-"""A box that holds fewer (at the mosaic's edge) takes the value of the nearest that holds enough."""
+"""A box with fewer independent beams (at the mosaic's edge) takes the value of the nearest box with enough."""
 
 
 def rms_off_sources(image: NDArray[np.floating], used: NDArray[np.bool_], beam_px: float) -> float | None:
@@ -42,7 +42,7 @@ def rms_off_sources(image: NDArray[np.floating], used: NDArray[np.bool_], beam_p
 def local_rms(
     image: NDArray[np.floating], rms: NDArray[np.floating], beam_px: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Measure the noise of a mosaic from place to place.
+    """Measure the local rms of a mosaic.
 
     The image is divided by the rms that its weights promise; the scatter of the quotient in boxes
     20 beams wide, half overlapping, interpolated between them, scales that promise. So the steep rise of the

@@ -136,7 +136,7 @@ def _label(axes: Any) -> None:
 
 
 def _draw_beam(axes: Any, beam: BeamFacts, cell_deg: float, shown: NDArray[np.float64]) -> None:
-    """Draw the beam in the lower left corner, enlarged by a whole number where it would be a dot, and say so."""
+    """Draw the beam in the lower left corner, enlarged by a whole number, which the label states, if it is small."""
     from matplotlib.patches import Circle, Ellipse
 
     height, width = (axis / 3600 / cell_deg for axis in (beam.bmaj_arcsec, beam.bmin_arcsec))

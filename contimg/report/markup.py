@@ -1,4 +1,4 @@
-"""Pieces of an HTML page: everything escaped, pictures within, nothing fetched."""
+"""Elements of an HTML page: text is escaped, pictures are embedded, nothing is loaded from the network."""
 
 from __future__ import annotations
 
