@@ -27,8 +27,8 @@ rule solve_calibration:
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         calibrator=lambda wildcards: calibration_of(wildcards).calibrator,
-        calibration=options("calibration"),
-        beam=options("beam"),
+        calibration=used_options("solve_calibration", "calibration"),
+        beam=used_options("solve_calibration", "beam"),
         made_from=lambda wildcards: made_from(tile_of_calibration(wildcards)),
         reference_data=digests_of("sky.catalogue", "calibration.calibrators", "beam.cube"),
         frozen_plan=str(LAYOUT.frozen_plan),
@@ -58,7 +58,7 @@ rule apply_calibration:
         runtime=lambda wildcards, attempt: 15 * attempt,
     params:
         tile=lambda wildcards: tile_of(wildcards).id,
-        calibration=options("calibration"),
+        calibration=used_options("apply_calibration", "calibration"),
         made_from=lambda wildcards: made_from(tile_of(wildcards)),
         frozen_plan=str(LAYOUT.frozen_plan),
     script:

@@ -9,9 +9,11 @@ sys.path.insert(0, workflow.basedir)
 
 from contimg import config as configuration
 from contimg import naming
+from contimg.config import used_keys
 from contimg.operations import preflight, resources, run_lock, status, targets
 from contimg.errors import ContimgError
 from contimg.plan import frozen
+from contimg.products.judged import verdict_of_image
 
 run_lock.share_library(workflow.basedir)
 
@@ -39,6 +41,8 @@ else:
 
 EPOCH = SETTINGS.processing_epoch
 DIGESTS = or_stop(targets.reference_digests, SETTINGS)
+# Only rules that write verdicts for people run again when a threshold changes.
+THRESHOLDS = frozen.threshold_options(SETTINGS)
 SOLVABLE = targets.solvable(PLAN)
 
 
@@ -65,6 +69,17 @@ def wanted_products():
 def options(section):
     """The options of a section of the config, as a rule's parameter."""
     return getattr(SETTINGS, section).model_dump(mode="json")
+
+
+def used_options(rule, section):
+    """The options of a section that a rule works with, as its parameter."""
+    return used_keys.used_options(rule, section, getattr(SETTINGS, section))
+
+
+def verdicts_of_tiles(wildcards):
+    """The verdict of each tile imaged so far, by the thresholds of now: where one changes, so does the mosaic."""
+    tiles = group_of(wildcards).tiles
+    return {tile: or_stop(verdict_of_image, SETTINGS, tile) for tile in tiles}
 
 
 def digests_of(*keys):

@@ -17,8 +17,8 @@ rule convert_tile:
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         tile=lambda wildcards: tile_of(wildcards).id,
-        ingest=options("ingest"),
-        flag=options("flag"),
+        ingest=used_options("convert_tile", "ingest"),
+        flag=used_options("convert_tile", "flag"),
         made_from=lambda wildcards: made_from(tile_of(wildcards)),
     script:
         "../scripts/convert_tile.py"

@@ -25,10 +25,10 @@ rule image_tile:
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         tile=lambda wildcards: tile_of(wildcards).id,
-        image=options("image"),
-        beam=options("beam"),
-        qa=options("qa"),
+        image=used_options("image_tile", "image"),
+        beam=used_options("image_tile", "beam"),
         reference_data=digests_of("sky.catalogue", "beam.cube"),
         epoch=EPOCH,
+        frozen_plan=str(LAYOUT.frozen_plan),
     script:
         "../scripts/image_tile.py"

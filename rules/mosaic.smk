@@ -23,10 +23,11 @@ rule mosaic_group:
         mem_mb=mosaic_memory("mosaic_group"),
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        mosaic=options("mosaic"),
+        mosaic=used_options("mosaic_group", "mosaic"),
         pb_limit=SETTINGS.image.pb_limit,
-        qa=options("qa"),
+        verdicts=verdicts_of_tiles,
         epoch=EPOCH,
+        frozen_plan=str(LAYOUT.frozen_plan),
     script:
         "../scripts/mosaic_group.py"
 
@@ -57,10 +58,10 @@ rule crossmatch_mosaic:
         mem_mb=mosaic_memory("crossmatch_mosaic"),
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        crossmatch=options("crossmatch"),
-        qa=options("qa"),
+        crossmatch=used_options("crossmatch_mosaic", "crossmatch"),
         reference_data=digests_of("sky.catalogue"),
         epoch=EPOCH,
+        frozen_plan=str(LAYOUT.frozen_plan),
     script:
         "../scripts/crossmatch_mosaic.py"
 
@@ -90,5 +91,6 @@ rule summarise_mosaic:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         paths=options("paths"),
+        judged_by=THRESHOLDS,
     script:
         "../scripts/summarise_mosaic.py"

@@ -26,6 +26,7 @@ rule register_mosaic:
         paths=options("paths"),
         registry=options("registry"),
         publish={"auto": SETTINGS.publish.auto},
+        judged_by=THRESHOLDS,
     script:
         "../scripts/register_mosaic.py"
 

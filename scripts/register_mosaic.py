@@ -6,5 +6,6 @@ from contimg.config import from_sections
 with job_log.to_file(snakemake.log[0]):
     from contimg.publishing.register_mosaic import register_mosaic
 
-    register_mosaic(snakemake.wildcards.mosaic, from_sections(paths=snakemake.params.paths,
-                 registry=snakemake.params.registry, publish=snakemake.params.publish))
+    given = snakemake.params
+    config = from_sections(paths=given.paths, registry=given.registry, publish=given.publish)
+    register_mosaic(snakemake.wildcards.mosaic, config, judged_by=given.judged_by)

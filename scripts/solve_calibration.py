@@ -6,12 +6,13 @@ from contimg.config import BeamOptions, CalibrationOptions
 with job_log.to_file(snakemake.log[0]):
     from contimg.calibration.solve_calibration import solve_calibration
     from contimg.operations.borrowed_ms import borrowed_ms
-    from contimg.plan.frozen import read_previous
+    from contimg.plan.frozen import read_previous, read_thresholds
 
-    given, made = snakemake.input, snakemake.output
+    given, made, params = snakemake.input, snakemake.output, snakemake.params
+    thresholds = read_thresholds(params.frozen_plan, "calibration")
     with borrowed_ms(job_log.path(given.ms_twin)) as ms:
         solve_calibration(ms, *map(job_log.path, (given.ms_twin, made.tables, made.twin)),
-                          calibrator=snakemake.params.calibrator, bandpass=job_log.path(given.bandpass),
-                          options=CalibrationOptions(**snakemake.params.calibration),
-                          beam=BeamOptions(**snakemake.params.beam), catalogue=job_log.path(given.catalogue),
-                          previous=read_previous(snakemake.params.frozen_plan, job_log.path(made.twin)))
+                          calibrator=params.calibrator, bandpass=job_log.path(given.bandpass),
+                          options=CalibrationOptions(**params.calibration, **thresholds),
+                          beam=BeamOptions(**params.beam), catalogue=job_log.path(given.catalogue),
+                          previous=read_previous(params.frozen_plan, job_log.path(made.twin)))

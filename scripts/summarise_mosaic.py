@@ -8,4 +8,5 @@ with job_log.to_file(snakemake.log[0]):
 
     summarise_mosaic(job_log.path(snakemake.input.mosaic_twin), job_log.path(snakemake.input.crossmatch_twin),
                      job_log.path(snakemake.output.page),
-                     layout=Layout(**{name: job_log.path(root) for name, root in snakemake.params.paths.items()}))
+                     layout=Layout(**{name: job_log.path(root) for name, root in snakemake.params.paths.items()}),
+                     judged_by=snakemake.params.judged_by)

@@ -15,6 +15,7 @@ from contimg import naming
 from contimg.bundle.bundle import MANIFEST, METADATA, PUBLICATION, format_manifest, json_bytes, put_file
 from contimg.bundle.metadata import describe
 from contimg.errors import RegistryError
+from contimg.products.gates import Options
 from contimg.products.lineage import Lineage, Node, collect, twin_content
 from contimg.products.manifest import product_of
 from contimg.storage import safe_files
@@ -40,8 +41,16 @@ class Contents:
         object.__setattr__(self, "manifest_sha256", hashlib.sha256(self.manifest).hexdigest())
 
 
-def gather(layout: naming.Layout, mosaic_id: str) -> Contents:
-    """Read everything that belongs to a mosaic's bundle; equal products give an equal manifest.
+def gather(layout: naming.Layout, mosaic_id: str, judged_by: Options | None = None) -> Contents:
+    """Read everything that belongs to a mosaic's bundle; equal products and thresholds give an equal manifest.
+
+    Parameters
+    ----------
+    layout : Layout
+    mosaic_id : str
+    judged_by : mapping of str to Section, optional
+        The sections of the configuration that hold the thresholds; without them every product keeps the verdict
+        that it got when it was made.
 
     Raises
     ------
@@ -54,6 +63,8 @@ def gather(layout: naming.Layout, mosaic_id: str) -> Contents:
     mosaic_id = naming.as_mosaic_id(mosaic_id)
     mosaic_twin, crossmatch_twin = layout.twin("mosaic", mosaic_id), layout.twin("crossmatch", mosaic_id)
     lineage = collect([mosaic_twin] + ([crossmatch_twin] if crossmatch_twin.exists() else []))
+    if judged_by is not None:
+        lineage = lineage.judged(judged_by)
     mosaic = _node(lineage, mosaic_twin)
     crossmatch = _node(lineage, crossmatch_twin) if crossmatch_twin.exists() else None
     if crossmatch is not None and mosaic.sha256 not in {item.sha256 for item in crossmatch.twin.inputs}:

@@ -26,6 +26,7 @@ from contimg.calibration.caltables import Solutions
 from contimg.calibration.compatibility import dec_difference_deg, seconds_later, setup_differences, time_apart
 from contimg.calibration.jones import Correction
 from contimg.config import CalibrationOptions
+from contimg.config.used_keys import used_options
 from contimg.measurement_set import Coordinates
 from contimg.products.draft import TwinDraft
 from contimg.products.twin import Reason, Twin
@@ -86,7 +87,10 @@ def apply_calibration(
     _inherit_warnings(draft, [tile, *(one.twin for one in used)])
     return draft.write(
         twin,
-        parameters={"calibrations": [one.twin.id for one in used], "calibration": options.model_dump()},
+        parameters={
+            "calibrations": [one.twin.id for one in used],
+            "calibration": used_options("apply_calibration", "calibration", options),
+        },
         libraries=("numpy", "python-casacore"),
     )
 

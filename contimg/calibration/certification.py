@@ -17,7 +17,8 @@ from typing import Any
 from contimg.config import Config
 from contimg.errors import InputError, UnknownIdError
 from contimg.naming import Layout
-from contimg.products.twin import Twin, read_twin
+from contimg.products.judged import options_of, read_judged
+from contimg.products.twin import Twin
 from contimg.storage.atomic import write_json
 from contimg.storage.process import operator
 from contimg.times import now
@@ -109,7 +110,7 @@ def find(config: Config, calibration_id: str) -> Twin:
         path = None
     if path is None or not calibration_id.startswith("cal_") or not path.exists():
         raise UnknownIdError(f"there is no calibration {calibration_id}: see 'contimg calibration list'")
-    return read_twin(path)
+    return read_judged(path, options_of(config))
 
 
 def _decide(layout: Layout, calibration_id: str, decision: str, reason: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from contimg.calibration.quality import SolvedTable
 from contimg.calibration.solving import SolvingJob
 from contimg.calibration.subband_checks import named_above
 from contimg.config import BeamOptions, CalibrationOptions
+from contimg.config.used_keys import used_options
 from contimg.products import gates
 from contimg.products.draft import TwinDraft
 from contimg.products.manifest import read_product
@@ -108,8 +109,13 @@ def solve_calibration(
             plots.plot_solutions(tables, part, draft.id, synthetic=source.synthetic)
     return draft.write(
         twin,
-        parameters={"calibrator": calibrator, "calibration": options.model_dump(), "beam": beam.model_dump()},
+        parameters={
+            "calibrator": calibrator,
+            "calibration": used_options("solve_calibration", "calibration", options),
+            "beam": used_options("solve_calibration", "beam", beam),
+        },
         libraries=("casatasks", "casatools", "casadata", "python-casacore", "numpy", "scipy"),
+        judged_by={"calibration": options},
     )
 
 

@@ -26,13 +26,13 @@ def calibration() -> None:
 def list_calibrations(context: Context, dates: tuple[str, ...], as_json: bool) -> None:
     """List the calibrations on the stage: what of, verdict, and whether the plan may use them."""
     from contimg.calibration import certification
-    from contimg.products.twin import read_twin
+    from contimg.products.judged import options_of, read_judged
 
     config = context.config
     standing = certification.standing(config.layout)
     folder = config.layout.stage / "calibrations"
     paths = [path for date in (dates or ("*",)) for path in sorted(folder.glob(f"{date}/cal_*.json"))]
-    records = [_record(read_twin(path), standing) for path in paths]
+    records = [_record(read_judged(path, options_of(config)), standing) for path in paths]
     if as_json:
         print_json(records)
         return

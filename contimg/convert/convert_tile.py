@@ -13,6 +13,7 @@ from pathlib import Path
 
 from contimg import naming
 from contimg.config import FlagOptions, IngestOptions
+from contimg.config.used_keys import used_options
 from contimg.convert.stream import fill
 from contimg.convert.subbands import TileFiles, UnreadableSubband, choose, fault_of_the_disk
 from contimg.convert.summary import ConversionReport, report_rejected
@@ -76,7 +77,10 @@ def convert_tile(
     draft.synthetic = any(header.synthetic for header in tile.headers.values())
     return draft.write(
         twin,
-        parameters={"ingest": ingest.model_dump(mode="json"), "flag": flag.model_dump(mode="json")},
+        parameters={
+            "ingest": used_options("convert_tile", "ingest", ingest),
+            "flag": used_options("convert_tile", "flag", flag),
+        },
         libraries=("h5py", "python-casacore", "pyerfa", "astropy-iers-data", "aoflagger", "numpy"),
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from contimg.config import CrossmatchOptions, QaOptions
+from contimg.config.used_keys import used_options
 from contimg.crossmatch.comparison_numbers import measure
 from contimg.crossmatch.match_table import write_matches
 from contimg.crossmatch.matching import COMPLETENESS_SNR, Match, MatchLimits, match
@@ -79,8 +80,9 @@ def crossmatch_mosaic(
             draft.fail("no_mosaic", f"{mosaic.id} failed and holds no image to compare")
     return draft.write(
         twin,
-        parameters={"crossmatch": options.model_dump(mode="json"), "qa": qa.model_dump(mode="json")},
+        parameters={"crossmatch": used_options("crossmatch_mosaic", "crossmatch", options)},
         libraries=LIBRARIES,
+        judged_by={"qa": qa},
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from contimg import measurement_set, naming
 from contimg.config import BeamOptions, ImageOptions, QaOptions
+from contimg.config.used_keys import used_options
 from contimg.imaging import fits_output, limits, wsclean
 from contimg.imaging.checks import beam_and_geometry, image_quality
 from contimg.imaging.checks.catalogue import ApparentImage, compare
@@ -102,11 +103,11 @@ def image_tile(
     return draft.write(
         twin,
         parameters={
-            "image": options.model_dump(mode="json"),
-            "beam": beam.model_dump(mode="json"),
-            "qa": qa.model_dump(mode="json"),
+            "image": used_options("image_tile", "image", options),
+            "beam": used_options("image_tile", "beam", beam),
         },
         libraries=_LIBRARIES,
+        judged_by={"qa": qa},
     )
 
 

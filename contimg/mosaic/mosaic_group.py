@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from contimg.config import MosaicOptions, QaOptions
+from contimg.config.used_keys import used_options
 from contimg.mosaic import fits_output, picture
 from contimg.mosaic.group_image import GroupImage, coadd_tiles
 from contimg.mosaic.mosaic_facts import group_facts, mosaic_facts, notes_on
@@ -72,7 +73,8 @@ def mosaic_group(
         If a tile's input was made again after the tile: rerun snakemake.
     """
     draft = TwinDraft("mosaic", mosaic_id)
-    tiles, unresolved = leave_out_disagreeing(select(read_tiles(image_twins, pb_limit), options), options)
+    tiles = select(read_tiles(image_twins, pb_limit, {"qa": qa}), options)
+    tiles, unresolved = leave_out_disagreeing(tiles, options)
     draft.inputs = [tile.input for tile in tiles]
     draft.synthetic = any(tile.twin.synthetic for tile in tiles)
     with draft.product(output) as folder:
@@ -92,12 +94,9 @@ def mosaic_group(
     draft.notes = notes_on(tiles)
     return draft.write(
         twin,
-        parameters={
-            "mosaic": options.model_dump(mode="json"),
-            "qa": qa.model_dump(mode="json"),
-            "pb_limit": pb_limit,
-        },
+        parameters={"mosaic": used_options("mosaic_group", "mosaic", options), "pb_limit": pb_limit},
         libraries=LIBRARIES,
+        judged_by={"qa": qa},
     )
 
 

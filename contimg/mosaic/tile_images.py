@@ -17,6 +17,8 @@ from contimg.mosaic.bright_sources import BrightSources, find_bright_sources
 from contimg.mosaic.grid import Footprint, footprint_of
 from contimg.products.facts import ImageFacts, image_facts
 from contimg.products.fits_images import DamagedFileError
+from contimg.products.gates import Options
+from contimg.products.judged import judged
 from contimg.products.manifest import product_of, verify_product
 from contimg.products.numbers import ImageQa, image_qa
 from contimg.products.twin import Input, Twin, input_from_twin
@@ -104,7 +106,7 @@ def used(tiles: Sequence[GroupTile]) -> list[tuple[GroupTile, TileImage]]:
     return [(tile, tile.image) for tile in tiles if tile.left_out is None and tile.image is not None]
 
 
-def read_tiles(twins: Sequence[Path], pb_limit: float) -> list[GroupTile]:
+def read_tiles(twins: Sequence[Path], pb_limit: float, judged_by: Options) -> list[GroupTile]:
     """Read the images of tiles, in order of their ids whatever order they come in.
 
     Tiles whose verdict is failed, and those whose files are missing, unreadable or not what their twin says, are left
@@ -115,6 +117,8 @@ def read_tiles(twins: Sequence[Path], pb_limit: float) -> list[GroupTile]:
     twins : sequence of Path
     pb_limit : float
         A tile counts only where its effective beam is above (``image.pb_limit``).
+    judged_by : mapping of str to Section
+        The sections of the configuration that hold the thresholds of tiles.
 
     Raises
     ------
@@ -123,17 +127,18 @@ def read_tiles(twins: Sequence[Path], pb_limit: float) -> list[GroupTile]:
     OSError
         If the machine cannot read a file.
     """
-    tiles = sorted((_read_tile(Path(path), pb_limit) for path in twins), key=lambda tile: tile.id)
+    tiles = sorted((_read_tile(Path(path), pb_limit, judged_by) for path in twins), key=lambda tile: tile.id)
     for one, next_one in itertools.pairwise(tiles):
         if one.id == next_one.id:
             raise InputError(f"tile {one.id} is named twice for one mosaic: name each tile once")
     return tiles
 
 
-def _read_tile(path: Path, pb_limit: float) -> GroupTile:
+def _read_tile(path: Path, pb_limit: float, judged_by: Options) -> GroupTile:
     twin, record = input_from_twin(path)
     if twin.kind != "image":
         raise InputError(f"{path} is the twin of a {twin.kind}, not of a tile image: name image twins")
+    twin = judged(twin, judged_by)
     tile = GroupTile(twin.id, twin, record, path)
     if twin.verdict == "failed":
         codes = ", ".join(reason.code for reason in twin.reasons) or "no reason given"

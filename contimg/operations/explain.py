@@ -38,12 +38,12 @@ def explain(config: Config, thing: str) -> dict[str, Any]:
 
 
 def _calibration(config: Config, calibration_id: str) -> dict[str, Any]:
-    twin = find_twin(config.layout.twin("calibration", calibration_id))
+    twin = find_twin(config.layout.twin("calibration", calibration_id), config)
     if twin is None:
         return _planned_calibration(config, calibration_id)
     users = []
     for place in sorted((config.layout.stage / "calibrated").glob("*/*.json")):
-        other = find_twin(place)
+        other = find_twin(place, config)
         if other is not None and any(item.id == calibration_id for item in other.inputs):
             users.append((other.id, other.verdict))
     decided = [item for item in certification.history(config.layout) if item["calibration"] == twin.id]
@@ -75,7 +75,7 @@ def _planned_calibration(config: Config, calibration_id: str) -> dict[str, Any]:
 def _calibrators_of(config: Config, twin: Twin) -> dict[str, Any]:
     """Return the calibrators that cross the beam in a tile: the one solved on, and why not the others."""
     columns = ("calibrator", "beam", "apparent [Jy]", "chosen, or why not")
-    tile = find_twin(config.layout.twin("ms", twin.id))
+    tile = find_twin(config.layout.twin("ms", twin.id), config)
     if tile is None or "location" not in tile.facts:
         return _table("Calibrators in the tile", columns, [])
     latitude_deg, longitude_deg, _ = tile.facts["location"]
@@ -122,7 +122,7 @@ def _bandpasses_of(config: Config, twin: Twin) -> dict[str, Any]:
 
 def _mosaic(config: Config, mosaic_id: str) -> dict[str, Any]:
     layout = config.layout
-    twin = find_twin(layout.twin("mosaic", mosaic_id))
+    twin = find_twin(layout.twin("mosaic", mosaic_id), config)
     if twin is None:
         raise UnknownIdError(f"no mosaic {mosaic_id} has been made: see `contimg status`")
     marker = read_marker(layout.twin("published", mosaic_id)) or {"status": "open", "path": "", "message": ""}
@@ -130,9 +130,9 @@ def _mosaic(config: Config, mosaic_id: str) -> dict[str, Any]:
     chosen: list[tuple] = []
     rejected: dict[tuple, list[str]] = {}
     for item in twin.inputs:
-        image = find_twin(layout.twin("image", item.id)) if item.kind == "image" else None
+        image = find_twin(layout.twin("image", item.id), config) if item.kind == "image" else None
         if image is not None:
-            calibrated = find_twin(layout.twin("calibrated", item.id))
+            calibrated = find_twin(layout.twin("calibrated", item.id), config)
             facts = calibrated.facts if calibrated else {}
             why_not = "; ".join(r.message for r in image.reasons)
             gains = " and ".join(facts.get("gain_sets", ())) or facts.get("gains")
@@ -150,7 +150,7 @@ def _mosaic(config: Config, mosaic_id: str) -> dict[str, Any]:
             [(*key, ", ".join(users)) for key, users in sorted(rejected.items())],
         ),
     ]
-    crossmatch = find_twin(layout.twin("crossmatch", mosaic_id))
+    crossmatch = find_twin(layout.twin("crossmatch", mosaic_id), config)
     if crossmatch is not None:
         sections += [
             _reasons(crossmatch, "Reasons of the comparison with the catalogue"),
@@ -162,7 +162,7 @@ def _mosaic(config: Config, mosaic_id: str) -> dict[str, Any]:
 
 def _tile(config: Config, tile_id: str) -> dict[str, Any]:
     layout = config.layout
-    twins = {kind: find_twin(layout.twin(kind, tile_id)) for kind in ("image", "calibrated", "ms")}
+    twins = {kind: find_twin(layout.twin(kind, tile_id), config) for kind in ("image", "calibrated", "ms")}
     last = next((twin for twin in twins.values() if twin is not None), None)
     choice = twins["calibrated"].facts.get("choice") if twins["calibrated"] else _planned_choice(config, tile_id)
     if last is None and choice is None:

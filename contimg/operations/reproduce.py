@@ -183,7 +183,7 @@ class _Work:
             options=options.ImageOptions(**twin.parameters["image"]),
             beam=options.BeamOptions(**twin.parameters["beam"]),
             catalogue=self._catalogue(twin),
-            qa=options.QaOptions(**twin.parameters.get("qa", {})),  # tiles once had none
+            qa=options.QaOptions(**twin.judged_with.get("qa", {})),
             threads=1,
         )
 
@@ -197,7 +197,7 @@ class _Work:
             mosaic_id=twin.id,
             options=options.MosaicOptions(**twin.parameters["mosaic"]),
             pb_limit=twin.parameters["pb_limit"],
-            qa=options.QaOptions(**twin.parameters["qa"]),
+            qa=options.QaOptions(**twin.judged_with.get("qa", {})),
         )
 
 

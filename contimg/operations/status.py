@@ -14,7 +14,8 @@ from contimg.config import Config
 from contimg.errors import ContimgError, UnknownIdError
 from contimg.plan.model import Plan
 from contimg.plan.observe import current_plan
-from contimg.products.twin import Twin, read_twin, worst
+from contimg.products.judged import options_of, read_judged
+from contimg.products.twin import Twin, worst
 from contimg.publishing.commands import approve_command
 
 RECENT = 50  # groups that `contimg status` shows although nothing is to be done about them
@@ -28,9 +29,9 @@ def read_marker(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def find_twin(path: Path) -> Twin | None:
-    """Return a twin, or None where there is none yet."""
-    return read_twin(path) if path.exists() else None
+def find_twin(path: Path, config: Config) -> Twin | None:
+    """Return a twin, judged by the present thresholds, or None where there is none yet."""
+    return read_judged(path, options_of(config)) if path.exists() else None
 
 
 def group_states(config: Config, *, everything: bool = True) -> tuple[list[dict[str, Any]], int]:
@@ -91,7 +92,7 @@ def _group_state(config: Config, stem: str, stuck: Mapping[str, str]) -> dict[st
     group, tiles = content["id"], [tile["id"] for tile in content["tiles"]]
     mosaic_id = naming.mosaic_id(group)
     done = {kind: sum(layout.twin(kind, tile).exists() for tile in tiles) for kind in ("calibrated", "image")}
-    twins = [t for kind in ("mosaic", "crossmatch") if (t := find_twin(layout.twin(kind, group))) is not None]
+    twins = [t for kind in ("mosaic", "crossmatch") if (t := find_twin(layout.twin(kind, group), config)) is not None]
     marker = read_marker(layout.twin("published", group)) or read_marker(layout.twin("registered", group))
     state = marker["status"] if marker else "open"
     return {
@@ -128,10 +129,10 @@ def mosaic_record(config: Config, text: str) -> dict[str, Any]:
     """
     layout = config.layout
     mosaic_id = naming.as_mosaic_id(text)
-    mosaic = find_twin(layout.twin("mosaic", mosaic_id))
+    mosaic = find_twin(layout.twin("mosaic", mosaic_id), config)
     if mosaic is None:
         raise UnknownIdError(f"no mosaic {mosaic_id} has been made: see `contimg status`")
-    crossmatch = find_twin(layout.twin("crossmatch", mosaic_id))
+    crossmatch = find_twin(layout.twin("crossmatch", mosaic_id), config)
     marker = read_marker(layout.twin("published", mosaic_id)) or read_marker(layout.twin("registered", mosaic_id))
     folder = Path(marker["path"]) if marker and marker["status"] == "published" else layout.product("mosaic", mosaic_id)
     twins = [mosaic] + ([crossmatch] if crossmatch else [])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from contimg.config import Config
+from contimg.config.used_keys import used_options
 from contimg.errors import InputError
 from contimg.naming import Layout
 from contimg.operations.file_digests import FileDigests, reference_files
@@ -44,8 +45,8 @@ def made_from(config: Config, tile: PlannedTile) -> dict[str, Any]:
     """
     return {
         "files": [str(file) for file in tile.signature],
-        "ingest": config.ingest.model_dump(mode="json"),
-        "flag": config.flag.model_dump(mode="json"),
+        "ingest": used_options("convert_tile", "ingest", config.ingest),
+        "flag": used_options("convert_tile", "flag", config.flag),
         "epoch": config.processing_epoch,
     }
 

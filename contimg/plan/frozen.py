@@ -8,12 +8,15 @@ from typing import Any
 
 from contimg import naming
 from contimg.config import Config
+from contimg.config.used_keys import USED_KEYS
 from contimg.correlator.inbox import Quarantined
 from contimg.errors import InputError
 from contimg.plan.model import Plan
+from contimg.products.gates import threshold_keys
 from contimg.products.twin import read_twin
 from contimg.storage.atomic import write_json
 
+THRESHOLD_KINDS = ("calibration", "image", "mosaic", "crossmatch")
 _LEFT_OUT = ("subband_empty", "subband_rejected")
 
 
@@ -33,7 +36,42 @@ def freeze(plan: Plan, config: Config) -> None:
         if not place.exists() or json.loads(place.read_text()) != json.loads(json.dumps(content)):
             write_json(place, content)
     write_quarantine(plan, config)
-    write_json(layout.frozen_plan, plan.to_json())
+    write_json(layout.frozen_plan, plan.to_json() | {"thresholds": _beside_the_parameters(config)})
+
+
+def _beside_the_parameters(config: Config) -> dict[str, dict]:
+    """Return what rules need of the configuration to write a first verdict and what is no parameter of theirs."""
+    solving = USED_KEYS["solve_calibration"]["calibration"]
+    return {
+        "qa": config.qa.model_dump(mode="json"),
+        "calibration": config.calibration.model_dump(mode="json", exclude=set(solving or ())),
+    }
+
+
+def threshold_options(config: Config) -> dict[str, dict]:
+    """Return the keys of the configuration that verdicts depend on, by section."""
+    found: dict[str, dict] = {"qa": config.qa.model_dump(mode="json"), "calibration": {}}
+    for kind in THRESHOLD_KINDS:
+        keys = set(threshold_keys(kind).get("calibration", ()))
+        found["calibration"] |= config.calibration.model_dump(mode="json", include=keys)
+    return found
+
+
+def read_thresholds(place: str | Path, section: str) -> dict:
+    """Read the thresholds of a section from a frozen plan.
+
+    Rules take them from here and not as parameters, since what they make does not depend on them: the verdict that
+    they write is judged again by whoever reads it.
+
+    Raises
+    ------
+    InputError
+        If the plan is missing.
+    """
+    try:
+        return json.loads(Path(place).read_text())["thresholds"][section]
+    except FileNotFoundError:
+        raise InputError(f"{place} does not exist: start the work with snakemake, which makes it") from None
 
 
 def write_quarantine(plan: Plan, config: Config) -> None:

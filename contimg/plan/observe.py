@@ -20,7 +20,7 @@ from contimg.errors import InputError
 from contimg.plan.make_plan import has_open_work, held_by, make_plan, make_tiles, may_be_late, owners
 from contimg.plan.model import CalibrationRecord, CommittedGroup, CommittedTile, Plan, PlannedTile
 from contimg.plan.tiles import compare_spares
-from contimg.products.twin import read_twin
+from contimg.products.judged import options_of, read_judged
 from contimg.sky import calibrator_lists
 from contimg.sky.transits import DriftScan
 from contimg.sky.transits import transits as find_transits
@@ -198,7 +198,7 @@ def calibration_records(config: Config, dates: Collection[str]) -> list[Calibrat
     folder = config.layout.stage / "calibrations"
     records = []
     for place in sorted(path for day in dates for path in (folder / day).glob("cal_*.json")):
-        twin = read_twin(place)
+        twin = read_judged(place, options_of(config))
         facts = twin.facts
         reason = "; ".join(f"{r.code}: {r.message}" for r in twin.reasons) or "passed"
         decision = standing.get(twin.id)

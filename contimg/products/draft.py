@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from contimg.products.gates import Options
+from contimg.products.judged import thresholds
 from contimg.products.manifest import file_states, make_manifest, read_product
 from contimg.products.twin import (
     FileRecord,
@@ -91,14 +93,23 @@ class TwinDraft:
             self._files = make_manifest(part)
             self._states = file_states(part, self._files)
 
-    def write(self, twin_path: Path, *, parameters: Mapping[str, Any], libraries: Sequence[str]) -> Twin:
+    def write(
+        self,
+        twin_path: Path,
+        *,
+        parameters: Mapping[str, Any],
+        libraries: Sequence[str],
+        judged_by: Options | None = None,
+    ) -> Twin:
         """Write the twin, after its product is in place, and return it.
 
         Parameters
         ----------
         twin_path : Path
         parameters : mapping
-            The options that the product was made with.
+            The options that the product was made with, without thresholds.
+        judged_by : mapping of str to Section, optional
+            The sections of the configuration that hold the thresholds of its kind.
         libraries : sequence of str
             Distributions that did the work; their installed versions are recorded.
         """
@@ -114,6 +125,7 @@ class TwinDraft:
             files=self._files,
             inputs=self.inputs,
             parameters=dict(parameters),
+            judged_with={} if judged_by is None else thresholds(self.kind, judged_by),
             synthetic=self.synthetic,
             libraries=library_versions(*libraries),
             run=self._watch.read() | {"file_states": self._states},

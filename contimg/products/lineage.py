@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from contimg.errors import InputError, RegistryError
+from contimg.products.gates import Options
+from contimg.products.judged import judged
 from contimg.products.twin import Input, Twin, read_twin, twin_digest
 
 # Kinds of inputs that have a twin of their own; every other kind is a file, known by its bytes.
@@ -44,6 +46,11 @@ class Lineage:
         """Return the nodes of a kind, in order of id and digest."""
         chosen = [node for node in self.nodes.values() if node.twin.kind == kind]
         return sorted(chosen, key=lambda node: (node.twin.id, node.sha256))
+
+    def judged(self, options: Options) -> Lineage:
+        """Return the lineage with every product's verdict by given thresholds."""
+        nodes = {key: replace(node, twin=judged(node.twin, options)) for key, node in self.nodes.items()}
+        return Lineage(nodes, self.files)
 
     def to_json(self) -> dict[str, Any]:
         """Return the content for ``metadata.json``: the same for the same twins."""

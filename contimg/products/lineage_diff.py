@@ -69,9 +69,11 @@ def _files(a: Lineage, b: Lineage) -> Iterator[Difference]:
 
 
 def _settings(node: Node) -> dict[tuple[str, str], str]:
-    """Return parameters and versions of a product: (what, name) -> value."""
+    """Return parameters, thresholds, files' digests and versions of a product: (what, name) -> value."""
     twin = node.twin
     settings = {("parameter", name): value for name, value in _flat(twin.parameters)}
+    settings |= {("threshold", name): value for name, value in _flat(twin.judged_with)}
+    settings |= {("file", name): record.sha256 for name, record in (twin.files or {}).items()}
     versions = {"contimg": twin.code_version, **twin.libraries}
     return settings | {("version", name): version for name, version in versions.items()}
 

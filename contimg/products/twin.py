@@ -83,13 +83,15 @@ class Twin(_Record):
         The product's files, by name relative to its folder; None in twins of before version 0.2.
     inputs, parameters, code_version, libraries
         Provenance.
+    judged_with : dict
+        The thresholds behind the verdict, by section of the configuration.
     synthetic : bool
         True when any input was simulated.
     run : dict
         When, where and at what cost it was made; not part of `twin_digest`.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     kind: str
     id: str
     verdict: Verdict
@@ -100,6 +102,7 @@ class Twin(_Record):
     files: dict[str, FileRecord] | None = None
     inputs: list[Input] = Field(default_factory=list)
     parameters: dict[str, Any] = Field(default_factory=dict)
+    judged_with: dict[str, dict[str, Any]] = Field(default_factory=dict)
     synthetic: bool
     code_version: str = __version__
     libraries: dict[str, str] = Field(default_factory=dict)
@@ -150,15 +153,18 @@ def library_versions(*names: str) -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in names}
 
 
-def twin_digest(twin: Twin) -> str:
-    """Return the SHA-256 of a twin's content without ``run``: equal content, equal digest.
+# What a digest leaves out: what making a product cost, and the verdict, which is judged again from the numbers.
+_NOT_DIGESTED = frozenset({"run", "verdict", "reasons", "judged_with"})
+_NOT_DIGESTED_V1 = frozenset({"run", "files", "judged_with"})
 
-    What making it cost differs from run to run; were it part of the digest, remaking a product
-    bit for bit would look like a change.
+
+def twin_digest(twin: Twin) -> str:
+    """Return the SHA-256 of what a twin says of its product: equal products, equal digests.
+
+    It names a product as an input. Neither what making it cost belongs to it, or remaking a product bit for bit
+    would look like a change; nor its verdict, or a changed threshold would.
     """
-    content = twin.model_dump(mode="json", exclude={"run"})
-    if content["files"] is None:  # twins of before version 0.2 keep the digest under which archives list them
-        del content["files"]
+    content = twin.model_dump(mode="json", exclude=set(_NOT_DIGESTED if twin.schema_version > 1 else _NOT_DIGESTED_V1))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -15,6 +15,7 @@ from contimg import naming
 from contimg.bundle import assembly, bundle
 from contimg.bundle.record import with_decisions
 from contimg.errors import ContimgError
+from contimg.products.gates import Options
 from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.recording import publication, recorded
 from contimg.registry import schema
@@ -36,7 +37,14 @@ class Registered:
     created: bool
 
 
-def register(registry: Registry, layout: naming.Layout, mosaic_id: str, *, auto_publish: bool) -> Registered:
+def register(
+    registry: Registry,
+    layout: naming.Layout,
+    mosaic_id: str,
+    *,
+    auto_publish: bool,
+    judged_by: Options | None = None,
+) -> Registered:
     """Put a mosaic and everything it depends on into the registry; a second call changes nothing.
 
     The bundle is assembled beside its final name and renamed within the one transaction that writes
@@ -51,6 +59,8 @@ def register(registry: Registry, layout: naming.Layout, mosaic_id: str, *, auto_
         ``mosaic_YYYYMMDDTHHMMSS``, whose product and twin stand on the stage.
     auto_publish : bool
         False holds it for a person even when its verdict is passed.
+    judged_by : mapping of str to Section, optional
+        Thresholds of the verdicts, as in `contimg.bundle.assembly.gather`.
 
     Raises
     ------
@@ -59,7 +69,7 @@ def register(registry: Registry, layout: naming.Layout, mosaic_id: str, *, auto_
     OSError
         If the machine does. Nothing is registered then.
     """
-    contents = assembly.gather(layout, mosaic_id)
+    contents = assembly.gather(layout, mosaic_id, judged_by)
     data_id = contents.data_id
     with registry.read() as connection:
         row = latest(connection, data_id)

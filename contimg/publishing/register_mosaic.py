@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from contimg import naming
+from contimg.products.gates import Options
 from contimg.publishing import markers
 from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.finalize import finalize
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 from contimg.publishing.publish import _machine_faults
 
 
-def register_mosaic(mosaic_id: str, config: Config) -> Registered:
+def register_mosaic(mosaic_id: str, config: Config, *, judged_by: Options | None = None) -> Registered:
     """Do the work of the rule ``register_mosaic``: reconcile, register, finalize, write the marker."""
     from contimg.publishing.reconcile import reconcile
 
@@ -26,7 +27,7 @@ def register_mosaic(mosaic_id: str, config: Config) -> Registered:
     data_id = naming.as_mosaic_id(mosaic_id)
     with _machine_faults(f"{data_id} was not registered"), contextlib.closing(open_registry(config)) as registry:
         reconcile(registry, layout, data_id)
-        registered = register(registry, layout, data_id, auto_publish=config.publish.auto)
+        registered = register(registry, layout, data_id, auto_publish=config.publish.auto, judged_by=judged_by)
         finalize(registry, data_id, registered.version)
         markers.write(layout, "registered", markers.registered(queries.get(registry, data_id)))
     checkpoint("register:marked")

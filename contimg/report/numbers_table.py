@@ -53,18 +53,18 @@ def numbers_table(twin: Twin) -> str:
     gates = gates_of(twin.kind, twin.qa)
     keys = [*gates, *(key for key in LABELS if key in twin.qa and key not in gates)]
     rows = [_row(twin, key, gates.get(key, [])) for key in keys]
-    version = f'<p class="soft small">Thresholds: version {twin.parameters["qa"]["version"]} (qa.version).</p>'
+    version = f'<p class="soft small">Thresholds: version {twin.judged_with["qa"]["version"]} (qa.version).</p>'
     return table(("number", "measured", "unit", "threshold", "verdict"), rows, numbers=("measured",)) + version
 
 
 def _row(twin: Twin, key: str, gates: list[Gate]) -> tuple[str, object, str, str, Html]:
     label, unit = LABELS[key]
     value = twin.qa.get(key)
-    limits = "; ".join(f"{gate.shown_threshold(twin.parameters)} (else {gate.severity})" for gate in gates)
+    limits = "; ".join(f"{gate.shown_threshold(twin.judged_with)} (else {gate.severity})" for gate in gates)
     if not gates:
         verdict = Html("")
     elif value is None:
         verdict = badge("not measured", "warning")
     else:
-        verdict = badge(worst([gate.severity for gate in gates if gate.crossed(value, twin.parameters)]))
+        verdict = badge(worst([gate.severity for gate in gates if gate.crossed(value, twin.judged_with)]))
     return label, value, unit, limits, verdict

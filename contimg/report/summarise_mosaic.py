@@ -10,6 +10,8 @@ from pathlib import Path
 from contimg.errors import InputError
 from contimg.naming import Layout
 from contimg.products.facts import crossmatch_facts, has_image, mosaic_facts, mosaic_image_facts
+from contimg.products.gates import Options
+from contimg.products.judged import judged
 from contimg.products.lineage import Lineage, collect
 from contimg.products.numbers import crossmatch_qa, mosaic_qa
 from contimg.products.twin import Twin, read_twin, verdict_of, worst
@@ -23,7 +25,9 @@ from contimg.storage.atomic import atomic_path
 from contimg.times import span_from_mjd
 
 
-def summarise_mosaic(mosaic_twin: Path, crossmatch_twin: Path | None, output: Path, *, layout: Layout) -> None:
+def summarise_mosaic(
+    mosaic_twin: Path, crossmatch_twin: Path | None, output: Path, *, layout: Layout, judged_by: Options
+) -> None:
     """Write the page of a mosaic.
 
     Verdicts, measured numbers beside their thresholds, the tiles and calibrations that went in, and where
@@ -40,15 +44,17 @@ def summarise_mosaic(mosaic_twin: Path, crossmatch_twin: Path | None, output: Pa
         The HTML file.
     layout : Layout
         Roots, which paths on the page are shown relative to.
+    judged_by : mapping of str to Section
+        The sections of the configuration that hold the thresholds, ``qa`` and ``calibration``.
 
     Raises
     ------
     InputError
         If a twin is missing or of the wrong kind.
     """
-    mosaic = _read(mosaic_twin, "mosaic")
-    comparison = None if crossmatch_twin is None else _read(crossmatch_twin, "crossmatch")
-    lineage = collect([Path(path) for path in (mosaic_twin, crossmatch_twin) if path is not None])
+    mosaic = judged(_read(mosaic_twin, "mosaic"), judged_by)
+    comparison = None if crossmatch_twin is None else judged(_read(crossmatch_twin, "crossmatch"), judged_by)
+    lineage = collect([Path(path) for path in (mosaic_twin, crossmatch_twin) if path is not None]).judged(judged_by)
     parts = [
         _head(mosaic, comparison),
         _mosaic_picture(mosaic, Path(mosaic_twin).with_suffix("")),

@@ -146,7 +146,7 @@ class TestInTheMosaic:
 
     def test_measured_fluxes_and_positions_are_those_of_the_sky(self, tmp_path, sky):
         (twin, *_) = self.tiles(tmp_path, sky)
-        (tile,) = tile_images.read_tiles([twin], 0.2)
+        (tile,) = tile_images.read_tiles([twin], 0.2, {"qa": QaOptions()})
         found = tile.image.sources
         assert len(found.ra_deg) >= 8
         for ra, dec, flux, error in zip(found.ra_deg, found.dec_deg, found.flux_jy, found.e_flux_jy, strict=True):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contimg.config import CrossmatchOptions, MosaicOptions, QaOptions
+from contimg.config import CalibrationOptions, CrossmatchOptions, MosaicOptions, QaOptions
 from contimg.crossmatch.crossmatch_mosaic import crossmatch_mosaic
 from contimg.errors import InputError
 from contimg.mosaic.mosaic_group import mosaic_group
@@ -22,6 +22,8 @@ from tests.support.fake_tiles import Sky, TileMaker
 
 MOSAIC_ID = "mosaic_20260211T000000"
 EVIL = "<script>alert('1 & 2')</script>"
+
+THRESHOLDS = {"qa": QaOptions(), "calibration": CalibrationOptions()}
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,7 @@ def night(tmp_path_factory):
 def page(night, tmp_path_factory) -> str:
     layout, mosaic, comparison = night
     output = tmp_path_factory.mktemp("page") / "page.html"
-    summarise_mosaic(mosaic, comparison, output, layout=layout)
+    summarise_mosaic(mosaic, comparison, output, layout=layout, judged_by=THRESHOLDS)
     return output.read_text(encoding="utf-8")
 
 
@@ -160,7 +162,7 @@ def test_same_bytes_each_time(page, night, tmp_path):
     twin = read_twin(mosaic)
     try:
         write_twin(mosaic, twin.model_copy(update={"run": {"wall_s": 1e6, "host": "elsewhere"}}))
-        summarise_mosaic(mosaic, comparison, tmp_path / "again.html", layout=layout)
+        summarise_mosaic(mosaic, comparison, tmp_path / "again.html", layout=layout, judged_by=THRESHOLDS)
     finally:
         write_twin(mosaic, twin)
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
@@ -168,7 +170,7 @@ def test_same_bytes_each_time(page, night, tmp_path):
 
 def test_without_a_comparison(night, tmp_path):
     layout, mosaic, _ = night
-    summarise_mosaic(mosaic, None, tmp_path / "page.html", layout=layout)
+    summarise_mosaic(mosaic, None, tmp_path / "page.html", layout=layout, judged_by=THRESHOLDS)
     text = text_of((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert re.search(rf"{MOSAIC_ID}\s+passed", text)
     assert "catalogue sources" not in text
@@ -194,7 +196,7 @@ def test_of_a_failed_mosaic(tmp_path):
         mosaic, comparison.with_suffix(""), comparison, catalogue=catalogue, options=CrossmatchOptions(), qa=QaOptions()
     )
     layout = Layout(*(tmp_path / name for name in ("incoming", "stage", "products", "state")))
-    summarise_mosaic(mosaic, comparison, tmp_path / "page.html", layout=layout)
+    summarise_mosaic(mosaic, comparison, tmp_path / "page.html", layout=layout, judged_by=THRESHOLDS)
     text = text_of((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert re.search(rf"{MOSAIC_ID}\s+failed", text)
     assert "no_usable_tile" in text
@@ -204,7 +206,7 @@ def test_of_a_failed_mosaic(tmp_path):
 def test_wrong_twin(night, tmp_path):
     layout, _, comparison = night
     with pytest.raises(InputError, match="not of a mosaic"):
-        summarise_mosaic(comparison, None, tmp_path / "page.html", layout=layout)
+        summarise_mosaic(comparison, None, tmp_path / "page.html", layout=layout, judged_by=THRESHOLDS)
     with pytest.raises(InputError, match="does not exist"):
-        summarise_mosaic(Path("/nowhere.json"), None, tmp_path / "page.html", layout=layout)
+        summarise_mosaic(Path("/nowhere.json"), None, tmp_path / "page.html", layout=layout, judged_by=THRESHOLDS)
     assert not (tmp_path / "page.html").exists()

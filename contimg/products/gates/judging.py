@@ -27,6 +27,17 @@ def gates_of(kind: str, measured: Mapping[str, Any] | None = None) -> dict[str, 
     return found
 
 
+def threshold_keys(kind: str) -> dict[str, list[str]]:
+    """Return the keys of the configuration that a kind's verdict depends on, by section."""
+    names = {gate.limit for gate in GATES if gate.kind == kind and isinstance(gate.limit, str)}
+    names |= {gate.sample.option for gate in GATES if gate.kind == kind and gate.sample is not None}
+    found: dict[str, list[str]] = {}
+    for name in sorted(names):
+        section, _, key = name.partition(".")
+        found.setdefault(section, []).append(key)
+    return found
+
+
 def judge(kind: str, measured: Mapping[str, Any], options: Options) -> list[Reason]:
     """Return the reasons against a product; none when every number was measured and lies within its limits.
 
@@ -51,8 +62,8 @@ def judge(kind: str, measured: Mapping[str, Any], options: Options) -> list[Reas
 def judge_again(twin: Twin, options: Options) -> list[Reason]:
     """Return a product's reasons under other thresholds, from what its twin holds.
 
-    Reasons that no gate gave (no data, an input that failed) stay. A product that failed before all of its numbers
-    were measured is judged by those that it has.
+    Reasons that no gate gave (no data, an input that failed) stay. A product is judged by the numbers that its twin
+    has: one that failed early lacks some, and one of an earlier version lacks those of gates that are younger.
 
     Parameters
     ----------
@@ -63,8 +74,6 @@ def judge_again(twin: Twin, options: Options) -> list[Reason]:
     gates = gates_of(twin.kind, twin.qa)
     codes = {code for some in gates.values() for gate in some for code in (gate.reason_code, gate.unmeasured_code)}
     kept = [reason for reason in twin.reasons if reason.code not in codes]
-    if not any(reason.severity == "failed" for reason in kept):
-        return kept + judge(twin.kind, twin.qa, options)
     known = (_judge_number(twin.qa, some, options) for key, some in gates.items() if key in twin.qa)
     return kept + [reason for reason in known if reason is not None]
 

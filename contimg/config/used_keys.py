@@ -1,0 +1,49 @@
+"""Which keys of the configuration each rule works with: it runs again when one of these changes, and for no other.
+
+Thresholds of verdicts are not among them. Verdicts follow from the numbers in a product's twin and are judged
+again wherever they are read (`contimg.products.judged`), so that a changed threshold costs no processing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+_CALIBRATOR_CHOICE = ("calibrators", "min_calibrator_jy", "min_beam", "max_extent_arcsec")
+
+# rule -> section -> its keys; None: all of them.
+USED_KEYS: dict[str, dict[str, tuple[str, ...] | None]] = {
+    "convert_tile": {"ingest": ("subbands", "min_subbands", "max_clock_error_s"), "flag": None},
+    "solve_calibration": {
+        "calibration": (
+            *_CALIBRATOR_CHOICE, "refant", "min_uv_klambda", "min_snr", "gain_interval_s", "min_field_jy",
+            "max_gain_change",
+            "max_dec_difference_deg",
+        ),
+        "beam": None,
+    },
+    "apply_calibration": {"calibration": ("max_dec_difference_deg",)},
+    "image_tile": {"image": None, "beam": None},
+    "mosaic_group": {"mosaic": None},
+    "crossmatch_mosaic": {"crossmatch": ("radius_arcsec", "min_snr")},
+}  # fmt: skip
+
+
+def used_options(rule: str, section: str, options: BaseModel) -> dict[str, Any]:
+    """Return the options of a section that a rule works with, as JSON content.
+
+    Parameters
+    ----------
+    rule : str
+    section : str
+        The section's name in the configuration.
+    options : Section
+
+    Raises
+    ------
+    KeyError
+        If the rule uses nothing of the section.
+    """
+    keys = USED_KEYS[rule][section]
+    return options.model_dump(mode="json", include=None if keys is None else set(keys))
