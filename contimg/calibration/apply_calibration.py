@@ -35,7 +35,7 @@ from contimg.storage.atomic import remove
 _BLOCK_BYTES = 8 << 20  # of DATA; the products stay in the processor's cache
 
 
-def apply_calibration(
+def apply_calibration(  # one parameter for each input, output and parameter of the rule
     ms: Path,
     ms_twin: Path,
     output: Path,

@@ -34,9 +34,10 @@ COPIED_FACTS = (
     "n_channels",
     "missing_subbands",
 )
+"""Facts of the tile that its calibration takes over."""
 
 
-def solve_calibration(
+def solve_calibration(  # one parameter for each input, output and parameter of the rule
     ms: Path,
     ms_twin: Path,
     output: Path,
@@ -58,8 +59,7 @@ def solve_calibration(
     output, twin : Path
         The product directory (``K.cal``, ``B.cal``, ``G.cal`` as applicable, plots) and its twin.
     calibrator : str or None
-        The calibrator that transits in the tile: K, B and G are solved against it. None: gains only,
-        against the catalogue's sky.
+        The calibrator that transits in the tile, for K, B and G; None for gains against the catalogue's sky.
     bandpass : Path or None
         Gains only: the twin of the calibration whose K and B apply; its product stands beside it.
     options : CalibrationOptions
@@ -72,8 +72,7 @@ def solve_calibration(
     Returns
     -------
     Twin
-        Kind ``calibration``. A calibration that could not be solved from its data is 'failed', and its
-        directory is empty.
+        Kind ``calibration``; 'failed', with an empty directory, where it could not be solved from its data.
 
     Raises
     ------
@@ -84,29 +83,15 @@ def solve_calibration(
     ValueError
         If gains are asked for without a bandpass.
     """
-    draft = TwinDraft("calibration")
-    source = draft.use(ms_twin)
+    draft, tile = _begin(ms_twin, calibrator, catalogue)
     known = read_catalogue(catalogue) if catalogue is not None else None
-    draft.notes += known.notes if known is not None else ()
-    draft.id = naming.calibration_id(source.id)
-    draft.facts |= {"type": "gains" if calibrator is None else "bandpass", "tile": source.id}
-    draft.facts |= {key: source.facts[key] for key in COPIED_FACTS if key in source.facts}
-    draft.use_file("catalogue", catalogue)
     with draft.product(output) as part:
         part.mkdir()
         job = SolvingJob(Path(ms), part, draft, options, beam, known)
-        tables: tuple[SolvedTable, ...] = ()
-        if source.verdict == "failed":
-            draft.fail("tile_failed", f"tile {source.id} is failed: {source.reasons[0].message}")
-        elif calibrator is not None:
-            tables = solve_on_calibrator(job, calibrator)
-        elif bandpass is not None:
-            tables = solve_on_field(job, bandpass)
-        else:
-            raise ValueError("gains are solved on top of a bandpass: name its twin")
+        tables = _solve(job, tile, calibrator, bandpass)
         if tables:
             _judge(job, tables, previous)
-            plots.plot_solutions(tables, part, draft.id, synthetic=source.synthetic)
+            plots.plot_solutions(tables, part, draft.id, synthetic=tile.synthetic)
     return draft.write(
         twin,
         parameters={
@@ -117,6 +102,29 @@ def solve_calibration(
         libraries=("casatasks", "casatools", "casadata", "python-casacore", "numpy", "scipy"),
         judged_by={"calibration": options},
     )
+
+
+def _begin(ms_twin: Path, calibrator: str | None, catalogue: Path | None) -> tuple[TwinDraft, Twin]:
+    """Return the draft of a calibration of a tile, with its inputs and the facts of the tile, and the tile's twin."""
+    draft = TwinDraft("calibration")
+    tile = draft.use(ms_twin)
+    draft.id = naming.calibration_id(tile.id)
+    draft.facts |= {"type": "gains" if calibrator is None else "bandpass", "tile": tile.id}
+    draft.facts |= {key: tile.facts[key] for key in COPIED_FACTS if key in tile.facts}
+    draft.use_file("catalogue", catalogue)
+    return draft, tile
+
+
+def _solve(job: SolvingJob, tile: Twin, calibrator: str | None, bandpass: Path | None) -> tuple[SolvedTable, ...]:
+    """Solve on the calibrator, or gains on top of the bandpass; empty, with a reason, where that is not possible."""
+    if tile.verdict == "failed":
+        job.draft.fail("tile_failed", f"tile {tile.id} is failed: {tile.reasons[0].message}")
+        return ()
+    if calibrator is not None:
+        return solve_on_calibrator(job, calibrator)
+    if bandpass is None:
+        raise ValueError("gains are solved on top of a bandpass: name its twin")
+    return solve_on_field(job, bandpass)
 
 
 def _judge(job: SolvingJob, tables: tuple[SolvedTable, ...], previous: Path | None) -> None:

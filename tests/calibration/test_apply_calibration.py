@@ -168,6 +168,19 @@ def test_gains_of_another_bandpass_failed_tile_and_no_calibration(night, tmp_pat
     assert [r.code for r in _apply(night, 0, tmp_path, []).reasons] == ["no_calibration"]
 
 
+def test_gains_that_could_not_be_solved_are_not_said_to_be_applied(night, tmp_path):
+    """A set whose outcome is 'bandpass only' gives none; one that should have them must."""
+    without = _changed(_cal(night, 0), tmp_path / "without", outcome="bandpass only", files={}, solutions_sha256={})
+    twin = _apply(night, 0, tmp_path, [_cal(night, 1), without])
+    assert twin.verdict == "passed", twin.reasons
+    assert (twin.facts["bandpass"], twin.facts["gains"]) == (read_twin(_cal(night, 1)).id, None)
+    assert twin.facts["gain_sets"] == []
+    assert f"no gains: the delays and bandpass of {twin.facts['bandpass']} alone are applied" in twin.notes
+    lacking = _changed(_cal(night, 0), tmp_path / "lacking", files={}, solutions_sha256={})
+    with pytest.raises(InputError, match=r"holds no table G\.cal, which cal_\w+ is chosen for"):
+        _apply(night, 0, tmp_path / "lacking", [_cal(night, 1), lacking])
+
+
 def test_a_warning_is_handed_on(night, tmp_path):
     warned = _changed(_cal(night, 1), tmp_path / "warned", verdict="warning")
     twin = _apply(night, 0, tmp_path, [warned])
