@@ -128,7 +128,7 @@ def convert(folder: Path, incoming: Path, *, aoflagger: bool = True) -> Any:
 
 def cost(folder: Path, *, aoflagger: bool) -> dict[str, Any]:
     """Convert the full tile, and add up what the parts of it took."""
-    from contimg.convert import stream, summary
+    from contimg.convert import blocks, summary
     from contimg.flagging import block_flagger
     from contimg.measurement_set import Writer
 
@@ -152,7 +152,7 @@ def cost(folder: Path, *, aoflagger: bool) -> dict[str, Any]:
     timed(block_flagger, "median_and_relative_sigma", "medians and quartiles")
     timed(block_flagger.BlockFlagger, "flag_block", "first phase: all of a block")
     timed(summary, "whole_tile_flags", "second phase: the whole tile")
-    timed(stream, "_read_block", "reading and turning (another thread)")
+    timed(blocks.BlockReader, "read", "reading and turning (another thread)")
     timed(Writer, "put", "writing")
     twin = convert(folder, folder / "night" / "incoming", aoflagger=aoflagger)
     shutil.rmtree(folder / "tile.ms")

@@ -68,7 +68,7 @@ def make_night(folder: Path, **changes: object) -> Night:
 def gain_errors(night: Night, tile: int, tables: dict[str, Path], refant: str) -> np.ndarray:
     """Return solved over true gains (nant, nchan, npol, ntime), phases relative to the reference antenna.
 
-    Without a table of kind K the delays are nought.
+    Without a table of kind K the delays are 0.
     """
     names, true = night.true_gains(tile)
     bandpass, gain = (read_solutions(tables[kind]) for kind in "BG")
