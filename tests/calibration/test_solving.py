@@ -125,9 +125,9 @@ SETUP = {"applied_delays_sha256": "d", "antenna_order_sha256": "a", "fs_table": 
     ({}, "passed", None, ""),
     ({"dec_app_deg": 30.9}, "passed", None, ""),
     ({}, "failed", "bandpass_failed", "bandpass cal_b is failed: made up"),
-    ({"applied_delays_sha256": "x", "fs_table": "y"}, "passed", "bandpass_disagrees", "different applied delays"),
-    ({"antenna_order_sha256": "x"}, "passed", "bandpass_disagrees", "different antenna order"),
-    ({"fs_table": "x"}, "passed", "bandpass_disagrees", "different fringe-stopping tables"),
+    ({"applied_delays_sha256": "x", "fs_table": "y"}, "passed", "bandpass_disagrees", "differ in their applied delays"),
+    ({"antenna_order_sha256": "x"}, "passed", "bandpass_disagrees", "differ in their antenna order"),
+    ({"fs_table": "x"}, "passed", "bandpass_disagrees", "differ in their fringe-stopping table"),
     ({"dec_app_deg": 31.5}, "passed", "declination_strip", "from a strip 1.50 deg away"),
 ])  # fmt: skip
 def test_a_bandpass_that_must_not_be_used_is_a_reason(job, changes, verdict, code, words):
