@@ -57,26 +57,14 @@ class Sums:
         return np.where(inside, np.sqrt(self.expected) / np.where(inside, self.weight, 1), np.nan)
 
 
-def add_tile(
-    sums: Sums,
-    grid: MosaicGrid,
-    footprint: Footprint,
-    image: NDArray[np.float64],
-    pb: NDArray[np.float64],
-    wcs: Any,
-    *,
-    rms_jy: float,
-    expected_jy: float | None,
-    pb_limit: float,
-) -> float:
-    """Add one tile to the sums: pixel = sum(PB I / s^2) / sum(PB^2 / s^2).
+@dataclass(frozen=True)
+class TilePlanes:
+    """One tile, ready to be added.
 
-    Parameters
+    Attributes
     ----------
-    sums, grid
-        The mosaic so far, and its grid.
     footprint : Footprint
-        Of the tile's pixels with PB >= `pb_limit`.
+        Of the tile's pixels above the beam limit.
     image, pb : (ny, nx) float64
         Apparent image (Jy/beam of the common beam) and effective beam; NaN where there is none.
     wcs : astropy.wcs.WCS
@@ -85,6 +73,24 @@ def add_tile(
         s: robust rms of `image`, whose noise is flat (Jy/beam).
     expected_jy : float or None
         The same from the radiometer.
+    """
+
+    footprint: Footprint
+    image: NDArray[np.float64]
+    pb: NDArray[np.float64]
+    wcs: Any
+    rms_jy: float
+    expected_jy: float | None
+
+
+def add_tile(sums: Sums, grid: MosaicGrid, tile: TilePlanes, pb_limit: float) -> float:
+    """Add one tile to the sums: pixel = sum(PB I / s^2) / sum(PB^2 / s^2).
+
+    Parameters
+    ----------
+    sums, grid
+        The mosaic so far, and its grid.
+    tile : TilePlanes
     pb_limit : float
         The tile has no weight where the regridded PB is lower.
 
@@ -93,16 +99,16 @@ def add_tile(
     float
         Sum of the tile's weights (1/Jy^2).
     """
-    rows, columns = grid.box(footprint)
+    rows, columns = grid.box(tile.footprint)
     cut = grid.cutout(rows, columns)
-    plane, beam = regrid([image, pb], wcs, cut)
+    plane, beam = regrid([tile.image, tile.pb], tile.wcs, cut)
     inside = np.isfinite(plane) & np.isfinite(beam) & (beam >= pb_limit)
     plane = np.where(inside, plane, 0)
     beam = np.where(inside, beam, 0)
-    weight = beam**2 / rms_jy**2
-    sums.signal[rows, columns] += beam * plane / rms_jy**2
+    weight = beam**2 / tile.rms_jy**2
+    sums.signal[rows, columns] += beam * plane / tile.rms_jy**2
     sums.weight[rows, columns] += weight
-    expected = np.nan if expected_jy is None else (expected_jy / rms_jy) ** 2
+    expected = np.nan if tile.expected_jy is None else (tile.expected_jy / tile.rms_jy) ** 2
     sums.expected[rows, columns] += np.where(inside, weight * expected, 0)
     sums.tiles[rows, columns] += inside
     return float(weight.sum())

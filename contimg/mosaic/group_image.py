@@ -138,8 +138,6 @@ def _add(
     expected_mjy = source.qa.expected_rms_mjy
     # Convolution changes the radiometer's noise by the same factor as that of the image.
     expected_jy = None if expected_mjy is None else expected_mjy / 1e3 * rms_jy / source.rms_jy
-    weight = coadd.add_tile(
-        sums, grid, source.footprint, smooth, pb.data, apparent.wcs,
-        rms_jy=rms_jy, expected_jy=expected_jy, pb_limit=pb_limit,
-    )  # fmt: skip
+    planes = coadd.TilePlanes(source.footprint, smooth, pb.data, apparent.wcs, rms_jy, expected_jy)
+    weight = coadd.add_tile(sums, grid, planes, pb_limit)
     return rms_jy, weight

@@ -213,22 +213,13 @@ def flat(grid: MosaicGrid) -> Footprint:
 
 
 class TestCoaddition:
-    """Check C4 of the acceptance list."""
+    """Sums over tiles of known skies, beams and noise."""
 
     GRID = MosaicGrid((130.0, 54.57), 1 / 60, (61, 51), (100, 120))
 
     def add(self, sums, image, pb, rms, pb_limit=0.2, expected=None, wcs=None, foot=None):
-        return coadd.add_tile(
-            sums,
-            self.GRID,
-            foot or flat(self.GRID),
-            image,
-            pb,
-            wcs or self.GRID.wcs(),
-            rms_jy=rms,
-            expected_jy=expected,
-            pb_limit=pb_limit,
-        )
+        tile = coadd.TilePlanes(foot or flat(self.GRID), image, pb, wcs or self.GRID.wcs(), rms, expected)
+        return coadd.add_tile(sums, self.GRID, tile, pb_limit)
 
     def test_constant_sky_through_two_offset_beams(self):
         sums = coadd.Sums.empty(self.GRID.shape)
