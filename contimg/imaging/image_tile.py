@@ -83,32 +83,38 @@ def image_tile(
     InputError
         If the catalogue, the beam cube or the Measurement Set cannot be read.
     """
-    limits.check_size(options)
-    if options.backend == "wsclean":
-        wsclean.check(options)
+    _check(options)
     draft = TwinDraft("image", naming.iso(tile_id))
     source = draft.use(calibrated_twin)
     draft.facts = {key: source.facts[key] for key in _INHERITED if key in source.facts}
     job = ImagingJob(calibrated, source, naming.iso(tile_id), options, beam, catalogue, qa, threads)
     with draft.product(output) as folder:
         folder.mkdir()
-        try:
-            coordinates = _read_coordinates(job)
-            draft.synthetic = draft.synthetic or coordinates.synthetic
-            _image(job, folder, prepare(job, coordinates), draft)
-        except Unusable as unusable:
-            unusable.record(draft)
+        _image_or_record(job, folder, draft)
     draft.use_file("beam_cube", beam.cube)
     draft.use_file("catalogue", catalogue)
-    return draft.write(
-        twin,
-        parameters={
-            "image": used_options("image_tile", "image", options),
-            "beam": used_options("image_tile", "beam", beam),
-        },
-        libraries=_LIBRARIES,
-        judged_by={"qa": qa},
-    )
+    parameters = {
+        "image": used_options("image_tile", "image", options),
+        "beam": used_options("image_tile", "beam", beam),
+    }
+    return draft.write(twin, parameters=parameters, libraries=_LIBRARIES, judged_by={"qa": qa})
+
+
+def _check(options: ImageOptions) -> None:
+    """Refuse what cannot be imaged, before anything is read."""
+    limits.check_size(options)
+    if options.backend == "wsclean":
+        wsclean.check(options)
+
+
+def _image_or_record(job: ImagingJob, folder: Path, draft: TwinDraft) -> None:
+    """Image a tile into a folder, or record in the draft of its twin why it cannot be imaged."""
+    try:
+        coordinates = _read_coordinates(job)
+        draft.synthetic = draft.synthetic or coordinates.synthetic
+        _image(job, folder, prepare(job, coordinates), draft)
+    except Unusable as unusable:
+        unusable.record(draft)
 
 
 def _read_coordinates(job: ImagingJob) -> Coordinates:

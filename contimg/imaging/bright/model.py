@@ -77,6 +77,28 @@ class _Model:
     residual_vis: NDArray[np.complex64] | None = None
 
 
+@dataclass(frozen=True)
+class _Start:
+    """How a search starts.
+
+    Attributes
+    ----------
+    exact : bool
+        The known sources need no refining.
+    settled : bool
+        Their residuals are below the goal.
+    roughly : bool
+        Refine only as far as finding needs.
+    rounds : int
+        Largest number of rounds.
+    """
+
+    exact: bool
+    settled: bool
+    roughly: bool = False
+    rounds: int = _MAX_ROUNDS
+
+
 class BrightModel:
     """Finds, refines and predicts the bright sources of one tile."""
 
@@ -161,7 +183,8 @@ class BrightModel:
         floor_jy = EPSILON * float(np.abs(dirty).max())
         noise_jy = max(noise_jy, floor_jy)
         known = self._outside(noise_jy)
-        found = self._search(_Model(known), dirty, noise_jy, exact=not len(known), roughly=roughly)
+        nothing = len(known) == 0
+        found = self._search(_Model(known), dirty, noise_jy, _Start(nothing, nothing, roughly))
         return replace(found, floor_jy=floor_jy)
 
     def _refine_and_search(self, known: BrightSources, noise_jy: float, floor_jy: float) -> BrightSubtraction:
@@ -169,22 +192,11 @@ class BrightModel:
         goal_jy = _SETTLED_SIGMA * noise_jy
         model, left_jy, steps = self._refine(_Model(known), goal_jy, noise_jy)
         model = self._with_residual(model)
-        found = self._search(
-            model, self._dirty(model), noise_jy, exact=True, settled=left_jy < goal_jy, rounds=_MAX_ROUNDS - 1
-        )
+        start = _Start(exact=True, settled=left_jy < goal_jy, rounds=_MAX_ROUNDS - 1)
+        found = self._search(model, self._dirty(model), noise_jy, start)
         return replace(found, floor_jy=floor_jy, steps=steps + found.steps)
 
-    def _search(
-        self,
-        model: _Model,
-        image: NDArray[np.float32],
-        noise_jy: float,
-        *,
-        exact: bool,
-        roughly: bool = False,
-        settled: bool | None = None,
-        rounds: int = _MAX_ROUNDS,
-    ) -> BrightSubtraction:
+    def _search(self, model: _Model, image: NDArray[np.float32], noise_jy: float, start: _Start) -> BrightSubtraction:
         """Alternate between finding and refining, until nothing stands out any more.
 
         Parameters
@@ -193,19 +205,12 @@ class BrightModel:
         image : (size, size) float32
             Its residual image (Jy/beam).
         noise_jy : float
-        exact : bool
-            The known sources need no refining.
-        roughly : bool
-            Refine only as far as finding needs.
-        settled : bool, optional
-            Whether the known sources are settled; as `exact` by default.
-        rounds : int
-            Largest number of rounds.
+        start : _Start
         """
-        settled, steps = exact if settled is None else settled, 0
-        for _ in range(rounds):
+        exact, settled, steps = start.exact, start.settled, 0
+        for _ in range(start.rounds):
             sources, level_jy = self._finder.find(image, model.sources, noise_jy)
-            if level_jy is None and (exact or roughly):
+            if level_jy is None and (exact or start.roughly):
                 break
             if level_jy is not None:
                 model = _Model(sources)

@@ -93,7 +93,7 @@ def signal_to_noise(
     """Return the signal-to-noise ratio (ninterval, nreceptor, nant) of each antenna, 1 / (error of its phase in rad).
 
     The noise is the baselines' scatter about the solution: receiver noise, and what the model lacks of the sky and
-    of the amplitudes. 0 where there are not more baselines than phases to solve for.
+    of the amplitudes. 0 where the baselines' real and imaginary parts are no more than the phases to solve for.
     """
     one, two = np.triu_indices(data.shape[-1], 1)
     expected = power[..., one, two]
