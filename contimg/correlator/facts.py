@@ -18,12 +18,11 @@ from typing import Any
 
 from contimg import naming
 from contimg.config import IngestOptions
-from contimg.correlator import probe
+from contimg.correlator import file_name, probe
 from contimg.correlator.files import fault_of_error
 from contimg.correlator.inbox import Cluster, SubbandFile, shown
 from contimg.correlator.probe import DataShape
 from contimg.storage.atomic import atomic_path
-from contimg.times import mjd_from_datetime
 
 
 @dataclass(frozen=True)
@@ -209,14 +208,9 @@ def _growing(
 
 def _against_name(file: SubbandFile, facts: FileFacts, options: IngestOptions) -> FileFacts:
     """Return the facts of a file, with a fault where they are not those of a file of its name."""
-    clock_error_s = (facts.start_mjd - mjd_from_datetime(file.name_time)) * 86400
-    if not abs(clock_error_s) <= options.max_clock_error_s:
-        message = f"the header of {file.name} is {clock_error_s:.0f} s away from its name"
-        return replace(facts, fault=message, fault_code="clock")
-    if facts.subband != file.subband:
-        message = f"the frequencies of {file.name} are those of sb{facts.subband:02d}"
-        return replace(facts, fault=message, fault_code="frequency")
-    return facts
+    name = naming.SubbandName(file.name_time, file.subband)
+    found = file_name.contradiction(name, facts.start_mjd, facts.subband, options.max_clock_error_s)
+    return replace(facts, fault=found[1], fault_code=found[0]) if found else facts
 
 
 def _open(file: SubbandFile, size: int, mtime_ns: int) -> FileFacts:

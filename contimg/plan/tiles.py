@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from contimg import naming
+from contimg import naming, times
 from contimg.config import IngestOptions
+from contimg.correlator import integrations
 from contimg.correlator.facts import FactsCache, FileFacts
 from contimg.correlator.inbox import Cluster, Quarantined, SubbandFile, subbands_text
+from contimg.correlator.integrations import Lattice
 from contimg.correlator.setup import CorrelatorSetup, setup_differences
 from contimg.plan.model import FileSignature, Plan, PlannedTile, Waiting
 from contimg.storage.atomic import file_sha256
@@ -115,15 +117,16 @@ def _stamped_ahead(cluster: Cluster, facts: Mapping[str, FileFacts]) -> str:
 
 def _tile(key: str, files: Sequence[FileAndFacts], missing: tuple[int, ...], options: IngestOptions) -> PlannedTile:
     _, first = files[0]
+    start_mjd = _start_mjd([fact for _, fact in files])
     channels = None if first.shape is None else first.shape.n_channels * options.subbands
     return PlannedTile(
-        id=naming.id_from_mjd(first.start_mjd),
+        id=naming.id_from_mjd(start_mjd),
         name_time=key,
         files=tuple(file.path for file, _ in files),
         subbands=tuple(file.subband for file, _ in files),
         missing=missing,
         signature=tuple(FileSignature(file.name, fact.size, fact.mtime_ns) for file, fact in files),
-        start_mjd=first.start_mjd,
+        start_mjd=start_mjd,
         end_mjd=max(fact.end_mjd for _, fact in files),
         integration_s=first.integration_s,
         dec_app_deg=first.dec_app_deg,
@@ -135,11 +138,36 @@ def _tile(key: str, files: Sequence[FileAndFacts], missing: tuple[int, ...], opt
     )
 
 
+def _lattice(fact: FileFacts) -> Lattice:
+    return Lattice.between(fact.start_mjd, fact.end_mjd, fact.integration_s)
+
+
+def _start_mjd(facts: Sequence[FileFacts]) -> float:
+    """Return the first integration that at least half of the files of a tile have, as the conversion takes it."""
+    lattices = [_lattice(fact) for fact in facts]
+    first, _ = integrations.common(lattices)
+    return next(one.start_mjd for one in lattices if lattices[0].steps_to(one) == first)
+
+
+def _starts(good: list[FileAndFacts]) -> list[str]:
+    """Return the time for which each file votes: the most frequent start where its integrations are of the same tile.
+
+    Hosts start and stop some integrations apart; their integrations still stand on one lattice.
+    """
+    own = [naming.id_from_mjd(fact.start_mjd) for _, fact in good]
+    most = max(sorted(set(own)), key=own.count, default="")
+    main = next((_lattice(fact) for (_, fact), start in zip(good, own, strict=True) if start == most), None)
+    return [
+        most if main is not None and main.agrees_with(_lattice(fact)) else times.utc_from_mjd(fact.start_mjd)
+        for _, fact in good
+    ]
+
+
 def _majority(good: list[FileAndFacts], key: str, plan: Plan) -> list[FileAndFacts]:
     """Keep the files that most of the tile agree with in time, declination, shape and setup; set the others aside."""
     votes: dict[tuple[str, float, str, tuple[str, ...]], list[FileAndFacts]] = {}
-    for file, fact in good:
-        said = (naming.id_from_mjd(fact.start_mjd), round(fact.dec_app_deg, 3), str(fact.shape), fact.setup)
+    for (file, fact), start in zip(good, _starts(good), strict=True):
+        said = (start, round(fact.dec_app_deg, 3), str(fact.shape), fact.setup)
         votes.setdefault(said, []).append((file, fact))
     if len(votes) <= 1:
         return good
