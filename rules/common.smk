@@ -3,6 +3,7 @@
 import sys
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.enums import Quietness
 
 # The library stands beside this file; jobs, local or on other nodes, import it from here.
 sys.path.insert(0, workflow.basedir)
@@ -10,7 +11,7 @@ sys.path.insert(0, workflow.basedir)
 from contimg import config as configuration
 from contimg import naming
 from contimg.config import used_keys
-from contimg.operations import preflight, resources, run_lock, status, targets
+from contimg.operations import interruption, preflight, resources, run_lock, status, targets
 from contimg.errors import ContimgError
 from contimg.plan import frozen
 from contimg.products.judged import verdict_of_image
@@ -23,7 +24,10 @@ def or_stop(function, *args, **options):
     try:
         return function(*args, **options)
     except (ContimgError, OSError) as error:
-        raise WorkflowError(f"contimg: {preflight.one_sentence(error)}") from None
+        said = f"contimg: {preflight.one_sentence(error)}"
+        if Quietness.ALL in (workflow.output_settings.quiet or ()):  # Snakemake would end without a word
+            print(said, file=sys.stderr)
+        raise WorkflowError(said) from None
 
 
 if workflow.is_main_process:
@@ -48,6 +52,7 @@ SOLVABLE = targets.solvable(PLAN)
 
 def begin_run():
     """Refuse a second run on the same roots, then fix the plan for this one."""
+    interruption.watch()
     or_stop(run_lock.hold_run_locks, LAYOUT)
     or_stop(frozen.freeze, PLAN, SETTINGS)
 
@@ -59,7 +64,7 @@ def outcome():
 
 def failure():
     or_stop(frozen.write_quarantine, PLAN, SETTINGS)
-    return status.failure()
+    return status.failure(interruption.interrupted())
 
 
 def wanted_products():

@@ -57,6 +57,9 @@ def to_file(place: str | Path) -> Iterator[None]:
         )
         try:
             yield
+        except KeyboardInterrupt:
+            sys.stderr.write("stopped by the keyboard\n")
+            raise SystemExit(130) from None
         except Exception as error:  # noqa: BLE001  contimg-ok: the boundary of a job; it fails, loudly
             traceback.print_exc()
             sys.stderr.flush()

@@ -188,9 +188,12 @@ def outcome(config: Config, plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def failure() -> str:
-    """Return the closing words of a run in which a job failed."""
+def failure(signal: str | None = None) -> str:
+    """Return the closing words of a run in which a job failed, or that a signal (its name) ended."""
+    if signal is not None:
+        how = "by the keyboard" if signal == "SIGINT" else f"by {signal}"
+        return f"\nStopped {how}. Nothing half-made was left behind: type the same command again to go on."
     return (
-        "\nA job failed: its reason stands above after 'contimg:', the whole story in the log named there."
-        "\nNothing half-made was left behind. Mend the cause and type the same command again."
+        "\nA job failed: its reason stands above after 'contimg:', with the whole story in the log named there."
+        "\nNothing half-made was left behind. Remove the cause, then type the same command again."
     )

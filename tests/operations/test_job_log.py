@@ -55,6 +55,12 @@ def test_an_error_is_one_sentence_and_its_traceback_is_in_the_log(tmp_path, acti
     assert "Traceback" in log
 
 
+def test_a_job_that_is_stopped_says_nothing_on_the_terminal(tmp_path):
+    done, log = run_job(tmp_path, "raise KeyboardInterrupt")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    assert "stopped by the keyboard" in log and "Traceback" not in log
+
+
 def test_a_rules_input_is_one_path_or_none():
     assert job_log.path([]) is None
     assert str(job_log.path("a.json")) == str(job_log.path(["a.json"])) == "a.json"

@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from contimg import naming
+
 
 def last_words(done):
     """Return what was said on the terminal, without Snakemake's own progress lines."""
@@ -25,6 +27,30 @@ def test_a_bad_key(night):
     done = night.snakemake("-n", check=False)
     assert_one_sentence(done, "config key 'image.robst' is unknown (did you mean 'image.robust'?)")
     assert_one_sentence(night.contimg("status", check=False), "config key 'image.robst' is unknown")
+
+
+@pytest.mark.parametrize("quiet", [(), ("--quiet", "rules"), ("--quiet", "all")], ids=" ".join)
+def test_a_bad_key_is_said_once_however_quiet_the_run_is(night, quiet):
+    night.change_config(image={"robst": 1})
+    done = night.snakemake(*quiet, check=False)
+    assert done.returncode != 0
+    assert last_words(done).count("config key 'image.robst' is unknown") == 1
+
+
+def test_a_home_that_is_read_only(night, monkeypatch):
+    """Snakemake keeps copies of its sources, and libraries keep caches, in the home directory."""
+    home = night.place / "home"
+    home.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,ro", "tmpfs", str(home)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting a filesystem needs root")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    try:
+        tile = next(iter(night.plan()["tiles"]))
+        night.snakemake(str(night.stage / "ms" / tile[:10] / f"{naming.stem(tile)}.json"), "--quiet", "rules")
+    finally:
+        subprocess.run(["umount", str(home)], check=True)
 
 
 def test_a_wrong_unit(night):

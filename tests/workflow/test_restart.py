@@ -12,17 +12,20 @@ from tests.workflow.conftest import ROOT
 
 
 @contextlib.contextmanager
-def running(night):
+def running(night, *, log=os.devnull):
     """Start the workflow in a session of its own; at the end kill -9 it with all its jobs."""
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", "work"]
-    command += ["--configfile", str(night.config_file), "--cores", "2", "--quiet", "all"]
+    command += ["--configfile", str(night.config_file), "--cores", "2", "--quiet", "rules"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, cwd=night.place, env=environment, start_new_session=True, **silent)
+    with open(log, "w") as file:
+        process = subprocess.Popen(
+            command, cwd=night.place, env=environment, start_new_session=True, stdout=file, stderr=subprocess.STDOUT
+        )
     try:
         yield process
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
@@ -39,6 +42,26 @@ def test_two_runs_at_once_the_second_refuses(night):
         second = night.snakemake("--quiet", "rules", check=False)
     assert second.returncode != 0
     assert f"another run (process {first.pid} on " in second.stdout + second.stderr
+
+
+def test_two_runs_with_states_of_their_own_do_not_share_a_stage(night):
+    with running(night):
+        wait_for(night.place / "state" / "plan.json")
+        night.change_config(paths={"state": str(night.place / "other"), "products": str(night.place / "others")})
+        second = night.snakemake("--quiet", "rules", check=False)
+    assert second.returncode != 0
+    assert f"is working on {night.stage} (paths.stage)" in second.stdout + second.stderr
+
+
+def test_a_run_that_is_interrupted_says_so(night):
+    log = night.place / "said"
+    with running(night, log=log) as process:
+        wait_for(night.place / "work" / "logs" / "convert_tile")
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(60)
+    said = log.read_text()
+    assert "Stopped by the keyboard. Nothing half-made was left behind" in said
+    assert "its reason stands above" not in said and "Traceback" not in said
 
 
 def test_a_killed_run_is_finished_by_the_same_command(night):
