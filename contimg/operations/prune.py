@@ -8,6 +8,7 @@ never touched.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -105,8 +106,7 @@ def prune(
             chosen.append(item)
         if not dry_run:
             for item in chosen:
-                _mark(config, item.group)
-                remove(Path(item.path))
+                _remove(config, item)
             free = shutil.disk_usage(config.paths.stage).free
     return Pruning(tuple(chosen), free, dry_run)
 
@@ -164,6 +164,19 @@ def _size(path: Path) -> int:
         for folder, folders, files in os.walk(path)
         for name in (*folders, *files)
     )
+
+
+def _remove(config: Config, item: Item) -> None:
+    """Note that a group is pruned, then remove an item of it; the other way round where there is no room for a note."""
+    try:
+        _mark(config, item.group)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        remove(Path(item.path))
+        _mark(config, item.group)
+    else:
+        remove(Path(item.path))
 
 
 def _mark(config: Config, group_id: str) -> None:

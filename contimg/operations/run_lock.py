@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from contimg.errors import BusyError
+from contimg.errors import BusyError, ContimgError
 from contimg.naming import Layout
 from contimg.storage import locks
 from contimg.storage.process import me
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _held: list[locks.Lock] = []
 
 
@@ -69,10 +72,26 @@ def _acquire_all(layout: Layout) -> list[locks.Lock]:
     return taken
 
 
+def _acquire_nameless(path: Path) -> locks.Lock:
+    """Take a lock without writing into its file whose it is."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise BusyError(f"{path} is locked by another process: wait until it has ended") from None
+    return locks.Lock(path, descriptor)
+
+
 def _acquire(path: Path, key: str) -> locks.Lock:
     try:
         return locks.acquire(path, key=key)
-    except BusyError:
+    except ContimgError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno in _NO_ROOM and path.exists():
+            return _acquire_nameless(path)  # what makes room must work where there is none
+        if not isinstance(error, BusyError):
+            raise
         owner = locks.owner_of(path)
         if owner is None or owner.boot != me().boot:
             raise

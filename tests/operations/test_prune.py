@@ -1,7 +1,9 @@
 """`contimg prune`: what goes, what stays, and that settled groups stay settled."""
 
+import contextlib
 import json
 import shutil
+import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -216,3 +218,26 @@ def test_command(config, tmp_path):
     shown = CliRunner().invoke(main, call)
     assert shown.exit_code == 0 and "GB freed" in shown.stdout
     assert "0.000 GB freed" in CliRunner().invoke(main, call).stdout
+
+
+def test_room_is_made_where_there_is_none(tmp_path):
+    """On a full disk neither the lock's owner nor the note of the pruning can be written at first."""
+    stage = tmp_path / "stage"
+    stage.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(stage)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting a filesystem needs root")
+    try:
+        paths = {name: str(tmp_path / name) for name in ("incoming", "stage", "products", "state")}
+        full = load({"paths": paths, "crossmatch": {"enabled": False}})
+        may_go = make(full, tmp_path / "work", FIRST)
+        (stage / "run.lock").touch()  # of the runs before
+        with contextlib.suppress(OSError), open(stage / "fill", "wb", buffering=0) as fill:
+            while True:
+                fill.write(b"x" * 4096)
+        done = prune(full, tmp_path / "work", kinds=("ms", "image"), now=NOW)
+        assert len(done.items) == 4 and sum(gone(may_go)) == 4
+        (group,) = committed_groups(full)
+        assert group.settled and group.pruned
+    finally:
+        subprocess.run(["umount", str(stage)], check=True)
