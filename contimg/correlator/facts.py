@@ -68,10 +68,6 @@ class FileFacts:
     checks: int = probe.VERSION
 
 
-# What every entry of the cache holds; those of older versions, which hold less, are not used.
-_ALWAYS = {"size", "mtime_ns", "subband", "synthetic", "checks"}
-
-
 class FactsCache:
     """What files said when they were last opened, one small JSON a UTC date; may be deleted any time."""
 
@@ -83,13 +79,12 @@ class FactsCache:
     def get(self, file: SubbandFile, size: int, mtime_ns: int) -> FileFacts | None:
         """Return the remembered facts of a file unless it has changed since."""
         entry = self._entry(file, size, mtime_ns)
-        if entry is None or not entry.keys() >= _ALWAYS:
-            return None
-        if entry["checks"] != probe.VERSION:  # other checks might say something else
+        if entry is None or entry.get("checks") != probe.VERSION:  # other checks might say something else
             return None
         shape = entry.get("shape")
-        typed = {"setup": tuple(entry.get("setup", ())), "shape": None if shape is None else DataShape(*shape)}
-        return FileFacts(**(entry | typed))
+        return FileFacts(
+            **{**entry, "setup": tuple(entry.get("setup", ())), "shape": None if shape is None else DataShape(*shape)}
+        )
 
     def put(self, file: SubbandFile, facts: FileFacts) -> None:
         """Remember the facts of a file."""

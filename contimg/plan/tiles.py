@@ -165,6 +165,9 @@ def _starts(good: list[FileAndFacts]) -> list[str]:
 
 def _majority(good: list[FileAndFacts], key: str, plan: Plan) -> list[FileAndFacts]:
     """Keep the files that most of the tile agree with in time, declination, shape and setup; set the others aside."""
+    headers = {(fact.start_mjd, fact.dec_app_deg, fact.shape, fact.setup) for _, fact in good}
+    if len(headers) <= 1:  # as nearly always, and a night has thousands of files
+        return good
     votes: dict[tuple[str, float, str, tuple[str, ...]], list[FileAndFacts]] = {}
     for (file, fact), start in zip(good, _starts(good), strict=True):
         said = (start, round(fact.dec_app_deg, 3), str(fact.shape), fact.setup)
