@@ -58,8 +58,7 @@ def image_tile(
         The calibrated Measurement Set and its twin.
     output : Path
         Folder for ``<stem>.{image,pb,pbcor,residual,model,psf}.fits`` and ``<stem>.png``, with channel
-        groups ``<stem>.alpha.fits`` and ``<stem>.group<n>.{image,pb}.fits`` too; empty when the tile has
-        no usable data.
+        groups ``<stem>.alpha.fits`` and ``<stem>.group<n>.{image,pb}.fits`` too; empty without usable data.
     twin : Path
     tile_id : str
     options : ImageOptions
