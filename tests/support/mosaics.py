@@ -181,7 +181,14 @@ def make_mosaic(
             kind="crossmatch",
             id=mosaic_id,
             reasons=[] if crossmatch is True else list(crossmatch),
-            qa={"median_flux_ratio": 1.01},
+            qa={
+                "median_flux_ratio": 1.01,
+                "flux_outliers": 0.0,
+                "median_offset_beams": 0.02,
+                "completeness": 1.0,
+                "n_compared": 20,
+                "n_expected": 20,
+            },
             inputs=[input_from_twin(twin)[1], catalogue],
         )
     summary = layout.product("summary", mosaic_id)
