@@ -193,7 +193,11 @@ def test_a_tile_is_judged_and_drawn(tmp_path):
     assert twin.verdict == "failed"
     assert twin.qa["median_flux_ratio"] == pytest.approx(0.5, abs=0.01)
     assert twin.qa["median_offset_beams"] < 0.05
-    assert twin.parameters["qa"] == QaOptions().model_dump(mode="json")
+    judged, untouched = twin.judged_with["qa"], QaOptions().model_dump(mode="json")
+    assert judged["min_tile_flux_ratio"] == 0.7
+    assert {key: untouched[key] for key in judged} == judged
+    assert len(judged) >= 19  # every threshold of a tile image
+    assert "qa" not in twin.parameters
     assert (tmp_path / "out" / "20260211T002649.quality.png").stat().st_size > 20_000
     few = run((tmp_path / "in.ms", tmp_path / "in.json", tmp_path / "o2", tmp_path / "o2.json"), OPTIONS)
     assert few.verdict == "passed"
