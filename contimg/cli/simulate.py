@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,14 +14,14 @@ _D = NightOptions()
 _G = GainErrors()
 
 
-class _Place(click.ParamType):
+class _Place(click.ParamType[Any]):
     """TILE:SB, with a third part where ``kinds`` are given."""
 
     def __init__(self, kinds: tuple[str, ...] = ()) -> None:
         self.kinds = kinds
         self.name = "tile:sb:kind" if kinds else "tile:sb"
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not isinstance(value, str):
             return value
         parts = value.split(":")
@@ -32,12 +33,12 @@ class _Place(click.ParamType):
         return (int(parts[0]), int(parts[1]), *parts[2:])
 
 
-class _Rfi(click.ParamType):
+class _Rfi(click.ParamType[Any]):
     """SB or SB:KIND; SB alone means all kinds."""
 
     name = "sb[:kind]"
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not isinstance(value, str):
             return value
         subband, _, kind = value.partition(":")
@@ -46,12 +47,12 @@ class _Rfi(click.ParamType):
         return tuple((int(subband), each) for each in ([kind] if kind else RFI_KINDS))
 
 
-class _Gap(click.ParamType):
+class _Gap(click.ParamType[Any]):
     """TILE:SECONDS."""
 
     name = "tile:seconds"
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not isinstance(value, str):
             return value
         tile, _, seconds = value.partition(":")
@@ -61,7 +62,7 @@ class _Gap(click.ParamType):
             self.fail(f"{value!r} is not TILE:SECONDS, for example 5:400.")
 
 
-def _numbers(ctx, param, value):
+def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
     """Turn ``1,2,3`` into integers."""
     if not value:
         return None
@@ -141,7 +142,7 @@ def _numbers(ctx, param, value):
 @click.option("--missing", type=_Place(), multiple=True, help="Subband file never written.")
 @click.option("--late", type=_Place(), multiple=True, help="Subband file written to OUT/late.")
 @click.option("--corrupt", type=_Place(CORRUPT_KINDS), multiple=True, help=f"Damaged file: {', '.join(CORRUPT_KINDS)}.")
-def simulate(out: Path, demo: bool, overwrite: bool, **given) -> None:
+def simulate(out: Path, demo: bool, overwrite: bool, **given: Any) -> None:
     """Write a stretch of night into OUT in the correlator's exact HDF5 layout, with the truth beside it.
 
     Tiles, subbands and integrations count from 0, stations from 1. OUT/config.yaml is an overlay for
@@ -174,7 +175,7 @@ def simulate(out: Path, demo: bool, overwrite: bool, **given) -> None:
     console.print(f"  overlay: {record.config}", soft_wrap=True, highlight=False)
 
 
-def _options(demo: bool, given: dict) -> NightOptions:
+def _options(demo: bool, given: dict[str, Any]) -> NightOptions:
     """Collect the options that were given, on top of the preset."""
     perfect = given.pop("no_gain_errors")
     names = {

@@ -126,9 +126,9 @@ def _mosaic(config: Config, mosaic_id: str) -> dict[str, Any]:
     if twin is None:
         raise UnknownIdError(f"no mosaic {mosaic_id} has been made: see `contimg status`")
     marker = read_marker(layout.twin("published", mosaic_id)) or {"status": "open", "path": "", "message": ""}
-    tiles: list[tuple] = []
-    chosen: list[tuple] = []
-    rejected: dict[tuple, list[str]] = {}
+    tiles: list[tuple[Any, ...]] = []
+    chosen: list[tuple[Any, ...]] = []
+    rejected: dict[tuple[Any, ...], list[str]] = {}
     for item in twin.inputs:
         image = find_twin(layout.twin("image", item.id), config) if item.kind == "image" else None
         if image is not None:
@@ -209,5 +209,5 @@ def _numbers(twin: Twin) -> dict[str, Any]:
     return _table(f"Measured ({twin.kind})", ("number", "value"), rows)
 
 
-def _table(title: str, columns: tuple[str, ...], rows: list[tuple]) -> dict[str, Any]:
+def _table(title: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> dict[str, Any]:
     return {"title": title, "columns": columns, "rows": rows}

@@ -140,7 +140,7 @@ def _disk(config: Config, plan: Plan) -> list[str]:
     layout = config.layout
     open_tiles = {t for group in plan.groups.values() for t in group.tiles if not layout.product("image", t).exists()}
     sizes = {tile: tile_sizes(config, plan.tiles[tile]) for tile in open_tiles}
-    stage = sum(size.image_px * _TILE_BYTES_PER_PX for size in sizes.values())
+    stage = float(sum(size.image_px * _TILE_BYTES_PER_PX for size in sizes.values()))
     ms = [size.files_bytes * _MS_OVER_FILES for size in sizes.values()]
     kept = sum(kind in config.keep for kind in ("ms", "calibrated"))
     stage += max(ms, default=0) * (2 - kept) + sum(ms) * kept

@@ -62,11 +62,7 @@ def reproduce(bundle_path: Path, stage: Path, tell: Callable[[str], None] = lamb
     _check_files(wanted, tell)
     stage = Path(stage).resolve()
     work = _Work(naming.Layout(stage / "none", stage, stage / "none", stage / "none"), wanted)
-    # Gains are solved on top of a bandpass: that one first.
-    order = {"ms": 0, "calibration": 1, "calibrated": 3, "image": 4, "mosaic": 5}
-    on_another = lambda node: any(item.kind == "calibration" for item in node.twin.inputs)  # noqa: E731
-    rank = lambda node: order[node.twin.kind] + (node.twin.kind == "calibration" and on_another(node))  # noqa: E731
-    for node in sorted(wanted, key=lambda node: (rank(node), node.twin.id)):
+    for node in sorted(wanted, key=lambda node: (_rank(node.twin), node.twin.id)):
         tell(f"{node.twin.kind} {node.twin.id}")
         try:
             work.make(node.twin)
@@ -81,6 +77,13 @@ def reproduce(bundle_path: Path, stage: Path, tell: Callable[[str], None] = lamb
     name = f"{mosaic.twin.id}.fits"
     rms_jy = metadata["rms_mjy"] / 1e3
     return _compare(mosaic.twin.id, Path(bundle_path) / name, remade / name, rms_jy)
+
+
+def _rank(twin: Twin) -> int:
+    """Return the place of a product in the order in which they are made: gains come after the bandpass below them."""
+    order = {"ms": 0, "calibration": 1, "calibrated": 3, "image": 4, "mosaic": 5}
+    on_another = twin.kind == "calibration" and any(item.kind == "calibration" for item in twin.inputs)
+    return order[twin.kind] + on_another
 
 
 def _below(lineage: Lineage, top: Node) -> list[Node]:
