@@ -1,0 +1,90 @@
+"""Products deleted from a finished night: what depends on them is made again, and nothing else."""
+
+import contextlib
+import json
+import shutil
+
+import pytest
+
+from tests.workflow.conftest import simulate
+
+ONE_TILE = {"convert_tile": 1, "apply_calibration": 1, "image_tile": 1, "mosaic_group": 1, "crossmatch_mosaic": 1}
+TAIL = {"summarise_mosaic": 1, "register_mosaic": 1, "publish_mosaic": 1}
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    """A night of three tiles taken to the archive."""
+    night = simulate(
+        tmp_path_factory.mktemp("deleted") / "night", "--tiles", "3", "--antennas", "16", "--channels", "2",
+        "--sources", "6", "--max-baseline", "250",
+    )  # fmt: skip
+    night.snakemake("--quiet", "rules")
+    return night
+
+
+@contextlib.contextmanager
+def without(night, *patterns):
+    """Take files and folders of the stage away for a while."""
+    aside = night.place / "aside"
+    aside.mkdir()
+    moved = [
+        (path, aside / str(number)) for number, path in enumerate(p for q in patterns for p in night.stage.glob(q))
+    ]
+    for path, kept in moved:
+        shutil.move(path, kept)
+    yield moved
+    for path, kept in moved:
+        shutil.move(kept, path)
+    aside.rmdir()
+
+
+def calibrator_tile(night):
+    (calibration,) = night.plan()["calibrations"]
+    return calibration.removeprefix("cal_")
+
+
+def test_the_image_of_the_calibrators_tile_redoes_that_tile_alone(night):
+    tile = calibrator_tile(night)
+    with without(night, f"images/*/{tile}") as moved:
+        assert len(moved) == 1
+        assert night.planned() == ONE_TILE | TAIL
+        assert night.planned_files("image_tile") == [tile]
+
+
+@pytest.mark.parametrize("kind", ["calibrated", "ms"])
+def test_the_twin_of_a_temporary_ms_is_made_again(night, kind):
+    """Without it the mosaic cannot tell what it is made of, and failed at each run."""
+    tile = next(
+        path.stem for path in sorted(night.stage.glob("images/*/*.json")) if path.stem != calibrator_tile(night)
+    )
+    with without(night, f"{kind}/*/{tile}.json", "mosaics/*/mosaic_*") as moved:
+        assert len(moved) == 3
+        assert night.planned() == ONE_TILE | TAIL
+
+
+def test_an_edited_catalogue_is_a_new_sky_and_a_touched_one_is_not(night):
+    catalogue = night.place / "catalogue.csv"
+    before = catalogue.read_text()
+    catalogue.write_text(before)
+    assert night.planned() == {}
+    catalogue.write_text(before.replace("S", "s", 1) if "S" in before else before + "\n")
+    assert {"crossmatch_mosaic": 1, "image_tile": 3}.items() <= night.planned().items()
+    catalogue.write_text(before)
+    assert night.planned() == {}
+
+
+def test_the_image_of_the_calibrators_tile_comes_back_and_the_night_is_finished(night):
+    shutil.rmtree(next(night.stage.glob(f"images/*/{calibrator_tile(night)}")))
+    night.snakemake("--quiet", "rules")
+    assert night.planned() == {}
+    shown = json.loads(night.contimg("registry", "list", "--all-versions", "--json").stdout)
+    assert [row["status"] for row in shown] == ["published"]  # the same pixels: no new version
+
+
+def test_a_pruned_night_stays_settled(night):
+    said = json.loads(night.contimg("prune", "--older-than", "0", "--json").stdout)
+    assert {item["kind"] for item in said["items"]} >= {"image"}
+    assert not list(night.stage.glob("images/*/*/*.fits"))
+    assert night.overlay["nights"]  # named, and its files are there
+    assert night.planned() == {}
