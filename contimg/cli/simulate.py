@@ -1,4 +1,4 @@
-"""``contimg simulate``: a simulated night in the correlator's format."""
+"""`contimg simulate`: a simulated night in the correlator's format."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _D = NightOptions()
 _G = GainErrors()
 
 
-class _Place(click.ParamType[Any]):
-    """TILE:SB, with a third part where ``kinds`` are given."""
+class _Place(click.ParamType[tuple[Any, ...]]):
+    """Read TILE:SB, or TILE:SB:KIND where ``kinds`` are given."""
 
     def __init__(self, kinds: tuple[str, ...] = ()) -> None:
         self.kinds = kinds
         self.name = "tile:sb:kind" if kinds else "tile:sb"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
         if not isinstance(value, str):
             return value
         parts = value.split(":")
@@ -33,12 +33,14 @@ class _Place(click.ParamType[Any]):
         return (int(parts[0]), int(parts[1]), *parts[2:])
 
 
-class _Rfi(click.ParamType[Any]):
-    """SB or SB:KIND; SB alone means all kinds."""
+class _Rfi(click.ParamType[tuple[tuple[int, str], ...]]):
+    """Read SB or SB:KIND; SB alone means all kinds."""
 
     name = "sb[:kind]"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[tuple[int, str], ...]:
         if not isinstance(value, str):
             return value
         subband, _, kind = value.partition(":")
@@ -47,12 +49,12 @@ class _Rfi(click.ParamType[Any]):
         return tuple((int(subband), each) for each in ([kind] if kind else RFI_KINDS))
 
 
-class _Gap(click.ParamType[Any]):
-    """TILE:SECONDS."""
+class _Gap(click.ParamType[tuple[int, float]]):
+    """Read TILE:SECONDS."""
 
     name = "tile:seconds"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, float]:
         if not isinstance(value, str):
             return value
         tile, _, seconds = value.partition(":")
@@ -63,7 +65,7 @@ class _Gap(click.ParamType[Any]):
 
 
 def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
-    """Turn ``1,2,3`` into integers."""
+    """Return the integers of ``1,2,3``."""
     if not value:
         return None
     try:
@@ -75,14 +77,16 @@ def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> t
 @click.command(name="simulate", context_settings={"show_default": True})
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(
-    "--demo", is_flag=True, help="The demo night: ten tiles round 3C286 with faults and RFI; other options refine it."
+    "--demo", is_flag=True, help="The demo night: ten tiles around 3C286 with faults and RFI; other options change it."
 )
 @click.option("--overwrite", is_flag=True, help="Replace an earlier simulated night in OUT.")
 @click.option("--tiles", type=int, help=f"Tiles of 309 s.  [default: {_D.tiles}]")
-@click.option("--antennas", type=int, help=f"Antennas, a thinning of the real 96.  [default: {_D.antennas}]")
-@click.option("--channels", type=int, help=f"Channels per subband; 48 is real.  [default: {_D.channels}]")
+@click.option("--antennas", type=int, help=f"Antennas, a subset of the real 96.  [default: {_D.antennas}]")
+@click.option("--channels", type=int, help=f"Channels per subband; 48 at the telescope.  [default: {_D.channels}]")
 @click.option("--integrations", type=int, help=f"Integrations per tile.  [default: {_D.integrations}]")
-@click.option("--max-baseline", "max_baseline_m", type=float, help="Thin to baselines up to this length, m.")
+@click.option(
+    "--max-baseline", "max_baseline_m", type=float, help="Choose antennas with baselines up to this length, m."
+)
 @click.option("--stations", callback=_numbers, metavar="N,N,...", help="Use exactly these stations (1-116).")
 @click.option("--calibrator", help="Perley & Butler 2017 source, 'synthetic' or 'none'.  [default: 3C286]")
 @click.option(
@@ -118,32 +122,50 @@ def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> t
 )
 @click.option("--gap", "gaps", type=_Gap(), multiple=True, help="No data for SECONDS before TILE.")
 @click.option("--sources", type=int, help=f"Random sources.  [default: {_D.sources}]")
-@click.option("--flux-min", "flux_min_jy", type=float, help=f"Faintest, Jy.  [default: {_D.flux_min_jy}]")
-@click.option("--flux-max", "flux_max_jy", type=float, help=f"Brightest, Jy.  [default: {_D.flux_max_jy:g}]")
+@click.option(
+    "--flux-min",
+    "flux_min_jy",
+    type=float,
+    help=f"Lowest flux density of random sources, Jy.  [default: {_D.flux_min_jy}]",
+)
+@click.option(
+    "--flux-max",
+    "flux_max_jy",
+    type=float,
+    help=f"Highest flux density of random sources, Jy.  [default: {_D.flux_max_jy:g}]",
+)
 @click.option(
     "--sky", "sky_file", type=click.Path(path_type=Path), help="CSV of sources to use instead of random ones."
 )
-@click.option("--seed", type=int, help=f"Same seed, same bytes.  [default: {_D.seed}]")
+@click.option(
+    "--seed", type=int, help=f"Seed of the random numbers; equal seeds give equal files.  [default: {_D.seed}]"
+)
 @click.option("--noise/--no-noise", default=None, help="Receiver noise.  [default: noise]", show_default=False)
 @click.option("--sefd", "sefd_jy", type=float, help=f"System equivalent flux density, Jy.  [default: {_D.sefd_jy:g}]")
-@click.option("--no-gain-errors", is_flag=True, help="Perfect antennas (before the --gain options).")
-@click.option("--gain-amplitude", type=float, help=f"Scatter of the amplitudes.  [default: {_G.amplitude}]")
+@click.option("--no-gain-errors", is_flag=True, help="Unit gains, apart from the --gain and --drift options given.")
 @click.option(
-    "--gain-phase/--no-gain-phase", default=None, help="Arbitrary phases.  [default: gain-phase]", show_default=False
+    "--gain-amplitude", type=float, help=f"Scatter of the gain amplitudes, fraction.  [default: {_G.amplitude}]"
 )
-@click.option("--gain-delay", type=float, help=f"Scatter of the delays, ns.  [default: {_G.delay_ns:g}]")
-@click.option("--gain-bandpass", type=float, help=f"Bandpass ripples, rms.  [default: {_G.bandpass}]")
-@click.option("--drift-phase", type=float, help=f"Slow phase drift, rms deg.  [default: {_G.drift_phase_deg:g}]")
-@click.option("--drift-amplitude", type=float, help=f"Slow amplitude drift, rms.  [default: {_G.drift_amplitude}]")
+@click.option(
+    "--gain-phase/--no-gain-phase", default=None, help="Random gain phases.  [default: gain-phase]", show_default=False
+)
+@click.option("--gain-delay", type=float, help=f"Scatter of the residual delays, ns.  [default: {_G.delay_ns:g}]")
+@click.option("--gain-bandpass", type=float, help=f"Bandpass ripples, rms fraction and rad.  [default: {_G.bandpass}]")
+@click.option("--drift-phase", type=float, help=f"Slow phase drift, rms, deg.  [default: {_G.drift_phase_deg:g}]")
+@click.option(
+    "--drift-amplitude", type=float, help=f"Slow amplitude drift, rms fraction.  [default: {_G.drift_amplitude}]"
+)
 @click.option("--smearing", is_flag=True, default=None, help="Apply bandwidth and time smearing (slower).")
-@click.option("--dead", callback=_numbers, metavar="N,N,...", help="Stations that hear no sky.")
+@click.option("--dead", callback=_numbers, metavar="N,N,...", help="Stations whose antenna receives no sky signal.")
 @click.option("--rfi", type=_Rfi(), multiple=True, help="Interference in a subband: line, burst, broad or all.")
-@click.option("--rfi-strength", "rfi_jy", type=float, help=f"Its strength, Jy.  [default: {_D.rfi_jy:g}]")
+@click.option(
+    "--rfi-strength", "rfi_jy", type=float, help=f"Strength of the interference, Jy.  [default: {_D.rfi_jy:g}]"
+)
 @click.option("--missing", type=_Place(), multiple=True, help="Subband file never written.")
 @click.option("--late", type=_Place(), multiple=True, help="Subband file written to OUT/late.")
 @click.option("--corrupt", type=_Place(CORRUPT_KINDS), multiple=True, help=f"Damaged file: {', '.join(CORRUPT_KINDS)}.")
 def simulate(out: Path, demo: bool, overwrite: bool, **given: Any) -> None:
-    """Write a stretch of night into OUT in the correlator's exact HDF5 layout, with the truth beside it.
+    """Write a simulated part of a night into OUT in the correlator's HDF5 layout, with the true sky and gains.
 
     Tiles, subbands and integrations count from 0, stations from 1. OUT/config.yaml is an overlay for
     snakemake --configfile. Everything written says that it is simulated.
@@ -170,13 +192,13 @@ def simulate(out: Path, demo: bool, overwrite: bool, **given: Any) -> None:
     console.print(f"Simulated night in {record.out}", soft_wrap=True, highlight=False)
     first, last = record.tile_ids[0], record.tile_ids[-1]
     console.print(f"  {written} subband files of {len(record.tiles)} tiles, {first} to {last}")
-    transit = f"transit in tile {record.transit_tile}; {len(faults)} faults on purpose"
+    transit = f"transit in tile {record.transit_tile}; {len(faults)} deliberate faults"
     console.print(f"  calibrator {record.calibrator}, {transit}")
     console.print(f"  overlay: {record.config}", soft_wrap=True, highlight=False)
 
 
 def _options(demo: bool, given: dict[str, Any]) -> NightOptions:
-    """Collect the options that were given, on top of the preset."""
+    """Return the options given, the others as in the demo night or by default."""
     perfect = given.pop("no_gain_errors")
     names = {
         "gain_amplitude": "amplitude",

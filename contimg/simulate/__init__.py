@@ -1,4 +1,4 @@
-"""Simulated nights in the correlator's own file format, with the truth beside them.
+"""Simulated nights in the correlator's file format, with the truth in files of its own.
 
 The simulator shares no geometry, beam, naming, frequency or gain code with the pipeline that it tests.
 """

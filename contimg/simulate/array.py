@@ -15,7 +15,7 @@ from contimg.simulate import constants as c
 from contimg.simulate.errors import SimulationError
 
 _ORDER_SEED = 110
-"""The real correlator order is fixed but not published; one fixed shuffle stands in for it."""
+"""The real correlator order is fixed but not published; a fixed permutation takes its place."""
 
 _FIRST_OUTRIGGER = 103
 
@@ -81,7 +81,7 @@ def _geocentric(lat_deg: np.ndarray, lon_deg: np.ndarray, height_m: np.ndarray) 
 
 
 def local_positions(geocentric_m: np.ndarray) -> np.ndarray:
-    """Turn geocentric vectors by the site's longitude.
+    """Rotate geocentric vectors by the site's longitude.
 
     Returns
     -------
@@ -135,7 +135,7 @@ def meridian_uvw(local_m: np.ndarray, declination_rad: float) -> np.ndarray:
 
 
 def rotate_uv(uvw_m: np.ndarray, angle_rad: float) -> np.ndarray:
-    """Turn u and v by a position angle (w stays), as the correlator's J2000 frame does."""
+    """Rotate u and v by a position angle (w unchanged), as in the correlator's J2000 frame."""
     u_m, v_m, w_m = np.moveaxis(uvw_m, -1, 0)
     sine, cosine = np.sin(angle_rad), np.cos(angle_rad)
     return np.stack([u_m * cosine - v_m * sine, u_m * sine + v_m * cosine, w_m], axis=-1)
@@ -148,12 +148,12 @@ def longest_baseline_m(stations: tuple[int, ...]) -> float:
 
 
 def choose_stations(count: int, max_baseline_m: float | None = None) -> tuple[int, ...]:
-    """Thin the real array while keeping its uv coverage open.
+    """Choose a subset of the real array with good uv coverage.
 
     Starting from the two most distant stations, each step adds the station whose new baselines lie farthest
     (in the uv plane, distances capped) from those already there. Outriggers keep at most the share they have
-    in the full array. Evenly spaced picks from the 5.75 m comb of the arms would repeat baselines and raise
-    grating lobes inside the primary beam.
+    in the full array. Evenly spaced stations of the arms, which lie on a grid of 5.75 m, would repeat
+    baselines and cause grating lobes within the primary beam.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def choose_stations(count: int, max_baseline_m: float | None = None) -> tuple[in
 
 
 def _compact_subset(local: np.ndarray, max_baseline_m: float) -> np.ndarray:
-    """Return indices of a set whose mutual distances are all within the limit, grown from its middle."""
+    """Return indices of stations with all mutual distances within the limit, added outwards from the median."""
     distances = np.linalg.norm(local[:, None] - local[None], axis=-1)
     core = np.median(local, axis=0)
     kept: list[int] = []
@@ -201,7 +201,7 @@ def _compact_subset(local: np.ndarray, max_baseline_m: float) -> np.ndarray:
 def _spread(
     plane: np.ndarray, count: int, outrigger: np.ndarray, most_outriggers: int, scale_m: float = 12.0
 ) -> list[int]:
-    """Pick ``count`` rows of ``plane`` greedily for distinct baselines (see `choose_stations`)."""
+    """Return ``count`` rows of ``plane``, chosen greedily for distinct baselines (see `choose_stations`)."""
     separation = np.linalg.norm(plane[:, None] - plane[None], axis=-1)
     chosen = [int(index) for index in np.unravel_index(np.argmax(separation), separation.shape)]
     baseline = plane[chosen[1]] - plane[chosen[0]]

@@ -8,7 +8,7 @@ from contimg.simulate import constants as c
 
 
 def channel_width_hz(channels: int) -> float:
-    """Return the width of one channel when a subband is cut into ``channels`` channels, Hz."""
+    """Return the width of one channel when a subband has ``channels`` channels, Hz."""
     return c.SUBBAND_WIDTH_MHZ * 1e6 / channels
 
 

@@ -1,4 +1,4 @@
-"""The simulator's own model of the primary beam."""
+"""The simulator's own model of the primary beam: the Airy pattern of an annular aperture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def power_beam(
     dish_m: float = c.DISH_DIAMETER_M,
     blockage_m: float = c.BLOCKAGE_DIAMETER_M,
 ) -> np.ndarray:
-    """Return the power response of a uniformly lit dish with a central blockage.
+    """Return the power pattern of a uniformly illuminated dish with a central blockage.
 
     The far field of an annulus is the difference of two Airy voltage patterns weighted by their areas;
     its square, normalised to one on the axis, is the power beam.

@@ -33,7 +33,7 @@ SUBBAND_WIDTH_MHZ = RAW_CHANNELS_PER_SUBBAND * RAW_CHANNEL_MHZ
 INTEGRATION_S = 96 * 0.134217728
 """Spacing of the integrations, 12.884901888 s."""
 STORED_INTEGRATION_S = 12.884902000427246
-"""The same through a float32, which is what the files say."""
+"""The same rounded to float32, as the files state it."""
 REAL_INTEGRATIONS_PER_FILE = 24
 SAMPLES_PER_INTEGRATION = 96.0
 
@@ -41,11 +41,11 @@ POLARIZATIONS = (-5, -6)
 """XX and YY in AIPS numbering."""
 
 UVW_REFERENCE_MJD = 58849.0
-"""Epoch for which the correlator computed its (u, v, w); explains the small rotation of its u and v."""
+"""Epoch for which the correlator computes (u, v, w), MJD; hence the small rotation of its u and v."""
 
 DEFAULT_SEFD_JY = 5800.0
 CORRELATOR_UNITS_PER_JY = 1.0 / 220.0
-"""Size of one jansky in the files, from a real solution of 2026-01-25 (220.47)."""
+"""Correlator units per Jy: 1/220, from a real gain solution of 2026-01-25 (220.47 Jy per unit)."""
 
 REFERENCE_FREQUENCY_HZ = 1.4e9
 PROGRAM = "contimg simulate"

@@ -1,8 +1,8 @@
-"""The one error a caller of the simulator has to expect."""
+"""The error that the simulator raises."""
 
 
 class SimulationError(ValueError):
-    """A request the simulator cannot honour.
+    """Options that cannot be simulated.
 
-    The message is one sentence that names the option and says how to mend it.
+    The message is one sentence that names the option and the remedy.
     """

@@ -1,4 +1,4 @@
-"""Files that go wrong on purpose."""
+"""Subband files with deliberate faults."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from contimg.simulate import constants as c
 from contimg.simulate.hdf5 import FileHeader, write_subband
 from contimg.simulate.options import NightOptions
-from contimg.simulate.schedule import Tile
+from contimg.simulate.schedule import SimulatedTile
 
 _FALLBACK_RAW_CHANNEL = 3400
 _FALLBACK_MJD = 55_000.0
@@ -18,13 +18,13 @@ _SUFFIX = "_incomplete"
 
 
 @dataclass(frozen=True)
-class Written:
-    """What becomes of one subband file.
+class SimulatedFile:
+    """Place and fault of one subband file.
 
     Attributes
     ----------
     path : Path or None
-        Where it ends up; None = never written.
+        Its final path; None = never written.
     tile, subband : int
     fault : str or None
         ``missing``, ``late`` or one of `options.CORRUPT_KINDS`.
@@ -36,21 +36,21 @@ class Written:
     fault: str | None
 
 
-def place_file(out: Path, options: NightOptions, tile: Tile, subband: int) -> Written:
-    """Decide where a file goes and what goes wrong with it."""
+def place_file(out: Path, options: NightOptions, tile: SimulatedTile, subband: int) -> SimulatedFile:
+    """Return path and fault of a subband file, as the options ask."""
     place = (tile.index, subband)
     if place in options.missing:
-        return Written(None, *place, "missing")
+        return SimulatedFile(None, *place, "missing")
     late = place in options.late
     fault = {(t, s): kind for t, s, kind in options.corrupt}.get(place, "late" if late else None)
     folder = out / ("late" if late else "incoming")
-    return Written(folder / tile.file_name(subband, _SUFFIX if fault == "incomplete" else ""), *place, fault)
+    return SimulatedFile(folder / tile.file_name(subband, _SUFFIX if fault == "incomplete" else ""), *place, fault)
 
 
 def write_file(
-    file: Written, header: FileHeader, times_jd: np.ndarray, frequencies_hz: np.ndarray, visibilities: np.ndarray
+    file: SimulatedFile, header: FileHeader, times_jd: np.ndarray, frequencies_hz: np.ndarray, visibilities: np.ndarray
 ) -> None:
-    """Write one subband file with whatever fault was asked for.
+    """Write one subband file with the fault asked for; a missing one is not written.
 
     Written under ``<name>_incomplete.hdf5`` and then renamed, as the correlator does. Kinds of fault:
     ``truncated`` (half of the bytes), ``zero_byte``, ``zeros`` (all-zero visibilities, all flagged: the
@@ -60,12 +60,14 @@ def write_file(
 
     Parameters
     ----------
-    file : Written
+    file : SimulatedFile
     header : FileHeader
     times_jd, frequencies_hz, visibilities : ndarray
         As for `hdf5.write_subband`.
     """
     fault, final = file.fault, file.path
+    if final is None:
+        return
     partial = final if fault == "incomplete" else final.with_name(f"{final.stem}{_SUFFIX}.hdf5")
     if fault == "wrong_band":
         expected = c.FIRST_RAW_CHANNEL + c.RAW_CHANNELS_PER_SUBBAND * file.subband

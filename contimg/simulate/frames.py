@@ -1,4 +1,4 @@
-"""Where the sky stands over the array: apparent places through astropy, offline and without refraction."""
+"""Apparent places of sources at the array, from astropy, offline and without refraction."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from contimg.simulate.errors import SimulationError
 
 @contextmanager
 def _offline(jd: np.ndarray) -> Iterator[None]:
-    """Keep astropy from the network and inside its own Earth-orientation tables.
+    """Let astropy use its installed Earth-orientation tables only, without the network.
 
-    They come with astropy (package ``astropy-iers-data``), so that a simulation needs no network and a date
-    that they do not cover is an error instead of a position that lacks UT1.
+    They come with the package ``astropy-iers-data``. A date that they do not cover is an error: without UT1
+    its positions would be wrong.
     """
     with iers.conf.set_temp("auto_download", False), iers.conf.set_temp("auto_max_age", None):
         covered = iers.earth_orientation_table.get()["MJD"].to_value(u.d)
@@ -68,8 +68,8 @@ def apparent_places(ra_deg: np.ndarray, dec_deg: np.ndarray, jd: np.ndarray) -> 
     return placed.ha.wrap_at(180 * u.deg).rad, placed.dec.rad
 
 
-def icrs_of_meridian(dec_rad: np.ndarray, jd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ICRS position (deg) that stands at hour angle 0, apparent declination ``dec_rad``, at ``jd``."""
+def icrs_of_meridian(dec_rad: np.ndarray | float, jd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (RA, Dec) (ICRS, deg) of hour angle 0 and apparent declination ``dec_rad`` at UTC Julian dates ``jd``."""
     jd = np.atleast_1d(np.asarray(jd, dtype=float))
     dec = np.broadcast_to(np.asarray(dec_rad, dtype=float), jd.shape)
     with _offline(jd):

@@ -17,7 +17,7 @@ CONVENTION = (
     "pyuvdata's write_ms conjugates the data, so these g are the gains as CASA defines them. "
     "Axes: antenna (see stations, correlator order), polarisation (XX, YY), subband, channel, tile, integration."
 )
-_SILENT_AMPLITUDE = 0.05
+_DEAD_AMPLITUDE = 0.05
 _RIPPLE_PERIODS_MHZ = (30.0, 200.0)
 _RIPPLES = 4
 _DRIFT_PERIODS_S = (3600.0, 10_800.0)
@@ -25,7 +25,7 @@ _DRIFT_PERIODS_S = (3600.0, 10_800.0)
 
 @dataclass(frozen=True)
 class Gains:
-    """Complex gains in factors.
+    """Complex antenna gains as a product of delays, amplitudes, phases, bandpasses and drifts.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Gains:
         return np.einsum("apf,apt->tafp", steady, self.drifts[:, :, tile])
 
     def save(self, path: Path, stations: tuple[int, ...], times_jd: np.ndarray, units_per_jy: float) -> None:
-        """Write the factors and their meaning as NPZ."""
+        """Write the factors, their axes and their sign convention as NPZ."""
         np.savez(
             path,
             convention=np.array(CONVENTION),
@@ -84,13 +84,13 @@ def make_gains(
     times_jd: np.ndarray,
     seed: int,
 ) -> Gains:
-    """Draw the gains of a night.
+    """Draw the antenna gains of a night.
 
     Parameters
     ----------
     errors : GainErrors
     stations, dead : tuple of int
-        Antennas in correlator order, and those among them that hear no sky (their amplitude is 0.05).
+        Antennas in correlator order, and those among them that receive no sky signal (gain amplitude 0.05).
     frequencies_hz : ndarray
         (16, channels), Hz.
     times_jd : ndarray
@@ -101,7 +101,7 @@ def make_gains(
     rng = generator(seed, "gains")
     amplitudes = 1 + errors.amplitude * np.clip(rng.standard_normal(shape), -3, 3)
     amplitudes = np.maximum(amplitudes, 0.1)
-    amplitudes[np.isin(stations, dead)] = _SILENT_AMPLITUDE
+    amplitudes[np.isin(stations, dead)] = _DEAD_AMPLITUDE
     phases = rng.uniform(-np.pi, np.pi, shape) * errors.random_phase
     delays_s = rng.standard_normal(shape) * errors.delay_ns * 1e-9
     mega_hertz = frequencies_hz / 1e6

@@ -15,7 +15,7 @@ HISTORY = f"{c.PROGRAM}: simulated data, not from the telescope"
 
 @dataclass(frozen=True)
 class FileHeader:
-    """What all files of a night share.
+    """Header items that all files of a night share.
 
     Attributes
     ----------
@@ -83,17 +83,17 @@ def write_subband(
         data = file.create_group("Data")
         _write_header(head, header, channels, integrations)
         index = np.array(header.stations) - 1
-        # Created empty and grown, like the correlator's: this decides the chunk shapes.
-        _grow(head, "ant_1_array", np.tile(index[header.first], integrations).astype(np.int64))
-        _grow(head, "ant_2_array", np.tile(index[header.second], integrations).astype(np.int64))
-        _grow(head, "uvw_array", np.tile(header.uvw_m.astype(np.float32), (integrations, 1)))
-        _grow(head, "time_array", np.repeat(times_jd, baselines))
-        _grow(head, "integration_time", np.full(rows, c.STORED_INTEGRATION_S))
+        # Created empty and extended, as the correlator does: this determines the chunk shapes.
+        _extend(head, "ant_1_array", np.tile(index[header.first], integrations).astype(np.int64))
+        _extend(head, "ant_2_array", np.tile(index[header.second], integrations).astype(np.int64))
+        _extend(head, "uvw_array", np.tile(header.uvw_m.astype(np.float32), (integrations, 1)))
+        _extend(head, "time_array", np.repeat(times_jd, baselines))
+        _extend(head, "integration_time", np.full(rows, c.STORED_INTEGRATION_S))
         head["freq_array"] = frequencies_hz[np.newaxis, :]
         shape = (rows, 1, channels, polarizations)
-        _grow(data, "visdata", visibilities.reshape(shape))
-        _grow(data, "flags", np.full(shape, flagged))
-        _grow(data, "nsamples", np.full(shape, c.SAMPLES_PER_INTEGRATION, dtype=np.float32))
+        _extend(data, "visdata", visibilities.reshape(shape))
+        _extend(data, "flags", np.full(shape, flagged))
+        _extend(data, "nsamples", np.full(shape, c.SAMPLES_PER_INTEGRATION, dtype=np.float32))
 
 
 def _write_header(head: h5py.Group, header: FileHeader, channels: int, integrations: int) -> None:
@@ -131,7 +131,7 @@ def _write_header(head: h5py.Group, header: FileHeader, channels: int, integrati
     extra["applied_delays_ns"] = np.bytes_(" ".join(str(value) for value in header.applied_delays_ns.ravel()))
 
 
-def _grow(group: h5py.Group, name: str, values: np.ndarray) -> None:
+def _extend(group: h5py.Group, name: str, values: np.ndarray) -> None:
     tail = values.shape[1:]
     dataset = group.create_dataset(name, (0, *tail), maxshape=(None, *tail), dtype=values.dtype, chunks=True)
     dataset.resize(values.shape[0], axis=0)

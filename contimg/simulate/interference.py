@@ -1,4 +1,4 @@
-"""Radio-frequency interference: steady lines, bursts and broad-band flashes of terrestrial origin."""
+"""Terrestrial radio-frequency interference: narrow-band lines, bursts and broad-band pulses."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from contimg.simulate.randomness import generator
 
 
 @dataclass(frozen=True)
-class Event:
-    """Interference in one file: its kind, the channels and integrations it covers, its strength in Jy."""
+class InterferenceEvent:
+    """Interference in one file: its kind, the channels and integrations affected, its strength in Jy."""
 
     tile: int
     subband: int
@@ -33,11 +33,12 @@ def plan_events(
     channels: int,
     integrations: int,
     seed: int,
-) -> tuple[Event, ...]:
-    """Decide where interference strikes.
+) -> tuple[InterferenceEvent, ...]:
+    """Draw the channels and integrations with interference.
 
-    ``line``: one channel (of eight), always. ``burst``: a third of the channels for two integrations in each
-    tile. ``broad``: the whole subband for one to three integrations in each tile.
+    ``line``: a sixteenth of the channels, at least one, in all integrations of the night.
+    ``burst``: a third of the channels, in two integrations of each tile.
+    ``broad``: all channels of the subband, in one to three integrations of each tile.
     """
     events = []
     for subband, kind in requests:
@@ -56,15 +57,15 @@ def plan_events(
                 length = int(rng.integers(1, min(3, integrations) + 1))
                 when = np.arange(length) + rng.integers(0, integrations - length + 1)
             cells = (tuple(int(value) for value in where), tuple(int(value) for value in when))
-            events.append(Event(tile, subband, kind, *cells, strength_jy))
+            events.append(InterferenceEvent(tile, subband, kind, *cells, strength_jy))
     return tuple(events)
 
 
 def coupling(antennas: int, seed: int) -> np.ndarray:
-    """Return how each antenna and polarisation hears the transmitter, complex, shape (antennas, 2).
+    """Return the coupling of each antenna and polarisation to the transmitter, complex, shape (antennas, 2).
 
-    A transmitter stands still in the Earth's frame, and so does the phase centre: no fringes, one phase per
-    antenna for the whole night.
+    The transmitter and the phase centre (hour angle 0) are both fixed to the Earth, so the interference does
+    not fringe: each antenna has one phase for the whole night.
     """
     rng = generator(seed, "rfi-coupling")
     shape = (antennas, len(c.POLARIZATIONS))
@@ -73,7 +74,7 @@ def coupling(antennas: int, seed: int) -> np.ndarray:
 
 def add_events(
     visibilities: np.ndarray,
-    events: tuple[Event, ...],
+    events: tuple[InterferenceEvent, ...],
     antenna_coupling: np.ndarray,
     first: np.ndarray,
     second: np.ndarray,
@@ -85,7 +86,7 @@ def add_events(
     ----------
     visibilities : ndarray
         (integrations, baselines, channels, 2), Jy.
-    events : tuple of Event
+    events : tuple of InterferenceEvent
         Those of this file.
     antenna_coupling : ndarray
         (antennas, 2).

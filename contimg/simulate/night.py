@@ -1,4 +1,4 @@
-"""Put a night together: sky, antennas, receivers, correlator files and the truth beside them."""
+"""Simulate a night: the correlator's files, the truth and a configuration overlay."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from contimg.simulate import array, band, frames, predict, schedule, sky
+from contimg.simulate import array, band, frames, predict, sky
 from contimg.simulate import constants as c
+from contimg.simulate.correlator import Correlator, make_correlator
 from contimg.simulate.errors import SimulationError
 from contimg.simulate.faults import place_file, write_file
-from contimg.simulate.gains import Gains, make_gains
 from contimg.simulate.hdf5 import FileHeader
-from contimg.simulate.interference import Event, add_events, coupling, plan_events
 from contimg.simulate.options import NightOptions
 from contimg.simulate.pointing import Observation, plan_observation
 from contimg.simulate.randomness import generator
 from contimg.simulate.record import TRUTH_FILE, NightRecord, image_geometry, write_config, write_truth_json
+from contimg.simulate.schedule import SimulatedTile, make_tiles
 from contimg.simulate.validation import validate
 
 Progress = Callable[[int, int, str], None]
@@ -35,7 +35,7 @@ _OWN_FILES = (
 def simulate_night(
     out: Path, options: NightOptions, overwrite: bool = False, progress: Progress | None = None
 ) -> NightRecord:
-    """Write a simulated stretch of night into ``out``.
+    """Write a simulated part of a night into ``out``.
 
     Parameters
     ----------
@@ -60,34 +60,43 @@ def simulate_night(
     validate(options)
     stations = _stations(options)
     observation = plan_observation(options)
-    tiles = schedule.make_tiles(options, observation.start_jd)
+    tiles = make_tiles(options, observation.start_jd)
     out = Path(out).resolve()
     _check_space(out, options, len(stations))
     _prepare(out, overwrite)
 
     header = _file_header(options, observation, stations)
-    frequencies = band.band_frequencies(options.channels)
-    times = np.stack([tile.times_jd for tile in tiles])
-    gains = make_gains(options.gains, stations, options.dead, frequencies, times, options.seed)
-    events = plan_events(
-        options.rfi, options.rfi_jy, options.tiles, options.channels, options.integrations, options.seed
-    )
+    times_jd = np.stack([tile.times_jd for tile in tiles])
+    correlator = make_correlator(options, header, times_jd)
     record = _record(out, options, observation, tiles, stations)
-    sigma = predict.noise_sigma_jy(options.sefd_jy, header.channel_width_hz) if options.noise else 0.0
     # The truth comes first, so that a run broken off half-way is still recognised as the simulator's own.
-    write_truth_json(out / TRUTH_FILE, options, record, events, sigma)
+    _write_truth(record, observation, correlator, times_jd)
+    _write_subbands(record, observation, correlator, progress)
+    return record
+
+
+def _write_truth(record: NightRecord, observation: Observation, correlator: Correlator, times_jd: np.ndarray) -> None:
+    """Write the truth, the catalogues and the configuration overlay."""
+    out, options = record.out, correlator.options
+    write_truth_json(out / TRUTH_FILE, options, record, correlator.events, correlator.sigma_jy)
     sky.write_truth(out / "truth.csv", observation.sources)
     sky.write_catalogue(out / "catalogue.csv", observation.sources, options.seed)
-    builtin = options.calibrator_name.lower() != "synthetic"
-    if not builtin:
+    builtin = options.calibrator_is_builtin or observation.calibrator is None
+    if observation.calibrator is not None and not builtin:
         sky.write_calibrators(out / "calibrators.csv", (observation.calibrator,))
-    gains.save(out / "truth_gains.npz", stations, times, c.CORRELATOR_UNITS_PER_JY)
+    correlator.gains.save(out / "truth_gains.npz", record.stations, times_jd, c.CORRELATOR_UNITS_PER_JY)
     write_config(out / "config.yaml", record, builtin, options.smearing)
 
-    hearing = coupling(len(stations), options.seed)
-    local = array.local_positions(header.antenna_positions_m[np.array(stations) - 1])
+
+def _write_subbands(
+    record: NightRecord, observation: Observation, correlator: Correlator, progress: Progress | None
+) -> None:
+    """Write the subband files in time order, all of a tile before the next; report the progress."""
+    header = correlator.header
+    local = array.local_positions(header.antenna_positions_m[np.array(record.stations) - 1])
+    frequencies = band.band_frequencies(correlator.options.channels)
     total = len(record.files)
-    for tile in tiles:
+    for tile in record.tiles:
         tile_sky = predict.place_sky(observation.sources, tile.times_jd, observation.declination_rad, local)
         for subband in range(c.SUBBANDS):
             number = tile.index * c.SUBBANDS + subband
@@ -95,14 +104,14 @@ def simulate_night(
             if progress is not None:
                 progress(number, total, f"{tile.tile_id} sb{subband:02d}")
             if file.path is not None:
-                data = _correlate(options, header, tile_sky, tile.index, subband, gains, events, hearing, sigma)
+                data = correlator.visibilities(tile_sky, tile.index, subband)
                 write_file(file, header, tile.times_jd, frequencies[subband], data)
     if progress is not None:
         progress(total, total, "done")
-    return record
 
 
 def _stations(options: NightOptions) -> tuple[int, ...]:
+    """Return the simulated stations in correlator order."""
     if options.stations:
         unknown = set(options.stations) - set(array.active_stations())
         if unknown or len(set(options.stations)) < 3:
@@ -113,9 +122,9 @@ def _stations(options: NightOptions) -> tuple[int, ...]:
         chosen = tuple(sorted(set(options.stations)))
     else:
         chosen = array.choose_stations(options.antennas, options.max_baseline_m)
-    strangers = set(options.dead) - set(chosen)
-    if strangers:
-        raise SimulationError(f"--dead {min(strangers)} is not among the simulated stations: choose from {chosen}.")
+    absent = set(options.dead) - set(chosen)
+    if absent:
+        raise SimulationError(f"--dead {min(absent)} is not among the simulated stations: choose from {chosen}.")
     return array.correlator_order(chosen)
 
 
@@ -136,7 +145,7 @@ def _check_space(out: Path, options: NightOptions, antennas: int) -> None:
 
 
 def _prepare(out: Path, overwrite: bool) -> None:
-    """Make the folders; clear an earlier night only when asked, and never anything foreign."""
+    """Make the folders; remove an earlier simulated night only when asked, and never any other file."""
     if out.exists() and not out.is_dir():
         raise SimulationError(f"OUT {out} is a file: name a folder.")
     if out.is_dir() and any(out.iterdir()):
@@ -156,6 +165,7 @@ def _prepare(out: Path, overwrite: bool) -> None:
 
 
 def _file_header(options: NightOptions, observation: Observation, stations: tuple[int, ...]) -> FileHeader:
+    """Return the header that all files share, the (u, v, w) turned as the correlator stores them."""
     positions = array.antenna_positions()
     first, second = array.baseline_pairs(len(stations))
     local = array.local_positions(positions[np.array(stations) - 1])
@@ -179,18 +189,14 @@ def _record(
     out: Path,
     options: NightOptions,
     observation: Observation,
-    tiles: tuple[schedule.Tile, ...],
+    tiles: tuple[SimulatedTile, ...],
     stations: tuple[int, ...],
 ) -> NightRecord:
+    """Describe the night: tiles, their centres, files with their faults, and the image that suits the array."""
     middles = np.array([tile.middle_jd for tile in tiles])
     centres = zip(*frames.icrs_of_meridian(observation.declination_rad, middles), strict=True)
     size, cell = image_geometry(stations)
     files = [place_file(out, options, tile, subband) for tile in tiles for subband in range(c.SUBBANDS)]
-    transit = None
-    if observation.calibrator is not None:
-        after_s = _transit_after_s(observation)
-        inside = [tile.index for tile in tiles if 0 <= after_s(tile) < options.integrations * c.INTEGRATION_S]
-        transit = inside[0] if inside else None
     return NightRecord(
         out=out,
         config=out / "config.yaml",
@@ -198,7 +204,7 @@ def _record(
         tile_centres_deg=tuple((float(ra), float(dec)) for ra, dec in centres),
         files=tuple(files),
         calibrator="none" if observation.calibrator is None else observation.calibrator.name,
-        transit_tile=transit,
+        transit_tile=_transit_tile(options, observation, tiles),
         declination_rad=observation.declination_rad,
         stations=stations,
         size_px=size,
@@ -206,40 +212,13 @@ def _record(
     )
 
 
-def _transit_after_s(observation: Observation) -> Callable[[schedule.Tile], float]:
-    """Return a function that gives the calibrator's transit after a tile's start, s."""
-    calibrator = observation.calibrator
+def _transit_tile(options: NightOptions, observation: Observation, tiles: tuple[SimulatedTile, ...]) -> int | None:
+    """Return the index of the tile in which the calibrator transits; None without calibrator or between tiles."""
+    if observation.calibrator is None:
+        return None
+    calibrator, length_s = observation.calibrator, options.integrations * c.INTEGRATION_S
     transit = frames.transit_jd(calibrator.ra_deg, calibrator.dec_deg, observation.start_jd)
-    return lambda tile: (transit - tile.start_jd) * c.SECONDS_PER_DAY
-
-
-def _correlate(
-    options: NightOptions,
-    header: FileHeader,
-    tile_sky: predict.TileSky,
-    tile: int,
-    subband: int,
-    gains: Gains,
-    events: tuple[Event, ...],
-    hearing: np.ndarray,
-    sigma_jy: float,
-) -> np.ndarray:
-    """Return the visibilities of one file, (integrations, baselines, channels, 2), correlator units."""
-    first, second = header.first, header.second
-    frequencies = band.subband_frequencies(subband, options.channels)
-    smearing = header.channel_width_hz if options.smearing else None
-    intensity = predict.predict(tile_sky, frequencies, first, second, smearing)
-    data = np.repeat(intensity[..., None], len(c.POLARIZATIONS), axis=-1)
-    struck = tuple(event for event in events if (event.tile, event.subband) == (tile, subband))
-    add_events(data, struck, hearing, first, second, options.seed)
-    if options.dead:
-        deaf = np.isin(header.stations, options.dead)
-        data[:, deaf[first] | deaf[second]] = 0
-    rng = generator(options.seed, "noise", tile, subband)
-    predict.add_receivers(data, np.flatnonzero(first == second), options.sefd_jy, sigma_jy, rng)
-    antenna_gains = gains.of(tile, subband).astype(np.complex64)
-    data *= np.conj(antenna_gains[:, first])
-    data *= antenna_gains[:, second]
-    data *= np.float32(c.CORRELATOR_UNITS_PER_JY)
-    data.imag[:, first == second] = 0
-    return data
+    for tile in tiles:
+        if 0 <= (transit - tile.start_jd) * c.SECONDS_PER_DAY < length_s:
+            return tile.index
+    return None

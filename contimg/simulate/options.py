@@ -1,9 +1,10 @@
-"""What can be asked of the simulator."""
+"""Options of the simulator."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from contimg.simulate import constants as c
 
@@ -47,13 +48,13 @@ class GainErrors:
 
     @classmethod
     def none(cls) -> GainErrors:
-        """Return perfect antennas."""
+        """Return sizes of zero: unit gains."""
         return cls(0.0, False, 0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class NightOptions:
-    """One stretch of a night. Tiles, subbands and integrations count from 0, stations from 1.
+    """One part of a night. Tiles, subbands and integrations count from 0, stations from 1.
 
     Attributes
     ----------
@@ -81,7 +82,7 @@ class NightOptions:
     cross_midnight, cross_ra0 : bool
         Put UTC midnight, or right ascension 0h, inside the run (the date moves on to where both fit).
     restarts : tuple of int
-        Tiles that are the first after a correlator restart (names 105 s early, spread 13-22 s).
+        Tiles that are the first after a correlator restart (names 105 s before the data, spread over 13-22 s).
     gaps : tuple of (int, float)
         (tile, seconds): time without data before that tile.
     sources : int
@@ -97,7 +98,7 @@ class NightOptions:
     smearing : bool
         Apply bandwidth and time smearing (analytic sinc losses; slower).
     dead : tuple of int
-        Stations that hear no sky.
+        Stations whose antenna receives no sky signal.
     rfi : tuple of (int, str)
         (subband, kind), kind one of `RFI_KINDS`.
     rfi_jy : float
@@ -143,8 +144,8 @@ class NightOptions:
     corrupt: tuple[tuple[int, int, str], ...] = ()
 
     @classmethod
-    def demo(cls, **changes: object) -> NightOptions:
-        """Return the demo night: ten tiles, 3C286 in the fifth, faults and interference lying about."""
+    def demo(cls, **changes: Any) -> NightOptions:
+        """Return the demo night: ten tiles, 3C286 transits in the fifth; with faults and interference."""
         demo = cls(
             tiles=10,
             antennas=36,
@@ -166,7 +167,7 @@ class NightOptions:
 
     @property
     def calibrator_name(self) -> str:
-        """Calibrator after the default has been filled in."""
+        """Name of the calibrator, the default filled in."""
         if self.calibrator is not None:
             return self.calibrator
         return "3C286" if self.declination_deg is None else "synthetic"

@@ -1,4 +1,4 @@
-"""From the options to a pointing, a start time and a sky."""
+"""Pointing, start time and sky of a run, from the options."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from contimg.simulate.calibrators import find_calibrator
 from contimg.simulate.errors import SimulationError
 from contimg.simulate.options import NightOptions
 from contimg.simulate.sky import Source
+from contimg.simulate.validation import required_declination_deg
 
 
 @dataclass(frozen=True)
 class Observation:
-    """Where the array points, from when on, and at what.
+    """Pointing declination, start time and sources of a run.
 
     Attributes
     ----------
@@ -41,14 +42,14 @@ def plan_observation(options: NightOptions) -> Observation:
     Raises
     ------
     SimulationError
-        If the options contradict each other on the sky.
+        If no run meets all options together.
     """
     transit_s = _transit_offset_s(options)
     if options.calibrator_is_builtin:
         calibrator = Source.from_calibrator(find_calibrator(options.calibrator_name))
         start, declination = _around_builtin(options, calibrator, transit_s)
     else:
-        declination = np.radians(options.declination_deg)
+        declination = np.radians(required_declination_deg(options))
         start = _start_without_calibrator(options, declination)
         calibrator = None
         if options.calibrator_name.lower() == "synthetic":
@@ -57,7 +58,7 @@ def plan_observation(options: NightOptions) -> Observation:
             ra, dec = frames.icrs_of_meridian(apparent, np.array([transit_jd]))
             position = (float(ra[0]), float(dec[0]))
             flux = options.calibrator_flux_jy
-            calibrator = Source.power_law(sky.SYNTHETIC_CALIBRATOR, *position, flux, -0.7)
+            calibrator = Source.power_law(sky.SYNTHETIC_CALIBRATOR, position, flux, -0.7)
     known = () if calibrator is None else (calibrator,)
     if options.sky_file is not None:
         field = sky.read_sources(options.sky_file)

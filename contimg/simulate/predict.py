@@ -1,4 +1,4 @@
-"""Visibilities of point sources, by direct summation."""
+"""Visibilities of point sources by the direct Fourier transform, bandwidth and time smearing, receiver noise."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from contimg.simulate.sky import Source
 
 @dataclass(frozen=True)
 class TileSky:
-    """The sources over the array during one tile.
+    """Delays, delay rates and beam offsets of the sources during one tile.
 
     Attributes
     ----------
     sources : tuple of Source
-        Those that come within the beam's reach.
+        Those closer to the beam axis than its cutoff at some time.
     delays_s : ndarray
         (integrations, antennas, sources), geometric delay relative to the phase centre, s.
     rates : ndarray
@@ -37,7 +37,7 @@ class TileSky:
 def place_sky(
     sources: tuple[Source, ...], times_jd: np.ndarray, declination_rad: float, local_m: np.ndarray
 ) -> TileSky:
-    """Work out where the sources stand during a tile.
+    """Return the apparent places of the sources during a tile as delays and beam offsets.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def place_sky(
     times_jd : ndarray
         Centres of the integrations, UTC Julian dates.
     declination_rad : float
-        Apparent pointing declination, rad; the phase centre is HA 0 at this declination, for ever.
+        Apparent pointing declination, rad; the phase centre is hour angle 0 at this declination throughout.
     local_m : ndarray
         Antenna positions, (antennas, 3), m, in the frame of `array.local_positions`.
     """
@@ -77,8 +77,8 @@ def predict(
     """Return the visibilities of all baselines in Stokes I.
 
     V = sum over sources of S(f) B(t, f) exp(2 pi i f (b . (s - s0)) / c), b = position of antenna 2 minus
-    position of antenna 1: the sign in which the correlator and pyuvdata count. The phase is separable by
-    antenna, so that every (time, channel) is one matrix product.
+    position of antenna 1, as in the correlator's files and in pyuvdata. The phase is a product of one phasor
+    per antenna, so that every (time, channel) is one matrix product.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def predict(
 def _smearing(
     sky: TileSky, index: int, frequency: float, width_hz: float, first: np.ndarray, second: np.ndarray
 ) -> np.ndarray:
-    """Return the loss of one source's coherence over a channel and an integration, (integrations, baselines)."""
+    """Return bandwidth and time smearing of one source, factors <= 1, (integrations, baselines)."""
     delay = sky.delays_s[:, second, index] - sky.delays_s[:, first, index]
     rate = sky.rates[:, second, index] - sky.rates[:, first, index]
     return (np.sinc(width_hz * delay) * np.sinc(frequency * rate * c.INTEGRATION_S)).astype(np.float32)
@@ -140,7 +140,7 @@ def add_receivers(
     sigma_jy: float,
     rng: np.random.Generator,
 ) -> None:
-    """Add total power to the autocorrelations and noise to everything, in place.
+    """Add system noise power to the autocorrelations and thermal noise to all visibilities, in place.
 
     Parameters
     ----------
@@ -149,10 +149,10 @@ def add_receivers(
     autos : ndarray
         Indices of the autocorrelations.
     sefd_jy : float
-        Total power of one antenna, Jy.
+        System equivalent flux density of one antenna, Jy.
     sigma_jy : float
-        Noise in each of the real and imaginary part; zero for none. Autocorrelations are real, with
-        sqrt(2) of it.
+        Noise of the real and of the imaginary part, Jy; zero for none. Autocorrelations are real, with
+        sqrt(2) times this noise.
     rng : numpy.random.Generator
     """
     if sigma_jy > 0:

@@ -1,4 +1,4 @@
-"""Random numbers that depend on the seed and on what they are for, never on the order of the work."""
+"""Random numbers that depend on the seed and their purpose, not on the order in which they are drawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files that go with a night: truth, gains and the configuration overlay."""
+"""The description of a simulated night: its record, ``truth.json`` and the configuration overlay."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ import numpy as np
 
 from contimg.simulate import array, band
 from contimg.simulate import constants as c
-from contimg.simulate.faults import Written
+from contimg.simulate.faults import SimulatedFile
 from contimg.simulate.gains import CONVENTION
-from contimg.simulate.interference import Event
+from contimg.simulate.interference import InterferenceEvent
 from contimg.simulate.options import NightOptions
-from contimg.simulate.schedule import Tile
+from contimg.simulate.schedule import SimulatedTile
 
 TRUTH_FILE = "truth.json"
 _FIELD_DEG = 4.6
-"""Field to image: down to a tenth of the beam's peak at the low end of the band, plus the drift."""
+"""Width of the image, deg: the primary beam down to a tenth of its peak at the lowest frequency, plus the drift."""
 _PIXELS_PER_FRINGE = 4
 
 
 @dataclass(frozen=True)
 class NightRecord:
-    """What `simulate_night` made.
+    """Description of a simulated night, as `simulate_night` returns it.
 
     Attributes
     ----------
     out : Path
     config : Path
         Overlay for ``snakemake --configfile``.
-    tiles : tuple of Tile
+    tiles : tuple of SimulatedTile
     tile_centres_deg : tuple of (float, float)
         ICRS position of (HA 0, pointing declination) at the middle of each tile, deg.
-    files : tuple of Written
-        Every file written (or left incomplete), in time order, with its fault.
+    files : tuple of SimulatedFile
+        Every subband file, missing ones too, in time order, with its fault.
     calibrator : str
         Its name, ``none`` without one.
     transit_tile : int or None
@@ -50,9 +50,9 @@ class NightRecord:
 
     out: Path
     config: Path
-    tiles: tuple[Tile, ...]
+    tiles: tuple[SimulatedTile, ...]
     tile_centres_deg: tuple[tuple[float, float], ...]
-    files: tuple[Written, ...]
+    files: tuple[SimulatedFile, ...]
     calibrator: str
     transit_tile: int | None
     declination_rad: float
@@ -88,7 +88,7 @@ def _is_smooth(number: int) -> bool:
 
 
 def write_config(path: Path, record: NightRecord, builtin_calibrators: bool, smearing: bool) -> None:
-    """Write the overlay that makes the pipeline run on this night."""
+    """Write the configuration overlay with which the pipeline processes this night."""
     out = record.out
     nights = sorted({tile_id[:10] for tile_id in record.tile_ids})
     calibrators = "builtin" if builtin_calibrators else str(out / "calibrators.csv")
@@ -126,10 +126,10 @@ def write_truth_json(
     path: Path,
     options: NightOptions,
     record: NightRecord,
-    events: tuple[Event, ...],
+    events: tuple[InterferenceEvent, ...],
     noise_sigma_jy: float,
 ) -> None:
-    """Write everything that is known about the night."""
+    """Write options, pointing, array, noise, tiles, faults and interference of the night as JSON."""
     faulty = [
         {
             "tile": file.tile,

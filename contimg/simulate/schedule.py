@@ -1,4 +1,4 @@
-"""When tiles start, and under which names sixteen hosts with their own clocks write them."""
+"""Start times of the tiles, and the times in the file names of the sixteen subbands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DEFAULT_HOUR = 6
 
 
 @dataclass(frozen=True)
-class Tile:
+class SimulatedTile:
     """One 309-s set of sixteen files.
 
     Attributes
@@ -70,10 +70,11 @@ def run_length_s(options: NightOptions) -> float:
 
 
 def anchored_start(options: NightOptions, ra_deg: float, dec_deg: float, offset_s: float) -> float:
-    """Return the start (UTC Julian date) that lets a position transit ``offset_s`` after it.
+    """Return the start (UTC Julian date) for which a position transits ``offset_s`` later.
 
     The first such start on or after ``options.date``; with ``cross_midnight`` the day within the year before
-    on which UTC midnight falls nearest to the middle of the run (a night still to come would be waited for).
+    on which UTC midnight falls nearest to the middle of the run (before and not after, because the pipeline
+    waits for a night in the future).
 
     Raises
     ------
@@ -95,7 +96,7 @@ def anchored_start(options: NightOptions, ra_deg: float, dec_deg: float, offset_
 
 
 def plain_start(options: NightOptions) -> float:
-    """Return the start (UTC Julian date) when no transit has to be met."""
+    """Return the start (UTC Julian date) of a run without a prescribed transit."""
     if options.start is not None:
         return _jd(parse_start(options.start))
     day = datetime.combine(parse_date(options.date), datetime.min.time())
@@ -110,8 +111,8 @@ def crosses_midnight(start_jd: float, options: NightOptions) -> bool:
     return np.floor(start_jd - 0.5) != np.floor(end_jd - 0.5)
 
 
-def make_tiles(options: NightOptions, start_jd: float) -> tuple[Tile, ...]:
-    """Lay out the tiles of the run, with the names that the hosts give their files."""
+def make_tiles(options: NightOptions, start_jd: float) -> tuple[SimulatedTile, ...]:
+    """Return the tiles of the run, with the times that the sixteen hosts put into their file names."""
     tiles = []
     centres_s = (np.arange(options.integrations) + 0.5) * c.INTEGRATION_S
     for index, offset_s in enumerate(tile_offsets_s(options)):
@@ -119,14 +120,14 @@ def make_tiles(options: NightOptions, start_jd: float) -> tuple[Tile, ...]:
         times_jd = start_jd + (offset_s + centres_s) / c.SECONDS_PER_DAY
         restart = index in options.restarts
         names = _file_times(tile_start, restart, generator(options.seed, "names", index))
-        tiles.append(Tile(index, tile_start, times_jd, isoformat(times_jd[0]), names, restart))
+        tiles.append(SimulatedTile(index, tile_start, times_jd, isoformat(times_jd[0]), names, restart))
     return tuple(tiles)
 
 
 def _file_times(start_jd: float, restart: bool, rng: np.random.Generator) -> tuple[str, ...]:
-    """Draw the sixteen name times.
+    """Draw the times in the sixteen file names.
 
-    Real spreads (38,329 names): 0-1 s 87 %, 2 s 5 %, and 13-22 s in the first group after a restart. Data
+    Spreads measured on 38,329 real names: 0-1 s 87 %, 2 s 5 %, and 13-22 s in the first group after a restart. Data
     begin 1-2 s after the name, or about 105 s after it when the correlator has just been restarted.
     """
     if restart:

@@ -1,4 +1,4 @@
-"""The simulated sky: a calibrator and point sources, and the catalogues written from them."""
+"""The simulated sources: calibrator and random point sources, and the catalogues written from them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SYNTHETIC_CALIBRATOR = "SIMCAL"
 _STRIP_HALF_WIDTH_DEG = 1.6
 _STRIP_OVERHANG_DEG = 1.2
 _MIN_SEPARATION_DEG = 0.12
-_THROWS = 30
+_ATTEMPTS = 30
 _CATALOGUE_POSITION_ERROR_ARCSEC = 1.0
 _CATALOGUE_FLUX_ERROR = 0.03
 _CATALOGUE_NOISE_JY = 0.5e-3
@@ -51,15 +51,14 @@ class Source:
     def power_law(
         cls,
         name: str,
-        ra_deg: float,
-        dec_deg: float,
+        position_deg: tuple[float, float],
         flux_jy: float,
         spectral_index: float,
         curvature: float = 0.0,
         ref_freq_hz: float = c.REFERENCE_FREQUENCY_HZ,
     ) -> Source:
-        """Return a source with flux density ``flux_jy`` at ``ref_freq_hz``."""
-        return cls(name, ra_deg, dec_deg, ref_freq_hz, (float(np.log10(flux_jy)), spectral_index, curvature))
+        """Return a source at (RA, Dec) (ICRS, deg) with flux density ``flux_jy`` at ``ref_freq_hz``."""
+        return cls(name, *position_deg, ref_freq_hz, (float(np.log10(flux_jy)), spectral_index, curvature))
 
     @classmethod
     def from_calibrator(cls, calibrator: FluxCalibrator) -> Source:
@@ -103,10 +102,10 @@ def random_sources(
     avoid: tuple[Source, ...],
     seed: int,
 ) -> tuple[Source, ...]:
-    """Scatter point sources evenly over the strip of sky that drifts through the beam.
+    """Draw point sources, evenly distributed over the strip of sky that drifts through the beam.
 
     Flux densities are log-uniform at 1.4 GHz, spectral indices normal (-0.7, 0.2). Sources keep 0.12 deg
-    from each other and from ``avoid``, so that every one can be measured alone.
+    from each other and from ``avoid``, so that each is resolved from its neighbours.
 
     Parameters
     ----------
@@ -128,17 +127,18 @@ def random_sources(
     rng = generator(seed, "sky")
     overhang_jd = _STRIP_OVERHANG_DEG / np.cos(declination_rad) / 360.0
     start, length = run_jd[0] - overhang_jd, run_jd[1] - run_jd[0] + 2 * overhang_jd
-    flux = np.exp(rng.uniform(*np.log(flux_range_jy), count))
+    lowest, highest = np.log(flux_range_jy)
+    flux = np.exp(rng.uniform(lowest, highest, count))
     index = rng.normal(-0.7, 0.2, count)
     taken = np.empty((len(avoid) + count, 3))
     for number, source in enumerate(avoid):
         taken[number] = _vectors(source.ra_deg, source.dec_deg)
     placed: dict[int, tuple[float, float]] = {}
-    for _ in range(_THROWS):
+    for _ in range(_ATTEMPTS):
         open_slices = np.array([number for number in range(count) if number not in placed])
         if not len(open_slices):
             break
-        # One slice of the strip for each source, so that no tile stays empty.
+        # The strip is divided into one slice for each source, so that every tile has sources.
         passing = start + length * (open_slices + rng.uniform(size=len(open_slices))) / max(count, 1)
         offset_deg = rng.uniform(-_STRIP_HALF_WIDTH_DEG, _STRIP_HALF_WIDTH_DEG, len(open_slices))
         ra, dec = frames.icrs_of_meridian(declination_rad + np.radians(offset_deg), passing)
@@ -152,7 +152,7 @@ def random_sources(
             f"--sources {count} do not fit apart from each other on this strip: ask for fewer or add --tiles."
         )
     return tuple(
-        Source.power_law(f"SIM{number:04d}", *placed[number], float(flux[number]), float(index[number]))
+        Source.power_law(f"SIM{number:04d}", placed[number], float(flux[number]), float(index[number]))
         for number in range(count)
     )
 
@@ -178,8 +178,7 @@ def read_sources(path: Path) -> tuple[Source, ...]:
             sources.append(
                 Source.power_law(
                     row["name"],
-                    float(row["ra_deg"]),
-                    float(row["dec_deg"]),
+                    (float(row["ra_deg"]), float(row["dec_deg"])),
                     float(row["flux_jy"]),
                     float(row.get("spectral_index") or 0.0),
                     float(row.get("spectral_curvature") or 0.0),
@@ -206,7 +205,7 @@ def write_calibrators(path: Path, sources: tuple[Source, ...]) -> None:
 
 
 def write_catalogue(path: Path, sources: tuple[Source, ...], seed: int) -> None:
-    """Write the sources as a survey would list them.
+    """Write the sources as a survey catalogue with measurement errors.
 
     Positions are off by 1 arcsec rms in each coordinate, flux densities by 3 % and 0.5 mJy (added in
     quadrature, given as ``flux_err_jy``), spectral indices by 0.1.

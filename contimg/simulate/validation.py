@@ -1,4 +1,4 @@
-"""The checks that every request to the simulator passes first."""
+"""Checks of the simulator's options."""
 
 from __future__ import annotations
 
@@ -46,15 +46,13 @@ def _check_sizes(options: NightOptions) -> None:
 
 
 def _check_pointing(options: NightOptions) -> None:
-    if options.declination_deg is not None:
-        if options.calibrator_is_builtin:
-            raise SimulationError(
-                f"--declination and --calibrator {options.calibrator_name} exclude each other: drop one, or move "
-                "the pointing off the calibrator with --declination-offset."
-            )
-        _within("--declination", options.declination_deg, -20.0, 85.0)
-    elif not options.calibrator_is_builtin:
-        raise SimulationError(f"--calibrator {options.calibrator_name} needs a pointing: add --declination.")
+    if not options.calibrator_is_builtin:
+        _within("--declination", required_declination_deg(options), -20.0, 85.0)
+    elif options.declination_deg is not None:
+        raise SimulationError(
+            f"--declination and --calibrator {options.calibrator_name} exclude each other: drop one, or move "
+            "the pointing off the calibrator with --declination-offset."
+        )
     _within("--declination-offset", options.declination_offset_deg, -5.0, 5.0)
     _within("--transit-tile", options.transit_index, 0, options.tiles - 1)
     half = options.integrations * c.INTEGRATION_S / 2
@@ -114,6 +112,19 @@ def _check_faults(options: NightOptions) -> None:
     if clash:
         tile, subband = clash[0]
         raise SimulationError(f"--missing {tile}:{subband} is also asked for by --late or --corrupt: name it once.")
+
+
+def required_declination_deg(options: NightOptions) -> float:
+    """Return the pointing declination that a run without a built-in calibrator needs, deg.
+
+    Raises
+    ------
+    SimulationError
+        If none was given.
+    """
+    if options.declination_deg is None:
+        raise SimulationError(f"--calibrator {options.calibrator_name} needs a pointing: add --declination.")
+    return options.declination_deg
 
 
 def parse_date(text: str) -> Date:

@@ -71,7 +71,7 @@ def subband_file():
 
 @pytest.fixture
 def open_with_pyuvdata():
-    """Return the reader of reference/instrument.md 6.1: pyuvdata's own phase centre and uvw."""
+    """Return a function that reads a file with pyuvdata, which computes phase centre and (u, v, w) itself."""
 
     def read(path):
         from pyuvdata import UVData
@@ -101,7 +101,7 @@ def open_with_pyuvdata():
 
 @pytest.fixture
 def aperture_beam():
-    """Return the power beam by numerical integration over the lit annulus: no formula for its pattern."""
+    """Return the power beam by numerical integration over the illuminated annulus, without the formula of its pattern."""
 
     def beam(offset_rad, frequency_hz, dish_m=4.65, blockage_m=0.4064):
         radius = np.linspace(blockage_m / 2, dish_m / 2, 201)

@@ -1,4 +1,4 @@
-"""Geometry against published numbers (science-traps.md C1, C3) and against pyuvdata."""
+"""Baselines, (u, v, w) and delays against numbers of the correlator's own programs and against pyuvdata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files against reference/instrument.md sections 2 to 6, key by key."""
+"""Simulated files against the layout of the correlator's HDF5 files, key by key."""
 
 from __future__ import annotations
 

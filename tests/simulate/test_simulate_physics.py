@@ -154,7 +154,7 @@ def test_interference_strikes_where_the_truth_says(small_night, subband_file):
     assert {(event["subband"], event["kind"]) for event in events} == {(4, "line"), (9, "broad")}
 
 
-def test_dead_antennas_hear_no_sky(tmp_path):
+def test_dead_antennas_receive_no_sky_signal(tmp_path):
     common = dict(tiles=1, antennas=6, channels=4, integrations=2, sources=0, noise=False)
     alive = simulate_night(tmp_path / "alive", NightOptions(**common))
     victim = alive.stations[2]
@@ -162,8 +162,8 @@ def test_dead_antennas_hear_no_sky(tmp_path):
     with h5py.File(record.files[0].path) as file:
         head, data = file["Header"], file["Data/visdata"][:, 0]
         first, second = head["ant_1_array"][:], head["ant_2_array"][:]
-    deaf = ((first == victim - 1) | (second == victim - 1)) & (first != second)
-    assert not data[deaf].any() and data[~deaf].all()
+    dead = ((first == victim - 1) | (second == victim - 1)) & (first != second)
+    assert not data[dead].any() and data[~dead].all()
 
 
 def test_smearing_follows_the_average_over_a_channel(tmp_path):
