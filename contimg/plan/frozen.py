@@ -39,7 +39,7 @@ def freeze(plan: Plan, config: Config) -> None:
     write_json(layout.frozen_plan, plan.to_json() | {"thresholds": _beside_the_parameters(config)})
 
 
-def _beside_the_parameters(config: Config) -> dict[str, dict]:
+def _beside_the_parameters(config: Config) -> dict[str, dict[str, Any]]:
     """Return what rules need of the configuration to write a first verdict and what is no parameter of theirs."""
     solving = USED_KEYS["solve_calibration"]["calibration"]
     return {
@@ -48,16 +48,16 @@ def _beside_the_parameters(config: Config) -> dict[str, dict]:
     }
 
 
-def threshold_options(config: Config) -> dict[str, dict]:
+def threshold_options(config: Config) -> dict[str, dict[str, Any]]:
     """Return the keys of the configuration that verdicts depend on, by section."""
-    found: dict[str, dict] = {"qa": config.qa.model_dump(mode="json"), "calibration": {}}
+    found: dict[str, dict[str, Any]] = {"qa": config.qa.model_dump(mode="json"), "calibration": {}}
     for kind in THRESHOLD_KINDS:
         keys = set(threshold_keys(kind).get("calibration", ()))
         found["calibration"] |= config.calibration.model_dump(mode="json", include=keys)
     return found
 
 
-def read_thresholds(place: str | Path, section: str) -> dict:
+def read_thresholds(place: str | Path, section: str) -> dict[str, Any]:
     """Read the thresholds of a section from a frozen plan.
 
     Rules take them from here and not as parameters, since what they make does not depend on them: the verdict that

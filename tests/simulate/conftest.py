@@ -101,7 +101,7 @@ def open_with_pyuvdata():
 
 @pytest.fixture
 def aperture_beam():
-    """Return the power beam by numerical integration over the illuminated annulus, without the formula of its pattern."""
+    """Return the power beam by numerical integration over the illuminated annulus, without a formula of it."""
 
     def beam(offset_rad, frequency_hz, dish_m=4.65, blockage_m=0.4064):
         radius = np.linspace(blockage_m / 2, dish_m / 2, 201)
