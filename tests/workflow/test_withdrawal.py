@@ -1,6 +1,7 @@
 """A user's list of calibrators, and a calibration that is withdrawn after its mosaic was published."""
 
 import json
+import shlex
 
 import pytest
 
@@ -74,6 +75,11 @@ def test_a_withdrawn_calibration_is_gone_round_and_the_mosaic_gets_a_new_version
     assert all(any(name == bad and "cable swap" in why for name, _, why in c["rejected"]) for c in choices.values())
 
     published.snakemake("--quiet", "rules")
+    (state,) = json.loads(published.contimg("status", "--json").stdout)
+    assert (state["state"], state["version"]) == ("held", 2)  # farther from its calibrator, so noisier
+    marker = json.loads(next(published.stage.glob("published/*/mosaic_*.json")).read_text())
+    assert "poorer than version 1, which stays until a person decides (noise: " in marker["message"]
+    published.contimg(*shlex.split(state["next"].replace("...", "the cable was swapped"))[1:])
     (state,) = json.loads(published.contimg("status", "--json").stdout)
     assert (state["state"], state["version"]) == ("published", 2)
     assert {path.name: path.read_bytes() for path in version_1.iterdir() if path.is_file()} == before
