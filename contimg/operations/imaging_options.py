@@ -13,8 +13,10 @@ from contimg.operations.references import Known, stamp
 from contimg.operations.resources import SPEED_OF_LIGHT_M_S, image_bytes, image_width_px, mosaic_sizes, tile_sizes
 from contimg.plan.model import Plan, PlannedTile
 
-MIN_PIXELS_PER_BEAM, MAX_PIXELS_PER_BEAM = 2.0, 50.0
-"""Pixels across lambda/B of the longest baseline: fewer do not sample it (Nyquist), more hold nothing but itself."""
+MIN_PIXELS_PER_BEAM, MAX_PIXELS_PER_BEAM = 0.5, 50.0
+"""Pixels across lambda/B of the longest baseline. The beam of an image is wider than lambda/B, by its weights and as the
+longest baselines are few, and judged by its own gates; below half a pixel no weighting makes a beam that the pixels sample,
+and more than fifty hold nothing but themselves."""
 
 
 @dataclass(frozen=True)
