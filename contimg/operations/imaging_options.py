@@ -14,9 +14,9 @@ from contimg.operations.resources import SPEED_OF_LIGHT_M_S, image_bytes, image_
 from contimg.plan.model import Plan, PlannedTile
 
 MIN_PIXELS_PER_BEAM, MAX_PIXELS_PER_BEAM = 0.5, 50.0
-"""Pixels across lambda/B of the longest baseline. The beam of an image is wider than lambda/B, by its weights and as the
-longest baselines are few, and judged by its own gates; below half a pixel no weighting makes a beam that the pixels sample,
-and more than fifty hold nothing but themselves."""
+"""Pixels across lambda/B of the longest baseline. The beam of an image is wider than lambda/B, by its weights and as
+the longest baselines are few, and has gates of its own; below half a pixel no weighting makes a beam that the pixels
+sample, and more than fifty hold nothing but themselves."""
 
 
 @dataclass(frozen=True)
