@@ -33,7 +33,8 @@ AGAINST_TRUTH = {
 
 @click.command()
 @click.argument("mosaic", metavar="[ID]", required=False)
-@click.option("--truth", type=click.Path(path_type=Path), help="truth.csv of a simulated night, to measure against.")
+@click.option("--truth", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="Catalogue of the true sources, truth.csv of a simulated night, to compare with.")  # fmt: skip
 @json_option
 @click.pass_obj
 def report(context: Context, mosaic: str | None, truth: Path | None, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from contimg.operations import job_log
 
 @click.command()
 @click.argument("mosaic")
-@click.option("--keep", type=click.Path(path_type=Path), help="Work in this new folder, and keep it.")
+@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Work in this new folder, and keep it.")
 @json_option
 @click.pass_obj
 def reproduce(context: Context, mosaic: str, keep: Path | None, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from contimg.cli.calibrators import SITE_LONGITUDE_LATITUDE_DEG, calibrators
 from contimg.cli.common import Context
+from contimg.simulate import GainErrors, NightOptions, simulate_night
 
 
 @pytest.fixture
@@ -75,3 +76,47 @@ def test_the_default_date_is_today(run):
     before = datetime.now(UTC).date()
     said = json.loads(run("--dec", "30", "--json").output)
     assert before.isoformat() <= said["date"] <= datetime.now(UTC).date().isoformat()
+
+
+@pytest.fixture
+def inbox(tmp_path):
+    """One tile at declination 54.57 deg in the inbox, by subband."""
+    options = NightOptions(
+        tiles=1, antennas=4, channels=4, integrations=2, sources=0, calibrator="none", declination_deg=54.57,
+        start="2026-02-11T06:00:00", noise=False, gains=GainErrors.none(),
+    )  # fmt: skip
+    record = simulate_night(tmp_path / "night", options)
+    (tmp_path / "incoming").mkdir()
+    files = [file.path.rename(tmp_path / "incoming" / file.path.name) for file in record.files]
+    return sorted(files, key=lambda path: path.name[-7:])
+
+
+def test_the_declination_is_that_of_the_newest_tile(run, inbox):
+    said = json.loads(run("--date", "2026-02-11", "--json").output)
+    assert said["dec_app_deg"] == pytest.approx(54.57, abs=1e-9)
+    assert json.loads(run("--date", "2026-02-11", "--dec", "33.29", "--json").output)["dec_app_deg"] == 33.29
+
+
+def test_files_that_cannot_be_read_are_passed_over(run, inbox):
+    for path in inbox[:-1]:
+        path.write_bytes(b"no HDF5")
+    later = inbox[0].with_name("2026-02-11T07:00:00_sb00.hdf5")
+    later.write_bytes(b"")
+    said = json.loads(run("--date", "2026-02-11", "--json").output)
+    assert said["dec_app_deg"] == pytest.approx(54.57, abs=1e-9)
+    inbox[-1].write_bytes(b"no HDF5")
+    assert "give --dec" in str(run("--date", "2026-02-11").exception)
+
+
+def test_a_list_of_ones_own_is_named(run, tmp_path):
+    listed = tmp_path / "calibrators.csv"
+    listed.write_text(
+        "name,ra_deg,dec_deg,flux_jy,ref_freq_hz,spectral_index\nMINE,24.4220809,33.1597592,16.0,1.4e9,-0.8\n"
+    )
+    (tmp_path / "config.yaml").write_text(
+        (tmp_path / "config.yaml").read_text() + f"calibration:\n  calibrators: {listed}\n"
+    )
+    done = run("--date", "2026-02-11", "--dec", "33.29")
+    assert done.exit_code == 0, done.output
+    assert "MINE" in done.output
+    assert f"1 of 1 can calibrate; 1 sources in {listed}" in done.output.replace("\n", " ").replace("  ", " ")
