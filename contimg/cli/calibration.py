@@ -1,4 +1,4 @@
-"""`contimg calibration`: lists and shows calibrations, and records the decisions of persons about them."""
+"""`contimg calibration`: calibrations and the decisions of operators about them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def calibration() -> None:
 @json_option
 @click.pass_obj
 def list_calibrations(context: Context, dates: tuple[str, ...], as_json: bool) -> None:
-    """List the calibrations on the stage: what of, verdict, and whether the plan may use them."""
+    """List the calibrations on the stage with type, calibrator, verdict and whether the plan may use them."""
     from contimg.calibration import certification
     from contimg.products.judged import options_of, read_judged
 
@@ -50,7 +50,7 @@ def list_calibrations(context: Context, dates: tuple[str, ...], as_json: bool) -
 @json_option
 @click.pass_obj
 def show(context: Context, calibration_id: str, as_json: bool) -> None:
-    """Show one calibration: facts, measured numbers, reasons, decisions, and what was made with it."""
+    """Show one calibration: facts, measured numbers, reasons, decisions, and the products calibrated with it."""
     from contimg.calibration import certification
     from contimg.operations.reprocess import products_of
 

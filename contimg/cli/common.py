@@ -1,4 +1,4 @@
-"""What the commands share: the configuration, tables and JSON."""
+"""Configuration, tables and JSON of the commands."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 
 @dataclass
 class Context:
-    """The options of the command line that come before the command; the config is read when it is needed."""
+    """Options of the command line before the name of the command; the configuration is read at its first use."""
 
     configfiles: tuple[Path, ...]
     directory: Path | None

@@ -1,4 +1,4 @@
-"""`contimg diff`: what differs between two mosaics."""
+"""`contimg diff`: inputs, parameters and versions in which two mosaics differ."""
 
 from __future__ import annotations
 

@@ -17,13 +17,13 @@ from contimg.errors import ContimgError
 
 # command -> (module, attribute, help in one line); the modules import what they need.
 COMMANDS = {
-    "simulate": ("contimg.cli.simulate", "simulate", "Make a stretch of night in the correlator's format."),
-    "inspect": ("contimg.cli.inspect", "inspect", "Look into a subband file or a Measurement Set."),
+    "simulate": ("contimg.cli.simulate", "simulate", "Simulate part of a night in the correlator's format."),
+    "inspect": ("contimg.cli.inspect", "inspect", "Summarise a subband file or a Measurement Set."),
     "plan": ("contimg.cli.plan", "plan", "Show what the next run would do, and what waits for what."),
     "inbox": ("contimg.cli.inbox", "inbox", "Show which tiles are ready, wait, came late or were set aside."),
     "calibrators": ("contimg.cli.calibrators", "calibrators", "List the calibrators that cross the beam on a date."),
     "calibration": ("contimg.cli.calibration", "calibration", "List, show, certify or withdraw calibrations."),
-    "status": ("contimg.cli.status", "status", "Show what became of tiles, calibrations and mosaics."),
+    "status": ("contimg.cli.status", "status", "Show the state of groups, their tiles and mosaics."),
     "why": ("contimg.cli.why", "why", "Say why a tile, calibration or mosaic is as it is."),
     "report": ("contimg.cli.report", "report", "Show a mosaic's verdict and numbers, and where it stands."),
     "registry": ("contimg.cli.registry", "registry", "List, show and verify registered mosaics."),
@@ -73,7 +73,7 @@ class LazyGroup(click.Group):
 )
 @click.pass_context
 def main(ctx: click.Context, configfiles: tuple[Path, ...], directory: Path | None) -> None:
-    """Continuum imaging of the DSA-110: look into the workflow and act on what it made.
+    """Continuum imaging of the DSA-110: inspect the products of the workflow and decide about them.
 
     The work itself is done by `snakemake`; these commands take the same --configfile.
     """
@@ -83,7 +83,7 @@ def main(ctx: click.Context, configfiles: tuple[Path, ...], directory: Path | No
 
 
 def run() -> None:
-    """Entry point: an error that is meant for a person is one sentence and exit code 1."""
+    """Run the program: an error of input, configuration or disk is one sentence and exit code 1."""
     try:
         main(prog_name="contimg")
     except ContimgError as error:

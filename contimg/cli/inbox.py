@@ -1,4 +1,4 @@
-"""`contimg inbox`: what lies in the inbox, and what each part of it waits for."""
+"""`contimg inbox`: tiles in the inbox that are ready, wait, came late or were set aside."""
 
 from __future__ import annotations
 

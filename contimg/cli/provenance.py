@@ -1,4 +1,4 @@
-"""`contimg provenance`: what a mosaic was made from, as a tree or as W3C PROV."""
+"""`contimg provenance`: the inputs of a mosaic down to the correlator's files, as a tree or as W3C PROV."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def provenance(context: Context, mosaic: str, export: Path | None, as_json: bool
 
 
 def _nested(lineage: Lineage, node: Node) -> dict[str, Any]:
-    """Return a product with everything below it."""
+    """Return a product with its inputs, their inputs and so on."""
     twin = node.twin
     made_from = [
         _nested(lineage, lineage.nodes[item.sha256]) if item.sha256 in lineage.nodes else item.model_dump(mode="json")
@@ -87,7 +87,7 @@ def _title(node: Node) -> str:
 
 
 def _grow(tree: Tree, lineage: Lineage, node: Node, shown: set[str]) -> None:
-    """Add a product's inputs; what stands in the tree already is named only."""
+    """Add a product's inputs; of an input that is in the tree already only its name."""
     for item in node.twin.inputs:
         below = lineage.nodes.get(item.sha256)
         if below is None:

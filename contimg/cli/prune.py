@@ -1,4 +1,4 @@
-"""`contimg prune`: room on the stage."""
+"""`contimg prune`: removal of intermediate products of settled groups from the stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`contimg publish`: what a person decides about mosaics."""
+"""`contimg publish`: decisions of operators about mosaics."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def publish() -> None:
 @json_option
 @click.pass_obj
 def retry(context: Context, mosaic: str | None, everything: bool, reason: str, as_json: bool) -> None:
-    """Publish MOSAIC now, its failed attempts forgotten. Exit code 1 when one fails again."""
+    """Publish MOSAIC now; earlier failed attempts do not count. Exit code 1 when one fails again."""
     from contimg import naming
     from contimg.errors import ContimgError
     from contimg.publishing import decisions
@@ -73,7 +73,7 @@ def retry(context: Context, mosaic: str | None, everything: bool, reason: str, a
 def approve(
     context: Context, mosaic: str, reason: str, version: int | None, manifest: str | None, as_json: bool
 ) -> None:
-    """Publish a held MOSAIC all the same, on your word."""
+    """Publish a held MOSAIC in spite of its verdict, by your decision."""
     from contimg import naming
     from contimg.publishing import decisions
     from contimg.publishing.reconcile import reconcile
@@ -146,7 +146,7 @@ def withdraw(
 def restore(
     context: Context, mosaic: str, reason: str, version: int | None, manifest: str | None, as_json: bool
 ) -> None:
-    """Bring a withdrawn MOSAIC back into sight, every byte of it read first."""
+    """Publish a withdrawn MOSAIC again, after every byte of it was read and compared."""
     from contimg import naming
     from contimg.publishing import decisions
     from contimg.registry import queries

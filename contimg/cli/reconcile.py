@@ -17,7 +17,7 @@ from contimg.cli.common import Context, json_option, opened, print_json, print_t
 def reconcile(context: Context, mosaic: str | None, dry_run: bool, as_json: bool) -> None:
     """Compare archive and registry (of MOSAIC, or of all) and repair what differs.
 
-    Every published byte is read. Exit code 3 when something is left that only a person can mend, and
+    Every published byte is read. Exit code 3 when a difference is left that only an operator can resolve, and
     on a dry run when anything differs.
     """
     from contimg import naming

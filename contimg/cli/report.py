@@ -73,7 +73,7 @@ def report(context: Context, mosaic: str | None, truth: Path | None, as_json: bo
 
 
 def _against_truth(context: Context, mosaic_id: str, truth: Path) -> dict[str, Any]:
-    """Return what the comparison with a catalogue measures when the catalogue is the truth."""
+    """Return the measured numbers of a comparison of the mosaic with the true sources."""
     from contimg.crossmatch.crossmatch_mosaic import crossmatch_mosaic
 
     config = context.config

@@ -1,4 +1,4 @@
-"""`contimg status`: what became of everything."""
+"""`contimg status`: state of groups, of their tiles and of their mosaics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contimg.cli.common import Context, json_option, print_json, print_table
 @json_option
 @click.pass_obj
 def status(context: Context, everything: bool, as_json: bool) -> None:
-    """Show groups with the state of their tiles, their mosaic's verdict and its publication.
+    """Show groups with the state of their tiles, the verdict on their mosaic and its publication.
 
     All groups with open work, and the last 50 others.
     """

@@ -1,4 +1,4 @@
-"""`contimg verify`: every byte of published mosaics against manifest and registry."""
+"""`contimg verify`: published mosaics compared byte for byte with manifest and registry."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _size(path: str) -> int:
 
 @contextlib.contextmanager
 def _progress(total: int) -> Iterator[Callable[[int], None]]:
-    """Give a function that is told how many bytes were read; they are shown on a terminal, with the speed."""
+    """Yield a function to call with the number of bytes read; on a terminal they are shown with the speed."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 

@@ -1,4 +1,4 @@
-"""`contimg why`: the reasons behind one thing."""
+"""`contimg why`: reasons for the state of a tile, calibration or mosaic."""
 
 from __future__ import annotations
 

@@ -24,6 +24,8 @@ _CATALOGUE_FLUX_ERROR = 0.03
 _CATALOGUE_NOISE_JY = 0.5e-3
 _CATALOGUE_INDEX_ERROR = 0.1
 COLUMNS = ("name", "ra_deg", "dec_deg", "flux_jy", "ref_freq_hz", "spectral_index", "spectral_curvature")
+_DEFAULTS = {"ref_freq_hz": c.REFERENCE_FREQUENCY_HZ, "spectral_index": 0.0, "spectral_curvature": 0.0}
+_SKY_REMEDY = "give a CSV with name, ra_deg, dec_deg and flux_jy, the last three numbers, flux_jy positive"
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,30 @@ def random_sources(
     lowest, highest = np.log(flux_range_jy)
     flux = np.exp(rng.uniform(lowest, highest, count))
     index = rng.normal(-0.7, 0.2, count)
+    positions = _separate_positions(rng, count, (start, length), declination_rad, avoid)
+    if len(positions) < count:
+        raise SimulationError(
+            f"--sources {count} do not fit apart from each other on this strip: ask for fewer or add --tiles."
+        )
+    return tuple(
+        Source.power_law(f"SIM{number:04d}", positions[number], float(flux[number]), float(index[number]))
+        for number in range(count)
+    )
+
+
+def _separate_positions(
+    rng: np.random.Generator,
+    count: int,
+    strip_jd: tuple[float, float],
+    declination_rad: float,
+    avoid: tuple[Source, ...],
+) -> dict[int, tuple[float, float]]:
+    """Return (RA, Dec) (ICRS, deg) by number of source, each far enough from the others and from ``avoid``.
+
+    Fewer than ``count`` after `_ATTEMPTS` draws if the strip, from the Julian date of its first transit over its
+    length in days, is too small.
+    """
+    start, length = strip_jd
     taken = np.empty((len(avoid) + count, 3))
     for number, source in enumerate(avoid):
         taken[number] = _vectors(source.ra_deg, source.dec_deg)
@@ -147,14 +173,7 @@ def random_sources(
             if (np.linalg.norm(others - here, axis=-1) > np.radians(_MIN_SEPARATION_DEG)).all():
                 taken[len(others)] = here
                 placed[int(number)] = (float(ra_deg), float(dec_deg))
-    if len(placed) < count:
-        raise SimulationError(
-            f"--sources {count} do not fit apart from each other on this strip: ask for fewer or add --tiles."
-        )
-    return tuple(
-        Source.power_law(f"SIM{number:04d}", placed[number], float(flux[number]), float(index[number]))
-        for number in range(count)
-    )
+    return placed
 
 
 def _vectors(ra_deg: np.ndarray | float, dec_deg: np.ndarray | float) -> np.ndarray:
@@ -168,29 +187,48 @@ def read_sources(path: Path) -> tuple[Source, ...]:
     Raises
     ------
     SimulationError
-        If a column is missing or a value is not a number.
+        If it is not a CSV, a column is missing or a value is not a number in its range.
     """
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            reader = csv.DictReader(stream)
+            rows, columns = list(reader), reader.fieldnames or ()
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SimulationError(f"--sky {path} is not a CSV ({error}): {_SKY_REMEDY}.") from error
+    missing = [name for name in COLUMNS[:4] if name not in columns]
+    if missing:
+        raise SimulationError(f"--sky {path} has no column {missing[0]}: {_SKY_REMEDY}.")
     sources = []
     for line, row in enumerate(rows, start=2):
         try:
-            sources.append(
-                Source.power_law(
-                    row["name"],
-                    (float(row["ra_deg"]), float(row["dec_deg"])),
-                    float(row["flux_jy"]),
-                    float(row.get("spectral_index") or 0.0),
-                    float(row.get("spectral_curvature") or 0.0),
-                    float(row.get("ref_freq_hz") or c.REFERENCE_FREQUENCY_HZ),
-                )
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise SimulationError(
-                f"--sky {path} line {line} is not a source ({error}): "
-                "columns name, ra_deg, dec_deg, flux_jy must hold numbers."
-            ) from error
+            sources.append(_source(row))
+        except ValueError as error:
+            raise SimulationError(f"--sky {path} line {line} is not a source ({error}): {_SKY_REMEDY}.") from error
     return tuple(sources)
+
+
+def _source(row: dict[str, str | None]) -> Source:
+    """Return the source of a row; ValueError where a value is missing, not a number or out of its range."""
+    value = {name: _value(name, row.get(name)) for name in COLUMNS[1:]}
+    name = row["name"]
+    if name is None:
+        raise ValueError("name is missing")
+    position = (value["ra_deg"], value["dec_deg"])
+    spectrum = (value["spectral_index"], value["spectral_curvature"])
+    return Source.power_law(name, position, value["flux_jy"], *spectrum, value["ref_freq_hz"])
+
+
+def _value(column: str, text: str | None) -> float:
+    """Return the number in a column of the sky file, or the column's default where it is empty."""
+    if not text:
+        if column not in _DEFAULTS:
+            raise ValueError(f"{column} is missing")
+        return _DEFAULTS[column]
+    number = float(text)
+    outside = number <= 0 if column in ("flux_jy", "ref_freq_hz") else column == "dec_deg" and abs(number) > 90
+    if not np.isfinite(number) or outside:
+        raise ValueError(f"{column} is {text}")
+    return number
 
 
 def write_truth(path: Path, sources: tuple[Source, ...]) -> None:
