@@ -69,10 +69,16 @@ def json_bytes(content: Any) -> bytes:
 
 
 def format_manifest(digests: Mapping[str, str]) -> bytes:
-    """Return the manifest of files (relative name -> SHA-256), sorted by name."""
+    """Return the manifest of files (relative name -> SHA-256), sorted by name.
+
+    Raises
+    ------
+    InputError
+        If a name would not be read back: it holds a line break of any kind or a backslash, or is not UTF-8.
+    """
     for name in digests:
-        if "\n" in name or "\\" in name:
-            raise InputError(f"'{name}' cannot be listed in a manifest: rename it without newline and backslash")
+        if name.splitlines() != [name] or "\\" in name or any("\ud800" <= one <= "\udfff" for one in name):
+            raise InputError(f"{name!a} cannot be listed in a manifest: rename it without line break and backslash")
     return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
 
 
@@ -204,7 +210,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
             content = json.loads(read_file(folder, METADATA))
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{Path(path) / METADATA} does not exist: name the folder of a bundle") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError(f"{Path(path) / METADATA} is no JSON: restore it from a copy") from None
     if not isinstance(content, dict):
         raise InputError(f"{Path(path) / METADATA} holds no JSON object: restore it from a copy")

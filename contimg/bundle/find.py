@@ -12,7 +12,7 @@ from contimg.bundle import bundle
 from contimg.errors import ContimgError, InputError, UnknownIdError
 from contimg.products.lineage import Lineage, Node
 
-_VERSIONED = re.compile(r"(?P<id>.+?)(?:\.v(?P<version>[1-9]\d*))?")
+_VERSIONED = re.compile(r"(?P<id>.*?)(?:\.v(?P<version>[1-9]\d*))?", re.DOTALL)
 
 
 def find_bundle(layout: naming.Layout, text: str) -> Path:

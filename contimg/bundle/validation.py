@@ -69,6 +69,8 @@ def _validate_images(path: Path, data_id: str, *, synthetic: bool) -> list[Reaso
                 reasons.append(_reason("synthetic_differs", f"{data_id}.fits {said} that it is simulated"))
             for name, other in (("weights", weights), ("rms", rms)):
                 reasons += _compare_grids(data_id, name, header, image[0].shape, other[0].header, other[0].shape)
+            if not reasons and not image[0].size:
+                reasons.append(_reason("fits_invalid", f"the first HDU of {data_id}.fits holds no data"))
             if not reasons:
                 reasons = _validate_pixels(data_id, image[0].data, weights[0].data, rms[0].data)
     except (OSError, ValueError, TypeError, IndexError) as error:

@@ -56,10 +56,24 @@ def test_a_line_that_is_none_is_refused(line):
         bundle.parse_manifest(line.encode())
 
 
-@pytest.mark.parametrize("name", ["a\nb", "a\\b"])
+# Line breaks are those of str.splitlines, by which a manifest is read; the last is a name on disk that is not UTF-8.
+@pytest.mark.parametrize(
+    "name",
+    ["a\nb", "a\\b", "", "a\rb", "a\x0bb", "a\x0cb", "a\x1cb", "a\x85b", "a\u2028b", "a\n", os.fsdecode(b"a\xff")],
+)
 def test_a_name_that_a_manifest_cannot_hold_is_refused(name):
     with pytest.raises(InputError, match="cannot be listed"):
         bundle.format_manifest({name: "0" * 64})
+
+
+@pytest.mark.parametrize("name", ["a", "a b", " a", "a\tb", "Größe.csv", "a\u00a0b", "*a", "a/b/c", "..a"])
+def test_every_other_name_is_read_back(name):
+    assert bundle.parse_manifest(bundle.format_manifest({name: "0" * 64})) == {name: "0" * 64}
+
+
+def test_the_binary_mark_of_sha256sum_is_read():
+    assert bundle.parse_manifest(b"0" * 64 + b" *a\n") == {"a": "0" * 64}
+    assert bundle.parse_manifest(b"") == {}
 
 
 def test_a_whole_bundle_has_no_problem(published):
@@ -149,3 +163,82 @@ def test_verifying_is_fast_enough(tmp_path):
     started = time.process_time()
     assert bundle.verify(tmp_path).ok
     assert size / (time.process_time() - started) > 200e6
+
+
+def test_a_manifest_that_leads_out_or_names_a_folder_is_seen(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / bundle.METADATA).write_text("{}")
+    digests = {
+        "folder": "0" * 64,
+        "nowhere/file": "0" * 64,
+        "folder/file": "0" * 64,
+        f"{bundle.METADATA}/file": "0" * 64,
+    }
+    (tmp_path / bundle.MANIFEST).write_bytes(bundle.format_manifest(digests))
+    assert problems(tmp_path) == [
+        ("manifest", bundle.METADATA),  # not listed
+        ("unlisted", bundle.METADATA),
+        ("altered", "folder"),
+        ("missing", "folder/file"),
+        ("altered", f"{bundle.METADATA}/file"),
+        ("missing", "nowhere/file"),
+    ]
+
+
+def test_progress_adds_up_to_the_bytes(published):
+    read = []
+    done = bundle.verify(published, progress=read.append)
+    assert sum(read) == done.n_bytes > 0
+
+
+def test_the_first_problem_as_a_sentence(published, tmp_path):
+    digest, _ = bundle.read_manifest(published)
+    assert bundle.problem(published, digest) is None
+    assert "is not the one that the registry knows (0000" in bundle.problem(published, "0" * 64)
+    (published / f"{ID}.png").unlink()
+    assert bundle.problem(published, digest) == f"{published / f'{ID}.png'} is missing"
+    assert bundle.problem(tmp_path / "nowhere", None).endswith(
+        "is not a bundle: name a folder with a manifest-sha256.txt"
+    )
+    (published / bundle.MANIFEST).write_text("nonsense\n")
+    assert (
+        bundle.problem(published, None)
+        == "line 1 of manifest-sha256.txt is not one of a manifest: restore it from a copy"
+    )
+
+
+def test_metadata_that_cannot_be_read_is_one_sentence(tmp_path):
+    with pytest.raises(InputError, match=r"metadata\.json does not exist: name the folder of a bundle"):
+        bundle.read_metadata(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"metadata\.json does not exist"):
+        bundle.read_metadata(tmp_path)
+    for content in (b"", b"{", b"\xff", b"[" * 100_000):
+        (tmp_path / bundle.METADATA).write_bytes(content)
+        with pytest.raises(InputError, match=r"metadata\.json is no JSON: restore it from a copy"):
+            bundle.read_metadata(tmp_path)
+    (tmp_path / bundle.METADATA).write_text("[1]")
+    with pytest.raises(InputError, match=r"metadata\.json holds no JSON object"):
+        bundle.read_metadata(tmp_path)
+    with pytest.raises(InputError, match=r"metadata\.json does not exist"):
+        bundle.read_metadata(tmp_path / bundle.METADATA)
+
+
+def test_the_twins_of_a_bundle(published):
+    assert [twin.kind for twin in bundle.read_twins(published, ID)] == ["mosaic", "crossmatch"]
+    shutil.rmtree(published / "crossmatch")
+    assert [twin.kind for twin in bundle.read_twins(published, ID)] == ["mosaic"]
+    twin = published / f"{ID}.json"
+    whole = twin.read_text()
+    twin.write_text(whole.replace("12.5", "12.6"))
+    with pytest.raises(InputError, match=r"is not the twin in the bundle's lineage"):
+        bundle.read_twins(published, ID)
+    twin.write_text(whole[:100])
+    with pytest.raises(InputError, match=r"is not a valid twin: restore it from a copy"):
+        bundle.read_twins(published, ID)
+    twin.unlink()
+    with pytest.raises(InputError, match=rf"{ID}\.json does not exist: name the folder of a bundle"):
+        bundle.read_twins(published, ID)
+    for lineage in ("{}", '{"lineage": null}', '{"lineage": {"products": [1]}}', '{"lineage": {"products": [{}]}}'):
+        (published / bundle.METADATA).write_text(lineage)
+        with pytest.raises(InputError, match=r"metadata\.json holds no lineage: restore it from a copy"):
+            bundle.read_twins(published, ID)
