@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from contimg import naming
 from contimg.bundle import bundle
 from contimg.storage.atomic import atomic_path, read_json, write_json
 
-SCHEMA = 1
+SCHEMA = 2
 THUMBNAIL_PX = 420
 MOC_ORDER = 11  # cells of 1.7 arcmin
 
@@ -38,12 +39,7 @@ def _read_bundle(folder: Path, path: Path, data_id: str) -> dict[str, Any]:
     metadata = bundle.read_metadata(path)
     image = path / f"{data_id}.fits"
     footprint = _footprint(image, folder / f"{path.name}.moc.fits") if image.exists() else {}
-    images = [p["twin"]["facts"] for p in metadata["lineage"]["products"] if p["twin"]["kind"] == "image"]
-    spans_d = [
-        facts["end_mjd"] - facts["start_mjd"]
-        for facts in images
-        if facts.get("start_mjd") is not None and facts.get("end_mjd") is not None
-    ]
+    spans_d = _spans_of_tiles(metadata)
     beam = metadata["beam"] or {}
     return {
         "schema": SCHEMA,
@@ -70,6 +66,21 @@ def _read_bundle(folder: Path, path: Path, data_id: str) -> dict[str, Any]:
         "field_deg": None,
         **footprint,
     }
+
+
+def _spans_of_tiles(metadata: Mapping[str, Any]) -> list[float]:
+    """Return how long [d] each tile was observed that is in the mosaic; tiles that were left out add no exposure."""
+    used = {naming.iso(tile) for tile in metadata["tiles_used"] or []}
+    images = [
+        product["twin"]["facts"]
+        for product in metadata["lineage"]["products"]
+        if product["twin"]["kind"] == "image" and naming.iso(product["twin"]["id"]) in used
+    ]
+    return [
+        facts["end_mjd"] - facts["start_mjd"]
+        for facts in images
+        if facts.get("start_mjd") is not None and facts.get("end_mjd") is not None
+    ]
 
 
 def _thumbnail(picture: Path, place: Path) -> str | None:

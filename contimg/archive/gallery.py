@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from contimg.report.markup import STYLE
+from contimg.storage import safe_files
 from contimg.times import utc_from_mjd
 
 _MAP_WIDTH, _MAP_HEIGHT = 960.0, 480.0
@@ -168,7 +169,7 @@ def _month_links(newest: Sequence[Mapping[str, Any]]) -> str:
 def _record(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return what the page's script needs of an entry: ready to be shown, and the text that is searched."""
     products = folder.parent.parent
-    place = Path(entry["path"]).relative_to(products)
+    place = safe_files.relative_to_root(Path(entry["path"]), products, "paths.products")
     centre = entry["centre_deg"]
     facts = [
         ("observed", _utc(entry["start_mjd"])),

@@ -144,6 +144,14 @@ def problem(path: Path, expected: str | None) -> str | None:
     return None if verification.ok else verification.problems[0].message
 
 
+def archived_problem(path: Path, expected: str) -> str | None:
+    """Return the first thing that is wrong with a bundle of the archive; None when it is whole.
+
+    A symlink is no bundle: what it points to may lie outside the archive and change without notice.
+    """
+    return f"{path} is a symlink" if path.is_symlink() else problem(path, expected)
+
+
 def _verify(path: Path, folder: int, expected: str | None, progress: Callable[[int], None] | None) -> Verification:
     present = list(safe_files.list_tree(folder))
     try:

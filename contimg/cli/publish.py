@@ -33,6 +33,7 @@ def retry(context: Context, mosaic: str | None, everything: bool, reason: str, a
     """Publish MOSAIC now; earlier failed attempts do not count. Exit code 1 when one fails again."""
     from contimg import naming
     from contimg.errors import ContimgError
+    from contimg.products.judged import options_of
     from contimg.publishing import decisions
     from contimg.publishing.reconcile import reconcile
     from contimg.registry import queries
@@ -47,7 +48,7 @@ def retry(context: Context, mosaic: str | None, everything: bool, reason: str, a
             names = [row["data_id"] for row in queries.listing(database, statuses=("staging", "publishing"))]
         for name in names:
             try:
-                reconcile(database, context.config.layout, name)
+                reconcile(database, context.config.layout, name, judged_by=options_of(context.config))
                 if queries.get(database, name)["status"] != "published":
                     decisions.retry(database, name, reason=reason)
                 results.append(_as_record(_publish(context, database, name)))
@@ -75,12 +76,13 @@ def approve(
 ) -> None:
     """Publish a held MOSAIC in spite of its verdict, by your decision."""
     from contimg import naming
+    from contimg.products.judged import options_of
     from contimg.publishing import decisions
     from contimg.publishing.reconcile import reconcile
 
     data_id = naming.as_mosaic_id(mosaic)
     with opened(context) as database:
-        reconcile(database, context.config.layout, data_id)
+        reconcile(database, context.config.layout, data_id, judged_by=options_of(context.config))
         row = decisions.approve(database, context.config.layout, data_id, reason, version, manifest)
         outcome = _publish(context, database, data_id, row["version"])
         _update_archive(context, database, data_id)

@@ -21,11 +21,14 @@ def reconcile(context: Context, mosaic: str | None, dry_run: bool, as_json: bool
     on a dry run when anything differs.
     """
     from contimg import naming
+    from contimg.products.judged import options_of
     from contimg.publishing import reconcile as reconciling
 
     data_id = None if mosaic is None else naming.as_mosaic_id(mosaic)
     with opened(context) as database:
-        found = reconciling.reconcile(database, context.config.layout, data_id, dry_run=dry_run)
+        found = reconciling.reconcile(
+            database, context.config.layout, data_id, dry_run=dry_run, judged_by=options_of(context.config)
+        )
     if as_json:
         print_json([vars(one) for one in found])
     elif found:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, update
 
 from contimg.naming import Layout
+from contimg.products.gates import Options
 from contimg.publishing import claims
 from contimg.registry import queries
 from contimg.registry.engine import Registry
@@ -49,12 +50,26 @@ class Difference:
 
 @dataclass(frozen=True)
 class Scope:
-    """What is compared: a registry with an archive, one product or all, and whether anything is changed."""
+    """What is compared: a registry with an archive, one product or all, and whether anything is changed.
+
+    Attributes
+    ----------
+    registry : Registry
+    layout : Layout
+    data_id : str or None
+        The only product that is looked at; None for all.
+    dry_run : bool
+        List the differences and change nothing.
+    judged_by : mapping of str to Section, optional
+        The sections of the configuration that hold the thresholds by which a lost bundle on the stage is judged when
+        it is made again; without them its products keep the verdicts of the day on which they were made.
+    """
 
     registry: Registry
     layout: Layout
     data_id: str | None
     dry_run: bool
+    judged_by: Options | None = None
 
     def rows(self, *statuses: str) -> list[Row]:
         """Return the rows of the scope in some states, or in all, the oldest version first."""

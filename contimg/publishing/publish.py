@@ -111,8 +111,7 @@ def publish(
         if claim is not None:
             try:
                 checkpoint("publish:claimed")
-                _publish_claimed(registry, layout, row, claim)
-                created = True
+                created = _publish_claimed(registry, layout, row, claim)
             finally:
                 claims.forget(claim)
         row = queries.get(registry, data_id, version)
@@ -124,7 +123,7 @@ def _conclude(registry: Registry, layout: naming.Layout, row: Mapping[str, Any],
     newest = markers.newest(registry, data_id)
     content = markers.published(newest)
     if content is not None:
-        with _machine_faults(f"{data_id} is {newest['status']}, but its marker could not be written"):
+        with machine_faults(f"{data_id} is {newest['status']}, but its marker could not be written"):
             markers.write(layout, "published", content)
         checkpoint("publish:marked")
     about = markers.published(row)
@@ -134,8 +133,11 @@ def _conclude(registry: Registry, layout: naming.Layout, row: Mapping[str, Any],
 
 
 @contextlib.contextmanager
-def _machine_faults(what: str) -> Iterator[None]:
-    """Turn what the operating system refused into one sentence; the traceback keeps the cause."""
+def machine_faults(what: str) -> Iterator[None]:
+    """Raise `PublishFailed` with one sentence for an OSError of the block; `what` says what was not done.
+
+    The OSError stays the cause of the exception, so that the log has its traceback.
+    """
     try:
         yield
     except OSError as error:
@@ -150,15 +152,18 @@ def sentence(error: OSError) -> str:
     return f"{error.strerror or error}{where}"
 
 
-def _publish_claimed(registry: Registry, layout: naming.Layout, row: Mapping[str, Any], claim: claims.Claim) -> None:
+def _publish_claimed(registry: Registry, layout: naming.Layout, row: Mapping[str, Any], claim: claims.Claim) -> bool:
+    """Publish a claimed product; False when another publisher took over meanwhile and has published it."""
     data_id = row["data_id"]
     try:
         final = _transfer(registry, layout, row, claim)
         checkpoint("publish:recording")
         claims.record_published(registry, claim, str(final))
         checkpoint("publish:recorded")
+        return True
     except claims.ClaimLost:
         _leave_to_winner(registry, row)
+        return False
     except (OSError, RegistryError) as error:
         what = sentence(error) if isinstance(error, OSError) else str(error)
         mine = True
@@ -166,7 +171,7 @@ def _publish_claimed(registry: Registry, layout: naming.Layout, row: Mapping[str
             mine = claims.record_failure(registry, claim, what)
         if not mine:
             _leave_to_winner(registry, row)
-            return
+            return False
         failure = PublishFailed(
             f"{data_id} was not published: {what}: repair that, then 'contimg publish retry {data_id}'"
         )
@@ -225,7 +230,7 @@ def _decisions(registry: Registry, row: Mapping[str, Any]) -> list[Decision]:
 
 def _accept_existing(final: Path, row: Mapping[str, Any]) -> None:
     """Take a bundle that stands under the final name for ours if every byte is; refuse it otherwise."""
-    problem = f"{final} is a symlink" if final.is_symlink() else bundle.problem(final, row["sha256"])
+    problem = bundle.archived_problem(final, row["sha256"])
     if problem is not None:
         raise RegistryError(
             f"{final} exists with other content ({problem}) and is never overwritten: move it "

@@ -12,13 +12,15 @@ from contimg import naming
 from contimg.archive.update import knows, update
 from contimg.bundle import bundle
 from contimg.errors import RegistryError
+from contimg.products.judged import options_of
+from contimg.publishing.publish import Outcome, PublishFailed, machine_faults, publish
+from contimg.publishing.reconcile import reconcile
 from contimg.registry import queries
 from contimg.registry.engine import Registry, RegistryUnavailable, open_registry
 from contimg.storage import safe_files
 
 if TYPE_CHECKING:
     from contimg.config import Config
-from contimg.publishing.publish import Outcome, PublishFailed, _machine_faults, publish
 
 WAITS_S = (1.0, 5.0, 25.0)
 
@@ -46,14 +48,12 @@ def publish_mosaic(mosaic_id: str, config: Config, *, waits_s: Sequence[float] =
 
 
 def _publish_once(data_id: str, config: Config) -> Outcome:
-    from contimg.publishing.reconcile import reconcile
-
     layout, options = config.layout, config.publish
     with (
-        _machine_faults(f"{data_id} was not published"),
+        machine_faults(f"{data_id} was not published"),
         contextlib.closing(open_registry(config)) as registry,
     ):
-        reconcile(registry, layout, data_id)
+        reconcile(registry, layout, data_id, judged_by=options_of(config))
         outcome = publish(registry, layout, data_id, claim_s=options.claim_s, max_attempts=options.max_attempts)
         if options.remove_stage and outcome.status == "published":
             remove_staged(registry, layout, data_id, outcome.version)
@@ -74,7 +74,7 @@ def remove_staged(registry: Registry, layout: naming.Layout, data_id: str, versi
     if row["status"] != "published":
         return False
     path = Path(row["published_path"])
-    problem = f"{path} is a symlink" if path.is_symlink() else bundle.problem(path, row["sha256"])
+    problem = bundle.archived_problem(path, row["sha256"])
     if problem is not None:
         raise RegistryError(f"{problem}: the staged copy is kept, run 'contimg reconcile'")
     relative = safe_files.relative_to_root(Path(row["stage_path"]), layout.stage, "paths.stage")

@@ -9,6 +9,7 @@ second run finds nothing to do. docs/design.md holds the table of all combinatio
 from __future__ import annotations
 
 from contimg.naming import Layout
+from contimg.products.gates import Options
 from contimg.publishing.differences import Difference, Scope
 from contimg.publishing.reconcile_bytes import published, staged, unrecorded
 from contimg.publishing.reconcile_remains import left_claims, marks, remains
@@ -20,7 +21,12 @@ STEPS = (lost_rows, left_claims, remains, lost_decisions, misplaced, unrecorded,
 
 
 def reconcile(
-    registry: Registry, layout: Layout, data_id: str | None = None, *, dry_run: bool = False
+    registry: Registry,
+    layout: Layout,
+    data_id: str | None = None,
+    *,
+    dry_run: bool = False,
+    judged_by: Options | None = None,
 ) -> list[Difference]:
     """Compare and repair; return the differences in order of product, each in the order of repair.
 
@@ -31,8 +37,11 @@ def reconcile(
     data_id : str, optional
         Only this product; all when not given.
     dry_run : bool
-        List, and change nothing.
+        List the differences and change nothing.
+    judged_by : mapping of str to Section, optional
+        The thresholds of now, as `register_mosaic` has them: a bundle that was registered with them can be made again
+        on the stage only with the same ones.
     """
-    scope = Scope(registry, layout, data_id, dry_run)
+    scope = Scope(registry, layout, data_id, dry_run, judged_by)
     found = [difference for step in STEPS for difference in step(scope)]
     return sorted(found, key=lambda one: one.data_id)

@@ -10,13 +10,11 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from contimg.bundle import bundle
-from contimg.bundle.assembly import gather
-from contimg.errors import ContimgError
 from contimg.publishing import places
 from contimg.publishing.differences import Difference, Row, Scope, about
 from contimg.publishing.places import ALTERED, Places
 from contimg.publishing.recording import is_earned
-from contimg.publishing.register import reassemble, stage_problem
+from contimg.publishing.register import gather_registered, reassemble, stage_problem
 from contimg.times import now
 
 
@@ -26,7 +24,7 @@ def unrecorded(scope: Scope) -> Iterator[Difference]:
         final = scope.layout.bundle(row["data_id"], row["version"])
         if not final.is_dir() or row["finalization_status"] != "finalized":
             continue
-        problem = _link_or_problem(final, row)
+        problem = bundle.archived_problem(final, row["sha256"])
         if problem is not None:
             message = f"{final} stands where {row['data_id']} is to be published, and differs ({problem}): move it away"
             yield about("foreign", row, final, message, needs_person=True)
@@ -37,12 +35,6 @@ def unrecorded(scope: Scope) -> Iterator[Difference]:
             continue
         found = about("not_recorded", row, final, f"{final} is whole but was not recorded as published: recorded")
         yield scope.repair(found, functools.partial(_record, scope, row, final))
-
-
-def _link_or_problem(path: Path, row: Row) -> str | None:
-    if path.is_symlink():
-        return f"{path} is a symlink"
-    return bundle.problem(path, row["sha256"])
 
 
 def _record(scope: Scope, row: Row, final: Path) -> bool:
@@ -59,7 +51,7 @@ def published(scope: Scope) -> Iterator[Difference]:
         if path == where.sight and places.is_folder(where.hidden):  # a matter of decisions, not of bytes
             continue
         missing = not path.is_dir()
-        problem = f"{path} is missing" if missing else _link_or_problem(path, row)
+        problem = f"{path} is missing" if missing else bundle.archived_problem(path, row["sha256"])
         if problem is None:
             continue
         found = about("missing" if missing else "altered", row, path, problem)
@@ -78,10 +70,7 @@ def published(scope: Scope) -> Iterator[Difference]:
 def _can_be_made_again(scope: Scope, row: Row) -> bool:
     if bundle.problem(Path(row["stage_path"]), row["sha256"]) is None:
         return True
-    try:
-        return bool(gather(scope.layout, row["data_id"]).manifest_sha256 == row["sha256"])
-    except (ContimgError, FileNotFoundError):
-        return False
+    return gather_registered(scope.layout, row, scope.judged_by) is not None
 
 
 def _unpublish(scope: Scope, row: Row, where: Places, missing: bool, problem: str) -> bool:
@@ -108,7 +97,8 @@ def staged(scope: Scope) -> Iterator[Difference]:
             continue
         found = about("stage_altered", row, place, f"{problem}: made again from the mosaic")
         if _can_be_made_again(scope, row):
-            yield scope.repair(found, functools.partial(reassemble, scope.registry, scope.layout, row))
+            action = functools.partial(reassemble, scope.registry, scope.layout, row, scope.judged_by)
+            yield scope.repair(found, action)
         else:
             message = f"{problem}, and the mosaic on the stage is another one now: snakemake --forcerun mosaic_group"
             yield replace(found, message=message, needs_person=True)

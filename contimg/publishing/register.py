@@ -86,13 +86,22 @@ def register(
     return _registered(row, created=created)
 
 
-def reassemble(registry: Registry, layout: naming.Layout, row: Mapping[str, Any]) -> bool:
-    """Make a product's bundle on the stage again; False when its mosaic is gone or another one now."""
-    try:
-        contents = assembly.gather(layout, row["data_id"])
-    except (ContimgError, FileNotFoundError):
-        return False
-    if contents.manifest_sha256 != row["sha256"]:
+def reassemble(
+    registry: Registry, layout: naming.Layout, row: Mapping[str, Any], judged_by: Options | None = None
+) -> bool:
+    """Make a product's bundle on the stage again; False when its mosaic is gone or another one now.
+
+    Parameters
+    ----------
+    registry : Registry
+    layout : Layout
+    row : mapping
+        The product's row in the registry.
+    judged_by : mapping of str to Section, optional
+        Thresholds of the verdicts, those with which it was registered.
+    """
+    contents = gather_registered(layout, row, judged_by)
+    if contents is None:
         return False
     with _assembled(layout, contents) as (folder, part), registry.transaction(lock=row["data_id"]) as connection:
         now_row = latest(connection, row["data_id"], row["version"])
@@ -100,6 +109,24 @@ def reassemble(registry: Registry, layout: naming.Layout, row: Mapping[str, Any]
             return False
         _replace(connection, contents, folder, part, now_row)
     return True
+
+
+def gather_registered(
+    layout: naming.Layout, row: Mapping[str, Any], judged_by: Options | None
+) -> assembly.Contents | None:
+    """Return the content of a registered bundle, from the products on the stage; None when they are others now.
+
+    The verdicts in a bundle are those of the thresholds with which it was registered. That may have been with those of
+    now (`judged_by`), or without any, so that both are tried; the digest of the manifest tells which it was.
+    """
+    for options in (judged_by, None):
+        try:
+            contents = assembly.gather(layout, row["data_id"], options)
+        except (ContimgError, FileNotFoundError):
+            return None
+        if contents.manifest_sha256 == row["sha256"]:
+            return contents
+    return None
 
 
 @contextlib.contextmanager
@@ -199,7 +226,8 @@ def _place(folder: int, part: str, name: str, contents: assembly.Contents) -> No
 
 
 def _manifest_digest(folder: int, name: str) -> str | None:
+    """Return the SHA-256 of the manifest of a bundle in an opened folder; None when it cannot be read."""
     try:
         return bundle.read_manifest(Path(f"/proc/self/fd/{folder}") / name)[0]
-    except OSError:
+    except (OSError, ContimgError):  # no manifest, one that is torn, or a symlink in its place
         return None

@@ -10,23 +10,22 @@ from contimg.products.gates import Options
 from contimg.publishing import markers
 from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.finalize import finalize
+from contimg.publishing.publish import machine_faults
+from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register import Registered, register
 from contimg.registry import queries
 from contimg.registry.engine import open_registry
 
 if TYPE_CHECKING:
     from contimg.config import Config
-from contimg.publishing.publish import _machine_faults
 
 
 def register_mosaic(mosaic_id: str, config: Config, *, judged_by: Options | None = None) -> Registered:
     """Do the work of the rule ``register_mosaic``: reconcile, register, finalize, write the marker."""
-    from contimg.publishing.reconcile import reconcile
-
     layout = config.layout
     data_id = naming.as_mosaic_id(mosaic_id)
-    with _machine_faults(f"{data_id} was not registered"), contextlib.closing(open_registry(config)) as registry:
-        reconcile(registry, layout, data_id)
+    with machine_faults(f"{data_id} was not registered"), contextlib.closing(open_registry(config)) as registry:
+        reconcile(registry, layout, data_id, judged_by=judged_by)
         registered = register(registry, layout, data_id, auto_publish=config.publish.auto, judged_by=judged_by)
         finalize(registry, data_id, registered.version)
         markers.write(layout, "registered", markers.registered(queries.get(registry, data_id)))

@@ -1,6 +1,7 @@
 """Tables, sky coverage and gallery of the archive."""
 
 import contextlib
+import dataclasses
 import json
 import logging
 import re
@@ -12,6 +13,7 @@ import pytest
 
 from contimg.archive import update
 from contimg.archive.gallery import aitoff
+from contimg.errors import RegistryError
 from contimg.publishing import decisions
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.register_mosaic import register_mosaic
@@ -117,6 +119,20 @@ def test_a_publish_brings_everything_up_to_date(config):
     assert 0.64 * 0.63 <= area_deg2 <= (0.64 + 0.06) * (0.63 + 0.06)
     assert [one["name"] for one in shown(config)["2026-02"]] == [ID]
     assert '[{"month": "2026-02", "mosaics": 1}]' in (products / "index.html").read_text()
+
+
+def test_tiles_that_were_left_out_add_no_exposure(config):
+    put(config, facts={"tiles_used": [mosaics.GROUP], "n_images": 1})
+    assert table(config)["t_exptime"][0] == pytest.approx(300, abs=0.01)  # one of the two tiles of 300 s
+
+
+def test_a_bundle_outside_the_archive_is_one_sentence(config, registry, tmp_path):
+    """After a copy of the archive the registry still names the old place."""
+    put(config)
+    shutil.copytree(config.paths.products, tmp_path / "copy")
+    layout = dataclasses.replace(config.layout, products=tmp_path / "copy")
+    with pytest.raises(RegistryError, match=r"is not below paths\.products"):
+        update.rebuild(registry, layout, anew=True)
 
 
 def test_all_published_mosaics_and_no_others(config, registry):

@@ -93,6 +93,23 @@ def test_who_was_overtaken_changes_nothing(registry, config, no_hook):
     assert list((config.paths.products / ".incoming").iterdir()) == []
 
 
+def test_who_was_overtaken_by_one_that_published_did_not_create_it(registry, config, no_hook):
+    mosaics.make_mosaic(config)
+    register_mosaic(ID, config)
+    final = config.layout.bundle(ID, 1)
+
+    def overtake():
+        claimed(registry, parent(), time.time() + 100)
+        with registry.transaction() as connection:
+            values = {"status": "published", "published_path": str(final), "published_at": "2026-02-12T00:00:00.000Z"}
+            free = dict.fromkeys(("claim_token", "claim_owner", "claim_expires_unix_s"))
+            connection.execute(update(data_registry).values(**values, **free))
+
+    injection.at_checkpoint("publish:renamed", overtake)
+    done = publish.publish(registry, config.layout, ID, claim_s=60, max_attempts=3)
+    assert (done.status, done.created, done.path) == ("published", False, final)
+
+
 def test_a_claim_is_renewed_while_the_copy_runs(registry, config, no_hook):
     mosaics.make_mosaic(config)
     register_mosaic(ID, config)

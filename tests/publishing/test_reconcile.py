@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from contimg.bundle import bundle
+from contimg.products.judged import options_of
 from contimg.products.twin import read_twin, write_twin
 from contimg.publishing import decisions
 from contimg.publishing.publish_mosaic import publish_mosaic
@@ -163,6 +164,16 @@ def test_altered_bytes_without_the_staged_bundle_come_from_the_mosaic(registry, 
         ("altered", True), ("stage_altered", True), ("marker_differs", True),
     ]  # fmt: skip
     assert publish_mosaic(ID, config, waits_s=()).created and bundle.verify(published).ok
+
+
+def test_a_bundle_that_was_judged_by_thresholds_is_made_again_with_them(registry, config):
+    """The rule judges by the thresholds of the configuration: so must whoever makes the bundle again."""
+    mosaics.make_mosaic(config)
+    staged = register_mosaic(ID, config, judged_by=options_of(config)).path
+    shutil.rmtree(staged)
+    (found,) = reconcile(registry, config.layout, judged_by=options_of(config))
+    assert (found.code, found.repaired, found.needs_person) == ("stage_altered", True, False)
+    assert bundle.verify(staged, expected=queries.get(registry, ID)["sha256"]).ok
 
 
 @pytest.mark.parametrize("what", ["altered", "missing"])

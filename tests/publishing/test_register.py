@@ -198,6 +198,21 @@ def test_a_bundle_damaged_on_the_stage_is_made_again(registry, config, damage):
     assert bundle.verify(first.path, expected=first.manifest_sha256).ok
 
 
+@pytest.mark.parametrize("torn", ["", "no line of a manifest\n", None])
+def test_a_torn_folder_without_a_row_does_not_block_its_version(registry, config, torn):
+    """What a process left that died before it could write the row, and the disk did not keep."""
+    mosaics.make_mosaic(config)
+    left = config.layout.product("registered", mosaics.MOSAIC) / "v1"
+    left.mkdir(parents=True)
+    if torn is None:
+        (left / bundle.MANIFEST).symlink_to("/etc/passwd")
+    else:
+        (left / bundle.MANIFEST).write_text(torn)
+    done = register(registry, config)
+    assert (done.version, done.path) == (1, left)
+    assert bundle.verify(left, expected=done.manifest_sha256).ok
+
+
 def test_remains_of_dead_processes_are_cleared(registry, config):
     mosaics.make_mosaic(config)
     home = config.layout.product("registered", mosaics.MOSAIC)
