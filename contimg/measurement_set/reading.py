@@ -122,11 +122,22 @@ def _bulk(table: Any) -> list[str]:
     return sorted({"DATA", "CORRECTED_DATA", "MODEL_DATA"} & set(table.colnames()))
 
 
+def _direction_of(path: Path, value: NDArray[np.float64]) -> NDArray[np.float64]:
+    try:
+        return direction(value)
+    except ValueError as error:
+        raise InputError(f"{path} has {error}: convert the tile again") from None
+
+
 def _read_coordinates(path: Path, table: Any) -> Coordinates:
     from casacore import tables
 
     def sub(name: str, *columns: str) -> list[Any]:
         with tables.table(table.getkeyword(name), ack=False) as opened:
+            if not opened.nrows() and name != "HISTORY":
+                raise InputError(
+                    f"{path} is damaged ({name} has no rows): delete it and rerun snakemake to make it again"
+                )
             return [opened.getcol(column) for column in columns]
 
     freq, width = sub("SPECTRAL_WINDOW", "CHAN_FREQ", "CHAN_WIDTH")
@@ -144,8 +155,6 @@ def _read_coordinates(path: Path, table: Any) -> Coordinates:
     messages, application = sub("HISTORY", "MESSAGE", "APPLICATION")
     seen, antenna, axis = sub("POINTING", "TIME", "ANTENNA_ID", "DIRECTION")
     time = table.getcol("TIME")
-    if not len(antenna):
-        raise InputError(f"{path} has no directions in POINTING: convert the tile again")
     one = antenna == antenna[0]
     by_code = {code: name for name, code in CORR_TYPE.items()}
     unknown_products = set(products[0].tolist()) - set(by_code)
@@ -160,9 +169,9 @@ def _read_coordinates(path: Path, table: Any) -> Coordinates:
         freq_hz=freq[0],
         channel_width_hz=float(width[0, 0]),
         polarisations=tuple(by_code[int(code)] for code in products[0]),
-        phase_centre_rad=direction(centre)[0],
+        phase_centre_rad=_direction_of(path, centre)[0],
         times_mjd_s=seen[one],
-        pointing_rad=direction(axis)[one],
+        pointing_rad=_direction_of(path, axis)[one],
         antenna_names=list(names),
         antenna_positions_m=positions,
         dish_diameter_m=float(dishes[0]),
