@@ -18,7 +18,7 @@ USED_KEYS: dict[str, dict[str, tuple[str, ...] | None]] = {
     "solve_calibration": {
         "calibration": (
             *_CALIBRATOR_CHOICE, "refant", "min_uv_klambda", "min_snr", "gain_interval_s", "min_field_jy",
-            "max_gain_change",
+            "max_gain_change", "max_flagged",
             "max_dec_difference_deg",
         ),
         "beam": None,
