@@ -20,7 +20,10 @@ def entry(folder: Path, row: Mapping[str, Any], *, anew: bool = False) -> dict[s
     path = Path(row["published_path"])
     kept = folder / f"{path.name}.json"
     content = None if anew else read_json(kept)
-    if content is None or content.get("schema") != SCHEMA or content["manifest_sha256"] != row["sha256"]:
+    if not isinstance(content, dict) or (content.get("schema"), content.get("manifest_sha256")) != (
+        SCHEMA,
+        row["sha256"],
+    ):
         content = _read_bundle(folder, path, row["data_id"]) | {"manifest_sha256": row["sha256"]}
         write_json(kept, content)
     # What may change without the bundle comes from the row.

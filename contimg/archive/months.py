@@ -33,8 +33,14 @@ def split(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]
 
 def summaries(top: Path) -> list[dict[str, Any]]:
     """Return what each month says of itself, the earliest first."""
-    found = [read_json(path) for path in sorted(top.glob(f"????-??/{SUMMARY}"))]
-    return [one for one in found if one is not None and one.get("schema") == SCHEMA]
+    found = [_read_summary(path.parent) for path in sorted(top.glob(f"????-??/{SUMMARY}"))]
+    return [one for one in found if one is not None]
+
+
+def _read_summary(folder: Path) -> dict[str, Any] | None:
+    """Return what a month says of itself; None where that is to be made again."""
+    content = read_json(folder / SUMMARY)
+    return content if isinstance(content, dict) and content.get("schema") == SCHEMA else None
 
 
 def write(top: Path, month: str, rows: Sequence[Mapping[str, Any]], *, anew: bool) -> None:
@@ -44,8 +50,8 @@ def write(top: Path, month: str, rows: Sequence[Mapping[str, Any]], *, anew: boo
         remove(folder)
         return
     identity = hashlib.sha256(json.dumps([dict(row) for row in rows], sort_keys=True).encode()).hexdigest()
-    kept = read_json(folder / SUMMARY)
-    if not anew and kept is not None and kept.get("schema") == SCHEMA and kept["rows_sha256"] == identity:
+    kept = _read_summary(folder)
+    if not anew and kept is not None and kept.get("rows_sha256") == identity:
         return
     with safe_files.open_folder(top, month, create=True):  # refuses a symlink, through which the archive would be left
         pass

@@ -1,0 +1,126 @@
+"""The archive's tables: what a row says, and tables of many months against astropy's own stacking."""
+
+import numpy as np
+import pytest
+from astropy import constants
+from astropy import units as u
+from astropy.io import fits
+from astropy.io.votable import parse
+from astropy.table import Table, vstack
+from mocpy import MOC
+
+from contimg.archive import tables
+from tests.archive.entry import made, unmeasured
+
+WIDE = {"data_id": "mosaic_20260311T002649", "name": "mosaic_20260311T002649.v12", "version": 12,
+        "path": "/archive/mosaics/2026-03-11/mosaic_20260311T002649.v12", "verdict": "warning"}  # fmt: skip
+MONTHS = [
+    [made(), made(synthetic=True, rms_mjy=4.0)],
+    [unmeasured(data_id="m")],
+    [made(**WIDE), unmeasured(**WIDE), made()],
+]
+
+
+def test_a_row_in_the_units_of_obscore():
+    row = tables.obscore_row(made())
+    assert (row["obs_id"], row["obs_publisher_did"]) == ("mosaic_20260211T002649", "urn:contimg:mosaic_20260211T002649")
+    place = "file:///archive/mosaics/2026-02-11/mosaic_20260211T002649/mosaic_20260211T002649.fits"
+    assert (row["access_url"], row["access_estsize"]) == (place, 17)
+    assert (row["s_ra"], row["s_dec"], row["s_fov"], row["s_resolution"]) == (12.5, 37.1, 1.2, 14.44)
+    assert (row["s_xel1"], row["s_xel2"], row["t_exptime"], row["t_resolution"]) == (640, 480, 600.0, 300.0)
+    region = "POLYGON ICRS 13.000000 36.500000 12.000000 36.500000 12.000000 37.500000 13.000000 37.500000"
+    assert row["s_region"] == region
+    for key, frequency in (("em_min", 1.495e9), ("em_max", 1.315e9)):
+        wavelength = (frequency * u.Hz).to_value(u.m, equivalencies=u.spectral())
+        assert row[key] == pytest.approx(wavelength, rel=1e-12)
+    assert row["em_res_power"] == pytest.approx(1405 / 180)
+    assert row["em_max"] - row["em_min"] == pytest.approx(constants.c.value * 1.8e8 / (1.495e9 * 1.315e9))
+
+
+def test_what_a_bundle_does_not_state_is_none():
+    row = tables.obscore_row(unmeasured())
+    unknown = {key for key, value in row.items() if value is None}
+    assert unknown == {
+        "access_estsize", "s_ra", "s_dec", "s_fov", "s_region", "s_xel1", "s_xel2", "s_resolution", "t_min", "t_max",
+        "t_exptime", "t_resolution", "em_min", "em_max", "em_res_power", "rms_mjy",
+    }  # fmt: skip
+    table = tables.obscore([unmeasured()])
+    assert {name for name in table.colnames if table[name].mask[0]} == unknown
+
+
+@pytest.mark.parametrize("known", ["freq_hz", "bandwidth_hz"])
+def test_a_band_needs_both_its_numbers(known):
+    row = tables.obscore_row(unmeasured(**{known: 1e9}))
+    assert row["em_min"] is row["em_max"] is row["em_res_power"] is None
+
+
+def equal(found, expected):
+    assert len(found) == len(expected) and found.colnames == expected.colnames
+    for name in expected.colnames:
+        one, other = np.ma.asarray(found[name]), np.ma.asarray(expected[name])
+        assert np.array_equal(np.ma.getmaskarray(one), np.ma.getmaskarray(other)), name
+        assert one.compressed().astype(other.dtype).tolist() == other.compressed().tolist(), name
+
+
+@pytest.mark.parametrize("months", [MONTHS, MONTHS[::-1], MONTHS[1:2], [[made()], [made()]]])
+def test_joined_fits_tables_are_the_table_of_all(tmp_path, months):
+    parts = [tmp_path / f"{number}.fits" for number in range(len(months))]
+    for part, entries in zip(parts, months, strict=True):
+        tables.write_fits(part, entries, tmp_path)
+    tables.join_fits(tmp_path / "all.fits", parts)
+    with fits.open(tmp_path / "all.fits", checksum=True) as opened:
+        opened.verify("exception")
+        assert opened[1].name == "OBSCORE" and (tmp_path / "all.fits").stat().st_size % 2880 == 0
+    found = Table.read(tmp_path / "all.fits")
+    equal(found, vstack([Table.read(part) for part in parts]))
+    whole = tmp_path / "whole.fits"
+    tables.write_fits(whole, [entry for entries in months for entry in entries], tmp_path)
+    equal(found, Table.read(whole))
+
+
+@pytest.mark.parametrize("months", [MONTHS, MONTHS[::-1], MONTHS[1:2]])
+def test_joined_votables_are_the_table_of_all(tmp_path, months):
+    parts = [tmp_path / f"{number}.vot" for number in range(len(months))]
+    for part, entries in zip(parts, months, strict=True):
+        tables.write_votable(part, entries, tmp_path)
+    tables.join_votables(tmp_path / "all.vot", parts)
+    found = parse(tmp_path / "all.vot", verify="exception").get_first_table()
+    expected = tables.obscore([entry for entries in months for entry in entries])
+    for name in expected.colnames:
+        if expected[name].dtype.kind == "U":  # an unknown text is an empty one: TABLEDATA has no null for texts
+            expected[name] = ["" if value is np.ma.masked else value for value in expected[name]]
+    equal(found.to_table(), expected)
+    assert {field.name: field.ucd for field in found.fields}["s_ra"] == "pos.eq.ra"
+    assert {field.name: str(field.unit) for field in found.fields}["rms_mjy"] == "mJy / beam"
+
+
+def test_text_of_a_person_stays_text_in_a_votable(tmp_path):
+    tables.write_votable(tmp_path / "a.vot", [made(data_id="a<b>&'\"</TABLEDATA>")], tmp_path)
+    tables.join_votables(tmp_path / "all.vot", [tmp_path / "a.vot", tmp_path / "a.vot"])
+    table = parse(tmp_path / "all.vot", verify="exception").get_first_table().to_table()
+    assert list(table["obs_id"]) == ["a<b>&'\"</TABLEDATA>"] * 2
+
+
+def test_of_no_months_there_are_tables_without_rows(tmp_path):
+    tables.join_fits(tmp_path / "all.fits", [])
+    tables.join_votables(tmp_path / "all.vot", [])
+    tables.join_coverage(tmp_path / "all.moc.fits", [])
+    names = Table.read(tmp_path / "all.fits").colnames
+    assert len(Table.read(tmp_path / "all.fits")) == 0 and len(names) == 34
+    votable = parse(tmp_path / "all.vot", verify="exception").get_first_table()
+    assert len(votable.array) == 0 and [field.name for field in votable.fields] == names
+    assert MOC.from_fits(str(tmp_path / "all.moc.fits")).empty()
+
+
+def test_coverage_is_the_union(tmp_path):
+    """Of HEALPix cells of order 11, each 4 pi / (12 4^11): two mosaics of three cells, of which they share one."""
+    for name, cells in (("a", [0, 1, 2]), ("b", [2, 3, 4])):
+        moc = MOC.from_healpix_cells(np.array(cells, np.uint64), np.full(3, 11, np.uint8), 11)
+        moc.save(str(tmp_path / f"{name}.moc.fits"), format="fits")
+    entries = [made(moc="a.moc.fits"), unmeasured(), made(moc="b.moc.fits")]
+    tables.write_coverage(tmp_path / "all.fits", entries, tmp_path)
+    union = MOC.from_fits(str(tmp_path / "all.fits"))
+    assert union.flatten().tolist() == [0, 1, 2, 3, 4]
+    assert union.sky_fraction == pytest.approx(5 / (12 * 4**11))
+    tables.write_coverage(tmp_path / "one.fits", entries[:2], tmp_path)
+    assert MOC.from_fits(str(tmp_path / "one.fits")).flatten().tolist() == [0, 1, 2]
