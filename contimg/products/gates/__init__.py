@@ -9,7 +9,7 @@ How a wing adds a gate
 ----------------------
 1. Store the number in the twin's ``qa``, whatever its value; None where it could not be measured. A condition on a
    ratio of two counts is a number too: store the ratio.
-2. Add the threshold to the wing's section of `contimg.config.sections` (or take one that is there).
+2. Add the threshold to the wing's section of `contimg.config` (or take one that is there).
 3. Add a line to the block of the product's kind in `contimg/products/gates/table.py`::
 
        Gate("calibration", "snr_median", "median S/N", "", "min", "calibration.min_median_snr", "failed"),

@@ -1,0 +1,70 @@
+"""The section with the thresholds that verdicts on tiles and mosaics are reached by."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from contimg.config.key_types import Count, Fraction, Positive, Section
+
+
+class QaOptions(Section):
+    """Thresholds of the verdicts; measured values are stored whatever these say."""
+
+    version: Count = Field(1, description="number of this set of thresholds; raise it when one changes")
+    max_noise_ratio: Positive = Field(3.0, description="mosaic rms over the expected noise above which it is failed")
+    warn_noise_ratio: Positive = Field(
+        2.0, description="mosaic rms over the expected noise above which it is a warning"
+    )
+    min_flux_ratio: Positive = Field(0.8, description="median flux over catalogue below which a mosaic is failed")
+    max_flux_ratio: Positive = Field(1.2, description="median flux over catalogue above which a mosaic is failed")
+    max_offset_beams: Positive = Field(
+        0.1, description="median offset from the catalogue, in beams, above which a mosaic is failed"
+    )
+    min_completeness: Fraction = Field(0.6, description="fraction of detectable catalogue sources that must be found")
+    min_matches: Count = Field(3, description="matches below which flux and position count as not measured")
+    max_flux_outliers: Fraction = Field(
+        0.25,
+        description="fraction of matched fluxes off their median by more than 30 % above which it is a warning",
+    )
+    min_tile_fraction: Fraction = Field(0.5, description="fraction of a group's tiles used below which it is a warning")
+    max_tile_noise_ratio: Positive = Field(5.0, description="tile rms over the expected noise above which it is failed")
+    warn_tile_noise_ratio: Positive = Field(
+        2.0, description="tile rms over the expected noise above which it is a warning"
+    )
+    min_tile_dynamic_range: Positive = Field(5.0, description="peak over rms of a tile below which it is a warning")
+    max_tile_artefact_ratio: Positive = Field(
+        2.0, description="rms round a tile's brightest source over that of all, above which it is a warning"
+    )
+    max_tile_negative_bowl: Positive = Field(
+        1.0, description="depth of the deepest broad bowl above which a tile is a warning [rms]"
+    )
+    max_tile_striping: Positive = Field(
+        0.5, description="amplitude of the strongest stripe above which a tile is a warning [rms]"
+    )
+    max_tile_psf_misfit: Positive = Field(
+        0.5, description="largest difference of PSF and restoring beam in the core above which a tile is a warning"
+    )
+    max_tile_flagged: Fraction = Field(0.5, description="flagged fraction above which a tile is a warning")
+    min_tile_flux_ratio: Positive = Field(0.7, description="median flux over catalogue below which a tile is failed")
+    max_tile_flux_ratio: Positive = Field(1.3, description="median flux over catalogue above which a tile is failed")
+    max_tile_flux_outliers: Fraction = Field(
+        0.25, description="fraction of a tile's fluxes off their median by more than 30 % above which it is a warning"
+    )
+    max_tile_offset_beams: Positive = Field(
+        0.2, description="median offset from the catalogue, in beams, above which a tile is failed"
+    )
+    max_tile_pb_error: Positive = Field(
+        0.001, description="error of a tile's beam map, of the direct mean, above which it is failed"
+    )
+    max_tile_pb_peak_offset_px: Positive = Field(
+        1.0, description="offset of the beam map's maximum above which a tile is failed [pixels]"
+    )
+    max_tile_pb_asymmetry: Positive = Field(
+        0.05, description="difference of opposite sides of the beam map above which a tile is a warning"
+    )
+    max_tile_centre_offset_arcsec: Positive = Field(
+        10.0, description="offset of the phase centre from the beam's mean axis above which a tile is failed [arcsec]"
+    )
+    max_tile_uvw_error_m: Positive = Field(
+        0.05, description="error of the length of any baseline above which a tile is failed [m]"
+    )
