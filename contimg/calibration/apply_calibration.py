@@ -56,9 +56,10 @@ def apply_calibration(  # one parameter for each input, output and parameter of 
     calibrations : sequence of Path
         Twins of the calibrations to apply together, their products beside them. The first gives K
         and B; the others, solved on top of it, give G, all of them interpolated in time. Where the first is the only
-        one, or named again among the others, its own G is applied too.
+        one, or named again among the others, its own G is applied too, unless `choice` says that there are no gains.
     choice : mapping
-        How the plan chose them; recorded as it is.
+        How the plan chose them (`contimg.plan.model.Choice` as JSON), recorded as it is. Where its ``gains`` are None,
+        no gains are within their validity, and delays and bandpass alone are applied.
     options : CalibrationOptions
 
     Returns
@@ -76,7 +77,7 @@ def apply_calibration(  # one parameter for each input, output and parameter of 
     tile = draft.use(ms_twin)
     draft.id = tile.id
     used = [CalibrationSet.beside(draft.use(path), path) for path in calibrations]
-    draft.facts = dict(tile.facts) | _origin(used) | {"choice": dict(choice)}
+    draft.facts = dict(tile.facts) | _origin(used, choice) | {"choice": dict(choice)}
     draft.notes += tile.notes
     draft.reasons += _refusals(tile, used, options)
     with draft.product(output) as part:
@@ -99,11 +100,12 @@ def _apply(ms: Path, part: Path, draft: TwinDraft, used: Sequence[CalibrationSet
     """Write the corrected tile; an empty folder and a reason where no visibility is left."""
     tile = measurement_set.read_coordinates(ms)
     delays, bandpass = (used[0].solutions_for(kind, tile) for kind in "KB")
-    gains = [one.solutions_for("G", tile) for one in _gain_sets(used)]
+    gain_sets = _gain_sets(used, draft.facts["choice"])
+    gains = [one.solutions_for("G", tile) for one in gain_sets]
     correction = Correction(tile, delays, bandpass, gains)
     tile.history.append(f"calibrated with {', '.join(one.twin.id for one in used)}")
     draft.qa = _stream(ms, part, tile, correction, _weight_factors(tile, used[0].twin))
-    draft.notes += _notes(draft.facts, tile, used, gains)
+    draft.notes += _notes(draft.facts, tile, used[0], gain_sets, gains)
     if draft.qa["flagged_fraction"] == 1:
         draft.fail("no_data", "no visibility is left once the flagged solutions are left out", 1.0)
         remove(part)
@@ -116,11 +118,11 @@ def _inherit_warnings(draft: TwinDraft, sources: Sequence[Twin]) -> None:
     draft.reasons += [reason for i, reason in enumerate(inherited) if reason not in inherited[:i]]
 
 
-def _origin(used: Sequence[CalibrationSet]) -> dict[str, Any]:
+def _origin(used: Sequence[CalibrationSet], choice: Mapping[str, Any]) -> dict[str, Any]:
     """Return the facts of a calibrated tile about the origin of its calibration."""
     if not used:
         return {"bandpass": None, "gains": None, "gain_sets": [], "flux_anchor": None, "calibrator": None}
-    gain_sets = [one.twin.id for one in _gain_sets(used)]
+    gain_sets = [one.twin.id for one in _gain_sets(used, choice)]
     first = used[0].twin.facts
     return {
         "bandpass": used[0].twin.id,
@@ -131,12 +133,15 @@ def _origin(used: Sequence[CalibrationSet]) -> dict[str, Any]:
     }
 
 
-def _gain_sets(used: Sequence[CalibrationSet]) -> list[CalibrationSet]:
-    """Return the calibrations whose gains are applied.
+def _gain_sets(used: Sequence[CalibrationSet], choice: Mapping[str, Any]) -> list[CalibrationSet]:
+    """Return the calibrations whose gains are applied; none where the plan found no gains within their validity.
 
-    A calibration whose gains could not be solved says so in its twin (outcome ``bandpass only``) and gives none; any
-    other one must have them.
+    The gains of a bandpass that is used beyond that time are those of another hour: its delays and bandpass hold the
+    mean phases and amplitudes over its transit, and the flux scale. A calibration whose gains could not be solved says
+    so in its twin (outcome ``bandpass only``) and gives none; any other one must have them.
     """
+    if "gains" in choice and choice["gains"] is None:
+        return []
     return [one for one in (used[1:] or used[:1]) if one.twin.facts.get("outcome") != "bandpass only"]
 
 
@@ -237,18 +242,20 @@ def _weight_factors(vis: Coordinates, calibration: Twin) -> NDArray[np.float32] 
 
 
 def _notes(
-    facts: Mapping[str, Any], tile: Coordinates, used: Sequence[CalibrationSet], gains: Sequence[Solutions]
+    facts: Mapping[str, Any],
+    tile: Coordinates,
+    bandpass: CalibrationSet,
+    gain_sets: Sequence[CalibrationSet],
+    gains: Sequence[Solutions],
 ) -> list[str]:
     """Return what a reader should know about the gains: none, or not interpolated and from how far."""
     if not gains:
-        return [f"no gains: the delays and bandpass of {used[0].twin.id} alone are applied"]
+        return [f"no gains: the delays and bandpass of {bandpass.twin.id} alone are applied"]
     ends = [one.time_mjd_s[[0, -1]] for one in gains]
     first, last = min(end[0] for end in ends), max(end[1] for end in ends)
     if first <= tile.times_mjd_s.mean() <= last:
         return []
     middle = facts["mid_mjd"]
-    nearest = min(
-        (one.twin for one in _gain_sets(used)), key=lambda one: abs(seconds_later(one.facts["mid_mjd"], middle))
-    )
+    nearest = min((one.twin for one in gain_sets), key=lambda one: abs(seconds_later(one.facts["mid_mjd"], middle)))
     apart = time_apart(nearest.facts["mid_mjd"], middle)
     return [f"gains are not interpolated: those of {nearest.id} alone, {apart}, at the nearest solution"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from contimg import naming
 from contimg.calibration import plots
@@ -19,7 +20,7 @@ from contimg.products import gates
 from contimg.products.draft import TwinDraft
 from contimg.products.manifest import read_product
 from contimg.products.twin import Twin
-from contimg.sky.catalogue import read_catalogue
+from contimg.sky.catalogue import Catalogue, read_catalogue
 
 COPIED_FACTS = (
     "dec_app_deg",
@@ -62,10 +63,9 @@ def solve_calibration(  # one parameter for each input, output and parameter of 
         The calibrator that transits in the tile, for K, B and G; None for gains against the catalogue's sky.
     bandpass : Path or None
         Gains only: the twin of the calibration whose K and B apply; its product stands beside it.
-    options : CalibrationOptions
-    beam : BeamOptions
+    options, beam : CalibrationOptions, BeamOptions
     catalogue : Path or None
-        The known sky.
+        The sky model: gains are solved on it, and it adds a calibrator's neighbours to the model.
     previous : Path or None
         The twin of the certified bandpass before, which a bandpass is compared with; not an input.
 
@@ -83,8 +83,8 @@ def solve_calibration(  # one parameter for each input, output and parameter of 
     ValueError
         If gains are asked for without a bandpass.
     """
-    draft, tile = _begin(ms_twin, calibrator, catalogue)
-    known = read_catalogue(catalogue) if catalogue is not None else None
+    draft, tile, known = _begin(ms_twin, calibrator, catalogue)
+    _use_reference_files(draft, options, beam)
     with draft.product(output) as part:
         part.mkdir()
         job = SolvingJob(Path(ms), part, draft, options, beam, known)
@@ -94,25 +94,41 @@ def solve_calibration(  # one parameter for each input, output and parameter of 
             plots.plot_solutions(tables, part, draft.id, synthetic=tile.synthetic)
     return draft.write(
         twin,
-        parameters={
-            "calibrator": calibrator,
-            "calibration": used_options("solve_calibration", "calibration", options),
-            "beam": used_options("solve_calibration", "beam", beam),
-        },
+        parameters=_parameters(calibrator, options, beam),
         libraries=("casatasks", "casatools", "casadata", "python-casacore", "numpy", "scipy"),
         judged_by={"calibration": options},
     )
 
 
-def _begin(ms_twin: Path, calibrator: str | None, catalogue: Path | None) -> tuple[TwinDraft, Twin]:
-    """Return the draft of a calibration of a tile, with its inputs and the facts of the tile, and the tile's twin."""
+def _begin(ms_twin: Path, calibrator: str | None, catalogue: Path | None) -> tuple[TwinDraft, Twin, Catalogue | None]:
+    """Return the draft of a calibration with its inputs and its tile's facts, the tile's twin and the sky model."""
     draft = TwinDraft("calibration")
     tile = draft.use(ms_twin)
     draft.id = naming.calibration_id(tile.id)
     draft.facts |= {"type": "gains" if calibrator is None else "bandpass", "tile": tile.id}
     draft.facts |= {key: tile.facts[key] for key in COPIED_FACTS if key in tile.facts}
+    known = read_catalogue(catalogue) if catalogue is not None else None
     draft.use_file("catalogue", catalogue)
-    return draft, tile
+    return draft, tile, known
+
+
+def _use_reference_files(draft: TwinDraft, options: CalibrationOptions, beam: BeamOptions) -> None:
+    """Record the list of calibrators that a bandpass is solved with, and the beam cube, as inputs where they are files.
+
+    Gains are solved on the catalogue's sky and read no list of calibrators.
+    """
+    if draft.facts["type"] == "bandpass" and options.calibrators != "builtin":
+        draft.use_file("calibrators", options.calibrators)
+    draft.use_file("beam_cube", beam.cube)
+
+
+def _parameters(calibrator: str | None, options: CalibrationOptions, beam: BeamOptions) -> dict[str, Any]:
+    """Return the parameters that the calibration's twin records."""
+    return {
+        "calibrator": calibrator,
+        "calibration": used_options("solve_calibration", "calibration", options),
+        "beam": used_options("solve_calibration", "beam", beam),
+    }
 
 
 def _solve(job: SolvingJob, tile: Twin, calibrator: str | None, bandpass: Path | None) -> tuple[SolvedTable, ...]:

@@ -5,7 +5,7 @@ the files itself; both return frozen sections, and a bad key gives one sentence.
 """
 
 from contimg.config.default_text import as_yaml
-from contimg.config.loading import check_files, check_ready, default_file, from_sections, load, load_files
+from contimg.config.loading import check_files, default_file, from_sections, load, load_files
 from contimg.config.sections import (
     BeamOptions,
     CalibrationOptions,
@@ -44,7 +44,6 @@ __all__ = [
     "SkyOptions",
     "as_yaml",
     "check_files",
-    "check_ready",
     "default_file",
     "from_sections",
     "load",

@@ -77,28 +77,6 @@ def check_files(files: Iterable[str | Path]) -> None:
         read_file(Path(file))
 
 
-def check_ready(config: Config) -> None:
-    """Check what a run needs beyond valid keys: the files that the config names.
-
-    Raises
-    ------
-    ConfigError
-        One sentence that names the key and the remedy.
-    """
-    if config.crossmatch.enabled and config.sky.catalogue is None:
-        raise ConfigError(
-            "crossmatch.enabled needs a catalogue: name one in sky.catalogue, or set crossmatch.enabled to false"
-        )
-    named = {
-        "sky.catalogue": config.sky.catalogue,
-        "calibration.calibrators": config.calibration.calibrators,
-        "beam.cube": config.beam.cube,
-    }
-    for key, place in named.items():
-        if place not in (None, "builtin") and not os.access(str(place), os.R_OK):
-            raise ConfigError(f"config key '{key}' names {place}, which cannot be read: correct the path")
-
-
 def load_files(files: Iterable[Path], *, base: Path | None = None) -> Config:
     """Read configuration files, later ones over earlier ones key by key, and check the result."""
     return load(merged(read_file(file) for file in files), base=base)

@@ -78,7 +78,7 @@ class MatchLimits:
     min_snr: float
 
 
-def match(
+def match(  # two lists of sources, and the map that one of them was found in
     sources: Sequence[Source],
     catalogue: Catalogue,
     rms: NDArray[np.float32],

@@ -30,7 +30,7 @@ from contimg.products.twin import Twin
 LIBRARIES = ("numpy", "scipy", "astropy", "radio-beam", "matplotlib")
 
 
-def mosaic_group(
+def mosaic_group(  # one parameter for each input, output and parameter of the rule
     image_twins: Sequence[Path],
     output: Path,
     twin: Path,
@@ -75,23 +75,15 @@ def mosaic_group(
     draft = TwinDraft("mosaic", mosaic_id)
     tiles = select(read_tiles(image_twins, pb_limit, {"qa": qa}), options)
     tiles, unresolved = leave_out_disagreeing(tiles, options)
-    draft.inputs = [tile.input for tile in tiles]
-    draft.synthetic = any(tile.twin.synthetic for tile in tiles)
+    draft.inputs, draft.synthetic = [tile.input for tile in tiles], any(tile.twin.synthetic for tile in tiles)
     with draft.product(output) as folder:
         folder.mkdir()
         tiles, mosaic = coadd_tiles(tiles, options, pb_limit)
-        if mosaic is not None:
-            measured = measure(mosaic)
-            facts = mosaic_facts(mosaic, mosaic_id, measured.area_deg2 or 0.0)
-            _write(folder, mosaic, facts, measured, mosaic_id, draft.synthetic)
-            draft.facts, draft.qa = facts.model_dump(mode="json"), measured.model_dump()
-            draft.reasons = gates.judge("mosaic", draft.qa, {"qa": qa})
+        if mosaic is None:
+            _describe_without_image(draft, tiles)
         else:
-            draft.facts = group_facts(tiles).model_dump(mode="json")
-            draft.qa = MosaicQa(n_images=0, tile_fraction=0.0).model_dump(exclude_unset=True)
-            draft.fail("no_usable_tile", f"none of the {len(tiles)} tiles of the group is usable", 0, 1)
+            _describe(draft, folder, mosaic, qa)
     _warn_of_tiles(draft, tiles, unresolved)
-    draft.notes = notes_on(tiles)
     return draft.write(
         twin,
         parameters={"mosaic": used_options("mosaic_group", "mosaic", options), "pb_limit": pb_limit},
@@ -100,8 +92,25 @@ def mosaic_group(
     )
 
 
+def _describe(draft: TwinDraft, folder: Path, mosaic: GroupImage, qa: QaOptions) -> None:
+    """Measure a mosaic, write its files, and put facts, measured numbers and verdict into the draft of its twin."""
+    measured = measure(mosaic)
+    facts = mosaic_facts(mosaic, draft.id, measured.area_deg2 or 0.0)
+    _write(folder, mosaic, facts, measured, draft.id, draft.synthetic)
+    draft.facts, draft.qa = facts.model_dump(mode="json"), measured.model_dump()
+    draft.reasons = gates.judge("mosaic", draft.qa, {"qa": qa})
+
+
+def _describe_without_image(draft: TwinDraft, tiles: Sequence[GroupTile]) -> None:
+    """Put the facts of a group without a usable tile into the draft of its twin, whose verdict becomes failed."""
+    draft.facts = group_facts(tiles).model_dump(mode="json")
+    draft.qa = MosaicQa(n_images=0, tile_fraction=0.0).model_dump(exclude_unset=True)
+    draft.fail("no_usable_tile", f"none of the {len(tiles)} tiles of the group is usable", 0, 1)
+
+
 def _warn_of_tiles(draft: TwinDraft, tiles: Sequence[GroupTile], unresolved: Sequence[str]) -> None:
-    """Add a warning for each tile that is damaged, with the command that heals it, or disagrees with its neighbours."""
+    """Add a note on each tile that is left out, and a warning where it is damaged or disagrees with its neighbours."""
+    draft.notes = notes_on(tiles)
     for sentence in unresolved:
         draft.warn("tiles_disagree", sentence)
     for tile in tiles:

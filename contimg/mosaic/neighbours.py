@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from contimg.mosaic.bright_sources import BrightSources
 from contimg.sky.spherical import separation
+from contimg.statistics import MAD_TO_SIGMA
 
 SIGNIFICANT = 5.0
 """A difference counts from so many of its errors on."""
@@ -200,7 +201,7 @@ def _weighted_median(values: NDArray[np.float64], errors: NDArray[np.float64]) -
     weight = errors[order] ** -2
     share = (np.cumsum(weight) - weight / 2) / weight.sum()
     middle = float(np.interp(0.5, share, values[order]))
-    excess = float(np.median(np.abs(values - middle) / errors)) * 1.4826
+    excess = float(np.median(np.abs(values - middle) / errors)) * MAD_TO_SIGMA
     return middle, math.sqrt(math.pi / 2 / float(weight.sum())) * max(1.0, excess)
 
 

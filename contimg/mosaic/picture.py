@@ -20,7 +20,7 @@ BACKED = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none"
 LOW_SIGMA, LINEAR_SIGMA, HIGH_SIGMA = -3.0, 4.0, 120.0
 
 
-def draw(
+def draw(  # what the picture shows, and in the heading, are values of different objects
     path: Path,
     image_jy: NDArray[np.floating],
     grid: MosaicGrid,

@@ -10,8 +10,9 @@ from pathlib import Path
 from contimg.config import Config
 from contimg.errors import InputError
 from contimg.operations.references import Known, stamp
-from contimg.operations.resources import SPEED_OF_LIGHT_M_S, image_bytes, image_width_px, mosaic_sizes, tile_sizes
+from contimg.operations.resources import image_bytes, image_width_px, mosaic_sizes, tile_sizes
 from contimg.plan.model import Plan, PlannedTile
+from contimg.sky.constants import C_M_S
 
 MIN_PIXELS_PER_BEAM, MAX_PIXELS_PER_BEAM = 0.5, 50.0
 """Pixels across lambda/B of the longest baseline. The beam of an image is wider than lambda/B, by its weights and as
@@ -31,7 +32,7 @@ class Array:
     @property
     def resolution_arcsec(self) -> float:
         """The width lambda/B of the finest fringes."""
-        return math.degrees(SPEED_OF_LIGHT_M_S / self.highest_hz / self.longest_m) * 3600
+        return math.degrees(C_M_S / self.highest_hz / self.longest_m) * 3600
 
 
 def imaging_findings(config: Config, plan: Plan, known: Known, *, local: bool) -> list[str]:
@@ -126,7 +127,7 @@ def _pixels(config: Config, array: Array) -> list[str]:
 
 def _baselines(config: Config, array: Array) -> list[str]:
     """Return which cuts of short baselines leave none."""
-    longest = array.longest_m * array.highest_hz / SPEED_OF_LIGHT_M_S / 1e3
+    longest = array.longest_m * array.highest_hz / C_M_S / 1e3
     return [
         f"{key}.min_uv_klambda {cut:g} leaves no baseline, as the longest has {longest:.3g}: choose less"
         for key, cut in (("image", config.image.min_uv_klambda), ("calibration", config.calibration.min_uv_klambda))

@@ -62,7 +62,7 @@ class Pruning:
         }
 
 
-def prune(
+def prune(  # one parameter for each option of `contimg prune`
     config: Config,
     work: Path,
     *,

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 
 from contimg.config import Config, ImageOptions
 from contimg.plan.model import Plan, PlannedTile
+from contimg.sky.constants import C_M_S
 
 SIDEREAL_DEG_PER_DAY = 360.985647
 """Rotation of the sky (Explanatory Supplement to the Astronomical Almanac, 3rd edition, section 3.2)."""
 
 GROWTH_PER_ATTEMPT = 1.5
-LOWEST_HZ, SPEED_OF_LIGHT_M_S = 1.28e9, 299_792_458.0
+LOWEST_HZ = 1.28e9
+"""Lower edge of the band, where the primary beam is widest (Hz)."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def image_width_px(config: Config) -> int:
     image: ImageOptions = config.image
     if image.size_px is not None:
         return image.size_px
-    fwhm_deg = math.degrees(1.03 * SPEED_OF_LIGHT_M_S / LOWEST_HZ / config.beam.dish_diameter_m)
+    fwhm_deg = math.degrees(1.03 * C_M_S / LOWEST_HZ / config.beam.dish_diameter_m)
     reach_deg = fwhm_deg * math.sqrt(math.log2(1 / max(image.pb_limit, 1e-3)))
     return math.ceil((reach_deg + 1.3) * 3600 / image.cell_arcsec)
 

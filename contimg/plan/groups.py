@@ -88,7 +88,7 @@ def _same_scan(one: PlannedTile, other: PlannedTile, config: Config) -> bool:
     )
 
 
-def _cut(
+def _cut(  # the run to be cut, and what tells whether its scan is over
     plan: Plan,
     run: list[PlannedTile],
     before: tuple[str, ...],

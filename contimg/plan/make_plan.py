@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 
-def make_plan(
+def make_plan(  # everything that a plan depends on: it reads nothing by itself
     listing: Listing,
     facts: Mapping[str, FileFacts],
     committed: Sequence[CommittedGroup],

@@ -158,7 +158,19 @@ class PlannedCalibration:
 class Choice:
     """The calibrations that a tile uses, why, and every candidate that was rejected with its reason.
 
-    Between ``gains``, the nearest, and ``partner``, on the other side of the tile, is interpolated in time.
+    Attributes
+    ----------
+    bandpass : str
+        Id of the calibration whose delays and bandpass are applied.
+    gains : str or None
+        Id of the nearest calibration whose gains are applied; None where none is within its validity: no gains are
+        applied then, not those of the bandpass calibration either.
+    why : tuple of str
+        One sentence for each calibration.
+    rejected : tuple of (str, str, str)
+        Candidate, what for (``bandpass``, ``gains`` or ``any``) and the reason against it.
+    partner : str or None
+        Id of the calibration on the other side of the tile in time; gains are interpolated between it and ``gains``.
     """
 
     bandpass: str
@@ -171,7 +183,7 @@ class Choice:
     def calibrations(self) -> tuple[str, ...]:
         """The calibrations to apply together: first that of the bandpass, then those of the gains, the nearest first.
 
-        The first alone gives gains as well.
+        The first stands alone where its own gains are applied, and where none are (``gains`` is None).
         """
         gains = tuple(one for one in (self.gains, self.partner) if one is not None)
         return (self.bandpass,) if gains in ((), (self.bandpass,)) else (self.bandpass, *gains)

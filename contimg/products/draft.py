@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from contimg.errors import InputError
 from contimg.products.gates import Options
 from contimg.products.judged import thresholds
 from contimg.products.manifest import file_states, make_manifest, read_product
@@ -80,10 +81,20 @@ class TwinDraft:
         return twin
 
     def use_file(self, kind: str, path: Path | str | None) -> None:
-        """Record a file, known by the SHA-256 of its bytes, as an input; nothing where there is none."""
+        """Record a file, known by the SHA-256 of its bytes, as an input; do nothing where `path` is None.
+
+        Raises
+        ------
+        InputError
+            If the file does not exist.
+        """
         if path is not None:
             path = Path(path)
-            self.inputs.append(Input(path=str(path), kind=kind, id=path.name, sha256=file_sha256(path)))
+            try:
+                digest = file_sha256(path)
+            except FileNotFoundError:
+                raise InputError(f"{path} does not exist: put it there, or correct the key that names it") from None
+            self.inputs.append(Input(path=str(path), kind=kind, id=path.name, sha256=digest))
 
     @contextlib.contextmanager
     def product(self, output: Path) -> Iterator[Path]:

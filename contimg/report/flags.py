@@ -76,7 +76,7 @@ def _bars(axes: Any, by_reason: Sequence[Mapping[str, float]], labels: Sequence[
     axes.margins(x=0.3)
 
 
-def _map(
+def _map(  # where to draw, what, and the labels of its axes
     figure: Any,
     place: Any,
     values: NDArray[np.float64],

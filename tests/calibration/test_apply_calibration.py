@@ -44,10 +44,10 @@ def _cal(night, tile):
     return night.folder / f"cal{tile}.json"
 
 
-def _apply(night, tile, folder, calibrations, *, twin=None):
+def _apply(night, tile, folder, calibrations, *, twin=None, choice=CHOICE):
     return apply_calibration(
         night.ms(tile), twin or night.twin(tile), folder / "out.ms", folder / "out.json",
-        calibrations=calibrations, choice=CHOICE, options=OPTIONS,
+        calibrations=calibrations, choice=choice, options=OPTIONS,
     )  # fmt: skip
 
 
@@ -56,7 +56,8 @@ def _applycal(ms, copy, gaintable):
     shutil.copytree(ms, copy)
     with casa.tasks() as tasks:
         tasks.applycal(
-            vis=str(copy), gaintable=[str(t) for t in gaintable], interp=["nearest", "nearest,nearestflag", "linear"],
+            vis=str(copy), gaintable=[str(t) for t in gaintable],
+            interp=["nearest", "nearest,nearestflag", "linear"][: len(gaintable)],
             calwt=False, flagbackup=False, parang=False,
         )  # fmt: skip
     return measurement_set.read(copy, column="CORRECTED_DATA")
@@ -179,6 +180,19 @@ def test_gains_that_could_not_be_solved_are_not_said_to_be_applied(night, tmp_pa
     lacking = _changed(_cal(night, 0), tmp_path / "lacking", files={}, solutions_sha256={})
     with pytest.raises(InputError, match=r"holds no table G\.cal, which cal_\w+ is chosen for"):
         _apply(night, 0, tmp_path / "lacking", [_cal(night, 1), lacking])
+
+
+def test_a_bandpass_without_gains_in_reach_is_applied_alone(night, tmp_path):
+    """What the plan calls 'bandpass only' is K and B: the bandpass calibration's own gains are of another hour."""
+    twin = _apply(night, 0, tmp_path, [_cal(night, 1)], choice={"bandpass": "cal", "gains": None})
+    assert twin.verdict == "passed", twin.reasons
+    assert (twin.facts["gains"], twin.facts["gain_sets"]) == (None, [])
+    assert f"no gains: the delays and bandpass of {twin.facts['bandpass']} alone are applied" in twin.notes
+    ours = measurement_set.read(tmp_path / "out.ms")
+    theirs = _applycal(night.ms(0), tmp_path / "casa.ms", [night.folder / "cal1" / name for name in ("K.cal", "B.cal")])
+    assert np.array_equal(ours.flag, theirs.flag)
+    good = ~ours.flag
+    assert (np.abs(ours.data - theirs.data)[good] / np.abs(theirs.data)[good]).max() < 1e-5
 
 
 def test_a_warning_is_handed_on(night, tmp_path):

@@ -266,8 +266,29 @@ def test_calibrator_without_a_flux_is_a_reason(night, tmp_path):
     options = OPTIONS.model_copy(update={"calibrators": str(users)})
     twin = _solve(night, 1, tmp_path / "cal", calibrator="mystery", options=options)
     assert [r.code for r in twin.reasons] == ["no_flux_anchor"]
+    listed = next(item for item in twin.inputs if item.kind == "calibrators")
+    assert (listed.path, listed.sha256) == (str(users), hashlib.sha256(users.read_bytes()).hexdigest())
     with pytest.raises(UnknownIdError, match="'3C999'"):
         _solve(night, 1, tmp_path / "other", calibrator="3C999")
+
+
+def test_a_beam_cube_is_an_input_and_gains_have_no_list_of_calibrators(night, tmp_path):
+    """The inputs are the files that are read: they are known by the SHA-256 of their bytes."""
+    cube, users = tmp_path / "beam.fits", tmp_path / "mine.csv"
+    cube.write_bytes(b"not read for a failed tile")
+    users.write_text("name,ra_deg,dec_deg,flux_jy\n")
+    reason = Reason(code="bad", severity="failed", message="too bad")
+    write_twin(tmp_path / "tile.json", read_twin(night.twin(0)).model_copy(update={
+        "verdict": "failed", "reasons": [reason], "files": {}
+    }))  # fmt: skip
+    twin = solve_calibration(
+        night.ms(0), tmp_path / "tile.json", tmp_path / "cal", tmp_path / "cal.json", calibrator=None, bandpass=None,
+        options=OPTIONS.model_copy(update={"calibrators": str(users)}), catalogue=None,
+        beam=BEAM.model_copy(update={"cube": str(cube)}),
+    )  # fmt: skip
+    assert [(item.kind, item.id, item.sha256) for item in twin.inputs[1:]] == [
+        ("beam_cube", "beam.fits", hashlib.sha256(cube.read_bytes()).hexdigest())
+    ]
 
 
 def test_failed_tile_and_failed_bandpass(night, solved, tmp_path):

@@ -96,13 +96,3 @@ def test_files_that_are_no_config_are_named(tmp_path):
         config.load_files([bad])
     with pytest.raises(ConfigError, match=r"absent\.yaml cannot be read"):
         config.load_files([tmp_path / "absent.yaml"])
-
-
-def test_a_run_needs_the_files_that_the_config_names(tmp_path):
-    with pytest.raises(ConfigError, match=r"sky\.catalogue, or set crossmatch\.enabled"):
-        config.check_ready(config.load({}, base=tmp_path))
-    named = config.load({"sky": {"catalogue": "sky.csv"}}, base=tmp_path)
-    with pytest.raises(ConfigError, match=r"'sky\.catalogue' names .*sky\.csv, which cannot be read"):
-        config.check_ready(named)
-    (tmp_path / "sky.csv").write_text("name\n")
-    config.check_ready(named)

@@ -171,6 +171,12 @@ def test_a_mended_catalogue_is_read_again(configured, tmp_path):
     checked_plan(configured())
 
 
+def test_the_comparison_with_a_catalogue_needs_one(configured):
+    said = "crossmatch.enabled needs a catalogue: name one in sky.catalogue, or set crossmatch.enabled to false"
+    assert refused(configured(sky={"catalogue": None})) == said
+    assert checked_plan(configured(sky={"catalogue": None}, crossmatch={"enabled": False})).groups
+
+
 @pytest.mark.parametrize("key", ["sky.catalogue", "calibration.calibrators", "beam.cube"])
 def test_reference_files_that_are_not_there(configured, tmp_path, key):
     section, name = key.split(".")
