@@ -1,7 +1,7 @@
-"""The configuration: every key typed, its unit in its name, unknown keys refused.
+"""The configuration: typed keys with their units in their names; unknown keys are errors.
 
-`load` takes the merged mapping that Snakemake read from ``config.yaml`` and its overlays, `load_files` reads
-the files itself; both return frozen sections, and a bad key gives one sentence.
+`load` checks the mapping that Snakemake merged from ``config.yaml`` and its overlays, `load_files` reads and merges the
+files itself. Both return immutable sections, and raise an error of one sentence on a bad key.
 """
 
 from contimg.config.default_text import as_yaml

@@ -1,4 +1,4 @@
-"""``config.yaml`` as the models have it."""
+"""The text of ``config.yaml``, generated from the sections."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contimg.config.sections import Config, Section
 
 
 def as_yaml() -> str:
-    """Return ``config.yaml`` as the models have it: every key with its default, commented with its meaning."""
+    """Return the text of ``config.yaml``: every key with its default, below a comment with its meaning."""
     import yaml
 
     lines = [

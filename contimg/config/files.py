@@ -1,9 +1,9 @@
-"""Reading one configuration file: what Snakemake would read, and a refusal of what YAML 1.1 means other than it looks.
+"""Reading of configuration files as Snakemake does, with errors where YAML 1.1 differs from what the text looks like.
 
 Snakemake reads its ``--configfile`` with a loader of its own, JSON first and then PyYAML's YAML 1.1, before the
-workflow can say a word. `read_file` gives the same values from the same text, so that ``snakemake --configfile`` and
-``contimg -c`` agree; what Snakemake refuses is refused here too. Beyond that both refuse, by `read_file`, what is legal
-YAML and still a trap.
+workflow is parsed. `read_file` gives the same values from the same text, so that ``snakemake --configfile`` and
+``contimg -c`` agree; what Snakemake refuses is refused here too. Both also refuse, through `read_file`, legal YAML
+whose value is not what most readers expect.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 
 from contimg.errors import ConfigError
 
-# What YAML 1.1 reads as a number and nobody means: a leading zero is base 8, a colon base 60.
+# Numbers that YAML 1.1 reads in another base: 8 with a leading zero, 60 with colons.
 _OCTAL = re.compile(r"[-+]?0[0-7_]+")
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
 
 
 def read_file(file: Path) -> dict[str, Any]:
-    """Read a configuration file.
+    """Return the content of a configuration file.
 
     Raises
     ------
@@ -41,6 +41,7 @@ def read_file(file: Path) -> dict[str, Any]:
 
 
 def _text(file: Path) -> str:
+    """Return the text of a file; raise ConfigError if it cannot be read or is not UTF-8."""
     try:
         data = Path(file).read_bytes()
     except OSError as error:
@@ -53,6 +54,7 @@ def _text(file: Path) -> str:
 
 
 def _unique(pairs: list[tuple[str, Any]], file: Path) -> dict[str, Any]:
+    """Return the keys and values of a JSON object; raise ConfigError on a repeated key."""
     names = [name for name, _ in pairs]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -61,6 +63,7 @@ def _unique(pairs: list[tuple[str, Any]], file: Path) -> dict[str, Any]:
 
 
 def _yaml(text: str, file: Path) -> Any:
+    """Return the content of a YAML document; raise ConfigError on its first complaint."""
     import yaml
 
     try:
@@ -77,7 +80,7 @@ def _yaml(text: str, file: Path) -> Any:
 
 
 def _complaints(node: Any, key: str, above: tuple[Any, ...]) -> Iterator[tuple[int, str]]:
-    """Yield the line and a sentence for all in a YAML document that does not mean what it looks like."""
+    """Yield line and sentence for each part of a YAML document that is not read as most readers expect."""
     import yaml
 
     line = node.start_mark.line + 1
@@ -111,6 +114,7 @@ def _complaints(node: Any, key: str, above: tuple[Any, ...]) -> Iterator[tuple[i
 
 
 def _of_scalar(node: Any, key: str) -> Iterator[str]:
+    """Yield a sentence if a scalar is not read as most readers expect."""
     import yaml
 
     kind = node.tag.removeprefix("tag:yaml.org,2002:")
@@ -132,7 +136,7 @@ def _of_scalar(node: Any, key: str) -> Iterator[str]:
 
 
 def merged(contents: Iterator[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the contents of several files, later ones over earlier ones key by key."""
+    """Return the merged contents of several files; later files overwrite earlier ones key by key."""
     result: dict[str, Any] = {}
     for content in contents:
         _merge(result, content)
@@ -140,6 +144,7 @@ def merged(contents: Iterator[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _merge(target: dict[str, Any], other: Mapping[str, Any]) -> None:
+    """Overwrite the keys of a mapping in place with those of another, at all levels."""
     for key, value in other.items():
         if isinstance(value, Mapping) and isinstance(target.get(key), dict):
             _merge(target[key], value)

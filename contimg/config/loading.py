@@ -1,4 +1,4 @@
-"""Reading a configuration: overlays are merged, checked, and a bad key gives one sentence."""
+"""Checking of a configuration: types, roots and paths; a bad key gives an error of one sentence."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def load(content: Mapping[str, Any], *, base: Path | None = None) -> Config:
 
 
 def check_files(files: Iterable[str | Path]) -> None:
-    """Refuse what is a trap in configuration files that Snakemake has read by itself; see `contimg.config.files`.
+    """Check the text of configuration files that Snakemake reads by itself; see `contimg.config.files`.
 
     Raises
     ------
@@ -78,12 +78,18 @@ def check_files(files: Iterable[str | Path]) -> None:
 
 
 def load_files(files: Iterable[Path], *, base: Path | None = None) -> Config:
-    """Read configuration files, later ones over earlier ones key by key, and check the result."""
+    """Read configuration files, merge them (later ones overwrite earlier ones key by key) and check the result.
+
+    Raises
+    ------
+    ConfigError
+        One sentence that names the file or key and the remedy.
+    """
     return load(merged(read_file(file) for file in files), base=base)
 
 
 def _sentence(error: ValidationError) -> str:
-    """Turn pydantic's first complaint into one sentence about a key."""
+    """Return the first error of a validation as one sentence about a key."""
     what = error.errors()[0]
     key = ".".join(str(part) for part in what["loc"])
     if what["type"] == "extra_forbidden":
@@ -103,13 +109,14 @@ def _sentence(error: ValidationError) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Return a value as a configuration file has it."""
+    """Return a value as it is written in a configuration file."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return value.isoformat() if isinstance(value, date) else repr(value)
 
 
 def _suggestion(where: tuple[int | str, ...]) -> str:
+    """Return the known key that is most similar to an unknown one, as a question, or ''."""
     model: Any = Config
     for part in where[:-1]:
         model = model.model_fields[str(part)].annotation

@@ -1,4 +1,4 @@
-"""The four roots and the other paths of a configuration: made absolute once, and refused where they cannot work."""
+"""The roots and other paths of a configuration: made absolute, and refused where other programs cannot use them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from contimg.errors import ConfigError
 
-# What a path below a root would mean to the programs that get it.
+# Characters that CASA or Snakemake interpret, where they occur in a path.
 _REFUSED = {
     "::": "which CASA reads as the name of a subtable",
     "{": "which Snakemake reads as a wildcard",
@@ -27,7 +27,7 @@ def absolute(key: str, place: str | Path, base: Path) -> Path:
     Raises
     ------
     ConfigError
-        If it is empty, or holds what the programs below read as something else.
+        If it is empty, a URL, cannot be resolved, or holds characters that CASA or Snakemake interpret.
     """
     text = str(place)
     if not text.strip() or text == ".":
@@ -51,11 +51,12 @@ def absolute(key: str, place: str | Path, base: Path) -> Path:
 
 
 def refuse_nested(roots: Mapping[str, Path]) -> None:
-    """Refuse roots of which one is another, or lies in another.
+    """Check that no root is the same folder as another root, or below it.
 
     Raises
     ------
     ConfigError
+        If two roots overlap.
     """
     names = list(roots)
     for i, one in enumerate(names):

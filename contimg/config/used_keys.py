@@ -1,6 +1,6 @@
-"""Which keys of the configuration each rule works with: it runs again when one of these changes, and for no other.
+"""The configuration keys that each rule depends on: the rule runs again when one of these changes, and only then.
 
-Thresholds of verdicts are not among them. Verdicts follow from the numbers in a product's twin and are judged
+Thresholds of verdicts are not among them. Verdicts follow from the numbers in a product's twin and are derived
 again wherever they are read (`contimg.products.judged`), so that a changed threshold costs no processing.
 """
 
@@ -31,7 +31,7 @@ USED_KEYS: dict[str, dict[str, tuple[str, ...] | None]] = {
 
 
 def used_options(rule: str, section: str, options: BaseModel) -> dict[str, Any]:
-    """Return the options of a section that a rule works with, as JSON content.
+    """Return the options of a section that a rule depends on, as JSON content.
 
     Parameters
     ----------

@@ -88,7 +88,7 @@ def crossmatch_mosaic(
 
 @dataclass(frozen=True)
 class _Compared:
-    """A mosaic beside a catalogue: its sources, their matches and the numbers of the comparison."""
+    """The result of a comparison: the mosaic, its sources, their matches with the catalogue and the numbers."""
 
     mosaic: Twin
     facts: MosaicImageFacts
@@ -107,7 +107,7 @@ def _compare(
     image, promised = read_image(place / facts.files.image), read_image(place / facts.files.rms)
     beam_deg = facts.beam.bmaj_arcsec / 3600
     local, factors = noise.local_rms(image.data, promised.data, beam_deg / abs(float(image.wcs.wcs.cdelt[0])))
-    if not factors.size:  # too small to measure its noise in boxes: the weights are all there is
+    if not factors.size:  # too small to measure its noise in boxes: the rms from the weights is used
         local = promised.data.astype(np.float32)
     sources = find_sources(place / facts.files.image, local, image.wcs, facts.freq_hz)
     limits = MatchLimits(options.radius_arcsec, options.min_snr)

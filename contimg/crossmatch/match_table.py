@@ -27,6 +27,7 @@ def write_matches(path: Path, matched: Match, sources: Sequence[Source]) -> None
 
 
 def _catalogue_cells(matched: Match, i: int) -> list[Any]:
+    """Return the cells of a row that describe the catalogue source."""
     return [
         str(matched.catalogue.name[i]),
         float(matched.catalogue.ra_deg[i]),
@@ -39,6 +40,7 @@ def _catalogue_cells(matched: Match, i: int) -> list[Any]:
 
 
 def _found_cells(matched: Match, sources: Sequence[Source], i: int) -> list[Any]:
+    """Return the cells of a row that describe the source found for it; empty without one."""
     if matched.source[i] < 0:
         return [""] * 8
     source = sources[matched.source[i]]

@@ -1,4 +1,4 @@
-"""Matches between the sources of a mosaic and those of a catalogue."""
+"""Cross-matching of the sources of a mosaic with a catalogue."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from contimg.crossmatch.sources import Source
 from contimg.sky.catalogue import Catalogue
 
 COMPLETENESS_SNR = 10.0
-"""A source is expected, and an unmatched one is suspicious, from this S/N on: far above the 5 sigma of the search."""
+"""S/N above which a catalogue source must be found, and a found source must be in the catalogue.
+
+It is far above the 5 sigma of the source finder, so that neither depends on noise."""
 _CONFUSING = 0.05
-"""A neighbour of at least this part of a source's flux confuses it."""
+"""Flux of a neighbour, as a fraction of a source's flux, above which the source is not isolated."""
 _PLANE_REACH_RAD = np.radians(60)
-"""Half the sky does not project onto a tangent plane: farther sources are not asked for their pixel."""
+"""Distance from the tangent point up to which pixels are computed: the other hemisphere has no projection."""
 
 
 @dataclass(frozen=True)
 class Match:
-    """Catalogue sources on covered pixels and what was found of them; arrays in the catalogue's order.
+    """The catalogue sources on covered pixels and the found sources matched to them, in the catalogue's order.
 
     Attributes
     ----------
@@ -64,7 +66,7 @@ class Match:
 
 @dataclass(frozen=True)
 class MatchLimits:
-    """What counts as a match and enters the comparison.
+    """The limits of a match and of the comparison.
 
     Attributes
     ----------
@@ -78,7 +80,7 @@ class MatchLimits:
     min_snr: float
 
 
-def match(  # two lists of sources, and the map that one of them was found in
+def match(  # two lists of sources, and the image that one of them was found in
     sources: Sequence[Source],
     catalogue: Catalogue,
     rms: NDArray[np.float32],
@@ -90,8 +92,8 @@ def match(  # two lists of sources, and the map that one of them was found in
 ) -> Match:
     """Match found sources with a catalogue, on the sphere.
 
-    The S/N that selects is the one *expected* from the catalogue's flux: to select by the measured one
-    would prefer sources that noise made brighter, and bias the ratios high.
+    Sources are selected for the comparison by the S/N *expected* from the catalogue's flux: selection by the measured
+    S/N would prefer sources that noise made brighter, and bias the flux ratios high.
 
     Parameters
     ----------
@@ -193,6 +195,7 @@ def _coverage(
 
 
 def _noise_at(rms: NDArray[np.float32], row: int, column: int, reach: int) -> float:
+    """Return the rms at a pixel; NaN where a pixel within `reach` of it has no coverage."""
     ny, nx = rms.shape
     if not (reach <= row < ny - reach and reach <= column < nx - reach):
         return np.nan
@@ -236,4 +239,5 @@ def _nearest(
 
 
 def _wrap_deg(angle: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return angles (deg) in [-180, 180)."""
     return (angle + 180) % 360 - 180

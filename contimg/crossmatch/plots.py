@@ -154,6 +154,7 @@ def _scatter_offsets(axes: Any, matched: Match, measured: CrossmatchQa) -> None:
 
 
 def _figure(size: tuple[float, float]) -> Any:
+    """Return an empty figure of a size in inches."""
     matplotlib_cache()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -164,6 +165,7 @@ def _figure(size: tuple[float, float]) -> Any:
 
 
 def _finish(figure: Any, axes: Any, what: str, title: str) -> None:
+    """Write the headings and draw the grid."""
     figure.text(axes.get_position().x0, 0.955, what, fontsize=15, weight="bold", va="center")
     figure.text(axes.get_position().x0, 0.905, title, fontsize=10.5, color="#555555", va="center")
     axes.grid(color="#e3e6ea", linewidth=0.7)
@@ -171,10 +173,12 @@ def _finish(figure: Any, axes: Any, what: str, title: str) -> None:
 
 
 def _say_not_measured(axes: Any) -> None:
+    """Write 'not measured' across the axes."""
     axes.text(
         0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", fontsize=20, color=RED, alpha=0.6
     )
 
 
 def _save(figure: Any, path: Path) -> None:
+    """Write the figure as PNG, without the version of matplotlib: the same data give the same bytes."""
     figure.savefig(path, format="png", metadata={"Software": None})

@@ -1,4 +1,4 @@
-"""Sources of a mosaic, found by PyBDSF; and their table."""
+"""Source finding in a mosaic with PyBDSF, and the table of the sources."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from contimg.plotting import matplotlib_cache
 
 PEAK_SIGMA = 5.0
+"""Least peak of a source, in local rms (PyBDSF's ``thresh_pix``)."""
 ISLAND_SIGMA = 3.0
+"""Level of the island of pixels that a source is fitted in, in local rms (``thresh_isl``)."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def rounded(value: Any) -> Any:
 
 
 def _run_bdsf(folder: Path, freq_hz: float) -> list[Any]:
+    """Return PyBDSF's sources in ``mosaic.fits`` of a folder, with the rms and mean maps beside it."""
     matplotlib_cache()  # PyBDSF imports matplotlib
     import bdsf
 
@@ -146,6 +149,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _as_source(item: Any, rms: NDArray[np.float32], wcs: Any) -> Source:
+    """Return a PyBDSF source, with fluxes corrected for the pixels' solid angle on the tangent plane."""
     ra, dec = (float(x) for x in item.posn_sky_centroid)
     e_ra, e_dec = (float(x) * 3600 for x in item.posn_sky_centroidE)
     x, y = (float(v) for v in wcs.all_world2pix(ra, dec, 0))

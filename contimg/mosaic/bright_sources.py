@@ -14,11 +14,13 @@ from contimg.products.fits_images import FitsImage
 from contimg.sky.restoring_beam import FWHM_PER_SIGMA, RestoringBeam
 
 MIN_SNR = 20.0
+"""Least signal-to-noise ratio of a source that is compared."""
 MOST = 200
-"""The brightest of a tile are enough: scales and offsets are known to 1 / (SNR sqrt(number))."""
+"""Largest number of sources of a tile: flux scale and offsets are then known to 1 / (SNR sqrt(number))."""
 MIN_RESPONSE = 0.3
-"""Closer to the edge the effective beam is steep, and its errors would look like errors of the flux scale."""
+"""Least effective beam: nearer to the edge it is steep, and its errors would appear as errors of the flux scale."""
 APART_BEAMS = 4.0
+"""Least distance of an isolated source from other maxima, in beams."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class BrightSources:
 
 
 def find_bright_sources(image: FitsImage, pb: NDArray[np.float64], beam: RestoringBeam, rms_jy: float) -> BrightSources:
-    """Measure the brightest isolated sources of 20 sigma of an apparent image, where the effective beam is above 0.3.
+    """Return the brightest isolated sources above 20 sigma in an apparent image, where the effective beam exceeds 0.3.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ def find_bright_sources(image: FitsImage, pb: NDArray[np.float64], beam: Restori
         Effective beam.
     beam : RestoringBeam
     rms_jy : float
-        Noise of the image.
+        Noise of the image (Jy/beam).
     """
     cell_rad = math.radians(float(image.wcs.wcs.cdelt[1]))
     width_px = math.sqrt(beam.bmaj_rad * beam.bmin_rad) / cell_rad
@@ -74,7 +76,7 @@ def find_bright_sources(image: FitsImage, pb: NDArray[np.float64], beam: Restori
 
 
 def _isolated_maxima(image: NDArray[np.float64], level: float, apart_px: float) -> list[tuple[int, int]]:
-    """Return (y, x) of the brightest maxima above a level that have no other one near, brightest first."""
+    """Return (y, x) of the maxima above a level without another one within a distance, brightest first."""
     from scipy.ndimage import maximum_filter
 
     bright = np.nan_to_num(image, nan=-np.inf)
@@ -91,7 +93,7 @@ def _isolated_maxima(image: NDArray[np.float64], level: float, apart_px: float) 
 
 
 def _response(pb: NDArray[np.float64], x: float, y: float) -> float:
-    """Return the effective beam at a place between pixels (bilinear: it is smooth); NaN outside."""
+    """Return the effective beam at a position between pixels by bilinear interpolation; NaN outside."""
     row, column = math.floor(y), math.floor(x)
     if not (0 <= row < pb.shape[0] - 1 and 0 <= column < pb.shape[1] - 1):
         return math.nan
@@ -101,5 +103,6 @@ def _response(pb: NDArray[np.float64], x: float, y: float) -> float:
 
 
 def _sky(wcs: Any, x: float, y: float) -> tuple[float, float]:
+    """Return right ascension and declination (deg) of a pixel (0-based)."""
     ra, dec = wcs.all_pix2world(x, y, 0)
     return float(ra), float(dec)

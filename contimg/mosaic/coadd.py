@@ -1,4 +1,4 @@
-"""Co-addition: sums of beam-weighted pixels, tile by tile, each only within its own cut-out."""
+"""Co-addition of tiles: running sums of pixels weighted by primary beam and noise."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from contimg.mosaic.grid import Footprint, MosaicGrid
 
 NODE_PX = 16
+"""Pixels between the nodes at which coordinates are transformed exactly; see `_pixels`."""
 SPLINE_ORDER = 5
 """Order of the interpolating spline. Measured loss of a point source's peak at 4 (3) pixels a beam: bilinear 8
 (14) %, cubic 0.28 (1.1) %, quintic 0.025 (0.27) %, at about equal cost."""
@@ -30,7 +31,7 @@ class Sums:
     expected
         sum of PB^2 e^2 / s^4 with e the noise expected from the radiometer, in 1/Jy^2; NaN where e is not known.
     tiles : (ny, nx) int16
-        Tiles that a pixel was seen in.
+        Number of tiles that cover a pixel.
     """
 
     signal: NDArray[np.float64]
@@ -40,7 +41,7 @@ class Sums:
 
     @classmethod
     def empty(cls, shape: tuple[int, int]) -> Sums:
-        """Return zeros."""
+        """Return sums without any tile."""
         return cls(np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape, np.int16))
 
     def mosaic(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
@@ -59,7 +60,7 @@ class Sums:
 
 @dataclass(frozen=True)
 class TilePlanes:
-    """One tile, ready to be added.
+    """The pixels and noise of one tile that is to be added.
 
     Attributes
     ----------
@@ -117,9 +118,9 @@ def add_tile(sums: Sums, grid: MosaicGrid, tile: TilePlanes, pb_limit: float) ->
 def regrid(planes: Sequence[NDArray[np.float64]], wcs: Any, cut: MosaicGrid) -> list[NDArray[np.float64]]:
     """Interpolate images onto a cut-out of the mosaic; NaN where any of them is NaN, or outside them.
 
-    A quintic spline. It rings at a hole, so holes are filled from their nearest pixels first and
-    cut out again after. The same as ``reproject.reproject_interp(order=5)``, which transforms every pixel and
-    takes three times as long.
+    The interpolation is a quintic spline, which rings at blank pixels: these are filled from their nearest pixels
+    before, and blanked again after. The result is that of ``reproject.reproject_interp(order=5)``, which transforms
+    every pixel and takes three times as long.
 
     Parameters
     ----------
@@ -128,7 +129,7 @@ def regrid(planes: Sequence[NDArray[np.float64]], wcs: Any, cut: MosaicGrid) -> 
     wcs : astropy.wcs.WCS
         Of the images.
     cut : MosaicGrid
-        Where to.
+        The cut-out of the mosaic.
     """
     from scipy.ndimage import map_coordinates
 
@@ -164,6 +165,7 @@ def _pixels(cut: MosaicGrid, wcs: Any) -> NDArray[np.float64]:
 
 
 def _fill(plane: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return an image whose unknown pixels have the values of the nearest known ones."""
     from scipy.ndimage import distance_transform_edt
 
     if known.all() or not known.any():

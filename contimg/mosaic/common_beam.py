@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from contimg.sky.restoring_beam import RestoringBeam
 
 TAIL_SIGMA = 5.0
+"""Half the width of the padding around an image, in standard deviations of the kernel."""
 SPREAD_ALLOWED = 1e-3
-"""Largest part of the kernel that may reach over a blank or the edge: a third of the flux error allowed (0.3 %)."""
+"""Largest fraction of the kernel that may lie on blank pixels or outside: a third of the flux error allowed (0.3 %)."""
 _SLACKS = (1e-3, 5e-3)
-"""Values of radio-beam's ``epsilon`` that are tried."""
+"""Values of radio-beam's ``epsilon``, by which the beams are enlarged before the fit, that are tried in turn."""
 _SAME_BEAM_PX = 1e-4
 """Beams that differ by a narrower Gaussian than this are the same beam."""
 
@@ -21,9 +22,10 @@ _SAME_BEAM_PX = 1e-4
 def common_beam(beams: Sequence[RestoringBeam]) -> RestoringBeam:
     """Return a small beam to which every one of `beams` can be convolved.
 
-    radio-beam's minimum ellipse round all beams; where it finds none (beams that are nearly, but not
-    quite equal) its slack ``epsilon`` is raised, and at last the shape of the largest beam is taken.
-    Either is then scaled by the smallest factor, closed form, for which no beam sticks out.
+    This is radio-beam's minimum ellipse that encloses all beams. Where it finds none (beams that are almost equal),
+    its parameter ``epsilon`` is raised, and in the end the shape of the largest beam is taken. The ellipse is then
+    scaled by the smallest factor with which it encloses all beams, the largest generalised eigenvalue of the
+    covariances.
     """
     ellipse = _minimum_ellipse(beams) or max(beams, key=lambda beam: beam.area_rad2)
     whitener = np.linalg.inv(np.linalg.cholesky(ellipse.covariance()))
@@ -34,7 +36,7 @@ def common_beam(beams: Sequence[RestoringBeam]) -> RestoringBeam:
 
 
 def _minimum_ellipse(beams: Sequence[RestoringBeam]) -> RestoringBeam | None:
-    """Return radio-beam's common beam; None where all beams are equal or it finds none."""
+    """Return radio-beam's common beam; None where all beams are equal or radio-beam fails to find one."""
     import astropy.units as u
     from radio_beam import Beams
     from radio_beam.utils import BeamError

@@ -23,7 +23,7 @@ TILE_COLUMNS = (
 def header(
     grid: MosaicGrid, facts: MosaicImageFacts, mosaic_id: str, tiles: Sequence[GroupTile], synthetic: bool
 ) -> Any:
-    """Return the header that a mosaic's FITS files share.
+    """Return the FITS header that all images of a mosaic share.
 
     Keywords as in the tile images, and NTILES; every used tile with the digest of its twin is in HISTORY.
     """
@@ -57,7 +57,7 @@ def header(
 
 
 def write_tiles_table(path: Path, tiles: Sequence[GroupTile]) -> None:
-    """Write what became of every tile of the group, used or left out, as CSV."""
+    """Write a CSV table with one row for each tile of the group, used or left out."""
     with open(path, "w", newline="") as file:
         writer = csv.DictWriter(file, TILE_COLUMNS, lineterminator="\n")
         writer.writeheader()

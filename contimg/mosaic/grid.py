@@ -1,4 +1,4 @@
-"""The pixel grid of a mosaic: a tangent plane with the configured pixels, just large enough."""
+"""The pixel grid of a mosaic: the smallest tangent plane (TAN projection) that holds all tiles."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from contimg.errors import ConfigError
 from contimg.sky.spherical import separation
 
 MAX_RADIUS_DEG = 30.0
-"""Farther from its centre a tangent plane stretches areas by more than 1/cos^3(30 deg) = 1.54."""
+"""Largest radius of a mosaic: farther out the projection enlarges areas by more than 1/cos^3(30 deg) = 1.54."""
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """Where a tile has signal: its phase centre and the rim of its pixels above the beam limit (ICRS, deg)."""
+    """The area of a tile above the beam limit: its phase centre and the outermost pixels of the area (ICRS, deg)."""
 
     centre_deg: tuple[float, float]
     rim_deg: NDArray[np.float64]  # (n, 2)
@@ -70,7 +70,7 @@ class MosaicGrid:
         )
 
     def box(self, footprint: Footprint) -> tuple[slice, slice]:
-        """Return rows and columns that hold a footprint, within the array."""
+        """Return the rows and columns of the smallest box in the array that holds a footprint."""
         low, high = _extent(self.wcs(), footprint)
         rows, columns = (slice(max(0, int(low[i])), min(self.shape[1 - i], int(high[i]) + 1)) for i in (1, 0))
         return rows, columns
@@ -112,21 +112,21 @@ def footprint_of(wcs: Any, used: NDArray[np.bool_]) -> Footprint:
 def make_grid(footprints: Sequence[Footprint], cell_arcsec: float, max_size_px: int) -> MosaicGrid:
     """Return the smallest grid that holds every footprint.
 
-    The tangent point is the circular mean of the tiles' right ascensions and the mean of their
-    declinations, so RA 0 is a place like any other; the extent is measured on the tangent plane.
+    The tangent point is the circular mean of the tiles' right ascensions, which is correct across 0 h, and the mean of
+    their declinations; the extent is measured on the tangent plane.
 
     Parameters
     ----------
     footprints : sequence of Footprint
     cell_arcsec : float
-        Pixel size, which is never changed.
+        Pixel size, which is used as it is.
     max_size_px : int
         Largest width or height.
 
     Raises
     ------
     ConfigError
-        If the mosaic would be larger.
+        If the mosaic would be larger, or reach more than 30 deg from its centre.
     """
     centre = (
         circular_mean_deg([f.centre_deg[0] for f in footprints]),

@@ -33,7 +33,7 @@ class GroupImage:
     expected_rms : (ny, nx) float64
         The rms (Jy/beam) with each tile at the noise expected from the radiometer; NaN where it is not known.
     tile_count : (ny, nx) int16
-        Number of tiles that a pixel was seen in.
+        Number of tiles that cover a pixel.
     """
 
     tiles: list[GroupTile]
@@ -93,6 +93,7 @@ def coadd_tiles(
 
 
 def _coadd(tiles: Sequence[GroupTile], options: MosaicOptions, pb_limit: float) -> GroupImage:
+    """Co-add the tiles that are not left out; raise `_UnusableTileError` at the first one without noise."""
     chosen = used(tiles)
     beam = common_beam([image.beam for _, image in chosen])
     grid = make_grid([image.footprint for _, image in chosen], options.cell_arcsec, options.max_size_px)

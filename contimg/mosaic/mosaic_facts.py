@@ -70,7 +70,7 @@ def mosaic_facts(mosaic: GroupImage, mosaic_id: str, area_deg2: float) -> Mosaic
 
 
 def notes_on(tiles: Sequence[GroupTile]) -> list[str]:
-    """Return what a reader should know of the tiles: which are left out, and which were used with a warning."""
+    """Return notes on the tiles that are left out, and on those that were used with a warning."""
     notes = [f"tile {tile.id} left out: {tile.left_out}" for tile in tiles if tile.left_out]
     for tile in tiles:
         if tile.left_out is None and tile.twin.verdict == "warning":
@@ -80,7 +80,7 @@ def notes_on(tiles: Sequence[GroupTile]) -> list[str]:
 
 
 def _distinct(facts: Sequence[ImageFacts], value: Callable[[ImageFacts], str | None]) -> list[str]:
-    """Return the different values of a fact of the tiles, in order."""
+    """Return the distinct values of a fact of the tiles, sorted."""
     return sorted({known for one in facts if (known := value(one)) is not None})
 
 

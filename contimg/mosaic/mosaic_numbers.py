@@ -1,4 +1,4 @@
-"""The measured numbers of a mosaic."""
+"""The measured numbers of a mosaic: noise, coverage, peak, beams and flags (``qa`` of its twin)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _ROWS = 512
 
 
 def measure(mosaic: GroupImage) -> MosaicQa:
-    """Measure a mosaic's noise, coverage and peak, and what its tiles have in common."""
+    """Measure a mosaic's noise, coverage and peak, and the spread of beams and the flags of its tiles."""
     images = [image for _, image in used(mosaic.tiles)]
     inside = mosaic.weights > 0
     well = mosaic.weights >= WELL_COVERED * np.percentile(mosaic.weights[inside], 95)
     local, factors = noise.local_rms(mosaic.image, mosaic.rms, mosaic.beam.bmaj_deg / mosaic.grid.cell_deg)
-    # Too small for one box of 20 beams: then nothing is said about its noise.
+    # A mosaic that is too small for one box of 20 beams has no measured noise.
     rms_jy = float(np.median(local[well])) if factors.size else None
     expected = mosaic.expected_rms[well]
     expected_jy = float(np.median(expected)) if np.isfinite(expected).all() else None

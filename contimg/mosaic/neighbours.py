@@ -1,8 +1,8 @@
-"""Comparison of tiles with their neighbours, which see two thirds of the same sky.
+"""Comparison of the flux scale and astrometry of tiles with those of their neighbours in the same group.
 
-A tile with a wrong flux scale or position passes alone, and hides in the median of a mosaic. Its neighbours measure
-the same sources: of each pair of tiles the flux ratio and the offset are known to the noise over the square root of
-the number of common sources.
+A tile with a wrong flux scale or wrong positions is not found by the checks of single tiles, nor by the medians of a
+mosaic. Neighbouring tiles share two thirds of their sky: for each pair the flux ratio and the offset are known to the
+noise over the square root of the number of common sources.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ from contimg.sky.spherical import separation
 from contimg.statistics import MAD_TO_SIGMA
 
 SIGNIFICANT = 5.0
-"""A difference counts from so many of its errors on."""
+"""Least significance (in errors) of a difference that counts."""
 ACCUSING = 3.0
-"""A partner says that a tile is wrong from so many errors on."""
+"""Least significance (in errors) of a difference from a neighbour that is counted against a tile."""
 MIN_SOURCES = 3
-"""Fewer common sources say nothing of a pair: one may vary or be blended."""
+"""Least number of common sources of a pair of tiles: single sources may vary or be blended."""
 MATCH_BEAMS = 1.5
-# Errors that are no noise: of the effective beam and of deconvolution; of positions, in beams.
+"""Largest separation of one source in two tiles, in beams."""
+# Systematic errors, added in quadrature: of fluxes (effective beam, deconvolution), and of positions in beams.
 _FLUX_FLOOR, _POSITION_FLOOR_BEAMS = 0.01, 0.01
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How a tile differs from others: ln of the flux ratio, offsets east and north (arcsec), and their errors."""
+    """The difference of a tile from others: ln of the flux ratio, offsets to east and north (arcsec), and errors."""
 
     log_scale: float
     e_log_scale: float
@@ -51,7 +52,7 @@ class Difference:
         return math.hypot(self.east_arcsec, self.north_arcsec)
 
     def reversed(self) -> Difference:
-        """Return how the others differ from the tile."""
+        """Return the difference of the others from the tile."""
         return Difference(
             -self.log_scale, self.e_log_scale, -self.east_arcsec, -self.north_arcsec, self.e_offset_arcsec
         )
@@ -107,14 +108,14 @@ def compare_pair(one: BrightSources, other: BrightSources, beam_arcsec: float) -
 
 @dataclass(frozen=True)
 class Disagreements:
-    """What a comparison of neighbours found.
+    """The result of the comparison of all tiles of a group with each other.
 
     Attributes
     ----------
     wrong : dict
-        Tile -> how it differs from its partners, most of which say so.
+        By id of the tile: its mean difference from its partners, where most of them differ from it.
     unresolved : list of (str, str, Difference)
-        Pairs that differ, of which too few others see the same sky to tell which is wrong.
+        Pairs that differ where too few other tiles cover the same sky to decide which of the two is wrong.
     """
 
     wrong: dict[str, Difference]
@@ -126,8 +127,8 @@ def find_disagreements(
 ) -> Disagreements:
     """Find the tiles that differ from their neighbours by more than the limits and their errors allow.
 
-    The worst is taken out first, and the others are compared without it, so that one wrong tile does not accuse its
-    neighbours.
+    The tile with the largest difference is removed first, and the others are compared without it, so that one wrong
+    tile is not counted against its neighbours.
 
     Parameters
     ----------
@@ -157,7 +158,7 @@ def find_disagreements(
 
 
 def _worst(pairs: Mapping[str, Mapping[str, Difference]], limits: NeighbourLimits) -> str | None:
-    """Return the tile that exceeds the limits most in the eyes of most of its partners; None where none does."""
+    """Return the tile that exceeds the limits most, among those that most partners differ from; None without one."""
     excess = {
         name: _mean(list(partners.values())).excess(limits)
         for name, partners in pairs.items()
@@ -168,7 +169,7 @@ def _worst(pairs: Mapping[str, Mapping[str, Difference]], limits: NeighbourLimit
 
 
 def _is_accused(name: str, pairs: Mapping[str, Mapping[str, Difference]], limits: NeighbourLimits) -> bool:
-    """Return whether more than half of a tile's partners say that it is wrong: two, or one that another agrees with."""
+    """Return whether most partners of a tile differ from it: two or more, or one that agrees with a third tile."""
     accusers = [other for other, difference in pairs[name].items() if difference.excess(limits) >= ACCUSING]
     if len(accusers) <= len(pairs[name]) / 2:
         return False

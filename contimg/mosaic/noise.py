@@ -1,4 +1,4 @@
-"""Noise measured robustly: of a whole flat-noise image, and locally over a mosaic."""
+"""Robust noise measurements: of a whole image with flat noise, and locally over a mosaic."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from contimg.statistics import CLIP_SIGMA, clipped_sigma
 BOX_BEAMS = 20
 """Width of the boxes of `local_rms`: their 350 independent beams give a box's rms to about 6 %."""
 REAL_RISE = 1.25
-"""A box whose noise exceeds the median of its neighbours by this factor keeps its own value. A smaller excess is the
-error of its measurement; where that is negative, following it would let noise through as sources."""
+"""A box whose noise exceeds the median of its neighbours by this factor keeps its own value; smaller differences are
+measurement errors, and the median is used: noise that is measured too low would let noise peaks pass as sources."""
 MIN_BEAMS = 60
 """A box with fewer independent beams (at the mosaic's edge) takes the value of the nearest box with enough."""
 
@@ -44,15 +44,14 @@ def local_rms(
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Measure the local rms of a mosaic.
 
-    The image is divided by the rms that its weights promise; the scatter of the quotient in boxes
-    20 beams wide, half overlapping, interpolated between them, scales that promise. So the steep rise of the
-    noise toward the mosaic's edge comes from the weights, and sidelobes and calibration errors from
-    the measurement.
+    The image is divided by the rms that follows from its weights. The scatter of the quotient is measured in boxes 20
+    beams wide, half overlapping, and interpolated between them; it scales that rms. The steep rise of the noise towards
+    the mosaic's edge thus comes from the weights, and the noise of sidelobes and calibration errors from the image.
 
     Parameters
     ----------
     image, rms : (ny, nx) array
-        The mosaic and its promised rms in the same unit; NaN outside the footprint.
+        The mosaic and the rms from its weights in the same unit; NaN outside the footprint.
     beam_px : float
         Beam (FWHM) in pixels.
 
@@ -61,7 +60,7 @@ def local_rms(
     rms : (ny, nx) float32
         Measured local rms, NaN outside the footprint.
     factors : (n,) float64
-        Measured over promised rms, box by box; empty, and the map all NaN, where the mosaic is too small
+        Measured rms over that from the weights, for each box; empty, and the map all NaN, where the mosaic is too small
         for one box.
     """
     from scipy.ndimage import distance_transform_edt, map_coordinates, median_filter

@@ -1,4 +1,4 @@
-"""The picture of a mosaic: PNG with axes, colour bar, beam and what a reader wants to know at once."""
+"""The picture of a mosaic: a PNG with axes, colour bar, beam, and a heading with time, frequency and noise."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BACKED = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none"
 LOW_SIGMA, LINEAR_SIGMA, HIGH_SIGMA = -3.0, 4.0, 120.0
 
 
-def draw(  # what the picture shows, and in the heading, are values of different objects
+def draw(  # pixels, grid, noise and facts come from different objects
     path: Path,
     image_jy: NDArray[np.floating],
     grid: MosaicGrid,
@@ -32,8 +32,8 @@ def draw(  # what the picture shows, and in the heading, are values of different
 ) -> None:
     """Draw a mosaic as PNG.
 
-    Colours run as asinh from -3 to 120 times the rms, linear within 4, so that noise, faint and bright
-    sources are seen together.
+    The colour scale is asinh from -3 to 120 times the rms, linear within 4, so that noise, faint and bright sources are
+    visible together.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def draw(  # what the picture shows, and in the heading, are values of different
         Noise that sets the colours (mJy/beam).
     mosaic_id : str
     synthetic : bool
-        Stamp the picture.
+        Whether the data are simulated: the picture is then marked as synthetic.
     """
     matplotlib_cache()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -90,6 +90,7 @@ def _draw_image(axes: Any, shown_mjy: NDArray[np.float64], rms_mjy: float) -> An
 
 
 def _draw_colour_bar(figure: Any, axes: Any, colours: Any, rms_mjy: float) -> None:
+    """Draw the colour bar, in mJy/beam, to the right of the image."""
     box = axes.get_position()
     bar_axes = figure.add_axes((box.x1 + 0.014, box.y0, 0.012, box.height))
     bar = figure.colorbar(colours, cax=bar_axes, extend="both")
@@ -126,6 +127,7 @@ def _shrink(image: NDArray[np.floating], thin: int) -> NDArray[np.float64]:
 
 
 def _label(axes: Any) -> None:
+    """Label the axes with right ascension and declination and draw their grid."""
     for coordinate, label in zip(axes.coords, ("right ascension (ICRS)", "declination (ICRS)"), strict=True):
         coordinate.set_axislabel(label, fontsize=12, minpad=0.7)
         coordinate.set_ticklabel(size=11, exclude_overlapping=True, simplify=False)

@@ -1,4 +1,4 @@
-"""Tiles of a group that disagree with their neighbours: left out, with what is wrong with them."""
+"""Exclusion of tiles whose fluxes or positions disagree with those of their neighbours."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def leave_out_disagreeing(tiles: Sequence[GroupTile], options: MosaicOptions) ->
 
 
 def _sentence(difference: Difference, limits: NeighbourLimits, options: MosaicOptions) -> str:
-    """Return what differs, with its error and the key of the limit."""
+    """Return a difference in words, with its error and the configuration key of its limit."""
     parts = []
     if abs(difference.scale - 1) > limits.scale:
         error = difference.scale * difference.e_log_scale

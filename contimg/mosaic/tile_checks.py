@@ -1,7 +1,7 @@
-"""Checks of a tile's FITS files against its twin: what was judged is what goes into the mosaic.
+"""Checks of a tile's FITS files against its twin, before the tile goes into a mosaic.
 
-The manifest in the twin tells whether a file is the one that was written; these checks tell whether what was written
-is what the twin says: the tile, the unit, the coordinates, the beam, the frequency, and the numbers of its pixels.
+The manifest in the twin shows whether a file is the one that was written; these checks show whether its content is what
+the twin describes: tile, unit, coordinates, beam, frequency, and extremes of the pixels.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _BEAM_ARCSEC = 1e-4
 _ANGLE_DEG = 1e-4
 _FREQ_HZ = 1.0
 _TIME_DAYS = 1e-8
-# A beam map is a power response: from 0 to 1, but for the rounding of its interpolation.
+# An effective beam is a power response from 0 to 1; interpolation may exceed that by this.
 _PB_ERROR = 0.01
-# Its maximum is flat, and lies within this of the place that the twin names.
+# Largest offset of its maximum, which is flat, from the position in the twin.
 _PB_PEAK_ARCSEC, _PB_PEAK_PX = 60.0, 3.0
 # Peaks in twins are rounded to 1e-4 mJy/beam.
 _PEAK_MJY, _PEAK_FRACTION = 2e-4, 1e-5
@@ -59,7 +59,7 @@ def read_checked(folder: Path, plane: str, twin: Twin, facts: ImageFacts) -> Fit
 
 
 def _shape(found: FitsImage, facts: ImageFacts) -> Iterator[str]:
-    """Give each disagreement in the size of the image and in its celestial coordinates."""
+    """Yield each disagreement in the size of the image and in its celestial coordinates."""
     size, cell_deg = facts.size_px, facts.cell_arcsec / 3600
     if found.data.shape != (size, size):
         yield f"is {found.data.shape[1]} x {found.data.shape[0]} pixels, in its twin {size} x {size}"
@@ -80,7 +80,7 @@ def _shape(found: FitsImage, facts: ImageFacts) -> Iterator[str]:
 
 
 def _labels(found: FitsImage, plane: str, twin: Twin) -> Iterator[str]:
-    """Give each disagreement in what the file says it is."""
+    """Yield each disagreement in tile, quantity, unit and the mark of simulated data."""
     kind, unit = KINDS[plane]
     tile_id = found.header.get("OBJECT")
     if tile_id != naming.iso(twin.id):
@@ -94,7 +94,7 @@ def _labels(found: FitsImage, plane: str, twin: Twin) -> Iterator[str]:
 
 
 def _numbers(found: FitsImage, twin: Twin, facts: ImageFacts) -> Iterator[str]:
-    """Give each disagreement in beam, frequency and time."""
+    """Yield each disagreement in beam, frequency and time."""
     arcsec = 1 / 3600
     expected: Mapping[str, tuple[float, float]] = {
         "BMAJ": (facts.beam.bmaj_arcsec * arcsec, _BEAM_ARCSEC * arcsec),
@@ -112,6 +112,7 @@ def _numbers(found: FitsImage, twin: Twin, facts: ImageFacts) -> Iterator[str]:
 
 
 def _disagreement(found: Any, key: str, expected: float, tolerance: float) -> Iterator[str]:
+    """Yield a sentence if a keyword's value is no number or differs from the expected one by more than a tolerance."""
     if not _is_number(found):
         yield f"has no {key}"
     elif not abs(found - expected) <= tolerance:
@@ -123,7 +124,7 @@ def _is_number(value: Any) -> bool:
 
 
 def check_pb(pb: FitsImage, facts: ImageFacts, pb_limit: float) -> None:
-    """Check that a beam map is a power response that peaks where its twin says.
+    """Check that an effective beam is a power response with its maximum at the position in its twin.
 
     Raises
     ------
@@ -148,7 +149,7 @@ def check_pb(pb: FitsImage, facts: ImageFacts, pb_limit: float) -> None:
 
 
 def check_pixels(image: FitsImage, qa: ImageQa) -> None:
-    """Check that an image's extremes are those that its twin says.
+    """Check that an image's largest and smallest pixel are those in its twin.
 
     Raises
     ------

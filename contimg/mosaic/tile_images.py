@@ -1,4 +1,4 @@
-"""The tile images of a group: read, compared with their twins, and chosen for the mosaic."""
+"""The tile images of a group: reading, comparison with their twins, and selection for the mosaic."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TileImage:
     rms_jy : float
         Noise of the image there, away from sources (Jy/beam).
     sources : BrightSources
-        What it is compared with its neighbours by.
+        Bright sources, which are compared with those of neighbouring tiles.
     """
 
     image: Path
@@ -70,7 +70,8 @@ class GroupTile:
     left_out : str or None
         Why the tile is not in the mosaic.
     damaged, disagrees : bool
-        It is left out because its files are not those that were judged, or because it differs from its neighbours.
+        It is left out because its files are not those that its twin describes, or because it differs from its
+        neighbours.
     rms_common_jy, weight_fraction : float or None
         Noise at the common beam, and share of the mosaic's weight: measured when the tile is added.
     """
@@ -87,7 +88,7 @@ class GroupTile:
     weight_fraction: float | None = None
 
     def damage(self, fault: str) -> GroupTile:
-        """Return the tile left out for damage to its files."""
+        """Return the tile as left out because its files are damaged."""
         return replace(self, image=None, left_out=fault, damaged=True)
 
     @property
@@ -97,7 +98,7 @@ class GroupTile:
 
     @property
     def remedy(self) -> str:
-        """The command after which the next run makes the tile again."""
+        """The shell command that removes the tile's image, so that the next run makes it again."""
         return f"rm -r {product_of(self.path, 'image')} {self.path}"
 
 
@@ -107,7 +108,7 @@ def used(tiles: Sequence[GroupTile]) -> list[tuple[GroupTile, TileImage]]:
 
 
 def read_tiles(twins: Sequence[Path], pb_limit: float, judged_by: Options) -> list[GroupTile]:
-    """Read the images of tiles, in order of their ids whatever order they come in.
+    """Read the images of tiles and return them in order of their ids.
 
     Tiles whose verdict is failed, and those whose files are missing, unreadable or not what their twin says, are left
     out.
@@ -135,6 +136,7 @@ def read_tiles(twins: Sequence[Path], pb_limit: float, judged_by: Options) -> li
 
 
 def _read_tile(path: Path, pb_limit: float, judged_by: Options) -> GroupTile:
+    """Read one tile; it is left out, with the reason, if it failed or its files are damaged."""
     twin, record = input_from_twin(path)
     if twin.kind != "image":
         raise InputError(f"{path} is the twin of a {twin.kind}, not of a tile image: name image twins")
@@ -171,7 +173,7 @@ def _open_image(tile: GroupTile, pb_limit: float) -> TileImage:
 
 
 def select(tiles: Sequence[GroupTile], options: MosaicOptions) -> list[GroupTile]:
-    """Return the tiles with ``left_out`` set on those whose noise or beam is out of line.
+    """Return the tiles with ``left_out`` set on those whose noise or beam differs too much from the medians.
 
     Noise: ``qa.rms_mjy`` of the twin above ``max_rms_ratio`` medians, or not measured. Beam: major or minor axis
     off its median by more than ``max_beam_deviation``. Medians are over the tiles that can be used.

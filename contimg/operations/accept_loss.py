@@ -1,4 +1,7 @@
-"""A person's word that a tile may be made again without files that are gone: nothing else makes a poorer version."""
+"""The command ``contimg inbox --accept-loss``: let a tile be made again without subband files that are gone.
+
+Only a person decides this, as the new version rests on fewer data than the one before.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,21 @@ from contimg.storage.atomic import write_json
 
 
 def accept_loss(config: Config, tile_id: str) -> list[str]:
-    """Let the groups of a tile be made again from the files of it that are left.
+    """Let the groups of a tile be made again from the subband files of the tile that are left.
 
-    Their committed membership names these alone from now on, and their published markers are removed: the next
-    snakemake makes the tile again, and published mosaics get a new version.
+    From now on the committed membership of these groups names only those files, and their published markers are
+    removed: the next run of snakemake makes the tile again, and published mosaics get a new version.
+
+    Parameters
+    ----------
+    config : Config
+    tile_id : str
+        UTC of the first integration.
 
     Returns
     -------
     list of str
-        The mosaics that are open now.
+        Ids of the mosaics whose groups are open now.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The MS of a tile for a rule that may come after the MS was removed: MSs are temporary, their twins stay."""
+"""Access to the Measurement Set of a tile after it was removed: MSs are temporary, their twins stay."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from contimg.storage.process import is_orphan, part_name
 
 @contextlib.contextmanager
 def borrowed_ms(ms_twin: Path) -> Iterator[Path]:
-    """Give the MS that a twin describes; where it was removed, convert its files again for as long as the block runs.
+    """Yield the path of the MS that a twin describes, converted again for the time of the block if it was removed.
 
-    Were the MS an input of `solve_calibration`, making it again for another rule would solve the calibration again,
-    and with it make every tile that uses the calibration: Snakemake takes no input that is missing for `ancient`.
+    The MS cannot be an input of the rule `solve_calibration`: Snakemake does not treat a missing input as `ancient`, so
+    that an MS made again for another rule would start the calibration, and every tile that uses it, anew.
 
     Parameters
     ----------
@@ -47,6 +47,7 @@ def borrowed_ms(ms_twin: Path) -> Iterator[Path]:
 
 
 def _convert_again(ms_twin: Path, folder: Path) -> Path:
+    """Convert a tile's files into a folder with the recorded options; raise InputError where the result differs."""
     from contimg.config import FlagOptions, IngestOptions
     from contimg.convert.convert_tile import convert_tile
 

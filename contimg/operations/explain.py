@@ -1,4 +1,4 @@
-"""Why something is as it is: its verdict, its inputs, its calibrations and what was rejected."""
+"""The command ``contimg why``: the reasons behind a product's verdict, inputs and choice of calibrations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,19 @@ from contimg.sky import calibrator_lists, transits
 
 
 def explain(config: Config, thing: str) -> dict[str, Any]:
-    """Return the story of a tile, calibration or mosaic as a headline and tables.
+    """Return why a tile, calibration or mosaic is as it is, as a headline and tables.
+
+    Parameters
+    ----------
+    config : Config
+    thing : str
+        Id of a tile (UTC of its first integration), calibration (``cal_...``) or mosaic (``mosaic_...``).
+
+    Returns
+    -------
+    dict
+        ``id``, ``headline`` and ``sections``: tables with ``title``, ``columns`` and ``rows``; with ``verdict`` where
+        the product has been made.
 
     Raises
     ------
@@ -38,6 +50,7 @@ def explain(config: Config, thing: str) -> dict[str, Any]:
 
 
 def _calibration(config: Config, calibration_id: str) -> dict[str, Any]:
+    """Return the decisions on a calibration, the candidates it was chosen among, and the tiles that use it."""
     twin = find_twin(config.layout.twin("calibration", calibration_id), config)
     if twin is None:
         return _planned_calibration(config, calibration_id)
@@ -64,6 +77,7 @@ def _calibration(config: Config, calibration_id: str) -> dict[str, Any]:
 
 
 def _planned_calibration(config: Config, calibration_id: str) -> dict[str, Any]:
+    """Return how a calibration will be solved that is in the frozen plan only."""
     planned = frozen_plan(config).calibrations.get(calibration_id) if config.layout.frozen_plan.exists() else None
     if planned is None:
         raise UnknownIdError(f"no calibration {calibration_id} has been solved or planned: see `contimg plan`")
@@ -121,6 +135,7 @@ def _bandpasses_of(config: Config, twin: Twin) -> dict[str, Any]:
 
 
 def _mosaic(config: Config, mosaic_id: str) -> dict[str, Any]:
+    """Return the tiles of a mosaic with their calibrations, the rejected candidates, and the measured numbers."""
     layout = config.layout
     twin = find_twin(layout.twin("mosaic", mosaic_id), config)
     if twin is None:
@@ -161,6 +176,7 @@ def _mosaic(config: Config, mosaic_id: str) -> dict[str, Any]:
 
 
 def _tile(config: Config, tile_id: str) -> dict[str, Any]:
+    """Return the choice of a tile's calibrations, and the reasons and numbers of its products."""
     layout = config.layout
     twins = {kind: find_twin(layout.twin(kind, tile_id), config) for kind in ("image", "calibrated", "ms")}
     last = next((twin for twin in twins.values() if twin is not None), None)
@@ -181,6 +197,7 @@ def _tile(config: Config, tile_id: str) -> dict[str, Any]:
 
 
 def _planned_choice(config: Config, tile_id: str) -> dict[str, Any] | None:
+    """Return the choice of calibrations of a tile in the frozen plan, or None."""
     if not config.layout.frozen_plan.exists():
         return None
     choice = frozen_plan(config).choices.get(tile_id)

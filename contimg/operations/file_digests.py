@@ -1,4 +1,4 @@
-"""SHA-256 of files that are looked at with every plan: read again only when they may have changed."""
+"""A cache of the SHA-256 of files of reference data, so that planning reads a file only after it may have changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contimg.storage.atomic import file_sha256, read_json, write_json
 
 
 class FileDigests:
-    """Digests remembered in a JSON file by path, size, modification time (ns) and inode.
+    """A cache of SHA-256 digests in a JSON file, by path, size, modification time (ns), inode and device.
 
     The cache may be lost at any time, and where it cannot be written (a read-only state) the files are read each time.
 

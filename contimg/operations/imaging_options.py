@@ -1,4 +1,7 @@
-"""Options that the planned data cannot be imaged, calibrated or put together with, seen from headers alone."""
+"""Checks of options against the planned data before a run: pixels, baselines, channels, antenna, sizes, memory.
+
+Only headers are read.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,9 @@ from contimg.plan.model import Plan, PlannedTile
 from contimg.sky.constants import C_M_S
 
 MIN_PIXELS_PER_BEAM, MAX_PIXELS_PER_BEAM = 0.5, 50.0
-"""Pixels across lambda/B of the longest baseline. The beam of an image is wider than lambda/B, by its weights and as
-the longest baselines are few, and has gates of its own; below half a pixel no weighting makes a beam that the pixels
-sample, and more than fifty hold nothing but themselves."""
+"""Limits of the number of pixels across lambda/B, the resolution of the longest baseline. The beam of an image is wider
+than that, depending on the weighting, as the longest baselines are few. Below half a pixel no weighting makes a beam
+that the pixels sample; more than fifty cost memory and add no information."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Array:
 
 
 def imaging_findings(config: Config, plan: Plan, known: Known, *, local: bool) -> list[str]:
-    """Return which options do not fit the planned tiles, or this machine if the jobs run on it."""
+    """Return a sentence for each option that does not fit the planned tiles, or this machine if the jobs run on it."""
     found = _sky(config) + _backend(config, local=local)
     tiles = {t: plan.tiles[t] for group in plan.groups.values() for t in group.tiles}
     if not tiles:
@@ -54,7 +57,7 @@ def imaging_findings(config: Config, plan: Plan, known: Known, *, local: bool) -
 
 
 def _array(tile: PlannedTile, known: Known) -> Array | None:
-    """Return what the header of a tile's first file says; None when it cannot be read, which the plan has said."""
+    """Return the array by the header of a tile's first file; None if it cannot be read, which the plan reports."""
     try:
         key = stamp(tile.files[0])
         said = known.get(key)
@@ -67,6 +70,7 @@ def _array(tile: PlannedTile, known: Known) -> Array | None:
 
 
 def _read_array(path: Path) -> Array:
+    """Read the array from the header of a subband file."""
     import numpy as np
 
     from contimg.correlator.hdf5 import read_header
@@ -79,7 +83,7 @@ def _read_array(path: Path) -> Array:
 
 
 def _sky(config: Config) -> list[str]:
-    """Return that an image reaches below the horizon: direction cosines of its corners exceed 1."""
+    """Return a sentence if the image reaches below the horizon: direction cosines of its corners exceed 1."""
     width_px, cell_rad = image_width_px(config), math.radians(config.image.cell_arcsec / 3600)
     if width_px / 2 * cell_rad * math.sqrt(2) < 1:
         return []
@@ -90,7 +94,7 @@ def _sky(config: Config) -> list[str]:
 
 
 def _backend(config: Config, *, local: bool) -> list[str]:
-    """Return what WSClean cannot do, of what is asked for."""
+    """Return a sentence for each option that WSClean does not support."""
     image = config.image
     if image.backend != "wsclean":
         return []
@@ -106,7 +110,7 @@ def _backend(config: Config, *, local: bool) -> list[str]:
 
 
 def _pixels(config: Config, array: Array) -> list[str]:
-    """Return which pixel sizes cannot sample the beam, or cut it into far more pixels than it has detail."""
+    """Return a sentence for each pixel size that under- or oversamples the beam, and for a field that is too small."""
     beam = array.resolution_arcsec
     best = beam / 4
     found = []
@@ -126,7 +130,7 @@ def _pixels(config: Config, array: Array) -> list[str]:
 
 
 def _baselines(config: Config, array: Array) -> list[str]:
-    """Return which cuts of short baselines leave none."""
+    """Return a sentence for each lower limit of the baselines that leaves none."""
     longest = array.longest_m * array.highest_hz / C_M_S / 1e3
     return [
         f"{key}.min_uv_klambda {cut:g} leaves no baseline, as the longest has {longest:.3g}: choose less"
@@ -136,6 +140,7 @@ def _baselines(config: Config, array: Array) -> list[str]:
 
 
 def _antenna(config: Config, arrays: list[Array]) -> list[str]:
+    """Return a sentence if the reference antenna is not in every array."""
     wanted = config.calibration.refant
     if wanted == "auto" or all(wanted in array.antennas for array in arrays):
         return []
@@ -143,6 +148,7 @@ def _antenna(config: Config, arrays: list[Array]) -> list[str]:
 
 
 def _channels(config: Config, array: Array) -> list[str]:
+    """Return a sentence if there are fewer channels than groups of channels."""
     channels = array.channels * config.ingest.subbands
     if config.image.channel_groups <= channels:
         return []
@@ -150,7 +156,7 @@ def _channels(config: Config, array: Array) -> list[str]:
 
 
 def _mosaics(config: Config, plan: Plan) -> list[str]:
-    """Return which mosaic would be larger than ``mosaic.max_size_px``."""
+    """Return a sentence for the first mosaic that would be larger than ``mosaic.max_size_px``."""
     for group in plan.groups.values():
         sizes = mosaic_sizes(config, plan, group.id)
         longest = max(sizes.width_px, sizes.height_px)
@@ -164,7 +170,7 @@ def _mosaics(config: Config, plan: Plan) -> list[str]:
 
 
 def _memory(config: Config, tile: PlannedTile) -> list[str]:
-    """Return that an image is larger than the memory of this machine."""
+    """Return a sentence if an image needs more memory than this machine has."""
     from contimg.imaging.limits import machine_memory
 
     needed, there = image_bytes(tile_sizes(config, tile)), machine_memory()

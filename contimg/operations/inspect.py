@@ -1,4 +1,4 @@
-"""A quick look at one subband file or Measurement Set: what it is, and whether its visibilities look sane."""
+"""A summary of one subband file or Measurement Set: axes, frames, flags and amplitudes (``contimg inspect``)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SAMPLE = 20_000  # amplitudes of a block that go into the median
 
 @dataclass
 class Look:
-    """What one pass over the visibilities shows.
+    """The summary of a subband file or Measurement Set, from one pass over its visibilities.
 
     Attributes
     ----------
@@ -107,7 +107,17 @@ class _Sums:
         flag: NDArray[np.bool_],
         received: NDArray[np.bool_],
     ) -> None:
-        """Take baselines (nbaseline, nchan, npol) of one integration; autocorrelations are left out."""
+        """Add the cross-correlations of one integration to the sums; autocorrelations are left out.
+
+        Parameters
+        ----------
+        time : int
+            Index of the integration.
+        one, two : (nbaseline,) int
+            Antennas.
+        data, flag, received : (nbaseline, nchan, npol)
+            Visibilities, their flags, and whether samples were received.
+        """
         cross = one != two
         one, two, data, flag = one[cross], two[cross], data[cross], flag[cross] & received[cross]
         received = received[cross]
@@ -135,7 +145,7 @@ class _Sums:
             self.amplitudes.append(values[:: max(1, len(values) // _SAMPLE)])
 
     def facts(self) -> dict[str, Any]:
-        """Return the part of the summary that the visibilities tell."""
+        """Return the part of the summary that comes from the visibilities: number, flagged fraction, amplitudes."""
         total = self.samples["all"]
         share = {name: self.samples[name] / total if total else None for name in self.samples}
         values = np.concatenate(self.amplitudes) if self.amplitudes else None
@@ -152,6 +162,7 @@ class _Sums:
 
 
 def _mean(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return sums over numbers (2, ...); NaN where the number is 0."""
     return np.divide(sums[0], sums[1], out=np.full(sums[0].shape, np.nan), where=sums[1] > 0)
 
 
@@ -178,6 +189,7 @@ class _Geometry:
 
 
 def _look_at_file(path: Path) -> Look:
+    """Summarise a subband file; uvw are those of the meridian's place at the middle of the file."""
     header = hdf5.read_header(path)
     sums = _Sums(header.n_times, len(header.freq_hz), len(header.antenna_names), header.n_pols)
     with hdf5.open_data(header) as data:
@@ -200,6 +212,7 @@ def _look_at_file(path: Path) -> Look:
 
 
 def _look_at_ms(path: Path) -> Look:
+    """Summarise a Measurement Set."""
     head = measurement_set.read_coordinates(path)
     times_s, index = np.unique(head.time_mjd_s, return_inverse=True)
     nrow, nchan, npol = head.shape
@@ -222,7 +235,7 @@ def _look_at_ms(path: Path) -> Look:
 def _summary(
     path: Path, facts: dict[str, Any], sums: _Sums, where: _Geometry, head: hdf5.Header | measurement_set.Coordinates
 ) -> Look:
-    """Put together what both kinds of input have."""
+    """Return the summary of either kind of input from its sums, axes and header."""
     if not len(where.times_mjd):
         raise InputError(f"{path} holds no visibilities: set it aside")
     half_day, freq_hz, width_hz = head.integration_s / 2 / 86400, where.freq_hz, head.channel_width_hz

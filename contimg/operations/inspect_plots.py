@@ -38,6 +38,7 @@ def plot(look: Look, folder: Path) -> list[Path]:
 
 
 def _waterfall(figure: Any, look: Look) -> None:
+    """Draw the mean amplitude over frequency and time."""
     axes = figure.add_subplot()
     low, high = (x / 1e6 for x in look.facts["band_hz"])
     minutes = len(look.times_mjd) * look.facts["integration_s"] / 60
@@ -55,6 +56,7 @@ def _waterfall(figure: Any, look: Look) -> None:
 
 
 def _antennas(figure: Any, look: Look) -> None:
+    """Draw the mean amplitude and the flagged fraction of each antenna."""
     used = np.flatnonzero(np.isfinite(look.flagged))
     above, below = figure.subplots(2, 1, sharex=True)
     places = np.arange(len(used))
@@ -73,6 +75,7 @@ def _antennas(figure: Any, look: Look) -> None:
 
 
 def _uv(figure: Any, look: Look) -> None:
+    """Draw the uv coverage at the mean frequency, u growing to the left as east does on the sky."""
     axes = figure.add_subplot()
     freq_hz = float(look.freq_hz.mean())
     uv = look.uv_m * freq_hz / C_M_S / 1e3

@@ -1,4 +1,4 @@
-"""Whether a person, or the machine's shutdown, stopped the run: then no job failed, and its end says so."""
+"""Signals that end a run (Ctrl-C, shutdown), noted so that its closing words do not report a failed job."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ _received: list[str] = []
 
 
 def watch() -> None:
-    """Note SIGINT (Ctrl-C) and SIGTERM from now on, and hand them on to whoever had them before."""
+    """Note SIGINT (Ctrl-C) and SIGTERM from now on, and pass them on to the handlers that were there before."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _noting(signal.getsignal(number)))
 
 
 def _noting(before: Any) -> Any:
+    """Return a signal handler that notes the signal and calls the handler `before`."""
+
     def note(number: int, frame: FrameType | None) -> None:
         _received.append(signal.Signals(number).name)
         if callable(before):

@@ -1,4 +1,4 @@
-"""What the adapters in scripts/ share: a job's log file, and errors as one sentence."""
+"""The log file of a job, and errors as one sentence: shared by the adapters in scripts/ and the command line."""
 
 from __future__ import annotations
 

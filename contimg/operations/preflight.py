@@ -1,7 +1,7 @@
-"""What would stop a run after hours is found before its first job, and by ``snakemake -n``: all of it at once.
+"""Checks before the first job of a run, and by ``snakemake -n``, for what would else stop it after hours.
 
-Roots and registry, files of reference data, and options that the planned data cannot be imaged with. Visibilities
-are never opened, and what a file of reference data or a header said is remembered by its content (`references`).
+Roots and registry, files of reference data, and options that the planned data cannot be imaged with; all findings are
+reported together. Visibilities are never opened, and results on files are cached by content (`references`).
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ _MS_OVER_FILES = 1.1
 
 
 def checked_plan(config: Config, *, local: bool = True) -> Plan:
-    """Look at the disk, plan, and refuse to start where something would fail later.
+    """Return the plan from what is on disk; raise an error where a job would fail later.
 
     Parameters
     ----------
     config : Config
     local : bool
-        The jobs run on this machine, so that its memory and its programs count.
+        The jobs run on this machine: its memory and its programs are checked too.
 
     Raises
     ------
     ConfigError
-        With one sentence a finding.
+        With one sentence for each finding.
     """
     known = references.Known(config.layout.cache)
     found = _findings([lambda: _switches(config), lambda: _roots(config), lambda: _registry(config)])
@@ -71,7 +71,7 @@ def one_sentence(error: Exception) -> str:
 
 
 def _findings(checks: Sequence[Callable[[], list[str]]]) -> list[str]:
-    """Return what some checks found; a check that cannot be made is a finding itself."""
+    """Return the findings of some checks; a check that cannot be made is a finding itself."""
     found: list[str] = []
     for check in checks:
         try:
@@ -82,6 +82,7 @@ def _findings(checks: Sequence[Callable[[], list[str]]]) -> list[str]:
 
 
 def _refusal(found: list[str]) -> ConfigError:
+    """Return the error that lists all findings, each once."""
     different = list(dict.fromkeys(found))
     if len(different) == 1:
         return ConfigError(different[0])
@@ -89,14 +90,14 @@ def _refusal(found: list[str]) -> ConfigError:
 
 
 def _switches(config: Config) -> list[str]:
-    """Return keys that need another key."""
+    """Return a sentence for each key that needs another key."""
     if config.crossmatch.enabled and config.sky.catalogue is None:
         return ["crossmatch.enabled needs a catalogue: name one in sky.catalogue, or set crossmatch.enabled to false"]
     return []
 
 
 def _roots(config: Config) -> list[str]:
-    """Return which roots cannot be written, or made, by this user."""
+    """Return a sentence for each root that this user cannot write or create."""
     found = []
     for name in ("stage", "products", "state"):
         root: Path = getattr(config.paths, name)
@@ -115,7 +116,7 @@ def _roots(config: Config) -> list[str]:
 
 
 def _registry(config: Config) -> list[str]:
-    """Return why the registry cannot be reached; SQLite's file is looked at without the layers above it."""
+    """Return why the registry cannot be reached; an SQLite file is opened directly, without loading SQLAlchemy."""
     if config.registry.url is not None:
         from contimg.registry.engine import open_registry
 
@@ -136,7 +137,7 @@ def _registry(config: Config) -> list[str]:
 
 
 def _disk(config: Config, plan: Plan) -> list[str]:
-    """Return which roots have less room than the planned products take, at the least."""
+    """Return a sentence for each root with less room than a lower limit of what the planned products take."""
     layout = config.layout
     open_tiles = {t for group in plan.groups.values() for t in group.tiles if not layout.product("image", t).exists()}
     sizes = {tile: tile_sizes(config, plan.tiles[tile]) for tile in open_tiles}

@@ -1,4 +1,4 @@
-"""Room on the stage: what settled groups no longer need is removed, and the groups stay settled.
+"""The command ``contimg prune``: remove intermediate products of settled groups, which stay settled.
 
 A group is settled when its published marker says so. What it was made from is in its bundle's lineage, and the twins
 stay; MSs, images, logs and benchmarks may go. Inputs, archive, calibrations, decisions, mosaics and open groups are
@@ -31,7 +31,7 @@ _SUFFIX = {"logs": ".log", "benchmarks": ".tsv"}
 
 @dataclass(frozen=True)
 class Item:
-    """Something that can go: its kind, the group it belongs to, its path and its size on disk (bytes)."""
+    """A file or folder that can be removed: its kind, group, path and size on disk (bytes)."""
 
     kind: str
     group: str
@@ -41,7 +41,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Pruning:
-    """What was removed, or would be; and the room on the stage's disk afterwards (bytes)."""
+    """The items that were removed, or would be, and the free space of the stage's disk afterwards (bytes)."""
 
     items: tuple[Item, ...]
     free_bytes: int
@@ -49,7 +49,7 @@ class Pruning:
 
     @property
     def freed_bytes(self) -> int:
-        """The room that was gained."""
+        """The size of all items (bytes)."""
         return sum(item.bytes for item in self.items)
 
     def to_json(self) -> dict[str, object]:
@@ -72,7 +72,7 @@ def prune(  # one parameter for each option of `contimg prune`
     dry_run: bool = False,
     now: datetime | None = None,
 ) -> Pruning:
-    """Remove what settled groups no longer need, the longest settled first.
+    """Remove intermediate products, logs and benchmarks of settled groups, the longest settled first.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def prune(  # one parameter for each option of `contimg prune`
     dry_run : bool
         Remove nothing.
     now : datetime, optional
-        Aware; the present by default.
+        The present time, with a time zone; the system clock's by default.
 
     Raises
     ------
@@ -112,6 +112,7 @@ def prune(  # one parameter for each option of `contimg prune`
 
 
 def _removable(config: Config, work: Path, kinds: Sequence[str], limit: datetime) -> Iterator[Item]:
+    """Yield what groups that were settled before a time can spare, the longest settled first."""
     groups = committed_groups(config)
     needed = _needed(groups, config.group.stride)
     settled = [(_settled_at(config, group), group) for group in groups if group.settled]
@@ -141,6 +142,7 @@ def _settled_at(config: Config, group: CommittedGroup) -> datetime:
 
 
 def _paths(config: Config, work: Path, kind: str, group: CommittedGroup, tiles: Sequence[str]) -> list[Path]:
+    """Return the paths of one kind that exist for some tiles of a group, or for its mosaic."""
     if kind in _PRODUCTS:
         found = [config.layout.product(kind, tile) for tile in tiles]
     else:
@@ -156,7 +158,7 @@ def _is_own(path: Path, root: Path) -> bool:
 
 
 def _size(path: Path) -> int:
-    """Return the room that a file or folder takes on its disk (bytes)."""
+    """Return the size of a file or folder on its disk (bytes in allocated blocks)."""
     if path.is_symlink() or not path.is_dir():
         return path.lstat().st_blocks * 512
     return sum(
@@ -167,7 +169,7 @@ def _size(path: Path) -> int:
 
 
 def _remove(config: Config, item: Item) -> None:
-    """Note that a group is pruned, then remove an item of it; the other way round where there is no room for a note."""
+    """Mark a group as pruned, then remove an item of it; in reverse order where the disk is too full for the mark."""
     try:
         _mark(config, item.group)
     except OSError as error:
@@ -180,7 +182,7 @@ def _remove(config: Config, item: Item) -> None:
 
 
 def _mark(config: Config, group_id: str) -> None:
-    """Write that a group is pruned, before the first of it is gone: it stays settled though its night be named."""
+    """Write the mark of a pruned group: with it the group stays settled even if its night is named in `nights`."""
     place = config.layout.pruned(group_id)
     version = json.loads(config.layout.twin("published", group_id).read_bytes())["version"]
     if not place.exists() or json.loads(place.read_bytes())["version"] != version:

@@ -20,7 +20,7 @@ _FIELD_RADIUS_DEG = 2.5
 
 
 class Known:
-    """What was found in files before, by their content or their stamp; it may be lost at any time.
+    """A cache of what was found in files, by their digest or stamp; it may be deleted at any time.
 
     Parameters
     ----------
@@ -38,22 +38,22 @@ class Known:
         self.digests = FileDigests(cache / "digests.json")
 
     def get(self, key: str) -> Any:
-        """Return what is known under a key, or None."""
+        """Return the value of a key, or None."""
         return self._content.get(key)
 
     def put(self, key: str, value: Any) -> None:
-        """Remember a value (JSON) under a key."""
+        """Set the value (JSON) of a key."""
         self._content[key] = value
 
     def save(self) -> None:
-        """Write what was learnt; without a place that can be written it is learnt again next time."""
+        """Write the cache if it changed; where it cannot be written, the files are read again next time."""
         if self._content != self._before:
             with contextlib.suppress(OSError):
                 write_json(self._place, self._content)
 
 
 def findings(config: Config, known: Known) -> list[str]:
-    """Return what is wrong with the files themselves: missing, unreadable, without columns or rows."""
+    """Return a sentence for each file of reference data that is missing, unreadable, or lacks columns or rows."""
     found = []
     for key, path in reference_files(config).items():
         if not path.is_file() or not os.access(path, os.R_OK):
@@ -69,7 +69,7 @@ def findings(config: Config, known: Known) -> list[str]:
 
 
 def _read(key: str, path: Path) -> Any:
-    """Read a file of reference data; return what later checks need of it."""
+    """Read a file of reference data; return what is cached: for a catalogue the square degrees with sources."""
     if key == "beam.cube":
         from contimg.sky.beam_cube import read_cube
 
@@ -96,7 +96,7 @@ def _cell(ra_deg: float, dec_deg: float) -> int:
 
 
 def strip_findings(config: Config, plan: Plan, known: Known) -> list[str]:
-    """Return that the catalogue holds no source in any field of the planned groups."""
+    """Return a sentence if the catalogue holds no source in any field of the planned groups."""
     path = config.sky.catalogue
     tiles = [plan.tiles[t] for group in plan.groups.values() for t in group.tiles]
     if path is None or not tiles or not Path(path).is_file():
@@ -131,6 +131,6 @@ def cells_of_field(tile: PlannedTile) -> set[int]:
 
 
 def stamp(path: str) -> str:
-    """Return a file's name, size, modification time and inode: a key under which its header is known."""
+    """Return a file's name, size, modification time and inode as text: the key of its header in the cache."""
     now = os.stat(path)
     return f"{naming.SubbandName.parse(Path(path).name)} {now.st_size} {now.st_mtime_ns} {now.st_ino}"

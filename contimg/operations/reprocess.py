@@ -1,4 +1,4 @@
-"""What was made with a calibration, and how it comes to be made again without it."""
+"""The products that a calibration went into, and how their groups are opened to be made again without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A mosaic made again from its files and the parameters that its bundle records, and compared pixel by pixel."""
+"""The command ``contimg reproduce``: make a mosaic again from the files and parameters that its bundle records."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from contimg.products.lineage import TWIN_KINDS, Lineage, Node
 from contimg.products.twin import Twin
 from contimg.storage.atomic import file_sha256
 
-TOLERANCE = 1e-3  # of the mosaic's rms
+TOLERANCE = 1e-3
+"""Largest difference of a pixel of the reproduced mosaic, as a fraction of the mosaic's rms."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def _below(lineage: Lineage, top: Node) -> list[Node]:
 
 
 def _check_files(nodes: list[Node], tell: Callable[[str], None]) -> None:
+    """Raise InputError where an input file is missing or has another SHA-256 than recorded."""
     files = {(item.path, item.sha256) for node in nodes for item in node.twin.inputs if item.kind not in TWIN_KINDS}
     tell(f"hashes of {len(files)} files")
     for path, sha256 in sorted(files):
@@ -116,12 +118,13 @@ def _check_files(nodes: list[Node], tell: Callable[[str], None]) -> None:
 
 
 class _Work:
-    """The functions of the rules, called with what the twins recorded."""
+    """Calls the rules' functions with the inputs and parameters that twins recorded."""
 
     def __init__(self, layout: naming.Layout, nodes: list[Node]) -> None:
         self.layout = layout
 
     def make(self, twin: Twin) -> None:
+        """Make the product that a twin describes; its inputs have been made before."""
         getattr(self, f"_{twin.kind}")(
             twin, self.layout.product(twin.kind, twin.id), self.layout.twin(twin.kind, twin.id)
         )
@@ -205,6 +208,7 @@ class _Work:
 
 
 def _compare(data_id: str, first: Path, second: Path, rms_jy: float) -> Comparison:
+    """Compare two FITS images of one shape; raise InputError where the shapes differ."""
     import numpy as np
     from astropy.io import fits
 

@@ -1,4 +1,4 @@
-"""Memory that each rule asks a cluster for, from the sizes of what it works on.
+"""Memory requests of the rules, from the sizes of their data and images.
 
 A job that asks for too little is killed, one that asks for too much waits for a node that is larger than it needs.
 The coefficients were measured as the largest resident memory of each rule on three sizes of night, which
@@ -26,7 +26,7 @@ LOWEST_HZ = 1.28e9
 
 @dataclass(frozen=True)
 class TileSizes:
-    """What a tile's jobs hold in memory.
+    """The sizes that determine the memory of a tile's jobs.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class TileSizes:
 
 @dataclass(frozen=True)
 class MosaicSizes:
-    """What the jobs of a mosaic hold in memory: one tile's image, and the mosaic (widths and heights in pixels).
+    """The sizes that determine the memory of a mosaic's jobs: one tile's image, and the mosaic.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""One run of the workflow: the locks that its process holds, and what it hands on to its jobs."""
+"""Locks that let one run at a time work on the roots, and the import path that its jobs inherit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _held: list[locks.Lock] = []
 
 
 def share_library(folder: str) -> None:
-    """Let the jobs of this run, on this node or another, import contimg from a folder."""
+    """Add a folder to PYTHONPATH, so that the jobs of this run, on any node, import contimg from it."""
     earlier = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), earlier]))
 
@@ -51,7 +51,7 @@ def hold_run_locks(layout: Layout) -> None:
 
 @contextlib.contextmanager
 def run_locks(layout: Layout) -> Iterator[None]:
-    """Hold the locks of a run while a block does what no run may meet. Errors as of `hold_run_locks`."""
+    """Hold the locks of a run during a block; raises as `hold_run_locks` does."""
     taken = _acquire_all(layout)
     try:
         yield
@@ -61,6 +61,7 @@ def run_locks(layout: Layout) -> Iterator[None]:
 
 
 def _acquire_all(layout: Layout) -> list[locks.Lock]:
+    """Take the locks of all roots, or none where one of them cannot be taken."""
     taken: list[locks.Lock] = []
     try:
         for key, path in lock_files(layout).items():
@@ -73,7 +74,7 @@ def _acquire_all(layout: Layout) -> list[locks.Lock]:
 
 
 def _acquire_nameless(path: Path) -> locks.Lock:
-    """Take a lock without writing into its file whose it is."""
+    """Take a lock without writing its owner into the file, for a disk that is full."""
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -84,12 +85,13 @@ def _acquire_nameless(path: Path) -> locks.Lock:
 
 
 def _acquire(path: Path, key: str) -> locks.Lock:
+    """Take the lock of one root; the error names the run that holds it."""
     try:
         return locks.acquire(path, key=key)
     except ContimgError as error:
         cause = error.__cause__
         if isinstance(cause, OSError) and cause.errno in _NO_ROOM and path.exists():
-            return _acquire_nameless(path)  # what makes room must work where there is none
+            return _acquire_nameless(path)  # `contimg prune` must work on a full disk
         if not isinstance(error, BusyError):
             raise
         owner = locks.owner_of(path)

@@ -1,4 +1,4 @@
-"""What became of groups, tiles and mosaics, read from twins and markers."""
+"""The state of groups, tiles and mosaics, read from twins and markers (``contimg status``)."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def find_twin(path: Path, config: Config) -> Twin | None:
 
 
 def group_states(config: Config, *, everything: bool = True) -> tuple[list[dict[str, Any]], int]:
-    """Return one row a committed group, how far its tiles and its mosaic are; and how many were left out.
+    """Return one row for each committed group (tiles made, verdict, state), and the number of groups not shown.
 
     Parameters
     ----------
     config : Config
     everything : bool
-        False looks only at groups with open work and the last `RECENT` others, so that it costs what
-        they cost and not what the archive does.
+        False: only groups with open work and the last `RECENT` others, so that the time does not grow with the
+        archive.
     """
     from contimg.registry import queries
     from contimg.registry.engine import open_registry
@@ -61,13 +61,13 @@ def group_states(config: Config, *, everything: bool = True) -> tuple[list[dict[
 
 
 def _say_what_waits(config: Config, states: list[dict[str, Any]]) -> None:
-    """Replace 'snakemake' as what comes next by what the plan waits for, where snakemake would do nothing."""
+    """Replace the next step 'snakemake' by what the plan waits for, where snakemake would do nothing."""
     asked = [state for state in states if state["next"] == "snakemake"]
     if not asked:
         return
     try:
         plan = current_plan(config)
-    except ContimgError:  # which snakemake will say
+    except ContimgError:  # snakemake reports it
         return
     waiting = {item.id: item.message for item in plan.waiting}
     for state in asked:
@@ -80,6 +80,7 @@ def _say_what_waits(config: Config, states: list[dict[str, Any]]) -> None:
 
 
 def _names(folder: Path) -> list[str]:
+    """Return the names of the JSON files in a folder; none where the folder does not exist."""
     try:
         return [name for name in os.listdir(folder) if name.endswith(".json") and not name.startswith(".")]
     except FileNotFoundError:
@@ -87,6 +88,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _group_state(config: Config, stem: str, stuck: Mapping[str, str]) -> dict[str, Any]:
+    """Return the row of one group; `stuck` holds the errors of mosaics whose publication failed too often."""
     layout = config.layout
     content = json.loads(layout.group(stem).read_text())
     group, tiles = content["id"], [tile["id"] for tile in content["tiles"]]
@@ -120,7 +122,7 @@ def _next(mosaic_id: str, state: str, stuck: bool, marker: dict[str, Any] | None
 
 
 def mosaic_record(config: Config, text: str) -> dict[str, Any]:
-    """Return what is known of one mosaic: verdict, reasons, numbers and places.
+    """Return the record of one mosaic: verdict, reasons, measured numbers and paths.
 
     Raises
     ------
@@ -158,7 +160,7 @@ def mosaic_record(config: Config, text: str) -> dict[str, Any]:
 
 
 def _error(config: Config, mosaic_id: str) -> str | None:
-    """Return why a mosaic's publication waits for a person after the last of its attempts; None when it does not."""
+    """Return the error of the last attempt of a publication that failed too often and waits for a person, or None."""
     from contimg.registry import queries
     from contimg.registry.engine import open_registry
 

@@ -1,4 +1,4 @@
-"""What the rules look up: the files that a run must leave behind, and what each product is made from.
+"""Targets of a run and inputs of its rules: the files that must exist at its end, and what each is made from.
 
 The rules in ``rules/`` hold paths and resources; every decision stands here, where it is tested without Snakemake.
 """
@@ -17,7 +17,7 @@ from contimg.products.twin import input_from_twin, read_twin
 
 
 def wanted_products(config: Config, plan: Plan) -> list[str]:
-    """Return the path of every file and folder that must stand when a run has ended.
+    """Return the path of every file and folder that must exist when a run has ended.
 
     Snakemake looks for a deleted product only where something asks for it by name. So the twins of temporary MSs
     are asked for as well: the MSs go when they have been used, their twins are the lineage of what was made from them.
@@ -52,13 +52,16 @@ def made_from(config: Config, tile: PlannedTile) -> dict[str, Any]:
 
 
 def solvable(plan: Plan) -> str:
-    """Return a regular expression of the calibrations whose tile is at hand; those of settled nights stand already."""
+    """Return a regular expression that matches the calibrations whose tile is in the plan.
+
+    The others are of settled nights and exist already; Snakemake must not look for a way to make them.
+    """
     names = [name for name, planned in plan.calibrations.items() if planned.tile in plan.tiles]
     return "|".join(names) or "none"
 
 
 def solved_on_another_ms(layout: Layout, calibration_id: str, tile_id: str) -> bool:
-    """Tell whether the MS of a calibration's tile was made again since, and came out different.
+    """Return True if the MS of a calibration's tile was made again after the calibration and is different.
 
     The same files give the same MS, and then the calibration stands. Where they did not, say with other versions
     of the libraries, the calibration is solved again: a product and what it was made from must belong together.

@@ -1,10 +1,12 @@
-"""Which calibration a tile uses: nearest in time, for a stated reason.
+"""The choice of calibrations for each tile: nearest in time, with the reason.
 
-Candidates are the certified sets on disk and the sets that this plan will solve. The nearest gains are chosen
-first; they bring the bandpass that they were solved on. Without gains in reach it is the nearest bandpass alone.
-Gains are changes on top of one bandpass, so that only gains on the *same* bandpass can be interpolated: where such a
-set lies on the other side of the tile, the nearest of them is the partner of the chosen one.
-Written rule for a tie: of two candidates equally near in time the earlier one, then the lower id.
+Candidates are the certified calibrations on disk and those that this plan will solve. The gains nearest in time are
+chosen first, with the bandpass that they were solved on. Where no gains are within their validity, the nearest bandpass
+is applied without gains.
+
+Gains are corrections on top of one bandpass, so that only gains on the *same* bandpass can be interpolated in time:
+where there are such gains on the other side of the tile in time, the nearest of them is the partner of the chosen ones.
+Of two candidates equally near in time the earlier one is taken, then the one with the lower id.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ def add_calibrations(
     plan : Plan
         Gets ``calibrations`` and ``choices``; a group without a bandpass moves to ``waiting``.
     records : sequence of CalibrationRecord
-        Sets solved before, certified or not.
+        Calibrations solved before, certified or not.
     calibrators : mapping of tile id to calibrator name
         The ready tiles in which a calibrator transits within the beam.
     config : Config
@@ -79,19 +81,28 @@ def add_calibrations(
 
 
 def _may_stand(tiles: Sequence[str], plan: Plan, config: Config) -> bool:
-    """Tell whether the rest of a group can be a group of its own: large enough, with an id that no other has."""
+    """Return True if the rest of a group can be a group: it is large enough, and no other group has its id."""
     return len(tiles) >= config.group.min_tiles and tiles[0] not in plan.groups
 
 
 @dataclass(frozen=True)
 class Patience:
-    """Which groups go on without a tile that has no bandpass: those not committed, once none can come any more."""
+    """Decides which groups go on without a tile that has no bandpass.
+
+    Those that are not committed, once the time in which a bandpass for the tile can be observed is over.
+
+    Attributes
+    ----------
+    committed : collection of str
+        Ids of the groups whose membership is fixed.
+    now : datetime
+    """
 
     committed: Collection[str]
     now: datetime
 
     def is_over(self, group: Group, lacking: Sequence[PlannedTile], options: CalibrationOptions) -> bool:
-        """Tell whether a group need not wait for the bandpass of some of its tiles."""
+        """Return True if a group need not wait for a bandpass of the tiles that lack one."""
         reach_days = 0 if options.policy == "causal" else options.bandpass_validity_h / 24
         last = max(tile.end_mjd for tile in lacking) + reach_days
         return group.id not in self.committed and mjd_from_datetime(self.now) > last
@@ -118,21 +129,22 @@ def _without_bandpass(
 
 
 class _Timeline(Generic[Set]):
-    """Sets in order of time: a tile has candidates within the longest validity, however many there are in all."""
+    """Calibrations in order of time, searched by bisection for those within the longest validity of a tile."""
 
     def __init__(self, sets: Iterable[Set], options: CalibrationOptions) -> None:
         self._sets: list[Set] = sorted(sets, key=lambda c: (c.mid_mjd, c.id))
         self._times: list[float] = [c.mid_mjd for c in self._sets]
         reach_s = max(options.bandpass_validity_h * 3600, options.gain_validity_min * 60)
-        self._reach_days = (reach_s + 1) / 86400  # a second more, as times are compared in whole seconds
+        self._reach_days = (reach_s + 1) / 86400  # one second more, as times are compared in whole seconds
 
     def near(self, tile: PlannedTile) -> list[Set]:
-        """Return the sets within reach of a tile."""
+        """Return the calibrations within the longest validity of a tile."""
         first = bisect_left(self._times, tile.mid_mjd - self._reach_days)
         return self._sets[first : bisect_right(self._times, tile.mid_mjd + self._reach_days)]
 
 
 def _from_record(record: CalibrationRecord) -> PlannedCalibration:
+    """Return a solved calibration as a candidate."""
     return PlannedCalibration(
         record.id,
         record.type,
@@ -146,6 +158,7 @@ def _from_record(record: CalibrationRecord) -> PlannedCalibration:
 
 
 def _bandpass(tile: PlannedTile, calibrator: str) -> PlannedCalibration:
+    """Return the bandpass calibration to be solved on a calibrator's transit in a tile."""
     return PlannedCalibration(
         naming.calibration_id(tile.id),
         "bandpass",
@@ -188,7 +201,7 @@ def _plan_gains(
 def _serving(
     tile: PlannedTile, sets: Sequence[PlannedCalibration], kind: str, options: CalibrationOptions
 ) -> PlannedCalibration | None:
-    """Return the nearest set that can serve a tile for one table type, if there is one."""
+    """Return the nearest calibration that a tile can use as its bandpass or gains (`kind`), or None."""
     return _nearest(tile, sets, _refusals(tile, sets, kind, options))
 
 
@@ -198,7 +211,7 @@ def _choose(
     bad: Sequence[CalibrationRecord],
     options: CalibrationOptions,
 ) -> Choice | None:
-    """Choose for one tile: the gains first, as they bring the bandpass that they were solved on."""
+    """Return the choice for one tile, or None without a bandpass; gains come first, with the bandpass below them."""
     refused = {kind: _refusals(tile, sets, kind, options) for kind in ("bandpass", "gains")}
     gains = _nearest(tile, sets, refused["gains"])
     partner = None
@@ -232,13 +245,13 @@ def _choose(
 def _across(
     tile: PlannedTile, sets: Iterable[PlannedCalibration], gains: PlannedCalibration
 ) -> list[PlannedCalibration]:
-    """Return the sets on the other side of a tile whose gains rest on the same bandpass as the chosen ones."""
+    """Return the calibrations on the other side of a tile in time with gains on the bandpass of the chosen ones."""
     side = _ahead_s(tile, gains)
     return [c for c in sets if _ahead_s(tile, c) * side < 0 and _bandpass_of(c) == _bandpass_of(gains)]
 
 
 def _second(tile: PlannedTile, candidate: PlannedCalibration, bandpass: PlannedCalibration | None) -> str:
-    """Return why a set that could serve was not taken; `bandpass` is the one that gains must rest on."""
+    """Return why a usable calibration was not chosen; `bandpass` is the one that gains must be on top of."""
     reason = f"not the nearest, {_apart(tile, candidate)}"
     if bandpass is not None and _bandpass_of(candidate) != bandpass.id:
         reason += f"; on bandpass {_bandpass_of(candidate)}, so not to be interpolated with"
@@ -246,13 +259,14 @@ def _second(tile: PlannedTile, candidate: PlannedCalibration, bandpass: PlannedC
 
 
 def _bandpass_of(gains: PlannedCalibration) -> str | None:
+    """Return the id of the bandpass that gains were solved on top of."""
     return gains.id if gains.type == "bandpass" else gains.bandpass
 
 
 def _refusals(
     tile: PlannedTile, sets: Sequence[PlannedCalibration], kind: str, options: CalibrationOptions
 ) -> dict[str, str]:
-    """Return the sets that cannot serve a tile for one table type, with the reason."""
+    """Return the reasons against the calibrations that a tile cannot use as bandpass or gains, by id."""
     reasons = {c.id: reason for c in sets if (reason := _refusal(tile, c, kind, options)) is not None}
     if kind == "gains":
         useless = _refusals(tile, sets, "bandpass", options)
@@ -266,15 +280,15 @@ def _refusals(
 def _nearest(
     tile: PlannedTile, sets: Iterable[PlannedCalibration], refused: Mapping[str, str]
 ) -> PlannedCalibration | None:
-    """Return the nearest set that is not refused; ties go to the earlier one, then the lower id."""
+    """Return the nearest calibration that is not refused; of equally near ones the earlier, then the lower id."""
     admissible = [c for c in sets if c.id not in refused]
     return min(admissible, key=lambda c: (abs(_ahead_s(tile, c)), _ahead_s(tile, c), c.id), default=None)
 
 
 def _refusal(tile: PlannedTile, candidate: PlannedCalibration, kind: str, options: CalibrationOptions) -> str | None:
-    """Return why a set cannot serve a tile for one table type, or None.
+    """Return why a tile cannot use a calibration as its bandpass or gains (`kind`), or None.
 
-    A set solved on a calibrator serves for both types; a gains-only set for gains.
+    A calibration solved on a calibrator has both; one solved on the catalogue sky has gains only.
     """
     if kind == "bandpass" and candidate.type != "bandpass":
         return "holds gains only"
@@ -293,7 +307,15 @@ def _refusal(tile: PlannedTile, candidate: PlannedCalibration, kind: str, option
 
 
 def bandpass_refusal(facts: Mapping[str, Any], record: CalibrationRecord, options: CalibrationOptions) -> str | None:
-    """Return why a solved set cannot be the bandpass of a tile (the facts of its twin), or None; for `contimg why`."""
+    """Return why a solved calibration cannot be the bandpass of a tile, or None; for `contimg why`.
+
+    Parameters
+    ----------
+    facts : mapping
+        Facts of a calibration solved on the tile.
+    record : CalibrationRecord
+    options : CalibrationOptions
+    """
     tile = PlannedTile(
         facts["tile"], facts["tile"], (), (), (), (), facts["start_mjd"], facts["end_mjd"], 0.0, facts["dec_app_deg"],
         0.0, 0.0, False, CorrelatorSetup.of_facts(facts),
@@ -302,11 +324,12 @@ def bandpass_refusal(facts: Mapping[str, Any], record: CalibrationRecord, option
 
 
 def _ahead_s(tile: PlannedTile, candidate: PlannedCalibration) -> int:
-    """Return how much later than the tile a set is: whole seconds, so that rounding of MJDs decides nothing."""
+    """Return how much later than the tile a calibration is, in whole seconds: rounding of MJDs must decide nothing."""
     return seconds_later(candidate.mid_mjd, tile.mid_mjd)
 
 
 def _apart(tile: PlannedTile, candidate: PlannedCalibration) -> str:
+    """Return the time between a tile and a calibration in words."""
     if candidate.tile == tile.id:
         return "the same tile"
     return time_apart(candidate.mid_mjd, tile.mid_mjd)
@@ -318,6 +341,7 @@ def _keep_used(
     certified: Sequence[CalibrationRecord],
     options: CalibrationOptions,
 ) -> None:
+    """Put the calibrations that tiles use, and the bandpasses below them, into the plan."""
     used = {c for choice in plan.choices.values() for c in choice.calibrations}
     used |= {base for c in used if (base := sets[c].bandpass) is not None and base in sets}
     plan.calibrations = {c: replace(sets[c], previous=_previous(sets[c], certified, options)) for c in sorted(used)}
@@ -326,7 +350,7 @@ def _keep_used(
 def _previous(
     planned: PlannedCalibration, certified: Sequence[CalibrationRecord], options: CalibrationOptions
 ) -> str | None:
-    """Return the latest certified bandpass before a set, of its strip and setup, that it can be compared with."""
+    """Return the latest certified bandpass before a bandpass, of its strip and setup, which it is compared with."""
     if planned.type != "bandpass":
         return None
     before = [

@@ -21,7 +21,10 @@ _LEFT_OUT = ("subband_empty", "subband_rejected")
 
 
 def freeze(plan: Plan, config: Config) -> None:
-    """Fix a plan for the run that carries it out: the plan itself, its groups, and what was set aside."""
+    """Write the plan of a run, the membership of its groups, and the list of files set aside.
+
+    The published markers of groups that late files open again are removed.
+    """
     layout = config.layout
     for late in plan.late:
         if late.action == "reprocess" and late.group in plan.groups:  # open again until its new version is published
@@ -40,7 +43,7 @@ def freeze(plan: Plan, config: Config) -> None:
 
 
 def _beside_the_parameters(config: Config) -> dict[str, dict[str, Any]]:
-    """Return what rules need of the configuration to write a first verdict and what is no parameter of theirs."""
+    """Return the thresholds that rules write a first verdict with, and which are not parameters of the rules."""
     solving = USED_KEYS["solve_calibration"]["calibration"]
     return {
         "qa": config.qa.model_dump(mode="json"),
@@ -75,7 +78,7 @@ def read_thresholds(place: str | Path, section: str) -> dict[str, Any]:
 
 
 def write_quarantine(plan: Plan, config: Config) -> None:
-    """Write what was set aside, by day: by the plan, and by the conversions of its tiles as far as they are done.
+    """Write the files that the plan, or the conversion of a tile, set aside, in one JSON file for each day.
 
     Rows of earlier plans stay unless their file is used now.
     """
@@ -95,7 +98,7 @@ def write_quarantine(plan: Plan, config: Config) -> None:
 
 
 def found_in_data(plan: Plan, config: Config) -> list[Quarantined]:
-    """Return what the conversions of a plan's tiles left out or flagged of their files for what these hold."""
+    """Return the files that the conversions of a plan's tiles left out, or flagged in part, for their data."""
     found = []
     for tile in plan.tiles.values():
         place = config.layout.twin("ms", tile.id)
@@ -113,7 +116,7 @@ def found_in_data(plan: Plan, config: Config) -> list[Quarantined]:
 
 
 def frozen_plan(config: Config) -> Plan:
-    """Read the plan of the run under way: what its jobs, on whatever node, look things up in.
+    """Read the plan of the current run; its jobs, on any node, read it from disk.
 
     Raises
     ------
@@ -128,7 +131,7 @@ def frozen_plan(config: Config) -> Plan:
 
 
 def for_report(plan: Plan, config: Config) -> Plan:
-    """Return the plan that a report describes: this one, or that of the last run where nothing is left to do."""
+    """Return the plan that a report describes: the present one, or the last run's where nothing is left to do."""
     if plan.groups or not config.layout.frozen_plan.exists():
         return plan
     return frozen_plan(config)
@@ -154,7 +157,7 @@ def read_choice(place: str | Path, tile_id: str) -> dict[str, Any]:
 
 
 def read_previous(place: str | Path, twin: Path) -> Path | None:
-    """Read from a frozen plan what a calibration is compared with: the twin of the certified bandpass before it.
+    """Return the twin of the certified bandpass that a frozen plan compares a calibration with, or None.
 
     Not an input of the rule: a set before it that appears later does not make a calibration out of date.
 

@@ -1,4 +1,4 @@
-"""From tiles to groups: scans are cut in time order; what is committed stays as it is."""
+"""Groups of tiles, one mosaic each: scans are cut in time order, and committed groups keep their members."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add_groups(
     config: Config,
     now: datetime,
 ) -> None:
-    """Add the groups in scope to the plan: committed ones as they are, and the free tiles cut into new ones."""
+    """Add the groups of the nights asked for to the plan: committed ones unchanged, and new ones of the other tiles."""
     owner = {tile.id: group for group in committed for tile in group.tiles}
     for group in committed:
         _keep(plan, group, config)
@@ -37,11 +37,12 @@ def add_groups(
 
 
 def is_asked_for(group: CommittedGroup, config: Config) -> bool:
-    """Tell whether the night of a group is asked for by name; what was pruned since it was settled is not."""
+    """Return True if the night of a group is named in `nights`; False for groups pruned after they were settled."""
     return naming.date(group.id) in config.nights and not (group.settled and group.pruned)
 
 
 def _keep(plan: Plan, group: CommittedGroup, config: Config) -> None:
+    """Add a committed group to the plan if it is open or asked for; it waits where its files are gone."""
     again = any(late.group == group.id and late.action == "reprocess" for late in plan.late)
     asked = is_asked_for(group, config)
     if group.settled and not (again or asked):
@@ -77,7 +78,7 @@ def _free_runs(
 
 
 def _same_scan(one: PlannedTile, other: PlannedTile, config: Config) -> bool:
-    """Tell whether two tiles are of one scan: no gap between them, one strip, one setup of the correlator."""
+    """Return True if two successive tiles are of one scan: no gap, one declination strip, one correlator setup."""
     gap_s = (other.start_mjd - one.start_mjd) * 86400
     limit_deg = config.group.max_dec_difference_deg
     return (
@@ -88,7 +89,7 @@ def _same_scan(one: PlannedTile, other: PlannedTile, config: Config) -> bool:
     )
 
 
-def _cut(  # the run to be cut, and what tells whether its scan is over
+def _cut(  # the run, and the times from which its scan is known to be over
     plan: Plan,
     run: list[PlannedTile],
     before: tuple[str, ...],

@@ -58,7 +58,7 @@ def make_plan(  # everything that a plan depends on: it reads nothing by itself
     config: Config,
     now: datetime,
 ) -> Plan:
-    """Decide what is to be done, from what is there.
+    """Return the plan: the tiles, groups and calibrations to be made from the files and products that exist.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def make_plan(  # everything that a plan depends on: it reads nothing by itself
         Names the calibrator that transits within the beam in a tile, or None.
     config : Config
     now : datetime
-        Aware; decides only what is overdue.
+        With a time zone; decides only what is overdue.
     """
     plan = make_tiles(listing, facts, committed, config, now)
     add_groups(plan, committed, config, now)
@@ -95,7 +95,7 @@ def make_tiles(
     config: Config,
     now: datetime,
 ) -> Plan:
-    """Return a plan with nothing but tiles: which are ready, wait, were set aside or came late; see `make_plan`."""
+    """Return a plan of tiles alone: ready, waiting, set aside and late ones. Parameters as of `make_plan`."""
     # What was set aside for its name alone; files that were opened are judged by what they hold.
     plan = Plan(quarantined=[item for item in listing.quarantined if item.path not in facts])
     owner = owners(committed)
@@ -115,7 +115,7 @@ def _tile_of(
     now: datetime,
     plan: Plan,
 ) -> PlannedTile | None:
-    """Return the tile of a cluster as this plan may use it, or None; what stands aside is said in the plan."""
+    """Return the tile of a cluster, or None if it cannot be used; the plan gets what waits, is late or set aside."""
     used = frozenset[int]().union(*(tile.subbands for _, tile in holders))
     settled = bool(holders) and all(group.settled for group, _ in holders)
     sound = sound_files(cluster, facts, plan, settled=used if settled else frozenset())
@@ -133,7 +133,7 @@ def _tile_of(
 
 
 def _keep_as_made(tile: CommittedTile, gone: Iterable[int], plan: Plan) -> None:
-    """Say that some files are gone which a tile was made from: what vanishes never makes a poorer version."""
+    """Let a tile wait whose files are partly gone after it was made: it is never made again from fewer files."""
     lost = sorted(gone)
     message = (
         f"{subbands_text(lost)} of the {len(tile.subbands)} subbands that it was made from are gone from the inbox or"
@@ -167,24 +167,24 @@ def owners(committed: Iterable[CommittedGroup]) -> Owners:
 
 
 def has_open_work(cluster: Cluster, owner: Owners, config: Config) -> bool:
-    """Tell whether a cluster's files must be opened: it is in no settled group, or in one of a night asked for."""
+    """Return True if a cluster's files must be opened: it is in no settled group, or in one of a night asked for."""
     holders = _holders(cluster, owner)
     return not holders or any(not group.settled or is_asked_for(group, config) for group, _ in holders)
 
 
 def may_be_late(cluster: Cluster, owner: Owners) -> bool:
-    """Tell by the names alone whether a cluster has subbands that a settled group was made without."""
+    """Return True if a cluster has, by the names of its files, subbands that a settled group was made without."""
     names = {file.subband for file in cluster.files}
     return any(group.settled and not names <= tile.subbands for group, tile in _holders(cluster, owner))
 
 
 def held_by(cluster: Cluster, owner: Owners, groups: Collection[str]) -> bool:
-    """Tell whether a cluster is a tile of one of some groups (ids)."""
+    """Return True if a cluster is a tile of one of some groups (ids)."""
     return any(group.id in groups for group, _ in _holders(cluster, owner))
 
 
 def _holders(cluster: Cluster, owner: Owners) -> Sequence[tuple[CommittedGroup, CommittedTile]]:
-    """Return the groups and tiles that hold a cluster: those that hold the first of its files that any holds."""
+    """Return the committed groups and tiles of a cluster, by the first of its files that is in a committed tile."""
     return next((owner[file.name] for file in cluster.files if file.name in owner), ())
 
 

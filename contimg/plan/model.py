@@ -1,4 +1,4 @@
-"""What a plan is made of: tiles, groups, calibrations, choices, and what stands aside."""
+"""The parts of a plan: tiles, groups, calibrations, choices, and what waits, is late or was set aside."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contimg.correlator.setup import CorrelatorSetup
 
 @dataclass(frozen=True)
 class FileSignature:
-    """Name, size [bytes] and modification time [ns since 1970] of a file: what shows that it was replaced."""
+    """Name, size (bytes) and modification time (ns since 1970) of a file, which change when the file is replaced."""
 
     name: str
     size: int
@@ -36,7 +36,7 @@ class FileSignature:
 
 @dataclass(frozen=True)
 class PlannedTile:
-    """One 309-s integration set that is ready: its files and what their headers say.
+    """A tile (309 s of data) that is ready: its subband files and what their headers say.
 
     Times are UTC MJD (days): the centre of the first integration and of the last. When the ``signature`` of one
     of its files changes, the tile is made again.
@@ -60,10 +60,12 @@ class PlannedTile:
 
     @property
     def mid_mjd(self) -> float:
+        """The middle of the tile (UTC MJD)."""
         return (self.start_mjd + self.end_mjd) / 2
 
     @property
     def file_names(self) -> tuple[str, ...]:
+        """The names of the subband files, without their folders."""
         return tuple(path.rpartition("/")[2] for path in self.files)
 
     @classmethod
@@ -75,19 +77,20 @@ class PlannedTile:
 
 @dataclass(frozen=True)
 class Group:
-    """Up to `group.tiles` tiles of one scan, in time order: what becomes one mosaic."""
+    """The tiles of one mosaic: up to ``group.tiles`` of one scan, in time order."""
 
     id: str
     tiles: tuple[str, ...]
 
     @property
     def mosaic_id(self) -> str:
+        """The id of the group's mosaic."""
         return naming.mosaic_id(self.id)
 
 
 @dataclass(frozen=True)
 class CommittedTile:
-    """A tile as it was when its group was committed; ``made``: its MS, calibrated MS or image stands on the stage."""
+    """A tile as it was when its group was committed; ``made`` if its MS, calibrated MS or image is on the stage."""
 
     id: str
     name_time: str
@@ -116,7 +119,7 @@ class CommittedGroup:
 
 @dataclass(frozen=True)
 class CalibrationRecord:
-    """A calibration that has been solved, good or bad."""
+    """A calibration that has been solved; ``reason`` says why it is certified or not."""
 
     id: str
     type: str
@@ -191,7 +194,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Something that cannot go on yet: what, what for (a code and a sentence), and since when (UTC)."""
+    """A tile or group (``what``) that waits, the reason as a code and a sentence, and since when (UTC)."""
 
     id: str
     what: str
@@ -202,7 +205,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Late:
-    """Files that came for a group that is already settled, and what the policy makes of them."""
+    """Files that came after their group was settled, and the action by ``group.late``: reprocess or report."""
 
     group: str
     tile: str
@@ -212,7 +215,7 @@ class Late:
 
 @dataclass
 class Plan:
-    """Everything a run needs to know, frozen before its first job.
+    """The tiles, groups, calibrations and choices of a run, fixed before its first job.
 
     Attributes
     ----------
@@ -257,6 +260,8 @@ class Plan:
 
 
 def _tuples(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return JSON content with its lists turned into tuples, at all levels below the keys."""
+
     def convert(value: Any) -> Any:
         return tuple(convert(item) for item in value) if isinstance(value, list) else value
 

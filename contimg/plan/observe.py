@@ -1,4 +1,4 @@
-"""What a plan is made from, read from disk."""
+"""The state of inbox and stage that a plan is made from, read from disk."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SETTLED = ("published", "rejected", "withdrawn")
 
 @dataclass(frozen=True)
 class Inbox:
-    """The inbox as it is now: all names, and what the files of tiles with open work say."""
+    """The present inbox: all file names, and the headers of the files of tiles with open work."""
 
     listing: Listing
     committed: Sequence[CommittedGroup]
@@ -41,7 +41,7 @@ class Inbox:
 
 
 def look(config: Config, now: datetime) -> Inbox:
-    """List the inbox and open the files of tiles with open work, as far as they are not known from before.
+    """List the inbox and read the headers of tiles with open work that are not in the cache.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def look(config: Config, now: datetime) -> Inbox:
 
 
 def current_plan(config: Config, *, now: datetime | None = None) -> Plan:
-    """Look at the disk and plan.
+    """Return the plan from the present state of inbox and stage.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def current_plan(config: Config, *, now: datetime | None = None) -> Plan:
 
 
 def _in_reach(clusters: Iterable[Cluster], config: Config) -> set[str]:
-    """Return the UTC dates whose calibrations can matter to some clusters."""
+    """Return the UTC dates of calibrations that may be within their validity at some clusters."""
     options = config.calibration
     reach_days = math.ceil(max(options.bandpass_validity_h / 24, options.gain_validity_min / 1440)) + 1
     days = {cluster.name_time.toordinal() for cluster in clusters}
@@ -102,7 +102,7 @@ def _in_reach(clusters: Iterable[Cluster], config: Config) -> set[str]:
 
 
 def _near(cluster: Cluster, config: Config) -> bool:
-    """Tell whether a cluster can matter to the nights asked for (calibrations reach across them)."""
+    """Return True if a cluster is of a night asked for, or so near that its calibration may be used there."""
     if not config.nights:
         return True
     reach_days = config.calibration.bandpass_validity_h / 24 + 1
@@ -150,23 +150,23 @@ def committed_groups(config: Config) -> list[CommittedGroup]:
 
 
 class _Standing:
-    """Which products stand on the stage, from one listing a folder: a season holds too many for a look at each."""
+    """The products that exist on the stage; each folder is listed once, as a season has too many files to stat."""
 
     def __init__(self, stage: Path) -> None:
         self._stage = stage
         self._names: dict[str, frozenset[str]] = {}
 
     def holds_marker(self, kind: str, any_id: str) -> bool:
-        """Tell whether a marker, or a twin, is there."""
+        """Return True if a marker or twin exists."""
         folder, _, name = naming.relative(kind, any_id).removesuffix(".ms").rpartition("/")
         return f"{name}.json" in self._list(folder)
 
     def holds_any_of_tile(self, tile_id: str) -> bool:
-        """Tell whether something was made from the files of a tile: the twins stay when the MSs are removed."""
+        """Return True if something was made from the files of a tile; twins stay when MSs are removed."""
         return any(self.holds_marker(kind, tile_id) for kind in ("image", "calibrated", "ms"))
 
     def holds_note_of_pruning(self, group_id: str) -> bool:
-        """Tell whether products of a group were removed to make room."""
+        """Return True if `contimg prune` removed products of a group."""
         return f"{naming.stem(group_id)}.json" in self._list("pruned")
 
     def _list(self, folder: str) -> frozenset[str]:
@@ -223,4 +223,5 @@ def calibration_records(config: Config, dates: Collection[str]) -> list[Calibrat
 
 
 def _start_mjd(calibration_id: str) -> float:
+    """Return the start (UTC MJD) of the tile of a calibration, from its id."""
     return mjd_from_datetime(naming.parse_id(calibration_id))

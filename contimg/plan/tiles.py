@@ -1,4 +1,4 @@
-"""From clusters of files to tiles: who is ready, who waits, who is set aside and why."""
+"""Tiles from clusters of subband files: which are ready, which wait, and which files are set aside."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FileAndFacts = tuple[SubbandFile, FileFacts]
 
 @dataclass(frozen=True)
 class SoundFiles:
-    """The files of a cluster that its tile can use, one a subband in their order; and whether others may still grow."""
+    """The files that a tile can use, one for each subband in order; ``growing`` if others are being written."""
 
     files: tuple[FileAndFacts, ...]
     growing: bool
@@ -32,14 +32,14 @@ class SoundFiles:
         return frozenset(file.subband for file, _ in self.files)
 
     def only(self, subbands: Iterable[int]) -> SoundFiles:
-        """Return those of some subbands."""
+        """Return the files of some subbands."""
         return replace(self, files=tuple(one for one in self.files if one[0].subband in subbands))
 
 
 def sound_files(
     cluster: Cluster, facts: Mapping[str, FileFacts], plan: Plan, *, settled: frozenset[int] = frozenset()
 ) -> SoundFiles:
-    """Sort out what a tile can use of its files; the rest goes into ``plan.quarantined`` with its reason.
+    """Return the files that a tile can use; the others go into ``plan.quarantined`` with the reason.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def ready_tile(
     now: datetime,
     plan: Plan,
 ) -> PlannedTile | None:
-    """Return the tile of a cluster if it is ready; else say in the plan what it waits for, or why it is not used.
+    """Return the tile of a cluster if it is ready; else None, and the plan gets what it waits for or lacks.
 
     A tile is ready when all subbands are there, closed, openable and agreeing with their header; or, once
     the deadline has passed, when at least ``options.min_subbands`` are.
@@ -81,7 +81,7 @@ def ready_tile(
     missing = tuple(number for number in range(options.subbands) if number not in sound.subbands)
     ahead_s = (cluster.name_time - now).total_seconds()
     if ahead_s > options.max_clock_error_s:
-        if sound.files or sound.growing:  # files that are no use wait for nothing
+        if sound.files or sound.growing:  # a cluster of unusable files does not wait
             message = (
                 f"its name lies {_span(ahead_s)} ahead of this computer's clock: correct the clock that is wrong,"
                 " or remove the files"
@@ -105,11 +105,12 @@ def ready_tile(
 
 
 def _span(seconds: float) -> str:
+    """Return a time span in words, in minutes or days."""
     return f"{seconds / 86400:.1f} days" if seconds > 2 * 86400 else f"{seconds / 60:.0f} min"
 
 
 def _stamped_ahead(cluster: Cluster, facts: Mapping[str, FileFacts]) -> str:
-    """Return the sentence of a file that waits for its clock's sake, or nothing."""
+    """Return the fault of a file whose modification time is ahead of the clock, to be appended, or ''."""
     said = (facts[f.path].fault or "" for f in cluster.files if f.path in facts)
     ahead = next((fault for fault in said if "ahead of this computer's clock" in fault), None)
     return f"; {ahead}" if ahead else ""
@@ -139,6 +140,7 @@ def _tile(key: str, files: Sequence[FileAndFacts], missing: tuple[int, ...], opt
 
 
 def _lattice(fact: FileFacts) -> Lattice:
+    """Return the lattice of a file's integrations."""
     return Lattice.between(fact.start_mjd, fact.end_mjd, fact.integration_s)
 
 
@@ -150,7 +152,7 @@ def _start_mjd(facts: Sequence[FileFacts]) -> float:
 
 
 def _starts(good: list[FileAndFacts]) -> list[str]:
-    """Return the time for which each file votes: the most frequent start where its integrations are of the same tile.
+    """Return the start that each file counts for: the most frequent one where its integrations are on that lattice.
 
     Hosts start and stop some integrations apart; their integrations still stand on one lattice.
     """
@@ -164,7 +166,7 @@ def _starts(good: list[FileAndFacts]) -> list[str]:
 
 
 def _majority(good: list[FileAndFacts], key: str, plan: Plan) -> list[FileAndFacts]:
-    """Keep the files that most of the tile agree with in time, declination, shape and setup; set the others aside."""
+    """Return the files that agree with most in time, declination, shape and setup; the others are set aside."""
     headers = {(fact.start_mjd, fact.dec_app_deg, fact.shape, fact.setup) for _, fact in good}
     if len(headers) <= 1:  # as nearly always, and a night has thousands of files
         return good
@@ -189,7 +191,7 @@ def _majority(good: list[FileAndFacts], key: str, plan: Plan) -> list[FileAndFac
 
 
 def compare_spares(clusters: Iterable[Cluster], facts: dict[str, FileFacts], cache: FactsCache) -> None:
-    """Add the digests of files of which a tile has several of one subband and one size; the rest differ anyway."""
+    """Add the SHA-256 of files of one subband and tile with the same size; those of other sizes are not copies."""
     for cluster in clusters:
         for spare in cluster.spares:
             rivals = [file for file in (*cluster.files, *cluster.spares) if file.subband == spare.subband]
@@ -207,7 +209,7 @@ def compare_spares(clusters: Iterable[Cluster], facts: dict[str, FileFacts], cac
 
 
 def one_a_subband(good: Sequence[FileAndFacts], key: str, plan: Plan) -> list[FileAndFacts]:
-    """Keep the first sound file of each subband; set the others aside, saying whether they hold the same."""
+    """Return the first sound file of each subband; the others are set aside, as copies or as different files."""
     chosen: dict[int, FileAndFacts] = {}
     for file, fact in good:
         kept, known = chosen.setdefault(file.subband, (file, fact))
