@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from contimg.config import MosaicOptions
+from contimg.config import MosaicOptions, QaOptions
 from contimg.errors import InputError
 from contimg.mosaic import fits_output, mosaic_facts, tile_images
 from contimg.mosaic.bright_sources import BrightSources
@@ -123,8 +123,8 @@ def test_the_table_names_every_tile(tmp_path):
 def test_tiles_come_in_order_of_time_and_once(tmp_path):
     maker = TileMaker(tmp_path, size=64, cell_arcsec=240.0, beam_arcsec=(960.0, 960.0, 0.0))
     twins = [maker.make(i, 127.0) for i in range(3)]
-    got = tile_images.read_tiles(twins[::-1], 0.2)
+    got = tile_images.read_tiles(twins[::-1], 0.2, {"qa": QaOptions()})
     assert [one.id for one in got] == sorted(one.id for one in got)
     assert all(one.image is not None for one in got)
     with pytest.raises(InputError, match="named twice"):
-        tile_images.read_tiles([twins[0], twins[0]], 0.2)
+        tile_images.read_tiles([twins[0], twins[0]], 0.2, {"qa": QaOptions()})
