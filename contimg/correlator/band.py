@@ -42,5 +42,5 @@ def wrong_frequencies(freq_hz: NDArray[np.float64]) -> str | None:
 
 def subband_of_frequencies(freq_hz: NDArray[np.float64]) -> int:
     """Return the number of the subband nearest to some frequencies (Hz)."""
-    middle = (_BAND_TOP_HZ - freq_hz.mean()) / SUBBAND_WIDTH_HZ - 0.5
-    return int(np.clip(np.rint(middle), 0, SUBBANDS - 1))
+    middle = (_BAND_TOP_HZ - float(freq_hz.mean())) / SUBBAND_WIDTH_HZ - 0.5
+    return min(max(round(middle), 0), SUBBANDS - 1)

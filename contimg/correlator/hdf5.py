@@ -37,7 +37,7 @@ def read_header(path: Path) -> Header:
         In the operating system's words: missing, not permitted, input-output error.
     """
     with _with_path(), files.opened(path) as file, files.content_faults(path):
-        return parse(file, Path(path))
+        return parse(HeaderReader(file, Path(path)))
 
 
 def read_setup(path: Path) -> tuple[str, str, str]:

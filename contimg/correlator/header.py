@@ -7,7 +7,6 @@ import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,7 +126,7 @@ class Header:
         return self.n_baselines * self.n_times, 1, len(self.freq_hz), len(self.products)
 
 
-def parse(file: Any, path: Path) -> Header:
+def parse(reader: HeaderReader) -> Header:
     """Read and check the header of an open file.
 
     Raises
@@ -135,8 +134,7 @@ def parse(file: Any, path: Path) -> Header:
     FileFault
         With the code of the first thing that is wrong.
     """
-    reader = HeaderReader(file, path)
-    reader.require("", ("Header", "Data"))
+    reader.require(("Header", "Data"))
     sizes = _sizes(reader)
     times_mjd, integration_s = _times(reader, sizes)
     frequencies, width_hz = _frequencies(reader)
@@ -149,7 +147,7 @@ def parse(file: Any, path: Path) -> Header:
     antennas = read_antennas(reader, sizes["baselines"], sizes["antennas"], (location[0], location[1]))
     reader.optional_number("extra_keywords/ha_phase_center")  # its range: the meridian
     return Header(
-        path=path,
+        path=reader.path,
         times_mjd=times_mjd,
         integration_s=integration_s,
         dec_app_rad=reader.number("phase_center_app_dec"),
@@ -189,7 +187,7 @@ def _times(reader: HeaderReader, sizes: dict[str, int]) -> tuple[NDArray[np.floa
     """Return the integrations' centres (MJD) and length (s); the other rows are looked at when the data are."""
     stamps_jd = reader.numbers("time_array", every=sizes["baselines"])
     integration_s = float(reader.numbers("integration_time", first=1)[0])
-    problem = header_checks.wrong_times(stamps_jd, integration_s)
+    problem = _wrong_times(stamps_jd.tobytes(), integration_s)
     if problem:
         raise reader.fault("times", problem)
     return stamps_jd - MJD_ZERO_JD, integration_s
@@ -197,18 +195,29 @@ def _times(reader: HeaderReader, sizes: dict[str, int]) -> tuple[NDArray[np.floa
 
 def _frequencies(reader: HeaderReader) -> tuple[NDArray[np.float64], float]:
     frequencies, width_hz = reader.numbers("freq_array").ravel(), reader.number("channel_width")
-    problem = wrong_frequencies(frequencies) or header_checks.wrong_width(width_hz, len(frequencies))
+    problem = _wrong_frequencies(frequencies.tobytes()) or header_checks.wrong_width(width_hz, len(frequencies))
     if problem:
         raise reader.fault("frequency", problem)
     return frequencies, width_hz
 
 
 def _products(reader: HeaderReader) -> tuple[str, ...]:
-    codes = [int(code) for code in reader.numbers("polarization_array")]
+    codes = [int(code) for code in reader.numbers("polarization_array").tolist()]
     problem = header_checks.wrong_products(codes)
     if problem:
         raise reader.fault("polarisations", problem)
     return tuple(POLARISATIONS[code] for code in codes)
+
+
+# Sixteen files of a tile have their times in common, all files of a subband their frequencies: checked once.
+@functools.lru_cache(maxsize=64)
+def _wrong_times(stamps_jd: bytes, integration_s: float) -> str | None:
+    return header_checks.wrong_times(np.frombuffer(stamps_jd), integration_s)
+
+
+@functools.lru_cache(maxsize=64)
+def _wrong_frequencies(freq_hz: bytes) -> str | None:
+    return wrong_frequencies(np.frombuffer(freq_hz))
 
 
 @functools.lru_cache(maxsize=64)

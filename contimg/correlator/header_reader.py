@@ -1,7 +1,8 @@
 """The datasets of a subband file's header, read through HDF5's low level, each with the checks of its row in the table.
 
-The plan looks into thousands of files, and every object of h5py costs 5 to 10 us: groups are opened once, and of the
-arrays with a value a row only what describes one integration is read.
+The plan looks into thousands of files, and every object of h5py costs 5 to 10 us: groups are opened once, of the
+arrays with a value a row only what describes one integration is read, types are told by the class that h5py gives
+them, and values are checked again only where they differ from those of the files before.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from contimg.correlator.header_checks import CHECKS, Check
 
 _LARGEST = 100_000  # values of anything that is read whole
 _LONGEST_TEXT = 1 << 20
+_LEAST_BITS = {"integer": 0, "number": 32, "double": 64}  # of a floating type; 0 where integers will do
 
 
 class HeaderReader:
@@ -28,6 +30,7 @@ class HeaderReader:
 
     Attributes
     ----------
+    path : Path
     sizes : dict
         The lengths that `Check.shape` names, once they are known.
     """
@@ -35,44 +38,41 @@ class HeaderReader:
     def __init__(self, file: Any, path: Path) -> None:
         import h5py
 
-        self._file, self._path = file, path
+        self._file, self.path = file, path
+        self._h5 = h5py
         self._name = h5py.h5f.get_name(file)
         self._groups: dict[str, Any] = {}
         self.sizes: dict[str, int] = {}
 
     def fault(self, code: str, what: str) -> FileFault:
-        return FileFault(code, self._path, what)
+        return FileFault(code, self.path, what)
 
-    def require(self, group: str, names: Iterable[str]) -> None:
-        """Look whether a group holds some names."""
-        links = self._group(group).links
-        for name in names:
-            if not links.exists(name.encode()):
-                raise self.fault("missing_key", f"it has no {group}/{name}")
+    def require(self, groups: Iterable[str]) -> None:
+        """Look whether the file holds some groups."""
+        for group in groups:
+            self._group(group)
 
     def open(self, group: str, key: str) -> Any:
         """Open a dataset, which must lie in this very file: the file's digest stands for all that is read."""
-        import h5py
-
         try:
-            dataset = h5py.h5d.open(self._group(group), key.encode())
+            dataset = self._h5.h5d.open(self._group(group), key.encode())
         except KeyError as error:
             if "errno = " in str(error):
                 raise
             raise self.fault("missing_key", f"it has no {group}/{key}") from None
-        if h5py.h5f.get_name(dataset) != self._name:
+        if self._h5.h5f.get_name(dataset) != self._name:
             raise self.fault("elsewhere", f"{group}/{key} is a link into another file: copy it into this one")
         return dataset
 
     def number(self, key: str) -> float:
         """Return a single number."""
-        import h5py
+        return self._number(key, self.open(*_place(key)))
 
-        check = CHECKS[key]
-        dataset, found = self.open(*_place(key)), np.empty(())
+    def _number(self, key: str, dataset: Any) -> float:
+        check, found = CHECKS[key], np.empty(())
         self._check_type(check, dataset)
         try:  # the shape is not asked for where HDF5 gives one number
-            dataset.read(_scalar(), h5py.h5s.ALL, found, h5py.h5t.NATIVE_DOUBLE)
+            dataset.read(_memory(()), self._h5.h5s.ALL, found, self._h5.h5t.NATIVE_DOUBLE)
         except (OSError, TypeError, ValueError) as error:
             if "errno = " in str(error):
                 raise
@@ -84,16 +84,14 @@ class HeaderReader:
 
     def optional_number(self, key: str) -> float | None:
         """Return a single number, or None if the file does not have it."""
-        group, name = _place(key)
-        return self.number(key) if self._group(group).links.exists(name.encode()) else None
+        dataset = self._open_optional(key)
+        return None if dataset is None else self._number(key, dataset)
 
     def numbers(self, key: str, *, first: int | None = None, every: int = 1) -> NDArray[np.float64]:
         """Return an array of numbers: all of it, its first rows, or one row out of `every`.
 
         Rows of stations come as they are; of all others each value is in its range.
         """
-        import h5py
-
         check = CHECKS[key]
         dataset = self.open(*_place(key))
         self._check_type(check, dataset)
@@ -105,18 +103,18 @@ class HeaderReader:
         if wanted != shape:
             space.select_hyperslab((0,) * len(shape), wanted, (every, *(1,) * (len(shape) - 1)))
         values = np.empty(wanted)
-        dataset.read(h5py.h5s.create_simple(wanted), space, values, h5py.h5t.NATIVE_DOUBLE)
-        problem = None if check.of_stations else header_checks.wrong_values(check, values)
+        dataset.read(_memory(wanted), space, values, self._h5.h5t.NATIVE_DOUBLE)
+        problem = None if check.of_stations else _wrong_values(key, values.tobytes(), wanted)
         if problem:
             raise self.fault(check.code, problem)
         return values
 
     def text(self, key: str) -> str:
         """Return a text; the empty text if the file does not have the key and need not."""
-        check, (group, name) = CHECKS[key], _place(key)
-        if not check.needed and not self._group(group).links.exists(name.encode()):
+        check = CHECKS[key]
+        dataset = self.open(*_place(key)) if check.needed else self._open_optional(key)
+        if dataset is None:
             return ""
-        dataset = self.open(group, name)
         shape = dataset.shape
         if shape != ():
             raise self.fault("contradiction", f"{key} has the shape {shape}, not one text")
@@ -127,15 +125,12 @@ class HeaderReader:
 
     def names(self, key: str) -> NDArray[Any]:
         """Return an array of names: bytes, text or integers."""
-        import h5py
-
-        check = CHECKS[key]
         dataset = self.open(*_place(key))
-        shape = self._check_shape(check, dataset.get_space())
-        if dataset.get_type().get_class() != h5py.h5t.INTEGER:
+        shape = self._check_shape(CHECKS[key], dataset.get_space())
+        if not isinstance(dataset.get_type(), self._h5.h5t.TypeIntegerID):
             return self._texts(key, dataset, shape)
         values = np.empty(shape, np.int64)
-        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values, h5py.h5t.NATIVE_INT64)
+        dataset.read(self._h5.h5s.ALL, self._h5.h5s.ALL, values, self._h5.h5t.NATIVE_INT64)
         return values
 
     def check_data(self, shape: tuple[int, ...]) -> dict[str, Any]:
@@ -146,8 +141,6 @@ class HeaderReader:
         FileFault
             ``elsewhere`` where values lie in other files (external link, external storage, virtual dataset).
         """
-        import h5py
-
         found = {}
         for name, (stored, expected) in _data_types().items():
             dataset = found[name] = self.open("Data", name)
@@ -156,41 +149,48 @@ class HeaderReader:
             if dataset.shape != shape:
                 raise self.fault("contradiction", f"{name} has the shape {dataset.shape}, its header says {shape}")
             made = dataset.get_create_plist()
-            if made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count() > 0:
+            layout = made.get_layout()
+            external = layout == self._h5.h5d.CONTIGUOUS and made.get_external_count() > 0  # no other layout can be
+            if layout == self._h5.h5d.VIRTUAL or external:
                 raise self.fault("elsewhere", f"the values of {name} lie in other files: copy them into this one")
         return found
 
-    def _group(self, name: str) -> Any:
-        import h5py
+    def _open_optional(self, key: str) -> Any:
+        """Open a dataset of the header; None if its group has no such name."""
+        group, name = _place(key)
+        try:
+            return self.open(group, name)
+        except FileFault:
+            if self._group(group).links.exists(name.encode()):
+                raise
+            return None
 
+    def _group(self, name: str) -> Any:
         if name not in self._groups:
             try:
-                group = h5py.h5g.open(self._file, name.encode() or b"/")
-            except KeyError as error:
-                if "errno = " in str(error):
+                group = self._h5.h5g.open(self._file, name.encode())
+            except (KeyError, ValueError):
+                if self._file.links.exists(name.encode()):  # damaged, or a link
                     raise
                 raise self.fault("missing_key", f"it has no {name}") from None
             self._groups[name] = group
         return self._groups[name]
 
     def _check_type(self, check: Check, dataset: Any) -> None:
-        import h5py
-
         stored = dataset.get_type()
-        kind = stored.get_class()
-        if kind not in (h5py.h5t.FLOAT, h5py.h5t.INTEGER):
+        floating = isinstance(stored, self._h5.h5t.TypeFloatID)
+        if not floating and not isinstance(stored, self._h5.h5t.TypeIntegerID):
             raise self.fault("dtype", f"{check.key} is of type {_type_name(dataset)}, not numbers")
-        bits = {"integer": 0, "number": 32, "double": 64}[check.kind]
-        if bits and (kind != h5py.h5t.FLOAT or 8 * stored.get_size() < bits):
+        bits = _LEAST_BITS[check.kind]
+        if bits and (not floating or 8 * stored.get_size() < bits):
             raise self.fault("dtype", f"{check.key} is of type {_type_name(dataset)}, not floats of {bits} bits")
 
     def _check_shape(self, check: Check, space: Any) -> tuple[int, ...]:
         """Return the shape of a dataspace if it is what the table says, or that without an axis of length 1 before."""
-        import h5py
-
-        simple = space.get_simple_extent_type() == h5py.h5s.SIMPLE
-        shape = space.get_simple_extent_dims() if simple else ()
+        shape: tuple[int, ...] = space.get_simple_extent_dims() or ()  # None where there is no value at all
         expected = tuple(self.sizes.get(size, size) if isinstance(size, str) else size for size in check.shape)
+        if shape == expected:
+            return shape
         allowed = [expected, expected[1:]] if expected[0] == 1 else [expected]
         for one in allowed:
             if len(shape) == len(one) and all(
@@ -201,15 +201,14 @@ class HeaderReader:
         raise self.fault(code, f"{check.key} has the shape {shape}, not {expected}".replace("'*'", "n"))
 
     def _texts(self, key: str, dataset: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-        import h5py
-
         stored = dataset.get_type()
-        if stored.get_class() != h5py.h5t.STRING:
+        if not isinstance(stored, self._h5.h5t.TypeStringID):
             raise self.fault("dtype", f"{key} is of type {_type_name(dataset)}, not text")
         if stored.get_size() > _LONGEST_TEXT:
             raise self.fault("contradiction", f"{key} is {stored.get_size()} bytes long")
         values = np.empty(shape, stored.dtype)
-        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+        memory = stored if values.dtype.kind == "S" else None  # of a fixed length: in memory as in the file
+        dataset.read(self._h5.h5s.ALL, self._h5.h5s.ALL, values, memory)
         return values
 
 
@@ -218,12 +217,18 @@ def as_text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-@functools.cache
-def _scalar() -> Any:
-    """Return the dataspace of one number."""
+@functools.lru_cache(maxsize=64)
+def _memory(shape: tuple[int, ...]) -> Any:
+    """Return the dataspace of an array in memory, or of one number."""
     import h5py
 
-    return h5py.h5s.create(h5py.h5s.SCALAR)
+    return h5py.h5s.create_simple(shape) if shape else h5py.h5s.create(h5py.h5s.SCALAR)
+
+
+@functools.lru_cache(maxsize=512)  # sixteen files of a tile have most of their arrays in common, a night its antennas
+def _wrong_values(key: str, values: bytes, shape: tuple[int, ...]) -> str | None:
+    """Return which of a key's values, given as bytes of float64, is not finite or out of range."""
+    return header_checks.wrong_values(CHECKS[key], np.frombuffer(values).reshape(shape))
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from contimg.correlator.header_reader import HeaderReader
 
 __all__ = ["PASSING", "VERSION", "DataShape", "FileFault", "Probe", "look"]
 
-VERSION = 3
+VERSION = 4
 """Raised whenever a file can get another answer than before, so that no remembered answer outlives its checks."""
 
 
@@ -77,8 +77,9 @@ def look(path: Path) -> Probe:
     path = Path(path)
     try:
         with files.opened(path) as file, files.content_faults(path):
-            head = header.parse(file, path)
-            HeaderReader(file, path).check_data(head.data_shape)
+            reader = HeaderReader(file, path)
+            head = header.parse(reader)
+            reader.check_data(head.data_shape)
     except OSError as error:
         raise files.fault_of_error(path, error) from None
     return Probe(

@@ -211,3 +211,44 @@ def test_the_height_of_the_array_is_its_own():
     assert header_checks.wrong_array(places + zenith * [[0], [3], [8], [4], [5]], 4.65, 37.23, -118.28) is None
     for latitude_deg, longitude_deg in ((0.65, -118.28), (37.23, -2.06), (37.23, 118.28), (-37.23, -118.28)):
         assert "in height" in header_checks.wrong_array(places, 4.65, latitude_deg, longitude_deg)
+
+
+@pytest.mark.parametrize("key", ["extra_keywords/fs_table", "extra_keywords/ha_phase_center"])
+def test_an_optional_key_that_leads_nowhere_is_missing(changed, key):
+    def lead_nowhere(file):
+        del file[f"Header/{key}"]
+        file[f"Header/{key}"] = h5py.SoftLink("/Header/nothing")
+
+    assert CHECKS[key].needed is False
+    assert verdict(changed({f"Header/{key}": None})) is None
+    assert verdict(changed(lead_nowhere)) == "missing_key"
+
+
+@pytest.mark.parametrize("key", [key for key, check in CHECKS.items() if check.shape])
+def test_one_value_of_an_array_differs_from_those_of_a_good_file_before(small_tile, changed, key):
+    kind = stored(small_tile, key).dtype.kind
+
+    def spoil_the_first(value):
+        value.flat[0] = b"\xff" if kind == "S" else 2**40
+        return value
+
+    assert verdict(small_tile[0]) is None
+    for _ in range(2):  # a remembered answer is the same one
+        assert verdict(changed({f"Header/{key}": spoil_the_first})) == {
+            "antenna_names": "dtype",
+            "antenna_positions": "antennas",
+            "antenna_diameters": "antennas",
+        }.get(key, CHECKS[key].code)
+        assert verdict(small_tile[0]) is None
+
+
+@pytest.mark.parametrize("group", ["Header", "Data", "Header/extra_keywords"])
+def test_a_group_that_is_not_there_is_missing_and_a_link_into_nothing_is_damage(changed, group):
+    def lead_nowhere(file):
+        del file[group]
+        file[group] = h5py.SoftLink("/nothing")
+
+    with pytest.raises(FileFault, match=f"it has no {group}$"):
+        probe.look(changed(lambda file: file.__delitem__(group)))
+    assert verdict(changed(lambda file: file.__delitem__(group))) == "missing_key"
+    assert verdict(changed(lead_nowhere)) == "unreadable"
