@@ -1,0 +1,87 @@
+"""Verdicts by the thresholds of now: they follow from a twin's numbers, not from the day it was made."""
+
+import pytest
+
+from contimg.config import QaOptions
+from contimg.errors import InputError
+from contimg.products.judged import judged, options_of, read_judged, thresholds, verdict_of_image
+from contimg.products.twin import Reason, Twin, twin_digest, write_twin
+from tests.support import mosaics
+
+TILE = "2026-02-11T00:26:49"
+GOOD = {"noise_ratio": 1.2, "tile_fraction": 1.0}
+
+
+def twin(**change):
+    content = {"kind": "mosaic", "id": "m", "verdict": "passed", "qa": GOOD, "synthetic": True}
+    return Twin(**(content | change))
+
+
+def qa(**change):
+    return {"qa": QaOptions(**change)}
+
+
+def test_a_stricter_threshold_fails_what_passed_and_back():
+    strict = judged(twin(), qa(max_noise_ratio=1.1, warn_noise_ratio=1.05))
+    assert (strict.verdict, [one.code for one in strict.reasons]) == ("failed", ["noise_ratio_high"])
+    assert strict.reasons[0].measured == 1.2 and strict.reasons[0].threshold == 1.1
+    assert strict.judged_with["qa"]["max_noise_ratio"] == 1.1
+    again = judged(strict, qa())
+    assert (again.verdict, again.reasons) == ("passed", [])
+    assert twin_digest(again) == twin_digest(strict) == twin_digest(twin())  # a verdict is no part of what it is
+
+
+def test_a_twin_of_before_version_0_2_keeps_its_verdict():
+    old = twin(schema_version=1, verdict="warning")
+    assert judged(old, qa(max_noise_ratio=1.1, warn_noise_ratio=1.05)) == old
+
+
+def test_a_kind_without_thresholds_keeps_its_verdict():
+    reason = Reason(code="empty", severity="failed", message="no data")
+    ms = twin(kind="ms", verdict="failed", reasons=[reason])
+    assert judged(ms, {}) == ms
+    assert thresholds("ms", {}) == {}
+
+
+def test_a_section_that_is_missing_is_an_error():
+    with pytest.raises(KeyError, match="qa"):
+        judged(twin(), {})
+
+
+def test_thresholds_are_those_of_the_kind():
+    found = thresholds("mosaic", qa(max_noise_ratio=2.5))
+    assert found == {
+        "qa": {
+            "version": QaOptions().version,
+            "max_noise_ratio": 2.5,
+            "warn_noise_ratio": QaOptions().warn_noise_ratio,
+            "min_tile_fraction": QaOptions().min_tile_fraction,
+        }
+    }
+    assert thresholds("mosaic", {"qa": QaOptions(max_noise_ratio=2.5).model_dump()}) == found
+
+
+def test_a_twin_is_read_and_judged(tmp_path):
+    write_twin(tmp_path / "m.json", twin(qa=GOOD | {"tile_fraction": 0.4}))
+    assert read_judged(tmp_path / "m.json", qa()).verdict == "warning"
+    assert read_judged(tmp_path / "m.json", qa(min_tile_fraction=0.3)).verdict == "passed"
+    with pytest.raises(InputError, match="does not exist"):
+        read_judged(tmp_path / "nothing.json", qa())
+
+
+def test_the_verdict_of_a_tiles_image(tmp_path):
+    config = mosaics.config_below(tmp_path)
+    assert verdict_of_image(config, TILE) is None
+    place = config.layout.twin("image", TILE)
+    place.parent.mkdir(parents=True)
+    numbers = {"noise_ratio": 6.0, "striping": 0.9, "psf_misfit": 0.1}
+    write_twin(place, twin(kind="image", id=TILE, qa=numbers))
+    assert verdict_of_image(config, TILE) == "failed noise_ratio_high striping_high"
+    write_twin(place, twin(kind="image", id=TILE, qa=numbers | {"noise_ratio": 1.0, "striping": 0.0}))
+    assert verdict_of_image(config, TILE) == "passed"
+    loose = mosaics.config_below(tmp_path, qa={"warn_tile_noise_ratio": 0.5})
+    assert verdict_of_image(loose, TILE) == "warning noise_ratio_high"
+    assert set(options_of(config)) == {"qa", "calibration"}
+    place.write_text("{")
+    with pytest.raises(InputError, match="is not a valid twin"):
+        verdict_of_image(config, TILE)
