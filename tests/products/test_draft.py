@@ -69,7 +69,9 @@ def test_a_file_is_known_by_its_bytes(tmp_path):
     assert draft.inputs == [
         Input(path=str(tmp_path / "catalogue.csv"), kind="catalogue", id="catalogue.csv", sha256=ABC)
     ]
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(
+        InputError, match=r"nothing\.csv does not exist: put it there, or correct the key that names it"
+    ):
         draft.use_file("catalogue", tmp_path / "nothing.csv")
 
 
