@@ -1,4 +1,4 @@
-"""Blocks of baselines, read from all subband files of a tile and turned to its phase centre."""
+"""Reading of blocks of baselines from all subband files of a tile, with phase rotation to its phase centre."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from contimg.flagging.findings import TileAxes
 from contimg.flagging.flag_codes import FlagCode
 
 _MOST_SAMPLES = 1e4
-"""The correlator averages 96 samples; a damaged count far beyond would outweigh all other visibilities."""
+"""Largest credible number of samples: the correlator averages 96; a damaged value would outweigh all other data."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """The baselines of a block at all times, as the correlator gave them, but for the phase centre.
+    """The visibilities of a block of baselines at all times, uncalibrated, phased to the tile's phase centre.
 
     Attributes
     ----------
@@ -41,13 +41,13 @@ class Block:
 
 
 class BlockMemory:
-    """Memory of a block that is used again by the next but one: new memory is slow, as the system clears it."""
+    """Buffers of a block that are reused for later blocks: new memory is slow, as the system clears it first."""
 
     def __init__(self) -> None:
         self._data, self._code = np.empty(0, np.complex64), np.empty(0, np.uint8)
 
     def of(self, shape: tuple[int, ...]) -> tuple[NDArray[np.complex64], NDArray[np.uint8]]:
-        """Return arrays for data, of any content, and for codes, all `FlagCode.GOOD`."""
+        """Return uninitialised data and codes that are all `FlagCode.GOOD`, both of a shape."""
         size = math.prod(shape)
         if size > self._data.size:
             self._data, self._code = np.empty(size, np.complex64), np.empty(size, np.uint8)
@@ -70,7 +70,7 @@ class BlockReader:
     first_integration : mapping of int to int
         The place of each file's first integration among those of the tile.
     phasors : mapping of int to (n_times, nant, nchan) complex64
-        By subband: what turns each antenna's signals to the phase centre, channels descending as in the files.
+        By subband: phase factors from the meridian to the phase centre, channels descending as in the files.
     """
 
     header: hdf5.Header
@@ -113,7 +113,7 @@ class BlockReader:
                         autos[time, :, place] = vis[:, pairs.autos, ::-1].transpose(1, 2, 0)
                         vis = vis.take(pairs.cross, axis=1)
                     pairs.turn(vis, self.phasors[subband][time])
-                    # Of all that copies, conjugating fills places that lie apart fastest.
+                    # Of the ways to write into a strided array, np.conjugate with `out` is the fastest.
                     np.conjugate(vis, out=data[time, :, place].transpose(2, 0, 1)[:, :, ::-1])
                     samples = _note_samples(samples, counted, (time, place), pairs.cross, shape)
                     _note_flags(code[time, :, place], flags, counted, pairs.cross)
@@ -142,6 +142,7 @@ class _Pairs:
 
     @classmethod
     def of(cls, antenna1: NDArray[np.int64], antenna2: NDArray[np.int64]) -> _Pairs:
+        """Separate the cross-correlations of some baselines from the autocorrelations."""
         differ = antenna1 != antenna2
         return cls(np.flatnonzero(differ), np.flatnonzero(~differ), antenna1[differ], antenna2[differ])
 
@@ -183,7 +184,7 @@ def _note_samples(
     cross: NDArray[np.int64],
     shape: tuple[int, ...],
 ) -> NDArray[np.float32]:
-    """Take over the samples of one integration of one subband; they get a place for each row once they differ."""
+    """Return the samples with those of one integration of one subband, expanded to all rows once they differ."""
     time, place = at
     if isinstance(counted, float) and samples.ndim == 2 and (time == 0 or samples[place][0, 0] == counted):
         samples[place] = counted
@@ -214,7 +215,7 @@ def open_files(tile: TileFiles) -> Iterator[dict[int, hdf5.Data]]:
 
 @contextlib.contextmanager
 def naming_subband(subband: int, header: hdf5.Header) -> Iterator[None]:
-    """Turn what is wrong with a file's data into an `UnreadableSubband`."""
+    """Convert errors of a file's data in the block into `UnreadableSubband`."""
     try:
         yield
     except InputError as error:

@@ -1,8 +1,8 @@
-"""One tile from its subband files to a flagged Measurement Set with one phase centre.
+"""The rule convert_tile: subband files to a flagged Measurement Set with one phase centre.
 
-One pass over the data, a block of baselines at a time through all subbands: read, turn to the tile's phase
-centre, flag, write. Memory is that of one block, whatever the size of the tile. Autocorrelations are left out:
-neither calibration nor imaging uses them, they measure the power of each receptor and so find dead antennas.
+The data are read once, a block of baselines at a time through all subbands: read, rotate to the tile's phase centre,
+flag, write. The memory does not depend on the number of baselines. Autocorrelations are not written, as neither
+calibration nor imaging uses them; their power shows which receptors are dead.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def convert_tile(
     """Convert the subband files of one tile to a Measurement Set and its twin.
 
     The phase centre is the ICRS direction whose apparent place is (HA 0, header declination) at the middle of
-    the tile and at the header's location; all integrations are turned to it. The frequency axis always
+    the tile and at the header's location; all integrations are rotated to it. The frequency axis always
     has all ``ingest.subbands``; channels of a missing subband keep their frequencies, are flagged and have
     weight 0. A subband that is unreadable, contradicts the others (times that are not of the same lattice within
     1 ms, pointing, antennas, delays) or holds nothing but zeros counts as missing and is a warning; fewer than
@@ -47,7 +47,7 @@ def convert_tile(
     ----------
     subband_files : sequence of Path
     ms, twin : Path
-        Where the Measurement Set and the JSON go.
+        The Measurement Set and its twin (JSON) to write.
     tile_id : str
         The tile's id: UTC of the first integration.
     ingest, flag : options
@@ -86,7 +86,7 @@ def convert_tile(
 
 
 def _digest(path: Path) -> str | OSError:
-    """Return the SHA-256 of a file, or why its disk does not give it."""
+    """Return the SHA-256 of a file, or the error of the disk that it cannot be read from."""
     try:
         return file_sha256(path)
     except OSError as error:
@@ -95,7 +95,7 @@ def _digest(path: Path) -> str | OSError:
 
 
 def _inputs(tile: TileFiles, digests: dict[Path, str | OSError]) -> list[Input]:
-    """Return the records of the files; one that its disk does not give has none, and must not have been used.
+    """Return the records of the files; one that cannot be read from its disk has none, and must not have been used.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def _inputs(tile: TileFiles, digests: dict[Path, str | OSError]) -> list[Input]:
 
 
 def _convert(part: Path, tile: TileFiles, ingest: IngestOptions, flag: FlagOptions) -> ConversionReport:
-    """Fill the directory; begin again without a subband whose data turn out to be unreadable."""
+    """Write the Measurement Set; start again without a subband whose data turn out to be unreadable."""
     while True:
         remove(part)
         if len(tile.headers) < ingest.min_subbands:

@@ -1,4 +1,4 @@
-"""Where the visibilities of a tile are: its phase centre, uvw, times and frequencies, from the headers of its files."""
+"""The coordinates of a tile's visibilities: phase centre, uvw, times and frequencies, from the files' headers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from contimg.sky import geometry
 
 
 def tile_coordinates(tile: TileFiles, ingest: IngestOptions) -> measurement_set.Coordinates:
-    """Return all of a tile's Measurement Set but its bulk columns.
+    """Return the coordinates of a tile: all of its Measurement Set but the bulk columns.
 
-    The phase centre is what stands on the meridian at the header's declination at the middle of the tile. A station
+    The phase centre is the direction on the meridian at the header's declination at the middle of the tile. A station
     without a position, which is in no baseline, gets that of the array's reference point, and its row of ANTENNA is
     flagged: readers compute with every row of that table.
     """
@@ -26,7 +26,7 @@ def tile_coordinates(tile: TileFiles, ingest: IngestOptions) -> measurement_set.
     centre = geometry.meridian_icrs((head.start_mjd + head.end_mjd) / 2, head.dec_app_rad, location)
     uvw = geometry.uvw(head.antenna_positions_m, centre, head.times_mjd, location)
     n_channels = len(head.freq_hz)
-    # The files' own numbers where there are files.
+    # Frequencies come from the headers; those of missing subbands from the band's definition.
     bands = [
         tile.headers[subband].freq_hz if subband in tile.headers else band.subband_frequencies(subband, n_channels)
         for subband in range(ingest.subbands)

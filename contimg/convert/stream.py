@@ -1,4 +1,4 @@
-"""The pass over the data: read a block of baselines, turn it to the phase centre, flag, write."""
+"""The pass over the data: read a block of baselines, rotate it to the phase centre, flag it, write it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def fill(part: Path, tile: TileFiles, ingest: IngestOptions, flag: FlagOptions) 
     Raises
     ------
     UnreadableSubband
-        If a file's data cannot be read; what was written is of no use then.
+        If a file's data cannot be read; the Measurement Set is then incomplete.
     OSError
         If the machine failed.
     """
@@ -70,7 +70,10 @@ def _axes(tile: TileFiles, head: hdf5.Header, n_subbands: int) -> TileAxes:
 def _phasors(
     head: hdf5.Header, coordinates: measurement_set.Coordinates, axes: TileAxes, subbands: list[int]
 ) -> dict[int, NDArray[np.complex64]]:
-    """Return what turns each antenna from the meridian to the phase centre; channels descend, as in the files."""
+    """Return the phase factors (n_times, nant, nchan) by subband from the meridian to the phase centre.
+
+    Channels descend, as in the files.
+    """
     path_m = geometry.rotation_m(
         head.antenna_positions_m, coordinates.phase_centre_rad, head.dec_app_rad, head.times_mjd, head.location
     )
@@ -80,7 +83,7 @@ def _phasors(
 
 @dataclass(frozen=True)
 class _BlockRanges:
-    """How the baselines of an integration are cut into blocks.
+    """The division of an integration's baselines into blocks.
 
     Attributes
     ----------
@@ -114,7 +117,7 @@ class _BlockRanges:
 
 
 def _read_ahead(reader: BlockReader, bounds: list[tuple[int, int]], pool: ThreadPoolExecutor) -> Iterator[Block]:
-    """Yield block after block; the next one is read while the caller works on the one before."""
+    """Yield the blocks in order; the next one is read in a thread while the caller works on the one before."""
     memories = itertools.cycle([BlockMemory(), BlockMemory()])
     coming = pool.submit(reader.read, *bounds[0], next(memories))
     for following in bounds[1:]:
@@ -126,7 +129,7 @@ def _read_ahead(reader: BlockReader, bounds: list[tuple[int, int]], pool: Thread
 
 @dataclass(frozen=True)
 class _Written:
-    """What was written, added up.
+    """Sums of the weights, and the flags, of what has been written.
 
     Attributes
     ----------
@@ -141,6 +144,7 @@ class _Written:
 
     @classmethod
     def nothing(cls, axes: TileAxes, n_cross: int) -> _Written:
+        """Return the state before the first block."""
         n_bytes = -(-axes.n_channels * axes.n_pols // 8)
         return cls(np.zeros((2, axes.n_channels)), np.zeros((axes.n_times, n_cross, n_bytes), np.uint8))
 

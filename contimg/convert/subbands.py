@@ -1,4 +1,4 @@
-"""Which subband files of a tile belong together, and why the others are left out."""
+"""The subband files of a tile: which of them agree with each other, and why the others are left out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from contimg.errors import InputError
 
 @dataclass
 class TileFiles:
-    """The subband files of a tile that agree, and what became of the others.
+    """The headers of a tile's subband files that agree, and the reasons against the others.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class TileFiles:
 
     @property
     def header(self) -> hdf5.Header:
-        """The header of the tile: what its files agree on, with the integrations that at least half of them have."""
+        """The common header of the files, with the integrations that at least half of the files have."""
         first = self.headers[min(self.headers)]
         return replace(first, times_mjd=self._times_mjd())
 
@@ -45,15 +45,17 @@ class TileFiles:
         return steps - start
 
     def reject(self, subband: int, why: str) -> None:
-        """Leave a file out that looked sound."""
+        """Leave out a file that was accepted before."""
         del self.headers[subband]
         self.rejected[subband] = why
 
     @property
     def _first(self) -> hdf5.Header:
+        """The header of the lowest subband."""
         return self.headers[min(self.headers)]
 
     def _common(self) -> tuple[int, int]:
+        """Return first and last (exclusive) integration of the tile, counted from the first of the lowest subband."""
         return integrations.common([_lattice(header) for header in self.headers.values()])
 
     def _times_mjd(self) -> NDArray[np.float64]:
@@ -68,7 +70,7 @@ class TileFiles:
 
 
 class UnreadableSubband(Exception):
-    """A subband whose header was fine turned out to have no readable data."""
+    """The data of a subband file with a sound header cannot be read."""
 
     def __init__(self, subband: int, message: str) -> None:
         super().__init__(message)
@@ -76,7 +78,7 @@ class UnreadableSubband(Exception):
 
 
 def choose(paths: Sequence[Path], tile_id: str, ingest: IngestOptions) -> TileFiles:
-    """Read the headers and keep the files that agree with most of the others.
+    """Read the headers and return the files that agree with most of the others.
 
     Raises
     ------
@@ -115,7 +117,7 @@ def choose(paths: Sequence[Path], tile_id: str, ingest: IngestOptions) -> TileFi
 
 
 def fault_of_the_disk(path: Path, error: OSError) -> str:
-    """Return the words for a file that its disk does not give.
+    """Return the sentence on a file that cannot be read from its disk.
 
     Raises
     ------
@@ -129,11 +131,12 @@ def fault_of_the_disk(path: Path, error: OSError) -> str:
 
 
 def _lattice(header: hdf5.Header) -> Lattice:
+    """Return the lattice of a file's integrations."""
     return Lattice(header.start_mjd, header.integration_s, header.n_times)
 
 
 def _leave_out_those_that_differ(tile: TileFiles) -> None:
-    """Keep the files that agree with the one that most agree with."""
+    """Reject the files that disagree with the file that most others agree with."""
     headers = dict(tile.headers)
     agreeing = {
         subband: [other for other, their in headers.items() if other == subband or _difference(header, their) is None]

@@ -1,4 +1,4 @@
-"""After the pass over the data: flags that need the whole tile, counts, facts and the verdict."""
+"""The end of a conversion: flags that need the whole tile, counts of flags, facts and the verdict."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from contimg.flagging.whole_tile import WholeTileFlags, whole_tile_flags
 from contimg.products.twin import Reason
 
 _WHOLE = 0.95
-"""A tile that covers less of the time of a file than this has a note."""
+"""Fraction of a whole tile's time below which a tile gets a note."""
 _ENOUGH = 0.1
-"""A tile that covers less is a warning: in one or two integrations interference cannot be told from the sky."""
+"""Fraction of a whole tile's time below which a tile gets a warning: interference cannot be separated from the sky in
+one or two integrations."""
 
 
 @dataclass
 class ConversionReport:
-    """What the twin of a converted tile says: reasons of the verdict, notes, facts and measured numbers."""
+    """The content of a converted tile's twin: reasons of the verdict, notes, facts and measured numbers."""
 
     reasons: list[Reason] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -48,7 +49,7 @@ class ConversionReport:
 
 @dataclass(frozen=True)
 class Pass:
-    """What the pass over the data leaves for its end.
+    """The results of the pass over the data.
 
     Attributes
     ----------
@@ -67,7 +68,7 @@ class Pass:
 
 
 def report_rejected(report: ConversionReport, tile: TileFiles) -> None:
-    """Say in the verdict which files were left out, and why."""
+    """Add a warning for each file that was left out, with the reason."""
     for key, message in sorted(tile.rejected.items(), key=lambda item: str(item[0])):
         label = key if isinstance(key, str) else _label(key)
         report.warn("subband_rejected", f"{label} left out: {message}", label)
@@ -113,6 +114,7 @@ def finish(writer: measurement_set.Writer, tile: TileFiles, done: Pass, options:
 
 
 def _label(subband: int) -> str:
+    """Return the name of a subband: sb07."""
     return f"sb{subband:02d}"
 
 
@@ -122,7 +124,7 @@ def _correlated(head: hdf5.Header) -> list[int]:
 
 
 def _report_times(report: ConversionReport, tile: TileFiles, head: hdf5.Header) -> None:
-    """Say which files lack integrations of the tile or have more, and how much of a whole tile there is."""
+    """Note which files lack integrations of the tile or have additional ones; note or warn of a short tile."""
     lacking: dict[int, list[str]] = {}
     surplus: dict[int, list[str]] = {}
     for subband, header in tile.headers.items():
@@ -176,7 +178,11 @@ def _report_dead(report: ConversionReport, head: hdf5.Header, dead: NDArray[np.b
 def _facts(
     head: hdf5.Header, done: Pass, tally: _Tally, received: NDArray[np.bool_], missing: list[int]
 ) -> dict[str, Any]:
-    """Return what the tile is: times, place, antennas, frequencies; the effective frequency is weighted."""
+    """Return the facts of the tile: times, location, antennas, frequencies, setup of the correlator.
+
+    ``freq_hz`` is the mean frequency weighted by the unflagged samples; ``start_mjd`` and ``end_mjd`` are the edges of
+    the first and last integration.
+    """
     coordinates, (total, number) = done.coordinates, done.weights
     mean_weight = np.divide(total, number, out=np.zeros_like(total), where=number > 0)
     kept = mean_weight * tally.good_by_channel
@@ -252,7 +258,7 @@ def _write_flags(
 
 
 def _judge(report: ConversionReport, fraction: float, options: FlagOptions, synthetic: bool) -> None:
-    """Judge the flagged fraction of what was received: too much, or nothing where there must be some."""
+    """Judge the flagged fraction of the received data: too much, or none where real data always have some."""
     if fraction > options.max_flagged:
         message = f"{fraction:.1%} of the received data are flagged"
         report.fail("too_much_flagged", message, fraction, options.max_flagged)

@@ -1,4 +1,4 @@
-"""Flagging of a tile while it is converted: data that are none, interference, dead antennas.
+"""Flagging of a tile during its conversion: invalid samples, interference, dead antennas.
 
 - `flag_codes`: why a sample is flagged
 - `block_flagger`: the first phase, block by block of baselines; `findings`: its result

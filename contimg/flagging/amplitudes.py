@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from contimg.statistics import IQR_PER_SIGMA
 
 MIN_NOISE = 0.02
-"""Noise below this fraction of the median amplitude is no noise to measure outliers against."""
+"""Standard deviation, over the median amplitude, below which data count as free of noise (simulations)."""
 _SCALE_SAMPLES = 4500  # samples of a baseline from which its median and quartiles are known to 2 %
 _NOISE_CHANNELS = 64
 

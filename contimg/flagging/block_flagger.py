@@ -3,7 +3,7 @@
 The data are not calibrated yet. What a block shows by itself is flagged at once (codes in
 `contimg.flagging.flag_codes`):
 
-- samples without data: not finite, zero, or one constant on the whole baseline;
+- invalid samples: not finite, zero, or one constant value on the whole baseline;
 - channels at the edges of subbands, if the configuration asks for it;
 - samples that AOFlagger finds (strategy ``dsa110.lua``) in the polarisation residual, i.e. what XX and YY do not have
   in common (`contimg.flagging.polarisation_residual`), and that exceed 4 standard deviations. The fringes of several
@@ -14,7 +14,7 @@ The data are not calibrated yet. What a block shows by itself is flagged at once
 A bright calibrator raises the amplitudes of a baseline as a whole, and its fringes are part of the spread from which
 the standard deviation is measured, so that it does not flag itself.
 
-What needs the whole tile is added up for the second phase, `contimg.flagging.whole_tile`.
+Sums for the searches that need the whole tile are handed to the second phase, `contimg.flagging.whole_tile`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from contimg.flagging.flag_codes import N_CODES, FlagCode, count
 from contimg.flagging.polarisation_residual import AntennaPower, residual_amplitude
 
 _AOFLAGGER_SIGMA = 4.0
-"""A sample that AOFlagger finds is flagged at once if it exceeds this; else only if other baselines share it."""
+"""Standard deviations above which a sample found by AOFlagger is flagged at once; others need more baselines."""
 
 
 class BlockFlagger:

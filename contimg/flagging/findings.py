@@ -1,8 +1,8 @@
-"""The axes of a tile that is flagged, and what the pass over its blocks found.
+"""The axes of a tile, and the results of the first phase of flagging.
 
 Flagging has two phases. `contimg.flagging.block_flagger.BlockFlagger` sees a tile block by block of baselines, flags
 what a block shows by itself and adds up what all blocks show together. Its result, a frozen `BlockFindings`, is what
-`contimg.flagging.whole_tile.whole_tile_flags` needs: there is no way to the second phase but through the first.
+`contimg.flagging.whole_tile.whole_tile_flags` takes, so that the second phase cannot run before the first.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class TileAxes:
 
     @property
     def n_channels(self) -> int:
+        """The number of channels of the whole band, received or not."""
         return len(self.received)
 
     def edge_channels(self, width: int) -> NDArray[np.bool_]:
@@ -74,7 +75,7 @@ class CellSums:
 
 @dataclass(frozen=True)
 class BlockFindings:
-    """What the pass over all blocks of a tile found: the result of the first phase, which the second one takes.
+    """The result of the first phase of flagging, from all blocks of a tile; the input of the second.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The polarisation residual: what the two polarisations of a baseline do not have in common.
+"""The polarisation residual: XX minus scaled YY (and vice versa), in which the unpolarised sky cancels.
 
 The sky is all but unpolarised: XX and YY hold the same fringes, through gains whose ratio is smooth in frequency and
 constant over a tile. ``XX - f YY`` and ``YY - g XX`` with these complex ratios f and g are therefore free of the sky,
@@ -117,6 +117,7 @@ def _medians(ratio: NDArray[np.complex64]) -> tuple[NDArray[np.complex64], NDArr
 
 
 def _median(values: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    """Return the medians of real and imaginary part along the last axis."""
     return np.median(values.real, axis=-1) + 1j * np.median(values.imag, axis=-1)
 
 

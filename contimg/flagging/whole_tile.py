@@ -1,4 +1,4 @@
-"""Second phase of flagging: what only the whole tile shows, from what the pass over its blocks found.
+"""Second phase of flagging: dead receptors and interference that only the whole tile shows.
 
 - dead receptors: their autocorrelations are zero, constant or below `DEAD_POWER` of the array's median;
 - samples that AOFlagger found but that do not stand out by themselves, where the same cell (integration, channel) was
@@ -22,7 +22,7 @@ from contimg.flagging.flag_codes import FlagCode
 from contimg.statistics import IQR_PER_SIGMA
 
 DEAD_POWER = 0.02
-"""-17 dB: the power of no working receiver is that far below the others'."""
+"""Power of a receptor, over the array's median, below which it is dead: -17 dB, far below any working receiver."""
 # Shares of baselines above which a cell stands out: of all, and of one antenna; and by how many interquartile ranges.
 _LEAST_SHARE, _LEAST_SHARE_OF_ANTENNA, _SHARE_SPREADS = 0.05, 0.25, 4.0
 _CELL_OCCUPANCY = 0.2  # share of flagged baselines above which a cell is flagged on all
@@ -51,7 +51,7 @@ class WholeTileFlags:
     _shared: _SharedFindings | None
 
     def at(self, time: int) -> Iterator[tuple[FlagCode, NDArray[np.bool_]]]:
-        """Give the flags of one integration by code, in order of precedence.
+        """Yield the flags of one integration by code, in order of precedence.
 
         Each is an array that broadcasts to (nbaselines, nchan, n_pols).
         """
@@ -128,7 +128,7 @@ def antenna_cells(findings: BlockFindings) -> NDArray[np.bool_]:
 
 
 def _unusual_share(shares: NDArray[np.floating[Any]], least: float) -> float:
-    """Return the share of baselines above which a cell stands out among the others, at least `least`.
+    """Return the fraction of baselines above which a cell is an outlier among all cells; at least `least`.
 
     Where several bright sources beat, AOFlagger finds their fringes, on some antennas in most cells. The spread of the
     shares over the cells that were received says what is usual; interference fills few cells.
@@ -141,7 +141,7 @@ def _unusual_share(shares: NDArray[np.floating[Any]], least: float) -> float:
 
 @dataclass(frozen=True)
 class _SharedFindings:
-    """What AOFlagger found, and the cells in which many baselines share a finding.
+    """The samples that AOFlagger found, and the cells in which it found them on many baselines.
 
     Attributes
     ----------

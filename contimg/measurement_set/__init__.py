@@ -1,4 +1,4 @@
-"""Measurement Sets: what the pipeline reads from and writes to them, and nothing else touches.
+"""Reading and writing of Measurement Sets, for all wings; signs, frames and units.
 
 Signs. With ``w`` towards the source, the correlator's files hold ``V = S exp(+2 pi i f/c (u l + v m +
 w n))`` for ``uvw = position(antenna 2) - position(antenna 1)``. The Measurement Set holds the complex

@@ -1,4 +1,4 @@
-"""What a Measurement Set of the pipeline holds; signs and frames are those of the package's text."""
+"""The content of a Measurement Set in memory; signs and frames are those of `contimg.measurement_set`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 @dataclass(kw_only=True)
 class Coordinates:
-    """Where the visibilities of one tile are: all of a Measurement Set but its bulk columns.
+    """The coordinates of one tile's visibilities: all of a Measurement Set but its bulk columns.
 
     A row is one baseline at one integration, in time order; every time has the same baselines in the
-    same order. Signs and frames are those of the package's text.
+    same order. Signs and frames are those of `contimg.measurement_set`.
 
     Attributes
     ----------

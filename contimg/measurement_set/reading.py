@@ -18,7 +18,7 @@ _SUBTABLES = {"ANTENNA", "FIELD", "HISTORY", "OBSERVATION", "POINTING", "POLARIZ
 
 
 def read(path: Path, *, column: str = "DATA") -> Visibilities:
-    """Read a Measurement Set whole.
+    """Read a whole Measurement Set into memory.
 
     Parameters
     ----------
@@ -48,7 +48,13 @@ def count_rows(path: Path) -> int:
 
 
 def read_coordinates(path: Path) -> Coordinates:
-    """Read everything but the bulk columns; see `read`."""
+    """Read everything but the bulk columns.
+
+    Raises
+    ------
+    InputError
+        If it is no Measurement Set of one field and one spectral window.
+    """
     with _open(path) as table:
         return _read_coordinates(path, table)
 
@@ -77,12 +83,12 @@ def blocks(
 def _empty(
     shape: tuple[int, ...],
 ) -> tuple[NDArray[np.complex64], NDArray[np.bool_], NDArray[np.float32]]:
-    """Return arrays for data, flags and weights; casacore fills them seven times faster than arrays of its own."""
+    """Return uninitialised arrays for data, flags and weights: casacore fills given arrays seven times faster."""
     return np.empty(shape, np.complex64), np.empty(shape, bool), np.empty(shape, np.float32)
 
 
 def direction(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (n, 2) directions from any shape that a direction column takes.
+    """Return (n, 2) directions from a direction column of any shape in use.
 
     FIELD's and POINTING's columns occur as (n, 1, 2), the standard's, (n, 2, 1) and (n, 2).
 
@@ -101,6 +107,7 @@ def direction(value: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @contextmanager
 def _open(path: Path) -> Iterator[Any]:
+    """Open the main table; raise InputError if it is missing, damaged, or no Measurement Set."""
     from casacore import tables
 
     if not (Path(path) / "table.dat").is_file():
@@ -119,6 +126,7 @@ def _open(path: Path) -> Iterator[Any]:
 
 
 def _bulk(table: Any) -> list[str]:
+    """Return the names of the columns with visibilities."""
     return sorted({"DATA", "CORRECTED_DATA", "MODEL_DATA"} & set(table.colnames()))
 
 
@@ -130,6 +138,7 @@ def _direction_of(path: Path, value: NDArray[np.float64]) -> NDArray[np.float64]
 
 
 def _read_coordinates(path: Path, table: Any) -> Coordinates:
+    """Read the coordinates from an open Measurement Set."""
     from casacore import tables
 
     def sub(name: str, *columns: str) -> list[Any]:

@@ -25,7 +25,7 @@ def write_subtables(table: Any, coordinates: Coordinates) -> None:
 
 
 def _span_s(coordinates: Coordinates) -> tuple[float, float]:
-    """Return the begin of the first and the end of the last integration (UTC seconds since MJD 0)."""
+    """Return the start of the first and the end of the last integration (UTC seconds since MJD 0)."""
     half_s = coordinates.integration_s / 2
     return float(coordinates.times_mjd_s[0]) - half_s, float(coordinates.times_mjd_s[-1]) + half_s
 
@@ -70,7 +70,7 @@ def _write_directions(table: Any, coordinates: Coordinates) -> None:
 
 
 def _write_frequencies(table: Any, coordinates: Coordinates) -> None:
-    """Fill SPECTRAL_WINDOW, POLARIZATION, and DATA_DESCRIPTION, which pairs the one of each."""
+    """Fill SPECTRAL_WINDOW and POLARIZATION with one row each, and DATA_DESCRIPTION, which refers to both."""
     nchan, npol = len(coordinates.freq_hz), len(coordinates.polarisations)
     width = np.full((1, nchan), coordinates.channel_width_hz)
     _fill(table, "SPECTRAL_WINDOW", 1, {
@@ -110,7 +110,7 @@ def _write_observation(table: Any, coordinates: Coordinates) -> None:
 
 
 def _write_history(table: Any, coordinates: Coordinates) -> None:
-    """Fill HISTORY with what the files say of their making, and whether the data are simulated."""
+    """Fill HISTORY with the history in the files' headers, and the mark of simulated data."""
     messages = [SYNTHETIC] * coordinates.synthetic + coordinates.history
     count = len(messages)
     _fill(table, "HISTORY", count, {
@@ -126,7 +126,10 @@ def _write_history(table: Any, coordinates: Coordinates) -> None:
 def _fill(
     table: Any, name: str, count: int, columns: dict[str, Any], *, icrs: tuple[str, ...] = (), at_once: int = 0
 ) -> None:
-    """Fill a subtable, or `at_once` rows of all its columns after each other: quicker in incremental storage."""
+    """Fill the columns of a subtable, all rows at once or `at_once` rows at a time.
+
+    The latter is faster for columns in incremental storage. Directions in the columns `icrs` get the reference ICRS.
+    """
     from casacore import tables
 
     if count == 0:
@@ -142,10 +145,10 @@ def _fill(
 
 
 def _fix_shapes(path: str, name: str, columns: dict[str, Any]) -> None:
-    """Make an empty subtable anew with the shapes of its arrays fixed, so that the same tile gives the same bytes.
+    """Create an empty subtable again with arrays of fixed shape, so that the same tile gives the same bytes.
 
-    Arrays whose shape may vary from row to row stand in a file of their own (``table.f0i``); casacore leaves the
-    bytes between them as they were in memory. Arrays of fixed shape stand in the rows themselves.
+    Casacore stores arrays of variable shape in a file of their own (``table.f0i``), with uninitialised bytes between
+    them, and arrays of fixed shape in the rows.
     """
     from casacore import tables
 

@@ -17,12 +17,12 @@ from contimg.measurement_set.coordinates import Coordinates, Visibilities
 from contimg.measurement_set.subtables import write_subtables
 
 _TILE_BYTES = 1 << 20
-# Columns of one value a row: by default they are written 32 rows at a time, column by column over the whole table.
+# Storage of the columns with one value in a row; casacore's default of 32 rows in a bucket is slow to write.
 _ROWS_STORAGE = {"BUCKETSIZE": 1 << 16, "PERSCACHESIZE": 256}
 
 
 class Writer:
-    """Takes the bulk columns of a new Measurement Set, any range of rows at a time."""
+    """Writes the bulk columns of a new Measurement Set, any range of rows at a time."""
 
     def __init__(self, table: Any) -> None:
         self._table = table
@@ -71,7 +71,7 @@ def _summary(weight: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[
 
 @contextmanager
 def create(path: Path, coordinates: Coordinates) -> Iterator[Writer]:
-    """Make a Measurement Set with everything but its bulk columns, which the `Writer` takes.
+    """Create a Measurement Set with everything but its bulk columns, which the yielded `Writer` writes.
 
     Parameters
     ----------
@@ -98,13 +98,14 @@ def create(path: Path, coordinates: Coordinates) -> Iterator[Writer]:
 
 
 def write(path: Path, vis: Visibilities) -> None:
-    """Write visibilities as a new Measurement Set."""
+    """Write visibilities as a new Measurement Set; raises as `create` does."""
     with create(path, vis) as writer:
         writer.put(0, vis.data, vis.weight)
         writer.put_flags(0, vis.flag)
 
 
 def _check(coordinates: Coordinates) -> None:
+    """Raise ValueError if frequencies do not ascend, or times are not seconds since MJD 0."""
     if np.any(np.diff(coordinates.freq_hz) <= 0) or coordinates.channel_width_hz <= 0:
         raise ValueError("frequencies of a Measurement Set must ascend and its channel width be positive")
     years = 2000 + (coordinates.time_mjd_s / 86400 - 51544) / 365.25
@@ -113,7 +114,7 @@ def _check(coordinates: Coordinates) -> None:
 
 
 def _check_room(path: Path, coordinates: Coordinates) -> None:
-    """Look for room before anything is written: casacore ends the process when a disk fills up under it."""
+    """Raise OSError (ENOSPC) before writing if the disk is too full: casacore aborts the process on a full disk."""
     rows, nchan, npol = coordinates.shape
     bulk_bytes = 13 * rows * nchan * npol  # DATA 8, WEIGHT_SPECTRUM 4 and FLAG up to 1 byte a sample
     needed_bytes = bulk_bytes + 100 * rows + 2**22  # per-row columns, and the subtables
@@ -124,9 +125,10 @@ def _check_room(path: Path, coordinates: Coordinates) -> None:
 
 
 def rows_of_tile(coordinates: Coordinates) -> int:
-    """Return the rows in a tile of DATA and WEIGHT_SPECTRUM: about 1 MiB, and whole tiles in an integration.
+    """Return the number of rows in a storage tile of DATA and WEIGHT_SPECTRUM.
 
-    A range of rows that fills whole tiles is written without reading back what a neighbour wrote before.
+    A tile is about 1 MiB, and an integration holds a whole number of tiles where possible: a range of rows that fills
+    whole tiles is written without reading back a part that was written before.
     """
     nrow, nchan, npol = coordinates.shape
     most = max(8, _TILE_BYTES // (8 * nchan * npol))
@@ -192,6 +194,7 @@ def _new_table(path: Path, coordinates: Coordinates) -> Any:
 
 
 def _write_rows(table: Any, coordinates: Coordinates) -> None:
+    """Add the rows of the main table and fill its columns but the bulk ones."""
     nrow = len(coordinates.uvw_m)
     table.addrows(nrow)
     scalars: dict[str, Any] = {

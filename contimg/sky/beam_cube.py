@@ -1,4 +1,4 @@
-"""A measured or computed primary beam: the power response as a FITS cube, instead of the Airy pattern.
+"""A primary beam as a FITS cube of the power response, measured or computed, instead of the Airy pattern.
 
 Axes, in FITS order: offset towards east and towards north of the beam's axis (direction cosines in rad or, times
 180/pi, in deg), and frequency (Hz to GHz). The array looks along the meridian, where east and north are the same for
@@ -28,7 +28,7 @@ _PADDING = 6
 
 @dataclass(frozen=True)
 class BeamCube:
-    """A power beam on a regular raster, interpolated by cubic splines.
+    """A power beam on a regular grid, interpolated by cubic splines.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class BeamCube:
     step: NDArray[np.float64]
 
     def power(self, east: ArrayLike, north: ArrayLike, freq_hz: ArrayLike) -> NDArray[np.float64]:
-        """Return the response at direction cosines from the axis; 0 outside the raster.
+        """Return the power response at direction cosines from the beam's axis; 0 outside the grid.
 
         Parameters
         ----------
@@ -64,7 +64,7 @@ class BeamCube:
     def response(
         self, vectors: NDArray[np.float64], axis: NDArray[np.float64], freq_hz: ArrayLike
     ) -> NDArray[np.float64]:
-        """Return the response (..., nfreq) to directions; 0 more than 90 degrees from the axis.
+        """Return the power response (..., nfreq) in some directions; 0 more than 90 degrees from the axis.
 
         Parameters
         ----------
@@ -81,7 +81,13 @@ class BeamCube:
         return np.where((vectors @ axis)[..., None] > 0, seen, 0.0)
 
     def check_band(self, path: str, freq_hz: NDArray[np.float64]) -> None:
-        """Raise InputError if frequencies lie outside the cube's, by more than half its step."""
+        """Check that frequencies lie within those of the cube, or at most half a step outside.
+
+        Raises
+        ------
+        InputError
+            If one does not; `path` is the cube's file, for the message.
+        """
         count = len(self.coefficients)
         low, high = sorted(float(self.first[0] + self.step[0] * one) for one in (_PADDING, count - 1 - _PADDING))
         margin = abs(float(self.step[0])) / 2
@@ -93,7 +99,7 @@ class BeamCube:
 
 
 def read_cube(path: str | Path) -> BeamCube:
-    """Read a beam cube; the same file is read once.
+    """Return the beam cube of a FITS file, from a cache if the file was read before.
 
     Raises
     ------
@@ -108,6 +114,7 @@ def read_cube(path: str | Path) -> BeamCube:
 
 @lru_cache(maxsize=2)
 def _read(path: str, _modified_ns: int) -> BeamCube:
+    """Read and check a beam cube; the modification time is part of the cache's key."""
     from astropy.io import fits
     from scipy.interpolate import CubicSpline
     from scipy.ndimage import spline_filter
@@ -133,7 +140,7 @@ def _read(path: str, _modified_ns: int) -> BeamCube:
     cube = np.asarray(data, np.float64)
     if not np.isfinite(cube).all() or cube.min() < -1e-6:
         raise InputError(f"{path} has negative values or values that are no numbers: give the power response")
-    # The filter mirrors planes at the ends of the band, where a beam has a slope: a few are extrapolated beyond.
+    # The spline filter mirrors planes at the ends of the band, where beams have a slope: a few are extrapolated.
     padded = CubicSpline(np.arange(len(cube)), cube)(np.arange(-_PADDING, len(cube) + _PADDING))
     freq_hz = first[0] + step[0] * np.arange(len(cube))
     first[0] -= _PADDING * step[0]
@@ -146,6 +153,7 @@ def _read(path: str, _modified_ns: int) -> BeamCube:
 
 
 def _axis(path: str, head: Any, number: int, scale: float) -> tuple[float, float]:
+    """Return the first value and the step of a FITS axis in rad or Hz."""
     try:
         value, pixel, step = (float(head[f"{key}{number}"]) for key in ("CRVAL", "CRPIX", "CDELT"))
     except KeyError as error:

@@ -1,4 +1,4 @@
-"""Lists of calibrators: the built-in one, users' tables, the VLA calibrator list; found by name."""
+"""Lists of calibrators: the built-in one, users' tables and the VLA calibrator list."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ def load(source: str | Path) -> tuple[Calibrator, ...]:
 
 @functools.lru_cache(maxsize=8)
 def _load_file(path: str, _modified_ns: int) -> tuple[Calibrator, ...]:
+    """Read a list from a file; the modification time is part of the cache's key."""
     from contimg.sky.catalogue import read_catalogue
     from contimg.sky.vla_calibrators import is_vla_list, read_vla_list
 
@@ -63,7 +64,7 @@ def _load_file(path: str, _modified_ns: int) -> tuple[Calibrator, ...]:
 
 
 def find(calibrators: Sequence[Calibrator], name: str) -> Calibrator:
-    """Return the calibrator of that name; spaces and case do not matter.
+    """Return the calibrator with a name, ignoring spaces and case.
 
     Raises
     ------
@@ -78,4 +79,5 @@ def find(calibrators: Sequence[Calibrator], name: str) -> Calibrator:
 
 
 def _plain(name: str) -> str:
+    """Return a name without spaces in lower case."""
     return "".join(name.split()).casefold()

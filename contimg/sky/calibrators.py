@@ -1,6 +1,6 @@
-"""Flux calibrators: the built-in list, users' lists, fluxes, and transits through the beam.
+"""Flux calibrators: their flux densities by frequency, and the built-in list of Perley & Butler 2017.
 
-Light on purpose: the plan asks for the transits of tens of thousands of tiles.
+Only numpy is imported: the plan computes the transits of tens of thousands of tiles.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contimg.errors import InputError
 
 @dataclass(frozen=True)
 class Calibrator:
-    """A source whose flux is known.
+    """A source of known flux density.
 
     Attributes
     ----------
@@ -26,9 +26,9 @@ class Calibrator:
     coefficients : tuple of float, or None
         ``log10(S / Jy) = sum_i a_i log10(f / GHz)^i``; None when no flux is known.
     range_hz : (float, float), or None
-        Where the coefficients hold; None when the list does not say.
+        Frequencies at which the coefficients are valid; None when the list does not say.
     anchor : str
-        What the flux rests on, for the twins.
+        Origin of the flux scale, recorded in twins; without coefficients the reason why there is no flux.
     extent_arcsec : float
         Largest angular size; 0 when the list does not say.
     notes : str

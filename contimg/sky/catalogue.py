@@ -1,4 +1,4 @@
-"""Catalogues of point sources: flux densities, spectra, and what was wrong or double in the file."""
+"""Catalogues of point sources: reading, checks, defaults, and merging of duplicate rows."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Catalogue:
     assumed : tuple of str
         Columns in which a default stands for at least one source.
     notes : tuple of str
-        What was skipped or merged in the file, for twins.
+        Which rows of the file were skipped or merged, recorded in twins.
     """
 
     name: NDArray[np.str_]
@@ -114,7 +114,7 @@ def read_catalogue(path: Path, *, allow_missing_flux: bool = False) -> Catalogue
 
 
 def merge_duplicates(catalogue: Catalogue, file_name: str) -> tuple[Catalogue, list[str]]:
-    """Leave out rows that repeat a source: within 5 arcsec of another, and with a flux that agrees to 20 %.
+    """Remove duplicate rows: those within 5 arcsec of another whose flux density agrees to 20 %.
 
     Of such rows the one with the smallest flux error stays, or the first where none has an error. Rows that close with
     different fluxes stay: they may be components of one source.
@@ -161,7 +161,7 @@ def merge_duplicates(catalogue: Catalogue, file_name: str) -> tuple[Catalogue, l
 
 
 def _convert(columns: Columns, allow_missing_flux: bool) -> tuple[Catalogue, list[str]]:
-    """Return the sources of all rows, and what is wrong with each; '' if nothing is."""
+    """Return the sources of all rows, and for each row its fault, or ''."""
     names = np.array([str(name).strip() for name in columns[NAME]], dtype=np.str_)
     wrong = [""] * len(names)
     values: dict[str, NDArray[np.float64]] = {}

@@ -25,7 +25,7 @@ Columns = dict[str, Sequence[Any] | NDArray[np.float64]]
 
 
 def read_columns(path: Path) -> tuple[Columns, list[str]]:
-    """Read the columns of a catalogue that the project knows.
+    """Read the known columns of a catalogue; others are ignored.
 
     Returns
     -------
@@ -71,6 +71,7 @@ def numbers(cells: Sequence[Any] | NDArray[np.float64]) -> tuple[NDArray[np.floa
 
 
 def _read_csv(path: Path, faults: list[str]) -> Columns:
+    """Read the columns of a CSV file; rows with another number of cells than the header are added to the faults."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             lines = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
@@ -102,6 +103,7 @@ def _split_header(path: Path, lines: list[list[str]]) -> tuple[list[str], list[l
 
 
 def _read_table(path: Path, form: str) -> Columns:
+    """Read the columns of a VOTable or FITS table; raise InputError if it is damaged or truncated."""
     from astropy.io.registry import IORegistryError
     from astropy.table import Table
 
@@ -143,4 +145,5 @@ def _cells(column: Any) -> Sequence[Any] | NDArray[np.float64]:
 
 
 def _text(cell: Any) -> Any:
+    """Return a cell with bytes decoded to text."""
     return cell.decode("utf-8", "replace") if isinstance(cell, bytes) else cell

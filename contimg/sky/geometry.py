@@ -249,6 +249,7 @@ def _earth_orientation() -> NDArray[np.float64]:
 
 
 def _orientation(times_mjd: ArrayLike) -> _Orientation:
+    """Return the Earth orientation at UTC times; raise InputError outside the installed tables."""
     import erfa
 
     mjd = np.asarray(times_mjd, np.float64)

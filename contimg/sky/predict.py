@@ -29,7 +29,21 @@ def direction_cosines(
 
 
 def attenuation(vis: Coordinates, ra_rad: ArrayLike, dec_rad: ArrayLike, beam: BeamOptions) -> NDArray[np.float64]:
-    """Return the beam's power response (nsrc, ntime, nchan) to sources at each time and channel."""
+    """Return the primary beam's power response (nsrc, ntime, nchan) at sources, for each time and channel.
+
+    Parameters
+    ----------
+    vis : Coordinates
+        Times, pointing directions and channels.
+    ra_rad, dec_rad : (nsrc,) array_like
+        ICRS.
+    beam : BeamOptions
+
+    Raises
+    ------
+    InputError
+        If ``beam.cube`` cannot be used, or does not cover the band.
+    """
     ra, dec = np.atleast_1d(ra_rad), np.atleast_1d(dec_rad)
     if beam.cube is not None:
         return _cube_attenuation(vis, ra, dec, beam.cube)
@@ -41,6 +55,7 @@ def attenuation(vis: Coordinates, ra_rad: ArrayLike, dec_rad: ArrayLike, beam: B
 def _cube_attenuation(
     vis: Coordinates, ra_rad: NDArray[np.float64], dec_rad: NDArray[np.float64], path: str
 ) -> NDArray[np.float64]:
+    """Return the response of a beam cube (nsrc, ntime, nchan)."""
     cube = read_cube(path)
     cube.check_band(path, vis.freq_hz)
     sources, axes = unit_vectors(np.stack([ra_rad, dec_rad], axis=-1)), unit_vectors(vis.pointing_rad)
@@ -171,6 +186,7 @@ def _phasors(delay_m: NDArray[np.float64], freq_hz: NDArray[np.float64]) -> NDAr
 
 
 def _exp_turns(turns: NDArray[np.float64]) -> NDArray[np.complex128]:
+    """Return exp(2 pi i turns), with the turns reduced to the fraction of one first."""
     return np.exp(2j * np.pi * (turns - np.rint(turns)))
 
 

@@ -1,4 +1,4 @@
-"""When calibrators cross the meridian within the beam, and how bright they are through it."""
+"""Transits of calibrators through the beam of a drift scan: times, beam response and apparent flux densities."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Transit:
     flux_jy, apparent_flux_jy : float or None
         True, and through the beam; None when no flux is known at the frequency asked for.
     reason : str or None
-        Why it cannot calibrate; None when it can.
+        Why it is not usable as a calibrator; None when it is.
     """
 
     name: str
@@ -48,14 +48,14 @@ class Transit:
 
 @dataclass(frozen=True)
 class DriftScan:
-    """Where the dishes point on the meridian, and for how long.
+    """A drift scan on the meridian: the pointing's declination, the time range and the array's location.
 
     Attributes
     ----------
     dec_app_rad : float
         Apparent declination of the pointing.
     start_mjd, end_mjd : float
-        UTC, at most a day apart; a transit at the end belongs to what comes next.
+        UTC, at most a day apart; a transit exactly at the end is not included.
     longitude_rad, latitude_rad : float
         East longitude and geodetic latitude of the array.
     """
@@ -135,7 +135,7 @@ def _passage(
     options: CalibrationOptions,
     freq_hz: float,
 ) -> Transit:
-    """Return one transit, with the reason why it cannot calibrate, if any."""
+    """Return one transit, with the reason if it is not usable as a calibrator."""
     flux = apparent = None
     covered = calibrator.range_hz is None or calibrator.range_hz[0] <= freq_hz <= calibrator.range_hz[1]
     if calibrator.coefficients is not None and covered:
@@ -143,7 +143,7 @@ def _passage(
         apparent = response * flux
     reason = None
     if calibrator.coefficients is None:
-        reason = calibrator.anchor  # says why no flux is known
+        reason = calibrator.anchor  # holds the reason why there is no flux
     elif apparent is None:
         reason = f"no flux is known at {freq_hz / 1e9:.3f} GHz"
     elif calibrator.extent_arcsec > options.max_extent_arcsec:

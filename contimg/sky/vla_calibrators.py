@@ -46,6 +46,8 @@ _NUMBER = re.compile(r"\S+")
 
 @dataclass
 class _Source:
+    """One block of the list: position (J2000), flux density (Jy) and quality letters by band."""
+
     name: str
     ra_deg: float
     dec_deg: float
@@ -56,7 +58,7 @@ class _Source:
 
 
 def is_vla_list(path: Path) -> bool:
-    """Tell whether a file is to be read as such a list: by its suffix, ``.txt``."""
+    """Return True if a file is to be read as a VLA calibrator list, by its suffix ``.txt``."""
     return path.suffix.lower() == ".txt"
 
 
@@ -99,6 +101,7 @@ def read_vla_list(path: Path) -> tuple[Calibrator, ...]:
 
 
 def _source(path: Path, number: int, place: re.Match[str]) -> _Source:
+    """Return the source of a line with name and position; raise InputError if the position is impossible."""
     hours, dec = (
         float(place[one]) + float(place[two]) / 60 + float(place[three]) / 3600
         for one, two, three in (("h", "m", "s"), ("d", "dm", "ds"))
@@ -112,6 +115,7 @@ def _source(path: Path, number: int, place: re.Match[str]) -> _Source:
 
 
 def _add_band(path: Path, number: int, source: _Source, band: re.Match[str], flux_ends: int) -> None:
+    """Add the quality letters and the flux density of a band; the column of the number tells which one it is."""
     source.quality[band["band"]] = "".join(band["codes"].split())
     first = _NUMBER.search(band["numbers"])
     if first is None or band.start("numbers") + first.end() > flux_ends:
@@ -126,6 +130,7 @@ def _add_band(path: Path, number: int, source: _Source, band: re.Match[str], flu
 
 
 def _calibrator(source: _Source, file_name: str) -> Calibrator:
+    """Return a source as a calibrator at 20 cm, without coefficients where it must not be used."""
     from contimg.sky.calibrators import Calibrator
 
     quality = source.quality.get("L")
