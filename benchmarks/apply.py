@@ -1,4 +1,4 @@
-"""How fast a calibration is applied to a tile: against CASA's applycal and split, which do the same in two steps.
+"""The speed of applying a calibration to a tile, against CASA's applycal and split, which do the same in two steps.
 
     python -m benchmarks.apply [--small] [--repeat N] [--folder DIR]
 

@@ -19,7 +19,7 @@ CALIBRATOR = "3C286"
 
 @dataclass
 class Cost:
-    """What a piece of work took; ``extra`` is what it returned."""
+    """Time, CPU time and memory of a piece of work; ``extra`` is what it returned."""
 
     wall_s: float
     cpu_s: float

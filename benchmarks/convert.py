@@ -1,9 +1,10 @@
-"""How fast a tile is converted: against pyuvdata's route, and against just reading and writing as many bytes.
+"""The speed of converting a tile, against pyuvdata and against reading and writing as many bytes.
 
     python benchmarks/convert.py [--small] [--repeat N] [--folder DIR]
 
 makes a simulated tile of the real size (96 antennas, 16 x 48 channels, 24 integrations, XX and YY: 2.3 GB) in a
-temporary folder, runs each contestant in a process of its own, in turn, and prints medians, ratios and peak memories.
+temporary folder, runs each program in a process of its own, one after the other, and prints medians, ratios and peak
+memories.
 It takes about 8 GB of disk and, for pyuvdata, 9 GB of memory; everything is removed in the end.
 """
 
@@ -45,7 +46,7 @@ def convert(files: list[Path], tile_id: str, out: Path, *, interference: bool) -
 
 
 def with_pyuvdata(files: list[Path], centre_rad: list[float], out: Path) -> None:
-    """Go the independent way: read with repairs, join, phase, reorder, write."""
+    """Convert the tile with pyuvdata: read with repairs, join, phase, reorder, write."""
     import warnings
 
     from tests.support.reading_reference import read_with_pyuvdata
@@ -75,7 +76,7 @@ def _sync(folder: Path) -> None:
 
 
 def run_one(name: str, night: Path) -> None:
-    """Make the tile, or run one contestant in this process and print what it cost."""
+    """Make the tile, or run one program in this process and print what it cost."""
     if name in ("small", "full"):
         make_tile(night, small=name == "small")
         return
@@ -119,7 +120,7 @@ def make_tile(night: Path, *, small: bool) -> None:
 
 
 def compare(night: Path, repeat: int) -> dict[str, dict[str, float]]:
-    """Run all contestants in turn, `repeat` times; return medians of times and the largest peaks."""
+    """Run all programs in turn, `repeat` times; return medians of times and the largest peaks."""
     costs: dict[str, list[dict[str, float]]] = {name: [] for name in CONTESTANTS}
     for _ in range(repeat):
         for name, cost in costs.items():
@@ -139,7 +140,7 @@ def _in_a_process(name: str, night: Path) -> str:
 
 
 def report(costs: dict[str, dict[str, float]]) -> None:
-    """Print the table, the ratios and what the goals say."""
+    """Print the table, the ratios and whether the goals are met."""
     print(f"{'':42}{'wall [s]':>10}{'CPU [s]':>10}{'peak [GB]':>11}")
     for name, text in CONTESTANTS.items():
         cost = costs[name]

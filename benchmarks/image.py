@@ -3,7 +3,7 @@
     python benchmarks/image.py [--folder DIR] [--small] [--smearing] [--threads N] [--tclean] [--only NAME ...]
 
 simulates one tile of a perfect instrument (full size: 96 antennas, 16 x 48 channels, 24 integrations, 2.3 GB; 102
-sources of 5 mJy to 15 Jy), images it with each contestant in a process of its own, and prints what each costs and how
+sources of 5 mJy to 15 Jy), images it with each program in a process of its own, and prints what each costs and how
 true its image is. All image 4800 x 4800 pixels of 3 arcsec, Briggs 0.5, and CLEAN to 3 sigma. With --folder the data
 and images are kept, and used again; `benchmarks/image.py --folder DIR --report` only prints the table of what is there.
 
@@ -91,7 +91,7 @@ def with_tclean(tile: Path, out: Path, job: dict, threads: int) -> None:
 
 
 def run_one(name: str, folder: Path, threads: int) -> None:
-    """Run one contestant in this process and print what it cost."""
+    """Run one program in this process and print what it cost."""
     job = json.loads((folder / "job.json").read_text())
     out = folder / name
     shutil.rmtree(out, ignore_errors=True)
@@ -121,7 +121,7 @@ def prepare(folder: Path, *, small: bool, smearing: bool) -> None:
 
 
 def truth(folder: Path) -> dict:
-    """Return what the sources should have: places (deg), true and apparent fluxes (Jy), and the expected noise."""
+    """Return the truth of the sources: positions (deg), true and apparent fluxes (Jy), and the expected noise."""
     from astropy.coordinates import SkyCoord
 
     from contimg import measurement_set
@@ -187,7 +187,7 @@ def beam_shape(head) -> np.ndarray:
 
 
 def assess(out: Path, true: dict) -> dict:
-    """Return how true an image is."""
+    """Return the errors of an image against the truth: noise, fluxes and positions."""
     from astropy.io import fits
     from astropy.wcs import WCS
 
@@ -237,7 +237,7 @@ def assess(out: Path, true: dict) -> dict:
 
 
 def report(folder: Path) -> None:
-    """Print the table of all contestants that have run."""
+    """Print the table of all programs that have run."""
     true = truth(folder)
     names = [name for name in CONTESTANTS if (folder / name / "cost.json").exists()]
     costs = {name: json.loads((folder / name / "cost.json").read_text()) for name in names}

@@ -89,7 +89,7 @@ class Templates:
             path.unlink()
 
     def write(self, path: Path, subband: int, start: datetime) -> None:
-        """Write the file of a tile that starts at `start`."""
+        """Write the subband file of a tile that starts at `start`."""
         jd = mjd_from_datetime(start) + MJD_ZERO_JD
         times = np.repeat(jd + (np.arange(24) + 0.5) * INTEGRATION_S / 86400, 6).tobytes()
         place = self._place[subband]
@@ -168,7 +168,7 @@ class Season:
 
 
 def write(path: Path, content: object) -> None:
-    """Write JSON, without the syncing that products deserve."""
+    """Write JSON without fsync, which products would get."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1))
 

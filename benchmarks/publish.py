@@ -1,4 +1,4 @@
-"""How much publishing costs: against `cp` + `sync` + `sha256sum` of the same bundle, and with a large registry.
+"""The cost of publishing, against `cp` + `sync` + `sha256sum` of the same bundle, and with a large registry.
 
 ::
 
@@ -84,14 +84,14 @@ def against_the_commands(root: Path, size_gb: float, rounds: int) -> dict[str, f
 
 
 def seconds(action: Callable[[], Any]) -> float:
-    """Return how long something takes [s]."""
+    """Return the wall time of a call (s)."""
     started = time.perf_counter()
     action()
     return time.perf_counter() - started
 
 
 def fill(config: Config, mosaics: int) -> None:
-    """Put published mosaics into an empty registry, with group files and markers as a long life leaves them."""
+    """Fill an empty registry with published mosaics, and write their group files and markers."""
     first = naming.parse_id("2010-01-01T00:00:00")
     padding = {"facts": {"text": hashlib.sha256(b"x").hexdigest() * 72}}  # metadata of a real mosaic are 5 kB
     registry = engine.open_registry(config)
@@ -135,7 +135,7 @@ def fill(config: Config, mosaics: int) -> None:
 
 
 def keep_entry(layout: naming.Layout, row: dict[str, Any], number: int) -> None:
-    """Write what the archive keeps of a mosaic, as if its bundle had been read: a field of 15 x 3.5 deg in a strip."""
+    """Write the archive's entry of a mosaic, as if its bundle had been read: a field of 15 x 3.5 deg in a strip."""
     from mocpy import MOC
 
     folder = layout.products / update.GALLERY / months.month_of(row["data_id"])

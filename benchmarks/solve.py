@@ -1,4 +1,4 @@
-"""How long a calibration takes to solve, and how true it is: against plain calls of CASA's tasks on the same tile.
+"""The time and the errors of solving a calibration, against plain calls of CASA's tasks on the same tile.
 
     python -m benchmarks.solve [--small] [--folder DIR]
 

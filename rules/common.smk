@@ -1,4 +1,4 @@
-"""Config, plan and the look-ups that the rules share. Decisions stand in the library (contimg/operations)."""
+"""Configuration, plan and input functions that the rules share; decisions are made in contimg/operations."""
 
 import sys
 
@@ -20,12 +20,12 @@ run_lock.share_library(workflow.basedir)
 
 
 def or_stop(function, *args, **options):
-    """Call a function; its error becomes one sentence instead of a traceback."""
+    """Call a function; an error stops Snakemake with one sentence instead of a traceback."""
     try:
         return function(*args, **options)
     except (ContimgError, OSError) as error:
         said = f"contimg: {preflight.one_sentence(error)}"
-        if Quietness.ALL in (workflow.output_settings.quiet or ()):  # Snakemake would end without a word
+        if Quietness.ALL in (workflow.output_settings.quiet or ()):  # Snakemake prints nothing then
             print(said, file=sys.stderr)
         raise WorkflowError(said) from None
 
@@ -45,13 +45,13 @@ else:
 
 EPOCH = SETTINGS.processing_epoch
 DIGESTS = or_stop(targets.reference_digests, SETTINGS)
-# Only rules that write verdicts for people run again when a threshold changes.
+# A parameter of the rules that write verdicts for people: only they run again when a threshold changes.
 THRESHOLDS = frozen.threshold_options(SETTINGS)
 SOLVABLE = targets.solvable(PLAN)
 
 
 def begin_run():
-    """Refuse a second run on the same roots, then fix the plan for this one."""
+    """Take the locks of this run, which a second run on the same roots cannot, and write its plan."""
     interruption.watch()
     or_stop(run_lock.hold_run_locks, LAYOUT)
     or_stop(frozen.freeze, PLAN, SETTINGS)
@@ -72,28 +72,28 @@ def wanted_products():
 
 
 def options(section):
-    """The options of a section of the config, as a rule's parameter."""
+    """Return the options of a section of the configuration, as a rule's parameter."""
     return getattr(SETTINGS, section).model_dump(mode="json")
 
 
 def used_options(rule, section):
-    """The options of a section that a rule works with, as its parameter."""
+    """Return the options of a section that a rule depends on, as its parameter."""
     return used_keys.used_options(rule, section, getattr(SETTINGS, section))
 
 
 def verdicts_of_tiles(wildcards):
-    """The verdict of each tile imaged so far, by the thresholds of now: where one changes, so does the mosaic."""
+    """Return the verdict of each tile imaged so far by the present thresholds: the mosaic depends on them."""
     tiles = group_of(wildcards).tiles
     return {tile: or_stop(verdict_of_image, SETTINGS, tile) for tile in tiles}
 
 
 def digests_of(*keys):
-    """The SHA-256 of the files that some keys of the config name, as a rule's parameter."""
+    """Return the SHA-256 of the files that some configuration keys name, as a rule's parameter."""
     return {key: DIGESTS[key] for key in keys if key in DIGESTS}
 
 
 def unless_kept(kind, output):
-    """An intermediate product: temporary unless `keep` names its kind."""
+    """Mark an intermediate product as temporary unless `keep` names its kind."""
     return output if kind in SETTINGS.keep else temp(output)
 
 
@@ -118,31 +118,31 @@ def made_from(tile):
 
 
 def tile_memory(rule, tile_of=tile_of):
-    """The memory of a rule on a tile, by attempt."""
+    """Return a function for the memory (MB) of a rule on a tile, by attempt."""
     return lambda wildcards, attempt: resources.tile_mb(SETTINGS, tile_of(wildcards), rule, attempt)
 
 
 def mosaic_memory(rule):
-    """The memory of a rule on a mosaic, by attempt."""
+    """Return a function for the memory (MB) of a rule on a mosaic, by attempt."""
     return lambda wildcards, attempt: resources.mosaic_mb(
         SETTINGS, PLAN, group_of(wildcards).id, rule, attempt
     )
 
 
 def catalogue(wildcards):
-    """The catalogue, if there is one; `ancient`, as its content is a parameter and its mtime says nothing."""
+    """Return the catalogue, if there is one; `ancient`, as its digest is a parameter and its mtime is irrelevant."""
     return [ancient(SETTINGS.sky.catalogue)] if SETTINGS.sky.catalogue else []
 
 
 def ms_twin_of_calibration(wildcards):
-    """The MS itself is no input: see contimg/operations/borrowed_ms.py."""
+    """Return the twin of a calibration's MS; the MS is no input, see contimg/operations/borrowed_ms.py."""
     tile = calibration_of(wildcards).tile
     twin = str(LAYOUT.twin("ms", tile))
     return twin if targets.solved_on_another_ms(LAYOUT, wildcards.calibration, tile) else ancient(twin)
 
 
 def bandpass_of_gains(wildcards):
-    """The twin of the bandpass that gains are solved on top of; none for a bandpass itself."""
+    """Return the twin of the bandpass that gains are solved on top of; none for a bandpass itself."""
     bandpass = calibration_of(wildcards).bandpass
     return [str(LAYOUT.twin("calibration", bandpass))] if bandpass else []
 
@@ -166,5 +166,5 @@ def image_twins_of_group(wildcards):
 
 
 def crossmatch_of_mosaic(wildcards):
-    """The twin of the comparison with the catalogue, where the config wants one."""
+    """Return the twin of the comparison with the catalogue, if it is enabled."""
     return [str(LAYOUT.twin("crossmatch", wildcards.mosaic))] if SETTINGS.crossmatch.enabled else []

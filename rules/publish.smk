@@ -1,4 +1,4 @@
-# The only two rules that write the registry: on the head node, one at a time.
+# The only two rules that write to the registry: they run on the head node, one at a time.
 
 
 rule register_mosaic:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from contimg import naming
 from contimg.bundle.find import read_lineage
 from contimg.errors import InputError
 from contimg.products.lineage import TWIN_KINDS, Lineage, Node
-from contimg.products.twin import Twin
+from contimg.products.twin import Twin, read_twin
 from contimg.storage.atomic import file_sha256
 
 TOLERANCE = 1e-3
@@ -62,11 +62,11 @@ def reproduce(bundle_path: Path, stage: Path, tell: Callable[[str], None] = lamb
     wanted = _below(lineage, mosaic)
     _check_files(wanted, tell)
     stage = Path(stage).resolve()
-    work = _Work(naming.Layout(stage / "none", stage, stage / "none", stage / "none"), wanted)
+    runner = _RuleRunner(naming.Layout(stage / "none", stage, stage / "none", stage / "none"))
     for node in sorted(wanted, key=lambda node: (_rank(node.twin), node.twin.id)):
         tell(f"{node.twin.kind} {node.twin.id}")
         try:
-            work.make(node.twin)
+            runner.make(node.twin)
         except (KeyError, ValidationError, ValueError) as error:
             version = node.twin.code_version
             what = " ".join(str(error).split())[:200]
@@ -74,7 +74,7 @@ def reproduce(bundle_path: Path, stage: Path, tell: Callable[[str], None] = lamb
                 f"{bundle_path}: the parameters of {node.twin.kind} {node.twin.id} are not of this contimg ({what}): "
                 f"use contimg {version}, which made it"
             ) from error
-    remade = work.layout.product("mosaic", mosaic.twin.id)
+    remade = runner.layout.product("mosaic", mosaic.twin.id)
     name = f"{mosaic.twin.id}.fits"
     rms_jy = metadata["rms_mjy"] / 1e3
     return _compare(mosaic.twin.id, Path(bundle_path) / name, remade / name, rms_jy)
@@ -117,10 +117,10 @@ def _check_files(nodes: list[Node], tell: Callable[[str], None]) -> None:
             )
 
 
-class _Work:
+class _RuleRunner:
     """Calls the rules' functions with the inputs and parameters that twins recorded."""
 
-    def __init__(self, layout: naming.Layout, nodes: list[Node]) -> None:
+    def __init__(self, layout: naming.Layout) -> None:
         self.layout = layout
 
     def make(self, twin: Twin) -> None:
@@ -157,7 +157,7 @@ class _Work:
             made,
             calibrator=twin.parameters["calibrator"],
             bandpass=next(iter(self._inputs(twin, "calibration")), None),
-            options=options.CalibrationOptions(**twin.parameters["calibration"]),
+            options=solving_options(twin),
             beam=options.BeamOptions(**twin.parameters["beam"]),
             catalogue=self._catalogue(twin),
         )
@@ -196,15 +196,30 @@ class _Work:
     def _mosaic(self, twin: Twin, place: Path, made: Path) -> None:
         from contimg.mosaic.mosaic_group import mosaic_group
 
+        images = self._inputs(twin, "image")
         mosaic_group(
-            self._inputs(twin, "image"),
+            images,
             place,
             made,
             mosaic_id=twin.id,
             options=options.MosaicOptions(**twin.parameters["mosaic"]),
             pb_limit=twin.parameters["pb_limit"],
-            qa=options.QaOptions(**twin.judged_with.get("qa", {})),
+            qa=mosaic_thresholds(twin, [read_twin(path) for path in images]),
         )
+
+
+def solving_options(twin: Twin) -> options.CalibrationOptions:
+    """Return the options that a calibration was solved with, and judged by: one that fails is not applied."""
+    return options.CalibrationOptions(**twin.parameters["calibration"] | twin.judged_with.get("calibration", {}))
+
+
+def mosaic_thresholds(twin: Twin, images: Sequence[Twin]) -> options.QaOptions:
+    """Return the thresholds that a mosaic and its tiles were judged by: tiles that fail are not in the mosaic."""
+    judged_with = [*(image.judged_with for image in images), twin.judged_with]
+    found: dict[str, Any] = {}
+    for sections in judged_with:
+        found |= sections.get("qa", {})
+    return options.QaOptions(**found)
 
 
 def _compare(data_id: str, first: Path, second: Path, rms_jy: float) -> Comparison:
