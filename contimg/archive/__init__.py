@@ -1,1 +1,1 @@
-"""The archive for people: tables, sky map and gallery of all published mosaics."""
+"""Tables, sky map and gallery of all published mosaics, for people who use the archive."""

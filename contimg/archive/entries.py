@@ -1,4 +1,4 @@
-"""What the archive's tables and gallery say of one mosaic: read from its bundle once, then kept."""
+"""The entry of one mosaic in the archive's tables and gallery: read from its bundle once, then cached as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,22 @@ MOC_ORDER = 11  # cells of 1.7 arcmin
 
 
 def entry(folder: Path, row: Mapping[str, Any], *, anew: bool = False) -> dict[str, Any]:
-    """Return the entry of a published row, made from its bundle when it is not kept in `folder` (its month's) yet."""
+    """Return the entry of a published mosaic, from the cache if it is there, else from its bundle.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of its month, with the cached entries, thumbnails and MOCs.
+    row : mapping
+        The mosaic's row in the registry.
+    anew : bool
+        Read the bundle although the entry is cached.
+
+    Raises
+    ------
+    InputError
+        If the bundle's metadata cannot be read.
+    """
     path = Path(row["published_path"])
     kept = folder / f"{path.name}.json"
     content = None if anew else read_json(kept)
@@ -39,6 +54,7 @@ def entry(folder: Path, row: Mapping[str, Any], *, anew: bool = False) -> dict[s
 
 
 def _read_bundle(folder: Path, path: Path, data_id: str) -> dict[str, Any]:
+    """Return what an entry takes from a bundle; write its thumbnail and MOC into `folder`."""
     metadata = bundle.read_metadata(path)
     image = path / f"{data_id}.fits"
     footprint = _footprint(image, folder / f"{path.name}.moc.fits") if image.exists() else {}
@@ -87,6 +103,7 @@ def _spans_of_tiles(metadata: Mapping[str, Any]) -> list[float]:
 
 
 def _thumbnail(picture: Path, place: Path) -> str | None:
+    """Write a small copy of a picture and return its name; None when there is no picture."""
     from PIL import Image
 
     if not picture.exists():
@@ -99,7 +116,7 @@ def _thumbnail(picture: Path, place: Path) -> str | None:
 
 
 def _footprint(image: Path, place: Path) -> dict[str, Any]:
-    """Write the MOC of the pixels that have a value; return corners, shape and width of the field."""
+    """Write the MOC of an image's finite pixels; return corners, shape and width of its field, for the entry."""
     import numpy as np
     from astropy.io import fits
     from astropy.wcs import WCS

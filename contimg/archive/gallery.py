@@ -1,6 +1,6 @@
-"""The gallery: a page with the published mosaics, their verdicts, a sky map and a search; nothing is fetched.
+"""The gallery: an HTML page with the published mosaics, their verdicts, a sky map and a search; it needs no network.
 
-The page is small, however many mosaics there are: each month's stand in a file of their own, which the page
+The page stays small with any number of mosaics: those of each month stand in a file of their own, which the page
 reads when they are to be shown or searched.
 """
 
@@ -121,9 +121,9 @@ draw();
 
 
 def write_month(path: Path, entries: Sequence[Mapping[str, Any]], folder: Path) -> None:
-    """Write what the page's script reads of a month: a call with its mosaics, the newest first.
+    """Write a month's mosaics, the newest first, as a JavaScript file that the page loads.
 
-    A script, as a page that was opened from a disk may read nothing else beside it.
+    It is a script and not JSON, since browsers let a page that was opened from a disk load nothing else beside it.
     """
     newest = sorted(entries, key=lambda entry: (entry["data_id"], entry["version"]), reverse=True)
     records = json.dumps([_record(entry, folder) for entry in newest], allow_nan=False)
@@ -131,7 +131,16 @@ def write_month(path: Path, entries: Sequence[Mapping[str, Any]], folder: Path) 
 
 
 def write_page(path: Path, months: Sequence[Mapping[str, Any]], coverage: Path) -> None:
-    """Write the page from what months say of themselves; their mosaics are read by its script when they are shown."""
+    """Write the HTML page.
+
+    Parameters
+    ----------
+    path : Path
+    months : sequence of mapping
+        The summaries of the months (`contimg.archive.months.summaries`).
+    coverage : Path
+        MOC of the whole archive.
+    """
     newest = sorted(months, key=lambda one: one["month"], reverse=True)
     data = json.dumps([{key: one[key] for key in ("month", "mosaics")} for one in newest])
     total, n_synthetic = (sum(one[key] for one in months) for key in ("mosaics", "simulated"))
@@ -157,7 +166,7 @@ def write_page(path: Path, months: Sequence[Mapping[str, Any]], coverage: Path) 
 
 
 def _month_links(newest: Sequence[Mapping[str, Any]]) -> str:
-    """Return the months with how many mosaics each has, a line a year."""
+    """Return links to the months with the number of mosaics of each, one line for each year, as HTML."""
     lines: dict[str, list[str]] = {}
     for one in newest:
         year, month = one["month"].split("-")

@@ -1,4 +1,4 @@
-"""The archive by months: what of tables, sky map and gallery belongs to the mosaics of one month."""
+"""The parts of tables, sky map and gallery that belong to the mosaics of one month."""
 
 from __future__ import annotations
 
@@ -32,19 +32,31 @@ def split(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]
 
 
 def summaries(top: Path) -> list[dict[str, Any]]:
-    """Return what each month says of itself, the earliest first."""
+    """Return the summary of each month (mosaics, simulated, verdicts), the earliest first."""
     found = [_read_summary(path.parent) for path in sorted(top.glob(f"????-??/{SUMMARY}"))]
     return [one for one in found if one is not None]
 
 
 def _read_summary(folder: Path) -> dict[str, Any] | None:
-    """Return what a month says of itself; None where that is to be made again."""
+    """Return the summary of a month; None when it is missing, damaged or of another version."""
     content = read_json(folder / SUMMARY)
     return content if isinstance(content, dict) and content.get("schema") == SCHEMA else None
 
 
 def write(top: Path, month: str, rows: Sequence[Mapping[str, Any]], *, anew: bool) -> None:
-    """Make a month's files again if they are not those of the rows; remove them if there is no row."""
+    """Write a month's files again unless they are those of the rows; remove them if there is no row.
+
+    Parameters
+    ----------
+    top : Path
+        ``<products>/gallery``.
+    month : str
+        ``YYYY-MM``.
+    rows : sequence of mapping
+        The month's published rows.
+    anew : bool
+        Write them in any case, and read every bundle again.
+    """
     folder = top / month
     if not rows:
         remove(folder)
@@ -64,7 +76,7 @@ def write(top: Path, month: str, rows: Sequence[Mapping[str, Any]], *, anew: boo
     ):
         with atomic_path(folder / name) as part:
             make(part, found, folder)
-    # Last: what it says is there.
+    # Last, so that everything that it lists is there.
     content = {"schema": SCHEMA, "month": month, "mosaics": len(found), "rows_sha256": identity}
     content["simulated"] = sum(one["synthetic"] for one in found)
     content["verdicts"] = {v: sum(one["verdict"] == v for one in found) for v in ("passed", "warning", "failed")}

@@ -1,4 +1,4 @@
-"""ObsCore table and sky coverage of all published mosaics."""
+"""ObsCore table (VOTable, FITS) and sky coverage (MOC) of published mosaics."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _FITS_BLOCK = 2880
 
 
 def obscore_row(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an entry as a row of ObsCore; None where the bundle states nothing."""
+    """Return an entry as a row of the ObsCore table; None where the bundle does not state a value."""
     ra_deg, dec_deg = entry["centre_deg"] or (None, None)
     width, height = entry["shape_px"] or (None, None)
     freq, band = entry["freq_hz"], entry["bandwidth_hz"]
@@ -124,7 +124,7 @@ def obscore(entries: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def write_votable(path: Path, entries: Sequence[Mapping[str, Any]], folder: Path) -> None:
-    """Write the ObsCore table as VOTable; its rows can be put into that of other entries."""
+    """Write the ObsCore table as VOTable; its columns are the same for any entries, as `join_votables` needs."""
     from astropy.io.votable import from_table, writeto
 
     votable = from_table(obscore(entries))
@@ -142,7 +142,7 @@ def write_votable(path: Path, entries: Sequence[Mapping[str, Any]], folder: Path
 
 
 def join_votables(path: Path, parts: Sequence[Path]) -> None:
-    """Write one VOTable with the rows of all."""
+    """Write one VOTable with the rows of all parts, without parsing them."""
     begin, end = b"<TABLEDATA>", b"</TABLEDATA>"
     if not parts:
         write_votable(path, [], path.parent)
@@ -165,7 +165,7 @@ def write_fits(path: Path, entries: Sequence[Mapping[str, Any]], folder: Path) -
 
 
 def join_fits(path: Path, parts: Sequence[Path]) -> None:
-    """Write one FITS table with the rows of all: bytes put together, their texts widened to the longest."""
+    """Write one FITS table with the rows of all parts; text columns get the width of the widest part."""
     import numpy as np
     from astropy.io import fits
 
@@ -195,12 +195,12 @@ def join_fits(path: Path, parts: Sequence[Path]) -> None:
 
 
 def write_coverage(path: Path, entries: Sequence[Mapping[str, Any]], folder: Path) -> None:
-    """Write the union of mosaics' MOCs, which stand in a folder."""
+    """Write the union of the MOCs of some mosaics, which stand in `folder`."""
     join_coverage(path, [folder / entry["moc"] for entry in entries if entry.get("moc")])
 
 
 def join_coverage(path: Path, parts: Sequence[Path]) -> None:
-    """Write the union of MOCs."""
+    """Write the union of some MOCs; an empty MOC when there is none."""
     from mocpy import MOC
 
     from contimg.archive.entries import MOC_ORDER

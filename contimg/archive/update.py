@@ -1,4 +1,4 @@
-"""The archive for people: tables, sky map and gallery of all published mosaics, below ``paths.products``.
+"""Bringing tables, sky map and gallery of all published mosaics up to date, below ``paths.products``.
 
 ::
 
@@ -29,7 +29,7 @@ GALLERY = "gallery"
 
 
 def knows(layout: Layout, bundle: Path) -> bool:
-    """Tell whether the gallery was written after a bundle came into it."""
+    """Return whether the gallery contains a bundle: its entry, its month and the page were written in this order."""
     from contimg.archive import months
 
     try:
@@ -42,7 +42,7 @@ def knows(layout: Layout, bundle: Path) -> bool:
 
 
 def update(registry: Registry, layout: Layout, data_id: str | None = None) -> bool:
-    """Bring a mosaic's month up to date; what fails is said in a line and never raised.
+    """Bring a mosaic's month up to date; return whether that worked. Errors are logged in one line and never raised.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def update(registry: Registry, layout: Layout, data_id: str | None = None) -> bo
 
 
 def rebuild(registry: Registry, layout: Layout, data_id: str | None = None, *, anew: bool = False) -> int:
-    """Make tables, sky map and gallery of all published mosaics; return how many those are.
+    """Write tables, sky map and gallery of all published mosaics; return their number.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Putting a bundle together on the stage, from a mosaic, its comparison, and the twins below them."""
+"""Putting a bundle together on the stage: a mosaic, its comparison with the catalogue, and the twins below them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,26 @@ _LINKED_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Contents:
-    """What goes into a bundle: linked files (relative name -> source) and generated ones (-> bytes)."""
+    """What goes into a bundle.
+
+    Attributes
+    ----------
+    data_id : str
+        Id of the mosaic.
+    linked : mapping
+        Relative name -> file of a product on the stage.
+    generated : mapping
+        Relative name -> bytes of a file that only the bundle has.
+    manifest : bytes
+    metadata : mapping
+        The content of ``metadata.json``.
+    lineage : Lineage
+    mosaic : Node
+    crossmatch : Node or None
+        None where the mosaic was not compared with a catalogue.
+    manifest_sha256 : str
+        Of `manifest`; the identity of the bundle.
+    """
 
     data_id: str
     linked: Mapping[str, Path]
@@ -42,7 +61,7 @@ class Contents:
 
 
 def gather(layout: naming.Layout, mosaic_id: str, judged_by: Options | None = None) -> Contents:
-    """Read everything that belongs to a mosaic's bundle; equal products and thresholds give an equal manifest.
+    """Return the content of a mosaic's bundle; equal products and thresholds give an equal manifest.
 
     Parameters
     ----------
@@ -57,7 +76,7 @@ def gather(layout: naming.Layout, mosaic_id: str, judged_by: Options | None = No
     InputError
         If the mosaic or a twin in its lineage does not exist.
     RegistryError
-        If the crossmatch belongs to another making of the mosaic, a path leads out of the stage, or a file is
+        If the crossmatch belongs to a mosaic that was made again since, a path leads out of the stage, or a file is
         not the one that was judged.
     """
     mosaic_id = naming.as_mosaic_id(mosaic_id)
@@ -95,7 +114,7 @@ def gather(layout: naming.Layout, mosaic_id: str, judged_by: Options | None = No
 
 
 def _check_as_judged(node: Node, prefix: str, digests: Mapping[str, str], linked: Mapping[str, Path]) -> None:
-    """Refuse a product whose files, all read just now, are not those in its twin: it was judged by those."""
+    """Raise `RegistryError` unless a product's files, all read just now, are those that its twin lists."""
     twin, place = node.twin, product_of(Path(node.path), node.twin.kind)
     remedy = f"make it again with: rm -r {place} {node.path}; then rerun snakemake"
     if twin.files is None:
@@ -135,11 +154,27 @@ def _digest(layout: naming.Layout, path: Path) -> str:
 
 
 def assemble(contents: Contents, layout: naming.Layout, parent: int, name: str) -> None:
-    """Make the bundle as a new folder `name` in an opened folder of the stage, down to the disk.
+    """Write a bundle as a new folder of an opened folder of the stage, and fsync it.
 
     Large files are hard links where the filesystem allows: products are never changed in place, and
-    finalizing reads the bundle back against its manifest anyway. Small ones are copied, as a person
+    finalizing compares the bundle with its manifest anyway. Small ones are copied, as a person
     or a tool may still edit those.
+
+    Parameters
+    ----------
+    contents : Contents
+    layout : Layout
+    parent : int
+        Descriptor of the folder.
+    name : str
+        Name of the new folder.
+
+    Raises
+    ------
+    FileExistsError
+        If the name is taken.
+    OSError
+        If the disk refuses.
     """
     os.mkdir(name, 0o777, dir_fd=parent)
     opened: dict[PurePosixPath, int] = {}

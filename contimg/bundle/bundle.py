@@ -1,4 +1,4 @@
-"""A bundle: the folder of one mosaic as the archive keeps it, with a manifest by which anyone can check it.
+"""A bundle: the folder of one mosaic as the archive keeps it, with a manifest of its files' SHA-256.
 
 ::
 
@@ -40,7 +40,7 @@ _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with a bundle: the file (relative), what kind of wrong, one sentence."""
+    """A fault of a bundle: the file (relative name), the kind of fault, and one sentence about it."""
 
     path: str
     kind: Literal["missing", "altered", "unlisted", "manifest", "invalid"]
@@ -49,7 +49,18 @@ class Problem:
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found: no problems means that every byte is as the manifest says."""
+    """What `verify` found: without problems every byte is as the manifest says.
+
+    Attributes
+    ----------
+    path : Path
+        The bundle.
+    manifest_sha256 : str or None
+        None when the manifest cannot be read.
+    n_files, n_bytes : int
+        Files that the manifest lists, and their bytes that were read.
+    problems : tuple of Problem
+    """
 
     path: Path
     manifest_sha256: str | None
@@ -64,7 +75,7 @@ class Verification:
 
 
 def json_bytes(content: Any) -> bytes:
-    """Return JSON as bundles hold it."""
+    """Return an object as the bytes of a JSON file, as bundles hold it."""
     return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
 
 
@@ -101,7 +112,7 @@ def parse_manifest(content: bytes) -> dict[str, str]:
 
 
 def put_file(folder: int, name: str, content: bytes) -> None:
-    """Write a new file into an opened folder, down to the disk."""
+    """Write a new file into an opened folder and fsync it."""
     descriptor = safe_files.create(folder, name)
     try:
         safe_files.write_all(descriptor, content)

@@ -12,6 +12,7 @@ from contimg.bundle import bundle
 from contimg.errors import ContimgError, InputError, UnknownIdError
 from contimg.products.lineage import Lineage, Node
 
+WITHDRAWN = ".withdrawn"  # folder of paths.products to which withdrawn bundles are moved
 _VERSIONED = re.compile(r"(?P<id>.*?)(?:\.v(?P<version>[1-9]\d*))?", re.DOTALL)
 
 
@@ -48,6 +49,7 @@ def find_bundle(layout: naming.Layout, text: str) -> Path:
 
 
 def _staged(layout: naming.Layout, data_id: str) -> dict[int, Path]:
+    """Return the bundles of a mosaic on the stage, by version."""
     places = layout.product("registered", data_id).glob("v*")
     return {int(place.name[1:]): place for place in places if place.name[1:].isdecimal()}
 
@@ -98,7 +100,7 @@ def find_staged(layout: naming.Layout, data_id: str | None = None) -> Iterator[t
 
 
 def _parse_name(name: str) -> tuple[str, int] | None:
-    """Return id and version that a bundle's folder name says; None when it is none."""
+    """Return id and version from the name of a bundle's folder; None when the name is not that of a bundle."""
     data_id, _, suffix = name.partition(".v")
     try:
         if naming.as_mosaic_id(data_id) != data_id:
@@ -110,10 +112,7 @@ def _parse_name(name: str) -> tuple[str, int] | None:
     return (data_id, int(suffix)) if suffix.isdecimal() and int(suffix) > 1 else None
 
 
-WITHDRAWN = ".withdrawn"
-
-
 def hidden_place(layout: naming.Layout, data_id: str, version: int) -> Path:
-    """Return where a withdrawn bundle stands."""
+    """Return the path of a bundle after it was withdrawn, below ``<products>/.withdrawn``."""
     final = layout.bundle(data_id, version)
     return layout.products / WITHDRAWN / final.relative_to(layout.products)

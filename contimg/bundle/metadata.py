@@ -1,4 +1,4 @@
-"""The content of a bundle's ``metadata.json``: what a mosaic is, how good, from what and by what."""
+"""The content of a bundle's ``metadata.json``: description, verdict, parameters, versions and lineage of a mosaic."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REQUIRED_QA = ("rms_mjy",)
 
 
 def verdict(twins: list[Twin]) -> Verdict:
-    """Return the worst verdict of twins; a twin is never better than its own reasons."""
+    """Return the worst verdict of some twins; of each the worse of its verdict and its reasons counts."""
     return worst([worst([twin.verdict, verdict_of(twin.reasons)]) for twin in twins])
 
 

@@ -1,4 +1,4 @@
-"""How much good data a mosaic was made from, to tell whether a new version may take an older one's place."""
+"""How much data a mosaic was made from, and how good, to tell whether a new version may replace an older one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contimg import naming
 from contimg.products.lineage import Lineage, Node
 from contimg.products.twin import Reason
 
-# Two estimates of one noise scatter by a few per cent, with other calibrations or another contimg.
-NOISE_TOLERANCE = 0.05
-FLAGGED_TOLERANCE = 0.02
+# Two estimates of the same noise scatter by a few per cent, with other calibrations or another version of contimg.
+NOISE_TOLERANCE = 0.05  # relative
+FLAGGED_TOLERANCE = 0.02  # of all visibilities
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def measure(lineage: Lineage, mosaic: Node) -> DataQuality:
 
 
 def poorer(new: DataQuality, old: DataQuality, version: int, remedy: str) -> list[Reason]:
-    """Return in what a new version is poorer than an older one; nothing when it is equal or better.
+    """Return one reason for each quantity in which a new version has poorer data than an older one.
 
     Parameters
     ----------
@@ -68,6 +68,11 @@ def poorer(new: DataQuality, old: DataQuality, version: int, remedy: str) -> lis
         The older version, for messages.
     remedy : str
         The command that publishes the new version all the same.
+
+    Returns
+    -------
+    list of Reason
+        Warnings with both values; empty when the data are equal or better within the tolerances of this module.
     """
     found: list[tuple[str, str, float, float]] = []
     lost = sorted(old.tiles - new.tiles)
@@ -101,16 +106,19 @@ def poorer(new: DataQuality, old: DataQuality, version: int, remedy: str) -> lis
 
 
 def _below(lineage: Lineage, node: Node, kind: str) -> Iterator[Node]:
+    """Give the products of a kind that are direct inputs of a product."""
     for item in node.twin.inputs:
         if item.kind == kind and item.sha256 in lineage.nodes:
             yield lineage.nodes[item.sha256]
 
 
 def _flagged(calibrated: Node, ms: Node) -> float | None:
+    """Return the flagged fraction of a tile after calibration; of the MS where that is not stated."""
     fraction = calibrated.twin.qa.get("flagged_fraction")
     return ms.twin.qa.get("flagged_fraction") if fraction is None else fraction
 
 
 def _total(counts: list[int | None]) -> int | None:
+    """Return the sum of counts; None when one is not known, or there is none."""
     known = [count for count in counts if count is not None]
     return sum(known) if known and len(known) == len(counts) else None

@@ -1,7 +1,7 @@
 """A bundle's own record: what persons decided about it, in ``publication.json`` beside the manifest.
 
-The record goes with the bundle, wherever it is moved, so that rows *and* decisions can be rebuilt when the
-registry is lost or older than the archive. It is no part of the manifest: a decision changes no pixel.
+The record is moved and copied with the bundle, so that rows and decisions of the registry can be rebuilt when it is
+lost or older than the archive. The manifest does not list it, since a decision changes no product.
 """
 
 from __future__ import annotations
@@ -23,7 +23,17 @@ KINDS = ("approved", "rejected", "withdrawn", "restored")
 
 @dataclass(frozen=True, order=True)
 class Decision:
-    """What a person decided about one version of a mosaic: when [UTC], what, why, who and where."""
+    """What a person decided about one version of a mosaic. Decisions are ordered by time.
+
+    Attributes
+    ----------
+    time : str
+        UTC, ``YYYY-MM-DDTHH:MM:SS.mmmZ``.
+    decision : str
+        One of `KINDS`.
+    reason, by, host : str
+        Why, the person's login name, and the machine.
+    """
 
     time: str
     decision: str
@@ -38,7 +48,7 @@ def read_record(path: Path) -> dict[str, Any]:
     Raises
     ------
     RegistryError
-        If it cannot be understood.
+        If it is not JSON, or holds something that is not a decision.
     """
     with safe_files.open_folder(path) as folder:
         try:
@@ -59,7 +69,7 @@ def decisions_in(record: Mapping[str, Any], path: Path) -> list[Decision]:
     Raises
     ------
     RegistryError
-        If one of them is none.
+        If an entry is not a decision, or of a kind that this version of contimg does not know.
     """
     listed = record.get("decisions")
     if listed is None and record.get("approved_by"):  # written before records held decisions
@@ -78,14 +88,32 @@ def decisions_in(record: Mapping[str, Any], path: Path) -> list[Decision]:
 
 
 def with_decisions(record: Mapping[str, Any], decisions: Iterable[Decision]) -> dict[str, Any]:
-    """Return a record with these decisions."""
+    """Return a copy of a record that holds these decisions, each once, the oldest first."""
     return dict(record) | {"decisions": [asdict(one) for one in sorted(set(decisions))]}
 
 
 def write_record(root: Path, path: Path, key: str, content: Mapping[str, Any]) -> None:
-    """Replace the record of the bundle at a path below a root, down to the disk, whole or not at all.
+    """Replace the record of a bundle, atomically, and fsync it.
 
-    The temporary file stands beside the bundle: a process that dies leaves nothing in it.
+    The temporary file stands beside the bundle, so that a process that dies leaves nothing in the bundle.
+
+    Parameters
+    ----------
+    root : Path
+        The stage or the archive.
+    path : Path
+        The bundle, below the root.
+    key : str
+        The key of the configuration that names the root, for messages.
+    content : mapping
+        The whole record.
+
+    Raises
+    ------
+    RegistryError
+        If the bundle is not below the root, or behind a symlink.
+    OSError
+        If it cannot be written; the old record is then as it was.
     """
     relative = safe_files.relative_to_root(path, root, key)
     with (

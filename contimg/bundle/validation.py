@@ -1,4 +1,4 @@
-"""Validation of a bundle: is it whole, and is the image in it one that can be used?"""
+"""Validation of a bundle: whether it is complete, and its image, weights and rms can be used."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROWS = 1024  # rows of an image that are read at a time
 
 
 def validate(path: Path, data_id: str, manifest_sha256: str) -> list[Reason]:
-    """Return what is wrong with the content of a bundle; nothing when it can be published.
+    """Return the faults of a bundle's content; an empty list when it can be published.
 
     Checked: the required files and metadata; that the image has finite pixels, a restoring beam and a
     unit; that weights and rms lie on its grid and are positive wherever the image is finite.
@@ -30,8 +30,8 @@ def validate(path: Path, data_id: str, manifest_sha256: str) -> list[Reason]:
     Raises
     ------
     InputError, RegistryError
-        If a byte is not as the manifest says, or the manifest not as the registry: that is a broken
-        machine, not bad data.
+        If a file differs from the manifest, or the manifest from the registry: a fault of the machine, which is
+        no verdict on the data.
     """
     verification = bundle.verify(path, expected=manifest_sha256)
     if not verification.ok:

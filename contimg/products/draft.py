@@ -1,4 +1,4 @@
-"""A twin in the making: what a rule finds out while it works, and the manifest of what it has made."""
+"""Collecting the content of a twin while a rule works, and writing it with the manifest of the product."""
 
 from __future__ import annotations
 
@@ -98,7 +98,13 @@ class TwinDraft:
 
     @contextlib.contextmanager
     def product(self, output: Path) -> Iterator[Path]:
-        """Give a temporary folder for the product; when the block ends, it is listed and gets its name."""
+        """Give a temporary path for the product; when the block ends, list its files and rename it to `output`.
+
+        Raises
+        ------
+        OSError
+            If the disk refuses; `output` is then as it was.
+        """
         with atomic_path(Path(output)) as part:
             yield part
             self._files = make_manifest(part)

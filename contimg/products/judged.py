@@ -1,7 +1,7 @@
-"""Verdicts by the thresholds of now: a twin's reasons follow from its numbers, whatever they were when it was made.
+"""Judging twins again by the present thresholds, from the measured numbers that they hold.
 
-The verdict in a twin on the stage is that of the day on which its product was made. Whoever acts on a verdict or
-shows it judges again with the present configuration; this costs nothing and repeats no work.
+The verdict in a twin on the stage is that of the day on which its product was made. Code that acts on a verdict or
+shows it judges again with the present configuration, which takes milliseconds and repeats no work.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a product comes from: the tree of twins below it, down to the hashes of the subband files."""
+"""The lineage of a product: the twins of all that it was made from, down to the hashes of the subband files."""
 
 from __future__ import annotations
 
@@ -91,12 +91,12 @@ class Lineage:
 
 
 def twin_content(twin: Twin) -> dict[str, Any]:
-    """Return a twin as JSON without what making it cost, so that equal products give equal content."""
+    """Return a twin as JSON without its ``run`` (time, host, cost), so that equal products give equal content."""
     return twin.model_dump(mode="json", exclude={"run"})
 
 
 def collect(twin_paths: Iterable[Path]) -> Lineage:
-    """Walk from some twins through their inputs down to files.
+    """Return the lineage of some products, read from their twins and, recursively, the twins of their inputs.
 
     Raises
     ------

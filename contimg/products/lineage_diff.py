@@ -1,4 +1,4 @@
-"""What differs between two mosaics, or two versions of one: inputs, parameters, versions."""
+"""The differences between two mosaics, or two versions of one: inputs, parameters, thresholds, files, versions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,19 @@ ABSENT = "-"
 
 @dataclass(frozen=True)
 class Difference:
-    """One difference: ``what`` (input, parameter, version), of which products, its name, both values."""
+    """One difference between two lineages.
+
+    Attributes
+    ----------
+    what : str
+        ``input``, ``parameter``, ``threshold``, ``file`` or ``version``.
+    where : str
+        The kind of product, with the ids of those that differ alike.
+    name : str
+        Of the input, parameter, file or library.
+    a, b : str
+        Both values; `ABSENT` where one side has none.
+    """
 
     what: str
     where: str
@@ -89,7 +101,7 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
 def _of_kind(
     side: Mapping[tuple[str, str], Node], other: Mapping[tuple[str, str], Node], kind: str
 ) -> dict[tuple[str, str], str]:
-    """Return what products of a kind that only one side has are set to; nothing when only one side has any."""
+    """Return the settings of all products of a kind on one side, by name; empty when the other side has none."""
     if not any(key[0] == kind for key in other):
         return {}
     values: dict[tuple[str, str], set[str]] = defaultdict(set)

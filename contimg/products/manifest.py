@@ -1,8 +1,7 @@
-"""The files of a product: listed with size and SHA-256 in its twin, and verified by whoever reads them.
+"""The manifest of a product: its files with size and SHA-256, listed in its twin and verified by each reader.
 
-What is published is what was judged only if nothing between two rules was edited, lost or exchanged. A
-product's manifest is made before the product gets its name, stands in the twin, and so is part of the
-digest by which later products name their inputs.
+It shows whether a file was edited, lost or exchanged after the product was judged. It is made before the product is
+renamed to its final name, and is part of the twin's digest, by which later products name their inputs.
 """
 
 from __future__ import annotations
@@ -44,9 +43,9 @@ def make_manifest(place: Path) -> dict[str, FileRecord]:
 
 
 def file_states(place: Path, names: Mapping[str, FileRecord]) -> dict[str, list[int]]:
-    """Return modification time (ns) and inode of a product's files.
+    """Return modification time [ns since 1970] and inode number of a product's files, by name.
 
-    A file that has kept size, time and inode is taken to be unchanged without being read again.
+    A file that has kept size, time and inode counts as unchanged without being read again.
     """
     states = {name: (place / name).stat() for name in names}
     return {name: [state.st_mtime_ns, state.st_ino] for name, state in states.items()}

@@ -1,1 +1,1 @@
-"""The parts of publishing: safe file operations, copying, claims, markers, decisions of operators."""
+"""Registering and publishing mosaics: bundles, claims, copies, markers, decisions of persons, and reconciling."""

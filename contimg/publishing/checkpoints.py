@@ -30,6 +30,6 @@ NAMES = (
 
 
 def checkpoint(name: str) -> None:
-    """Pass a named point."""
+    """Call the hook with the name of a point, if there is one."""
     if hook is not None:
         hook(name)

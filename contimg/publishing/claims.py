@@ -1,8 +1,8 @@
 """Claims: one publisher at a time may work on a product, and a dead one does not block the next.
 
-A claim is a random token in the row. It expires, so that a publisher on another machine that died is
-overcome; it is renewed while the copy runs; and every later step of its holder asks for the token
-again, so that a holder who was overtaken (a suspended machine, a clock that jumped) changes nothing.
+A claim is a random token in the row. It expires, so that another publisher can take over from one that died on
+another machine, and is renewed while the copy runs. Every later change of the row requires the token, so that a
+publisher whose claim was taken over (after a suspended machine or a clock that jumped) changes nothing.
 """
 
 from __future__ import annotations
@@ -22,18 +22,30 @@ from contimg.registry.schema import data_registry
 from contimg.storage.process import Owner, is_dead, me
 from contimg.times import now
 
-# Tokens that this very process is working with: a claim of ours that is not among them was left over.
+# Tokens of the claims that this process works with; another claim in its name was left by an earlier attempt.
 _held: set[str] = set()
 _FREE = {"claim_token": None, "claim_owner": None, "claim_expires_unix_s": None}
 
 
 class ClaimLost(BusyError):
-    """Another publisher has taken over; this one stops."""
+    """Another publisher has taken over the claim, so that this one stops."""
 
 
 @dataclass
 class Claim:
-    """A claim on one version of a product."""
+    """A claim on one version of a product.
+
+    Attributes
+    ----------
+    data_id : str
+    version : int
+    token : str
+        Random; the row holds the same one as long as the claim lasts.
+    claim_s : float
+        How long it lasts after it was taken or renewed [s].
+    renewed_monotonic_s : float
+        When that was [s of the monotonic clock].
+    """
 
     data_id: str
     version: int
@@ -43,7 +55,7 @@ class Claim:
 
 
 def is_abandoned(registry: Registry, row: Mapping[str, Any]) -> bool:
-    """Tell whether a row is claimed by a publisher that is dead or whose time is up."""
+    """Return whether a row is claimed by a publisher that has ended, or whose claim has expired."""
     if row["status"] != "publishing":
         return False
     if row["claim_token"] in _held:
@@ -54,7 +66,15 @@ def is_abandoned(registry: Registry, row: Mapping[str, Any]) -> bool:
 
 
 def take(registry: Registry, data_id: str, version: int, claim_s: float) -> Claim | None:
-    """Claim a product that is in staging (or whose publisher is dead); None when it is in another state.
+    """Claim a product that is in staging, or whose publisher has ended; None when it is in another state.
+
+    Parameters
+    ----------
+    registry : Registry
+    data_id : str
+    version : int
+    claim_s : float
+        The claim expires after this unless renewed [s].
 
     Raises
     ------
@@ -62,7 +82,7 @@ def take(registry: Registry, data_id: str, version: int, claim_s: float) -> Clai
         If a living publisher holds it.
     """
     token = secrets.token_hex(8)
-    # A power cut ends the claim's process too: a claim that it undoes is one the less to clear up.
+    # Not durable: a power cut that undoes the claim has ended its process as well.
     with registry.transaction(lock=data_id, durable=False) as connection:
         row = latest(connection, data_id, version)
         if row is None or row["status"] not in ("staging", "publishing"):
@@ -128,7 +148,7 @@ def record_published(registry: Registry, claim: Claim, path: str) -> None:
 
 
 def record_failure(registry: Registry, claim: Claim, message: str) -> bool:
-    """Give a product back to staging with the error; return False when the claim was lost before."""
+    """Set a product back to ``staging`` with the error; return False when the claim was lost before."""
     with registry.transaction(lock=claim.data_id) as connection:
         values = {
             "status": "staging",
@@ -143,12 +163,12 @@ def record_failure(registry: Registry, claim: Claim, message: str) -> bool:
 
 
 def forget(claim: Claim) -> None:
-    """Note that this process no longer works with a claim, whatever the row says."""
+    """Note that this process no longer works with a claim, whether or not the row still holds it."""
     _held.discard(claim.token)
 
 
 def free_abandoned(connection: Connection, row: Mapping[str, Any]) -> bool:
-    """Give a product with a dead publisher's claim back to staging; False when the claim has changed."""
+    """Set a product with a dead publisher's claim back to ``staging``; return False when the claim has changed."""
     statement = _row(row["data_id"], row["version"]).where(data_registry.c.claim_token == row["claim_token"])
     changed = connection.execute(statement.values(status="staging", **_FREE)).rowcount == 1
     if changed:

@@ -1,4 +1,4 @@
-"""The commands that messages tell a person to type, each naming what it is about without doubt."""
+"""The commands that messages tell a person to type, with id, version and manifest of the mosaic that is meant."""
 
 from __future__ import annotations
 

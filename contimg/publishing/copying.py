@@ -1,4 +1,4 @@
-"""Copying a bundle into the archive, so that what stands there is what the manifest says."""
+"""Copying a bundle into the archive, and comparing the copy with the manifest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def incoming_name(data_id: str, token: str) -> str:
 
 @dataclass(frozen=True)
 class CopyJob:
-    """What is to be copied, and what it must be.
+    """The bundle to copy, and the manifest that it must have.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class CopyJob:
     stage_path : Path
         The bundle, below ``paths.stage``.
     manifest_sha256 : str
-        What the manifest must be.
+        SHA-256 of the registered manifest.
     record : dict
         The bundle's record, which goes beside the manifest.
     alive : callable
@@ -48,7 +48,7 @@ class CopyJob:
 
 
 def copy_bundle(job: CopyJob, incoming: int, name: str) -> None:
-    """Copy a bundle of the stage to a new folder, every file fsynced, read back and compared.
+    """Copy a bundle of the stage to a new folder; fsync every file, read it back and compare it.
 
     Parameters
     ----------

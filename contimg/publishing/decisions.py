@@ -1,12 +1,11 @@
-"""What a person decides about a mosaic: approve, reject, withdraw, restore, retry; each with who, when and why.
+"""Decisions of persons about a mosaic: approve, reject, withdraw, restore, retry; each with who, when and why.
 
-A decision is written into the bundle's own record first, then into the registry, then carried out. A process
-that dies in between is finished by `reconcile`: what stands in a record is never forgotten.
+A decision is written into the bundle's own record first, then into the registry, then carried out. When the process
+dies in between, `reconcile` does the rest.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +17,7 @@ from sqlalchemy import Connection, update
 from contimg import naming
 from contimg.bundle import bundle
 from contimg.bundle.record import Decision
-from contimg.errors import RegistryError, UnknownIdError
+from contimg.errors import RegistryError
 from contimg.publishing import markers, places
 from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.commands import MANIFEST_DIGITS
@@ -35,9 +34,15 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Named:
-    """What a person names: the mosaic, and which version and making of it was meant.
+    """The mosaic that a person names.
 
-    Without a version a product with several is refused, as the person may have read another one's page.
+    Attributes
+    ----------
+    data_id : str
+    version : int, optional
+        Needed when there are several, as the person may have looked at another one.
+    manifest : str, optional
+        The first digits that the manifest's SHA-256 must have.
     """
 
     data_id: str
@@ -46,11 +51,9 @@ class Named:
 
 
 def _chosen(connection: Connection, named: Named, command: str) -> Row:
+    """Return the row that a person means; raise when the name leaves it open, or the manifest is another one."""
     data_id = named.data_id
-    row = queries.latest(connection, data_id, named.version)
-    if row is None:
-        which = data_id if named.version is None else f"{data_id} version {named.version}"
-        raise UnknownIdError(f"{which} is not in the registry: 'contimg registry list' shows what is")
+    row = queries.require(connection, data_id, named.version)
     if named.version is None and row["version"] > 1:
         known = queries.states(connection, data_id)
         if len(known) > 1:
@@ -70,7 +73,19 @@ def _chosen(connection: Connection, named: Named, command: str) -> Row:
 
 @dataclass(frozen=True)
 class _Rule:
-    """What a decision needs and does: the states it may be taken in, and the columns that it sets."""
+    """How a kind of decision is taken.
+
+    Attributes
+    ----------
+    command, decision : str
+        The subcommand of ``contimg publish``, and the word in the record.
+    allowed : tuple of str
+        The states of a row in which it may be taken.
+    hint : str
+        The end of the message in any other state.
+    values : callable
+        Returns the columns that it sets.
+    """
 
     command: str
     decision: str
@@ -169,7 +184,7 @@ def approve(
     version: int | None = None,
     manifest: str | None = None,
 ) -> Row:
-    """Let a held product be published all the same; the caller then publishes it.
+    """Approve a held product, so that it may be published although it did not pass; the caller then publishes it.
 
     Raises
     ------
@@ -192,7 +207,13 @@ def reject(
     version: int | None = None,
     manifest: str | None = None,
 ) -> Row:
-    """Refuse a product that is held or in staging, for good: only a new version can be published."""
+    """Reject a product that is held or in staging, for good: only a new version can be published.
+
+    Raises
+    ------
+    RegistryError
+        If it is in another state, is another making than `manifest` names, or no reason is given.
+    """
     row = _decide(registry, layout, Named(data_id, version, manifest), reason, _REJECT)
     places.hide(Places.of(layout, row))  # a copy that a publisher renamed before it died
     markers.write_published(registry, layout, data_id)
@@ -202,7 +223,15 @@ def reject(
 def retry(
     registry: Registry, data_id: str, version: int | None = None, *, reason: str = "asked for by an operator"
 ) -> Row:
-    """Forget the failed attempts of a product in staging; the caller then publishes it."""
+    """Set the number of failed attempts of a product in staging to 0; the caller then publishes it.
+
+    Raises
+    ------
+    UnknownIdError
+        If it is not registered.
+    RegistryError
+        If it is neither in staging nor being published.
+    """
     with registry.transaction(lock=data_id) as connection:
         row = queries.latest(connection, data_id, version)
         if row is not None and row["status"] in ("staging", "publishing"):
@@ -224,9 +253,14 @@ def withdraw(
     version: int | None = None,
     manifest: str | None = None,
 ) -> Row:
-    """Hide a published product: its bundle moves to ``<products>/.withdrawn``, nothing is deleted.
+    """Withdraw a published product: its bundle moves to ``<products>/.withdrawn``, nothing is deleted.
 
     The decision is recorded first; `reconcile` moves the bundle if this process dies in between.
+
+    Raises
+    ------
+    RegistryError
+        If it is not published, is another making than `manifest` names, or no reason is given.
     """
     row = _decide(registry, layout, Named(data_id, version, manifest), reason, _WITHDRAW)
     checkpoint("withdraw:recorded")
@@ -237,7 +271,7 @@ def withdraw(
 
 
 def finish_withdrawal(registry: Registry, layout: naming.Layout, row: Row) -> None:
-    """Move a withdrawn product's bundle out of sight, and note where it stands."""
+    """Move a withdrawn product's bundle to ``.withdrawn``, and record its new path in the row."""
     where = Places.of(layout, row)
     places.hide(where)
     with registry.transaction(lock=row["data_id"]) as connection:
@@ -260,7 +294,7 @@ def restore(
     version: int | None = None,
     manifest: str | None = None,
 ) -> Row:
-    """Bring a withdrawn product back into sight, as it was published; every byte is read first.
+    """Move a withdrawn product back to its published place, after comparing every file with the manifest.
 
     Raises
     ------
@@ -289,13 +323,8 @@ def restore(
 
 
 def restored_values(where: Places, row: Row) -> dict[str, Any]:
-    """Return the columns of a withdrawn row whose bundle is in sight again."""
+    """Return the columns of a withdrawn row whose bundle stands in its published place again."""
     return {
         "status": "published", "published_path": str(where.sight), "published_at": row["published_at"] or now(),
         "closed_at": None, "closed_by": None, "closed_reason": None, "error": None, "attempts": 0,
     }  # fmt: skip
-
-
-def held_reasons(row: Row) -> str:
-    """Return why a product is held, as one text."""
-    return "; ".join(reason["message"] for reason in json.loads(row["held_json"] or "[]"))

@@ -1,4 +1,4 @@
-"""What reconciling works with: the differences that it finds, and the archive and registry that it compares."""
+"""The differences that reconciling finds, and the scope (archive, registry, one product or all) that it compares."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Difference:
-    """Something on disk and in the registry that did not agree.
+    """A difference between the disk and the registry.
 
     Attributes
     ----------
@@ -35,8 +35,9 @@ class Difference:
     message : str
         What was found, and what was (or would be) done.
     repaired : bool
-        False on a dry run, and when only a person can mend it.
+        False on a dry run, and when only a person can repair it.
     needs_person : bool
+        True when only a person can repair it.
     """
 
     code: str
@@ -87,7 +88,7 @@ class Scope:
         return row["status"] == "publishing" and not claims.is_abandoned(self.registry, row)
 
     def repair(self, difference: Difference, action: Callable[[], object]) -> Difference:
-        """Do a repair unless this is a dry run; the action returns False when the state has moved on."""
+        """Run a repair unless this is a dry run; it returns False when the state has changed since it was read."""
         if self.dry_run:
             return difference
         return replace(difference, repaired=action() is not False)
@@ -100,7 +101,19 @@ class Scope:
         message: str,
         meanwhile: Callable[[Connection], None] | None = None,
     ) -> bool:
-        """Change a row that is still as it was read; `meanwhile` is done within the transaction."""
+        """Update a row if it is still as it was read, and record an event; return whether it was updated.
+
+        Parameters
+        ----------
+        row : mapping
+            The row as it was read.
+        values : mapping
+            The columns to set.
+        event, message : str
+            The event to record.
+        meanwhile : callable, optional
+            Called within the transaction, after the update.
+        """
         column = data_registry.c
         with self.registry.transaction(lock=row["data_id"]) as connection:
             statement = update(data_registry).where(
@@ -119,5 +132,5 @@ class Scope:
 
 
 def about(code: str, row: Row, path: object, message: str, *, needs_person: bool = False) -> Difference:
-    """Return a difference about a row."""
+    """Return a difference that concerns a row."""
     return Difference(code, row["data_id"], row["version"], str(path), message, needs_person=needs_person)

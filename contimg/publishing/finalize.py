@@ -1,4 +1,4 @@
-"""Finalizing: verdict and validation of a registered bundle, and whether it may be published."""
+"""Finalizing a registered bundle: its verdict, its validation, and whether it may be published."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Finalized:
 
 
 def finalize(registry: Registry, data_id: str, version: int) -> Finalized:
-    """Judge a registered product from its bundle; a second call changes nothing.
+    """Set the verdict of a registered product from its bundle; a second call changes nothing.
 
-    The verdict is that of the twins in the bundle, never a caller's word; the validation reads the
+    The verdict is that of the twins in the bundle, and no argument of the caller; the validation reads the
     bundle itself. A product that did not pass, must not be published by itself, or would replace an
     earlier version made from more or better data, is held.
 
@@ -84,7 +84,19 @@ def finalize(registry: Registry, data_id: str, version: int) -> Finalized:
 def judge(
     path: Path, data_id: str, manifest_sha256: str, *, auto_publish: bool, also: Sequence[Reason] = ()
 ) -> dict[str, Any]:
-    """Return the columns that finalizing sets, from the bundle at `path`; `also` are further reasons to hold it."""
+    """Return the columns of the row that finalizing sets.
+
+    Parameters
+    ----------
+    path : Path
+        The bundle.
+    data_id, manifest_sha256 : str
+        What the bundle must be.
+    auto_publish : bool
+        False holds it also when it passed.
+    also : sequence of Reason
+        Further reasons to hold it.
+    """
     problems = validate(path, data_id, manifest_sha256)
     held: list[dict[str, Any]] = [reason.model_dump(mode="json") for reason in problems]
     twins = bundle.read_twins(path, data_id)

@@ -1,6 +1,6 @@
 """The markers ``registered`` and ``published``: the workflow's final targets, JSON with content.
 
-A marker is a pure function of the registry's row: writing it again changes nothing.
+The content of a marker follows from the registry's row alone, so that writing it again changes nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def registered(row: Mapping[str, Any]) -> dict[str, Any]:
 def published(row: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the marker of a product that reached an outcome; None when it has not.
 
-    A row that `newest` gave also tells which earlier version stays the current one.
+    For a row of `newest` the message also says which earlier version stays the current one.
     """
     status = row["status"]
     if status not in _FINAL:
@@ -100,7 +100,7 @@ def place(layout: Layout, kind: str, data_id: str) -> Path:
 
 
 def write(layout: Layout, kind: str, content: Mapping[str, Any]) -> None:
-    """Write a marker unless it says the same already."""
+    """Write a marker unless it has the same content already."""
     path = place(layout, kind, content["data_id"])
     if read_json(path) != content:
         relative = safe_files.relative_to_root(path, layout.stage, "paths.stage")
@@ -116,7 +116,7 @@ def write_published(registry: Registry, layout: Layout, data_id: str) -> None:
 
 
 def remove(layout: Layout, kind: str, data_id: str) -> None:
-    """Remove a marker, if it is there: then the workflow makes it again."""
+    """Remove a marker if it exists, so that the workflow makes it again."""
     relative = safe_files.relative_to_root(place(layout, kind, data_id), layout.stage, "paths.stage")
     with contextlib.suppress(FileNotFoundError), safe_files.open_folder(layout.stage, relative.parent) as folder:
         os.unlink(relative.name, dir_fd=folder)

@@ -1,6 +1,8 @@
-"""Where the copies of a bundle stand: on the stage, in sight in the archive, withdrawn; and moving them.
+"""The places where copies of a bundle stand, and moving them: on the stage, in sight, and hidden.
 
-Nothing is deleted here: what must not be in sight and has no place of its own is set aside under ``.altered``.
+*In sight* is the final name in the archive, under which a published bundle is found; *hidden* is its place under
+``.withdrawn``. Nothing is deleted here: a bundle that must not be in sight and cannot be hidden is moved to
+``.altered``.
 """
 
 from __future__ import annotations
@@ -21,7 +23,14 @@ ALTERED = ".altered"
 
 @dataclass(frozen=True)
 class Places:
-    """The three places of one version's bundle; which of them hold a folder is looked up when asked for."""
+    """The three places of one version's bundle.
+
+    Attributes
+    ----------
+    layout : Layout
+    stage, sight, hidden : Path
+        On the stage; in the archive under its final name; in the archive after it was withdrawn.
+    """
 
     layout: Layout
     stage: Path
@@ -40,21 +49,28 @@ class Places:
         return [place for place in (self.sight, self.hidden, self.stage) if is_folder(place)]
 
     def decisions(self) -> list[Decision]:
-        """Return all that is recorded in any copy, the oldest first.
+        """Return the decisions that are recorded in any copy, the oldest first.
 
         Raises
         ------
         RegistryError
-            If a record cannot be understood.
+            If a record is not JSON, or holds something that is not a decision.
         """
         return sorted({one for place in self.standing() for one in self.decisions_at(place)})
 
     def decisions_at(self, place: Path) -> list[Decision]:
-        """Return what is recorded in one copy, the oldest first; see `decisions`."""
+        """Return the decisions that are recorded in one copy, the oldest first; see `decisions`."""
         return decisions_in(read_record(place), place)
 
     def record(self, base: Mapping[str, Any], decisions: Iterable[Decision]) -> None:
-        """Write decisions into every copy that lacks one of them; `base` is the rest of a record that is missing."""
+        """Write decisions into the record of every copy that lacks one of them.
+
+        Parameters
+        ----------
+        base : mapping
+            The other content of a record, for a copy that has none.
+        decisions : iterable of Decision
+        """
         decided = set(decisions)
         for place in self.standing():
             content = read_record(place)
@@ -68,7 +84,7 @@ class Places:
 
 
 def is_folder(path: Path) -> bool:
-    """Tell whether a path is a folder and no link to one."""
+    """Return whether a path is a folder and not a symlink to one."""
     return path.is_dir() and not path.is_symlink()
 
 

@@ -42,7 +42,10 @@ _TRANSIENT = frozenset(
 
 
 class PublishFailed(RegistryError):
-    """An attempt to publish failed; the product is in staging again and the attempt can be repeated."""
+    """An attempt to publish failed; the product is in staging again and the attempt can be repeated.
+
+    ``transient`` is True for faults that may pass by themselves, such as an unreachable file server.
+    """
 
     transient = False
 
@@ -72,7 +75,7 @@ def publish(
     claim_s: float,
     max_attempts: int,
 ) -> Outcome:
-    """Publish a registered product, or tell why it is not to be; a second call changes nothing.
+    """Publish a registered product, unless it is held or closed; a second call changes nothing.
 
     Parameters
     ----------
@@ -91,7 +94,7 @@ def publish(
     UnknownIdError
         If it is not registered.
     BusyError
-        If another publisher is at it.
+        If another process is publishing it.
     PublishFailed
         If the machine failed or the target is taken; the row is back in staging with the error.
     """
@@ -182,14 +185,14 @@ def _publish_claimed(registry: Registry, layout: naming.Layout, row: Mapping[str
 
 
 def _leave_to_winner(registry: Registry, row: Mapping[str, Any]) -> None:
-    """End an attempt that another publisher overtook: well if that one has published, else as busy."""
+    """Raise `ClaimLost` after another publisher took over, unless that one has published the product already."""
     after = queries.get(registry, row["data_id"], row["version"])
     if after["status"] != "published":
         raise claims.ClaimLost(f"{row['data_id']} was taken over by another publisher: rerun to see what it made")
 
 
 def _transfer(registry: Registry, layout: naming.Layout, row: Mapping[str, Any], claim: claims.Claim) -> Path:
-    """Bring the bundle under its final name (steps 1, 3 and 4); return that."""
+    """Copy the bundle into the archive and give it its final name (steps 1, 3 and 4); return its path."""
     data_id, version = row["data_id"], row["version"]
     stage_path = Path(row["stage_path"])
     final = layout.bundle(data_id, version)
@@ -229,7 +232,7 @@ def _decisions(registry: Registry, row: Mapping[str, Any]) -> list[Decision]:
 
 
 def _accept_existing(final: Path, row: Mapping[str, Any]) -> None:
-    """Take a bundle that stands under the final name for ours if every byte is; refuse it otherwise."""
+    """Raise `RegistryError` unless the bundle under the final name has the registered manifest and is whole."""
     problem = bundle.archived_problem(final, row["sha256"])
     if problem is not None:
         raise RegistryError(

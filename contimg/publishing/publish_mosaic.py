@@ -1,4 +1,4 @@
-"""The rule ``publish_mosaic``: a registered bundle published or held, with its marker."""
+"""The rule ``publish_mosaic``: publishes or holds a registered bundle, and writes its marker."""
 
 from __future__ import annotations
 
@@ -26,9 +26,20 @@ WAITS_S = (1.0, 5.0, 25.0)
 
 
 def publish_mosaic(mosaic_id: str, config: Config, *, waits_s: Sequence[float] = WAITS_S) -> Outcome:
-    """Do the work of the rule ``publish_mosaic``: reconcile, publish, write the marker.
+    """Reconcile and publish a registered mosaic, and write its marker: the work of the rule ``publish_mosaic``.
 
-    Faults that may pass by themselves are tried again after growing waits; all others are raised.
+    After faults that may pass by themselves it is tried again; all others are raised at once.
+
+    Parameters
+    ----------
+    mosaic_id : str
+    config : Config
+    waits_s : sequence of float
+        How long to wait before each further attempt [s].
+
+    Returns
+    -------
+    Outcome
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Rows made again from bundles, when the registry was lost or is older than the archive."""
+"""Rebuilding rows of the registry from bundles, when it was lost or is older than the archive."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _base(
 
 
 def _state(layout: naming.Layout, path: Path, data_id: str, version: int, decisions: list[Decision]) -> dict[str, Any]:
-    """Return state and place of a bundle of the archive, from where it stands and what was decided last."""
+    """Return the columns for state and place of a bundle of the archive, from its path and the last decision."""
     hidden = hidden_place(layout, data_id, version)
     last = decisions[-1] if decisions else None
     if last is not None and last.decision == "restored" and path == hidden:

@@ -1,9 +1,9 @@
-"""Reconciling: disk and registry compared, every difference listed and, where it can be, repaired.
+"""Reconciling: compares disk and registry, lists every difference and repairs those that can be repaired.
 
-Nothing is guessed: a repair either finishes what a dead process had begun (when the bytes are all
-there and verified) or undoes it (so that publishing begins again), and what neither can mend is
-reported. What a person decided stands in the bundle's own record and is never undone. Run twice, the
-second run finds nothing to do. docs/design.md holds the table of all combinations.
+Nothing is guessed: a repair either finishes what a dead process had begun (when all files are
+there and verified) or undoes it (so that publishing begins again); other differences are
+reported. What a person decided stands in the bundle's own record and is never undone. A second run
+finds nothing to do. docs/design.md holds the table of all combinations.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contimg.publishing.reconcile_remains import left_claims, marks, remains
 from contimg.publishing.reconcile_rows import lost_decisions, lost_rows, misplaced
 from contimg.registry.engine import Registry
 
-# In this order one step leaves to the next what it found half-way.
+# The order matters: later steps finish what earlier ones have found and repaired in part.
 STEPS = (lost_rows, left_claims, remains, lost_decisions, misplaced, unrecorded, published, staged, marks)
 
 

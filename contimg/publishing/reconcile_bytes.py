@@ -1,4 +1,4 @@
-"""Bundles whose bytes are not where, or not what, the registry says."""
+"""Steps of reconciling for bundles whose files are not where the registry says, or differ from their manifest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from contimg.times import now
 
 
 def unrecorded(scope: Scope) -> Iterator[Difference]:
-    """Bundles that were renamed to their final name while the row still says staging."""
+    """Find bundles that stand under their final name while the row says ``staging``: they are recorded as published."""
     for row in scope.settled_rows("staging", "publishing"):
         final = scope.layout.bundle(row["data_id"], row["version"])
         if not final.is_dir() or row["finalization_status"] != "finalized":
@@ -44,11 +44,11 @@ def _record(scope: Scope, row: Row, final: Path) -> bool:
 
 
 def published(scope: Scope) -> Iterator[Difference]:
-    """Bundles that are published, but missing or altered: published again from the stage."""
+    """Find published bundles that are missing or altered: set back to ``staging``, to be published again."""
     for row in scope.rows("published"):
         path = Path(row["published_path"])
         where = Places.of(scope.layout, row)
-        if path == where.sight and places.is_folder(where.hidden):  # a matter of decisions, not of bytes
+        if path == where.sight and places.is_folder(where.hidden):  # `misplaced` looks after these
             continue
         missing = not path.is_dir()
         problem = f"{path} is missing" if missing else bundle.archived_problem(path, row["sha256"])
@@ -80,12 +80,12 @@ def _unpublish(scope: Scope, row: Row, where: Places, missing: bool, problem: st
         if not missing:
             places.set_aside(where)
 
-    # Set aside within the transaction: dying in between leaves 'published but missing', which is mended.
+    # Set aside within the transaction: dying in between leaves 'published but missing', which the next call repairs.
     return scope.change(row, values, "reconciled", problem, aside)
 
 
 def staged(scope: Scope) -> Iterator[Difference]:
-    """Bundles on the stage that are missing or were altered: made again from the mosaic."""
+    """Find bundles on the stage that are missing or altered: made again from the mosaic."""
     for row in scope.rows("staging", "held"):
         place = Path(row["stage_path"])
         # Reading every byte costs as much as publishing: for one product only after a failure.

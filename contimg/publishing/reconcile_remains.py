@@ -1,4 +1,4 @@
-"""What dead processes left behind: claims, unfinished copies, temporary bundles; and markers that lag behind."""
+"""Steps of reconciling for what dead processes left (claims, copies, temporary bundles), and for outdated markers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from contimg.storage.process import is_orphan
 
 
 def left_claims(scope: Scope) -> Iterator[Difference]:
-    """Claims of publishers that are dead or whose time is up."""
+    """Find claims of publishers that have ended, or that have expired: the product is set back to ``staging``."""
     for row in scope.rows("publishing"):
         if scope.is_worked_on(row):
             continue
@@ -30,7 +30,7 @@ def _free(scope: Scope, row: Row) -> bool:
 
 
 def remains(scope: Scope) -> Iterator[Difference]:
-    """Unfinished copies in the archive, and temporary files beside bundles, that nobody works on."""
+    """Find unfinished copies in the archive and temporary files beside bundles that no process works on: removed."""
     with (
         contextlib.suppress(FileNotFoundError),
         safe_files.open_folder(scope.layout.products, copying.INCOMING) as folder,
@@ -49,7 +49,7 @@ def remains(scope: Scope) -> Iterator[Difference]:
 
 
 def _parts(scope: Scope) -> Iterator[Difference]:
-    """Temporary bundles on the stage, and temporary records beside bundles anywhere."""
+    """Find temporary bundles on the stage, and temporary records beside bundles anywhere: removed."""
     layout = scope.layout
     tops = [(layout.stage, "paths.stage", layout.stage / "registered", "*/mosaic_*")]
     for top in (layout.products / "mosaics", layout.products / ".withdrawn" / "mosaics"):
@@ -70,7 +70,7 @@ def _parts(scope: Scope) -> Iterator[Difference]:
 
 
 def marks(scope: Scope) -> Iterator[Difference]:
-    """Markers that say something else than the registry (missing ones are the workflow's to make)."""
+    """Find markers that differ from the registry: corrected. The workflow makes those that are missing."""
     rows = scope.rows()
     current = {row["data_id"]: row["version"] for row in rows if row["status"] == "published"}
     newest = {row["data_id"]: dict(row) | {"current_version": current.get(row["data_id"])} for row in rows}

@@ -1,4 +1,4 @@
-"""Rows and decisions that the registry lost, and bundles that stand where their row says they do not."""
+"""Steps of reconciling for rows and decisions that the registry lost, and for bundles in the wrong place."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from contimg.publishing.recording import add_decisions, after, publication, reco
 
 
 def lost_rows(scope: Scope) -> Iterator[Difference]:
-    """Bundles in the archive and on the stage that the registry does not know: their rows are made again."""
+    """Find bundles in the archive and on the stage that have no row: their rows are rebuilt."""
     known = {(row["data_id"], row["version"]) for row in scope.rows()}
     for path, data_id, version, _ in find_bundles(scope.layout, scope.data_id):
         if (data_id, version) not in known:
@@ -50,7 +50,7 @@ def _lost(scope: Scope, path: Path, data_id: str, version: int, rebuild: object)
 
 
 def lost_decisions(scope: Scope) -> Iterator[Difference]:
-    """Decisions in a bundle's record that the registry lost (an older backup), and the other way round."""
+    """Find decisions that stand in a bundle's record and not in the registry, or the reverse: copied to the other."""
     for row in scope.settled_rows():
         where = Places.of(scope.layout, row)
         try:
@@ -98,7 +98,17 @@ def _apply(scope: Scope, row: Row, lost: list[Decision], where: Places) -> bool:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a version's bundle stands in the archive, and the last decision about it."""
+    """The state of a version in registry and archive.
+
+    Attributes
+    ----------
+    status : str
+        Of its row.
+    sight, hidden : bool
+        Whether a bundle stands under its final name, and among the withdrawn ones.
+    last : str or None
+        The last decision about it.
+    """
 
     status: str
     sight: bool
@@ -108,7 +118,17 @@ class Standing:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is to be done about a bundle that stands where it should not: a code and one of the actions."""
+    """What to do about a bundle in the wrong place.
+
+    Attributes
+    ----------
+    code : str
+        Of the `Difference`.
+    action : str
+        ``hide``, ``bring back``, ``aside`` (move to ``.altered``), ``withdraw`` (record it as withdrawn) or ``person``.
+    message : str
+        With a field ``{status}``.
+    """
 
     code: str
     action: str
@@ -140,7 +160,7 @@ def answer(one: Standing) -> Answer | None:
 
 
 def misplaced(scope: Scope) -> Iterator[Difference]:
-    """Bundles in sight that must not be, and withdrawn ones that must not be."""
+    """Find bundles under their final name, or among the withdrawn ones, that should not be there: moved."""
     for row in scope.settled_rows():
         where = Places.of(scope.layout, row)
         sight, hidden = is_folder(where.sight), is_folder(where.hidden)

@@ -1,4 +1,4 @@
-"""What the registry knows, as a bundle's record holds it, and the other way round."""
+"""Converting between the rows and events of the registry and the record of a bundle."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from contimg.registry.schema import publish_events
 
 
 def publication(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of a bundle's record that its publisher writes: enough to rebuild the row."""
+    """Return the columns of a row that a bundle's record holds, so that the row can be rebuilt from it."""
     keys = ("data_id", "version", "sha256", "qa_status", "validation_status", "auto_publish", "held_json")
     times = ("created_at", "staged_at", "approved_by", "approved_at", "approved_reason")
     return {key: row.get(key) for key in (*keys, *times)}
 
 
 def recorded(connection: Connection, row: Mapping[str, Any]) -> list[Decision]:
-    """Return the decisions about a version that the registry knows, the oldest first."""
+    """Return the decisions about a version that stand in the registry, the oldest first."""
     table = publish_events.c
     query = select(table.time, table.event, table.message, table.actor, table.host).where(
         table.data_id == row["data_id"], table.version == row["version"], table.event.in_(KINDS)
@@ -30,22 +30,22 @@ def recorded(connection: Connection, row: Mapping[str, Any]) -> list[Decision]:
 
 
 def unknown_to(known: Iterable[Decision], found: Iterable[Decision]) -> list[Decision]:
-    """Return the decisions later than all that are known, the oldest first."""
+    """Return those of the decisions in `found` that are later than all in `known`, the oldest first."""
     last = max((one.time for one in known), default="")
     return sorted(one for one in found if one.time > last)
 
 
 def add_decisions(connection: Connection, row: Mapping[str, Any], decisions: Iterable[Decision]) -> None:
-    """Record decisions found on disk as what they are: with their own time, person and host."""
+    """Insert decisions found in a bundle's record as events, with the time, person and host of each decision."""
     for one in decisions:
         stamp = queries.Stamp(one.time, one.by, one.host)
         queries.add_event(connection, row["data_id"], row["version"], one.decision, one.reason, stamp)
 
 
 def after(row: Mapping[str, Any], decisions: Iterable[Decision], where: Places) -> dict[str, Any]:
-    """Return the columns that decisions change in a row, applied in their order.
+    """Return the columns of a row that change when decisions are applied to it in their order.
 
-    What was restored is in staging again, until it is found whole and in sight.
+    A restored product is in ``staging`` until its bundle is found whole under its final name.
     """
     now_row: dict[str, Any] = dict(row)
     for one in decisions:
@@ -68,6 +68,6 @@ def _step(row: Mapping[str, Any], one: Decision, where: Places) -> dict[str, Any
 
 
 def is_earned(row: Mapping[str, Any]) -> bool:
-    """Tell whether a product may be published: it passed and was validated, or a person approved it."""
+    """Return whether a product may be published: it passed and was validated, or a person approved it."""
     passed = row["qa_status"] == "passed" and row["validation_status"] == "validated"
     return row["finalization_status"] == "finalized" and (passed or bool(row["approved_by"]))

@@ -28,7 +28,18 @@ from contimg.storage.process import is_orphan, operator, part_name
 
 @dataclass(frozen=True)
 class Registered:
-    """What `register` found or made."""
+    """What `register` found or made.
+
+    Attributes
+    ----------
+    data_id : str
+    version : int
+    path : Path
+        The bundle on the stage.
+    manifest_sha256 : str
+    created : bool
+        Whether this call registered the version.
+    """
 
     data_id: str
     version: int
@@ -65,9 +76,9 @@ def register(
     Raises
     ------
     InputError, RegistryError
-        If a twin is missing or out of step, or the registry refuses.
+        If a twin is missing, a product was altered or made again since, or the database refuses.
     OSError
-        If the machine does. Nothing is registered then.
+        If the machine fails. Nothing is registered then.
     """
     contents = assembly.gather(layout, mosaic_id, judged_by)
     data_id = contents.data_id
@@ -181,7 +192,7 @@ def _insert(
 
 
 def supersede_before(connection: Connection, data_id: str, version: int, time: str) -> None:
-    """Close the versions before one that were never published."""
+    """Set earlier versions that were never published to ``superseded``."""
     column = schema.data_registry.c
     earlier = (column.data_id == data_id, column.version < version, column.status.in_(("staging", "held")))
     values = {
@@ -203,7 +214,7 @@ def _put_record(folder: int, part: str, record: Mapping[str, Any]) -> None:
 def _replace(
     connection: Connection, contents: assembly.Contents, folder: int, part: str, row: Mapping[str, Any]
 ) -> None:
-    """Put a bundle in the place of its lost or altered self, unless another process was quicker."""
+    """Replace a lost or altered bundle by the one just assembled, unless another process has done so already."""
     if stage_problem(row) is None:
         return
     name = PurePosixPath(row["stage_path"]).name
@@ -214,7 +225,10 @@ def _replace(
 
 
 def _place(folder: int, part: str, name: str, contents: assembly.Contents) -> None:
-    """Give the assembled bundle its name; what stands there without a row is of a call that died."""
+    """Rename the assembled bundle to its final name.
+
+    A folder of that name has no row, so that a call left it that died: it is kept if it has the same manifest.
+    """
     try:
         safe_files.rename_new(folder, part, folder, name)
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""The rule ``register_mosaic``: a mosaic's bundle frozen, registered and judged, with its marker."""
+"""The rule ``register_mosaic``: assembles a mosaic's bundle, registers and judges it, and writes its marker."""
 
 from __future__ import annotations
 
@@ -21,7 +21,20 @@ if TYPE_CHECKING:
 
 
 def register_mosaic(mosaic_id: str, config: Config, *, judged_by: Options | None = None) -> Registered:
-    """Do the work of the rule ``register_mosaic``: reconcile, register, finalize, write the marker."""
+    """Reconcile, register and finalize a mosaic, and write its marker: the work of the rule ``register_mosaic``.
+
+    Parameters
+    ----------
+    mosaic_id : str
+    config : Config
+    judged_by : mapping of str to Section, optional
+        Thresholds of the verdicts, as in `contimg.bundle.assembly.gather`.
+
+    Raises
+    ------
+    ContimgError
+        If a product is missing or altered, or the machine fails.
+    """
     layout = config.layout
     data_id = naming.as_mosaic_id(mosaic_id)
     with machine_faults(f"{data_id} was not registered"), contextlib.closing(open_registry(config)) as registry:

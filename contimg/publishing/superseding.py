@@ -1,4 +1,4 @@
-"""Whether a new version may take the place of an earlier one by itself: with equal or better data only."""
+"""Whether a new version may replace an earlier one without a person: only with equal or better data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def rival(registry: Registry, data_id: str, version: int) -> Mapping[str, Any] |
 
 
 def poorer_than_before(registry: Registry, row: Mapping[str, Any]) -> list[Reason]:
-    """Return why a registered version must not replace the one before it without a person.
+    """Return the reasons why a registered version must not replace the one before it without a person.
 
     Parameters
     ----------

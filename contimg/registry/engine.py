@@ -1,4 +1,4 @@
-"""Opening the registry, and its transactions."""
+"""Opening the registry's database, and its transactions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Registry:
 
     @contextlib.contextmanager
     def transaction(self, lock: str | None = None, *, durable: bool = True) -> Iterator[Connection]:
-        """Give a connection within one write transaction: all of the block is kept, or nothing.
+        """Run a block within one write transaction and give its connection: all of it is committed, or nothing.
 
         SQLite takes its write lock at the start (BEGIN IMMEDIATE), so that reading and then writing
         cannot fail half-way; PostgreSQL takes an advisory lock on `lock` (a data_id), which
@@ -75,7 +75,7 @@ class Registry:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection that sees one state of the database and does not hinder writers."""
+        """Run a block within one read transaction and give its connection, which does not hinder writers."""
         with self._report(), self.engine.connect() as connection, connection.begin():
             yield connection
 
@@ -118,7 +118,7 @@ class Registry:
 
 
 def _remedy(said: str) -> str:
-    """Return what helps against an error of SQLite (READONLY, CANTOPEN, FULL, BUSY) or of a server."""
+    """Return the remedy for an error message of SQLite (READONLY, CANTOPEN, FULL, BUSY) or of a database server."""
     if "readonly database" in said or "unable to open database file" in said:
         return "give yourself write access to the file and its folder"
     if "disk is full" in said or "No space left" in said:
@@ -133,7 +133,15 @@ def _remedy(said: str) -> str:
 
 
 def open_registry(config: Config) -> Registry:
-    """Open the configured registry; make or upgrade its tables."""
+    """Open the configured registry; create its tables, or upgrade older ones.
+
+    Raises
+    ------
+    ConfigError
+        If ``registry.url`` is wrong or needs a package that is not installed.
+    RegistryError
+        If the database cannot be opened, or is not a registry.
+    """
     if config.registry.url is not None:
         return open_url(config.registry.url)
     return open_sqlite(config.layout.registry_file)

@@ -1,4 +1,4 @@
-"""The version of the schema, and the steps from older ones."""
+"""The version of the registry's tables, and the steps that upgrade older ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STEPS: dict[int, Callable[[Connection], None]] = {2: _index_states_with_ids}
 
 
 def upgrade(connection: Connection, where: str) -> None:
-    """Create the tables, or bring older ones up to date, within the caller's transaction.
+    """Create the tables, or upgrade older ones, within the caller's transaction.
 
     Raises
     ------

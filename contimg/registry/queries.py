@@ -33,6 +33,12 @@ def latest(connection: Connection, data_id: str, version: int | None = None) -> 
 
 
 def get(registry: Registry, data_id: str, version: int | None = None) -> Row:
+    """Return a product's row, the latest version's unless one is named; see `require`."""
+    with registry.read() as connection:
+        return require(connection, data_id, version)
+
+
+def require(connection: Connection, data_id: str, version: int | None = None) -> Row:
     """Return a product's row, the latest version's unless one is named.
 
     Raises
@@ -40,8 +46,7 @@ def get(registry: Registry, data_id: str, version: int | None = None) -> Row:
     UnknownIdError
         If it is not registered.
     """
-    with registry.read() as connection:
-        row = latest(connection, data_id, version)
+    row = latest(connection, data_id, version)
     if row is None:
         which = data_id if version is None else f"{data_id} version {version}"
         raise UnknownIdError(f"{which} is not in the registry: 'contimg registry list' shows what is")
@@ -138,7 +143,7 @@ def count(registry: Registry, statuses: Sequence[str] = ()) -> int:
 
 
 def closed_ids(registry: Registry) -> set[str]:
-    """Return the products of which a version reached an outcome and none is under way."""
+    """Return the ids of products with a published, rejected or withdrawn version, and none staged, claimed or held."""
     column = data_registry.c.status
     with registry.read() as connection:
         ids = select(data_registry.c.data_id)
@@ -150,7 +155,7 @@ def closed_ids(registry: Registry) -> set[str]:
 
 
 def stuck(registry: Registry, max_attempts: int) -> dict[str, str]:
-    """Return the products in staging whose attempts are used up, with the last error: they wait for a person."""
+    """Return the products in staging that failed to be published too often, with the last error, by id."""
     column = data_registry.c
     query = select(column.data_id, column.error).where(column.status == "staging", column.attempts >= max_attempts)
     with registry.read() as connection:
@@ -207,7 +212,7 @@ def add_event(
 
 
 def lineage_counts(connection: Connection, data_id: str, version: int) -> dict[str, int]:
-    """Return how many rows of each kind a version stands on: tiles, images, files and so on."""
+    """Return how many subband files, MSs, calibrations and images a version was made from, by table."""
     start = select(schema.mosaic_groups.c.sha256).where(
         schema.mosaic_groups.c.data_id == data_id, schema.mosaic_groups.c.version == version
     )

@@ -1,4 +1,4 @@
-"""The rows of the registry's tables that follow from a mosaic's lineage."""
+"""The rows of the registry's tables for a mosaic and all products and files in its lineage."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from contimg.times import now
 def rows(tree: Lineage, mosaic: Node) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of the tables that a mosaic's registry row depends on, by table, in a fixed order."""
     tile_rows: dict[str, dict[str, Any]] = {}
-    for kind in ("image", "calibrated", "calibration", "ms"):  # the MS knows a tile best, so it speaks last
+    # The MS states most of a tile: it is the last, so that its row replaces those of other products.
+    for kind in ("image", "calibrated", "calibration", "ms"):
         for node in tree.of_kind(kind):
             tile_id = _tile_of(node.twin)
             if tile_id is not None:
@@ -159,10 +160,8 @@ def _membership_rows(tree: Lineage, mosaic: Node) -> list[dict[str, Any]]:
     ]
 
 
-# In the order in which foreign keys need them.
+# Tables whose rows several mosaics share, in the order that foreign keys need; then those of one version of a mosaic.
 _SHARED = ("tiles", "subband_files", "ms_index", "caltables", "images", "lineage")
-
-
 _OWN = ("mosaic_groups", "mosaic_tiles")
 
 
@@ -187,7 +186,7 @@ def new_row(
 
 
 def insert_product(connection: Connection, row: Mapping[str, Any], lineage: Lineage, mosaic: Node) -> None:
-    """Insert a product's row and all rows it depends on; shared ones that are there already stay."""
+    """Insert a product's row and all rows that it depends on; rows that exist already stay as they are."""
     content = rows(lineage, mosaic)
     for table in _SHARED:
         _insert_missing(connection, schema.metadata.tables[table], content[table])

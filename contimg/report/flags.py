@@ -45,8 +45,8 @@ def flag_picture(tiles: Sequence[Twin]) -> str:
     by_antenna = _percentages([one.flagged_by_antenna for one in numbers], antennas)
     by_subband = _percentages([one.flagged_by_subband for one in numbers], subbands)
     top = max(1.0, *(float(np.nanmax(values, initial=0)) for values in (by_antenna, by_subband)))
-    _map(figure, grid[0, :], by_antenna, antennas, labels, top, "antenna")
-    _map(figure, grid[1, 1], by_subband, subbands, labels, top, "subband (white: no data)")
+    _map(figure.add_subplot(grid[0, :]), by_antenna, antennas, labels, top, "antenna")
+    _map(figure.add_subplot(grid[1, 1]), by_subband, subbands, labels, top, "subband (white: no data)")
     _bars(figure.add_subplot(grid[1, 0]), [one.flagged_by_reason or {} for one in numbers], labels)
     content = io.BytesIO()
     figure.savefig(content, format="png", metadata={"Software": None})
@@ -55,7 +55,7 @@ def flag_picture(tiles: Sequence[Twin]) -> str:
 
 
 def _percentages(fractions: Sequence[Mapping[str, float]], names: Sequence[str]) -> NDArray[np.float64]:
-    """Return (tile, name) in per cent; NaN where a tile lacks the name."""
+    """Return fractions in per cent as a (tile, name) array; NaN where a tile has no such name."""
     rows = [[tile.get(name, np.nan) for name in names] for tile in fractions]
     return 100 * np.array(rows, float).reshape(len(fractions), len(names))
 
@@ -76,9 +76,8 @@ def _bars(axes: Any, by_reason: Sequence[Mapping[str, float]], labels: Sequence[
     axes.margins(x=0.3)
 
 
-def _map(  # where to draw, what, and the labels of its axes
-    figure: Any,
-    place: Any,
+def _map(
+    axes: Any,
     values: NDArray[np.float64],
     names: Sequence[str],
     labels: Sequence[str],
@@ -88,9 +87,8 @@ def _map(  # where to draw, what, and the labels of its axes
     """Draw percentages as a map, tiles down and names across."""
     from matplotlib.colors import PowerNorm
 
-    axes = figure.add_subplot(place)
     image = axes.imshow(values, aspect="auto", interpolation="nearest", norm=PowerNorm(0.5, 0, top), cmap="magma_r")
     axes.set_xticks(range(len(names)), [name.removeprefix("sb") for name in names], fontsize=7, rotation=90)
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
     axes.set_xlabel(what)
-    figure.colorbar(image, ax=axes, label="flagged [%]", pad=0.01)
+    axes.figure.colorbar(image, ax=axes, label="flagged [%]", pad=0.01)

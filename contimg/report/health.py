@@ -1,4 +1,4 @@
-"""Antenna health: what each antenna lost in each tile and calibration of a mosaic, over the night."""
+"""Antenna health: the flagged data and lost solutions of each antenna, over the tiles and calibrations of a mosaic."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_ROWS, _MOST_COLUMNS = 48, 40  # labels
 
 
 def antenna_health(lineage: Lineage) -> io.BytesIO | None:
-    """Draw antennas down and the night across: flagged in each tile, lost in each calibration.
+    """Draw, for each antenna (rows), the flagged fraction of each tile and the lost fraction of each calibration.
 
     Tiles show the flagged fraction of what was received of an antenna (``flagged_by_antenna`` of the MS), calibrations
     the lost fraction of its solutions (``lost_by_antenna``).

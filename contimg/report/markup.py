@@ -60,7 +60,7 @@ class Html:
 
 
 def safe(value: Any) -> str:
-    """Return a value as markup: `Html` as it is, None as a dash, numbers short, the rest escaped."""
+    """Return a value as HTML: `Html` unchanged, None as a dash, numbers with four digits, other text escaped."""
     if isinstance(value, Html):
         return value.text
     if value is None or value == "":
@@ -75,12 +75,12 @@ def safe(value: Any) -> str:
 
 
 def badge(word: str, kind: str | None = None) -> Html:
-    """Return a coloured word: a verdict, or `word` in the colour of `kind`."""
+    """Return a word on a coloured ground, as for a verdict; `kind` names the colour where the word does not."""
     return Html(f'<span class="badge {escape(kind or word)}">{escape(word)}</span>')
 
 
 def code(text: str) -> Html:
-    """Return text in fixed width."""
+    """Return text in a fixed-width font."""
     return Html(f"<code>{escape(text)}</code>")
 
 
@@ -131,7 +131,7 @@ def picture(path: Path | io.BytesIO, width_px: int, words: str) -> str:
 
 
 def page(title: str, body: str) -> str:
-    """Return a whole page; well-formed XML as well."""
+    """Return a whole HTML page, which is well-formed XML too."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8" />'
         '<meta name="viewport" content="width=device-width, initial-scale=1" />'

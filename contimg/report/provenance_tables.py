@@ -15,7 +15,7 @@ from contimg.report.markup import code, table
 
 
 def provenance_tables(mosaic: Twin, lineage: Lineage, layout: Layout) -> str:
-    """Return what a mosaic was made from and by what, and the SHA-256 of the twins that say so."""
+    """Return two tables as HTML: inputs, parameters and software of a mosaic; and the SHA-256 of the twins."""
     products = (f"{len(lineage.of_kind(kind))} {kind}" for kind in ("ms", "calibration", "calibrated", "image"))
     files = Counter(item.kind for item in lineage.files.values())
     rows: list[tuple[str, Any]] = [
@@ -40,7 +40,7 @@ def provenance_tables(mosaic: Twin, lineage: Lineage, layout: Layout) -> str:
 
 
 def _software(lineage: Lineage) -> list[str]:
-    """Return contimg and the libraries with every version that took part."""
+    """Return contimg and each library with all versions that made a product in the lineage."""
     versions: dict[str, set[str]] = {}
     for node in lineage.nodes.values():
         for name, version in node.twin.libraries.items():
@@ -50,7 +50,7 @@ def _software(lineage: Lineage) -> list[str]:
 
 
 def _parameters(parameters: Mapping[str, Any]) -> str:
-    """Return parameters as ``section.key=value``; the thresholds stand beside the numbers instead."""
+    """Return parameters as ``section.key=value``; not the thresholds, which stand beside the measured numbers."""
     words = []
     for section, content in sorted(parameters.items()):
         if section == "qa":

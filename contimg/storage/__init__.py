@@ -1,1 +1,1 @@
-"""Files on disk: written whole or not at all, found without following links, owned by a known process."""
+"""Files on disk: atomic writes, operations that follow no symlinks, file locks, and the identity of processes."""

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all: a temporary name in the same folder, fsync, rename."""
+"""Atomic writing of files and folders: a temporary name in the same folder, fsync, then rename to the final name."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ from typing import Any
 
 from contimg.storage.process import is_orphan, part_name
 
-_HASHED_BYTES = 4 << 20  # at once: beside other threads, each piece waits for the interpreter's lock
-
-
+_HASHED_BYTES = 4 << 20  # read at a time: after each piece the thread waits for the interpreter's lock
 _SYNC_EVERY_S = 0.4
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes."""
+    """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     digest, buffer = hashlib.sha256(), memoryview(bytearray(_HASHED_BYTES))
     with open(path, "rb", buffering=0) as file:
         while got := file.readinto(buffer):
@@ -32,7 +30,15 @@ def file_sha256(path: Path) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically: a temporary name in the same folder, fsync, rename, fsync the folder."""
+    """Write an object as a JSON file, atomically (`atomic_path`).
+
+    Raises
+    ------
+    ValueError
+        If the content holds NaN or an infinity, which JSON does not have.
+    OSError
+        If the file cannot be written; an older one is then as it was.
+    """
     text = json.dumps(content, indent=1, sort_keys=False, allow_nan=False) + "\n"
     with atomic_path(Path(path)) as part:
         part.write_text(text)
@@ -40,10 +46,25 @@ def write_json(path: Path, content: Any) -> None:
 
 @contextlib.contextmanager
 def atomic_path(final: Path) -> Iterator[Path]:
-    """Give a temporary path in the folder of `final`; on success it takes the place of `final`.
+    """Give a temporary path for the block to write to, and rename it to `final` when the block succeeds.
 
-    The block may make the path a file or a directory. On an error it is removed and `final` is as it
-    was. What earlier, killed processes left behind for the same name is removed first.
+    The temporary path stands in the folder of `final`, which is made if it is missing. What killed processes left
+    there for the same name is removed first.
+
+    Parameters
+    ----------
+    final : Path
+        The file or folder to make; an existing one is replaced.
+
+    Yields
+    ------
+    Path
+        Where the block makes a file or a folder. On an error this is removed, and `final` is as it was.
+
+    Raises
+    ------
+    OSError
+        If the disk refuses; the error names `final`, not the temporary path.
     """
     final = Path(final)
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +83,10 @@ def atomic_path(final: Path) -> Iterator[Path]:
 
 
 def _replace(part: Path, final: Path) -> None:
-    """Rename over a file or folder; rename(2) replaces no folder that holds something, so that goes aside first."""
+    """Rename a temporary file or folder to its final name, in the place of what stands there.
+
+    rename(2) replaces a file, but no folder that holds anything: an existing folder is renamed away first.
+    """
     aside = part.with_name(f"{part.name}.old")  # an orphan like the part, if this process dies before it is removed
     if final.is_dir() and not final.is_symlink():
         remove(aside)
@@ -80,7 +104,10 @@ def _replace(part: Path, final: Path) -> None:
 
 @contextlib.contextmanager
 def syncing(folder: Path) -> Iterator[None]:
-    """Bring what a block writes into a folder to the disk meanwhile, so that little is left when it is renamed."""
+    """Fsync the files of a folder in the background while the block writes them.
+
+    Else all of it would be written to the disk at the end, when `atomic_path` renames the folder.
+    """
 
     def sync(done: threading.Event) -> None:
         while not done.wait(_SYNC_EVERY_S):
@@ -108,7 +135,7 @@ def remove(path: Path) -> None:
 
 
 def remove_orphans(folder: Path, name: str = "*") -> None:
-    """Remove what dead processes left in a folder under temporary names for `name`, or for any."""
+    """Remove temporary files and folders of dead processes from a folder: those for `name`, or all of them."""
     for path in folder.glob(f".{name if name == '*' else glob.escape(name)}.part-*"):
         if is_orphan(path):
             remove(path)
@@ -133,7 +160,7 @@ def _fsync_tree(path: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Return the content of a JSON file; None when it is missing or no JSON."""
+    """Return the content of a JSON file; None when it is missing or is not JSON."""
     try:
         return json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):

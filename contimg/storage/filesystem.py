@@ -1,4 +1,4 @@
-"""What kind of filesystem a path stands on: SQLite's locks are not to be trusted on a network one."""
+"""The type of the filesystem that holds a path; on network filesystems SQLite's locks are not reliable."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOCAL_FUSE = frozenset({"fuseblk", "fuse.fuse-overlayfs", "fuse.ntfs-3g", "fuse.
 
 
 def is_network(kind: str) -> bool:
-    """Tell whether a type of ``/proc/self/mountinfo`` is that of a filesystem on other machines, or may be."""
+    """Return whether a filesystem type, as in ``/proc/self/mountinfo``, is or may be that of a network filesystem."""
     if kind in LOCAL_FUSE:
         return False
     return kind in NETWORK_TYPES or kind == "fuse" or kind.startswith("fuse.")
@@ -38,6 +38,11 @@ def filesystem_type(path: Path, mountinfo: str | None = None) -> str:
         A path; what does not exist yet is looked for at its nearest existing parent.
     mountinfo : str, optional
         The text of ``/proc/self/mountinfo`` (proc(5)); read there when not given.
+
+    Returns
+    -------
+    str
+        Such as ``ext4`` or ``nfs4``; ``unknown`` when no mount holds the path.
     """
     place = Path(path).absolute()
     while not place.exists():

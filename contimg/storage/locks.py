@@ -1,8 +1,8 @@
-"""Advisory locks on files: one process at a time, and whose turn it is stands in the file.
+"""Advisory locks on files (flock(2)), each held by one process at a time, whose identity the file holds.
 
-The kernel drops a lock when its process ends, however that ends, so that nothing has to be cleared up.
-The file keeps its last owner for messages and for filesystems whose locks end at the machine (Lustre mounted
-with ``localflock``): there a lock that is granted while another machine's owner stands in the file is doubtful.
+The kernel drops a lock when its process ends, however that ends, so that nothing has to be cleared up. The owner in
+the file is for messages, and for filesystems whose locks hold on one machine only (Lustre mounted with
+``localflock``): there the kernel grants a lock although a process of another machine may hold it too.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Lock:
     descriptor: int
 
     def release(self) -> None:
-        """Give the lock back; the file stays, without an owner."""
-        with contextlib.suppress(OSError):  # a full disk or a stale handle: closing gives the lock back all the same
+        """Release the lock; the file stays, empty."""
+        with contextlib.suppress(OSError):  # a full disk or a stale handle: closing releases the lock all the same
             os.ftruncate(self.descriptor, 0)
         os.close(self.descriptor)
 
@@ -84,7 +84,7 @@ def acquire(path: Path, *, key: str, wait: bool = False) -> Lock:
 
 @contextlib.contextmanager
 def exclusive(path: Path, *, key: str) -> Iterator[None]:
-    """Let one process at a time run a block; the others wait. Arguments and errors as of `acquire`."""
+    """Run a block under the lock of a file, waiting for it if needed. Arguments and errors are those of `acquire`."""
     lock = acquire(path, key=key, wait=True)
     try:
         yield
@@ -93,7 +93,7 @@ def exclusive(path: Path, *, key: str) -> Iterator[None]:
 
 
 def owner_of(path: Path) -> Owner | None:
-    """Return the last owner of a lock file; None when it was given back, or the file is missing or torn."""
+    """Return the owner that a lock file names; None after its release, or when the file is missing or not whole."""
     try:
         return _parse(Path(path).read_bytes())
     except OSError:
@@ -101,7 +101,7 @@ def owner_of(path: Path) -> Owner | None:
 
 
 def require_locks(folder: Path, *, key: str) -> None:
-    """Refuse a folder whose filesystem has no locks of files or of byte ranges; it must exist and be writable.
+    """Raise an error if a folder's filesystem lacks file locks or byte-range locks; it must exist and be writable.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def _flock(descriptor: int, path: Path, key: str, *, wait: bool) -> None:
 
 
 def _explain(error: OSError, path: Path, key: str) -> NoReturn:
-    """Raise an error of a lock file as one sentence with the remedy that fits its errno."""
+    """Raise an OSError of a lock file again, as one sentence with the remedy that fits its errno."""
     said = error.strerror or str(error)
     if error.errno in _NO_LOCKS:
         raise LocksUnsupported(
@@ -171,7 +171,10 @@ def _stands(descriptor: int, path: Path) -> bool:
 
 
 def _refuse_doubtful(descriptor: int, path: Path) -> None:
-    """Refuse a lock that the kernel granted, where its earlier owner may live on another machine."""
+    """Raise `BusyError` if a process of another machine may hold the lock that the kernel has just granted.
+
+    That is so on a network filesystem, when the file names an owner on another machine that did not release it.
+    """
     owner = _parse(os.pread(descriptor, _OWNER_BYTES, 0))
     if owner is None or owner.boot == me().boot or is_dead(owner):
         return

@@ -1,7 +1,7 @@
-"""Which process does something, known well enough to tell later whether it died.
+"""The identity of a process, by which another process can tell later whether it has ended.
 
 A process id alone is given to another process sooner or later. Together with the boot of the machine, the
-namespace of process ids (that of a container) and the start time it names one process for ever.
+namespace of process ids (each container has its own) and the start time it is unique.
 """
 
 from __future__ import annotations
@@ -20,16 +20,26 @@ from pathlib import Path
 _PART = re.compile(
     r"\..+\.part-(?P<installation>[0-9a-f]*)-(?P<machine>[0-9a-f]+-\d+)-(?P<pid>\d+)-(?P<start>\d+)(\.old)?"
 )
-# What a process that cannot be seen from here (another machine or container) left unchanged for this long is left over.
+# A temporary file of a process that cannot be seen from here (on another machine or in another container) counts as
+# left over when it has not changed for this long.
 FOREIGN_PART_AGE_S = 86400.0
 
 
 @dataclass(frozen=True)
 class Owner:
-    """A process: host name, machine (boot and namespace of process ids), pid, start [clock ticks], installation.
+    """The identity of a process.
 
-    ``installation`` names the machine over its boots (a digest of host name and ``/etc/machine-id``); it is
-    empty where that is not known.
+    Attributes
+    ----------
+    host : str
+        Host name, for messages.
+    machine : str
+        The boot of the machine and the namespace of process ids (`machine`).
+    pid : int
+    start : int
+        When it was started [clock ticks since boot].
+    installation : str
+        The machine over all its boots (`installation`); empty where that is not known.
     """
 
     host: str
@@ -63,13 +73,19 @@ class Owner:
 
 
 def machine() -> str:
-    """Return what names this boot of this machine and its space of process ids."""
+    """Return the identity of this machine's present boot and of our namespace of process ids, as text."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
     return f"{boot}-{os.stat('/proc/self/ns/pid').st_ino}"
 
 
 def installation(machine_id: Path = Path("/etc/machine-id")) -> str:
-    """Return what names this machine over its boots: 16 hexadecimal digits, empty when it has no ``machine-id``."""
+    """Return the identity of this machine, the same after a reboot; empty when it has no ``/etc/machine-id``.
+
+    Returns
+    -------
+    str
+        The first 16 hexadecimal digits of the SHA-256 of machine id and host name.
+    """
     try:
         name = machine_id.read_text().strip()
     except OSError:
@@ -80,7 +96,7 @@ def installation(machine_id: Path = Path("/etc/machine-id")) -> str:
 
 
 def me() -> Owner:
-    """Return this process."""
+    """Return the identity of this process."""
     return _me(os.getpid())
 
 
@@ -97,7 +113,7 @@ def _process(pid: int) -> tuple[str, int]:
 
 
 def is_dead(owner: Owner, *, same_machine: bool = False) -> bool:
-    """Tell whether a process surely runs no more; False when that cannot be known from here.
+    """Return whether a process has certainly ended; False when that cannot be known from here.
 
     Parameters
     ----------
@@ -119,13 +135,13 @@ def is_dead(owner: Owner, *, same_machine: bool = False) -> bool:
 
 
 def part_name(name: str) -> str:
-    """Return a hidden temporary name for what will be called `name`, which tells whose it is."""
+    """Return a hidden temporary name for a file that will be called `name`, with the identity of this process in it."""
     owner = me()
     return f".{name}.part-{owner.installation}-{owner.machine}-{owner.pid}-{owner.start}"
 
 
 def part_owner(name: str) -> Owner | None:
-    """Return whose a temporary name is; None when it is none."""
+    """Return the process in a name made by `part_name`; None for any other name."""
     match = _PART.fullmatch(name)
     if match is None:
         return None
@@ -133,7 +149,7 @@ def part_owner(name: str) -> Owner | None:
 
 
 def is_orphan(path: Path) -> bool:
-    """Tell whether a temporary file or folder belongs to nobody any more.
+    """Return whether a temporary file or folder was left by a process that has ended.
 
     That is so when its process is surely dead; or when its process cannot be seen from here (it ran on
     another machine or in another container) and nothing in it was changed for a day.
@@ -147,7 +163,7 @@ def is_orphan(path: Path) -> bool:
 
 
 def _last_change_unix_s(path: Path) -> float:
-    """Return when something in a file or folder was last changed; now, when that cannot be told."""
+    """Return the latest modification time in a file or folder [Unix s]; the present time when it cannot be read."""
     times_s = []
     try:
         times_s.append(path.lstat().st_mtime)

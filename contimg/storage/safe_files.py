@@ -1,7 +1,7 @@
-"""File operations below a root that no symlink can lead astray.
+"""File operations below a root folder that follow no symlink.
 
 Folders are opened one component at a time with ``O_NOFOLLOW``, and everything is done relative to
-the opened descriptors: what was checked is what is used, also when a name is changed meanwhile.
+the opened descriptors: the folder that was checked is the one that is used, even if a name is changed meanwhile.
 """
 
 from __future__ import annotations
@@ -27,10 +27,16 @@ _RENAME_NOREPLACE = 1  # linux/fs.h
 def relative_to_root(path: Path, root: Path, key: str) -> PurePosixPath:
     """Return a path relative to its configured root.
 
+    Parameters
+    ----------
+    path, root : Path
+    key : str
+        The key of the configuration that names the root, for messages, such as ``paths.stage``.
+
     Raises
     ------
     RegistryError
-        If the path lies outside, or climbs with ``..``.
+        If the path lies outside the root, is the root itself, or contains ``..``.
     """
     try:
         relative = Path(path).relative_to(root)
@@ -43,14 +49,23 @@ def relative_to_root(path: Path, root: Path, key: str) -> PurePosixPath:
 
 @contextlib.contextmanager
 def open_folder(root: Path, relative: PurePosixPath | str = ".", *, create: bool = False) -> Iterator[int]:
-    """Give a descriptor of a folder below a root, no symlink followed below the root.
+    """Open a folder below a root without following symlinks below the root; give its descriptor.
+
+    Parameters
+    ----------
+    root : Path
+        May itself be a symlink.
+    relative : PurePosixPath or str
+        The folder, relative to the root.
+    create : bool
+        Make the folders that are missing.
 
     Raises
     ------
     RegistryError
-        If a component is a symlink or no folder.
+        If a component is a symlink or is not a folder.
     OSError
-        If it is missing (and `create` is false) or not to be opened.
+        If it is missing (and `create` is false) or cannot be opened.
     """
     if create:
         Path(root).mkdir(parents=True, exist_ok=True)
@@ -86,12 +101,14 @@ def _make_folder(name: str, parent: int) -> None:
 
 @contextlib.contextmanager
 def open_file(folder: int, name: str) -> Iterator[int]:
-    """Give a descriptor for reading a regular file.
+    """Open a regular file in an opened folder for reading; give its descriptor.
 
     Raises
     ------
     RegistryError
-        If it is a symlink, a device or anything else than a regular file.
+        If it is a symlink, a device or anything else but a regular file.
+    FileNotFoundError
+        If there is none of that name.
     """
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
@@ -108,7 +125,7 @@ def open_file(folder: int, name: str) -> Iterator[int]:
 
 
 def sha256(descriptor: int, progress: Callable[[int], None] | None = None) -> str:
-    """Return the SHA-256 of an opened file, from its beginning."""
+    """Return the SHA-256 of a whole opened file; `progress` is called with the number of bytes of each block."""
     os.lseek(descriptor, 0, os.SEEK_SET)
     digest = hashlib.sha256()
     buffer = bytearray(CHUNK_BYTES)
@@ -121,14 +138,14 @@ def sha256(descriptor: int, progress: Callable[[int], None] | None = None) -> st
 
 
 def write_all(descriptor: int, content: bytes | memoryview) -> None:
-    """Write all of it: a short write is continued, not believed."""
+    """Write all bytes to an opened file; write(2) may write only a part, and is then called again."""
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]
 
 
 def copy(source: int, target: int, alive: Callable[[], None] | None = None) -> None:
-    """Copy an opened file into another; `alive` is called between blocks."""
+    """Copy an opened file into another; `alive` is called after each block and may raise to stop."""
     buffer = bytearray(CHUNK_BYTES)
     view = memoryview(buffer)
     while count := os.readv(source, [buffer]):
@@ -138,13 +155,19 @@ def copy(source: int, target: int, alive: Callable[[], None] | None = None) -> N
 
 
 def create(folder: int, name: str) -> int:
-    """Create a new file for writing and reading back; an existing one is an error."""
+    """Create a new file in an opened folder for writing and reading; return its descriptor.
+
+    Raises
+    ------
+    FileExistsError
+        If the name is taken.
+    """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(name, flags, 0o666, dir_fd=folder)
 
 
 def list_tree(folder: int, prefix: str = "") -> Iterator[str]:
-    """Give the relative path of everything in an opened folder that is no folder, in order."""
+    """Give the relative paths of all that stands in an opened folder and below it, except folders, sorted by folder."""
     for name in sorted(os.listdir(folder)):
         mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
         if stat.S_ISDIR(mode):
@@ -181,7 +204,10 @@ def remove_tree(parent: int, name: str) -> None:
 
 
 def discard(parent: int, name: str) -> None:
-    """Rename a folder or file to a name of its own, then remove it: who still works in it cannot rename it any more."""
+    """Remove a folder or file, after renaming it to a temporary name.
+
+    A process that still writes in it cannot rename it to its final name any more, half removed.
+    """
     aside = part_name(name)
     remove_tree(parent, aside)
     with contextlib.suppress(FileNotFoundError):
@@ -190,7 +216,7 @@ def discard(parent: int, name: str) -> None:
 
 
 def exists(parent: int, name: str) -> bool:
-    """Tell whether a folder has an entry of that name, be it a dangling symlink."""
+    """Return whether an opened folder has an entry of that name, a dangling symlink included."""
     try:
         os.stat(name, dir_fd=parent, follow_symlinks=False)
     except FileNotFoundError:
@@ -227,7 +253,22 @@ def rename_new(source_parent: int, source: str, target_parent: int, target: str)
 
 
 def set_aside(root: Path, path: Path, aside: str) -> None:
-    """Move a folder below a root into the folder `aside` of that root, under a number that is free."""
+    """Move a folder into the folder `aside` of its root, with the first free number appended: ``name.1``, ``name.2``.
+
+    Parameters
+    ----------
+    root : Path
+        ``paths.products``.
+    path : Path
+        The folder to move, below the root.
+    aside : str
+        Name of a folder of the root; made if it is missing.
+
+    Raises
+    ------
+    RegistryError
+        If the path is not below the root.
+    """
     relative = relative_to_root(path, root, "paths.products")
     with (
         open_folder(root, relative.parent) as parent,
