@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import re
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,7 +9,6 @@ from PIL import Image
 from contimg.products.lineage import Lineage, Node
 from contimg.products.twin import Twin
 from contimg.report import flags, health
-from contimg.report.markup import badge, picture, safe, table
 
 
 def ms(minute: int, **by_antenna: float) -> Twin:
@@ -81,28 +76,3 @@ def test_bars_share_out_what_was_flagged():
     flags._bars(axes, [{"zero": 0.0, "clip": 0.1, "cell": 0.3}, {"clip": 0.2, "cell": 0.0}], ["a", "b"])
     bars = [(round(patch.get_x(), 6), round(patch.get_width(), 6)) for patch in axes.patches]
     assert bars == [(0.0, 10.0), (0.0, 20.0), (10.0, 30.0), (20.0, 0.0)]
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, '<span class="soft">–</span>'), ("", '<span class="soft">–</span>'), (True, "yes"), (False, "no"),
-        (0.123456, "0.1235"), (1234.4, "1234"), ([3, 7], "3, 7"), ([], '<span class="soft">–</span>'),
-        ("a<b", "a&lt;b"), (badge("failed"), '<span class="badge failed">failed</span>'),
-    ],
-)  # fmt: skip
-def test_values_as_markup(value, text):
-    assert safe(value) == text
-
-
-def test_a_table_without_rows_is_a_sentence():
-    assert table(("a", "b"), []) == '<p class="soft">None.</p>'
-    assert '<td class="number">1</td>' in table(("a", "b"), [("x", 1)], numbers=("b",))
-
-
-def test_a_wide_picture_is_made_smaller():
-    content = io.BytesIO()
-    Image.new("RGB", (800, 200)).save(content, format="PNG")
-    data = re.search(r"base64,([^\"]+)", picture(content, 400, "wide"))[1]
-    with Image.open(io.BytesIO(base64.b64decode(data))) as image:
-        assert image.size == (400, 100)
