@@ -36,6 +36,14 @@ def wait_for(path, seconds=60):
         time.sleep(0.05)
 
 
+def wait_for_logs(folder, count, seconds=60):
+    """Wait until so many jobs write their logs: an interpreter that is still starting answers Ctrl-C for itself."""
+    end = time.monotonic() + seconds
+    while len(list(folder.glob("*/*.log"))) < count:
+        assert time.monotonic() < end, f"{count} logs did not appear in {folder}"
+        time.sleep(0.05)
+
+
 def test_two_runs_at_once_the_second_refuses(night):
     with running(night) as first:
         wait_for(night.place / "state" / "plan.json")
@@ -56,7 +64,7 @@ def test_two_runs_with_states_of_their_own_do_not_share_a_stage(night):
 def test_a_run_that_is_interrupted_says_so(night):
     log = night.place / "said"
     with running(night, log=log) as process:
-        wait_for(night.place / "work" / "logs" / "convert_tile")
+        wait_for_logs(night.place / "work" / "logs" / "convert_tile", 2)
         os.killpg(process.pid, signal.SIGINT)
         process.wait(60)
     said = log.read_text()
