@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from contimg.cli.simulate_telescope import telescope_errors, telescope_options
 from contimg.simulate import GainErrors, NightOptions, SimulationError, simulate_night
 from contimg.simulate.options import CORRUPT_KINDS, RFI_KINDS
 
@@ -164,6 +165,7 @@ def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> t
 @click.option("--missing", type=_Place(), multiple=True, help="Subband file never written.")
 @click.option("--late", type=_Place(), multiple=True, help="Subband file written to OUT/late.")
 @click.option("--corrupt", type=_Place(CORRUPT_KINDS), multiple=True, help=f"Damaged file: {', '.join(CORRUPT_KINDS)}.")
+@telescope_options
 def simulate(out: Path, demo: bool, overwrite: bool, **given: Any) -> None:
     """Write a simulated part of a night into OUT in the correlator's HDF5 layout, with the true sky and gains.
 
@@ -200,6 +202,7 @@ def simulate(out: Path, demo: bool, overwrite: bool, **given: Any) -> None:
 def _options(demo: bool, given: dict[str, Any]) -> NightOptions:
     """Return the options given, the others as in the demo night or by default."""
     perfect = given.pop("no_gain_errors")
+    telescope = telescope_errors(given)
     names = {
         "gain_amplitude": "amplitude",
         "gain_phase": "random_phase",
@@ -216,4 +219,5 @@ def _options(demo: bool, given: dict[str, Any]) -> NightOptions:
     if "rfi" in changes:
         changes["rfi"] = tuple(event for group in changes["rfi"] for event in group)
     changes["gains"] = GainErrors(**values)
+    changes["telescope"] = telescope
     return NightOptions.demo(**changes) if demo else NightOptions(**changes)

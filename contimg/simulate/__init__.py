@@ -6,5 +6,24 @@ The simulator shares no geometry, beam, naming, frequency or gain code with the 
 from contimg.simulate.errors import SimulationError
 from contimg.simulate.night import simulate_night
 from contimg.simulate.options import GainErrors, NightOptions
+from contimg.simulate.telescope import (
+    ArrayErrors,
+    BeamErrors,
+    CorrelatorErrors,
+    HeaderErrors,
+    HostileSky,
+    TelescopeErrors,
+)
 
-__all__ = ["GainErrors", "NightOptions", "SimulationError", "simulate_night"]
+__all__ = [
+    "ArrayErrors",
+    "BeamErrors",
+    "CorrelatorErrors",
+    "GainErrors",
+    "HeaderErrors",
+    "HostileSky",
+    "NightOptions",
+    "SimulationError",
+    "TelescopeErrors",
+    "simulate_night",
+]

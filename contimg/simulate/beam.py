@@ -36,11 +36,21 @@ def power_beam(
     ndarray
         Power response between 0 and 1, shape of the broadcast inputs.
     """
+    return voltage_beam(offset_rad, frequency_hz, dish_m, blockage_m) ** 2
+
+
+def voltage_beam(
+    offset_rad: np.ndarray,
+    frequency_hz: np.ndarray,
+    dish_m: float = c.DISH_DIAMETER_M,
+    blockage_m: float = c.BLOCKAGE_DIAMETER_M,
+) -> np.ndarray:
+    """Return the voltage pattern of that dish, normalised to one on the axis; parameters as of `power_beam`."""
     offset, frequency = np.broadcast_arrays(offset_rad, frequency_hz)
     x = np.pi * dish_m * frequency / c.SPEED_OF_LIGHT_M_S * np.sin(offset)
     hole = blockage_m / dish_m
     voltage = (_airy_voltage(x) - hole**2 * _airy_voltage(hole * x)) / (1 - hole**2)
-    return np.where(offset < CUTOFF_RAD, voltage**2, 0.0)
+    return np.where(offset < CUTOFF_RAD, voltage, 0.0)
 
 
 def _airy_voltage(x: np.ndarray) -> np.ndarray:

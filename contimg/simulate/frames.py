@@ -68,6 +68,24 @@ def apparent_places(ra_deg: np.ndarray, dec_deg: np.ndarray, jd: np.ndarray) -> 
     return placed.ha.wrap_at(180 * u.deg).rad, placed.dec.rad
 
 
+def sun_places(jd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return apparent hour angle in (-pi, pi] and declination of the Sun's centre at UTC Julian dates, rad.
+
+    Topocentric, from astropy's built-in ephemeris (ERFA ``epv00``, good to an arcsecond here).
+
+    Raises
+    ------
+    SimulationError
+        If the installed Earth-orientation tables do not reach the date.
+    """
+    from astropy.coordinates import get_body, solar_system_ephemeris
+
+    frame = _frame(np.atleast_1d(jd))
+    with _offline(jd), solar_system_ephemeris.set("builtin"):
+        placed = get_body("sun", frame.obstime, frame.location).transform_to(frame)
+    return placed.ha.wrap_at(180 * u.deg).rad, placed.dec.rad
+
+
 def icrs_of_meridian(dec_rad: np.ndarray | float, jd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (RA, Dec) (ICRS, deg) of hour angle 0 and apparent declination ``dec_rad`` at UTC Julian dates ``jd``."""
     jd = np.atleast_1d(np.asarray(jd, dtype=float))

@@ -33,6 +33,8 @@ class FileHeader:
         (117, 2) integers, ns.
     channel_width_hz : float
     history : str
+    polarizations : tuple of int
+        Codes of the products in the order of the data.
     """
 
     stations: tuple[int, ...]
@@ -44,6 +46,7 @@ class FileHeader:
     applied_delays_ns: np.ndarray
     channel_width_hz: float
     history: str = HISTORY
+    polarizations: tuple[int, ...] = c.POLARIZATIONS
 
     @property
     def fs_table(self) -> str:
@@ -72,7 +75,7 @@ def write_subband(
     frequencies_hz : ndarray
         (channels,), descending, Hz.
     visibilities : ndarray
-        (integrations, baselines, channels, 2), complex64, correlator units.
+        (integrations, baselines, channels, products), complex64, correlator units.
     flagged : bool
         Flag everything (as the placeholder files of older pipelines do); the correlator never does.
     """
@@ -118,11 +121,11 @@ def _write_header(head: h5py.Group, header: FileHeader, channels: int, integrati
     head["Nblts"] = baselines * integrations
     head["Ntimes"] = integrations
     head["Nfreqs"] = channels
-    head["Npols"] = len(c.POLARIZATIONS)
+    head["Npols"] = len(header.polarizations)
     head["Nspws"] = 1
     head["channel_width"] = header.channel_width_hz
     head["spw_array"] = np.array([1])
-    head["polarization_array"] = np.array(c.POLARIZATIONS)
+    head["polarization_array"] = np.array(header.polarizations)
     extra = head.create_group("extra_keywords")
     extra["phase_center_dec"] = header.declination_rad
     extra["ha_phase_center"] = 0.0

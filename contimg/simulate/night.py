@@ -8,17 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
-from contimg.simulate import array, band, frames, predict, sky
+from contimg.simulate import array, band, far_sources, frames, predict, sky
 from contimg.simulate import constants as c
 from contimg.simulate.correlator import Correlator, make_correlator
 from contimg.simulate.errors import SimulationError
 from contimg.simulate.faults import place_file, write_file
-from contimg.simulate.hdf5 import FileHeader
+from contimg.simulate.hdf5 import write_subband
+from contimg.simulate.host_headers import file_header, header_of_host
+from contimg.simulate.instrument import Instrument, make_instrument
 from contimg.simulate.options import NightOptions
 from contimg.simulate.pointing import Observation, plan_observation
-from contimg.simulate.randomness import generator
 from contimg.simulate.record import TRUTH_FILE, NightRecord, image_geometry, write_config, write_truth_json
 from contimg.simulate.schedule import SimulatedTile, make_tiles
+from contimg.simulate.telescope_validation import check_stations
 from contimg.simulate.validation import validate
 
 Progress = Callable[[int, int, str], None]
@@ -65,14 +67,20 @@ def simulate_night(
     _check_space(out, options, len(stations))
     _prepare(out, overwrite)
 
-    header = _file_header(options, observation, stations)
-    times_jd = np.stack([tile.times_jd for tile in tiles])
+    instrument = make_instrument(options, stations, observation.declination_rad)
+    header = file_header(options, instrument, stations)
+    times_jd = np.stack([_true_times_jd(tile, options) for tile in tiles])
     correlator = make_correlator(options, header, times_jd)
     record = _record(out, options, observation, tiles, stations)
     # The truth comes first, so that a run broken off half-way is still recognised as the simulator's own.
     _write_truth(record, observation, correlator, times_jd)
-    _write_subbands(record, observation, correlator, progress)
+    _write_subbands(record, observation, correlator, instrument, progress)
     return record
+
+
+def _true_times_jd(tile: SimulatedTile, options: NightOptions) -> np.ndarray:
+    """Return the true centres of a tile's integrations; the file has them with the error of the correlator's clock."""
+    return tile.times_jd - options.telescope.correlator.clock_error_s / c.SECONDS_PER_DAY
 
 
 def _write_truth(record: NightRecord, observation: Observation, correlator: Correlator, times_jd: np.ndarray) -> None:
@@ -89,15 +97,19 @@ def _write_truth(record: NightRecord, observation: Observation, correlator: Corr
 
 
 def _write_subbands(
-    record: NightRecord, observation: Observation, correlator: Correlator, progress: Progress | None
+    record: NightRecord,
+    observation: Observation,
+    correlator: Correlator,
+    instrument: Instrument,
+    progress: Progress | None,
 ) -> None:
     """Write the subband files in time order, all of a tile before the next; report the progress."""
-    header = correlator.header
-    local = array.local_positions(header.antenna_positions_m[np.array(record.stations) - 1])
-    frequencies = band.band_frequencies(correlator.options.channels)
+    options = correlator.options
+    frequencies = band.band_frequencies(options.channels)
+    headers = [header_of_host(correlator.header, options, subband) for subband in range(c.SUBBANDS)]
     total = len(record.files)
     for tile in record.tiles:
-        tile_sky = predict.place_sky(observation.sources, tile.times_jd, observation.declination_rad, local)
+        tile_sky = _place_sky(observation, tile, options, instrument)
         for subband in range(c.SUBBANDS):
             number = tile.index * c.SUBBANDS + subband
             file = record.files[number]
@@ -105,9 +117,22 @@ def _write_subbands(
                 progress(number, total, f"{tile.tile_id} sb{subband:02d}")
             if file.path is not None:
                 data = correlator.visibilities(tile_sky, tile.index, subband)
-                write_file(file, header, tile.times_jd, frequencies[subband], data)
+                write_file(file, headers[subband], tile.times_jd, frequencies[subband], data)
+                if options.telescope.header.spectral_line_files:
+                    twin = file.path.with_name(f"{file.path.stem}_spl.hdf5")
+                    write_subband(twin, headers[subband], tile.times_jd, frequencies[subband], data)
     if progress is not None:
         progress(total, total, "done")
+
+
+def _place_sky(
+    observation: Observation, tile: SimulatedTile, options: NightOptions, instrument: Instrument
+) -> predict.TileSky:
+    """Return the sky of a tile, shifted by the ionosphere."""
+    times_jd = _true_times_jd(tile, options)
+    arcsec = options.telescope.sky.ionosphere_arcsec
+    shift = far_sources.ionospheric_shift_rad(arcsec, times_jd, observation.start_jd, options.seed)
+    return predict.place_sky(observation.sources, times_jd, instrument, shift)
 
 
 def _stations(options: NightOptions) -> tuple[int, ...]:
@@ -125,14 +150,16 @@ def _stations(options: NightOptions) -> tuple[int, ...]:
     absent = set(options.dead) - set(chosen)
     if absent:
         raise SimulationError(f"--dead {min(absent)} is not among the simulated stations: choose from {chosen}.")
+    check_stations(options.telescope, chosen)
     return array.correlator_order(chosen)
 
 
 def _check_space(out: Path, options: NightOptions, antennas: int) -> None:
     """Refuse a night that the disk cannot hold."""
     rows = options.integrations * antennas * (antennas + 1) // 2
-    per_file = rows * (options.channels * len(c.POLARIZATIONS) * 13 + 44) * 1.02 + 100_000
-    needed = options.tiles * c.SUBBANDS * per_file
+    products = len(options.telescope.correlator.products)
+    per_file = rows * (options.channels * products * 13 + 44) * 1.02 + 100_000
+    needed = options.tiles * c.SUBBANDS * per_file * (1 + options.telescope.header.spectral_line_files)
     existing = out
     while not existing.exists():
         existing = existing.parent
@@ -162,27 +189,6 @@ def _prepare(out: Path, overwrite: bool) -> None:
                 file.unlink()
     for folder in ("incoming", "late"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-
-
-def _file_header(options: NightOptions, observation: Observation, stations: tuple[int, ...]) -> FileHeader:
-    """Return the header that all files share, the (u, v, w) turned as the correlator stores them."""
-    positions = array.antenna_positions()
-    first, second = array.baseline_pairs(len(stations))
-    local = array.local_positions(positions[np.array(stations) - 1])
-    uvw = array.meridian_uvw(local[second] - local[first], observation.declination_rad)
-    stored = array.rotate_uv(uvw, frames.stored_uv_angle(observation.declination_rad))
-    delays = 2 * generator(options.seed, "applied-delays").integers(0, 8189, (c.TELESCOPE_STATIONS, 2))
-    active = np.isin(np.arange(c.TELESCOPE_STATIONS) + 1, array.active_stations())
-    return FileHeader(
-        stations=stations,
-        antenna_positions_m=positions,
-        declination_rad=observation.declination_rad,
-        uvw_m=stored,
-        first=first,
-        second=second,
-        applied_delays_ns=np.where(active[:, None], delays, 0),
-        channel_width_hz=band.channel_width_hz(options.channels),
-    )
 
 
 def _record(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from contimg.simulate import constants as c
+from contimg.simulate.telescope import TelescopeErrors
 
 CORRUPT_KINDS = (
     "truncated",
@@ -107,6 +108,8 @@ class NightOptions:
         (tile, subband) never written, or written to ``late/``.
     corrupt : tuple of (int, int, str)
         (tile, subband, kind), kind one of `CORRUPT_KINDS`.
+    telescope : TelescopeErrors
+        How the telescope and its sky differ from the ideal.
     """
 
     tiles: int = 3
@@ -142,6 +145,7 @@ class NightOptions:
     missing: tuple[tuple[int, int], ...] = ()
     late: tuple[tuple[int, int], ...] = ()
     corrupt: tuple[tuple[int, int, str], ...] = ()
+    telescope: TelescopeErrors = field(default_factory=TelescopeErrors)
 
     @classmethod
     def demo(cls, **changes: Any) -> NightOptions:

@@ -8,7 +8,8 @@ import numpy as np
 
 from contimg.simulate import constants as c
 from contimg.simulate import frames
-from contimg.simulate.beam import CUTOFF_RAD, power_beam
+from contimg.simulate.beam import CUTOFF_RAD
+from contimg.simulate.instrument import Instrument
 from contimg.simulate.sky import Source
 
 
@@ -25,17 +26,35 @@ class TileSky:
     rates : ndarray
         Its rate of change while the phase centre follows the sky, same shape, s/s.
     offsets_rad : ndarray
-        (integrations, sources), angle from the beam axis, rad.
+        (integrations, sources), angle from the common beam axis, rad.
+    towards : ndarray
+        (integrations, sources, 3), unit vectors of the apparent places.
+    instrument : Instrument
+    dispersive_s : ndarray or None
+        Change of ``delays_s`` by the ionosphere at 1.4 GHz, same shape; it goes with the inverse square of frequency.
     """
 
     sources: tuple[Source, ...]
     delays_s: np.ndarray
     rates: np.ndarray
     offsets_rad: np.ndarray
+    towards: np.ndarray
+    instrument: Instrument
+    dispersive_s: np.ndarray | None = None
+
+    def cycles(self, frequency_hz: float) -> np.ndarray:
+        """Return the phases of all antennas and sources at a frequency, turns, (integrations, antennas, sources)."""
+        cycles = frequency_hz * self.delays_s
+        if self.dispersive_s is not None:
+            cycles = cycles + c.REFERENCE_FREQUENCY_HZ**2 / frequency_hz * self.dispersive_s
+        return cycles
 
 
 def place_sky(
-    sources: tuple[Source, ...], times_jd: np.ndarray, declination_rad: float, local_m: np.ndarray
+    sources: tuple[Source, ...],
+    times_jd: np.ndarray,
+    instrument: Instrument,
+    shift_rad: np.ndarray | None = None,
 ) -> TileSky:
     """Return the apparent places of the sources during a tile as delays and beam offsets.
 
@@ -43,28 +62,45 @@ def place_sky(
     ----------
     sources : tuple of Source
     times_jd : ndarray
-        Centres of the integrations, UTC Julian dates.
-    declination_rad : float
-        Apparent pointing declination, rad; the phase centre is hour angle 0 at this declination throughout.
-    local_m : ndarray
-        Antenna positions, (antennas, 3), m, in the frame of `array.local_positions`.
+        True centres of the integrations, UTC Julian dates.
+    instrument : Instrument
+        Its phase centre is hour angle 0 at its declination throughout.
+    shift_rad : ndarray, optional
+        (integrations, 2), shift of all sources by the ionosphere, east and north on the sky at 1.4 GHz, rad.
     """
+    local_m = instrument.local_m
     if not sources:
         empty = np.zeros((len(times_jd), len(local_m), 0))
-        return TileSky((), empty, empty, empty[:, 0])
+        return TileSky((), empty, empty, empty[:, 0], np.zeros((len(times_jd), 0, 3)), instrument)
     ra = np.array([source.ra_deg for source in sources])
     dec = np.array([source.dec_deg for source in sources])
     hour_angle, apparent_dec = frames.apparent_places(ra, dec, times_jd)
     towards = frames.direction_vectors(hour_angle, apparent_dec)
-    centre = frames.direction_vectors(np.zeros(()), np.asarray(declination_rad))
+    centre = frames.direction_vectors(np.zeros(()), np.asarray(instrument.stopped_declination_rad))
     relative = towards - centre
-    offsets = 2 * np.arcsin(np.clip(np.linalg.norm(relative, axis=-1) / 2, 0, 1))
+    offsets = instrument.offsets_rad(towards)
     near = np.flatnonzero(offsets.min(axis=0) < CUTOFF_RAD)
     # The sky turns about the pole (z): d(x, y)/dt = rate (y, -x), hour angle growing westward.
     motion = np.stack([relative[..., 1], -relative[..., 0], np.zeros_like(offsets)], axis=-1)
     delays = np.einsum("ak,tsk->tas", local_m, relative[:, near]) / c.SPEED_OF_LIGHT_M_S
+    wrong_m = local_m - instrument.stopped_m
+    if wrong_m.any():  # fringes are stopped for positions that are not the true ones
+        delays = delays + (wrong_m @ centre)[None, :, None] / c.SPEED_OF_LIGHT_M_S
     rates = np.einsum("ak,tsk->tas", local_m, motion[:, near]) * c.SIDEREAL_RATE_RAD_S / c.SPEED_OF_LIGHT_M_S
-    return TileSky(tuple(sources[index] for index in near), delays, rates, offsets[:, near])
+    dispersive = None
+    if shift_rad is not None:
+        east, north = shift_rad[:, :1], shift_rad[:, 1:]
+        shifted = frames.direction_vectors(hour_angle - east / np.cos(apparent_dec), apparent_dec + north)
+        dispersive = np.einsum("ak,tsk->tas", local_m, (shifted - towards)[:, near]) / c.SPEED_OF_LIGHT_M_S
+    return TileSky(
+        tuple(sources[index] for index in near),
+        delays,
+        rates,
+        offsets[:, near],
+        towards[:, near],
+        instrument,
+        dispersive,
+    )
 
 
 def predict(
@@ -101,12 +137,16 @@ def predict(
         return result
     fluxes = np.stack([source.flux_jy(frequencies_hz) for source in sky.sources], axis=-1)
     for channel, frequency in enumerate(frequencies_hz):
-        apparent = (fluxes[channel] * power_beam(sky.offsets_rad, frequency)).astype(np.float32)
-        cycles = frequency * sky.delays_s
+        cycles = sky.cycles(frequency)
         # Whole turns are taken off in float64, then single precision is enough (1e-7 of a turn).
         angle = (2 * np.pi * (cycles - np.rint(cycles))).astype(np.float32)
         phasor = np.empty(angle.shape, dtype=np.complex64)
         phasor.real, phasor.imag = np.cos(angle), np.sin(angle)
+        if sky.instrument.antenna_beams is None:
+            apparent = (fluxes[channel] * sky.instrument.power(sky.offsets_rad, frequency)).astype(np.float32)
+        else:  # each antenna's own beam goes with its phasor
+            phasor *= sky.instrument.voltages(sky.towards, frequency).astype(np.float32)
+            apparent = np.broadcast_to(fluxes[channel], sky.offsets_rad.shape).astype(np.float32)
         if smearing_width_hz is None:
             weighted = np.conj(phasor) * apparent[:, None, :]
             product = weighted @ phasor.transpose(0, 2, 1)

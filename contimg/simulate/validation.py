@@ -10,6 +10,7 @@ from pathlib import Path
 from contimg.simulate import constants as c
 from contimg.simulate.errors import SimulationError
 from contimg.simulate.options import CORRUPT_KINDS, RFI_KINDS, NightOptions
+from contimg.simulate.telescope_validation import validate_telescope
 
 _FIRST_YEAR = 1973
 
@@ -31,6 +32,7 @@ def validate(options: NightOptions) -> None:
     _check_times(options)
     _check_sky(options)
     _check_faults(options)
+    validate_telescope(options.telescope)
 
 
 def _check_sizes(options: NightOptions) -> None:
