@@ -12,12 +12,12 @@ WORDS = """
 --clock-error -1.8 --conjugated --swapped-polarisations 1,50 --products YY,XX --packet-loss 80:0.2
 --declination-grid --host-declination 3 --host-delays 4,5 --spectral-line-files
 --sun 60,40 --ateam 1e-3 --satellite 4:starlink --satellite 5:iridium --satellite-strength 100 --ionosphere 2
-""".split()
+"""
 
 
 def test_every_option_is_in_the_truth(program, tmp_path):
     small = ("--tiles", 1, "--stations", "1,50,80", "--channels", 1, "--integrations", 2, "--sources", 0)
-    done = program("simulate", tmp_path / "night", *small, *WORDS)
+    done = program("simulate", tmp_path / "night", *small, *WORDS.split())
     assert done.code == 0, done.err
     assert json.loads((tmp_path / "night" / "truth.json").read_text())["options"]["telescope"] == {
         "beam": {"offset_deg": [0.1, -0.2], "width": 1.1, "antenna_offset_deg": 0.2, "antenna_width": 0.05},
