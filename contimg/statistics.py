@@ -1,7 +1,10 @@
-"""Robust estimates of the standard deviation of samples and images."""
+"""Robust estimates: the standard deviation of samples and images, linear fits, and the choice between models."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,9 @@ _MIN_VALUES = 16
 _MAX_CLIPS = 20
 # Pixels per axis that `image_sigma` takes of a large image.
 _PIXELS = 1024
+# Huber's estimator: residuals beyond this many errors count less (95 % efficient where there are no outliers).
+_HUBER = 1.345
+_MAX_REWEIGHTINGS = 50
 
 
 def robust_sigma(values: NDArray[Any]) -> float:
@@ -71,3 +77,85 @@ def image_sigma(image: NDArray[np.floating]) -> float:
     """Return the robust standard deviation of a large image from about a million of its pixels, evenly spaced."""
     step = max(1, min(image.shape) // _PIXELS)
     return robust_sigma(image[::step, ::step])
+
+
+@dataclass(frozen=True)
+class RobustFit:
+    """The result of a linear fit: coefficients (p,), their standard errors (p,), and the errors of the values used.
+
+    Attributes
+    ----------
+    coefficients, errors : (p,) float64
+    inflation : float
+        Factor, 1 or larger, by which the values scatter more than their errors say; `errors` contain it.
+    """
+
+    coefficients: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    inflation: float
+
+
+def robust_fit(design: NDArray[np.float64], values: NDArray[np.float64], errors: NDArray[np.float64]) -> RobustFit:
+    """Fit a linear model by weighted least squares in which outliers count little (Huber's estimator).
+
+    Parameters
+    ----------
+    design : (n, p) float64
+        Derivatives of the values by the coefficients; of rank p, with n > p.
+    values, errors : (n,) float64
+        Values and their standard deviations. Where the residuals scatter more than these, the coefficients' errors
+        grow with them.
+    """
+    scaled, target = design / errors[:, None], values / errors
+    inflation = 1.0
+    weight: NDArray[np.float64] = np.ones(len(values))
+    coefficients: NDArray[Any] = np.zeros(design.shape[1])
+    for _ in range(_MAX_REWEIGHTINGS):
+        root = np.sqrt(weight)
+        updated = np.linalg.lstsq(scaled * root[:, None], target * root, rcond=None)[0]
+        residual = np.abs(target - scaled @ updated)
+        # Residuals of a fit are smaller than the errors: n - p of n are free.
+        spread = MAD_TO_SIGMA * float(np.median(residual)) * math.sqrt(len(values) / (len(values) - len(updated)))
+        inflation = max(1.0, spread)
+        weight = np.asarray(np.minimum(1.0, _HUBER * inflation / np.maximum(residual, 1e-300)), np.float64)
+        settled = np.allclose(updated, coefficients, rtol=1e-8, atol=1e-12)
+        coefficients = updated
+        if settled:
+            break
+    covariance = np.linalg.pinv((scaled * weight[:, None]).T @ scaled) * inflation**2
+    return RobustFit(coefficients, np.sqrt(np.diag(covariance)), inflation)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The one-parameter model that explains values best: its name, parameter with error, and fall of chi square."""
+
+    name: str
+    value: float
+    error: float
+    improvement: float
+
+
+def best_explanation(
+    patterns: Mapping[str, NDArray[np.float64]], values: NDArray[np.float64], errors: NDArray[np.float64]
+) -> Explanation | None:
+    """Return which of several patterns, scaled, describes values best; None where there are no patterns.
+
+    Parameters
+    ----------
+    patterns : mapping of str to (n,) float64
+        By the name of the hypothesis: derivative of the values by its parameter.
+    values, errors : (n,) float64
+        Values, which no hypothesis at all expects to be 0, and their standard deviations.
+
+    Notes
+    -----
+    Each residual counts with at most 3 errors, so that a few outliers decide nothing.
+    """
+    found = []
+    for name, pattern in patterns.items():
+        fit = robust_fit(pattern[:, None], values, errors)
+        residual = values - fit.coefficients[0] * pattern
+        fall = np.minimum((values / errors) ** 2, 9) - np.minimum((residual / errors) ** 2, 9)
+        found.append(Explanation(name, float(fit.coefficients[0]), float(fit.errors[0]), float(fall.sum())))
+    return max(found, key=lambda one: one.improvement, default=None)

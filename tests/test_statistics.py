@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from scipy.special import erfinv
 
-from contimg.statistics import CLIP_SIGMA, IQR_PER_SIGMA, MAD_TO_SIGMA, clipped_sigma, image_sigma, robust_sigma
+from contimg.statistics import (
+    CLIP_SIGMA,
+    IQR_PER_SIGMA,
+    MAD_TO_SIGMA,
+    best_explanation,
+    clipped_sigma,
+    image_sigma,
+    robust_fit,
+    robust_sigma,
+)
 
 
 def test_scales_are_those_of_the_normal_distribution():
@@ -53,3 +62,43 @@ def test_of_an_image_from_a_part_of_its_pixels(shape):
     assert image_sigma(image) == robust_sigma(pixels)
     # The scaled median absolute deviation of n normal values has a relative error of 1.167 / sqrt(n).
     assert image_sigma(image) == pytest.approx(0.7, rel=3 * 1.167 / math.sqrt(pixels.size))
+
+
+class TestRobustFit:
+    def sample(self, n=400, seed=3):
+        rng = np.random.default_rng(seed)
+        x = rng.uniform(-1, 1, n)
+        errors = rng.uniform(0.5, 2, n)
+        return np.stack([np.ones(n), x], axis=1), 3 + 2 * x + errors * rng.normal(size=n), errors
+
+    def test_is_least_squares_without_outliers(self):
+        design, values, errors = self.sample()
+        fit = robust_fit(design, values, errors)
+        weighted = design / errors[:, None] ** 2
+        expected = np.linalg.solve(weighted.T @ design, weighted.T @ values)
+        assert fit.coefficients == pytest.approx(expected, abs=0.05)
+        assert fit.errors == pytest.approx(np.sqrt(np.diag(np.linalg.inv(weighted.T @ design))), rel=0.2)
+
+    def test_a_tenth_of_outliers_moves_it_by_less_than_its_error(self):
+        design, values, errors = self.sample()
+        values[::10] += 1000
+        fit = robust_fit(design, values, errors)
+        assert fit.coefficients == pytest.approx([3, 2], abs=4 * fit.errors.max())
+
+    def test_errors_grow_with_the_scatter(self):
+        design, values, errors = self.sample()
+        assert robust_fit(design, values, errors / 5).errors == pytest.approx(
+            robust_fit(design, values, errors).errors, rel=0.1
+        )
+        assert robust_fit(design, values, errors / 5).inflation == pytest.approx(5, rel=0.1)
+
+
+def test_the_pattern_that_is_there_explains_best():
+    rng = np.random.default_rng(5)
+    x, errors = np.linspace(-1, 1, 100), np.full(100, 0.1)
+    patterns = {"mean": np.ones(100), "slope": x, "bow": x**2}
+    for name, size in (("mean", 0.3), ("slope", -0.5), ("bow", 0.4)):
+        found = best_explanation(patterns, size * patterns[name] + errors * rng.normal(size=100), errors)
+        assert found.name == name
+        assert found.value == pytest.approx(size, abs=4 * found.error)
+    assert best_explanation({}, x, errors) is None

@@ -10,7 +10,7 @@ from contimg.config.key_types import Count, Fraction, Positive, Section
 class QaOptions(Section):
     """Thresholds of the verdicts; measured values are stored whatever these say."""
 
-    version: Count = Field(1, description="number of this set of thresholds; raise it when one changes")
+    version: Count = Field(2, description="number of this set of thresholds; raise it when one changes")
     max_noise_ratio: Positive = Field(3.0, description="mosaic rms over the expected noise above which it is failed")
     warn_noise_ratio: Positive = Field(
         2.0, description="mosaic rms over the expected noise above which it is a warning"
@@ -26,7 +26,34 @@ class QaOptions(Section):
         0.25,
         description="fraction of matched fluxes off their median by more than 30 % above which it is a warning",
     )
-    min_tile_fraction: Fraction = Field(0.5, description="fraction of a group's tiles used below which it is a warning")
+    significance: Positive = Field(
+        4.0, description="a measured number with an error counts as off only by more than this many errors [sigma]"
+    )
+    max_flux_scale_error: Positive = Field(
+        0.03, description="flux scale off the catalogue's by a larger fraction (and its error) is a warning"
+    )
+    max_flux_tilt_ra: Positive = Field(
+        0.05, description="fluxes that change more from a mosaic's middle to its eastern edge are a warning"
+    )
+    max_flux_tilt_dec: Positive = Field(
+        0.05, description="fluxes that change more from a mosaic's middle to its northern edge are a warning"
+    )
+    max_flux_bow_dec: Positive = Field(
+        0.05, description="fluxes that change more from a mosaic's middle to both edges are a warning"
+    )
+    max_shift_beams: Positive = Field(
+        0.03, description="shift of a mosaic against the catalogue above which it is a warning [beams]"
+    )
+    max_distortion_beams: Positive = Field(
+        0.05, description="displacement at a mosaic's edge, as of a rotation, above which it is a warning [beams]"
+    )
+    max_peak_loss: Positive = Field(
+        0.1, description="peaks off integrated fluxes by a larger fraction (smeared sources) are a warning"
+    )
+    max_unmatched: Fraction = Field(
+        0.1, description="fraction of found bright sources missing in the catalogue above which it is a warning"
+    )
+    min_tile_fraction: Fraction = Field(0.6, description="fraction of a group's tiles used below which it is a warning")
     max_tile_noise_ratio: Positive = Field(5.0, description="tile rms over the expected noise above which it is failed")
     warn_tile_noise_ratio: Positive = Field(
         2.0, description="tile rms over the expected noise above which it is a warning"

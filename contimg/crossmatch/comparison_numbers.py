@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.crossmatch.matching import COMPLETENESS_SNR, Match
+from contimg.crossmatch.systematics import measure_systematics
 from contimg.products.numbers import CrossmatchQa
 from contimg.statistics import MAD_TO_SIGMA
 
@@ -16,7 +17,7 @@ OUTLIER = 0.3
 
 
 def measure(matched: Match, n_sources: int, min_matches: int, beam_arcsec: float) -> CrossmatchQa:
-    """Measure flux scale, astrometry and completeness.
+    """Measure flux scale, astrometry and completeness, and their systematic changes over the field.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ def measure(matched: Match, n_sources: int, min_matches: int, beam_arcsec: float
     strong = matched.expected_snr >= COMPLETENESS_SNR
     n_compared, n_expected = int(use.sum()), int(strong.sum())
     n_found = int((strong & (matched.source >= 0)).sum())
-    numbers: dict[str, Any] = {}
+    numbers: dict[str, Any] = measure_systematics(matched, min_matches, beam_arcsec)
     if n_compared >= min_matches:
         numbers |= _flux_numbers(matched.flux_ratio[use], matched.peak_ratio[use])
         numbers |= _offset_numbers(matched, use, beam_arcsec)

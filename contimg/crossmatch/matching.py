@@ -43,10 +43,16 @@ class Match:
     flux_ratio, peak_ratio : (n,) float64
         Found over catalogue, of the integrated flux and of the peak; NaN without a match. The peak of an unresolved
         source is the more precise (1/SNR against sqrt(3)/SNR), but falls with smearing and with size.
+    e_log_ratio : (n,) float64
+        Standard error of ln `flux_ratio`: of the measured flux and, where the catalogue gives it, of its own.
+    e_offset_arcsec : (n,) float64
+        Standard error of `dra_arcsec` and `ddec_arcsec`, from the noise of the mosaic.
     compared : (n,) bool
         Matched, isolated and above the S/N that counts.
     unmatched : (m,) int
         Indices of found sources with S/N >= 10 and no catalogue source within the radius.
+    unmatched_flux_jy : (m,) float64
+        Their integrated fluxes.
     """
 
     catalogue: Catalogue
@@ -60,8 +66,11 @@ class Match:
     ddec_arcsec: NDArray[np.float64]
     flux_ratio: NDArray[np.float64]
     peak_ratio: NDArray[np.float64]
+    e_log_ratio: NDArray[np.float64]
+    e_offset_arcsec: NDArray[np.float64]
     compared: NDArray[np.bool_]
     unmatched: NDArray[np.int64]
+    unmatched_flux_jy: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,7 @@ def match(  # two lists of sources, and the image that one of them was found in
     flux = known.flux_at(freq_hz)[:, 0]
     pairs = _pair(sources, known, flux, limits.radius_arcsec)
     expected = flux / noise[covered]
+    unmatched = _unmatched(sources, catalogue, limits.radius_arcsec)
     isolated = _isolated(catalogue, covered, freq_hz, 2 * max(limits.radius_arcsec, beam_deg * 3600))
     return Match(
         catalogue=known,
@@ -124,7 +134,8 @@ def match(  # two lists of sources, and the image that one of them was found in
         expected_snr=expected,
         isolated=isolated,
         compared=(pairs["source"] >= 0) & isolated & (expected >= limits.min_snr),
-        unmatched=_unmatched(sources, catalogue, limits.radius_arcsec),
+        unmatched=unmatched,
+        unmatched_flux_jy=np.array([sources[i].total_flux_jy for i in unmatched], np.float64),
         **pairs,
     )
 
@@ -137,12 +148,12 @@ def _pair(
     Returns
     -------
     dict
-        ``source``, ``separation_arcsec``, ``dra_arcsec``, ``ddec_arcsec``, ``flux_ratio`` and ``peak_ratio`` as in
-        `Match`.
+        ``source``, ``separation_arcsec``, ``dra_arcsec``, ``ddec_arcsec``, ``flux_ratio``, ``peak_ratio``,
+        ``e_log_ratio`` and ``e_offset_arcsec`` as in `Match`.
     """
     n = len(known)
     nearest = np.full(n, -1)
-    separation, dra, ddec, ratio, peak_ratio = (np.full(n, np.nan) for _ in range(5))
+    separation, dra, ddec, ratio, peak_ratio, e_log_ratio, e_offset = (np.full(n, np.nan) for _ in range(7))
     if n and sources:
         found_ra, found_dec = _places(sources)
         index, distance = _nearest(known.ra_deg, known.dec_deg, found_ra, found_dec)
@@ -151,8 +162,12 @@ def _pair(
         nearest[hit], separation[hit] = chosen, distance[hit]
         dra[hit] = 3600 * _wrap_deg(found_ra[chosen] - known.ra_deg[hit]) * np.cos(np.radians(known.dec_deg[hit]))
         ddec[hit] = 3600 * (found_dec[chosen] - known.dec_deg[hit])
-        ratio[hit] = np.array([sources[i].total_flux_jy for i in chosen]) / flux_jy[hit]
+        total = np.array([sources[i].total_flux_jy for i in chosen])
+        ratio[hit] = total / flux_jy[hit]
         peak_ratio[hit] = np.array([sources[i].peak_flux_jy_beam for i in chosen]) / flux_jy[hit]
+        of_catalogue = np.nan_to_num(known.flux_err_jy[hit] / known.flux_jy[hit], nan=0.0)
+        e_log_ratio[hit] = np.hypot(np.array([sources[i].e_total_flux_jy for i in chosen]) / total, of_catalogue)
+        e_offset[hit] = np.sqrt(np.array([sources[i].e_ra_arcsec * sources[i].e_dec_arcsec for i in chosen]))
     return {
         "source": nearest,
         "separation_arcsec": separation,
@@ -160,6 +175,8 @@ def _pair(
         "ddec_arcsec": ddec,
         "flux_ratio": ratio,
         "peak_ratio": peak_ratio,
+        "e_log_ratio": e_log_ratio,
+        "e_offset_arcsec": e_offset,
     }
 
 

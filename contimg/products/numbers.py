@@ -84,6 +84,27 @@ class CrossmatchQa(Record):
     scatter_dec_arcsec: float | None = None
     offset_p95_arcsec: float | None = None
     completeness: float | None = None
+    flux_scale: float | None = None
+    e_flux_scale: float | None = None
+    flux_tilt_ra: float | None = None
+    e_flux_tilt_ra: float | None = None
+    flux_tilt_dec: float | None = None
+    e_flux_tilt_dec: float | None = None
+    flux_bow_dec: float | None = None
+    e_flux_bow_dec: float | None = None
+    shift_beams: float | None = None
+    e_shift_beams: float | None = None
+    shift_ra_arcsec: float | None = None
+    shift_dec_arcsec: float | None = None
+    e_shift_arcsec: float | None = None
+    distortion_beams: float | None = None
+    e_distortion_beams: float | None = None
+    field_rotation_deg: float | None = None
+    field_stretch: float | None = None
+    peak_over_total: float | None = None
+    e_peak_over_total: float | None = None
+    unmatched_fraction: float | None = None
+    diagnosis: str | None = None
 
 
 def ms_qa(twin: Twin, where: Path | str | None = None) -> MsQa:

@@ -58,13 +58,13 @@ def numbers_table(twin: Twin) -> str:
 
 
 def _row(twin: Twin, key: str, gates: list[Gate]) -> tuple[str, object, str, str, Html]:
-    label, unit = LABELS[key]
-    value = twin.qa.get(key)
+    label, unit = LABELS[key] if key in LABELS else (gates[0].label, gates[0].unit)
+    value, error = twin.qa.get(key), twin.qa.get(gates[0].error) if gates and gates[0].error else None
     limits = "; ".join(f"{gate.shown_threshold(twin.judged_with)} (else {gate.severity})" for gate in gates)
     if not gates:
         verdict = Html("")
     elif value is None:
         verdict = badge("not measured", "warning")
     else:
-        verdict = badge(worst([gate.severity for gate in gates if gate.crossed(value, twin.judged_with)]))
+        verdict = badge(worst([gate.severity for gate in gates if gate.crossed(value, twin.judged_with, error)]))
     return label, value, unit, limits, verdict

@@ -13,7 +13,7 @@ BEAM_ARCSEC = 20.0
 def match_of(path, ratio, *, dra=None, ddec=None, peak=None, snr=None, source=None, compared=None, unmatched=()):
     """Return matches of a catalogue with these ratios of flux; all are matched and compared unless said otherwise."""
     n = len(ratio)
-    lines = [f"s{i},{130 + 0.1 * i},0.0,1.0,1.4e9,-0.7" for i in range(n)]
+    lines = [f"s{i},{130 + 0.01 * i},0.0,1.0,1.4e9,-0.7" for i in range(n)]
     (path / "c.csv").write_text("\n".join(["name,ra_deg,dec_deg,flux_jy,ref_freq_hz,spectral_index", *lines]) + "\n")
     dra, ddec = (np.zeros(n) if one is None else np.asarray(one, float) for one in (dra, ddec))
     source = np.arange(n) if source is None else np.asarray(source)
@@ -22,7 +22,9 @@ def match_of(path, ratio, *, dra=None, ddec=None, peak=None, snr=None, source=No
         expected_snr=np.full(n, 100.0) if snr is None else np.asarray(snr, float), isolated=np.ones(n, bool),
         source=source, separation_arcsec=np.hypot(dra, ddec), dra_arcsec=dra, ddec_arcsec=ddec,
         flux_ratio=np.asarray(ratio, float), peak_ratio=np.asarray(ratio if peak is None else peak, float),
+        e_log_ratio=np.full(n, 0.01), e_offset_arcsec=np.full(n, 0.1),
         compared=(source >= 0) if compared is None else np.asarray(compared), unmatched=np.asarray(unmatched, int),
+        unmatched_flux_jy=np.full(len(unmatched), 2.0),
     )  # fmt: skip
 
 

@@ -63,7 +63,7 @@ def test_good_numbers_give_no_reason(label):
         ("mosaic", "noise_ratio", 3.001, "noise_ratio_high", "failed", 3.0),
         ("mosaic", "noise_ratio", 3.0, "noise_ratio_high", "warning", 2.0),
         ("mosaic", "noise_ratio", 2.001, "noise_ratio_high", "warning", 2.0),
-        ("mosaic", "tile_fraction", 0.49, "tile_fraction_low", "warning", 0.5),
+        ("mosaic", "tile_fraction", 0.59, "tile_fraction_low", "warning", 0.6),
         ("image", "noise_ratio", 5.01, "noise_ratio_high", "failed", 5.0),
         ("image", "noise_ratio", 2.01, "noise_ratio_high", "warning", 2.0),
         ("image", "dynamic_range", 4.9, "dynamic_range_low", "warning", 5.0),
@@ -98,7 +98,7 @@ def test_beyond_a_limit(label, key, value, code, severity, limit):
     ("label", "key", "value"),
     [
         ("mosaic", "noise_ratio", 2.0),
-        ("mosaic", "tile_fraction", 0.5),
+        ("mosaic", "tile_fraction", 0.6),
         ("crossmatch", "median_flux_ratio", 0.8),
         ("crossmatch", "median_flux_ratio", 1.2),
         ("crossmatch", "median_offset_beams", 0.1),
@@ -166,6 +166,57 @@ def test_bounds(bound, value, beyond):
     assert gate.reason(value, {}).threshold == (1.5 if bound == "factor" else 0.5)
 
 
+class TestNumbersWithErrors:
+    """A value counts as off only beyond its limit and beyond `qa.significance` (4) of its errors."""
+
+    FIT = {
+        "flux_scale": 1.0, "e_flux_scale": 0.004, "flux_bow_dec": 0.01, "e_flux_bow_dec": 0.01,
+        "shift_beams": 0.01, "e_shift_beams": 0.002, "unmatched_fraction": 0.0,
+    }  # fmt: skip
+
+    def reasons(self, **change):
+        return judge("crossmatch", self.FIT | change)
+
+    def test_good_numbers_give_no_reason(self):
+        assert self.reasons() == []
+
+    @pytest.mark.parametrize(
+        ("change", "code"),
+        [
+            ({"flux_scale": 1.1}, "flux_scale_off"),
+            ({"flux_scale": 0.96}, "flux_scale_off"),  # 4 %, ten errors
+            ({"flux_bow_dec": -0.2}, "flux_bow_dec_off"),
+            ({"shift_beams": 0.05}, "shift_beams_high"),
+            ({"unmatched_fraction": 0.2}, "unmatched_fraction_high"),
+        ],
+    )
+    def test_off_by_more_than_limit_and_error(self, change, code):
+        assert [(r.code, r.severity) for r in self.reasons(**change)] == [(code, "warning")]
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"flux_scale": 1.02},  # five errors, within 3 %
+            {"flux_scale": 1.1, "e_flux_scale": 0.03},  # 10 %, of which 12 % are four errors
+            {"flux_bow_dec": -0.2, "e_flux_bow_dec": 0.06},
+            {"shift_beams": 0.05, "e_shift_beams": 0.02},
+        ],
+    )
+    def test_within_the_limit_or_the_error(self, change):
+        assert self.reasons(**change) == []
+
+    def test_the_error_and_the_diagnosis_stand_in_the_message(self):
+        (first, second) = self.reasons(flux_scale=1.1, shift_beams=0.05, diagnosis="a flux scale of 1.100 ± 0.004")
+        assert first.message.startswith("flux scale against the catalogue is 1.1 ± 0.004, off 1 by more than a factor")
+        assert first.message.endswith("; best explained by a flux scale of 1.100 ± 0.004")
+        assert "explained" not in second.message
+
+    def test_a_number_without_its_error_is_not_measured(self):
+        gate = Gate("mosaic", "x", "a ratio", "", "factor", 0.5, "warning", error="e_x")
+        assert gate.crossed(2.0, {}) is True
+        assert self.reasons(flux_scale=1.5, e_flux_scale=None) == []  # too few sources: the median says so
+
+
 def test_a_constant_limit_names_no_key():
     gate = Gate("bundle", "n_infinite", "infinite pixels", "", "max", 0, "failed", code="infinite_pixels")
     assert gate.reason(3, {}) == Reason(
@@ -230,6 +281,7 @@ class TestJudgedAgain:
 
 def test_every_threshold_of_the_section_qa_is_in_the_table():
     used = {gate.limit for gate in gates.GATES} | {gate.sample.option for gate in gates.GATES if gate.sample}
+    used |= {"qa.significance" for gate in gates.GATES if gate.error}
     assert {f"qa.{key}" for key in QaOptions.model_fields} - used == {"qa.version"}
 
 

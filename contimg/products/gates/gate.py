@@ -12,13 +12,16 @@ from pydantic import BaseModel
 from contimg.products.twin import Reason
 
 Severity = Literal["warning", "failed"]
-Bound = Literal["max", "min", "factor"]
+Bound = Literal["max", "min", "factor", "abs"]
 Measured = float | int | None
 Options = Mapping[str, BaseModel | Mapping[str, Any]]
 """Sections of the configuration by name: typed, or as the ``parameters`` of a twin hold them."""
 
-_SUFFIX = {"max": "high", "min": "low", "factor": "off"}
-_SIGN = {"max": "≤", "min": "≥", "factor": "within a factor of"}
+_SUFFIX = {"max": "high", "min": "low", "factor": "off", "abs": "off"}
+_SIGN = {"max": "≤", "min": "≥", "factor": "within a factor of", "abs": "within ±"}
+_BEYOND = {"max": "above", "min": "below", "factor": "off 1 by more than a factor of", "abs": "off 0 by more than"}
+SIGNIFICANCE = "qa.significance"
+"""The key that says by how many of its errors a number with an error must be off before it counts."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,9 @@ class Gate:
         The number's name in the twin's ``qa``.
     label, unit : str
         The number's name and unit in messages.
-    bound : ``max``, ``min`` or ``factor``
-        Good values are up to the limit, from the limit, or between 1/(1 + limit) and 1 + limit.
+    bound : ``max``, ``min``, ``factor`` or ``abs``
+        Good values are up to the limit, from the limit, between 1/(1 + limit) and 1 + limit, or between -limit and
+        limit.
     limit : str or float
         ``section.key`` of the configuration that holds the limit; a number where nothing can be configured.
     severity : ``warning`` or ``failed``
@@ -74,6 +78,9 @@ class Gate:
         The number counts as measured only where the sample suffices.
     when : str
         The gate applies only to products whose ``qa`` has this key, empty: to all of the kind.
+    error : str
+        Key of the number's standard error in ``qa``. Then a value beyond the limit counts only where it also differs
+        from the ideal one (1 for ``factor``, else 0) by ``qa.significance`` errors. Empty: the number has none.
     """
 
     kind: str
@@ -87,15 +94,22 @@ class Gate:
     unmeasured: Severity | None = "warning"
     sample: Sample | None = None
     when: str = ""
+    error: str = ""
 
     def threshold(self, options: Options) -> float:
         """Return the largest (``max``, ``factor``) or smallest (``min``) good value."""
         limit = option_value(self.limit, options) if isinstance(self.limit, str) else self.limit
         return 1 + limit if self.bound == "factor" else limit
 
-    def crossed(self, value: float, options: Options) -> bool:
-        """Return whether a value lies beyond the threshold; on it, it does not."""
+    def crossed(self, value: float, options: Options, error: float | None = None) -> bool:
+        """Return whether a value lies beyond the threshold, by more than its error allows; on it, it does not."""
         limit = self.threshold(options)
+        if self.error and error is not None:
+            ideal = 1.0 if self.bound == "factor" else 0.0
+            if abs(value - ideal) <= option_value(SIGNIFICANCE, options) * error:
+                return False
+        if self.bound == "abs":
+            return abs(value) > limit
         if self.bound == "max":
             return value > limit
         if self.bound == "min":
@@ -106,16 +120,16 @@ class Gate:
         """Return the condition that good values meet: ``≤ 3``."""
         return f"{_SIGN[self.bound]} {self.threshold(options):g}"
 
-    def reason(self, value: float, options: Options) -> Reason:
-        """Return the reason of a value beyond the threshold."""
+    def reason(self, value: float, options: Options, error: float | None = None) -> Reason:
+        """Return the reason of a value beyond the threshold, with its error where it has one."""
         limit = self.threshold(options)
         unit = f" {self.unit}" if self.unit else ""
-        side = {"max": "above", "min": "below", "factor": "off 1 by more than a factor of"}[self.bound]
+        shown = f"{value:.4g}" if error is None else f"{value:.4g} ± {error:.2g}"
         option = f" ({self.limit})" if isinstance(self.limit, str) else ""
         return Reason(
             code=self.reason_code,
             severity=self.severity,
-            message=f"{self.label} is {value:.4g}{unit}, {side} {limit:.4g}{unit}{option}",
+            message=f"{self.label} is {shown}{unit}, {_BEYOND[self.bound]} {limit:.4g}{unit}{option}",
             measured=value,
             threshold=limit,
         )

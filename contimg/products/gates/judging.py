@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from contimg.products.gates.gate import Gate, Options, is_number
+from contimg.products.gates.gate import SIGNIFICANCE, Gate, Options, is_number
 from contimg.products.gates.table import GATES
 from contimg.products.twin import Reason, Twin
 
@@ -31,6 +31,7 @@ def threshold_keys(kind: str) -> dict[str, list[str]]:
     """Return the keys of the configuration that a kind's verdict depends on, by section."""
     names = {gate.limit for gate in GATES if gate.kind == kind and isinstance(gate.limit, str)}
     names |= {gate.sample.option for gate in GATES if gate.kind == kind and gate.sample is not None}
+    names |= {SIGNIFICANCE for gate in GATES if gate.kind == kind and gate.error}
     found: dict[str, list[str]] = {}
     for name in sorted(names):
         section, _, key = name.partition(".")
@@ -56,7 +57,7 @@ def judge(kind: str, measured: Mapping[str, Any], options: Options) -> list[Reas
         If a number or a section is missing.
     """
     reasons = (_judge_number(measured, gates, options) for gates in gates_of(kind, measured).values())
-    return [reason for reason in reasons if reason is not None]
+    return _explained([reason for reason in reasons if reason is not None], measured)
 
 
 def judge_again(twin: Twin, options: Options) -> list[Reason]:
@@ -75,20 +76,29 @@ def judge_again(twin: Twin, options: Options) -> list[Reason]:
     codes = {code for some in gates.values() for gate in some for code in (gate.reason_code, gate.unmeasured_code)}
     kept = [reason for reason in twin.reasons if reason.code not in codes]
     known = (_judge_number(twin.qa, some, options) for key, some in gates.items() if key in twin.qa)
-    return kept + [reason for reason in known if reason is not None]
+    return kept + _explained([reason for reason in known if reason is not None], twin.qa)
+
+
+def _explained(reasons: list[Reason], measured: Mapping[str, Any]) -> list[Reason]:
+    """Return reasons, the first one with the product's ``diagnosis``: the hypothesis that explains its numbers best."""
+    diagnosis = measured.get("diagnosis")
+    if not reasons or not diagnosis:
+        return reasons
+    first = reasons[0]
+    return [first.model_copy(update={"message": f"{first.message}; best explained by {diagnosis}"}), *reasons[1:]]
 
 
 def _judge_number(measured: Mapping[str, Any], gates: list[Gate], options: Options) -> Reason | None:
     """Return the reason that one number gives, the most severe of its gates' that are crossed."""
     first = gates[0]
-    value = measured[first.key]
+    value, error = measured[first.key], measured.get(first.error) if first.error else None
     shortage = first.sample.shortage(measured, options) if first.sample else None
-    if shortage or not is_number(value):
+    if shortage or not is_number(value) or (first.error and not is_number(error)):
         if first.unmeasured is None:
             return None
         message = f"{first.label}: not measured{f': {shortage}' if shortage else ''}"
         return Reason(code=first.unmeasured_code, severity=first.unmeasured, message=message)
-    crossed = [gate for gate in gates if gate.crossed(value, options)]
+    crossed = [gate for gate in gates if gate.crossed(value, options, error)]
     if not crossed:
         return None
-    return next((gate for gate in crossed if gate.severity == "failed"), crossed[0]).reason(value, options)
+    return next((gate for gate in crossed if gate.severity == "failed"), crossed[0]).reason(value, options, error)

@@ -106,8 +106,31 @@ CROSSMATCH = (
     ),
 )
 
+# Of fits to the compared sources: limits that count only beyond the errors. Where too few sources are there to be
+# fitted, flux ratio and offset above say so.
+CATALOGUE_FIT = tuple(
+    Gate("crossmatch", *row, "warning", unmeasured=None, when=row[0], error=f"e_{row[0]}")
+    for row in (
+        ("flux_scale", "flux scale against the catalogue", "", "factor", "qa.max_flux_scale_error"),
+        ("flux_tilt_ra", "change of fluxes with right ascension", "", "abs", "qa.max_flux_tilt_ra"),
+        ("flux_tilt_dec", "change of fluxes with declination", "", "abs", "qa.max_flux_tilt_dec"),
+        ("flux_bow_dec", "change of fluxes from the strip's middle to its edges", "", "abs", "qa.max_flux_bow_dec"),
+        ("shift_beams", "shift against the catalogue", "beams", "max", "qa.max_shift_beams"),
+        ("distortion_beams", "distortion of the field", "beams", "max", "qa.max_distortion_beams"),
+        ("peak_over_total", "peaks over integrated fluxes", "", "factor", "qa.max_peak_loss"),
+    )
+)
+CATALOGUE_LACKS = (
+    Gate(
+        "crossmatch", "unmatched_fraction", "bright sources that the catalogue lacks", "", "max", "qa.max_unmatched",
+        "warning", unmeasured=None, sample=Sample("n_expected", "qa.min_matches", "detectable catalogue sources"),
+        when="unmatched_fraction",
+    ),
+)  # fmt: skip
+
 BUNDLE: tuple[Gate, ...] = ()
 
 GATES: tuple[Gate, ...] = (
-    *MS, *CALIBRATION, *CALIBRATED, *IMAGE, *CATALOGUED_IMAGE, *MOSAIC, *CROSSMATCH, *BUNDLE,
+    *MS, *CALIBRATION, *CALIBRATED, *IMAGE, *CATALOGUED_IMAGE, *MOSAIC, *CROSSMATCH, *CATALOGUE_FIT, *CATALOGUE_LACKS,
+    *BUNDLE,
 )  # fmt: skip
