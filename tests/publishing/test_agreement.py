@@ -20,11 +20,11 @@ from contimg.publishing import markers
 from contimg.publishing.places import Places
 from contimg.publishing.reconcile import reconcile
 from contimg.publishing.recording import publication
-from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries, schema
-from contimg.registry.engine import open_registry
 from contimg.registry.schema import data_registry
 from tests.support import mosaics
+from tests.support.databases import memory_folder
+from tests.support.registered_nights import RegisteredNight
 
 ID = mosaics.MOSAIC
 ROWS = ("absent", "staging", "held", "published", "rejected", "withdrawn", "superseded")
@@ -130,17 +130,22 @@ def test_the_table_is_whole():
     assert {(row, place) for row, place, *_ in CASES} == set(itertools.product(ROWS, PLACES))
 
 
+@pytest.fixture(scope="module")
+def night():
+    """A registered mosaic that every case begins with, made once for each verdict."""
+    with memory_folder() as folder, contextlib.closing(RegisteredNight(folder)) as made:
+        yield made
+
+
 LATER = "2099-01-01T00:00:00.000Z"  # later than what the row knows
 
 
 class Case:
-    """One combination, on a stage, an archive and a registry of its own."""
+    """One combination, set up in a stage, archive and registry where the mosaic was just registered."""
 
-    def __init__(self, root: Path, row: str, place: str, decision: str, marker: str) -> None:
-        self.config = mosaics.config_below(root)
-        mosaics.make_mosaic(self.config, reasons=[mosaics.WARNING] if row == "held" else [])
-        register_mosaic(ID, self.config)
-        self.registry = open_registry(self.config)
+    def __init__(self, night: RegisteredNight, row: str, place: str, decision: str, marker: str) -> None:
+        night.restore("warning" if row == "held" else "passed")
+        self.config, self.registry = night.config, night.registry
         known = queries.get(self.registry, ID)
         self.where = Places.of(self.config.layout, known)
         self._place(place, decision, known)
@@ -203,10 +208,10 @@ def test_the_design_holds_this_table():
 
 @pytest.mark.parametrize("row", ROWS)
 @pytest.mark.parametrize("place", PLACES)
-def test_every_combination_has_its_answer(root, row, place):
+def test_every_combination_has_its_answer(night, row, place):
     wrong = []
-    for number, (_, _, decision, marker) in enumerate(c for c in CASES if c[:2] == (row, place)):
-        case = Case(root / str(number), row, place, decision, marker)
+    for _, _, decision, marker in (c for c in CASES if c[:2] == (row, place)):
+        case = Case(night, row, place, decision, marker)
         expected = ANSWERS[row][place][decision]
         found = reconcile(case.registry, case.config.layout)
         again = reconcile(case.registry, case.config.layout)
@@ -217,7 +222,6 @@ def test_every_combination_has_its_answer(root, row, place):
             wrong.append((decision, marker, "second run", [(one.code, one.message) for one in again]))
         if reached != PERSON:
             wrong += [(decision, marker, text) for text in disagreements(case)]
-        case.registry.close()
     assert wrong == []
 
 

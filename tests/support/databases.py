@@ -66,12 +66,19 @@ def url(request: pytest.FixtureRequest) -> Iterator[str | None]:
             yield url
 
 
-@pytest.fixture
-def root() -> Iterator[Path]:
-    """A folder in memory where there is one: these tests fsync a lot, and none of them cuts the power."""
+@contextlib.contextmanager
+def memory_folder() -> Iterator[Path]:
+    """Give a folder in memory where there is one: these tests fsync a lot, and none of them cuts the power."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """A folder of `memory_folder`."""
+    with memory_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
