@@ -30,7 +30,11 @@ def verdict(twins: list[Twin]) -> Verdict:
 
 
 def describe(data_id: str, mosaic: Node, crossmatch: Node | None, lineage: Lineage) -> dict[str, Any]:
-    """Return the metadata of a mosaic: a pure function of its twins, null where a twin states nothing."""
+    """Return the metadata of a mosaic: a pure function of its twins, null where a twin states nothing.
+
+    Facts and numbers are copied as they stand in the twins, those that no model of `contimg.products.facts` names too:
+    the bundle's identity follows from these bytes.
+    """
     twins = [mosaic.twin] + ([crossmatch.twin] if crossmatch is not None else [])
     facts, qa = mosaic.twin.facts, mosaic.twin.qa
     return {

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from contimg import naming
+from contimg.products.facts import Record, read_record
 from contimg.products.lineage import Lineage, Node
+from contimg.products.numbers import mosaic_qa, ms_qa
 from contimg.products.twin import Reason
 
 # Two estimates of the same noise scatter by a few per cent, with other calibrations or another version of contimg.
@@ -37,9 +39,23 @@ class DataQuality:
     rms_mjy: float | None
 
 
+class _MosaicTiles(Record):
+    """The tiles of a mosaic, where its twin states them."""
+
+    tiles_used: list[str] | None = None
+
+
+class _MsCounts(Record):
+    """The amount of data of a tile, where its twin states it."""
+
+    n_subbands: int | None = None
+    n_times: int | None = None
+
+
 def measure(lineage: Lineage, mosaic: Node) -> DataQuality:
     """Return the data behind a mosaic, from the twins in its lineage."""
-    used = frozenset(naming.iso(tile) for tile in mosaic.twin.facts.get("tiles_used") or [])
+    stated = read_record(_MosaicTiles, mosaic.twin.facts, mosaic.twin, mosaic.path)
+    used = frozenset(naming.iso(tile) for tile in stated.tiles_used or [])
     chains = [
         (calibrated, ms)
         for image in _below(lineage, mosaic, "image")
@@ -48,13 +64,14 @@ def measure(lineage: Lineage, mosaic: Node) -> DataQuality:
         for ms in _below(lineage, calibrated, "ms")
     ]
     flagged = [_flagged(calibrated, ms) for calibrated, ms in chains]
+    counts = [read_record(_MsCounts, ms.twin.facts, ms.twin, ms.path) for _, ms in chains]
     known = [fraction for fraction in flagged if fraction is not None]
     return DataQuality(
         tiles=used,
-        subbands=_total([ms.twin.facts.get("n_subbands") for _, ms in chains]),
-        integrations=_total([ms.twin.facts.get("n_times") for _, ms in chains]),
+        subbands=_total([one.n_subbands for one in counts]),
+        integrations=_total([one.n_times for one in counts]),
         flagged_fraction=sum(known) / len(known) if known and len(known) == len(flagged) else None,
-        rms_mjy=mosaic.twin.qa.get("rms_mjy"),
+        rms_mjy=mosaic_qa(mosaic.twin, mosaic.path).rms_mjy,
     )
 
 
@@ -114,8 +131,8 @@ def _below(lineage: Lineage, node: Node, kind: str) -> Iterator[Node]:
 
 def _flagged(calibrated: Node, ms: Node) -> float | None:
     """Return the flagged fraction of a tile after calibration; of the MS where that is not stated."""
-    fraction = calibrated.twin.qa.get("flagged_fraction")
-    return ms.twin.qa.get("flagged_fraction") if fraction is None else fraction
+    fraction = ms_qa(calibrated.twin, calibrated.path).flagged_fraction
+    return ms_qa(ms.twin, ms.path).flagged_fraction if fraction is None else fraction
 
 
 def _total(counts: list[int | None]) -> int | None:

@@ -12,10 +12,55 @@ from sqlalchemy import Connection, Table, insert
 from contimg import naming
 from contimg.bundle.metadata import summary
 from contimg.errors import RegistryError
+from contimg.products.facts import Record, read_record
 from contimg.products.lineage import Lineage, Node
-from contimg.products.twin import Input, Twin
+from contimg.products.numbers import image_qa, ms_qa
+from contimg.products.twin import Input
 from contimg.registry import schema
 from contimg.times import now
+
+
+class TileColumns(Record):
+    """Facts that rows hold of any product of one tile; None where its twin states nothing.
+
+    A row can be made of every twin, those of failed products and of earlier versions of contimg too: nothing is
+    required here, unlike in `contimg.products.facts`.
+    """
+
+    start_mjd: float | None = None
+    end_mjd: float | None = None
+    dec_app_deg: float | None = None
+    telescope: str | None = None
+    n_subbands: int | None = None
+    freq_hz: float | None = None
+    beam: dict[str, Any] | None = None
+
+
+class CalibrationColumns(Record):
+    """Facts that rows hold of a calibration."""
+
+    type: str | None = None
+    calibrator: str | None = None
+    flux_anchor: str | dict[str, Any] | None = None
+    mid_mjd: float | None = None
+    dec_app_deg: float | None = None
+
+
+class MosaicColumns(Record):
+    """Facts that rows hold of a mosaic."""
+
+    n_images: int | None = None
+    start_mjd: float | None = None
+    end_mjd: float | None = None
+    tiles_used: list[str] | None = None
+
+
+def _tile_columns(node: Node) -> TileColumns:
+    return read_record(TileColumns, node.twin.facts, node.twin, node.path)
+
+
+def _mosaic_columns(node: Node) -> MosaicColumns:
+    return read_record(MosaicColumns, node.twin.facts, node.twin, node.path)
 
 
 def rows(tree: Lineage, mosaic: Node) -> dict[str, list[dict[str, Any]]]:
@@ -24,9 +69,9 @@ def rows(tree: Lineage, mosaic: Node) -> dict[str, list[dict[str, Any]]]:
     # The MS states most of a tile: it is the last, so that its row replaces those of other products.
     for kind in ("image", "calibrated", "calibration", "ms"):
         for node in tree.of_kind(kind):
-            tile_id = _tile_of(node.twin)
-            if tile_id is not None:
-                tile_rows[tile_id] = _tile_row(tile_id, node.twin)
+            tile_id = naming.iso(node.twin.id)
+            tile_rows[tile_id] = _tile_row(tile_id, node)
+    facts = _mosaic_columns(mosaic)
     return {
         "tiles": [tile_rows[tile_id] for tile_id in sorted(tile_rows)],
         "subband_files": _subband_rows(tree),
@@ -39,31 +84,25 @@ def rows(tree: Lineage, mosaic: Node) -> dict[str, list[dict[str, Any]]]:
                 "group_id": naming.iso(mosaic.twin.id),
                 "sha256": mosaic.sha256,
                 "verdict": mosaic.twin.verdict,
-                "n_images": mosaic.twin.facts.get("n_images"),
-                "start_mjd": mosaic.twin.facts.get("start_mjd"),
-                "end_mjd": mosaic.twin.facts.get("end_mjd"),
+                "n_images": facts.n_images,
+                "start_mjd": facts.start_mjd,
+                "end_mjd": facts.end_mjd,
             }
         ],
-        "mosaic_tiles": _membership_rows(tree, mosaic),
+        "mosaic_tiles": _membership_rows(mosaic, facts.tiles_used or []),
     }
 
 
-def _tile_of(twin: Twin) -> str | None:
-    """Return the id of the tile that a product was made of."""
-    if twin.kind in ("ms", "calibrated", "image", "calibration"):
-        return naming.iso(twin.id)
-    return None
-
-
-def _tile_row(tile_id: str, twin: Twin) -> dict[str, Any]:
+def _tile_row(tile_id: str, node: Node) -> dict[str, Any]:
+    facts = _tile_columns(node)
     return {
         "tile_id": tile_id,
         "date": naming.date(tile_id),
-        "start_mjd": twin.facts.get("start_mjd"),
-        "end_mjd": twin.facts.get("end_mjd"),
-        "dec_app_deg": twin.facts.get("dec_app_deg"),
-        "telescope": twin.facts.get("telescope"),
-        "synthetic": twin.synthetic,
+        "start_mjd": facts.start_mjd,
+        "end_mjd": facts.end_mjd,
+        "dec_app_deg": facts.dec_app_deg,
+        "telescope": facts.telescope,
+        "synthetic": node.twin.synthetic,
     }
 
 
@@ -100,32 +139,32 @@ def _ms_row(node: Node) -> dict[str, Any]:
     return _common(node) | {
         "kind": node.twin.kind,
         "tile_id": naming.iso(node.twin.id),
-        "n_subbands": node.twin.facts.get("n_subbands"),
-        "flagged_fraction": node.twin.qa.get("flagged_fraction"),
+        "n_subbands": _tile_columns(node).n_subbands,
+        "flagged_fraction": ms_qa(node.twin, node.path).flagged_fraction,
     }
 
 
 def _calibration_row(node: Node) -> dict[str, Any]:
-    facts = node.twin.facts
-    anchor = facts.get("flux_anchor")
+    facts = read_record(CalibrationColumns, node.twin.facts, node.twin, node.path)
+    anchor = facts.flux_anchor
     return _common(node) | {
         "calibration_id": node.twin.id,
         "tile_id": naming.iso(node.twin.id),
-        "type": facts.get("type"),
-        "calibrator": facts.get("calibrator"),
+        "type": facts.type,
+        "calibrator": facts.calibrator,
         "flux_anchor": anchor if anchor is None or isinstance(anchor, str) else json.dumps(anchor, sort_keys=True),
-        "mid_mjd": facts.get("mid_mjd"),
-        "dec_app_deg": facts.get("dec_app_deg"),
+        "mid_mjd": facts.mid_mjd,
+        "dec_app_deg": facts.dec_app_deg,
     }
 
 
 def _image_row(node: Node) -> dict[str, Any]:
-    beam = node.twin.facts.get("beam")
+    facts = _tile_columns(node)
     return _common(node) | {
         "tile_id": naming.iso(node.twin.id),
-        "rms_mjy": node.twin.qa.get("rms_mjy"),
-        "freq_hz": node.twin.facts.get("freq_hz"),
-        "beam_json": None if beam is None else json.dumps(beam, sort_keys=True),
+        "rms_mjy": image_qa(node.twin, node.path).rms_mjy,
+        "freq_hz": facts.freq_hz,
+        "beam_json": None if facts.beam is None else json.dumps(facts.beam, sort_keys=True),
     }
 
 
@@ -145,9 +184,9 @@ def _edge_rows(tree: Lineage) -> list[dict[str, Any]]:
     return [edges[key] for key in sorted(edges)]
 
 
-def _membership_rows(tree: Lineage, mosaic: Node) -> list[dict[str, Any]]:
+def _membership_rows(mosaic: Node, tiles_used: Sequence[str]) -> list[dict[str, Any]]:
     images: Sequence[Input] = [item for item in mosaic.twin.inputs if item.kind == "image"]
-    used = {naming.iso(tile) for tile in mosaic.twin.facts.get("tiles_used") or []}
+    used = {naming.iso(tile) for tile in tiles_used}
     ordered = sorted(images, key=lambda item: naming.iso(item.id))
     return [
         {

@@ -123,3 +123,91 @@ def test_a_claim_is_renewed_while_the_copy_runs(registry, config, no_hook):
     checkpoints.hook = hook
     publish.publish(registry, config.layout, ID, claim_s=0.5, max_attempts=3)
     assert len(set(seen)) >= 3 and seen == sorted(seen)
+
+
+@pytest.fixture
+def staged(registry, config):
+    """A registered and finalized mosaic in staging."""
+    mosaics.make_mosaic(config)
+    made = register_mosaic(ID, config)
+    yield made
+    claims._held.clear()
+
+
+def test_a_claim_of_this_process_is_not_abandoned_until_it_is_forgotten(registry, staged):
+    assert not claims.is_abandoned(registry, queries.get(registry, ID))  # in staging: no claim at all
+    claim = claims.take(registry, ID, 1, claim_s=60)
+    row = queries.get(registry, ID)
+    assert (row["status"], row["claim_token"]) == ("publishing", claim.token)
+    assert Owner.from_json(row["claim_owner"]) == me()
+    assert row["claim_expires_unix_s"] == pytest.approx(time.time() + 60, abs=5)
+    assert not claims.is_abandoned(registry, row)
+    with pytest.raises(BusyError, match=rf"^{ID} is being published by .*expires in \d+ s at most"):
+        claims.take(registry, ID, 1, claim_s=60)
+    claims.forget(claim)
+    assert claims.is_abandoned(registry, row)  # of an earlier attempt of this process
+    assert claims.take(registry, ID, 1, claim_s=60).token != claim.token
+
+
+def test_what_is_not_in_staging_cannot_be_claimed(registry, staged):
+    assert claims.take(registry, "mosaic_20990101T000000", 1, claim_s=60) is None
+    assert claims.take(registry, ID, 2, claim_s=60) is None
+    with registry.transaction() as connection:
+        connection.execute(update(data_registry).values(status="rejected"))
+    assert claims.take(registry, ID, 1, claim_s=60) is None
+    assert queries.get(registry, ID)["claim_token"] is None
+
+
+def test_a_claim_is_renewed_when_a_third_of_it_has_gone_or_at_once(registry, staged):
+    claim = claims.take(registry, ID, 1, claim_s=30)
+    first = queries.get(registry, ID)["claim_expires_unix_s"]
+    claims.renew(registry, claim)
+    assert queries.get(registry, ID)["claim_expires_unix_s"] == first
+    claim.renewed_monotonic_s -= 11
+    claims.renew(registry, claim)
+    second = queries.get(registry, ID)["claim_expires_unix_s"]
+    assert second > first and claim.renewed_monotonic_s == pytest.approx(time.monotonic(), abs=5)
+    claims.renew(registry, claim, at_once=True)
+    assert queries.get(registry, ID)["claim_expires_unix_s"] >= second
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda registry, claim: claims.renew(registry, claim, at_once=True),
+        lambda registry, claim: claims.record_published(registry, claim, "/archive/x"),
+    ],
+)
+def test_who_lost_the_claim_is_told_so_and_changes_nothing(registry, staged, change):
+    claim = claims.take(registry, ID, 1, claim_s=60)
+    claimed(registry, parent(), time.time() + 100)
+    before, events = queries.get(registry, ID), queries.events(registry, ID)
+    with pytest.raises(claims.ClaimLost, match=rf"^{ID}: another publisher took over.*rerun to see what it made"):
+        change(registry, claim)
+    assert (queries.get(registry, ID), queries.events(registry, ID)) == (before, events)
+
+
+def test_a_failure_is_recorded_only_by_who_still_holds_the_claim(registry, staged):
+    lost = claims.take(registry, ID, 1, claim_s=60)
+    claims.forget(lost)
+    claim = claims.take(registry, ID, 1, claim_s=60)
+    before, events = queries.get(registry, ID), queries.events(registry, ID)
+    assert claims.record_failure(registry, lost, "disk full") is False
+    assert (queries.get(registry, ID), queries.events(registry, ID)) == (before, events)
+    assert claims.record_failure(registry, claim, "disk full") is True
+    row = queries.get(registry, ID)
+    assert [row[key] for key in ("status", "error", "attempts", "claim_token")] == ["staging", "disk full", 1, None]
+    assert [one["message"] for one in queries.events(registry, ID) if one["event"] == "failed"] == ["disk full"]
+
+
+def test_an_abandoned_claim_is_freed_unless_another_took_it_meanwhile(registry, staged):
+    claimed(registry, Owner("here", machine(), 999_999_999, 1), time.time() + 100)
+    seen = queries.get(registry, ID)
+    taken = claims.take(registry, ID, 1, claim_s=60)
+    with registry.transaction() as connection:
+        assert claims.free_abandoned(connection, seen) is False
+    assert queries.get(registry, ID)["claim_token"] == taken.token
+    with registry.transaction() as connection:
+        assert claims.free_abandoned(connection, queries.get(registry, ID)) is True
+    assert queries.get(registry, ID)["status"] == "staging"
+    assert "had been left over" in queries.events(registry, ID)[-1]["message"]

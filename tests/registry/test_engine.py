@@ -351,3 +351,61 @@ def test_a_state_folder_without_locks_gives_one_sentence_at_once(root, monkeypat
     with pytest.raises(LocksUnsupported, match=r"state stands on a filesystem without file locks.*set paths\.state"):
         open_sqlite(root / "state" / "r.sqlite3")
     assert time.monotonic() - started < 5 and list((root / "state").iterdir()) == []
+
+
+def test_a_url_of_an_sqlite_file_is_that_file(root):
+    file = root / "state" / "r.sqlite3"
+    with contextlib.closing(open_url(f"sqlite:///{file}")) as opened, opened.transaction() as connection:
+        connection.execute(insert(schema.tiles), TILE)
+    assert opened.where == str(file)
+    with contextlib.closing(open_sqlite(file)) as opened:
+        assert count(opened, schema.tiles) == 1
+
+
+def test_a_file_where_the_state_folder_belongs_gives_one_sentence(root):
+    (root / "state").write_text("a file")
+    with pytest.raises(RegistryError) as refused:
+        open_sqlite(root / "state" / "deeper" / "r.sqlite3")
+    assert str(refused.value) == f"{root}/state/deeper cannot be made (Not a directory): correct paths.state"
+
+
+@pytest.fixture
+def locked_file(root):
+    """A database that still has a rollback journal, and a connection that writes to it."""
+    file = root / "r.sqlite3"
+    with contextlib.closing(sqlite3.connect(file, check_same_thread=False, isolation_level=None)) as other:
+        other.execute("CREATE TABLE of_somebody (a)")
+        other.execute("BEGIN EXCLUSIVE")
+        yield file, other
+
+
+def test_opening_waits_for_who_writes_before_the_journal_can_be_changed(locked_file):
+    file, other = locked_file
+    thread = threading.Timer(0.15, other.execute, ("COMMIT",))
+    thread.start()
+    with contextlib.closing(open_sqlite(file)) as opened:
+        assert not thread.is_alive() or thread.join(1) is None
+        assert count(opened, schema.tiles) == 0
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_opening_gives_up_after_the_busy_timeout(locked_file, monkeypatch):
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.1)
+    with pytest.raises(RegistryUnavailable, match=r"database is locked.*wait until the other command has ended"):
+        open_sqlite(locked_file[0])
+
+
+def test_a_transaction_that_need_not_last_is_undone_by_an_error_like_any_other(registry):
+    with pytest.raises(KeyError), registry.transaction(durable=False) as connection:
+        connection.execute(insert(schema.tiles), TILE)
+        raise KeyError
+    assert count(registry, schema.tiles) == 0
+    with registry.transaction(durable=False) as connection:
+        connection.execute(insert(schema.tiles), TILE)
+        if connection.dialect.name == "sqlite":  # NORMAL: the disk is not waited for
+            assert connection.execute(text("PRAGMA synchronous")).scalar() == 1
+    with registry.transaction() as connection:
+        if connection.dialect.name == "sqlite":  # FULL again, on the next connection
+            assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+    assert count(registry, schema.tiles) == 1
