@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +11,7 @@ import click
 from contimg.cli.common import Context, json_option, opened, print_json
 
 if TYPE_CHECKING:
+    from contimg.publishing.decisions import Named
     from contimg.publishing.publish import Outcome
     from contimg.registry.engine import Registry
 
@@ -21,6 +23,13 @@ _manifest = click.option("--manifest", metavar="DIGITS", help="Refuse unless its
 @click.group()
 def publish() -> None:
     """Retry, approve, reject, withdraw or restore a mosaic."""
+
+
+def _decision(function: Callable[..., None]) -> click.Command:
+    """Make a subcommand of a decision: it takes MOSAIC, --reason, --version, --manifest and --json."""
+    for add in (click.pass_obj, json_option, _manifest, _version, _reason, click.argument("mosaic")):
+        function = add(function)
+    return publish.command()(function)
 
 
 @publish.command()
@@ -64,104 +73,85 @@ def retry(context: Context, mosaic: str | None, everything: bool, reason: str, a
         sys.exit(1)
 
 
-@publish.command()
-@click.argument("mosaic")
-@_reason
-@_version
-@_manifest
-@json_option
-@click.pass_obj
+@_decision
 def approve(
     context: Context, mosaic: str, reason: str, version: int | None, manifest: str | None, as_json: bool
 ) -> None:
     """Publish a held MOSAIC in spite of its verdict, by your decision."""
-    from contimg import naming
     from contimg.products.judged import options_of
     from contimg.publishing import decisions
     from contimg.publishing.reconcile import reconcile
 
-    data_id = naming.as_mosaic_id(mosaic)
+    named = _named(mosaic, version, manifest)
     with opened(context) as database:
-        reconcile(database, context.config.layout, data_id, judged_by=options_of(context.config))
-        row = decisions.approve(database, context.config.layout, data_id, reason, version, manifest)
-        outcome = _publish(context, database, data_id, row["version"])
-        _update_archive(context, database, data_id)
+        reconcile(database, context.config.layout, named.data_id, judged_by=options_of(context.config))
+        row = decisions.approve(database, context.config.layout, named, reason)
+        outcome = _publish(context, database, row["data_id"], row["version"])
+        _update_archive(context, database, row["data_id"])
     _show([_as_record(outcome)], as_json)
 
 
-@publish.command()
-@click.argument("mosaic")
-@_reason
-@_version
-@_manifest
-@json_option
-@click.pass_obj
+@_decision
 def reject(
     context: Context, mosaic: str, reason: str, version: int | None, manifest: str | None, as_json: bool
 ) -> None:
-    """Refuse a held MOSAIC for good: only a new version of it can be published."""
-    from contimg import naming
+    """Refuse a MOSAIC that is held or in staging, for good: only a new version of it can be published."""
     from contimg.publishing import decisions
 
-    data_id = naming.as_mosaic_id(mosaic)
     with opened(context) as database:
-        row = decisions.reject(database, context.config.layout, data_id, reason, version, manifest)
+        row = decisions.reject(database, context.config.layout, _named(mosaic, version, manifest), reason)
     _show([_decided(row)], as_json)
 
 
-@publish.command()
-@click.argument("mosaic")
-@_reason
-@_version
-@_manifest
-@json_option
-@click.pass_obj
+@_decision
 def withdraw(
     context: Context, mosaic: str, reason: str, version: int | None, manifest: str | None, as_json: bool
 ) -> None:
     """Hide a published MOSAIC: it moves to .withdrawn in the archive, nothing is deleted."""
-    from contimg import naming
     from contimg.publishing import decisions
-    from contimg.registry import queries
 
-    data_id = naming.as_mosaic_id(mosaic)
-    with opened(context) as database:
-        row = decisions.withdraw(database, context.config.layout, data_id, reason, version, manifest)
-        current = queries.current_version(database, data_id)
-        _update_archive(context, database, data_id)
+    row, current = _moved(context, decisions.withdraw, _named(mosaic, version, manifest), reason)
     result = _decided(row)
     if current is not None:
         result["message"] += (
-            f"; version {current} is the current one now: 'contimg publish withdraw {data_id} --version {current} "
-            "--reason ...' hides it too"
+            f"; version {current} is the current one now: 'contimg publish withdraw {row['data_id']} "
+            f"--version {current} --reason ...' hides it too"
         )
     _show([result | {"current": current}], as_json)
 
 
-@publish.command()
-@click.argument("mosaic")
-@_reason
-@_version
-@_manifest
-@json_option
-@click.pass_obj
+@_decision
 def restore(
     context: Context, mosaic: str, reason: str, version: int | None, manifest: str | None, as_json: bool
 ) -> None:
-    """Publish a withdrawn MOSAIC again, after every byte of it was read and compared."""
-    from contimg import naming
+    """Publish a withdrawn MOSAIC again, after every byte of it was read and compared with its manifest."""
     from contimg.publishing import decisions
-    from contimg.registry import queries
 
-    data_id = naming.as_mosaic_id(mosaic)
-    with opened(context) as database:
-        row = decisions.restore(database, context.config.layout, data_id, reason, version, manifest)
-        current = queries.current_version(database, data_id)
-        _update_archive(context, database, data_id)
+    row, current = _moved(context, decisions.restore, _named(mosaic, version, manifest), reason)
     message = f"restored as version {row['version']}, reason: {reason}"
     if current != row["version"]:
         message += f"; version {current} stays the current one"
     _show([_decided(row) | {"message": message, "current": current}], as_json)
+
+
+def _named(mosaic: str, version: int | None, manifest: str | None) -> Named:
+    from contimg import naming
+    from contimg.publishing.decisions import Named
+
+    return Named(naming.as_mosaic_id(mosaic), version, manifest)
+
+
+def _moved(
+    context: Context, decide: Callable[..., Mapping[str, Any]], named: Named, reason: str
+) -> tuple[Mapping[str, Any], int | None]:
+    """Take a decision that moves a bundle into or out of sight; return the row and the current version after it."""
+    from contimg.registry import queries
+
+    with opened(context) as database:
+        row = decide(database, context.config.layout, named, reason)
+        current = queries.current_version(database, named.data_id)
+        _update_archive(context, database, named.data_id)
+    return row, current
 
 
 def _publish(context: Context, database: Registry, data_id: str, version: int | None = None) -> Outcome:

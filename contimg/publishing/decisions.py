@@ -122,12 +122,26 @@ _RESTORE = _Rule(
 def _decide(
     registry: Registry,
     layout: naming.Layout,
-    named: Named,
+    mosaic: Named | str,
     reason: str,
     rule: _Rule,
     check: Callable[[Row], None] = lambda _row: None,
 ) -> Row:
-    """Record a decision in every copy of the bundle and in the registry; return the row after it."""
+    """Record a decision in every copy of the bundle and in the registry; return the row after it.
+
+    Parameters
+    ----------
+    registry : Registry
+    layout : Layout
+    mosaic : Named or str
+        The mosaic, or its id alone.
+    reason : str
+        Why; it must not be blank.
+    rule : _Rule
+    check : callable, optional
+        Raises where something else of the row speaks against it.
+    """
+    named = mosaic if isinstance(mosaic, Named) else Named(mosaic)
     if not reason.strip():
         raise RegistryError(f"{named.data_id}: no reason given: say why with --reason '...'")
     with registry.transaction(lock=named.data_id) as connection:
@@ -176,47 +190,33 @@ def _set(connection: Connection, row: Row, values: Mapping[str, Any]) -> None:
     )
 
 
-def approve(
-    registry: Registry,
-    layout: naming.Layout,
-    data_id: str,
-    reason: str,
-    version: int | None = None,
-    manifest: str | None = None,
-) -> Row:
+def approve(registry: Registry, layout: naming.Layout, mosaic: Named | str, reason: str) -> Row:
     """Approve a held product, so that it may be published although it did not pass; the caller then publishes it.
 
     Raises
     ------
     RegistryError
-        If it is not held, is another making than `manifest` names, has no image, or no reason is given.
+        If it is not held, is another making than the person named, has no image, or no reason is given.
     """
 
     def has_image(row: Row) -> None:
-        if not (Path(row["stage_path"]) / f"{data_id}.fits").is_file():
-            raise RegistryError(f"{data_id} has no image (see {row['stage_path']}): there is nothing to publish")
+        if not (Path(row["stage_path"]) / f"{row['data_id']}.fits").is_file():
+            raise RegistryError(f"{row['data_id']} has no image (see {row['stage_path']}): there is nothing to publish")
 
-    return _decide(registry, layout, Named(data_id, version, manifest), reason, _APPROVE, has_image)
+    return _decide(registry, layout, mosaic, reason, _APPROVE, has_image)
 
 
-def reject(
-    registry: Registry,
-    layout: naming.Layout,
-    data_id: str,
-    reason: str,
-    version: int | None = None,
-    manifest: str | None = None,
-) -> Row:
+def reject(registry: Registry, layout: naming.Layout, mosaic: Named | str, reason: str) -> Row:
     """Reject a product that is held or in staging, for good: only a new version can be published.
 
     Raises
     ------
     RegistryError
-        If it is in another state, is another making than `manifest` names, or no reason is given.
+        If it is in another state, is another making than the person named, or no reason is given.
     """
-    row = _decide(registry, layout, Named(data_id, version, manifest), reason, _REJECT)
+    row = _decide(registry, layout, mosaic, reason, _REJECT)
     places.hide(Places.of(layout, row))  # a copy that a publisher renamed before it died
-    markers.write_published(registry, layout, data_id)
+    markers.write_published(registry, layout, row["data_id"])
     return row
 
 
@@ -245,14 +245,7 @@ def retry(
     return row
 
 
-def withdraw(
-    registry: Registry,
-    layout: naming.Layout,
-    data_id: str,
-    reason: str,
-    version: int | None = None,
-    manifest: str | None = None,
-) -> Row:
+def withdraw(registry: Registry, layout: naming.Layout, mosaic: Named | str, reason: str) -> Row:
     """Withdraw a published product: its bundle moves to ``<products>/.withdrawn``, nothing is deleted.
 
     The decision is recorded first; `reconcile` moves the bundle if this process dies in between.
@@ -260,14 +253,13 @@ def withdraw(
     Raises
     ------
     RegistryError
-        If it is not published, is another making than `manifest` names, or no reason is given.
+        If it is not published, is another making than the person named, or no reason is given.
     """
-    row = _decide(registry, layout, Named(data_id, version, manifest), reason, _WITHDRAW)
+    row = _decide(registry, layout, mosaic, reason, _WITHDRAW)
     checkpoint("withdraw:recorded")
     finish_withdrawal(registry, layout, row)
     checkpoint("withdraw:hidden")
-    markers.write_published(registry, layout, data_id)
-    return queries.get(registry, data_id, row["version"])
+    return _marked(registry, layout, row)
 
 
 def finish_withdrawal(registry: Registry, layout: naming.Layout, row: Row) -> None:
@@ -286,14 +278,7 @@ def finish_withdrawal(registry: Registry, layout: naming.Layout, row: Row) -> No
         )
 
 
-def restore(
-    registry: Registry,
-    layout: naming.Layout,
-    data_id: str,
-    reason: str,
-    version: int | None = None,
-    manifest: str | None = None,
-) -> Row:
+def restore(registry: Registry, layout: naming.Layout, mosaic: Named | str, reason: str) -> Row:
     """Move a withdrawn product back to its published place, after comparing every file with the manifest.
 
     Raises
@@ -305,21 +290,26 @@ def restore(
     def is_whole(row: Row) -> None:
         if not is_earned(row):
             raise RegistryError(
-                f"{data_id} version {row['version']} did not pass and was never approved: make a new one"
+                f"{row['data_id']} version {row['version']} did not pass and was never approved: make a new one"
             )
         problem = bundle.problem(Places.of(layout, row).hidden, row["sha256"])
         if problem is not None:
-            raise RegistryError(f"{data_id} cannot be restored: {problem}: restore that from a backup first")
+            raise RegistryError(f"{row['data_id']} cannot be restored: {problem}: restore that from a backup first")
 
-    row = _decide(registry, layout, Named(data_id, version, manifest), reason, _RESTORE, is_whole)
+    row = _decide(registry, layout, mosaic, reason, _RESTORE, is_whole)
     checkpoint("restore:recorded")
     where = Places.of(layout, row)
     places.bring_back(where)
     checkpoint("restore:moved")
-    with registry.transaction(lock=data_id) as connection:
+    with registry.transaction(lock=row["data_id"]) as connection:
         _set(connection, row, restored_values(where, row))
-    markers.write_published(registry, layout, data_id)
-    return queries.get(registry, data_id, row["version"])
+    return _marked(registry, layout, row)
+
+
+def _marked(registry: Registry, layout: naming.Layout, row: Row) -> Row:
+    """Write the marker of a product, and return the row as it is now."""
+    markers.write_published(registry, layout, row["data_id"])
+    return queries.get(registry, row["data_id"], row["version"])
 
 
 def restored_values(where: Places, row: Row) -> dict[str, Any]:

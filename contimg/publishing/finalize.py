@@ -14,6 +14,7 @@ from contimg.bundle import bundle, metadata
 from contimg.bundle.validation import validate
 from contimg.products.twin import Reason
 from contimg.publishing.checkpoints import checkpoint
+from contimg.publishing.recording import held_reasons
 from contimg.publishing.superseding import poorer_than_before
 from contimg.registry.engine import Registry
 from contimg.registry.queries import add_event, get, latest
@@ -69,14 +70,9 @@ def finalize(registry: Registry, data_id: str, version: int) -> Finalized:
                 .where(data_registry.c.data_id == data_id, data_registry.c.version == version)
                 .values({key: row[key] for key in (*values, "staged_at", "status")})
             )
-            why = "; ".join(reason["message"] for reason in json.loads(row["held_json"] or "[]"))
-            add_event(
-                connection,
-                data_id,
-                version,
-                "held" if row["status"] == "held" else "finalized",
-                why or "verdict passed, bundle validated",
-            )
+            event = "held" if row["status"] == "held" else "finalized"
+            why = held_reasons(row["held_json"]) or "verdict passed, bundle validated"
+            add_event(connection, data_id, version, event, why)
     checkpoint("finalize:committed")
     return _finalized(row)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from contimg.naming import Layout
 from contimg.publishing.commands import approve_command, reject_command
+from contimg.publishing.recording import held_reasons
 from contimg.registry import queries
 from contimg.registry.engine import Registry
 from contimg.storage import safe_files
@@ -54,9 +55,8 @@ def published(row: Mapping[str, Any]) -> dict[str, Any] | None:
     current = row.get("current_version")
     stays = f"; version {current} is the current one" if current is not None else ""
     if status == "held":
-        reasons = "; ".join(reason["message"] for reason in json.loads(row["held_json"]))
         message = (
-            f"held: {reasons}{stays}. To publish it all the same: {approve_command(row)}; "
+            f"held: {held_reasons(row['held_json'])}{stays}. To publish it all the same: {approve_command(row)}; "
             f"to refuse it: {reject_command(row)}"
         )
         return _content(row, status=status, path=row["stage_path"], time=row["staged_at"], message=message)

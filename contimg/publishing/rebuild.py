@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from contimg.bundle.record import Decision, decisions_in, read_record
 from contimg.errors import RegistryError
 from contimg.products.lineage import Lineage, Node
 from contimg.publishing.finalize import finalize, judge
-from contimg.publishing.recording import add_decisions
+from contimg.publishing.recording import add_decisions, held_reasons
 from contimg.publishing.register import supersede_before
 from contimg.registry.engine import Registry
 from contimg.registry.queries import add_event, latest, states
@@ -40,7 +39,7 @@ def rebuild_archived(
     values = judge(path, data_id, manifest_sha256, auto_publish=True)
     approval = next((one for one in reversed(decisions) if one.decision == "approved"), None)
     if values["held_json"] is not None and approval is None:
-        reasons = "; ".join(reason["message"] for reason in json.loads(values["held_json"]))
+        reasons = held_reasons(values["held_json"])
         raise RegistryError(f"{path} did not pass ({reasons}) and no approval is recorded in it: move it away")
     row |= values | _state(layout, path, data_id, version, decisions) | {"staged_at": record.get("staged_at") or now()}
     if approval is not None:

@@ -349,7 +349,7 @@ def test_a_bundle_that_appears_under_the_final_name_at_the_last_moment(registry,
     if same:
         assert attempt(registry, config).created and bundle.verify(final).ok
     else:
-        with pytest.raises(publish.PublishFailed, match="exists with other content .* never overwritten"):
+        with pytest.raises(publish.PublishFailed, match=r"exists with other content .* never overwritten"):
             attempt(registry, config)
         assert (final / f"{ID}.png").read_bytes() == b"another"
     assert list(incoming.iterdir()) == []
@@ -369,7 +369,7 @@ def test_a_fault_of_the_database_is_transient_and_leaves_the_claim_to_expire(reg
         raise OperationalError("SELECT", {}, Exception("connection refused"))
 
     at("publish:recording", refuse)
-    with pytest.raises(publish.PublishFailed, match="start the server or correct registry.url") as failed:
+    with pytest.raises(publish.PublishFailed, match=r"start the server or correct registry\.url") as failed:
         attempt(registry, config)
     monkeypatch.undo()
     assert failed.value.transient

@@ -51,7 +51,7 @@ def test_a_poorer_version_is_held_and_the_better_one_stays(registry, config, wha
     assert command in marker["message"] and "poorer than version 1" in marker["message"]
     assert "; version 1 is the current one. To publish" in marker["message"]
     assert reconcile(registry, config.layout) == []
-    decisions.approve(registry, config.layout, ID, "the beam of the first was wrong", version=2)
+    decisions.approve(registry, config.layout, decisions.Named(ID, 2), "the beam of the first was wrong")
     after = publish.publish(registry, config.layout, ID, claim_s=60, max_attempts=3)
     assert (after.status, after.version) == ("published", 2) and find_bundle(config.layout, ID) == after.path
 
@@ -77,11 +77,11 @@ def test_a_poorer_one_is_compared_with_the_best_that_is_current(registry, config
     """A rejected version between the two is no measure, nor one that was withdrawn."""
     run(config)
     assert run(config, seed=2, data={"n_subbands": 2}).status == "held"
-    decisions.reject(registry, config.layout, ID, "too few", version=2)
+    decisions.reject(registry, config.layout, decisions.Named(ID, 2), "too few")
     assert run(config, seed=3, data={"n_subbands": 3}).status == "held"
     assert ("poorer_subbands", 6, 8) in held(registry, 3)
-    decisions.reject(registry, config.layout, ID, "too few", version=3)
-    decisions.withdraw(registry, config.layout, ID, "wrong", version=1)
+    decisions.reject(registry, config.layout, decisions.Named(ID, 3), "too few")
+    decisions.withdraw(registry, config.layout, decisions.Named(ID, 1), "wrong")
     assert run(config, seed=4, data={"n_subbands": 2}).status == "published"
 
 

@@ -60,7 +60,7 @@ def lineage():
                  facts=TIMES | {"freq_hz": 1.405e9, "beam": beam}, qa={"rms_mjy": 4.2})  # fmt: skip
     failed = node(5, "image", TILES[1], [], facts={}, qa={}, verdict="failed")
     mosaic = node(6, "mosaic", MOSAIC, [product(5, "image", TILES[1]), product(4, "image", TILES[0])],
-                  facts={"n_images": 1, "tiles_used": [TILES[0]], "start_mjd": 61082.0186, "end_mjd": 61082.0222})  # fmt: skip
+                  facts={"n_images": 1, "tiles_used": [TILES[0]]} | TIMES)  # fmt: skip
     return tree(ms, calibration, calibrated, image, failed, mosaic), mosaic
 
 
