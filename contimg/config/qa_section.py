@@ -54,6 +54,18 @@ class QaOptions(Section):
         0.1, description="fraction of found bright sources missing in the catalogue above which it is a warning"
     )
     min_tile_fraction: Fraction = Field(0.6, description="fraction of a group's tiles used below which it is a warning")
+    max_noise_spread: Positive = Field(
+        2.0, description="noise of the noisiest tile over the median tile's above which a mosaic is a warning"
+    )
+    max_warned_weight: Fraction = Field(
+        0.25, description="fraction of a mosaic's weight from tiles with warnings above which it is a warning"
+    )
+    max_scale_spread: Positive = Field(
+        0.05, description="difference of a tile's flux scale from the median tile's above which it is a warning"
+    )
+    max_beam_width_error: Positive = Field(
+        0.02, description="primary beam wider or narrower than assumed by a larger fraction is a warning"
+    )
     max_tile_noise_ratio: Positive = Field(5.0, description="tile rms over the expected noise above which it is failed")
     warn_tile_noise_ratio: Positive = Field(
         2.0, description="tile rms over the expected noise above which it is a warning"

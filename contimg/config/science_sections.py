@@ -173,11 +173,15 @@ class MosaicOptions(Section):
     max_size_px: Count = Field(40000, description="a mosaic wider or higher than this is an error [pixels]")
     max_beam_deviation: Positive = Field(0.2, description="tiles whose beam differs more from the median are left out")
     max_rms_ratio: Positive = Field(5.0, description="tiles with an rms above this many medians are left out")
+    odd_tiles: Literal["leave_out", "rescale"] = Field(
+        "leave_out",
+        description="tiles that differ from their neighbours are left out; or, where only fluxes do, rescaled",
+    )
     max_scale_difference: Positive = Field(
-        0.05, description="tiles whose fluxes differ from their neighbours' by more than this fraction are left out"
+        0.03, description="tiles whose fluxes differ from their neighbours' by more than this fraction are odd"
     )
     max_shift_beams: Positive = Field(
-        0.1, description="tiles shifted against their neighbours by more than this are left out [beams]"
+        0.05, description="tiles shifted against their neighbours by more than this are odd, and left out [beams]"
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,45 @@ APART_BEAMS = 4.0
 """Least distance of an isolated source from other maxima, in beams."""
 
 
+DETECTED_SNR = 7.0
+"""Least signal-to-noise ratio of a maximum that counts as the counterpart of a neighbour's source."""
+_MAP_STEP = 16
+_MOST_MAXIMA = 20_000
+
+
+@dataclass(frozen=True)
+class SeenSky:
+    """What a tile sees: its effective beam, its noise, and every maximum in it, bright enough to be compared or not.
+
+    Attributes
+    ----------
+    wcs : astropy.wcs.WCS
+        Of the image.
+    pb : (m, m) float64
+        Effective beam at every 16th pixel.
+    rms_jy : float
+        Noise of the apparent image (Jy/beam).
+    ra_deg, dec_deg : (k,) float64
+        Maxima above 7 sigma.
+    """
+
+    wcs: Any
+    pb: NDArray[np.float64]
+    rms_jy: float
+    ra_deg: NDArray[np.float64]
+    dec_deg: NDArray[np.float64]
+
+    def response(self, ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the effective beam (n,) in directions (n,); NaN outside the image."""
+        if not len(ra_deg):
+            return np.array([])
+        x, y = self.wcs.all_world2pix(ra_deg, dec_deg, 0)
+        return np.array([_response(self.pb, a / _MAP_STEP, b / _MAP_STEP) for a, b in zip(x, y, strict=True)])
+
+
 @dataclass(frozen=True)
 class BrightSources:
-    """Sources of one tile; all arrays (n,).
+    """Sources of one tile; all arrays are (n,).
 
     Attributes
     ----------
@@ -35,6 +72,10 @@ class BrightSources:
         Peak over effective beam, and its error from the noise.
     e_position_arcsec : float64
         Error of each coordinate: sigma of the beam over SNR (Condon 1997, PASP 109, 166, for the fit of a known shape).
+    response : float64, optional
+        Effective beam at the sources.
+    seen : SeenSky, optional
+        What the tile sees; without it, sources that it lacks cannot be counted.
     """
 
     ra_deg: NDArray[np.float64]
@@ -42,6 +83,8 @@ class BrightSources:
     flux_jy: NDArray[np.float64]
     e_flux_jy: NDArray[np.float64]
     e_position_arcsec: NDArray[np.float64]
+    response: NDArray[np.float64] | None = None
+    seen: SeenSky | None = None
 
 
 def find_bright_sources(image: FitsImage, pb: NDArray[np.float64], beam: RestoringBeam, rms_jy: float) -> BrightSources:
@@ -60,7 +103,8 @@ def find_bright_sources(image: FitsImage, pb: NDArray[np.float64], beam: Restori
     cell_rad = math.radians(float(image.wcs.wcs.cdelt[1]))
     width_px = math.sqrt(beam.bmaj_rad * beam.bmin_rad) / cell_rad
     rows = []
-    for y, x in _isolated_maxima(image.data, MIN_SNR * rms_jy, APART_BEAMS * width_px):
+    places = _maxima(image.data, DETECTED_SNR * rms_jy)
+    for y, x in _isolated(places, image.data, MIN_SNR * rms_jy, APART_BEAMS * width_px):
         reach = math.ceil(2 * width_px)
         box = (slice(y - reach, y + reach + 1), slice(x - reach, x + reach + 1))
         if image.data[box].shape != (2 * reach + 1, 2 * reach + 1) or not np.isfinite(image.data[box]).all():
@@ -70,22 +114,34 @@ def find_bright_sources(image: FitsImage, pb: NDArray[np.float64], beam: Restori
         if peak < MIN_SNR * rms_jy or not response >= MIN_RESPONSE:
             continue
         e_position = math.degrees(width_px * cell_rad) * 3600 / FWHM_PER_SIGMA * rms_jy / peak
-        rows.append((*_sky(image.wcs, fitted_x, fitted_y), peak / response, rms_jy / response, e_position))
-    columns = np.array(rows, dtype=np.float64).reshape(-1, 5).T
-    return BrightSources(*columns)
+        rows.append((*_sky(image.wcs, fitted_x, fitted_y), peak / response, rms_jy / response, e_position, response))
+    columns = np.array(rows, dtype=np.float64).reshape(-1, 6).T
+    ra, dec = image.wcs.all_pix2world(places[:, 1], places[:, 0], 0) if len(places) else (np.array([]),) * 2
+    seen = SeenSky(image.wcs, pb[::_MAP_STEP, ::_MAP_STEP].copy(), rms_jy, ra, dec)
+    return replace(BrightSources(*columns), seen=seen)
 
 
-def _isolated_maxima(image: NDArray[np.float64], level: float, apart_px: float) -> list[tuple[int, int]]:
-    """Return (y, x) of the maxima above a level without another one within a distance, brightest first."""
-    from scipy.ndimage import maximum_filter
+def _maxima(image: NDArray[np.float64], level: float) -> NDArray[np.int64]:
+    """Return (y, x) of the maxima above a level, (n, 2), brightest first."""
+    inner = image[1:-1, 1:-1]
+    ys, xs = np.nonzero(inner > level)  # few: only these are compared with their neighbours
+    ys, xs = ys + 1, xs + 1
+    value = image[ys, xs]
+    highest = np.ones(len(ys), bool)
+    for dy, dx in itertools.product((-1, 0, 1), repeat=2):
+        highest &= ~(image[ys + dy, xs + dx] > value)
+    places = np.column_stack([ys, xs])[highest]
+    return places[np.argsort(-value[highest], kind="stable")][:_MOST_MAXIMA]
 
-    bright = np.nan_to_num(image, nan=-np.inf)
-    ys, xs = np.nonzero((bright > level) & (bright == maximum_filter(bright, size=3)))
-    order = np.argsort(-bright[ys, xs], kind="stable")
-    places = np.column_stack([ys, xs])[order]
+
+def _isolated(
+    places: NDArray[np.int64], image: NDArray[np.float64], level: float, apart_px: float
+) -> list[tuple[int, int]]:
+    """Return (y, x) of the maxima above a level without another one above it within a distance, brightest first."""
+    bright = places[image[places[:, 0], places[:, 1]] > level]
     maxima = []
-    for i, place in enumerate(places[: 4 * MOST]):
-        distance = np.hypot(*(places - place).T)
+    for i, place in enumerate(bright[: 4 * MOST]):
+        distance = np.hypot(*(bright - place).T)
         distance[i] = np.inf
         if distance.min(initial=np.inf) > apart_px:
             maxima.append((int(place[0]), int(place[1])))

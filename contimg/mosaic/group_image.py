@@ -132,12 +132,13 @@ def _add(
     """
     apparent, pb = read_image(source.image), read_image(source.pb)
     x_step, y_step = apparent.wcs.pixel_scale_matrix.diagonal()
-    smooth = convolve_to(apparent.data, source.beam, beam, (x_step, y_step))
+    data = apparent.data if tile.rescaled_by is None else tile.rescaled_by * apparent.data
+    smooth = convolve_to(data, source.beam, beam, (x_step, y_step))
     rms_jy = noise.rms_off_sources(smooth, pb.data >= pb_limit, beam.bmaj_deg / abs(x_step))
     if rms_jy is None:
         raise _UnusableTileError(tile.id, f"{source.image.name} has no noise left at the common beam")
     expected_mjy = source.qa.expected_rms_mjy
-    # Convolution changes the radiometer's noise by the same factor as that of the image.
+    # Convolution and rescaling change the radiometer's noise by the same factor as that of the image.
     expected_jy = None if expected_mjy is None else expected_mjy / 1e3 * rms_jy / source.rms_jy
     planes = coadd.TilePlanes(source.footprint, smooth, pb.data, apparent.wcs, rms_jy, expected_jy)
     weight = coadd.add_tile(sums, grid, planes, pb_limit)

@@ -18,7 +18,7 @@ from contimg.mosaic import fits_output, picture
 from contimg.mosaic.group_image import GroupImage, coadd_tiles
 from contimg.mosaic.mosaic_facts import group_facts, mosaic_facts, notes_on
 from contimg.mosaic.mosaic_numbers import measure
-from contimg.mosaic.tile_agreement import leave_out_disagreeing
+from contimg.mosaic.tile_agreement import Agreement, compare_with_neighbours
 from contimg.mosaic.tile_images import GroupTile, read_tiles, select, used
 from contimg.products import gates
 from contimg.products.draft import TwinDraft
@@ -74,7 +74,8 @@ def mosaic_group(  # one parameter for each input, output and parameter of the r
     """
     draft = TwinDraft("mosaic", mosaic_id)
     tiles = select(read_tiles(image_twins, pb_limit, {"qa": qa}), options)
-    tiles, unresolved = leave_out_disagreeing(tiles, options)
+    agreement = compare_with_neighbours(tiles, options)
+    tiles = agreement.tiles
     draft.inputs, draft.synthetic = [tile.input for tile in tiles], any(tile.twin.synthetic for tile in tiles)
     with draft.product(output) as folder:
         folder.mkdir()
@@ -82,8 +83,8 @@ def mosaic_group(  # one parameter for each input, output and parameter of the r
         if mosaic is None:
             _describe_without_image(draft, tiles)
         else:
-            _describe(draft, folder, mosaic, qa)
-    _warn_of_tiles(draft, tiles, unresolved)
+            _describe(draft, folder, mosaic, agreement, qa)
+    _warn_of_tiles(draft, tiles, agreement.unresolved)
     return draft.write(
         twin,
         parameters={"mosaic": used_options("mosaic_group", "mosaic", options), "pb_limit": pb_limit},
@@ -92,9 +93,9 @@ def mosaic_group(  # one parameter for each input, output and parameter of the r
     )
 
 
-def _describe(draft: TwinDraft, folder: Path, mosaic: GroupImage, qa: QaOptions) -> None:
+def _describe(draft: TwinDraft, folder: Path, mosaic: GroupImage, agreement: Agreement, qa: QaOptions) -> None:
     """Measure a mosaic, write its files, and put facts, measured numbers and verdict into the draft of its twin."""
-    measured = measure(mosaic)
+    measured = measure(mosaic).model_copy(update=agreement.numbers)
     facts = mosaic_facts(mosaic, draft.id, measured.area_deg2 or 0.0)
     _write(folder, mosaic, facts, measured, draft.id, draft.synthetic)
     draft.facts, draft.qa = facts.model_dump(mode="json"), measured.model_dump()
@@ -114,7 +115,10 @@ def _warn_of_tiles(draft: TwinDraft, tiles: Sequence[GroupTile], unresolved: Seq
     for sentence in unresolved:
         draft.warn("tiles_disagree", sentence)
     for tile in tiles:
-        if tile.disagrees:
+        if tile.rescaled_by is not None:
+            message = f"tile {tile.id} multiplied by {tile.rescaled_by:.3f}: {tile.disagreement}"
+            draft.warn("tile_rescaled", message, tile.id)
+        elif tile.disagreement:
             draft.warn("tile_disagrees", f"tile {tile.id} left out: {tile.left_out}", tile.id)
         if tile.damaged:
             message = (

@@ -45,7 +45,17 @@ def measure(mosaic: GroupImage) -> MosaicQa:
         flagged_fraction=None if len(known) < len(flagged) else round(float(np.mean(known)), 6),
         n_images=len(images),
         tile_fraction=round(len(images) / len(mosaic.tiles), 4),
+        tile_noise_spread=_noise_spread(mosaic),
+        warned_weight=round(
+            sum(tile.weight_fraction or 0.0 for tile, _ in used(mosaic.tiles) if tile.twin.verdict == "warning"), 5
+        ),
     )
+
+
+def _noise_spread(mosaic: GroupImage) -> float | None:
+    """Return the largest noise of a tile at the common beam over the median tile's."""
+    noises = [tile.rms_common_jy for tile, _ in used(mosaic.tiles) if tile.rms_common_jy is not None]
+    return round(max(noises) / float(np.median(noises)), 4) if noises else None
 
 
 def _mjy(value_jy: float | None) -> float | None:

@@ -1,8 +1,8 @@
-"""Comparison of the flux scale and astrometry of tiles with those of their neighbours in the same group.
+"""Comparison of the sources of tiles, their fluxes and their places with those of their neighbours in the same group.
 
-A tile with a wrong flux scale or wrong positions is not found by the checks of single tiles, nor by the medians of a
-mosaic. Neighbouring tiles share two thirds of their sky: for each pair the flux ratio and the offset are known to the
-noise over the square root of the number of common sources.
+A tile with a wrong flux scale or wrong positions, or with another sky in it, is not found by the checks of single
+tiles, nor by the medians of a mosaic. Neighbouring tiles share two thirds of their sky: for each pair the flux ratio
+and the offset are known to the noise over the square root of the number of common sources.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.mosaic.bright_sources import BrightSources
+from contimg.mosaic.bright_sources import MIN_RESPONSE, MIN_SNR, BrightSources
 from contimg.sky.spherical import separation
-from contimg.statistics import MAD_TO_SIGMA
+from contimg.statistics import MAD_TO_SIGMA, robust_fit
 
 SIGNIFICANT = 5.0
 """Least significance (in errors) of a difference that counts."""
@@ -29,17 +29,32 @@ MATCH_BEAMS = 1.5
 """Largest separation of one source in two tiles, in beams."""
 # Systematic errors, added in quadrature: of fluxes (effective beam, deconvolution), and of positions in beams.
 _FLUX_FLOOR, _POSITION_FLOOR_BEAMS = 0.01, 0.01
+MIN_MISSING, MISSING_FRACTION = 3, 0.1
+"""A pair of tiles differs where so many, and such a fraction, of the sources of one are not seen by the other."""
+_UNKNOWN = 1e3
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The difference of a tile from others: ln of the flux ratio, offsets to east and north (arcsec), and errors."""
+    """The difference of a tile from others.
+
+    Attributes
+    ----------
+    log_scale, e_log_scale : float
+        ln of the flux ratio of the common sources, and its error.
+    east_arcsec, north_arcsec, e_offset_arcsec : float
+        Their offsets, and the error of each coordinate.
+    n_expected, n_missing : int
+        Bright sources of one tile that the other must see, in both directions, and those that it does not see.
+    """
 
     log_scale: float
     e_log_scale: float
     east_arcsec: float
     north_arcsec: float
     e_offset_arcsec: float
+    n_expected: int = 0
+    n_missing: int = 0
 
     @property
     def scale(self) -> float:
@@ -53,15 +68,19 @@ class Difference:
 
     def reversed(self) -> Difference:
         """Return the difference of the others from the tile."""
-        return Difference(
-            -self.log_scale, self.e_log_scale, -self.east_arcsec, -self.north_arcsec, self.e_offset_arcsec
-        )
+        return replace(self, log_scale=-self.log_scale, east_arcsec=-self.east_arcsec, north_arcsec=-self.north_arcsec)
+
+    @property
+    def sources_differ(self) -> bool:
+        """Whether the tiles do not see the same sources."""
+        return self.n_missing >= MIN_MISSING and self.n_missing > MISSING_FRACTION * self.n_expected
 
     def excess(self, limits: NeighbourLimits) -> float:
         """Return by how many times its error a difference exceeds a limit; 0 where it is within the limits."""
         scale = abs(self.log_scale) / self.e_log_scale if abs(self.scale - 1) > limits.scale else 0.0
         offset = self.offset_arcsec / self.e_offset_arcsec if self.offset_arcsec > limits.offset_arcsec else 0.0
-        return max(scale, offset)
+        missing = SIGNIFICANT + self.n_missing if self.sources_differ else 0.0
+        return max(scale, offset, missing)
 
 
 @dataclass(frozen=True)
@@ -85,11 +104,16 @@ def compare_pair(one: BrightSources, other: BrightSources, beam_arcsec: float) -
     Returns
     -------
     Difference or None
-        Of the first from the second, medians over the sources; None with fewer than three of them.
+        Of the first from the second, medians over the sources; None with fewer than three common ones, unless the
+        tiles do not see the same sources.
     """
-    mine, theirs = _common(one, other, MATCH_BEAMS * beam_arcsec)
+    radius = MATCH_BEAMS * beam_arcsec
+    mine, theirs = _common(one, other, radius)
+    counts = np.add(_count_missing(one, other, radius), _count_missing(other, one, radius))
+    n_expected, n_missing = (int(count) for count in counts)
     if len(mine) < MIN_SOURCES:
-        return None
+        nothing = Difference(0.0, _UNKNOWN, 0.0, 0.0, _UNKNOWN, n_expected, n_missing)
+        return nothing if nothing.sources_differ else None
     log_ratio = np.log(one.flux_jy[mine] / other.flux_jy[theirs])
     e_log_ratio = np.sqrt(
         (one.e_flux_jy[mine] / one.flux_jy[mine]) ** 2
@@ -103,7 +127,28 @@ def compare_pair(one: BrightSources, other: BrightSources, beam_arcsec: float) -
     e_offset = np.sqrt(one.e_position_arcsec[mine] ** 2 + other.e_position_arcsec[theirs] ** 2 + floor**2)
     log_scale, e_log_scale = _weighted_median(log_ratio, e_log_ratio)
     (east_middle, e_east), (north_middle, e_north) = (_weighted_median(offset, e_offset) for offset in (east, north))
-    return Difference(log_scale, e_log_scale, east_middle, north_middle, max(e_east, e_north))
+    e_offset_middle = max(e_east, e_north)
+    return Difference(log_scale, e_log_scale, east_middle, north_middle, e_offset_middle, n_expected, n_missing)
+
+
+def _count_missing(one: BrightSources, other: BrightSources, radius_arcsec: float) -> tuple[int, int]:
+    """Return how many sources of a tile another one must see at 20 sigma, and how many of them it does not see.
+
+    No maximum of 7 sigma within the radius counts as not seen. None are expected where the tiles' images are not known.
+    """
+    seen = other.seen
+    if seen is None or not len(one.ra_deg):
+        return 0, 0
+    response = seen.response(one.ra_deg, one.dec_deg)
+    with np.errstate(invalid="ignore"):  # NaN outside the image
+        expected = (response >= MIN_RESPONSE) & (one.flux_jy * response >= MIN_SNR * seen.rms_jy)
+    if not len(seen.ra_deg):
+        return int(expected.sum()), int(expected.sum())
+    places = (np.radians(angle) for angle in (one.ra_deg[expected], one.dec_deg[expected]))
+    ra, dec = (angle[:, None] for angle in places)
+    distance = separation(ra, dec, np.radians(seen.ra_deg)[None], np.radians(seen.dec_deg)[None])
+    missing = distance.min(1) > np.radians(radius_arcsec / 3600) if len(distance) else np.array([], bool)
+    return int(expected.sum()), int(missing.sum())
 
 
 @dataclass(frozen=True)
@@ -116,10 +161,16 @@ class Disagreements:
         By id of the tile: its mean difference from its partners, where most of them differ from it.
     unresolved : list of (str, str, Difference)
         Pairs that differ where too few other tiles cover the same sky to decide which of the two is wrong.
+    compared : dict
+        By id of each tile that is not wrong and has neighbours: its mean difference from them.
+    pairs : dict
+        By ids of two tiles that are not wrong: the difference of the first from the second.
     """
 
     wrong: dict[str, Difference]
     unresolved: list[tuple[str, str, Difference]]
+    compared: dict[str, Difference]
+    pairs: dict[tuple[str, str], Difference]
 
 
 def find_disagreements(
@@ -154,7 +205,51 @@ def find_disagreements(
         for other, difference in partners.items()
         if one < other and difference.excess(limits) >= SIGNIFICANT
     ]
-    return Disagreements(wrong, unresolved)
+    compared = {name: _mean(list(partners.values())) for name, partners in pairs.items() if partners}
+    kept = {(one, other): found for one, partners in pairs.items() for other, found in partners.items() if one < other}
+    return Disagreements(wrong, unresolved, compared, kept)
+
+
+def beam_width_error(tiles: Mapping[str, BrightSources], beam_arcsec: float) -> tuple[float, float] | None:
+    """Return by what fraction the primary beam is wider than assumed, and the error, from sources in several tiles.
+
+    A source stands at different places of the beam in neighbouring tiles. With a true beam wider by the factor k its
+    apparent flux is ``S A^(1/k^2)`` instead of ``S A``, so that ln of the ratio of its fluxes in two tiles changes by
+    ``(1/k^2 - 1) (ln A1 - ln A2)``. Scales of the tiles are free. None where too few sources are common.
+    """
+    names = sorted(tiles)
+    rows, values, errors = [], [], []
+    for one, other in itertools.combinations(names, 2):
+        a, b = tiles[one], tiles[other]
+        if a.response is None or b.response is None:
+            continue
+        for i, j in zip(*_common(a, b, MATCH_BEAMS * beam_arcsec), strict=True):
+            scales = [float(name == one) - float(name == other) for name in names[1:]]
+            rows.append([math.log(a.response[i] / b.response[j]), *scales])
+            values.append(math.log(a.flux_jy[i] / b.flux_jy[j]))
+            noise = math.hypot(a.e_flux_jy[i] / a.flux_jy[i], b.e_flux_jy[j] / b.flux_jy[j])
+            errors.append(math.hypot(noise, _FLUX_FLOOR))
+    if len(rows) < 2 * (len(names) + MIN_SOURCES):
+        return None
+    fit = robust_fit(np.array(rows), np.array(values), np.array(errors))
+    return -float(fit.coefficients[0]) / 2, float(fit.errors[0]) / 2
+
+
+def tile_scales(pairs: Mapping[tuple[str, str], Difference]) -> dict[str, tuple[float, float]] | None:
+    """Return ln of each tile's flux scale relative to the median tile, and its error; None without pairs.
+
+    Solved jointly by least squares from the differences of all pairs, so that a scale that drifts along the group adds
+    up. Tiles that no chain of pairs connects are compared with the mean of all.
+    """
+    names = sorted({name for pair in pairs for name in pair})
+    if not names:
+        return None
+    rows = np.array([[float(name == one) - float(name == other) for name in names] for one, other in pairs])
+    errors = np.array([found.e_log_scale for found in pairs.values()])
+    values = np.array([found.log_scale for found in pairs.values()])
+    inverse = np.linalg.pinv(rows / errors[:, None], rcond=1e-9)
+    scales, variances = inverse @ (values / errors), (inverse**2).sum(1)
+    return dict(zip(names, zip(scales - np.median(scales), np.sqrt(variances), strict=True), strict=True))
 
 
 def _worst(pairs: Mapping[str, Mapping[str, Difference]], limits: NeighbourLimits) -> str | None:
@@ -216,4 +311,6 @@ def _mean(differences: Sequence[Difference]) -> Difference:
         east_arcsec=float(np.average([one.east_arcsec for one in differences], weights=place)),
         north_arcsec=float(np.average([one.north_arcsec for one in differences], weights=place)),
         e_offset_arcsec=float(place.sum()) ** -0.5,
+        n_expected=sum(one.n_expected for one in differences),
+        n_missing=sum(one.n_missing for one in differences),
     )

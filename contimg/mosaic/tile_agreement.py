@@ -1,50 +1,96 @@
-"""Exclusion of tiles whose fluxes or positions disagree with those of their neighbours."""
+"""Tiles whose fluxes, positions or sources disagree with those of their neighbours: left out, or rescaled."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from contimg.config import MosaicOptions
-from contimg.mosaic.neighbours import Difference, NeighbourLimits, find_disagreements
-from contimg.mosaic.tile_images import GroupTile, used
+from contimg.mosaic.neighbours import (
+    Difference,
+    Disagreements,
+    NeighbourLimits,
+    beam_width_error,
+    find_disagreements,
+    tile_scales,
+)
+from contimg.mosaic.tile_images import GroupTile, TileImage, used
 
 
-def leave_out_disagreeing(tiles: Sequence[GroupTile], options: MosaicOptions) -> tuple[list[GroupTile], list[str]]:
-    """Leave out the tiles whose fluxes or positions differ from those of their neighbours.
+@dataclass(frozen=True)
+class Agreement:
+    """The tiles of a group after the comparison with their neighbours.
+
+    Attributes
+    ----------
+    tiles : list of GroupTile
+    unresolved : list of str
+        A sentence for each pair of tiles that differ where nothing tells which of them is wrong.
+    numbers : dict
+        ``compared_tiles``: fraction of the tiles used that were compared with a neighbour. ``tile_scale_spread``:
+        largest difference of a used tile's flux scale from the median tile's; ``beam_width_error``: see
+        `neighbours.beam_width_error`; both with errors ``e_...``, None where they are not known.
+    """
+
+    tiles: list[GroupTile]
+    unresolved: list[str]
+    numbers: dict[str, float | None]
+
+
+def compare_with_neighbours(tiles: Sequence[GroupTile], options: MosaicOptions) -> Agreement:
+    """Compare the tiles of a group with each other, and leave out or rescale those that differ from the others.
 
     Parameters
     ----------
     tiles : sequence of GroupTile
     options : MosaicOptions
-
-    Returns
-    -------
-    tiles : list of GroupTile
-    unresolved : list of str
-        A sentence for each pair of tiles that differ where nothing tells which of them is wrong.
+        With ``odd_tiles: rescale`` a tile that differs in nothing but its flux scale is divided by it.
     """
     images = {tile.id: image for tile, image in used(tiles)}
     if not images:
-        return list(tiles), []
+        return Agreement(list(tiles), [], {})
     axes = [(image.facts.beam.bmaj_arcsec * image.facts.beam.bmin_arcsec) ** 0.5 for image in images.values()]
     beam_arcsec = float(np.median(axes))
     limits = NeighbourLimits(options.max_scale_difference, options.max_shift_beams * beam_arcsec)
     found = find_disagreements({name: image.sources for name, image in images.items()}, beam_arcsec, limits)
-    chosen = [
-        replace(tile, left_out=_sentence(found.wrong[tile.id], limits, options), disagrees=True)
-        if tile.id in found.wrong
-        else tile
-        for tile in tiles
-    ]
+    chosen = [_judged(tile, found.wrong.get(tile.id), limits, options) for tile in tiles]
     unresolved = [
         f"tiles {one} and {other} differ, and too few others see the same sky to tell which is wrong: of the first"
         f" {_sentence(difference, limits, options)}"
         for one, other, difference in found.unresolved
     ]
-    return chosen, unresolved
+    return Agreement(chosen, unresolved, _numbers(images, found, beam_arcsec))
+
+
+def _judged(
+    tile: GroupTile, difference: Difference | None, limits: NeighbourLimits, options: MosaicOptions
+) -> GroupTile:
+    """Return a tile as it is, left out or rescaled, with the reason."""
+    if difference is None:
+        return tile
+    sentence = _sentence(difference, limits, options)
+    only_scale = difference.offset_arcsec <= limits.offset_arcsec and not difference.sources_differ
+    if options.odd_tiles == "rescale" and only_scale:
+        return replace(tile, rescaled_by=1 / difference.scale, disagreement=sentence)
+    return replace(tile, left_out=sentence, disagreement=sentence)
+
+
+def _numbers(images: Mapping[str, TileImage], found: Disagreements, beam_arcsec: float) -> dict[str, float | None]:
+    """Return the numbers of an agreement, of the tiles that are right."""
+    right = {name: image.sources for name, image in images.items() if name not in found.wrong}
+    numbers: dict[str, float | None] = {
+        "compared_tiles": round(len(found.compared) / len(right), 4) if right else None,
+        **dict.fromkeys(("beam_width_error", "e_beam_width_error", "tile_scale_spread", "e_tile_scale_spread")),
+    }
+    width, spread = beam_width_error(right, beam_arcsec), tile_scales(found.pairs)
+    if width is not None:
+        numbers |= {"beam_width_error": round(width[0], 6), "e_beam_width_error": round(width[1], 6)}
+    if spread is not None:
+        value, error = max(spread.values(), key=lambda one: abs(one[0]))
+        numbers |= {"tile_scale_spread": round(float(value), 6), "e_tile_scale_spread": round(float(error), 6)}
+    return numbers
 
 
 def _sentence(difference: Difference, limits: NeighbourLimits, options: MosaicOptions) -> str:
@@ -62,4 +108,6 @@ def _sentence(difference: Difference, limits: NeighbourLimits, options: MosaicOp
             f" (± {difference.e_offset_arcsec:.1f}) of its neighbours' (mosaic.max_shift_beams"
             f" {options.max_shift_beams:g})"
         )
+    if difference.sources_differ:
+        parts.append(f"{difference.n_missing} of {difference.n_expected} bright sources are not in both")
     return " and ".join(parts)

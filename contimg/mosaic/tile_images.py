@@ -69,9 +69,12 @@ class GroupTile:
         None where the tile failed or its files are damaged.
     left_out : str or None
         Why the tile is not in the mosaic.
-    damaged, disagrees : bool
-        It is left out because its files are not those that its twin describes, or because it differs from its
-        neighbours.
+    damaged : bool
+        It is left out because its files are not those that its twin describes.
+    disagreement : str or None
+        How it differs from its neighbours: then it is left out or rescaled.
+    rescaled_by : float or None
+        Factor that its image is multiplied by in the mosaic, so that its fluxes are its neighbours'.
     rms_common_jy, weight_fraction : float or None
         Noise at the common beam, and share of the mosaic's weight: measured when the tile is added.
     """
@@ -83,7 +86,8 @@ class GroupTile:
     image: TileImage | None = None
     left_out: str | None = None
     damaged: bool = False
-    disagrees: bool = False
+    disagreement: str | None = None
+    rescaled_by: float | None = None
     rms_common_jy: float | None = None
     weight_fraction: float | None = None
 

@@ -57,6 +57,13 @@ class MosaicQa(Record):
     flagged_fraction: float | None = None
     n_images: int | None = None
     tile_fraction: float | None = None
+    tile_noise_spread: float | None = None
+    warned_weight: float | None = None
+    compared_tiles: float | None = None
+    tile_scale_spread: float | None = None
+    e_tile_scale_spread: float | None = None
+    beam_width_error: float | None = None
+    e_beam_width_error: float | None = None
 
 
 class CrossmatchQa(Record):

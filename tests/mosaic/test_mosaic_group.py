@@ -244,7 +244,7 @@ class TestLeavingOut:
         assert made.verdict == "warning"
         assert [reason.code for reason in made.reasons] == ["tile_fraction_low"]
         assert made.reasons[0].measured == pytest.approx(1 / 3, abs=1e-4)
-        assert made.reasons[0].threshold == 0.5
+        assert made.reasons[0].threshold == 0.6
 
     def test_no_tile_left_is_a_failed_mosaic_and_an_empty_folder(self, tmp_path):
         maker = TileMaker(tmp_path)
@@ -258,11 +258,26 @@ class TestLeavingOut:
     def test_a_tile_with_a_warning_is_used_and_noted(self, tmp_path):
         maker = TileMaker(tmp_path)
         warn = Reason(code="made_up", severity="warning", message="of no gate: a gate is judged again")
-        twins = [maker.make(0, 127.0), maker.make(1, 127.5, reasons=(warn,))]
+        twins = [maker.make(i, 127.0 + 0.1 * i) for i in range(4)] + [maker.make(4, 127.5, reasons=(warn,))]
         made, _ = mosaic(tmp_path, twins)
-        assert made.facts["n_images"] == 2
+        assert made.facts["n_images"] == 5
+        assert made.qa["warned_weight"] == pytest.approx(0.2, abs=0.01)
         assert made.verdict == "passed"
         assert "made_up" in made.notes[0]
+
+    def test_warnings_of_tiles_with_half_of_the_weight_are_a_warning(self, tmp_path):
+        maker = TileMaker(tmp_path)
+        warn = Reason(code="made_up", severity="warning", message="of no gate: a gate is judged again")
+        made, _ = mosaic(tmp_path, [maker.make(0, 127.0), maker.make(1, 127.5, reasons=(warn,))])
+        assert made.qa["warned_weight"] == pytest.approx(0.5, abs=0.02)
+        assert [reason.code for reason in made.reasons] == ["warned_weight_high"]
+
+    def test_a_tile_of_threefold_noise_is_a_warning(self, tmp_path):
+        maker = TileMaker(tmp_path)
+        noise = [maker.rms_jy, 3 * maker.rms_jy, maker.rms_jy, maker.rms_jy]
+        made, _ = mosaic(tmp_path, [maker.make(i, 127.0 + i, rms_jy=rms) for i, rms in enumerate(noise)])
+        assert made.qa["tile_noise_spread"] == pytest.approx(3, rel=0.05)
+        assert "tile_noise_spread_high" in [reason.code for reason in made.reasons]
 
 
 class TestErrors:

@@ -10,7 +10,14 @@ from contimg.config import MosaicOptions, QaOptions
 from contimg.mosaic import tile_images
 from contimg.mosaic.bright_sources import BrightSources
 from contimg.mosaic.mosaic_group import mosaic_group
-from contimg.mosaic.neighbours import NeighbourLimits, compare_pair, find_disagreements
+from contimg.mosaic.neighbours import (
+    Difference,
+    NeighbourLimits,
+    beam_width_error,
+    compare_pair,
+    find_disagreements,
+    tile_scales,
+)
 from contimg.products.twin import read_twin
 from tests.support.fake_tiles import Sky, TileMaker, strip_sky
 from tests.support.twins import write_with_manifest
@@ -103,6 +110,58 @@ def test_few_common_sources_say_nothing():
     assert find_disagreements({}, BEAM, LIMITS).wrong == {}
 
 
+def drifting(steps) -> dict:
+    """Return differences of neighbours and next neighbours whose flux scales are given."""
+    logs = np.log(steps)
+    pairs = [(i, j) for i in range(len(logs)) for j in (i + 1, i + 2) if j < len(logs)]
+    return {(f"t{i}", f"t{j}"): Difference(logs[i] - logs[j], 0.004, 0.0, 0.0, 1.0) for i, j in pairs}
+
+
+def test_scales_solved_jointly_name_the_bad_tile_and_not_its_neighbours():
+    found = tile_scales(drifting([1, 1, 1.15, 1, 1, 1]))
+    assert found["t2"][0] == pytest.approx(np.log(1.15), abs=1e-6)
+    assert max(abs(value) for name, (value, _) in found.items() if name != "t2") < 1e-6
+
+
+def test_scales_that_drift_add_up_along_the_group():
+    found = tile_scales(drifting([0.98**i for i in range(7)]))
+    assert found["t0"][0] - found["t6"][0] == pytest.approx(-6 * np.log(0.98), abs=1e-6)
+    assert 0.002 < found["t0"][1] < 0.01  # 0.004 a pair, three pairs in a row
+    assert tile_scales({}) is None
+
+
+def through_a_beam(seed: int, width: float, tiles: int = 6) -> dict[str, BrightSources]:
+    """Return tiles with fluxes divided by a beam that is assumed to be Gaussian, but is wider by a factor."""
+    rng = np.random.default_rng(seed)
+    sky = strip_sky(120, (120, 140), seed=seed, flux_jy=(0.05, 2.0))
+    found = {}
+    for i in range(tiles):
+        centre = 124 + 1.29 / np.cos(np.radians(54.57)) * i
+        east = (sky.ra_deg - centre) * np.cos(np.radians(sky.dec_deg))
+        log_beam = -4 * np.log(2) * (east**2 + (sky.dec_deg - 54.57) ** 2) / 2.7**2
+        use = log_beam > np.log(0.3)
+        rms = 1e-3 * np.exp(-log_beam[use])
+        flux = sky.flux_jy[use] * np.exp(log_beam[use] * (width**-2 - 1)) + rms * rng.normal(size=use.sum())
+        found[f"t{i}"] = BrightSources(
+            sky.ra_deg[use], sky.dec_deg[use], flux, rms, np.full(use.sum(), 0.5), np.exp(log_beam[use])
+        )
+    return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("width", [0.9, 0.97, 1.0, 1.05, 1.1])
+def test_the_width_of_the_primary_beam_follows_from_neighbours(seed, width):
+    value, error = beam_width_error(through_a_beam(seed, width), BEAM)
+    assert error < 0.005
+    # -s/2 with s = 1/k^2 - 1 is k - 1 to first order
+    assert value == pytest.approx((1 - width**-2) / 2, abs=4 * error)
+
+
+def test_the_width_of_the_beam_is_not_known_from_a_few_sources():
+    few = through_a_beam(1, 1.1, tiles=1)
+    assert beam_width_error(few, BEAM) is None
+
+
 def test_across_ra_0():
     sky = strip_sky(30, (126, 129), flux_jy=(0.1, 2.0))
     here = Sky((sky.ra_deg - 127.5 + 360) % 360, sky.dec_deg, sky.flux_jy)
@@ -117,6 +176,17 @@ def test_across_ra_0():
 @pytest.fixture(scope="module")
 def sky():
     return strip_sky(60, (124, 135), flux_jy=(0.2, 3))
+
+
+def invented_sources(shape, n):
+    """Return sources of 0.3 to 1 Jy at random places of the inner half of an image with a beam of 4 pixels."""
+    rng = np.random.default_rng(4)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    image = np.zeros(shape)
+    for _ in range(n):
+        row, column = rng.uniform(0.3, 0.7, 2) * shape
+        image += rng.uniform(0.3, 1) * np.exp(-4 * np.log(2) * ((x - column) ** 2 + (y - row) ** 2) / 4**2)
+    return image
 
 
 class TestInTheMosaic:
@@ -138,10 +208,10 @@ class TestInTheMosaic:
             write_with_manifest(twins[bad], twin.model_copy(update={"qa": twin.qa | extremes}))
         return twins
 
-    def mosaic(self, root, twins):
+    def mosaic(self, root, twins, **options):
         return mosaic_group(
             twins, root / "m" / MOSAIC_ID, root / "m" / f"{MOSAIC_ID}.json", mosaic_id=MOSAIC_ID,
-            options=MosaicOptions(cell_arcsec=36.0), pb_limit=0.2, qa=QaOptions(),
+            options=MosaicOptions(cell_arcsec=36.0, **options), pb_limit=0.2, qa=QaOptions(),
         )  # fmt: skip
 
     def test_measured_fluxes_and_positions_are_those_of_the_sky(self, tmp_path, sky):
@@ -160,6 +230,9 @@ class TestInTheMosaic:
             (lambda data: 0.7 * data, "its fluxes are 0.7"),
             (lambda data: 1.15 * data, "its fluxes are 1.1"),
             (lambda data: np.roll(data, 1, axis=1), "its sources are -3"),  # a pixel of 36 arcsec to the west
+            (lambda data: np.roll(data, 9, axis=0), "bright sources are not in both"),  # 5.4 arcmin
+            (lambda data: data[::-1, ::-1], "bright sources are not in both"),  # conjugated visibilities
+            (lambda data: data + invented_sources(data.shape, 20), "bright sources are not in both"),
         ],
     )
     def test_a_wrong_tile_is_left_out_by_name(self, tmp_path, sky, change, said):
@@ -173,3 +246,21 @@ class TestInTheMosaic:
         made = self.mosaic(tmp_path, self.tiles(tmp_path, sky))
         assert made.facts["n_images"] == 4
         assert made.reasons == []
+        assert made.qa["compared_tiles"] == 1
+        assert abs(made.qa["tile_scale_spread"]) < 0.01
+        assert abs(made.qa["beam_width_error"]) < 4 * made.qa["e_beam_width_error"] + 0.002
+
+    def test_a_tile_of_another_scale_is_rescaled_where_that_is_asked_for(self, tmp_path, sky):
+        twins = self.tiles(tmp_path, sky, bad=1, change=lambda data: 1.15 * data)
+        made = self.mosaic(tmp_path, twins, odd_tiles="rescale")
+        assert made.facts["n_images"] == 4 and made.facts["left_out"] == {}
+        assert [reason.code for reason in made.reasons] == ["tile_rescaled"]
+        assert made.reasons[0].message.startswith("tile 2026-02-11T00:05:09 multiplied by 0.8")
+        assert made.qa["peak_mjy"] == pytest.approx(
+            self.mosaic(tmp_path / "clean", self.tiles(tmp_path / "clean", sky)).qa["peak_mjy"], rel=0.01
+        )
+
+    def test_a_shifted_tile_cannot_be_rescaled(self, tmp_path, sky):
+        twins = self.tiles(tmp_path, sky, bad=1, change=lambda data: 1.15 * np.roll(data, 1, axis=1))
+        made = self.mosaic(tmp_path, twins, odd_tiles="rescale")
+        assert [reason.code for reason in made.reasons] == ["tile_disagrees"]

@@ -90,6 +90,20 @@ MOSAIC = _gates(
     ("tile_fraction", "tiles used of the group", "", "min", "qa.min_tile_fraction", "warning"),
 )
 
+_TILE_ROWS: tuple[tuple[str, str, Bound, str, str], ...] = (
+    ("tile_noise_spread", "noise of the noisiest tile over the median tile's", "max", "qa.max_noise_spread", ""),
+    ("warned_weight", "fraction of the weight from tiles with warnings", "max", "qa.max_warned_weight", ""),
+    ("tile_scale_spread", "largest difference of a tile's flux scale from the median tile's", "abs",
+     "qa.max_scale_spread", "e_tile_scale_spread"),
+    ("beam_width_error", "width of the primary beam over the assumed one, less 1", "abs", "qa.max_beam_width_error",
+     "e_beam_width_error"),
+)  # fmt: skip
+# Of the tiles of a mosaic compared with each other. A single tile has no neighbours.
+MOSAIC_TILES = tuple(
+    Gate("mosaic", key, label, "", bound, limit, "warning", unmeasured=None, when=key, error=error)
+    for key, label, bound, limit, error in _TILE_ROWS
+)
+
 CROSSMATCH = (
     *_gates(
         "crossmatch",
@@ -131,6 +145,6 @@ CATALOGUE_LACKS = (
 BUNDLE: tuple[Gate, ...] = ()
 
 GATES: tuple[Gate, ...] = (
-    *MS, *CALIBRATION, *CALIBRATED, *IMAGE, *CATALOGUED_IMAGE, *MOSAIC, *CROSSMATCH, *CATALOGUE_FIT, *CATALOGUE_LACKS,
-    *BUNDLE,
+    *MS, *CALIBRATION, *CALIBRATED, *IMAGE, *CATALOGUED_IMAGE, *MOSAIC, *MOSAIC_TILES, *CROSSMATCH, *CATALOGUE_FIT,
+    *CATALOGUE_LACKS, *BUNDLE,
 )  # fmt: skip
