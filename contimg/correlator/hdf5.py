@@ -61,7 +61,7 @@ def open_data(header: Header) -> Iterator[Data]:
         with files.content_faults(path):
             reader = HeaderReader(file, path)
             sets = reader.check_data(header.data_shape)
-            _check_rows(header, file, reader)
+            _check_rows(header, reader)
             rows = [Rows(h5py.Dataset(one)) for one in sets.values()]
         yield Data(header, rows)
 
@@ -145,7 +145,7 @@ class Data:
         return vis, flags, samples
 
 
-def _check_rows(header: Header, file: Any, reader: HeaderReader) -> None:
+def _check_rows(header: Header, reader: HeaderReader) -> None:
     """Look whether every integration has one time and length and the same baselines as the first.
 
     Raises
@@ -155,13 +155,13 @@ def _check_rows(header: Header, file: Any, reader: HeaderReader) -> None:
     """
     import h5py
 
-    head = h5py.Group(h5py.h5g.open(file, b"Header"))
     shape = (header.n_times, header.n_baselines)
     columns = {}
     for key in ("time_array", "integration_time", "ant_1_array", "ant_2_array"):
-        if head[key].shape != (header.data_shape[0],):
-            raise reader.fault("contradiction", f"{key} has the shape {head[key].shape}, not {header.data_shape[:1]}")
-        columns[key] = head[key][()].reshape(shape)
+        dataset = h5py.Dataset(reader.open("Header", key))
+        if dataset.shape != (header.data_shape[0],):
+            raise reader.fault("contradiction", f"{key} has the shape {dataset.shape}, not {header.data_shape[:1]}")
+        columns[key] = dataset[()].reshape(shape)
     if np.any(columns["time_array"] != header.times_mjd[:, None] + MJD_ZERO_JD):
         raise reader.fault("times", "time_array is not in time order with one time an integration")
     if np.any(columns["integration_time"] != header.integration_s):

@@ -53,7 +53,14 @@ class HeaderReader:
             self._group(group)
 
     def open(self, group: str, key: str) -> Any:
-        """Open a dataset, which must lie in this very file: the file's digest stands for all that is read."""
+        """Open a dataset whose values must lie in this very file: the file's digest stands for all that is read.
+
+        Raises
+        ------
+        FileFault
+            ``missing_key``; ``elsewhere`` where values lie in other files (external link, external storage, virtual
+            dataset).
+        """
         try:
             dataset = self._h5.h5d.open(self._group(group), key.encode())
         except KeyError as error:
@@ -62,7 +69,17 @@ class HeaderReader:
             raise self.fault("missing_key", f"it has no {group}/{key}") from None
         if self._h5.h5f.get_name(dataset) != self._name:
             raise self.fault("elsewhere", f"{group}/{key} is a link into another file: copy it into this one")
+        if dataset.get_offset() is None and self._is_elsewhere(dataset):
+            raise self.fault("elsewhere", f"the values of {group}/{key} lie in other files: copy them into this one")
         return dataset
+
+    def _is_elsewhere(self, dataset: Any) -> bool:
+        """Return whether a dataset that has no place of its own in the file is a virtual or an external one."""
+        made = dataset.get_create_plist()
+        layout = made.get_layout()
+        if layout == self._h5.h5d.VIRTUAL:
+            return True
+        return bool(layout == self._h5.h5d.CONTIGUOUS and made.get_external_count() > 0)  # no other layout can be
 
     def number(self, key: str) -> float:
         """Return a single number."""
@@ -134,13 +151,7 @@ class HeaderReader:
         return values
 
     def check_data(self, shape: tuple[int, ...]) -> dict[str, Any]:
-        """Return the datasets of the data, once their shape, type and place are those of the correlator's files.
-
-        Raises
-        ------
-        FileFault
-            ``elsewhere`` where values lie in other files (external link, external storage, virtual dataset).
-        """
+        """Return the datasets of the data, once their shape, type and place are those of the correlator's files."""
         found = {}
         for name, (stored, expected) in _data_types().items():
             dataset = found[name] = self.open("Data", name)
@@ -148,11 +159,6 @@ class HeaderReader:
                 raise self.fault("dtype", f"{name} is of type {_type_name(dataset)}, not {expected}")
             if dataset.shape != shape:
                 raise self.fault("contradiction", f"{name} has the shape {dataset.shape}, its header says {shape}")
-            made = dataset.get_create_plist()
-            layout = made.get_layout()
-            external = layout == self._h5.h5d.CONTIGUOUS and made.get_external_count() > 0  # no other layout can be
-            if layout == self._h5.h5d.VIRTUAL or external:
-                raise self.fault("elsewhere", f"the values of {name} lie in other files: copy them into this one")
         return found
 
     def _open_optional(self, key: str) -> Any:

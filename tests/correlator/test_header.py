@@ -182,3 +182,57 @@ def test_a_file_without_xx_or_yy_is_set_aside(changed, order):
     with pytest.raises(FileFault, match="polarization_array has no ") as fault:
         probe.look(path)
     assert fault.value.code == "polarisations"
+
+
+def linked_out(file, key, other):
+    file.copy(key, other, name="values")
+    del file[key]
+    file[key] = h5py.ExternalLink(other.filename, "/values")
+
+
+def mapped_out(file, key, other):
+    values = file[key][()]
+    other["values"] = values
+    layout = h5py.VirtualLayout(values.shape, values.dtype)
+    layout[...] = h5py.VirtualSource(other.filename, "values", values.shape)
+    del file[key]
+    file.create_virtual_dataset(key, layout)
+
+
+def stored_out(file, key, other):
+    values = file[key][()]
+    del file[key]
+    file.create_dataset(key, data=values, external=[(other.filename + ".raw", 0, h5py.h5f.UNLIMITED)])
+
+
+@pytest.mark.parametrize("where", [linked_out, mapped_out, stored_out])
+@pytest.mark.parametrize(
+    "key",
+    ["Header/time_array", "Header/integration_time", "Header/ant_2_array", "Header/antenna_positions",
+     "Header/antenna_numbers", "Header/freq_array", "Header/polarization_array", "Data/visdata", "Data/flags",
+     "Data/nsamples"],
+)  # fmt: skip
+def test_values_of_another_file_are_refused(changed, tmp_path, where, key):
+    """A file's digest stands for what is read of it: values elsewhere could change without a trace."""
+
+    def change(file):
+        with h5py.File(tmp_path / "other.h5", "w") as other:
+            where(file, key, other)
+
+    path = changed(change)
+    assert fault_of(path) == "elsewhere"
+    with pytest.raises(FileFault, match=rf"{key}.*other file|{key}.*another file"):
+        probe.look(path)
+
+
+@pytest.mark.parametrize("storage", [{"chunks": True}, {"chunks": True, "compression": "gzip"}])
+def test_how_values_are_stored_in_the_file_does_not_matter(small_tile, changed, storage):
+    keys = ["Header/time_array", "Header/antenna_positions", "Header/freq_array", "Data/visdata"]
+
+    def change(file):
+        for key in keys:
+            values = file[key][()]
+            del file[key]
+            file.create_dataset(key, data=values, **storage)
+
+    assert probe.look(changed(change)) == probe.look(small_tile[0])
