@@ -1,6 +1,8 @@
 """The primary beam against closed forms, and the effective beam against brute force."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -107,3 +109,17 @@ def test_effective_beam_without_data_or_beyond_the_sky_is_refused():
     wide = TileGrid(6000, ARCMIN, tuple(vis.phase_centre_rad))
     with pytest.raises(ValueError, match="beyond the sky"):
         effective_beam(vis.pointing_rad, np.ones((2, 4)), vis.freq_hz, wide, BeamOptions())
+
+
+@pytest.mark.parametrize("freq_hz", [1.28e9, 1.4e9, 1.53e9])
+def test_one_angle_gives_what_many_give(freq_hz):
+    """One angle comes from a power series, many from scipy's Bessel function; here to beyond the first null."""
+    angles = np.linspace(0, 0.1, 401)
+    many = airy_power(angles, freq_hz, 4.65, 0.5)
+    assert max(abs(airy_power(a, freq_hz, 4.65, 0.5) - m) for a, m in zip(angles, many, strict=True)) < 1e-14
+
+
+def test_planning_does_not_import_scipy():
+    script = "import sys; from contimg.sky import transits, airy_beam; airy_beam.airy_power(0.02, 1.4e9, 4.65, 0.0); "
+    script += "assert not any(name.startswith('scipy') for name in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True)
