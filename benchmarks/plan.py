@@ -149,8 +149,14 @@ class Season:
             for name, tile in zip(ids, members, strict=True)
         ]
         write(layout.group(ids[0]), {"id": ids[0], "tiles": tiles})
-        write(layout.twin("published", ids[0]), {"status": "published", "data_id": naming.mosaic_id(ids[0])})
-        write(layout.twin("registered", ids[0]), {"status": "registered", "data_id": naming.mosaic_id(ids[0])})
+        write(
+            layout.twin("published", ids[0]),
+            {"status": "published", "version": 1, "time": "2026-02-12T00:00:00Z", "data_id": naming.mosaic_id(ids[0])},
+        )
+        write(
+            layout.twin("registered", ids[0]),
+            {"status": "registered", "version": 1, "time": "2026-02-12T00:00:00Z", "data_id": naming.mosaic_id(ids[0])},
+        )
         for kind, name in [("mosaic", ids[0]), *(("image", name) for name in ids)]:
             write(layout.twin(kind, name), {})
             layout.product(kind, name).mkdir()

@@ -11,7 +11,7 @@ sys.path.insert(0, workflow.basedir)
 from contimg import config as configuration
 from contimg import naming
 from contimg.config import used_keys
-from contimg.operations import interruption, preflight, resources, run_lock, status, targets
+from contimg.operations import damaged_twins, interruption, preflight, resources, run_lock, status, targets
 from contimg.errors import ContimgError
 from contimg.plan import frozen
 from contimg.products.judged import verdict_of_image
@@ -38,6 +38,9 @@ LAYOUT = SETTINGS.layout
 # The main process plans; jobs read the plan it froze, since new files may have come meanwhile.
 if workflow.is_main_process:
     PLAN = or_stop(preflight.checked_plan, SETTINGS, local=workflow.resource_settings.nodes is None)
+    DRY_RUN = damaged_twins.is_dry_run(sys.argv)
+    for sentence in or_stop(damaged_twins.set_aside_damaged_twins, SETTINGS, PLAN, dry_run=DRY_RUN):
+        print(f"contimg: {sentence}", file=sys.stderr)
     if any(word.startswith("--report") for word in sys.argv):
         PLAN = or_stop(frozen.for_report, PLAN, SETTINGS)
 else:
@@ -82,7 +85,12 @@ def used_options(rule, section):
 
 
 def verdicts_of_tiles(wildcards):
-    """Return the verdict of each tile imaged so far by the present thresholds: the mosaic depends on them."""
+    """Return the verdict of each tile imaged so far by the present thresholds: the mosaic depends on them.
+
+    Snakemake calls this when it plans and again before the job, but would record what it remembers of the first call:
+    a tile imaged in between would have changed its verdict, and the next run would make the mosaic again.
+    """
+    workflow.persistence._params.cache_clear()
     tiles = group_of(wildcards).tiles
     return {tile: or_stop(verdict_of_image, SETTINGS, tile) for tile in tiles}
 

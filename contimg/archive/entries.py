@@ -8,7 +8,8 @@ from typing import Any
 
 from contimg import naming
 from contimg.bundle import bundle
-from contimg.storage.atomic import atomic_path, read_json, write_json
+from contimg.storage.atomic import atomic_path, write_json
+from contimg.storage.json_files import read_json
 
 SCHEMA = 2
 THUMBNAIL_PX = 420

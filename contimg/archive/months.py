@@ -12,7 +12,8 @@ from typing import Any
 from contimg import naming
 from contimg.archive import entries, gallery, tables
 from contimg.storage import safe_files
-from contimg.storage.atomic import atomic_path, read_json, remove, write_json
+from contimg.storage.atomic import atomic_path, remove, write_json
+from contimg.storage.json_files import read_json
 
 SUMMARY = "month.json"
 SCHEMA = 1

@@ -6,11 +6,6 @@ The plan reads it; the commands `contimg calibration certify` and `withdraw` wri
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +14,9 @@ from contimg.errors import InputError, UnknownIdError
 from contimg.naming import Layout
 from contimg.products.judged import options_of, read_judged
 from contimg.products.twin import Twin
+from contimg.storage import locks
 from contimg.storage.atomic import write_json
+from contimg.storage.json_files import parse_json
 from contimg.storage.process import operator
 from contimg.times import now
 
@@ -39,7 +36,7 @@ def history(layout: Layout) -> list[dict[str, Any]]:
     """
     path = place(layout)
     try:
-        content = json.loads(path.read_text())
+        content = parse_json(path.read_bytes())
         return [{key: item[key] for key in ("calibration", "decision", "reason", "by", "time")} for item in content]
     except FileNotFoundError:
         return []
@@ -117,23 +114,14 @@ def _decide(layout: Layout, calibration_id: str, decision: str, reason: str) -> 
     """Append a decision to the file, unless it is the standing one already, and return the one that stands."""
     if not reason.strip():
         raise InputError(f"{calibration_id}: no reason given: say why with --reason '...'")
-    with _alone(place(layout)):
+    lock = locks.acquire(place(layout).with_name(".decisions.lock"), key="paths.stage", wait=True)
+    try:
         before = history(layout)
         last = next((item for item in reversed(before) if item["calibration"] == calibration_id), None)
         if last is not None and last["decision"] == decision:
             return last
         made = {"calibration": calibration_id, "decision": decision, "reason": reason, "by": operator(), "time": now()}
         write_json(place(layout), [*before, made])
-    return made
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold a lock, so that one process at a time changes the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = os.open(path.with_name(".decisions.lock"), os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
     finally:
-        os.close(lock)
+        lock.release()
+    return made

@@ -23,6 +23,7 @@ from contimg.correlator.files import fault_of_error
 from contimg.correlator.inbox import Cluster, SubbandFile, shown
 from contimg.correlator.probe import DataShape
 from contimg.storage.atomic import atomic_path
+from contimg.storage.json_files import read_json
 
 
 @dataclass(frozen=True)
@@ -117,12 +118,9 @@ class FactsCache:
     def _day(self, file: SubbandFile) -> dict[str, dict[str, Any]]:
         day = _day_of(file)
         if day not in self._days:
-            try:
-                self._days[day] = json.loads((self._folder / f"{day}.json").read_text())
-            except FileNotFoundError:
-                self._days[day] = {}
-            except ValueError:  # damaged; a cache, so that its loss costs time and nothing else
-                self._days[day] = {}
+            content = read_json(self._folder / f"{day}.json")
+            # Damaged? It is a cache, so that its loss costs time and nothing else.
+            self._days[day] = content if isinstance(content, dict) else {}
         return self._days[day]
 
 

@@ -5,7 +5,6 @@ Only a person decides this, as the new version rests on fewer data than the one 
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 
 from contimg import naming
@@ -15,6 +14,7 @@ from contimg.correlator.inbox import arrange, list_files, subbands_text
 from contimg.errors import InputError, UnknownIdError
 from contimg.plan.model import CommittedTile, Plan
 from contimg.plan.observe import committed_groups
+from contimg.plan.standing import read_group
 from contimg.plan.tiles import sound_files
 from contimg.publishing import markers
 from contimg.storage.atomic import write_json
@@ -60,7 +60,7 @@ def accept_loss(config: Config, tile_id: str) -> list[str]:
     opened = []
     for group, _ in holders:
         place = config.layout.group(group.id)
-        content = json.loads(place.read_bytes())
+        content = read_group(place)
         for tile in content["tiles"]:
             if tile["id"] == tile_id:
                 tile["files"] = [name for name in tile["files"] if CommittedTile("", "", (name,)).subbands <= left]

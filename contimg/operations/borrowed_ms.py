@@ -52,9 +52,15 @@ def _convert_again(ms_twin: Path, folder: Path) -> Path:
     from contimg.convert.convert_tile import convert_tile
 
     before = read_twin(ms_twin)
+    files = [Path(item.path) for item in before.inputs if item.kind == "subband_file"]
+    gone = next((file for file in files if not file.exists()), None)
+    if gone is not None:
+        raise InputError(
+            f"{gone} is gone, and the MS of {before.id} with it: restore the file, then type the same command again"
+        )
     made, twin = folder / f"{ms_twin.stem}.ms", folder / ms_twin.name
     convert_tile(
-        [Path(item.path) for item in before.inputs if item.kind == "subband_file"],
+        files,
         made,
         twin,
         tile_id=naming.iso(before.id),

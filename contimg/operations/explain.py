@@ -10,7 +10,7 @@ from contimg import naming
 from contimg.calibration import certification
 from contimg.config import Config
 from contimg.errors import InputError, UnknownIdError
-from contimg.operations.status import find_twin, read_marker
+from contimg.operations.status import find_marker, find_twin
 from contimg.plan import observe
 from contimg.plan.calibration import bandpass_refusal
 from contimg.plan.frozen import frozen_plan
@@ -140,7 +140,7 @@ def _mosaic(config: Config, mosaic_id: str) -> dict[str, Any]:
     twin = find_twin(layout.twin("mosaic", mosaic_id), config)
     if twin is None:
         raise UnknownIdError(f"no mosaic {mosaic_id} has been made: see `contimg status`")
-    marker = read_marker(layout.twin("published", mosaic_id)) or {"status": "open", "path": "", "message": ""}
+    marker = find_marker(layout.twin("published", mosaic_id)) or {"status": "open", "path": "", "message": ""}
     tiles: list[tuple[Any, ...]] = []
     chosen: list[tuple[Any, ...]] = []
     rejected: dict[tuple[Any, ...], list[str]] = {}

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from contimg.config import Config
 from contimg.errors import ConfigError
-from contimg.storage.atomic import file_sha256, read_json, write_json
+from contimg.storage.atomic import file_sha256, write_json
+from contimg.storage.json_files import read_json
 
 
 class FileDigests:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from contimg.config import Config
 from contimg.operations import run_lock
 from contimg.plan.model import CommittedGroup
 from contimg.plan.observe import committed_groups
+from contimg.plan.standing import read_marker, read_note
 from contimg.storage.atomic import remove, write_json
 
 KINDS = ("ms", "calibrated", "image", "logs", "benchmarks")
@@ -136,7 +136,7 @@ def _needed(groups: Sequence[CommittedGroup], stride: int) -> set[str]:
 
 def _settled_at(config: Config, group: CommittedGroup) -> datetime:
     """Return when a group got its outcome."""
-    marker = json.loads(config.layout.twin("published", group.id).read_bytes())
+    marker = read_marker(config.layout.twin("published", group.id))
     moment = datetime.fromisoformat(marker["time"])
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -184,6 +184,6 @@ def _remove(config: Config, item: Item) -> None:
 def _mark(config: Config, group_id: str) -> None:
     """Write the mark of a pruned group: with it the group stays settled even if its night is named in `nights`."""
     place = config.layout.pruned(group_id)
-    version = json.loads(config.layout.twin("published", group_id).read_bytes())["version"]
-    if not place.exists() or json.loads(place.read_bytes())["version"] != version:
+    version = read_marker(config.layout.twin("published", group_id))["version"]
+    if not place.exists() or read_note(place)["version"] != version:
         write_json(place, {"id": group_id, "version": version, "time": times.now(0)})

@@ -13,7 +13,8 @@ from contimg.config import Config
 from contimg.errors import InputError
 from contimg.operations.file_digests import FileDigests, reference_files
 from contimg.plan.model import Plan, PlannedTile
-from contimg.storage.atomic import read_json, write_json
+from contimg.storage.atomic import write_json
+from contimg.storage.json_files import read_json
 
 _FIELD_RADIUS_DEG = 2.5
 """Beyond it the response of a 4.65-m dish is below 0.1 at 1.4 GHz, and apparent places differ by 0.4 deg from ICRS."""

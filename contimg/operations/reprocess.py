@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 from typing import Any
 
 from contimg import naming
 from contimg.config import Config
+from contimg.plan.standing import read_group
 from contimg.products.twin import read_twin
 from contimg.publishing import markers
 
@@ -92,7 +92,7 @@ def reopen(config: Config, products: dict[str, Any]) -> list[str]:
     tiles, opened = {naming.iso(one) for one in products["calibrated"]}, []
     mosaics = {*products["mosaics"], *(one["data_id"] for one in products["versions"])}  # if the stage was cleared
     for path in sorted((config.layout.stage / "groups").glob("*.json")):
-        group = json.loads(path.read_bytes())
+        group = read_group(path)
         concerned = naming.mosaic_id(group["id"]) in mosaics or any(tile["id"] in tiles for tile in group["tiles"])
         if concerned and config.layout.twin("published", group["id"]).exists():
             markers.remove(config.layout, "published", group["id"])

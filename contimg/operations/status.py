@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from contimg.config import Config
 from contimg.errors import ContimgError, UnknownIdError
 from contimg.plan.model import Plan
 from contimg.plan.observe import current_plan
+from contimg.plan.standing import read_group, read_marker
 from contimg.products.judged import options_of, read_judged
 from contimg.products.twin import Twin, worst
 from contimg.publishing.commands import approve_command
@@ -21,10 +21,10 @@ from contimg.publishing.commands import approve_command
 RECENT = 50  # groups that `contimg status` shows although nothing is to be done about them
 
 
-def read_marker(path: Path) -> dict[str, Any] | None:
-    """Return the content of a marker, or None where there is none."""
+def find_marker(path: Path) -> dict[str, Any] | None:
+    """Return the content of a marker, or None where there is none; raises as `read_marker` does."""
     try:
-        return json.loads(path.read_text())
+        return read_marker(path)
     except FileNotFoundError:
         return None
 
@@ -90,12 +90,12 @@ def _names(folder: Path) -> list[str]:
 def _group_state(config: Config, stem: str, stuck: Mapping[str, str]) -> dict[str, Any]:
     """Return the row of one group; `stuck` holds the errors of mosaics whose publication failed too often."""
     layout = config.layout
-    content = json.loads(layout.group(stem).read_text())
+    content = read_group(layout.group(stem))
     group, tiles = content["id"], [tile["id"] for tile in content["tiles"]]
     mosaic_id = naming.mosaic_id(group)
     done = {kind: sum(layout.twin(kind, tile).exists() for tile in tiles) for kind in ("calibrated", "image")}
     twins = [t for kind in ("mosaic", "crossmatch") if (t := find_twin(layout.twin(kind, group), config)) is not None]
-    marker = read_marker(layout.twin("published", group)) or read_marker(layout.twin("registered", group))
+    marker = find_marker(layout.twin("published", group)) or find_marker(layout.twin("registered", group))
     state = marker["status"] if marker else "open"
     return {
         "group": group,
@@ -135,7 +135,7 @@ def mosaic_record(config: Config, text: str) -> dict[str, Any]:
     if mosaic is None:
         raise UnknownIdError(f"no mosaic {mosaic_id} has been made: see `contimg status`")
     crossmatch = find_twin(layout.twin("crossmatch", mosaic_id), config)
-    marker = read_marker(layout.twin("published", mosaic_id)) or read_marker(layout.twin("registered", mosaic_id))
+    marker = find_marker(layout.twin("published", mosaic_id)) or find_marker(layout.twin("registered", mosaic_id))
     folder = Path(marker["path"]) if marker and marker["status"] == "published" else layout.product("mosaic", mosaic_id)
     twins = [mosaic] + ([crossmatch] if crossmatch else [])
     state = marker["status"] if marker else "open"

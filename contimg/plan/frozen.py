@@ -15,6 +15,7 @@ from contimg.plan.model import Plan
 from contimg.products.gates import threshold_keys
 from contimg.products.twin import read_twin
 from contimg.storage.atomic import write_json
+from contimg.storage.json_files import read_json, read_object
 
 THRESHOLD_KINDS = ("calibration", "image", "mosaic", "crossmatch")
 _LEFT_OUT = ("subband_empty", "subband_rejected")
@@ -36,7 +37,7 @@ def freeze(plan: Plan, config: Config) -> None:
             "tiles": [{"id": t.id, "name_time": t.name_time, "files": t.file_names} for t in tiles],
         }
         place = layout.group(group.id)
-        if not place.exists() or json.loads(place.read_text()) != json.loads(json.dumps(content)):
+        if read_json(place) != json.loads(json.dumps(content)):
             write_json(place, content)
     write_quarantine(plan, config)
     write_json(layout.frozen_plan, plan.to_json() | {"thresholds": _beside_the_parameters(config)})
@@ -71,10 +72,7 @@ def read_thresholds(place: str | Path, section: str) -> dict[str, Any]:
     InputError
         If the plan is missing.
     """
-    try:
-        return json.loads(Path(place).read_text())["thresholds"][section]
-    except FileNotFoundError:
-        raise InputError(f"{place} does not exist: start the work with snakemake, which makes it") from None
+    return _read(place, "thresholds")[section]
 
 
 def write_quarantine(plan: Plan, config: Config) -> None:
@@ -90,8 +88,9 @@ def write_quarantine(plan: Plan, config: Config) -> None:
     used = {path for tile in plan.tiles.values() for path in tile.files}
     for day, items in days.items():
         place = config.layout.quarantine(day)
-        before = json.loads(place.read_bytes()) if place.exists() else []
-        kept = {row["path"]: row for row in before if row["path"] not in used} | items
+        before = read_json(place)
+        earlier = [row for row in before if isinstance(row, dict)] if isinstance(before, list) else []
+        kept = {row["path"]: row for row in earlier if row.get("path", "") not in {"", *used}} | items
         rows = [row for _, row in sorted(kept.items())]
         if rows != before:
             write_json(place, rows)
@@ -124,10 +123,7 @@ def frozen_plan(config: Config) -> Plan:
         If no run has frozen one.
     """
     place = config.layout.frozen_plan
-    try:
-        return Plan.from_json(json.loads(place.read_text()))
-    except FileNotFoundError:
-        raise InputError(f"{place} does not exist: start the work with snakemake, which makes it") from None
+    return Plan.from_json(_read(place))
 
 
 def for_report(plan: Plan, config: Config) -> Plan:
@@ -145,10 +141,7 @@ def read_choice(place: str | Path, tile_id: str) -> dict[str, Any]:
     InputError
         If the plan is missing or does not hold the tile.
     """
-    try:
-        choices = json.loads(Path(place).read_text())["choices"]
-    except FileNotFoundError:
-        raise InputError(f"{place} does not exist: start the work with snakemake, which makes it") from None
+    choices = _read(place, "choices")
     if tile_id not in choices:
         raise InputError(
             f"{place} holds no calibration choice for tile {tile_id}: type the same snakemake command again"
@@ -173,9 +166,16 @@ def read_previous(place: str | Path, twin: Path) -> Path | None:
     InputError
         If the plan is missing.
     """
-    try:
-        planned = json.loads(Path(place).read_text())["calibrations"]
-    except FileNotFoundError:
-        raise InputError(f"{place} does not exist: start the work with snakemake, which makes it") from None
+    planned = _read(place, "calibrations")
     previous = planned.get(twin.stem, {}).get("previous")
     return None if previous is None else twin.parents[1] / naming.date(previous) / f"{previous}.json"
+
+
+def _read(place: str | Path, part: str | None = None) -> Any:
+    """Return a frozen plan, or a part of it."""
+    remedy = "start the work with snakemake, which makes it"
+    try:
+        content = read_object(Path(place), remedy, (part,) if part else ())
+    except FileNotFoundError:
+        raise InputError(f"{place} does not exist: {remedy}") from None
+    return content[part] if part else content

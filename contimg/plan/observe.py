@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -19,8 +18,11 @@ from contimg.correlator.setup import CorrelatorSetup
 from contimg.errors import InputError
 from contimg.plan.make_plan import has_open_work, held_by, make_plan, make_tiles, may_be_late, owners
 from contimg.plan.model import CalibrationRecord, CommittedGroup, CommittedTile, Plan, PlannedTile
+from contimg.plan.standing import read_group, read_marker, read_note
 from contimg.plan.tiles import compare_spares
+from contimg.products.facts import calibration_facts
 from contimg.products.judged import options_of, read_judged
+from contimg.products.twin import DamagedTwinError
 from contimg.sky import calibrator_lists
 from contimg.sky.transits import DriftScan
 from contimg.sky.transits import transits as find_transits
@@ -139,7 +141,7 @@ def committed_groups(config: Config) -> list[CommittedGroup]:
     standing = _Standing(config.layout.stage)
     groups = []
     for place in sorted((config.layout.stage / "groups").glob("*.json")):
-        content = json.loads(place.read_bytes())
+        content = read_group(place)
         tiles = tuple(
             CommittedTile(t["id"], t["name_time"], tuple(t["files"]), standing.holds_any_of_tile(t["id"]))
             for t in content["tiles"]
@@ -185,20 +187,28 @@ def _outcome(config: Config, group_id: str, standing: _Standing) -> tuple[bool, 
     """
     if not standing.holds_marker("published", group_id):
         return False, False
-    marker = json.loads(config.layout.twin("published", group_id).read_bytes())
+    marker = read_marker(config.layout.twin("published", group_id))
     pruned = False
     if standing.holds_note_of_pruning(group_id):
-        pruned = json.loads(config.layout.pruned(group_id).read_bytes())["version"] == marker["version"]
+        pruned = read_note(config.layout.pruned(group_id))["version"] == marker["version"]
     return marker["status"] in SETTLED, pruned
 
 
 def calibration_records(config: Config, dates: Collection[str]) -> list[CalibrationRecord]:
-    """Read the twins of the calibrations on the stage whose tiles are of some UTC dates."""
+    """Read the twins of the calibrations on the stage whose tiles are of some UTC dates.
+
+    One that is damaged counts as not made yet; see `contimg.operations.damaged_twins`.
+    """
     standing = certification.standing(config.layout)
     folder = config.layout.stage / "calibrations"
     records = []
     for place in sorted(path for day in dates for path in (folder / day).glob("cal_*.json")):
-        twin = read_judged(place, options_of(config))
+        try:
+            twin = read_judged(place, options_of(config))
+            if twin.verdict != "failed":
+                calibration_facts(twin, place)
+        except DamagedTwinError:
+            continue
         facts = twin.facts
         reason = "; ".join(f"{r.code}: {r.message}" for r in twin.reasons) or "passed"
         decision = standing.get(twin.id)

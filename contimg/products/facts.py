@@ -7,14 +7,13 @@ sentence where a needed key is missing. Keys that a model does not name are left
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from contimg.errors import InputError
-from contimg.products.twin import Twin
+from contimg.products.twin import DamagedTwinError, Twin
 
 Direction = tuple[float, float]
 """ICRS right ascension and declination, deg."""
@@ -43,7 +42,7 @@ def read_record(model: type[Model], content: Mapping[str, Any], twin: Twin, wher
 
     Raises
     ------
-    InputError
+    DamagedTwinError
         If a key is missing or of another type than the model's.
     """
     try:
@@ -55,7 +54,7 @@ def read_record(model: type[Model], content: Mapping[str, Any], twin: Twin, wher
         said = (
             f"does not say its {key}" if first["type"] == "missing" else f"holds an impossible {key} ({first['msg']})"
         )
-        raise InputError(f"{name} {said}: delete it and rerun snakemake") from None
+        raise DamagedTwinError(f"{name} {said}: delete it and rerun snakemake") from None
 
 
 class BeamFacts(Record):
@@ -278,7 +277,7 @@ def ms_facts(twin: Twin, where: Path | str | None = None) -> MsFacts:
 
     Raises
     ------
-    InputError
+    DamagedTwinError
         If a key is missing or of the wrong type, as in all functions of this module.
     """
     return read_record(MsFacts, twin.facts, twin, where)
@@ -322,3 +321,26 @@ def has_image(twin: Twin) -> bool:
 def crossmatch_facts(twin: Twin, where: Path | str | None = None) -> CrossmatchFacts:
     """Return the facts of a comparison with a catalogue."""
     return read_record(CrossmatchFacts, twin.facts, twin, where)
+
+
+def check_facts(twin: Twin, where: Path | str | None = None) -> None:
+    """Check that a twin has the facts of its kind; a failed product may lack what could not be measured.
+
+    Raises
+    ------
+    DamagedTwinError
+        If a key is missing or of the wrong type.
+    """
+    check = _READERS.get(twin.kind)
+    if check is not None and twin.verdict != "failed":
+        check(twin, where)
+
+
+_READERS: dict[str, Callable[[Twin, Path | str | None], Record]] = {
+    "ms": ms_facts,
+    "calibrated": calibrated_facts,
+    "calibration": calibration_facts,
+    "image": image_facts,
+    "mosaic": mosaic_image_facts,
+    "crossmatch": crossmatch_facts,
+}

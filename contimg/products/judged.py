@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from contimg.config import Config
 from contimg.products import gates
 from contimg.products.gates import Options
-from contimg.products.twin import Twin, read_twin, verdict_of
+from contimg.products.twin import DamagedTwinError, Twin, read_twin, verdict_of
 
 
 def options_of(config: Config) -> Options:
@@ -68,15 +68,15 @@ def thresholds(kind: str, options: Options) -> dict[str, dict[str, Any]]:
 
 
 def verdict_of_image(config: Config, tile_id: str) -> str | None:
-    """Return the verdict of a tile's image with the codes of its reasons, or None before it has been made.
+    """Return the verdict of a tile's image with the codes of its reasons; None before it has been made.
 
-    Raises
-    ------
-    InputError
-        If the twin is unreadable.
+    A damaged twin is that of an image still to be made: see `contimg.operations.damaged_twins`.
     """
     path = config.layout.twin("image", tile_id)
     if not path.exists():
         return None
-    twin = read_judged(path, options_of(config))
+    try:
+        twin = read_judged(path, options_of(config))
+    except DamagedTwinError:
+        return None
     return " ".join([twin.verdict, *sorted(reason.code for reason in twin.reasons)])

@@ -30,6 +30,10 @@ Verdict = Literal["passed", "warning", "failed"]
 _RANK: dict[str, int] = {"passed": 0, "warning": 1, "failed": 2}
 
 
+class DamagedTwinError(InputError):
+    """A twin is torn, edited or of another product: the product it describes is to be made again."""
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -179,8 +183,10 @@ def read_twin(path: Path) -> Twin:
 
     Raises
     ------
+    DamagedTwinError
+        If it is not a twin: torn by a failing disk, or edited.
     InputError
-        If it is missing, unreadable or not a twin.
+        If it is missing.
     """
     try:
         return Twin.model_validate_json(Path(path).read_bytes())
@@ -189,7 +195,7 @@ def read_twin(path: Path) -> Twin:
     except ValidationError as error:
         what = error.errors()[0]
         where = ".".join(map(str, what["loc"])) or "content"
-        raise InputError(
+        raise DamagedTwinError(
             f"{path} is not a valid twin ({where}: {what['msg']}): delete it and rerun snakemake"
         ) from None
 

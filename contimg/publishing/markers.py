@@ -18,7 +18,8 @@ from contimg.publishing.recording import held_reasons
 from contimg.registry import queries
 from contimg.registry.engine import Registry
 from contimg.storage import safe_files
-from contimg.storage.atomic import read_json, write_json
+from contimg.storage.atomic import write_json
+from contimg.storage.json_files import read_json
 
 _FINAL = ("published", "held", "rejected", "withdrawn")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contimg import naming
 from contimg.publishing import claims, copying, markers
 from contimg.publishing.differences import Difference, Row, Scope, about
-from contimg.storage import atomic, safe_files
+from contimg.storage import json_files, safe_files
 from contimg.storage.process import is_orphan
 
 
@@ -88,7 +88,7 @@ def marks(scope: Scope) -> Iterator[Difference]:
 
 def _marker_differs(scope: Scope, kind: str, row: Row) -> bool:
     path = markers.place(scope.layout, kind, row["data_id"])
-    return path.exists() and atomic.read_json(path) != markers.CONTENT[kind](row)
+    return path.exists() and json_files.read_json(path) != markers.CONTENT[kind](row)
 
 
 def _mark(scope: Scope, kind: str, data_id: str) -> None:

@@ -157,11 +157,3 @@ def _fsync_tree(path: Path) -> None:
             _fsync(Path(folder))
     else:
         _fsync(path)
-
-
-def read_json(path: Path) -> Any:
-    """Return the content of a JSON file; None when it is missing or is not JSON."""
-    try:
-        return json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return None

@@ -63,7 +63,7 @@ class Copy:
             for kind, status in (("registered", "registered"), ("published", "published")):
                 place = layout.twin(kind, group.id)
                 place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_text(json.dumps({"status": status}))
+                place.write_text(json.dumps({"status": status, "version": 1, "time": "2026-02-12T00:00:00Z"}))
 
 
 def put(key, value):

@@ -97,7 +97,7 @@ def test_late_files_of_a_settled_group_are_shown(night, tmp_path):
     day = tile["id"][:10]
     for name, content in (
         (f"groups/{stem}.json", {"id": tile["id"], "tiles": [tile]}),
-        (f"published/{day}/mosaic_{stem}.json", {"status": "published"}),
+        (f"published/{day}/mosaic_{stem}.json", {"status": "published", "version": 1, "time": "2026-02-12T00:00:00Z"}),
         (f"registered/{day}/mosaic_{stem}.json", {}),
         (f"mosaics/{day}/mosaic_{stem}.json", {}),
         (f"images/{day}/{stem}.json", {}),

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from contimg.storage import atomic
-from contimg.storage.atomic import atomic_path, file_sha256, read_json, remove, remove_orphans, syncing, write_json
+from contimg.storage.atomic import atomic_path, file_sha256, remove, remove_orphans, syncing, write_json
+from contimg.storage.json_files import read_json
 from contimg.storage.process import me, part_name
 
 

@@ -82,6 +82,25 @@ def test_the_image_of_the_calibrators_tile_comes_back_and_the_night_is_finished(
     assert [row["status"] for row in shown] == ["published"]  # the same pixels: no new version
 
 
+def test_torn_twins_are_made_again_by_the_same_command(night):
+    """A failing disk tears twins of an image and of the calibration, and a marker: nothing else is made anew."""
+    tile = next(
+        path.stem for path in sorted(night.stage.glob("images/*/*.json")) if path.stem != calibrator_tile(night)
+    )
+    image = next(night.stage.glob(f"images/*/{tile}.json"))
+    torn = [image, *night.stage.glob("calibrations/*/cal_*.json"), *night.stage.glob("registered/*/*.json")]
+    for path in torn:
+        path.write_bytes(path.read_bytes()[:300])
+    said = night.snakemake("-n", "--quiet", "rules").stderr
+    assert all(f"{path} is" in said for path in torn) and "will set it aside" in said
+    assert image.exists()
+    night.snakemake("--quiet", "rules")
+    assert night.planned() == {}
+    assert len(list(night.stage.rglob("*.damaged"))) == len(torn) == 3
+    shown = json.loads(night.contimg("registry", "list", "--all-versions", "--json").stdout)
+    assert [row["status"] for row in shown] == ["published"]  # the same pixels: no new version
+
+
 def test_a_pruned_night_stays_settled(night):
     said = json.loads(night.contimg("prune", "--older-than", "0", "--json").stdout)
     assert {item["kind"] for item in said["items"]} >= {"image"}
