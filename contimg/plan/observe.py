@@ -20,7 +20,7 @@ from contimg.plan.make_plan import has_open_work, held_by, make_plan, make_tiles
 from contimg.plan.model import CalibrationRecord, CommittedGroup, CommittedTile, Plan, PlannedTile
 from contimg.plan.standing import read_group, read_marker, read_note
 from contimg.plan.tiles import compare_spares
-from contimg.products.facts import calibration_facts
+from contimg.products.facts import check_facts
 from contimg.products.judged import options_of, read_judged
 from contimg.products.twin import DamagedTwinError
 from contimg.sky import calibrator_lists
@@ -205,8 +205,7 @@ def calibration_records(config: Config, dates: Collection[str]) -> list[Calibrat
     for place in sorted(path for day in dates for path in (folder / day).glob("cal_*.json")):
         try:
             twin = read_judged(place, options_of(config))
-            if twin.verdict != "failed":
-                calibration_facts(twin, place)
+            check_facts(twin, place)
         except DamagedTwinError:
             continue
         facts = twin.facts

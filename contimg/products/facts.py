@@ -332,8 +332,12 @@ def check_facts(twin: Twin, where: Path | str | None = None) -> None:
         If a key is missing or of the wrong type.
     """
     check = _READERS.get(twin.kind)
-    if check is not None and twin.verdict != "failed":
-        check(twin, where)
+    if check is None or twin.verdict == "failed":
+        return
+    facts = check(twin, where)
+    if isinstance(facts, CalibrationFacts) and (facts.mid_mjd is None or facts.dec_app_deg is None):
+        name = where or f"the twin of {twin.kind} {twin.id}"
+        raise DamagedTwinError(f"{name} does not say its mid_mjd and dec_app_deg: delete it and rerun snakemake")
 
 
 _READERS: dict[str, Callable[[Twin, Path | str | None], Record]] = {

@@ -82,6 +82,5 @@ def test_the_verdict_of_a_tiles_image(tmp_path):
     loose = mosaics.config_below(tmp_path, qa={"warn_tile_noise_ratio": 0.5})
     assert verdict_of_image(loose, TILE) == "warning noise_ratio_high"
     assert set(options_of(config)) == {"qa", "calibration"}
-    place.write_text("{")
-    with pytest.raises(InputError, match="is not a valid twin"):
-        verdict_of_image(config, TILE)
+    place.write_text("{")  # an image with a damaged twin is still to be made
+    assert verdict_of_image(config, TILE) is None
