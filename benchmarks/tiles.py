@@ -101,15 +101,16 @@ def convert(folder: Path, tile: int, out: Path) -> tuple[Path, Path]:
 def calibrate_perfectly(ms: Path, twin: Path, folder: Path) -> tuple[Path, Path]:
     """Bring a perfect instrument's tile to Jy and inverse variances, without solving; return MS and twin."""
     from contimg import measurement_set
-    from contimg.products.twin import read_twin, write_twin
+    from contimg.products.twin import read_twin
     from contimg.simulate.constants import CORRELATOR_UNITS_PER_JY, DEFAULT_SEFD_JY
+    from tests.support.twins import write_with_manifest
 
     vis, tile = measurement_set.read(ms), read_twin(twin)
     vis.data /= np.float32(CORRELATOR_UNITS_PER_JY)
     vis.weight *= np.float32(2 * vis.channel_width_hz * vis.integration_s / DEFAULT_SEFD_JY**2 / 96)
     out = folder / ms.name
     measurement_set.write(out, vis)
-    write_twin(out.with_suffix(".json"), tile.model_copy(update={"kind": "calibrated"}))
+    write_with_manifest(out.with_suffix(".json"), tile.model_copy(update={"kind": "calibrated"}))
     return out, out.with_suffix(".json")
 
 

@@ -146,7 +146,7 @@ def _image(job: ImagingJob, folder: Path, tile: PreparedTile, draft: TwinDraft) 
         message = "no restoring beam can be fitted to the point spread function"
         raise Unusable("beam_fit", message, facts, tile.qa)
     if imaged.diverged:
-        message = "CLEAN made the residual brighter than the dirty image"
+        message = "no components of CLEAN bring the model closer to the visibilities"
         raise Unusable("deconvolution_diverged", message, facts, tile.qa, imaged.notes)
     # After self-calibration: differences of the correlations that were due to their gains are no noise.
     expected_jy = tile.expected_jy if tile.selfcal is None else expected_rms(tile.samples, tile.weight)

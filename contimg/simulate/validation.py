@@ -49,7 +49,7 @@ def _check_sizes(options: NightOptions) -> None:
 
 def _check_pointing(options: NightOptions) -> None:
     if not options.calibrator_is_builtin:
-        _within("--declination", required_declination_deg(options), -20.0, 85.0)
+        _within("--declination", required_declination_deg(options), -40.0, 85.0)
     elif options.declination_deg is not None:
         raise SimulationError(
             f"--declination and --calibrator {options.calibrator_name} exclude each other: drop one, or move "

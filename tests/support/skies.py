@@ -18,11 +18,13 @@ START_MJD_S = 61082.0 * 86400 + 1609.0
 
 
 def empty(
-    *, antennas=20, times=6, channels=16, ra_deg=150.0, dec_deg=33.0, seed=1, span_m=700.0, integration_s=12.884902
-) -> Visibilities:
-    """Return visibilities of nothing: zero data, nothing flagged, weight 96."""
+    *, antennas=20, times=6, channels=16, ra_deg=150.0, dec_deg=33.0, seed=1, span_m=700.0, integration_s=12.884902,
+    enu_m=None,
+) -> Visibilities:  # fmt: skip
+    """Return visibilities of nothing: zero data, nothing flagged, weight 96; antennas east, north, up where given."""
     rng = np.random.default_rng(seed)
-    enu = rng.normal(size=(antennas, 3)) * [span_m, span_m, 3.0]
+    enu = rng.normal(size=(antennas, 3)) * [span_m, span_m, 3.0] if enu_m is None else np.asarray(enu_m, float)
+    antennas = len(enu)
     # Equatorial frame of the site: x towards (HA 0, dec 0), y east, z to the pole.
     sin, cos = np.sin(LATITUDE_RAD), np.cos(LATITUDE_RAD)
     xyz = np.stack([-sin * enu[:, 1] + cos * enu[:, 2], enu[:, 0], cos * enu[:, 1] + sin * enu[:, 2]], 1)

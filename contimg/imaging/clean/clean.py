@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from contimg.config import ImageOptions
 from contimg.imaging.clean.channel_groups import ChannelGroup
 from contimg.imaging.transforms.wgridder import accuracy
+from contimg.imaging.visibilities.samples import row_blocks
 from contimg.sky.restoring_beam import RestoringBeam
 from contimg.statistics import image_sigma
 
 # A major cycle starts when the peak has fallen by this fraction (WSClean's -mgain 0.8).
 MAJOR_GAIN = 0.8
-# Our minor cycles can go deeper: the moving beam's effect on bright sources is modelled before.
-_OWN_MAJOR_GAIN = 0.9
+# Our minor cycles can go deeper: the moving beam's effect on bright sources is modelled before. Where they went too
+# deep, the next ones leave twice as much of the peak.
+_OWN_MAJOR_GAINS = (0.9, 0.8, 0.6, 0.2)
 _MINOR_GAIN = 0.1
 _MAX_MAJOR_CYCLES = 12
 # Fluxes of components are linear functions of frequency.
@@ -32,8 +34,11 @@ _SETTLED = 0.95
 # The masked run may start when the peak is this far above its first threshold, and end this far above its last one.
 _NEAR = 1.5
 _CLOSE = 1.15
-# CLEAN has diverged if it leaves a residual this much above the dirty image.
-_DIVERGED = 1.5
+# The largest error of a minor cycle's residual, as a fraction of its peak: the next cycle would take it for a source.
+_MAX_ERROR = 0.5
+# Sums of squares that differ by less than this are the same: the transforms are made in single precision.
+_SAME_MISFIT = 1e-6
+_ROWS = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,11 @@ class Cleaned:
         Residual image of the whole band.
     residual_vis : (nrow, width) complex64, Jy
     iterations, major_cycles : int
+        Of those kept and those undone.
+    undone : int
+        Major cycles that made the visibilities' misfit larger, and were repeated with less deep minor cycles.
     diverged : bool
+        No components at all made the misfit smaller, although there are sources.
     """
 
     model: NDArray[np.float32]
@@ -85,16 +94,27 @@ class Cleaned:
     residual_vis: NDArray[np.complex64]
     iterations: int = 0
     major_cycles: int = 0
+    undone: int = 0
     diverged: bool = False
 
 
 class Cleaner:
-    """Deconvolves the channel groups of one tile jointly: all have components at the same positions."""
+    """Deconvolves the channel groups of one tile jointly: all have components at the same positions.
+
+    Notes
+    -----
+    Minor cycles take the PSF of the phase centre, up to half the image's width, for that of every source. But the w
+    terms of an array that looks far from the zenith shear the far sidelobes off the centre, and a PSF that is cut off
+    has negative weights in the uv plane. A minor cycle that goes below the errors of its PSF takes sidelobes for
+    sources, which lowers fluxes, and in the end multiplies components of both signs. The major cycle computes the
+    residual exactly. A cycle after which it differs from the minor cycle's by more than half of what that has left, or
+    after which the weighted sum of squares of the visibilities is larger, is undone, and repeated less deep.
+    """
 
     def __init__(self, task: CleanTask) -> None:
         self._task, self._groups = task, task.groups
-        first_jy = float(np.abs(task.dirty).max())
-        self._epsilon, self._limit_jy = accuracy(task.noise_jy, first_jy), _DIVERGED * first_jy
+        self._epsilon = accuracy(task.noise_jy, float(np.abs(task.dirty).max()))
+        self._depth = 0
         shape = (len(task.groups), *task.dirty.shape)
         self._psf = np.stack([group.psf for group in task.groups])
         if len(task.groups) == 1:
@@ -102,6 +122,7 @@ class Cleaner:
         else:
             self._residual = np.stack([group.gridder.dirty(task.vis, self._epsilon) for group in task.groups])
         self._made = Cleaned(np.zeros(shape, np.float32), self._mean(self._residual), task.vis)
+        self._kept_misfit = self._misfit()
 
     def clean(self) -> Cleaned:
         """Deconvolve down to ``auto_mask_sigma``, then within the components' mask down to ``threshold_sigma``."""
@@ -122,8 +143,18 @@ class Cleaner:
         if self._task.catalogue_mask is not None:
             self._with_catalogue_mask(self._task.catalogue_mask)
         elif made.model.any() or highest > options.auto_mask_sigma * noise:
-            self._run(masked=True)
+            self._with_automatic_mask()
         return made
+
+    def _with_automatic_mask(self) -> None:
+        """Deconvolve down to ``threshold_sigma`` at the components, again if that lowers the noise and so the mask."""
+        made = self._made
+        for _ in range(_MAX_PASSES):
+            noise = image_sigma(made.residual)
+            self._run(masked=True)
+            settled = image_sigma(made.residual) > _SETTLED * noise
+            if settled or made.diverged or made.iterations >= self._task.options.max_iterations:
+                break
 
     def _with_catalogue_mask(self, catalogue_mask: NDArray[np.bool_]) -> None:
         """Deconvolve down to ``threshold_sigma`` at the components and at the catalogue's sources."""
@@ -138,31 +169,71 @@ class Cleaner:
 
     def _run(self, *, masked: bool, mask: Path | None = None) -> None:
         """Run major and minor cycles, to the mask's threshold or, within the mask, to the final one."""
+        made, kept = self._made, False
+        while not kept and self._depth < len(_OWN_MAJOR_GAINS):
+            worker = self._worker(masked, mask)
+            for cycle in range(_MAX_MAJOR_CYCLES):
+                before = made.model.copy(), self._residual.copy()
+                more = worker.perform(cycle)
+                kept = self._improve(*before)
+                if not kept or not more or (masked and self._done()):
+                    break
+            made.iterations += int(worker.iteration_number)
+        if not kept:
+            made.diverged = not made.model.any()  # else CLEAN ends with the components that it has
+            self._depth = len(_OWN_MAJOR_GAINS) - 1
+            self._major_cycle()
+
+    def _improve(self, model: NDArray[np.float32], residual: NDArray[np.float32]) -> bool:
+        """Make the major cycle after a minor one; return False, and undo the minor one, if that went too deep.
+
+        Parameters
+        ----------
+        model, residual : (ngroup, size, size) float32
+            From before the minor cycle.
+        """
+        made, predicted = self._made, self._residual.copy()
+        kept = bool(np.isfinite(made.model).all() and np.isfinite(predicted).all())
+        if kept:
+            self._major_cycle()
+            misfit, last = self._misfit(), self._depth == len(_OWN_MAJOR_GAINS) - 1
+            error_jy = float(np.abs(self._residual - predicted).max())
+            kept = misfit <= self._kept_misfit * (1 + _SAME_MISFIT)
+            kept = kept and (last or error_jy <= _MAX_ERROR * float(np.abs(predicted).max()))
+        if kept:
+            self._kept_misfit = misfit
+            return True
+        made.model[:], self._residual[:] = model, residual
+        made.undone += 1
+        self._depth += 1
+        return False
+
+    def _misfit(self) -> float:
+        """Return the weighted sum of squares of the residual visibilities (Jy^2)."""
+        vis, weight = self._made.residual_vis, self._groups[0].gridder.weight
+        return sum(
+            float(np.einsum("rc,rc->", weight[rows], np.abs(vis[rows]) ** 2, dtype=np.float64))
+            for rows in row_blocks(len(vis), _ROWS)
+        )
+
+    def _worker(self, masked: bool, mask: Path | None) -> Any:
+        """Return Radler, set up for a run from the present residual and components."""
         import radler
 
         made, groups = self._made, self._groups
         settings = self._settings(masked, mask)
         size_rad = math.sqrt(self._task.beam.bmaj_rad * self._task.beam.bmin_rad)
         if len(groups) == 1:
-            worker = radler.Radler(
+            return radler.Radler(
                 settings, self._psf[0], self._residual[0], made.model[0], size_rad,
                 polarization=radler.Polarization.stokes_i,
             )  # fmt: skip
-        else:
-            bands = np.array([group.gridder.band_hz for group in groups])
-            shares = np.array([group.share for group in groups])
-            worker = radler.Radler(
-                settings, self._psf, self._residual, made.model, size_rad, 0, bands, shares,
-                radler.Polarization.stokes_i,
-            )  # fmt: skip
-        for cycle in range(_MAX_MAJOR_CYCLES):
-            more = worker.perform(cycle)
-            self._major_cycle()
-            if not float(np.abs(made.residual).max()) <= self._limit_jy:
-                made.diverged = True
-            if made.diverged or not more or (masked and self._done()):
-                break
-        made.iterations += int(worker.iteration_number)
+        bands = np.array([group.gridder.band_hz for group in groups])
+        shares = np.array([group.share for group in groups])
+        return radler.Radler(
+            settings, self._psf, self._residual, made.model, size_rad, 0, bands, shares,
+            radler.Polarization.stokes_i,
+        )  # fmt: skip
 
     def _major_cycle(self) -> None:
         """Subtract the components from the visibilities, and image the residual."""
@@ -202,7 +273,7 @@ class Cleaner:
         settings.pixel_scale.x = settings.pixel_scale.y = gridder.grid.cell_rad
         settings.minor_iteration_count = options.max_iterations
         settings.minor_loop_gain = _MINOR_GAIN
-        settings.major_loop_gain = _OWN_MAJOR_GAIN
+        settings.major_loop_gain = _OWN_MAJOR_GAINS[self._depth]
         settings.major_iteration_count = _MAX_MAJOR_CYCLES
         settings.thread_count = gridder.threads
         settings.parallel.grid_width = settings.parallel.grid_height = 1
