@@ -12,8 +12,8 @@ from contimg.config import Config
 from contimg.errors import InputError, UnknownIdError
 from contimg.operations.status import find_marker, find_twin
 from contimg.plan import observe
-from contimg.plan.calibration import bandpass_refusal
 from contimg.plan.frozen import frozen_plan
+from contimg.plan.suitability import bandpass_refusal
 from contimg.products.twin import Twin
 from contimg.sky import calibrator_lists, transits
 

@@ -14,10 +14,7 @@ from dataclasses import dataclass
 
 from contimg.config import Config, ImageOptions
 from contimg.plan.model import Plan, PlannedTile
-from contimg.sky.constants import C_M_S
-
-SIDEREAL_DEG_PER_DAY = 360.985647
-"""Rotation of the sky (Explanatory Supplement to the Astronomical Almanac, 3rd edition, section 3.2)."""
+from contimg.sky.constants import C_M_S, SIDEREAL_DAYS_PER_DAY
 
 GROWTH_PER_ATTEMPT = 1.5
 LOWEST_HZ = 1.28e9
@@ -78,7 +75,7 @@ def mosaic_sizes(config: Config, plan: Plan, group_id: str) -> MosaicSizes:
     """Return the sizes of a planned mosaic: its tiles side by side, as far apart as the sky drifts between them."""
     tiles = [plan.tiles[one] for one in plan.groups[group_id].tiles]
     starts = [tile.start_mjd for tile in tiles]
-    drift_deg = (max(starts) - min(starts)) * SIDEREAL_DEG_PER_DAY * math.cos(math.radians(tiles[0].dec_app_deg))
+    drift_deg = (max(starts) - min(starts)) * 360 * SIDEREAL_DAYS_PER_DAY * math.cos(math.radians(tiles[0].dec_app_deg))
     tile_deg = image_width_px(config) * config.image.cell_arcsec / 3600
     cell_deg = config.mosaic.cell_arcsec / 3600
     height_px, width_px = math.ceil(tile_deg / cell_deg), math.ceil((tile_deg + drift_deg) / cell_deg)

@@ -15,13 +15,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from contimg import naming
-from contimg.calibration.compatibility import seconds_later, time_apart
 from contimg.config import CalibrationOptions, Config
-from contimg.correlator.setup import CorrelatorSetup, setup_differences, strips_apart_deg
+from contimg.correlator.setup import setup_differences, strips_apart_deg
 from contimg.plan.model import CalibrationRecord, Choice, Group, Plan, PlannedCalibration, PlannedTile, Waiting
+from contimg.plan.suitability import ahead_s, apart, bandpass_of, from_record, nearest_usable, refusal, refusals
 from contimg.times import mjd_from_datetime
 
 Set = TypeVar("Set", CalibrationRecord, PlannedCalibration)
@@ -51,7 +51,7 @@ def add_calibrations(
     options = config.calibration
     bad = [record for record in records if not record.certified]
     rejected = {record.id: record.reason for record in bad}
-    sets = {r.id: _from_record(r) for r in records if r.certified}
+    sets = {r.id: from_record(r) for r in records if r.certified}
     for tile_id, name in sorted(calibrators.items()):
         planned = _bandpass(plan.tiles[tile_id], name)
         if planned.id not in rejected:
@@ -116,13 +116,13 @@ def _without_bandpass(
 ) -> str:
     """Return why a tile has no bandpass: what is nearest in time, and what stands against it."""
     where = f"{tile.id} at declination {tile.dec_app_deg:.2f} deg"
-    refused = [(c, _refusal(tile, c, "bandpass", options) or "") for c in sets if c.type == "bandpass"]
+    refused = [(c, refusal(tile, c, "bandpass", options) or "") for c in sets if c.type == "bandpass"]
     refused += [
-        (_from_record(record), f"not certified ({record.reason})") for record in bad if record.type == "bandpass"
+        (from_record(record), f"not certified ({record.reason})") for record in bad if record.type == "bandpass"
     ]
     message = f"no certified or planned bandpass within {options.bandpass_validity_h:g} h of {where}"
     if refused:
-        nearest, why = min(refused, key=lambda one: (abs(_ahead_s(tile, one[0])), one[0].id))
+        nearest, why = min(refused, key=lambda one: (abs(ahead_s(tile, one[0])), one[0].id))
         message += f" serves it; the nearest, {nearest.id}: {why}"
         message += f" ({len(refused) - 1} more: contimg calibration list)" if len(refused) > 1 else ""
     return message
@@ -141,20 +141,6 @@ class _Timeline(Generic[Set]):
         """Return the calibrations within the longest validity of a tile."""
         first = bisect_left(self._times, tile.mid_mjd - self._reach_days)
         return self._sets[first : bisect_right(self._times, tile.mid_mjd + self._reach_days)]
-
-
-def _from_record(record: CalibrationRecord) -> PlannedCalibration:
-    """Return a solved calibration as a candidate."""
-    return PlannedCalibration(
-        record.id,
-        record.type,
-        record.tile,
-        record.mid_mjd,
-        record.dec_app_deg,
-        record.calibrator,
-        record.bandpass,
-        record.setup,
-    )
 
 
 def _bandpass(tile: PlannedTile, calibrator: str) -> PlannedCalibration:
@@ -202,7 +188,7 @@ def _serving(
     tile: PlannedTile, sets: Sequence[PlannedCalibration], kind: str, options: CalibrationOptions
 ) -> PlannedCalibration | None:
     """Return the nearest calibration that a tile can use as its bandpass or gains (`kind`), or None."""
-    return _nearest(tile, sets, _refusals(tile, sets, kind, options))
+    return nearest_usable(tile, sets, refusals(tile, sets, kind, options))
 
 
 def _choose(
@@ -212,23 +198,23 @@ def _choose(
     options: CalibrationOptions,
 ) -> Choice | None:
     """Return the choice for one tile, or None without a bandpass; gains come first, with the bandpass below them."""
-    refused = {kind: _refusals(tile, sets, kind, options) for kind in ("bandpass", "gains")}
-    gains = _nearest(tile, sets, refused["gains"])
+    refused = {kind: refusals(tile, sets, kind, options) for kind in ("bandpass", "gains")}
+    gains = nearest_usable(tile, sets, refused["gains"])
     partner = None
     if gains is not None:
-        bandpass = next(c for c in sets if c.id == _bandpass_of(gains))
-        partner = _nearest(tile, _across(tile, sets, gains), refused["gains"])
-        why = [f"bandpass {bandpass.id}: the one its gains were solved on, {_apart(tile, bandpass)}"]
-        why.append(f"gains {gains.id}: nearest of its strip, {_apart(tile, gains)}")
+        bandpass = next(c for c in sets if c.id == bandpass_of(gains))
+        partner = nearest_usable(tile, _across(tile, sets, gains), refused["gains"])
+        why = [f"bandpass {bandpass.id}: the one its gains were solved on, {apart(tile, bandpass)}"]
+        why.append(f"gains {gains.id}: nearest of its strip, {apart(tile, gains)}")
     else:
-        nearest = _nearest(tile, sets, refused["bandpass"])
+        nearest = nearest_usable(tile, sets, refused["bandpass"])
         if nearest is None:
             return None
         bandpass = nearest
-        why = [f"bandpass {bandpass.id}: nearest of its strip, {_apart(tile, bandpass)}"]
+        why = [f"bandpass {bandpass.id}: nearest of its strip, {apart(tile, bandpass)}"]
         why.append(f"no gains within {options.gain_validity_min:g} min: bandpass only")
     if partner is not None:
-        why.append(f"gains {partner.id}: on the same bandpass, {_apart(tile, partner)}: interpolated between the two")
+        why.append(f"gains {partner.id}: on the same bandpass, {apart(tile, partner)}: interpolated between the two")
     turned_down = [(record.id, "any", record.reason) for record in sorted(bad, key=lambda r: r.id)]
     for kind, chosen in (("bandpass", (bandpass,)), ("gains", (gains, partner))):
         for candidate in sorted(sets, key=lambda c: c.id):
@@ -246,93 +232,16 @@ def _across(
     tile: PlannedTile, sets: Iterable[PlannedCalibration], gains: PlannedCalibration
 ) -> list[PlannedCalibration]:
     """Return the calibrations on the other side of a tile in time with gains on the bandpass of the chosen ones."""
-    side = _ahead_s(tile, gains)
-    return [c for c in sets if _ahead_s(tile, c) * side < 0 and _bandpass_of(c) == _bandpass_of(gains)]
+    side = ahead_s(tile, gains)
+    return [c for c in sets if ahead_s(tile, c) * side < 0 and bandpass_of(c) == bandpass_of(gains)]
 
 
 def _second(tile: PlannedTile, candidate: PlannedCalibration, bandpass: PlannedCalibration | None) -> str:
     """Return why a usable calibration was not chosen; `bandpass` is the one that gains must be on top of."""
-    reason = f"not the nearest, {_apart(tile, candidate)}"
-    if bandpass is not None and _bandpass_of(candidate) != bandpass.id:
-        reason += f"; on bandpass {_bandpass_of(candidate)}, so not to be interpolated with"
+    reason = f"not the nearest, {apart(tile, candidate)}"
+    if bandpass is not None and bandpass_of(candidate) != bandpass.id:
+        reason += f"; on bandpass {bandpass_of(candidate)}, so not to be interpolated with"
     return reason
-
-
-def _bandpass_of(gains: PlannedCalibration) -> str | None:
-    """Return the id of the bandpass that gains were solved on top of."""
-    return gains.id if gains.type == "bandpass" else gains.bandpass
-
-
-def _refusals(
-    tile: PlannedTile, sets: Sequence[PlannedCalibration], kind: str, options: CalibrationOptions
-) -> dict[str, str]:
-    """Return the reasons against the calibrations that a tile cannot use as bandpass or gains, by id."""
-    reasons = {c.id: reason for c in sets if (reason := _refusal(tile, c, kind, options)) is not None}
-    if kind == "gains":
-        useless = _refusals(tile, sets, "bandpass", options)
-        usable = {c.id for c in sets} - set(useless)
-        for candidate in sets:
-            if _bandpass_of(candidate) not in usable:
-                reasons.setdefault(candidate.id, f"its bandpass {_bandpass_of(candidate)} does not serve this tile")
-    return reasons
-
-
-def _nearest(
-    tile: PlannedTile, sets: Iterable[PlannedCalibration], refused: Mapping[str, str]
-) -> PlannedCalibration | None:
-    """Return the nearest calibration that is not refused; of equally near ones the earlier, then the lower id."""
-    admissible = [c for c in sets if c.id not in refused]
-    return min(admissible, key=lambda c: (abs(_ahead_s(tile, c)), _ahead_s(tile, c), c.id), default=None)
-
-
-def _refusal(tile: PlannedTile, candidate: PlannedCalibration, kind: str, options: CalibrationOptions) -> str | None:
-    """Return why a tile cannot use a calibration as its bandpass or gains (`kind`), or None.
-
-    A calibration solved on a calibrator has both; one solved on the catalogue sky has gains only.
-    """
-    if kind == "bandpass" and candidate.type != "bandpass":
-        return "holds gains only"
-    apart_deg = strips_apart_deg(candidate.dec_app_deg, tile.dec_app_deg, options.max_dec_difference_deg)
-    if apart_deg is not None:
-        return f"another declination strip, {apart_deg:.2f} deg away"
-    differing = setup_differences(tile.setup, candidate.setup)
-    if differing:
-        return f"correlated with another {' and '.join(differing.values())} than the tile"
-    reach_min = options.bandpass_validity_h * 60 if kind == "bandpass" else options.gain_validity_min
-    if abs(_ahead_s(tile, candidate)) > reach_min * 60:
-        return f"outside its validity of {reach_min:g} min, {_apart(tile, candidate)}"
-    if options.policy == "causal" and _ahead_s(tile, candidate) > 0:
-        return "in the future of the tile, and calibration.policy is causal"
-    return None
-
-
-def bandpass_refusal(facts: Mapping[str, Any], record: CalibrationRecord, options: CalibrationOptions) -> str | None:
-    """Return why a solved calibration cannot be the bandpass of a tile, or None; for `contimg why`.
-
-    Parameters
-    ----------
-    facts : mapping
-        Facts of a calibration solved on the tile.
-    record : CalibrationRecord
-    options : CalibrationOptions
-    """
-    tile = PlannedTile(
-        facts["tile"], facts["tile"], (), (), (), (), facts["start_mjd"], facts["end_mjd"], 0.0, facts["dec_app_deg"],
-        0.0, 0.0, False, CorrelatorSetup.of_facts(facts),
-    )  # fmt: skip
-    return _refusal(tile, _from_record(record), "bandpass", options) if record.certified else record.reason
-
-
-def _ahead_s(tile: PlannedTile, candidate: PlannedCalibration) -> int:
-    """Return how much later than the tile a calibration is, in whole seconds: rounding of MJDs must decide nothing."""
-    return seconds_later(candidate.mid_mjd, tile.mid_mjd)
-
-
-def _apart(tile: PlannedTile, candidate: PlannedCalibration) -> str:
-    """Return the time between a tile and a calibration in words."""
-    if candidate.tile == tile.id:
-        return "the same tile"
-    return time_apart(candidate.mid_mjd, tile.mid_mjd)
 
 
 def _keep_used(

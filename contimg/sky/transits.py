@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.sky.calibrators import Calibrator
-from contimg.sky.constants import C_M_S
+from contimg.sky.constants import C_M_S, SIDEREAL_DAYS_PER_DAY
 from contimg.times import MJD_ZERO_JD
 
 BAND_CENTRE_HZ = 1.405e9
-SIDEREAL_RATE_RAD_DAY = 2 * np.pi * 1.00273790935  # Earth rotation against the equinox (IERS Conventions)
+_SIDEREAL_RAD_DAY = 2 * np.pi * SIDEREAL_DAYS_PER_DAY
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def passages(
 
     ra_app, dec_app = _apparent_places(tuple(calibrators), int(np.floor(scan.start_mjd)))
     lst = _sidereal_time(scan.start_mjd) + scan.longitude_rad
-    wait_days = np.mod(ra_app - lst, 2 * np.pi) / SIDEREAL_RATE_RAD_DAY
+    wait_days = np.mod(ra_app - lst, 2 * np.pi) / _SIDEREAL_RAD_DAY
     first_null_rad = C_M_S / freq_hz / beam.dish_diameter_m
     found = []
     for i in map(int, np.flatnonzero(wait_days < scan.end_mjd - scan.start_mjd)):
@@ -122,7 +122,7 @@ def passages(
         if not above_horizon or abs(offset_rad) >= first_null_rad:
             continue
         response = float(airy_power(offset_rad, freq_hz, beam.dish_diameter_m, beam.blockage_diameter_m))
-        for time_mjd in np.arange(scan.start_mjd + wait_days[i], scan.end_mjd, 2 * np.pi / SIDEREAL_RATE_RAD_DAY):
+        for time_mjd in np.arange(scan.start_mjd + wait_days[i], scan.end_mjd, 2 * np.pi / _SIDEREAL_RAD_DAY):
             found.append(_passage(calibrators[i], float(time_mjd), offset_rad, response, options, freq_hz))
     return sorted(found, key=lambda one: (one.time_mjd, one.name))
 

@@ -4,8 +4,8 @@ import pytest
 
 from contimg.calibration.compatibility import dec_difference_deg, seconds_later, setup_differences, time_apart
 from contimg.config import CalibrationOptions
-from contimg.plan.calibration import bandpass_refusal
 from contimg.plan.model import CalibrationRecord
+from contimg.plan.suitability import bandpass_refusal
 
 SETUP = {"applied_delays_sha256": "d", "antenna_order_sha256": "a", "fs_table": "t"}
 

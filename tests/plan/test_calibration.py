@@ -7,9 +7,10 @@ import pytest
 
 from contimg.config import CalibrationOptions, Config, PathOptions, SkyOptions
 from contimg.correlator.setup import CorrelatorSetup
-from contimg.plan.calibration import _choose, _from_record
+from contimg.plan.calibration import _choose
 from contimg.plan.frozen import freeze, frozen_plan, read_previous
 from contimg.plan.model import CalibrationRecord, PlannedTile
+from contimg.plan.suitability import from_record
 from tests.plan.conftest import tile_id
 
 UNKNOWN = CorrelatorSetup()
@@ -197,7 +198,7 @@ def test_twenty_thousand_random_timelines_agree_with_the_oracle():
         bandpasses = [r.id for r in records if r.type == "bandpass"]
         names = bandpasses[:1] * 4 + bandpasses + ["cal_gone"]
         records = [replace(r, bandpass=dice.choice(names)) if r.type == "gains" else r for r in records]
-        got = _choose(tile, [_from_record(r) for r in records if r.certified], [], options)
+        got = _choose(tile, [from_record(r) for r in records if r.certified], [], options)
         expected = oracle(tile, records, options)
         if (None if got is None else (got.bandpass, got.gains, got.partner)) != expected:
             differences += 1
