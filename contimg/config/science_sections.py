@@ -183,6 +183,12 @@ class MosaicOptions(Section):
     max_shift_beams: Positive = Field(
         0.05, description="tiles shifted against their neighbours by more than this are odd, and left out [beams]"
     )
+    local_noise: bool = Field(
+        True, description="weight the pixels of a tile by the noise round them, not by the whole tile's"
+    )
+    reject_sigma: NotNegative = Field(
+        0.0, description="of 3 tiles or more, leave out pixels that differ by more than this; 0 = none [sigma]"
+    )
 
 
 class CrossmatchOptions(Section):

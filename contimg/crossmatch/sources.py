@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.plotting import matplotlib_cache
+from contimg.sky.spherical import unit_vectors
 
 PEAK_SIGMA = 5.0
 """Least peak of a source, in local rms (PyBDSF's ``thresh_pix``)."""
@@ -68,8 +69,9 @@ def find_sources(image: Path, rms: NDArray[np.float32], wcs: Any, freq_hz: float
     """Find the sources of a mosaic above 5 sigma, brightest peak first.
 
     PyBDSF runs in this process, on one core, in a temporary folder. It takes the local rms that it is given, and no
-    background. Its total fluxes are sums over pixels of one size; on a tangent plane pixels
-    shrink on the sky as cos^3 of the distance from the centre, for which they are corrected here.
+    background. Its total fluxes are sums over pixels of one size, and are corrected here for the solid angle of the
+    pixels at the source: on a tangent plane (mosaics of earlier versions) it shrinks as cos^3 of the distance from the
+    centre, in an equal-area projection it is the same everywhere.
 
     Parameters
     ----------
@@ -78,7 +80,7 @@ def find_sources(image: Path, rms: NDArray[np.float32], wcs: Any, freq_hz: float
     rms : (ny, nx) float32
         Local rms in Jy/beam.
     wcs : astropy.wcs.WCS
-        Of the image: TAN.
+        Of the image.
     freq_hz : float
     """
     from astropy.io import fits
@@ -94,6 +96,21 @@ def find_sources(image: Path, rms: NDArray[np.float32], wcs: Any, freq_hz: float
             gc.collect()  # PyBDSF leaves files open: closed here, their ResourceWarnings are ignored
     sources.sort(key=lambda s: (-s.peak_flux_jy_beam, s.ra_deg, s.dec_deg))
     return [Source(**{**asdict(s), "source": i}) for i, s in enumerate(sources, start=1)]
+
+
+def pixel_area(wcs: Any, x: float, y: float) -> float:
+    """Return the solid angle of a pixel over the product of the header's pixel sizes.
+
+    Parameters
+    ----------
+    wcs : astropy.wcs.WCS
+    x, y : float
+        Its place (0-based).
+    """
+    sides = wcs.all_pix2world(x + np.array([-0.5, 0.5, 0, 0]), y + np.array([0, 0, -0.5, 0.5]), 0)
+    vectors = unit_vectors(np.radians(np.column_stack(sides)))
+    normal = np.cross(vectors[1] - vectors[0], vectors[3] - vectors[2])
+    return float(np.linalg.norm(normal) / np.prod(np.abs(np.radians(wcs.wcs.cdelt))))
 
 
 def write_sources(path: Path, sources: Sequence[Source]) -> None:
@@ -154,8 +171,7 @@ def _as_source(item: Any, rms: NDArray[np.float32], wcs: Any) -> Source:
     e_ra, e_dec = (float(x) * 3600 for x in item.posn_sky_centroidE)
     x, y = (float(v) for v in wcs.all_world2pix(ra, dec, 0))
     column, row = (min(max(round(v), 0), n - 1) for v, n in ((x, rms.shape[1]), (y, rms.shape[0])))
-    plane = np.radians(wcs.wcs.cdelt) * (np.array([x, y]) + 1 - wcs.wcs.crpix)
-    area = float((1 + (plane**2).sum()) ** -1.5)
+    area = pixel_area(wcs, x, y)
     noise = float(rms[row, column])
     if not np.isfinite(noise):  # the centroid of an island cut by the edge may lie outside
         noise = float(item.rms_isl)

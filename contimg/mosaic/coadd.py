@@ -2,60 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contimg.mosaic.fourier_image import FourierImage
 from contimg.mosaic.grid import Footprint, MosaicGrid
+from contimg.mosaic.noise import NoiseMap
+from contimg.mosaic.pixel_map import PixelMap, pixel_map
 
-NODE_PX = 16
-"""Pixels between the nodes at which coordinates are transformed exactly; see `_pixels`."""
-SPLINE_ORDER = 5
-"""Order of the interpolating spline. Measured loss of a point source's peak at 4 (3) pixels a beam: bilinear 8
-(14) %, cubic 0.28 (1.1) %, quintic 0.025 (0.27) %, at about equal cost."""
+_ROWS = 256
+_LINEAR_PX = 1500
+"""Images of at least this width: the effective beam, which spans it, is interpolated linearly to 2e-6."""
 
 
 @dataclass
 class Sums:
-    """The running sums of a mosaic, all (ny, nx) float64.
+    """The running sums of a mosaic, all (ny, nx).
 
     Attributes
     ----------
-    signal
+    signal : float64
         sum of PB I / s^2, in 1/Jy.
-    weight
+    weight : float64
         sum of PB^2 / s^2, in 1/Jy^2.
-    expected
+    expected : float32
         sum of PB^2 e^2 / s^4 with e the noise expected from the radiometer, in 1/Jy^2; NaN where e is not known.
-    tiles : (ny, nx) int16
+    frequency : float32
+        sum of PB^2 f / s^2, f the effective frequency above `reference_hz`, in Hz/Jy^2.
+    tiles : int16
         Number of tiles that cover a pixel.
+    reference_hz : float
     """
 
     signal: NDArray[np.float64]
     weight: NDArray[np.float64]
-    expected: NDArray[np.float64]
+    expected: NDArray[np.float32]
+    frequency: NDArray[np.float32]
     tiles: NDArray[np.int16]
+    reference_hz: float = 0.0
 
     @classmethod
-    def empty(cls, shape: tuple[int, int]) -> Sums:
+    def empty(cls, shape: tuple[int, int], reference_hz: float = 0.0) -> Sums:
         """Return sums without any tile."""
-        return cls(np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape, np.int16))
+        expected, frequency = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        return cls(np.zeros(shape), np.zeros(shape), expected, frequency, np.zeros(shape, np.int16), reference_hz)
 
     def mosaic(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Return the image (Jy/beam, NaN outside), its weights (1/Jy^2, 0 outside) and its rms (Jy/beam, NaN)."""
+        image, rms = (np.full(self.weight.shape, np.nan, np.float32) for _ in range(2))
         inside = self.weight > 0
-        safe = np.where(inside, self.weight, 1)
-        image = np.where(inside, self.signal / safe, np.nan)
-        rms = np.where(inside, 1 / np.sqrt(safe), np.nan)
-        return image.astype(np.float32), self.weight.astype(np.float32), rms.astype(np.float32)
+        np.divide(self.signal, self.weight, out=image, where=inside, casting="same_kind")
+        np.divide(1, np.sqrt(self.weight), out=rms, where=inside, casting="same_kind")
+        return image, self.weight.astype(np.float32), rms
 
-    def expected_rms(self) -> NDArray[np.float64]:
+    def expected_rms(self) -> NDArray[np.float32]:
         """Return the rms (Jy/beam) of the co-added pixels were each tile at its expected noise; NaN outside."""
+        result = np.full(self.weight.shape, np.nan, np.float32)
         inside = self.weight > 0
-        return np.where(inside, np.sqrt(self.expected) / np.where(inside, self.weight, 1), np.nan)
+        np.divide(np.sqrt(self.expected), self.weight, out=result, where=inside, casting="same_kind")
+        return result
+
+    def frequency_hz(self) -> NDArray[np.float32]:
+        """Return the effective frequency (Hz) of each pixel; NaN outside. Single precision holds it to 128 Hz."""
+        result = np.full(self.weight.shape, np.nan, np.float32)
+        inside = self.weight > 0
+        np.divide(self.frequency, self.weight, out=result, where=inside, casting="same_kind")
+        result += np.float32(self.reference_hz)
+        return result
 
 
 @dataclass(frozen=True)
@@ -66,109 +83,139 @@ class TilePlanes:
     ----------
     footprint : Footprint
         Of the tile's pixels above the beam limit.
-    image, pb : (ny, nx) float64
-        Apparent image (Jy/beam of the common beam) and effective beam; NaN where there is none.
+    image : FourierImage
+        Apparent image (Jy/beam of the common beam).
+    pb : (ny, nx) array
+        Effective beam; NaN where there is none.
     wcs : astropy.wcs.WCS
         Of both.
-    rms_jy : float
-        s: robust rms of `image`, whose noise is flat (Jy/beam).
+    noise : NoiseMap or float
+        s: rms of the image (Jy/beam), local or of the whole tile.
     expected_jy : float or None
-        The same from the radiometer.
+        Noise of the image from the radiometer (Jy/beam).
+    freq_hz, bandwidth_hz : float
+        Effective frequency and bandwidth of the tile.
     """
 
     footprint: Footprint
-    image: NDArray[np.float64]
-    pb: NDArray[np.float64]
+    image: FourierImage
+    pb: NDArray[np.floating]
     wcs: Any
-    rms_jy: float
+    noise: NoiseMap | float
     expected_jy: float | None
+    freq_hz: float = 0.0
+    bandwidth_hz: float = 0.0
+
+    def frequency_hz(self, beam: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the effective frequency (Hz above `freq_hz`) at values of the effective beam.
+
+        The beam narrows with frequency, which gives lower frequencies more weight away from its centre. A Gaussian
+        beam is B(f) = B^((f / f0)^2): d ln B / d ln f = 2 ln B, and over an evenly filled band of width W the mean
+        frequency is f0 (1 + (W / f0)^2 / 12 x 2 ln B); to first order in (W / f0)^2.
+        """
+        if not self.freq_hz:
+            return np.zeros_like(beam)
+        return np.float32(self.bandwidth_hz**2 / self.freq_hz / 6) * np.log(beam)
 
 
-def add_tile(sums: Sums, grid: MosaicGrid, tile: TilePlanes, pb_limit: float) -> float:
-    """Add one tile to the sums: pixel = sum(PB I / s^2) / sum(PB^2 / s^2).
+@dataclass(frozen=True)
+class Contribution:
+    """What a tile adds to some rows of a mosaic, at the pixels where it has weight; arrays (n,).
 
-    Parameters
+    Attributes
     ----------
-    sums, grid
-        The mosaic so far, and its grid.
-    tile : TilePlanes
-    pb_limit : float
-        The tile has no weight where the regridded PB is lower.
+    rows, columns : slice
+        The cut-out of the mosaic.
+    inside : (ny, nx) bool
+        The n pixels in it.
+    signal, weight : float32
+        PB I / s^2 and PB^2 / s^2.
+    beam : float32
+        PB.
+    """
+
+    rows: slice
+    columns: slice
+    inside: NDArray[np.bool_]
+    signal: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    beam: NDArray[np.float32]
+
+
+def add(sums: Sums, part: Contribution, tile: TilePlanes) -> float:
+    """Add what a tile contributes to some rows: pixel = sum(PB I / s^2) / sum(PB^2 / s^2).
 
     Returns
     -------
     float
-        Sum of the tile's weights (1/Jy^2).
+        Sum of the weights (1/Jy^2).
     """
+    inside, place = part.inside, (part.rows, part.columns)
+    sums.signal[place][inside] += part.signal
+    sums.weight[place][inside] += part.weight
+    expected_jy = np.float32(np.nan if tile.expected_jy is None else tile.expected_jy)
+    sums.expected[place][inside] += (part.weight / part.beam * expected_jy) ** 2
+    offset = np.float32(tile.freq_hz - sums.reference_hz)
+    sums.frequency[place][inside] += part.weight * (offset + tile.frequency_hz(part.beam))
+    sums.tiles[place] += inside
+    return float(part.weight.sum(dtype=np.float64))
+
+
+def contributions(grid: MosaicGrid, tile: TilePlanes, pb_limit: float) -> Iterator[Contribution]:
+    """Yield what a tile adds to the mosaic, by blocks of rows; it has no weight where its PB is below `pb_limit`."""
     rows, columns = grid.box(tile.footprint)
     cut = grid.cutout(rows, columns)
-    plane, beam = regrid([tile.image, tile.pb], tile.wcs, cut)
-    inside = np.isfinite(plane) & np.isfinite(beam) & (beam >= pb_limit)
-    plane = np.where(inside, plane, 0)
-    beam = np.where(inside, beam, 0)
-    weight = beam**2 / tile.rms_jy**2
-    sums.signal[rows, columns] += beam * plane / tile.rms_jy**2
-    sums.weight[rows, columns] += weight
-    expected = np.nan if tile.expected_jy is None else (tile.expected_jy / tile.rms_jy) ** 2
-    sums.expected[rows, columns] += np.where(inside, weight * expected, 0)
-    sums.tiles[rows, columns] += inside
-    return float(weight.sum())
+    places = pixel_map(cut, tile.wcs)
+    blocks = [slice(top, min(top + _ROWS, cut.shape[0])) for top in range(0, cut.shape[0], _ROWS)]
+    masks, ys, xs, beams = [], [], [], []
+    for block in blocks:
+        inside, y, x, beam = _select(tile, places, block, pb_limit)
+        masks.append(inside)
+        ys.append(y)
+        xs.append(x)
+        beams.append(beam)
+    # One transform for all pixels of the tile.
+    values = tile.image.at(np.concatenate(ys), np.concatenate(xs))
+    start = 0
+    for block, inside, y, x, beam in zip(blocks, masks, ys, xs, beams, strict=True):
+        value = values[start : start + len(y)]
+        start += len(y)
+        weight = _weight(tile.noise, y, x) * beam
+        signal = weight * value
+        weight *= beam
+        here = slice(rows.start + block.start, rows.start + block.stop)
+        yield Contribution(here, columns, inside, signal, weight, beam)
 
 
-def regrid(planes: Sequence[NDArray[np.float64]], wcs: Any, cut: MosaicGrid) -> list[NDArray[np.float64]]:
-    """Interpolate images onto a cut-out of the mosaic; NaN where any of them is NaN, or outside them.
+def _select(
+    tile: TilePlanes, places: PixelMap, block: slice, pb_limit: float
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
+    """Return the pixels of some rows where a tile has weight, their places in the tile, and the beam there."""
+    y, x = places.rows(block)
+    ny, nx = tile.pb.shape
+    inside = (y >= -0.5) & (y <= ny - 0.5) & (x >= -0.5) & (x <= nx - 0.5)
+    y, x = y[inside], x[inside]
+    beam = interpolate_smooth(tile.pb, y, x)
+    chosen = (beam >= pb_limit) & tile.image.knows(y, x)  # False where the beam is NaN
+    inside[inside] = chosen
+    return inside, y[chosen], x[chosen], beam[chosen]
 
-    The interpolation is a quintic spline, which rings at blank pixels: these are filled from their nearest pixels
-    before, and blanked again after. The result is that of ``reproject.reproject_interp(order=5)``, which transforms
-    every pixel and takes three times as long.
 
-    Parameters
-    ----------
-    planes : sequence of (ny, nx) float64
-        Images on the same pixels.
-    wcs : astropy.wcs.WCS
-        Of the images.
-    cut : MosaicGrid
-        The cut-out of the mosaic.
+def _weight(noise: NoiseMap | float, y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return 1 / s^2 at places of a tile."""
+    if isinstance(noise, NoiseMap):
+        return (noise.at(y, x) ** -2.0).astype(np.float32)
+    return np.full(len(y), noise**-2.0, np.float32)
+
+
+def interpolate_smooth(
+    plane: NDArray[np.floating], y: NDArray[np.float64], x: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Return values of a plane without fine structure between its pixels; NaN beside NaN pixels.
+
+    Linear in a wide image, by a cubic spline in a narrow one.
     """
     from scipy.ndimage import map_coordinates
 
-    places = _pixels(cut, wcs)
-    known = np.logical_and.reduce([np.isfinite(plane) for plane in planes])
-    ny, nx = known.shape
-    outside = (places[0] < -0.5) | (places[0] > ny - 0.5) | (places[1] < -0.5) | (places[1] > nx - 0.5)
-    if not known.all():
-        outside |= map_coordinates(known.astype(np.float64), places, order=1, mode="nearest") < 1 - 1e-9
-    results = []
-    for plane in planes:
-        filled = _fill(plane, np.isfinite(plane))
-        result = map_coordinates(filled, places, order=SPLINE_ORDER, mode="nearest")
-        result[outside] = np.nan
-        results.append(result)
-    return results
-
-
-def _pixels(cut: MosaicGrid, wcs: Any) -> NDArray[np.float64]:
-    """Return the (2, ny, nx) pixel (y, x; 0-based) of an image at each pixel of a cut-out.
-
-    Both projections are smooth: every 16th pixel and a quintic spline between them are within 1e-9 pixels
-    of the transformation of all (tested).
-    """
-    from scipy.interpolate import RectBivariateSpline
-
-    nodes = [np.linspace(0, max(n, 2) - 1, max(6, n // NODE_PX + 2)) for n in cut.shape]
-    y, x = np.meshgrid(*nodes, indexing="ij")
-    world = cut.wcs().all_pix2world(x.ravel(), y.ravel(), 0)
-    coarse_x, coarse_y = (place.reshape(x.shape) for place in wcs.all_world2pix(*world, 0))
-    rows, columns = (np.arange(n) for n in cut.shape)
-    return np.stack([RectBivariateSpline(*nodes, plane, kx=5, ky=5)(rows, columns) for plane in (coarse_y, coarse_x)])
-
-
-def _fill(plane: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return an image whose unknown pixels have the values of the nearest known ones."""
-    from scipy.ndimage import distance_transform_edt
-
-    if known.all() or not known.any():
-        return np.where(known, plane, 0)
-    nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
-    return plane[tuple(nearest)]
+    order = 1 if min(plane.shape) >= _LINEAR_PX or np.isnan(plane.sum()) else 3
+    return map_coordinates(plane, [y, x], order=order, mode="nearest", output=np.float32)

@@ -1,22 +1,18 @@
-"""The common beam of tiles, and convolution to it."""
+"""The common beam of tiles."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from contimg.sky.restoring_beam import RestoringBeam
 
-TAIL_SIGMA = 5.0
-"""Half the width of the padding around an image, in standard deviations of the kernel."""
-SPREAD_ALLOWED = 1e-3
-"""Largest fraction of the kernel that may lie on blank pixels or outside: a third of the flux error allowed (0.3 %)."""
+MIN_BEAM_PX = 2.7
+"""Least width (FWHM) of the common beam in pixels of the tiles. Smoothed to this width, a point source that had 2
+pixels a beam is right between pixels to 0.29 % at worst, 0.11 % in the median; before, to 3 and 1.5 %."""
 _SLACKS = (1e-3, 5e-3)
 """Values of radio-beam's ``epsilon``, by which the beams are enlarged before the fit, that are tried in turn."""
-_SAME_BEAM_PX = 1e-4
-"""Beams that differ by a narrower Gaussian than this are the same beam."""
 
 
 def common_beam(beams: Sequence[RestoringBeam]) -> RestoringBeam:
@@ -57,42 +53,18 @@ def _minimum_ellipse(beams: Sequence[RestoringBeam]) -> RestoringBeam | None:
     return None
 
 
-def convolve_to(
-    image: NDArray[np.floating], beam: RestoringBeam, target: RestoringBeam, cdelt_deg: tuple[float, float]
-) -> NDArray[np.float64]:
-    """Convolve an image in Jy/beam of `beam` to Jy/beam of `target`.
+def sampled(beam: RestoringBeam, cell_deg: float) -> RestoringBeam:
+    """Return a beam whose axes are at least `MIN_BEAM_PX` pixels wide.
 
-    Multiplies the image's Fourier transform by that of the Gaussian between the two beams,
-    ``exp(-2 pi^2 k^T (C_target - C_beam) k)`` (1 at k = 0: flux is kept), and the result by the ratio of the beam
-    areas. Pixels whose kernel reaches over a blank or the edge with more than 0.1 % of its weight become NaN.
-
-    Parameters
-    ----------
-    image : (ny, nx) array
-        May hold NaN.
-    beam, target : RestoringBeam
-        The image's beam, and one that is nowhere narrower.
-    cdelt_deg : (float, float)
-        Signed pixel size along x (east is positive) and y (north).
+    Pixels of less than that do not determine an image between them, see `fourier_image`. Convolution to the wider beam
+    suppresses what they do not hold.
     """
-    from scipy.fft import irfft2, next_fast_len, rfft2, rfftfreq
+    least = np.radians(MIN_BEAM_PX * cell_deg)
+    if beam.bmin_rad >= least:
+        return beam
+    return RestoringBeam(max(beam.bmaj_rad, least), least, beam.bpa_rad)
 
-    blank = ~np.isfinite(image)
-    scale = np.diag(1 / np.radians(cdelt_deg))
-    between = scale @ (target.covariance() - beam.covariance()) @ scale  # pixels^2, (x, y)
-    widths = np.sqrt(np.clip(np.diag(between), 0, None))
-    if widths.max() < _SAME_BEAM_PX:
-        return np.where(blank, np.nan, image).astype(np.float64)
-    reach = np.ceil(TAIL_SIGMA * widths).astype(int)
-    ny, nx = image.shape
-    shape = next_fast_len(ny + 2 * int(reach[1]), real=True), next_fast_len(nx + 2 * int(reach[0]), real=True)
-    ky = np.fft.fftfreq(shape[0])[:, None]
-    kx = rfftfreq(shape[1])[None, :]
-    transfer = np.exp(-2 * np.pi**2 * (between[0, 0] * kx**2 + 2 * between[0, 1] * kx * ky + between[1, 1] * ky**2))
 
-    def smooth(plane: NDArray[np.floating]) -> NDArray[np.float64]:
-        return irfft2(rfft2(plane.astype(np.float64), s=shape) * transfer, s=shape)[:ny, :nx]
-
-    result = smooth(np.where(blank, 0, image)) * (target.area_rad2 / beam.area_rad2)
-    result[blank | (smooth(~blank) < 1 - SPREAD_ALLOWED)] = np.nan
-    return result
+def turned(beam: RestoringBeam, angle_deg: float) -> RestoringBeam:
+    """Return a beam turned from north to east by an angle."""
+    return RestoringBeam(beam.bmaj_rad, beam.bmin_rad, (beam.bpa_rad + np.radians(angle_deg)) % np.pi)

@@ -34,7 +34,7 @@ def header(
         if card.keyword not in ("DATE-OBS", "MJD-OBS", "MJDREF"):
             head.append(card)
     history = [
-        "pixel = sum(PB I / s^2) / sum(PB^2 / s^2), s = rms of the tile at the common beam",
+        "pixel = sum(PB I / s^2) / sum(PB^2 / s^2), s = noise of the tile at the common beam",
         f"flux anchor: {facts.flux_anchor or 'not recorded'}",
         *(f"tile {tile.id} twin sha256 {tile.input.sha256[:32]}" for tile in tiles),
     ]

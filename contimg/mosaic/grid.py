@@ -1,4 +1,12 @@
-"""The pixel grid of a mosaic: the smallest tangent plane (TAN projection) that holds all tiles."""
+"""The pixel grid of a mosaic: an equal-area projection along the strip's declination.
+
+A strip is a band of declination a few degrees high and, with many tiles, up to an hour or more of right ascension long.
+The projection is Albers' equal-area conic with one standard parallel, the strip's declination (FITS code COE), or its
+limit at the equator, the cylindrical equal-area projection (CEA); Calabretta & Greisen 2002, A&A 395, 1077, sections
+5.4.3 and 5.2.2. All pixels have the same solid angle, and lengths depend on declination alone: along the parallel they
+are right at the strip's declination and too long by k(dec) elsewhere, by about half the square of the distance, however
+long the strip is. On a tangent plane they grow with the distance from the centre, along the strip too (7 % at 15 deg).
+"""
 
 from __future__ import annotations
 
@@ -10,10 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.errors import ConfigError
-from contimg.sky.spherical import separation
 
-MAX_RADIUS_DEG = 30.0
-"""Largest radius of a mosaic: farther out the projection enlarges areas by more than 1/cos^3(30 deg) = 1.54."""
+MAX_STRETCH = 0.003
+"""Largest deviation of the scale from 1 anywhere in a mosaic: the header's beam then gives fluxes to half of this."""
+EQUATOR_DEG = 0.05
+"""Strips nearer to the equator are projected on a cylinder: the cone's apex would be more than 1000 rad away."""
+MAX_SPAN_DEG = 170.0
+"""Largest extent of a mosaic in right ascension from its centre."""
 
 
 @dataclass(frozen=True)
@@ -26,16 +37,16 @@ class Footprint:
 
 @dataclass(frozen=True)
 class MosaicGrid:
-    """A tangent-plane (TAN) pixel grid, north up, east left.
+    """An equal-area pixel grid along a parallel; north is up at the centre, east left.
 
     Attributes
     ----------
     centre_deg : (float, float)
-        CRVAL: ICRS right ascension in [0, 360) and declination.
+        Reference point: ICRS right ascension in [0, 360) and declination, the standard parallel.
     cell_deg : float
-        Pixel size.
+        Pixel size at the standard parallel; its square is the solid angle of every pixel.
     crpix : (int, int)
-        FITS (1-based) pixel of the tangent point along x and y; whole, and possibly outside the array.
+        FITS (1-based) pixel of the reference point along x and y; whole, and possibly outside the array.
     shape : (int, int)
         (ny, nx).
     """
@@ -49,10 +60,17 @@ class MosaicGrid:
         """Return the astropy WCS."""
         from astropy.wcs import WCS
 
+        ra, dec = self.centre_deg
         wcs = WCS(naxis=2)
-        wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+        if self.cylindrical:
+            wcs.wcs.ctype = ["RA---CEA", "DEC--CEA"]
+            wcs.wcs.set_pv([(2, 1, 1.0)])  # the equator is the standard parallel
+        else:
+            wcs.wcs.ctype = ["RA---COE", "DEC--COE"]
+            wcs.wcs.set_pv([(2, 1, dec), (2, 2, 0.0)])
         wcs.wcs.cunit = ["deg", "deg"]
-        wcs.wcs.crval = self.centre_deg
+        # The reference point of a cylindrical projection lies on the equator.
+        wcs.wcs.crval = [ra, 0.0 if self.cylindrical else dec]
         wcs.wcs.cdelt = [-self.cell_deg, self.cell_deg]
         wcs.wcs.crpix = self.crpix
         wcs.wcs.radesys = "ICRS"
@@ -75,11 +93,31 @@ class MosaicGrid:
         rows, columns = (slice(max(0, int(low[i])), min(self.shape[1 - i], int(high[i]) + 1)) for i in (1, 0))
         return rows, columns
 
-    def pixel_area_deg2(self, rows: slice) -> NDArray[np.float64]:
-        """Return the solid angle of each pixel of some rows: cell^2 cos^3 of its distance from the centre."""
-        x = np.deg2rad(self.cell_deg) * (np.arange(self.shape[1]) + 1 - self.crpix[0])
-        y = np.deg2rad(self.cell_deg) * (np.arange(self.shape[0])[rows] + 1 - self.crpix[1])
-        return self.cell_deg**2 * (1 + y[:, None] ** 2 + x[None, :] ** 2) ** -1.5
+    @property
+    def cylindrical(self) -> bool:
+        """Whether the projection is CEA, with the equator as its standard parallel, and not COE."""
+        return abs(self.centre_deg[1]) < EQUATOR_DEG
+
+    def north_deg(self, ra_deg: float) -> float:
+        """Return the position angle of local north, counted from the y axis towards east (-x), at a right ascension.
+
+        Meridians are straight lines towards the cone's apex: the angle is -(ra - ra0) sin(dec0), at any declination.
+        """
+        if self.cylindrical:
+            return 0.0
+        east_deg = (ra_deg - self.centre_deg[0] + 180) % 360 - 180
+        return -east_deg * float(np.sin(np.radians(self.centre_deg[1])))
+
+    def stretch(self, dec_deg: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return by how much lengths along a parallel are projected too long; along a meridian they are too short by
+        the same factor.
+
+        For COE with one standard parallel it is sqrt(1 + s^2 - 2 s sin(dec)) / cos(dec), s the sine of the parallel.
+        """
+        dec = np.radians(dec_deg)
+        parallel = 0.0 if self.cylindrical else np.sin(np.radians(self.centre_deg[1]))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.sqrt(1 + parallel**2 - 2 * parallel * np.sin(dec)) / np.cos(dec)
 
 
 def circular_mean_deg(angles_deg: Sequence[float]) -> float:
@@ -112,8 +150,8 @@ def footprint_of(wcs: Any, used: NDArray[np.bool_]) -> Footprint:
 def make_grid(footprints: Sequence[Footprint], cell_arcsec: float, max_size_px: int) -> MosaicGrid:
     """Return the smallest grid that holds every footprint.
 
-    The tangent point is the circular mean of the tiles' right ascensions, which is correct across 0 h, and the mean of
-    their declinations; the extent is measured on the tangent plane.
+    Its reference point is the circular mean of the tiles' right ascensions, which is correct across 0 h, and the mean
+    of their declinations.
 
     Parameters
     ----------
@@ -126,28 +164,42 @@ def make_grid(footprints: Sequence[Footprint], cell_arcsec: float, max_size_px: 
     Raises
     ------
     ConfigError
-        If the mosaic would be larger, or reach more than 30 deg from its centre.
+        If the mosaic would be larger, or stretched by more than 0.3 % somewhere, or go round the pole.
     """
     centre = (
         circular_mean_deg([f.centre_deg[0] for f in footprints]),
         float(np.round(np.mean([f.centre_deg[1] for f in footprints]), 9)),
     )
-    radius = max(np.degrees(separation(*np.radians(f.rim_deg).T, *np.radians(centre))).max() for f in footprints)
-    if radius > MAX_RADIUS_DEG:
-        raise ConfigError(
-            f"the mosaic would reach {radius:.1f} deg from its centre, but one tangent plane holds"
-            f" {MAX_RADIUS_DEG:.0f} deg: lower group.tiles, or check the nights that were grouped"
-        )
-    plane = MosaicGrid(centre, cell_arcsec / 3600, (0, 0), (1, 1)).wcs()
-    extents = np.array([_extent(plane, f) for f in footprints])
+    plane = MosaicGrid(centre, cell_arcsec / 3600, (0, 0), (1, 1))
+    _check_shape(plane, footprints)
+    extents = np.array([_extent(plane.wcs(), f) for f in footprints])
     low, high = extents[:, 0].min(axis=0), extents[:, 1].max(axis=0)
     nx, ny = (int(n) for n in high - low + 1)
     if max(nx, ny) > max_size_px:
         raise ConfigError(
             f"the mosaic would be {nx} x {ny} pixels of {cell_arcsec:g} arcsec, more than mosaic.max_size_px"
-            f" ({max_size_px}): raise mosaic.max_size_px, or check the nights that were grouped"
+            f" ({max_size_px}): raise mosaic.max_size_px, lower group.tiles, or check the nights that were grouped"
         )
     return MosaicGrid(centre, cell_arcsec / 3600, (-int(low[0]), -int(low[1])), (ny, nx))
+
+
+def _check_shape(plane: MosaicGrid, footprints: Sequence[Footprint]) -> None:
+    """Raise `ConfigError` if footprints reach too far from the standard parallel, or too far along it."""
+    rim = np.concatenate([f.rim_deg for f in footprints])
+    east_deg = (rim[:, 0] - plane.centre_deg[0] + 180) % 360 - 180
+    if np.abs(east_deg).max() > MAX_SPAN_DEG:
+        raise ConfigError(
+            f"the mosaic would reach {np.abs(east_deg).max():.0f} deg in right ascension from its centre, where one"
+            f" projection holds {MAX_SPAN_DEG:.0f} deg: lower group.tiles, or check the nights that were grouped"
+        )
+    stretch = np.abs(plane.stretch(rim[:, 1]) - 1)
+    worst = int(np.argmax(np.nan_to_num(stretch, nan=np.inf)))
+    if not stretch[worst] <= MAX_STRETCH:
+        raise ConfigError(
+            f"the mosaic would reach from declination {plane.centre_deg[1]:.2f} to {rim[worst, 1]:.2f} deg, where its"
+            f" pixels are stretched by {stretch[worst]:.1%} ({MAX_STRETCH:.1%} are allowed): lower"
+            " group.max_dec_difference_deg or image.size_px, or check the nights that were grouped"
+        )
 
 
 def _extent(wcs: Any, footprint: Footprint) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

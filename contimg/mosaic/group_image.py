@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 
 from contimg.config import MosaicOptions
 from contimg.mosaic import coadd, noise
-from contimg.mosaic.common_beam import common_beam, convolve_to
+from contimg.mosaic.common_beam import common_beam, sampled, turned
+from contimg.mosaic.fourier_image import fourier_image
 from contimg.mosaic.grid import MosaicGrid, make_grid
+from contimg.mosaic.rejection import Spool, reject
+from contimg.mosaic.spectrum import MIN_SNR, SpectralSums, common_groups
 from contimg.mosaic.tile_images import GroupTile, TileImage, used
 from contimg.products.fits_images import read_image
 from contimg.sky.restoring_beam import RestoringBeam
@@ -27,13 +30,19 @@ class GroupImage:
         Every tile of the group; those that were added with their noise and weight.
     grid : MosaicGrid
     beam : RestoringBeam
-        The common beam.
+        The common beam; its position angle counts from the y axis of the pixels, which is north at the centre.
     image, weights, rms : (ny, nx) float32
         Jy/beam, 1/Jy^2 and Jy/beam; NaN, 0 and NaN outside the footprint.
-    expected_rms : (ny, nx) float64
+    expected_rms : (ny, nx) float32
         The rms (Jy/beam) with each tile at the noise expected from the radiometer; NaN where it is not known.
+    frequency_hz : (ny, nx) float32
+        Effective frequency of each pixel; NaN outside.
     tile_count : (ny, nx) int16
         Number of tiles that cover a pixel.
+    spectral_index : (ny, nx) float32 or None
+        Of bright pixels, NaN elsewhere; None where the tiles were not imaged in channel groups.
+    rejected : dict
+        Tile -> number of its pixels that were left out, as they differ from the other tiles.
     """
 
     tiles: list[GroupTile]
@@ -42,8 +51,11 @@ class GroupImage:
     image: NDArray[np.float32]
     weights: NDArray[np.float32]
     rms: NDArray[np.float32]
-    expected_rms: NDArray[np.float64]
+    expected_rms: NDArray[np.float32]
+    frequency_hz: NDArray[np.float32]
     tile_count: NDArray[np.int16]
+    spectral_index: NDArray[np.float32] | None
+    rejected: dict[str, int]
 
 
 class _UnusableTileError(Exception):
@@ -92,15 +104,32 @@ def coadd_tiles(
     return tiles, None
 
 
+@dataclass(frozen=True)
+class _Target:
+    """What all tiles of a mosaic are brought to: grid and beam, and how they are weighted."""
+
+    grid: MosaicGrid
+    beam: RestoringBeam
+    options: MosaicOptions
+    pb_limit: float
+
+
 def _coadd(tiles: Sequence[GroupTile], options: MosaicOptions, pb_limit: float) -> GroupImage:
     """Co-add the tiles that are not left out; raise `_UnusableTileError` at the first one without noise."""
     chosen = used(tiles)
-    beam = common_beam([image.beam for _, image in chosen])
-    grid = make_grid([image.footprint for _, image in chosen], options.cell_arcsec, options.max_size_px)
-    sums = coadd.Sums.empty(grid.shape)
-    added = {tile.id: _add(sums, grid, tile, image, beam, pb_limit) for tile, image in chosen}
-    total = sum(weight for _, weight in added.values())
+    images = [image for _, image in chosen]
+    grid = make_grid([image.footprint for image in images], options.cell_arcsec, options.max_size_px)
+    target = _Target(grid, mosaic_beam(grid, images), options, pb_limit)
+    sums = coadd.Sums.empty(grid.shape, images[0].facts.freq_hz)
+    rejected: dict[int, int] = {}
+    if options.reject_sigma:
+        with Spool.empty() as spool:
+            added = _add_all(sums, target, chosen, spool)
+            rejected = reject(sums, spool, options.reject_sigma, target.beam.bmaj_deg / grid.cell_deg)
+    else:
+        added = _add_all(sums, target, chosen, None)
     image, weights, rms = sums.mosaic()
+    total = sum(weight for _, weight in added.values())
     return GroupImage(
         tiles=[
             replace(tile, rms_common_jy=added[tile.id][0], weight_fraction=added[tile.id][1] / total)
@@ -109,17 +138,37 @@ def _coadd(tiles: Sequence[GroupTile], options: MosaicOptions, pb_limit: float) 
             for tile in tiles
         ],
         grid=grid,
-        beam=beam,
+        beam=target.beam,
         image=image,
         weights=weights,
         rms=rms,
         expected_rms=sums.expected_rms(),
+        frequency_hz=sums.frequency_hz(),
         tile_count=sums.tiles,
+        spectral_index=_spectral_index(target, images, image, rms),
+        rejected={chosen[number][0].id: count for number, count in rejected.items()},
     )
 
 
+def mosaic_beam(grid: MosaicGrid, images: Sequence[TileImage]) -> RestoringBeam:
+    """Return the common beam of tiles, in the frame of the mosaic's pixels.
+
+    Pixels of a tile have north up at its centre, pixels of the mosaic at its own: the position angles of the tiles'
+    beams are turned by the angle between the two.
+    """
+    beam = common_beam([turned(image.beam, grid.north_deg(image.facts.centre_deg[0])) for image in images])
+    return sampled(beam, max(image.facts.cell_arcsec for image in images) / 3600)
+
+
+def _add_all(
+    sums: coadd.Sums, target: _Target, chosen: Sequence[tuple[GroupTile, TileImage]], spool: Spool | None
+) -> dict[str, tuple[float, float]]:
+    """Add tiles, and keep what they contribute in a spool; return noise (Jy/beam) and weight (1/Jy^2) by tile."""
+    return {tile.id: _add(sums, spool, target, number, tile, image) for number, (tile, image) in enumerate(chosen)}
+
+
 def _add(
-    sums: coadd.Sums, grid: MosaicGrid, tile: GroupTile, source: TileImage, beam: RestoringBeam, pb_limit: float
+    sums: coadd.Sums, spool: Spool | None, target: _Target, number: int, tile: GroupTile, source: TileImage
 ) -> tuple[float, float]:
     """Convolve one tile to the common beam, measure its noise there and add it.
 
@@ -130,16 +179,51 @@ def _add(
     weight : float
         Sum of the tile's weights (1/Jy^2).
     """
+    planes, rms_jy = _planes(target, tile, source)
+    weight = 0.0
+    for part in coadd.contributions(target.grid, planes, target.pb_limit):
+        weight += coadd.add(sums, part, planes)
+        if spool is not None:
+            spool.put(number, part)
+    return rms_jy, weight
+
+
+def _planes(target: _Target, tile: GroupTile, source: TileImage) -> tuple[coadd.TilePlanes, float]:
+    """Return one tile at the common beam, with its noise in boxes, and its noise as a whole (Jy/beam)."""
     apparent, pb = read_image(source.image), read_image(source.pb)
     x_step, y_step = apparent.wcs.pixel_scale_matrix.diagonal()
+    beam = turned(target.beam, -target.grid.north_deg(source.facts.centre_deg[0]))
     data = apparent.data if tile.rescaled_by is None else tile.rescaled_by * apparent.data
-    smooth = convolve_to(data, source.beam, beam, (x_step, y_step))
-    rms_jy = noise.rms_off_sources(smooth, pb.data >= pb_limit, beam.bmaj_deg / abs(x_step))
+    smooth = fourier_image(data, source.beam, beam, (x_step, y_step))
+    pixels, beam_px = smooth.pixels(), beam.bmaj_deg / abs(x_step)
+    rms_jy = noise.rms_off_sources(pixels, pb.data >= target.pb_limit, beam_px)
     if rms_jy is None:
         raise _UnusableTileError(tile.id, f"{source.image.name} has no noise left at the common beam")
+    local = noise.noise_map(pixels, beam_px) if target.options.local_noise else None
     expected_mjy = source.qa.expected_rms_mjy
-    # Convolution and rescaling change the radiometer's noise by the same factor as that of the image.
-    expected_jy = None if expected_mjy is None else expected_mjy / 1e3 * rms_jy / source.rms_jy
-    planes = coadd.TilePlanes(source.footprint, smooth, pb.data, apparent.wcs, rms_jy, expected_jy)
-    weight = coadd.add_tile(sums, grid, planes, pb_limit)
-    return rms_jy, weight
+    planes = coadd.TilePlanes(
+        footprint=source.footprint,
+        image=smooth,
+        pb=pb.data,
+        wcs=apparent.wcs,
+        noise=rms_jy if local is None else local,
+        # Convolution changes the radiometer's noise by the same factor as that of the image.
+        expected_jy=None if expected_mjy is None else expected_mjy / 1e3 * rms_jy / source.rms_jy,
+        freq_hz=source.facts.freq_hz,
+        bandwidth_hz=source.facts.bandwidth_hz,
+    )
+    return planes, rms_jy
+
+
+def _spectral_index(
+    target: _Target, images: Sequence[TileImage], image: NDArray[np.float32], rms: NDArray[np.float32]
+) -> NDArray[np.float32] | None:
+    """Return the spectral index of the mosaic's bright pixels; None where the tiles have no channel groups."""
+    groups = common_groups([one.facts for one in images])
+    if not groups:
+        return None
+    with np.errstate(invalid="ignore"):
+        sums = SpectralSums(target.grid, image >= MIN_SNR * rms, groups)
+    for one in images:
+        sums.add(one, turned(target.beam, -target.grid.north_deg(one.facts.centre_deg[0])), target.pb_limit)
+    return sums.index()

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from contimg.mosaic.common_beam import MIN_BEAM_PX
+from contimg.mosaic.fourier_image import sampling_loss
 from contimg.mosaic.group_image import GroupImage
 from contimg.mosaic.tile_images import GroupTile, used
 from contimg.products.facts import BeamFacts, ImageFacts, MosaicFacts, MosaicFiles, MosaicImageFacts
@@ -58,6 +60,9 @@ def mosaic_facts(mosaic: GroupImage, mosaic_id: str, area_deg2: float) -> Mosaic
             rms=f"{mosaic_id}.rms.fits",
             picture=f"{mosaic_id}.png",
             tiles=f"{mosaic_id}.tiles.csv",
+            coverage=f"{mosaic_id}.coverage.fits",
+            frequency=f"{mosaic_id}.frequency.fits",
+            spectral_index=None if mosaic.spectral_index is None else f"{mosaic_id}.alpha.fits",
         ),
         beam=BeamFacts(**mosaic.beam.facts()),
         freq_hz=_weighted_mean(mosaic, lambda one: one.freq_hz),
@@ -76,6 +81,23 @@ def notes_on(tiles: Sequence[GroupTile]) -> list[str]:
         if tile.left_out is None and tile.twin.verdict == "warning":
             codes = ", ".join(reason.code for reason in tile.twin.reasons)
             notes.append(f"tile {tile.id} used with a warning ({codes})")
+    return notes
+
+
+def notes_on_image(mosaic: GroupImage) -> list[str]:
+    """Return notes on the pixels of tiles that were rejected, and on a beam made wider than the tiles' common one."""
+    notes = [
+        f"{count} pixels of tile {tile} were left out, as they differ from the other tiles (mosaic.reject_sigma)"
+        for tile, count in sorted(mosaic.rejected.items())
+    ]
+    images = [image for _, image in used(mosaic.tiles)]
+    native_px = min(image.beam.bmin_deg * 3600 / image.facts.cell_arcsec for image in images)
+    if native_px < MIN_BEAM_PX:
+        notes.append(
+            f"tiles have only {native_px:.2f} pixels a beam, with which a point source between pixels may lose"
+            f" {2 * sampling_loss(native_px):.1%}: the mosaic's beam is at least {MIN_BEAM_PX:g} pixels; lower"
+            " image.cell_arcsec for a sharper one"
+        )
     return notes
 
 

@@ -1,8 +1,8 @@
 """Mosaics: tiles brought to a common beam, regridded and co-added with weights PB^2 / s^2.
 
 `mosaic_group` is the rule. Its parts: `tile_images` and `tile_checks` (which tiles are usable), `common_beam`, `noise`,
-`grid` and `coadd` (arithmetic), `group_image` (the co-added image), `mosaic_numbers` and `mosaic_facts` (for the twin),
-`fits_output` and `picture` (files).
+`grid`, `fourier_image`, `pixel_map`, `coadd`, `rejection` and `spectrum` (arithmetic), `group_image` (the co-added
+image), `mosaic_numbers` and `mosaic_facts` (for the twin), `fits_output` and `picture` (files).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contimg.config import MosaicOptions, QaOptions
 from contimg.config.used_keys import used_options
 from contimg.mosaic import fits_output, picture
 from contimg.mosaic.group_image import GroupImage, coadd_tiles
-from contimg.mosaic.mosaic_facts import group_facts, mosaic_facts, notes_on
+from contimg.mosaic.mosaic_facts import group_facts, mosaic_facts, notes_on, notes_on_image
 from contimg.mosaic.mosaic_numbers import measure
 from contimg.mosaic.tile_agreement import Agreement, compare_with_neighbours
 from contimg.mosaic.tile_images import GroupTile, read_tiles, select, used
@@ -100,6 +100,7 @@ def _describe(draft: TwinDraft, folder: Path, mosaic: GroupImage, agreement: Agr
     _write(folder, mosaic, facts, measured, draft.id, draft.synthetic)
     draft.facts, draft.qa = facts.model_dump(mode="json"), measured.model_dump()
     draft.reasons = gates.judge("mosaic", draft.qa, {"qa": qa})
+    draft.notes += notes_on_image(mosaic)
 
 
 def _describe_without_image(draft: TwinDraft, tiles: Sequence[GroupTile]) -> None:
@@ -111,7 +112,7 @@ def _describe_without_image(draft: TwinDraft, tiles: Sequence[GroupTile]) -> Non
 
 def _warn_of_tiles(draft: TwinDraft, tiles: Sequence[GroupTile], unresolved: Sequence[str]) -> None:
     """Add a note on each tile that is left out, and a warning where it is damaged or disagrees with its neighbours."""
-    draft.notes = notes_on(tiles)
+    draft.notes += notes_on(tiles)
     for sentence in unresolved:
         draft.warn("tiles_disagree", sentence)
     for tile in tiles:
@@ -137,8 +138,12 @@ def _write(
         (files.image, mosaic.image, "Jy/beam", "intensity, beam-corrected"),
         (files.weights, mosaic.weights, "1/Jy^2", "weight, unnormalised: 1/(Jy/beam)^2"),
         (files.rms, mosaic.rms, "Jy/beam", "noise, 1/sqrt(weight)"),
+        (files.coverage, mosaic.tile_count, "", "number of tiles"),
+        (files.frequency, mosaic.frequency_hz, "Hz", "effective frequency"),
+        (files.spectral_index, mosaic.spectral_index, "", "spectral index, S proportional to f^alpha"),
     ):
-        write_plane(folder / name, data, head, kind, unit)
+        if name is not None and data is not None:
+            write_plane(folder / name, data, head, kind, unit)
     fits_output.write_tiles_table(folder / files.tiles, mosaic.tiles)
     shown_mjy = measured.rms_mjy or float(np.nanmedian(mosaic.rms)) * 1e3
     picture.draw(

@@ -150,6 +150,13 @@ class TileFacts(Record):
     flux_anchor: str | None = None
 
 
+class ChannelGroupFacts(Record):
+    """Effective frequency and bandwidth of a part of the band that is imaged apart."""
+
+    freq_hz: float
+    bandwidth_hz: float
+
+
 class ImageFacts(TileFacts):
     """Facts of a tile image that was made.
 
@@ -169,6 +176,8 @@ class ImageFacts(TileFacts):
         Name of a plane (``image``, ``pb``, ...) -> file in the folder.
     pb_peak_deg : (float, float), optional
         Maximum of the effective beam.
+    groups : list of ChannelGroupFacts
+        Of the parts of the band that are imaged apart, in the order of their files ``group<n>.image`` and ``.pb``.
     """
 
     beam: BeamFacts
@@ -181,6 +190,7 @@ class ImageFacts(TileFacts):
     cell_arcsec: float
     files: dict[str, str]
     pb_peak_deg: Direction | None = None
+    groups: list[ChannelGroupFacts] = []
 
 
 class MosaicFacts(Record):
@@ -216,13 +226,16 @@ class MosaicFacts(Record):
 
 
 class MosaicFiles(Record):
-    """Names of the files in a mosaic's folder."""
+    """Names of the files in a mosaic's folder; None where it has no such file."""
 
     image: str
     weights: str
     rms: str
     picture: str
     tiles: str
+    coverage: str | None = None
+    frequency: str | None = None
+    spectral_index: str | None = None
 
 
 class MosaicImageFacts(MosaicFacts):

@@ -31,7 +31,7 @@ _COMMENTS = {
     "mosaic": {
         "BMAJ": "[deg] common restoring beam, major axis",
         "BMIN": "[deg] common restoring beam, minor axis",
-        "BPA": "[deg] from local north to east",
+        "BPA": "[deg] north to east at the centre",
         "FREQ": "[Hz] effective frequency, weighted over tiles",
         "BANDWID": "[Hz] bandwidth received, weighted over tiles",
         "first": "tile used",
@@ -111,7 +111,9 @@ def add_keywords(header: Any, keywords: ImageKeywords) -> None:
         header["HISTORY"] = line
 
 
-def write_plane(path: Path, data: NDArray[np.floating], header: Any, kind: str, unit: str) -> None:
+def write_plane(
+    path: Path, data: NDArray[np.floating] | NDArray[np.integer], header: Any, kind: str, unit: str
+) -> None:
     """Write one plane as a float32 FITS image with checksums.
 
     Parameters

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from astropy.wcs import WCS
 
-from contimg.crossmatch.sources import Source, _as_source, _quiet, rounded, write_sources
+from contimg.crossmatch.sources import Source, _as_source, _quiet, pixel_area, rounded, write_sources
+from contimg.mosaic.grid import MosaicGrid
 
 SIZE, CELL_DEG = 2001, 0.002
 
@@ -57,6 +58,14 @@ def test_total_flux_is_of_pixels_that_shrink_as_cos_cubed(wcs, offset_deg):
     sides = [wcs.pixel_to_world(x + dx, y + dy) for dx, dy in ((-0.5, 0), (0.5, 0), (0, -0.5), (0, 0.5))]
     area = sides[0].separation(sides[1]).deg * sides[2].separation(sides[3]).deg / CELL_DEG**2
     assert found.total_flux_jy / 2.0 == pytest.approx(area, rel=1e-5)
+
+
+@pytest.mark.parametrize("dec", [0.0, 30.0, 80.0])
+def test_pixels_of_a_mosaic_have_one_area(dec):
+    grid = MosaicGrid((0.5, dec), CELL_DEG, (1001, 1001), (SIZE, SIZE)).wcs()
+    assert [pixel_area(grid, x, y) for x, y in ((1000, 1000), (0, 0), (2000, 300))] == pytest.approx(
+        [1, 1, 1], rel=1e-5
+    )
 
 
 def test_right_ascension_is_positive(wcs):

@@ -17,9 +17,11 @@ from contimg.errors import ConfigError, InputError
 from contimg.mosaic.mosaic_group import mosaic_group
 from contimg.products.twin import Reason, read_twin
 from tests.support.fake_tiles import DEC_DEG, Sky, TileMaker, strip_sky
+from tests.support.twins import write_with_manifest
 
 MOSAIC_ID = "mosaic_20260211T000000"
 SPACING_DEG = 1.29
+PLANES = (".fits", ".weights.fits", ".rms.fits", ".coverage.fits", ".frequency.fits", ".png", ".tiles.csv")
 
 
 def mosaic(root: Path, twins, name: str = "m", **options):
@@ -104,9 +106,9 @@ def test_weights_and_noise(group):
 
 def test_headers(group):
     _, _, made, folder = group
-    for suffix in ("", ".weights", ".rms"):
+    for suffix in ("", ".weights", ".rms", ".coverage", ".frequency"):
         _, header = plane(folder, suffix)
-        assert header["CTYPE1"] == "RA---TAN"
+        assert (header["CTYPE1"], header["CTYPE2"]) == ("RA---COE", "DEC--COE")
         assert header["RADESYS"] == "ICRS"
         assert header["CDELT2"] * 3600 == pytest.approx(60.0, rel=1e-12)
         assert header["BMAJ"] * 3600 == pytest.approx(made.facts["beam"]["bmaj_arcsec"])
@@ -129,7 +131,7 @@ def test_headers(group):
 def test_fits_files_are_valid(group):
     _, _, _, folder = group
     files = sorted(map(str, folder.glob("*.fits")))
-    assert len(files) == 3
+    assert len(files) == 5
     assert fitscheck(files) == 0
     for name in files:
         with fits.open(name, checksum=True) as hdus:  # a bad sum is a warning, and warnings are errors here
@@ -142,7 +144,7 @@ def test_same_bits_in_any_order(group):
     root, twins, made, folder = group
     again, other = mosaic(root, twins[::-1], "again")
     names = sorted(path.name for path in folder.iterdir())
-    assert names == sorted(f"{MOSAIC_ID}{s}" for s in (".fits", ".weights.fits", ".rms.fits", ".png", ".tiles.csv"))
+    assert names == sorted(f"{MOSAIC_ID}{s}" for s in PLANES)
     assert filecmp.cmpfiles(folder, other, names, shallow=False) == (names, [], [])
     assert again.model_dump(exclude={"run"}) == made.model_dump(exclude={"run"})
 
@@ -200,6 +202,91 @@ def test_across_ra_0_nothing_changes(tmp_path):
     assert (np.isfinite(image) != np.isfinite(image0)).mean() < 1e-3
     assert np.abs(image - image0)[both].max() < 1e-5
     assert there.facts["area_deg2"] == pytest.approx(here.facts["area_deg2"], rel=1e-3)
+
+
+def test_coverage_and_frequency_maps(group):
+    _, _, made, folder = group
+    weights, _ = plane(folder, ".weights")
+    coverage, header = plane(folder, ".coverage")
+    frequency, _ = plane(folder, ".frequency")
+    assert header["BTYPE"] == "number of tiles" and "BUNIT" not in header
+    assert np.array_equal(coverage > 0, weights > 0) and set(np.unique(coverage)) == {0, 1, 2, 3, 4}
+    assert np.array_equal(np.isfinite(frequency), weights > 0)
+    # From 1.405 GHz + 0.3 MHz at most, down by (W / f)^2 / 6 x ln 5 = 0.48 % where the beam is 0.2.
+    assert np.nanmax(frequency) < 1.4053e9 + 200
+    assert np.nanmin(frequency) == pytest.approx(1.405e9 * (1 - (187.5e6 / 1.405e9) ** 2 / 6 * np.log(5)), rel=3e-4)
+    assert made.facts["files"]["frequency"] == f"{MOSAIC_ID}.frequency.fits"
+    assert made.facts["files"]["spectral_index"] is None
+
+
+def test_spectral_index_of_the_tiles_channel_groups(tmp_path):
+    sky = strip_sky(12, (126.5, 129.5), flux_jy=(0.5, 2))
+    maker = TileMaker(tmp_path, size=200, cell_arcsec=80.0, groups_hz=(1.33e9, 1.40e9, 1.48e9), spectral_index=-1.1)
+    twins = [maker.make(i, 127.5 + 0.6 * i, sky, beam_arcsec=(250 + 10 * i, 240, 30)) for i in range(2)]
+    made, folder = mosaic(tmp_path, twins, cell_arcsec=80.0)
+    alpha, header = plane(folder, ".alpha")
+    assert made.facts["files"]["spectral_index"] == f"{MOSAIC_ID}.alpha.fits"
+    assert header["BTYPE"].startswith("spectral index")
+    image, header = plane(folder)
+    rms, _ = plane(folder, ".rms")
+    columns, rows = (np.rint(v).astype(int) for v in WCS(header).all_world2pix(sky.ra_deg, sky.dec_deg, 0))
+    inside = (rows > 3) & (rows < image.shape[0] - 3) & (columns > 3) & (columns < image.shape[1] - 3)
+    rows, columns = rows[inside], columns[inside]
+    strong = image[rows, columns] > 200 * rms[rows, columns]
+    assert strong.sum() >= 6
+    # Three parts of noise sqrt(3) rms at +-0.053 in ln(frequency): an error of sqrt(3 / 2) / 0.053 / SNR.
+    error = np.sqrt(1.5) / 0.053 * (rms / image)[rows, columns][strong]
+    pull = (alpha[rows, columns][strong] + 1.1) / error
+    assert np.abs(pull).max() < 4 and np.abs(pull).mean() < 1.5
+    assert not np.isfinite(alpha[image < 5 * rms]).any()
+
+
+def test_an_aeroplane_in_one_tile_is_left_out_on_request(tmp_path):
+    maker = TileMaker(tmp_path / "clean", size=150, cell_arcsec=120.0, beam_arcsec=(480, 480, 0))
+    clean = [maker.make(i, 127 + 0.3 * i) for i in range(4)]
+    _, want = mosaic(tmp_path, clean, "want", cell_arcsec=120.0)
+    streak = Sky(np.linspace(126.8, 127.9, 12), np.full(12, DEC_DEG), np.full(12, 0.1))
+    maker = TileMaker(tmp_path / "struck", size=150, cell_arcsec=120.0, beam_arcsec=(480, 480, 0))
+    struck = [maker.make(i, 127 + 0.3 * i, streak if i == 1 else None) for i in range(4)]
+    peaks = {}
+    for sigma in (0.0, 6.0):
+        made, folder = mosaic(tmp_path, struck, f"at{sigma:g}", cell_arcsec=120.0, reject_sigma=sigma)
+        peaks[sigma] = float(np.nanmax(plane(folder)[0] - plane(want)[0]))
+    assert peaks[0.0] > 0.02 and peaks[6.0] < 0.003  # a quarter of 0.1 Jy, and what of it is below 6 sigma
+    assert any("2026-02-11T00:05:09 were left out" in note for note in made.notes)
+
+
+def make_noisier(twin, columns, factor):
+    """Multiply the pixels of some columns of a tile's image, as if its noise were that high there."""
+    path = next(twin.with_suffix("").glob("*.image.fits"))
+    with fits.open(path) as hdus:
+        data, header = hdus[0].data.copy(), hdus[0].header
+    data[:, columns] *= factor
+    hdu = fits.PrimaryHDU(data, header)
+    hdu.add_datasum()
+    hdu.writeto(path, overwrite=True)
+    said = read_twin(twin)
+    extremes = {"peak_mjy": float(data.max()) * 1e3, "min_mjy": float(data.min()) * 1e3}
+    write_with_manifest(twin, said.model_copy(update={"qa": said.qa | extremes}))
+
+
+def test_noise_that_varies_inside_a_tile_is_weighted_where_it_is(tmp_path):
+    maker = TileMaker(tmp_path, size=400, cell_arcsec=40.0, beam_arcsec=(160, 160, 0))
+    twins = [maker.make(i, 127.0) for i in range(2)]
+    make_noisier(twins[1], slice(200, None), 5)
+    # The mosaic is 369 pixels wide, its middle is the tiles'.
+    east, west = (slice(100, 270), slice(70, 130)), (slice(100, 270), slice(240, 300))
+    scatter = {}
+    for local in (True, False):
+        _, folder = mosaic(tmp_path, twins, f"local {local}", cell_arcsec=40.0, local_noise=local)
+        image, rms = plane(folder)[0], plane(folder, ".rms")[0]
+        scatter[local] = [np.std(image[part]) for part in (east, west)]
+        if local:
+            assert [np.std((image / rms)[part]) for part in (east, west)] == pytest.approx([1, 1], rel=0.06)
+            # 1 / sqrt(1 + 1) and 1 / sqrt(1 + 1/25) mJy, under nearly the same beam.
+            assert np.median(rms[west]) / np.median(rms[east]) == pytest.approx((2 / 1.04) ** 0.5, rel=0.06)
+    # With one weight a tile, s = 1.9 for noise of 1 and 5: sqrt(1 + 25 / s^4) / (1 + 1 / s^2) = 1.3 instead of 0.98.
+    assert scatter[True][1] < 0.85 * scatter[False][1] and scatter[True][0] <= 1.02 * scatter[False][0]
 
 
 class TestLeavingOut:

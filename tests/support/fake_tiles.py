@@ -42,6 +42,8 @@ class TileMaker:
     seed: int = 1
     synthetic: bool = True
     facts: dict = field(default_factory=dict)
+    groups_hz: tuple[float, ...] = ()
+    spectral_index: float = -0.7
 
     def path(self, tile_id: str) -> Path:
         stem = naming.stem(tile_id)
@@ -75,6 +77,9 @@ class TileMaker:
             if rms:
                 image += self._noise(index, beam, rms)
             files["files"] = self._write(folder, tile_id, wcs, image, pb, beam, index)
+            if self.groups_hz:
+                files["files"] |= self._write_groups(folder, tile_id, wcs, sky, ra_deg, beam, index)
+                files["groups"] = [{"freq_hz": hz, "bandwidth_hz": 60e6} for hz in self.groups_hz]
             extremes |= {"peak_mjy": round(image.max() * 1e3, 4), "min_mjy": round(image.min() * 1e3, 4)}
         bmaj, bmin, bpa = beam
         expected = self.expected_rms_jy if self.expected_rms_jy is not None else rms
@@ -111,6 +116,23 @@ class TileMaker:
         )
         write_with_manifest(folder.with_name(folder.name + ".json"), twin)
         return folder.with_name(folder.name + ".json")
+
+    def _write_groups(self, folder, tile_id, wcs, sky, ra_deg, beam, index):
+        """Write apparent image and beam of parts of the band: Gaussian beams as wide as the wavelength is long."""
+        files = {}
+        for number, hz in enumerate(self.groups_hz):
+            scale = hz / 1.405e9
+            pb = self.beam_map(wcs, ra_deg) ** (scale**2)
+            image = np.zeros((self.size, self.size))
+            self._add_sources(image, wcs, sky, ra_deg, beam)
+            image *= scale**self.spectral_index * self.beam_map(wcs, ra_deg) ** (scale**2 - 1)
+            image += self._noise(1000 * (number + 1) + index, beam, self.rms_jy * len(self.groups_hz) ** 0.5)
+            for name, data in (("image", image), ("pb", pb)):
+                files[f"group{number}.{name}"] = f"{naming.stem(tile_id)}.group{number}.{name}.fits"
+                fits.PrimaryHDU(data.astype(np.float32), wcs.to_header()).writeto(
+                    folder / files[f"group{number}.{name}"]
+                )
+        return files
 
     def wcs(self, ra_deg: float) -> WCS:
         wcs = WCS(naxis=2)
