@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contimg import naming
 from contimg.bundle import bundle
+from contimg.bundle.pixel_rows import pixel_rows
 from contimg.storage.atomic import atomic_path, write_json
 from contimg.storage.json_files import read_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SCHEMA = 2
 THUMBNAIL_PX = 420
@@ -123,21 +128,18 @@ def _footprint(image: Path, place: Path) -> dict[str, Any]:
     from astropy.wcs import WCS
     from mocpy import MOC
 
-    with fits.open(image) as opened:
-        data = np.squeeze(opened[0].data)
+    with fits.open(image, memmap=False) as opened:
         wcs = WCS(opened[0].header).celestial
-    ny, nx = data.shape
-    step_deg = np.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix)))
-    covered = np.isfinite(data)
-    # A cell is covered when one of its points is: a grid of half the cell's width misses none.
-    stride = max(1, int(0.5 * 58.6 / 2**MOC_ORDER / step_deg))  # HEALPix: sqrt(4 pi / 12) rad = 58.6 deg at order 0
-    y, x = np.nonzero(covered[::stride, ::stride])
-    sky = wcs.pixel_to_world(x * stride, y * stride)
+        ny, nx = (1, *opened[0].shape)[-2:]
+        step_deg = np.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix)))
+        # A cell is covered when one of its points is: a grid of half the cell's width misses none.
+        stride = max(1, int(0.5 * 58.6 / 2**MOC_ORDER / step_deg))  # HEALPix: sqrt(4 pi / 12) rad = 58.6 deg at order 0
+        rows, columns, x, y = _covered(pixel_rows(opened[0]), nx, stride)
+    sky = wcs.pixel_to_world(x, y)
     seen = np.isfinite(sky.icrs.ra.deg)
     moc = MOC.from_lonlat(sky.icrs.ra[seen], sky.icrs.dec[seen], max_norder=MOC_ORDER)
     with atomic_path(place) as part:
         moc.save(str(part), format="fits")
-    rows, columns = np.nonzero(covered.any(axis=1))[0], np.nonzero(covered.any(axis=0))[0]
     if not rows.size:
         return {"shape_px": [nx, ny]}
     x0, x1, y0, y1 = columns[0], columns[-1], rows[0], rows[-1]
@@ -150,3 +152,29 @@ def _footprint(image: Path, place: Path) -> dict[str, Any]:
         "field_deg": round(float(max(x1 - x0, y1 - y0) + 1) * float(step_deg), 6),
         "moc": place.name,
     }
+
+
+def _covered(
+    blocks: Iterable[tuple[int, NDArray[Any]]], n_columns: int, stride: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows and columns that hold a finite pixel, and x and y of the finite ones of each `stride`-th pixel.
+
+    Parameters
+    ----------
+    blocks : iterable of (int, array)
+        Blocks of rows, as `pixel_rows` gives them.
+    n_columns, stride : int
+    """
+    import numpy as np
+
+    rows, found_x, found_y = [], [np.empty(0, int)], [np.empty(0, int)]
+    in_column = np.zeros(n_columns, bool)
+    for first, block in blocks:
+        finite = np.isfinite(block)
+        rows += (first + np.nonzero(finite.any(axis=1))[0]).tolist()
+        in_column |= finite.any(axis=0)
+        offset = -first % stride
+        y, x = np.nonzero(finite[offset::stride, ::stride])
+        found_x.append(x * stride)
+        found_y.append(first + offset + y * stride)
+    return np.array(rows, int), np.nonzero(in_column)[0], np.concatenate(found_x), np.concatenate(found_y)

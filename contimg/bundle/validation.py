@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from contimg.bundle import bundle
 from contimg.bundle.metadata import REQUIRED_FACTS, REQUIRED_QA
+from contimg.bundle.pixel_rows import pixel_rows
 from contimg.errors import RegistryError
 from contimg.products.twin import Reason
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 REQUIRED_SUFFIXES = (".fits", ".weights.fits", ".rms.fits", ".png", ".json")
 # World coordinates that image, weights and rms must share.
 _GRID = ("CTYPE1", "CTYPE2", "CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CDELT1", "CDELT2")
-_ROWS = 1024  # rows of an image that are read at a time
 
 
 def validate(path: Path, data_id: str, manifest_sha256: str) -> list[Reason]:
@@ -56,9 +56,9 @@ def _validate_images(path: Path, data_id: str, *, synthetic: bool) -> list[Reaso
     reasons = []
     try:
         with (
-            fits.open(path / f"{data_id}.fits", memmap=True) as image,
-            fits.open(path / f"{data_id}.weights.fits", memmap=True) as weights,
-            fits.open(path / f"{data_id}.rms.fits", memmap=True) as rms,
+            fits.open(path / f"{data_id}.fits", memmap=False) as image,
+            fits.open(path / f"{data_id}.weights.fits", memmap=False) as weights,
+            fits.open(path / f"{data_id}.rms.fits", memmap=False) as rms,
         ):
             header = image[0].header
             for key, what in (("BMAJ", "restoring beam"), ("BMIN", "restoring beam"), ("BUNIT", "unit")):
@@ -72,7 +72,7 @@ def _validate_images(path: Path, data_id: str, *, synthetic: bool) -> list[Reaso
             if not reasons and not image[0].size:
                 reasons.append(_reason("fits_invalid", f"the first HDU of {data_id}.fits holds no data"))
             if not reasons:
-                reasons = _validate_pixels(data_id, image[0].data, weights[0].data, rms[0].data)
+                reasons = _validate_pixels(data_id, image[0], weights[0], rms[0])
     except (OSError, ValueError, TypeError, IndexError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the machine, not the file
@@ -91,12 +91,10 @@ def _compare_grids(
     return []
 
 
-def _validate_pixels(data_id: str, image: np.ndarray, weights: np.ndarray, rms: np.ndarray) -> list[Reason]:
-    n_columns = image.shape[-1]
-    planes = [np.reshape(array, (-1, n_columns)) for array in (image, weights, rms)]
+def _validate_pixels(data_id: str, image: Any, weights: Any, rms: Any) -> list[Reason]:
+    """Return what is wrong with the pixels of three images (HDUs) of one shape."""
     n_finite = n_infinite = n_unweighted = 0
-    for first in range(0, planes[0].shape[0], _ROWS):
-        values, weight, noise = (plane[first : first + _ROWS] for plane in planes)
+    for (_, values), (_, weight), (_, noise) in zip(*map(pixel_rows, (image, weights, rms)), strict=True):
         finite = np.isfinite(values)
         n_finite += int(finite.sum())
         n_infinite += int(np.isinf(values).sum())

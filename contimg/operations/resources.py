@@ -127,9 +127,19 @@ def crossmatch_bytes(mosaic: MosaicSizes) -> float:
     return 0.26e9 + 66 * mosaic.mosaic_px
 
 
-def page_bytes(mosaic: MosaicSizes) -> float:
-    """Return the memory of the rules that read a mosaic's tables and copy its files: some blocks of a file."""
-    return 0.18e9 + 1.0 * mosaic.mosaic_px
+def summarise_bytes(_mosaic: MosaicSizes) -> float:
+    """Return the memory of `summarise_mosaic`: small pictures of the tiles, and figures, whatever the mosaic's size."""
+    return 0.165e9
+
+
+def register_bytes(_mosaic: MosaicSizes) -> float:
+    """Return the memory of `register_mosaic`, which reads files and pixels block by block."""
+    return 0.125e9
+
+
+def publish_bytes(_mosaic: MosaicSizes) -> float:
+    """Return the memory of `publish_mosaic`: blocks as well, and the archive's tables and sky map of a month."""
+    return 0.175e9
 
 
 def megabytes(needed_bytes: float, attempt: int) -> int:
@@ -146,9 +156,9 @@ _OF_TILE: dict[str, Callable[[TileSizes], float]] = {
 _OF_MOSAIC: dict[str, Callable[[MosaicSizes], float]] = {
     "mosaic_group": mosaic_bytes,
     "crossmatch_mosaic": crossmatch_bytes,
-    "summarise_mosaic": page_bytes,
-    "register_mosaic": page_bytes,
-    "publish_mosaic": page_bytes,
+    "summarise_mosaic": summarise_bytes,
+    "register_mosaic": register_bytes,
+    "publish_mosaic": publish_bytes,
 }
 
 

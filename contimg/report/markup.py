@@ -125,7 +125,8 @@ def picture(path: Path | io.BytesIO, width_px: int, words: str) -> str:
         height = round(shown.height * width_px / shown.width)
         shown = shown.resize((width_px, height), Image.Resampling.LANCZOS)
     content = io.BytesIO()
-    shown.save(content, format="JPEG", quality=90, subsampling=0, optimize=True)  # noise makes PNG three times larger
+    # JPEG, as noise makes a PNG three times larger; without optimize, for which Pillow's buffer is too small for noise.
+    shown.save(content, format="JPEG", quality=90, subsampling=0)
     data = base64.b64encode(content.getvalue()).decode()
     return f'<img alt="{escape(words)}" src="data:image/jpeg;base64,{data}" />'
 

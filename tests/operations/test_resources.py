@@ -44,6 +44,13 @@ MOSAIC_PEAKS = [
     ("crossmatch_mosaic", mosaic(2000, 2002, 2002), 0.486), ("crossmatch_mosaic", mosaic(2000, 2758, 2011), 0.598),
     ("crossmatch_mosaic", mosaic(2000, 3894, 2035), 0.768), ("crossmatch_mosaic", mosaic(1000, 1948, 1018), 0.356),
     ("crossmatch_mosaic", mosaic(420, 630, 420), 0.226),
+    # Ten tiles side by side, each with 96 antennas and a picture: nothing of these three grows with the pixels.
+    ("summarise_mosaic", mosaic(4800, 16824, 4800), 0.145), ("summarise_mosaic", FULL_MOSAIC, 0.124),
+    ("summarise_mosaic", mosaic(420, 632, 420), 0.120), ("summarise_mosaic", mosaic(420, 630, 420), 0.107),
+    ("register_mosaic", mosaic(4800, 16824, 4800), 0.113), ("register_mosaic", FULL_MOSAIC, 0.112),
+    ("register_mosaic", mosaic(420, 632, 420), 0.088),
+    ("publish_mosaic", mosaic(4800, 16824, 4800), 0.157), ("publish_mosaic", FULL_MOSAIC, 0.141),
+    ("publish_mosaic", mosaic(420, 632, 420), 0.139),
 ]  # fmt: skip
 
 
@@ -57,6 +64,13 @@ def test_a_tiles_request_is_its_peak_and_little_more(rule, sizes, peak_gb):
 def test_a_mosaics_request_is_its_peak_and_little_more(rule, sizes, peak_gb):
     asked = resources._OF_MOSAIC[rule](sizes) / 1e9
     assert peak_gb <= asked <= 1.6 * peak_gb
+
+
+def test_every_rule_has_measured_peaks():
+    assert {rule for rule, *_ in TILE_PEAKS} == set(resources._OF_TILE)
+    assert {rule for rule, *_ in MOSAIC_PEAKS} == set(resources._OF_MOSAIC)
+    full = {rule for rule, sizes, _ in [*TILE_PEAKS, *MOSAIC_PEAKS] if sizes in (FULL, FULL_MOSAIC)}
+    assert full == {*resources._OF_TILE, *resources._OF_MOSAIC}
 
 
 @pytest.mark.parametrize("rule", sorted(resources._OF_TILE))

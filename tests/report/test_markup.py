@@ -88,6 +88,14 @@ def test_a_picture_is_embedded_no_wider_than_asked(tmp_path, size, width, expect
     assert np.abs(np.asarray(shown).astype(int) - [200, 100, 50]).max() <= 4
 
 
+@pytest.mark.parametrize("size", [(380, 380), (1400, 900)])
+def test_a_picture_of_nothing_but_noise_is_embedded(tmp_path, size):
+    """More bytes as JPEG than pixels: Pillow's buffer for optimized tables is too small for that."""
+    noise = np.random.default_rng(3).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "p.png")
+    assert embedded(picture(tmp_path / "p.png", 1400, "noise"))[1].size == size
+
+
 def test_a_picture_in_memory_is_as_good():
     content = io.BytesIO()
     Image.new("L", (10, 5), 128).save(content, format="PNG")
