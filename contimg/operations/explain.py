@@ -14,6 +14,7 @@ from contimg.operations.status import find_marker, find_twin
 from contimg.plan import observe
 from contimg.plan.frozen import frozen_plan
 from contimg.plan.suitability import bandpass_refusal
+from contimg.products.facts import Choice, calibrated_facts, calibration_facts, is_converted, ms_facts
 from contimg.products.twin import Twin
 from contimg.sky import calibrator_lists, transits
 
@@ -59,20 +60,18 @@ def _calibration(config: Config, calibration_id: str) -> dict[str, Any]:
         other = find_twin(place, config)
         if other is not None and any(item.id == calibration_id for item in other.inputs):
             users.append((other.id, other.verdict))
+    facts = calibration_facts(twin)
     decided = [item for item in certification.history(config.layout) if item["calibration"] == twin.id]
     usable = certification.is_certified(twin, decided[-1] if decided else None)
     headline = (
-        f"{twin.id}: {twin.facts['type']} on tile {twin.facts['tile']}, verdict {twin.verdict}, "
+        f"{twin.id}: {facts.type} on tile {facts.tile}, verdict {twin.verdict}, "
         f"{'certified' if usable else 'not used by any plan'}"
     )
     rows = [
         (item["time"], item["decision"], f"{item['decision']} by {item['by']}: {item['reason']}") for item in decided
     ]
     sections = [_table("Decisions", ("time", "decision", "who and why"), rows)]
-    if twin.facts["type"] == "bandpass":
-        sections.append(_calibrators_of(config, twin))
-    else:
-        sections.append(_bandpasses_of(config, twin))
+    sections.append(_calibrators_of(config, twin) if facts.type == "bandpass" else _bandpasses_of(config, twin))
     return _story(twin, headline, [*sections, _table("Tiles that use it", ("tile", "verdict"), users)])
 
 
@@ -90,15 +89,16 @@ def _calibrators_of(config: Config, twin: Twin) -> dict[str, Any]:
     """Return the calibrators that cross the beam in a tile: the one solved on, and why not the others."""
     columns = ("calibrator", "beam", "apparent [Jy]", "chosen, or why not")
     tile = find_twin(config.layout.twin("ms", twin.id), config)
-    if tile is None or "location" not in tile.facts:
+    if tile is None or not is_converted(tile):
         return _table("Calibrators in the tile", columns, [])
-    latitude_deg, longitude_deg, _ = tile.facts["location"]
+    facts, solved_on = ms_facts(tile), calibration_facts(twin).calibrator
+    latitude_deg, longitude_deg, _ = facts.location
     found = transits.passages(
         calibrator_lists.load(config.calibration.calibrators),
         transits.DriftScan(
-            math.radians(tile.facts["dec_app_deg"]),
-            tile.facts["start_mjd"],
-            tile.facts["end_mjd"],
+            math.radians(facts.dec_app_deg),
+            facts.start_mjd,
+            facts.end_mjd,
             math.radians(longitude_deg),
             math.radians(latitude_deg),
         ),
@@ -107,9 +107,7 @@ def _calibrators_of(config: Config, twin: Twin) -> dict[str, Any]:
     )
     rows = []
     for one in sorted(found, key=lambda c: (-(c.apparent_flux_jy or 0.0), c.name)):
-        chosen = (
-            "chosen: the strongest" if one.name == twin.facts.get("calibrator") else one.reason or "not the strongest"
-        )
+        chosen = "chosen: the strongest" if one.name == solved_on else one.reason or "not the strongest"
         rows.append(
             (one.name, round(one.beam_response, 3), one.apparent_flux_jy and round(one.apparent_flux_jy, 2), chosen)
         )
@@ -117,7 +115,14 @@ def _calibrators_of(config: Config, twin: Twin) -> dict[str, Any]:
 
 
 def _bandpasses_of(config: Config, twin: Twin) -> dict[str, Any]:
-    """Return the bandpasses that gains could rest on: the one that they were solved on, and why not the others."""
+    """Return the bandpasses that gains could rest on: the one that they were solved on, and why not the others.
+
+    None where the gains failed before anything was known of their tile.
+    """
+    title, columns = "Bandpasses to rest on", ("candidate", "chosen, or why not")
+    facts = calibration_facts(twin)
+    if None in (facts.start_mjd, facts.end_mjd, facts.dec_app_deg):
+        return _table(title, columns, [])
     day = datetime.fromisoformat(naming.date(twin.id))
     reach = math.ceil(config.calibration.bandpass_validity_h / 24) + 1
     dates = {(day + timedelta(days=step)).date().isoformat() for step in range(-reach, reach + 1)}
@@ -125,13 +130,9 @@ def _bandpasses_of(config: Config, twin: Twin) -> dict[str, Any]:
     for record in observe.calibration_records(config, dates):
         if record.type == "bandpass":
             reason = bandpass_refusal(twin.facts, record, config.calibration)
-            chosen = (
-                "chosen: the nearest when it was solved"
-                if record.id == twin.facts.get("bandpass")
-                else "not the nearest"
-            )
+            chosen = "chosen: the nearest when it was solved" if record.id == facts.bandpass else "not the nearest"
             rows.append((record.id, reason or chosen))
-    return _table("Bandpasses to rest on", ("candidate", "chosen, or why not"), rows)
+    return _table(title, columns, rows)
 
 
 def _mosaic(config: Config, mosaic_id: str) -> dict[str, Any]:
@@ -148,14 +149,11 @@ def _mosaic(config: Config, mosaic_id: str) -> dict[str, Any]:
         image = find_twin(layout.twin("image", item.id), config) if item.kind == "image" else None
         if image is not None:
             calibrated = find_twin(layout.twin("calibrated", item.id), config)
-            facts = calibrated.facts if calibrated else {}
-            why_not = "; ".join(r.message for r in image.reasons)
-            gains = " and ".join(facts.get("gain_sets", ())) or facts.get("gains")
-            tiles.append((item.id, image.verdict, facts.get("bandpass"), gains, why_not))
-            choice = facts.get("choice") or {"why": [], "rejected": []}
-            chosen.append((item.id, "; ".join(choice["why"])))
-            for candidate, kind, reason in choice["rejected"]:
-                rejected.setdefault((candidate, kind, reason), []).append(item.id)
+            bandpass, gains, choice = _chosen(calibrated)
+            tiles.append((item.id, image.verdict, bandpass, gains, "; ".join(r.message for r in image.reasons)))
+            chosen.append((item.id, "; ".join(choice.why)))
+            for candidate in choice.rejected:
+                rejected.setdefault(candidate, []).append(item.id)
     sections = [
         _table("Tiles", ("tile", "verdict", "bandpass", "gains", "reasons"), tiles),
         _table("Calibration: why", ("tile", "reason"), chosen),
@@ -175,19 +173,27 @@ def _mosaic(config: Config, mosaic_id: str) -> dict[str, Any]:
     return _story(twin, headline, sections)
 
 
+def _chosen(calibrated: Twin | None) -> tuple[str | None, str | None, Choice]:
+    """Return bandpass and gains that a tile was calibrated with, and why; nothing where it was not calibrated."""
+    if calibrated is None or not is_converted(calibrated):
+        return None, None, Choice()
+    facts = calibrated_facts(calibrated)
+    return facts.bandpass, " and ".join(facts.gain_sets) or facts.gains, facts.choice
+
+
 def _tile(config: Config, tile_id: str) -> dict[str, Any]:
     """Return the choice of a tile's calibrations, and the reasons and numbers of its products."""
     layout = config.layout
     twins = {kind: find_twin(layout.twin(kind, tile_id), config) for kind in ("image", "calibrated", "ms")}
     last = next((twin for twin in twins.values() if twin is not None), None)
-    choice = twins["calibrated"].facts.get("choice") if twins["calibrated"] else _planned_choice(config, tile_id)
+    choice = _chosen(twins["calibrated"])[2] if twins["calibrated"] else _planned_choice(config, tile_id)
     if last is None and choice is None:
         raise UnknownIdError(f"no tile {tile_id} has been made or planned: see `contimg plan`")
     sections = []
     if choice:
-        sections.append(_table("Calibration: why", ("reason",), [(line,) for line in choice["why"]]))
+        sections.append(_table("Calibration: why", ("reason",), [(line,) for line in choice.why]))
         columns = ("candidate", "for", "rejected because")
-        sections.append(_table("Calibration: rejected candidates", columns, [tuple(r) for r in choice["rejected"]]))
+        sections.append(_table("Calibration: rejected candidates", columns, [*choice.rejected]))
     if last is None:
         return {"id": tile_id, "headline": f"{tile_id}: planned, nothing made yet", "sections": sections}
     for twin in twins.values():
@@ -196,12 +202,12 @@ def _tile(config: Config, tile_id: str) -> dict[str, Any]:
     return _story(last, f"{tile_id}: {last.kind}, verdict {last.verdict}", sections)
 
 
-def _planned_choice(config: Config, tile_id: str) -> dict[str, Any] | None:
+def _planned_choice(config: Config, tile_id: str) -> Choice | None:
     """Return the choice of calibrations of a tile in the frozen plan, or None."""
     if not config.layout.frozen_plan.exists():
         return None
     choice = frozen_plan(config).choices.get(tile_id)
-    return {"why": choice.why, "rejected": choice.rejected} if choice else None
+    return Choice(why=list(choice.why), rejected=list(choice.rejected)) if choice else None
 
 
 def _story(twin: Twin, headline: str, sections: list[dict[str, Any]]) -> dict[str, Any]:

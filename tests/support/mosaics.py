@@ -85,27 +85,34 @@ def make_tile(
     facts = {
         "dec_app_deg": 37.1, "mid_mjd": mid_mjd, "start_mjd": mid_mjd - 150 / 86400, "end_mjd": mid_mjd + 150 / 86400,
         "n_subbands": n_subbands, "n_times": n_times, "missing_subbands": [],
-        "telescope": "OVRO_MMA", "freq_hz": 1.405e9, "bandwidth_hz": 1.8e8,
+        "telescope": "OVRO_MMA", "freq_hz": 1.405e9, "bandwidth_hz": 1.8e8, "phase_centre_deg": [12.5, 37.1],
+        "integration_s": 12.884902, "n_antennas": 3, "antennas": ["24", "31", "103"], "n_channels": 48 * n_subbands,
+        "band_hz": [1.311e9, 1.499e9], "channel_width_hz": 2.44e5, "polarisations": ["XX", "YY"],
+        "location": [37.233386, -118.283405, 1188.0],
     }  # fmt: skip
     ms = layout.twin("ms", tile)
     _twin(ms, kind="ms", id=tile, facts=facts, qa={"flagged_fraction": 0.1}, inputs=subbands)
-    calibration = layout.twin("calibration", calibration_tile)
+    calibration, solved = layout.twin("calibration", calibration_tile), naming.calibration_id(calibration_tile)
     if tile == calibration_tile or not calibration.exists():
         calibration_facts = {
             "type": "bandpass", "calibrator": "3C286", "flux_anchor": "Perley & Butler 2017: 3C286",
-            "mid_mjd": mid_mjd, "dec_app_deg": 37.1,
+            "mid_mjd": mid_mjd, "dec_app_deg": 37.1, "tile": tile,
         }  # fmt: skip
         inputs = [input_from_twin(ms)[1]]
         _twin(
             calibration,
             kind="calibration",
-            id=naming.calibration_id(calibration_tile),
+            id=solved,
             facts=calibration_facts,
             inputs=inputs,
         )
     calibrated = layout.twin("calibrated", tile)
     inputs = [input_from_twin(ms)[1], input_from_twin(calibration)[1]]
-    _twin(calibrated, kind="calibrated", id=tile, facts=facts, qa={"flagged_fraction": flagged}, inputs=inputs)
+    rejected = ["cal_20260210T002649", "gains", "23.9 h away: more than calibration.gain_validity_h"]
+    choice = {"bandpass": solved, "gains": solved, "why": [f"bandpass {solved}: the nearest"], "rejected": [rejected]}
+    applied = {"bandpass": solved, "gains": solved, "gain_sets": [solved], "calibrator": "3C286", "choice": choice}
+    qa = {"flagged_fraction": flagged}
+    _twin(calibrated, kind="calibrated", id=tile, facts=facts | applied, qa=qa, inputs=inputs)
     image = layout.twin("image", tile)
     beam = {"bmaj_arcsec": 14.4, "bmin_arcsec": 10.8, "bpa_deg": 10.0}
     inputs = [input_from_twin(calibrated)[1]]
