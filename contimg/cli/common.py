@@ -54,10 +54,12 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
 
     colours = {
         "passed": "green",
+        "confirmed": "green",
         "published": "green",
         "warning": "yellow",
         "held": "yellow",
         "failed": "red",
+        "refuted": "red",
     }
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for column in columns:

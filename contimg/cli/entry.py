@@ -18,6 +18,7 @@ from contimg.errors import ContimgError
 # command -> (module, attribute, help in one line); the modules import what they need.
 COMMANDS = {
     "simulate": ("contimg.cli.simulate", "simulate", "Simulate part of a night in the correlator's format."),
+    "check": ("contimg.cli.check", "check", "Say what raw files of a transit confirm or refute about the telescope."),
     "inspect": ("contimg.cli.inspect", "inspect", "Summarise a subband file or a Measurement Set."),
     "plan": ("contimg.cli.plan", "plan", "Show what the next run would do, and what waits for what."),
     "inbox": ("contimg.cli.inbox", "inbox", "Show which tiles are ready, wait, came late or were set aside."),

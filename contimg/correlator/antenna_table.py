@@ -41,7 +41,7 @@ class Antennas:
 
 
 def read_antennas(
-    reader: HeaderReader, n_baselines: int, n_antennas: int, location_deg: tuple[float, float]
+    reader: HeaderReader, n_baselines: int, n_antennas: int, location_deg: tuple[float, float], any_frame: bool = False
 ) -> Antennas:
     """Read and check the table and the baselines of the first integration.
 
@@ -52,6 +52,8 @@ def read_antennas(
         As the header says.
     location_deg : (float, float)
         Latitude and longitude that positions are relative to.
+    any_frame : bool
+        Accept positions that are not in the plane of the site, as in a wrong frame.
 
     Raises
     ------
@@ -67,6 +69,7 @@ def read_antennas(
         (pairs[0].tobytes(), pairs[1].tobytes()),
         n_antennas,
         location_deg,
+        any_frame,
     )
     if isinstance(found, Antennas):
         return found
@@ -80,6 +83,7 @@ def _checked(
     pairs: tuple[bytes, bytes],
     n_antennas: int,
     location_deg: tuple[float, float],
+    any_frame: bool,
 ) -> Antennas | tuple[str, str]:
     """Return the antennas, or the code and the words for what is wrong with them; arrays come as bytes of float64."""
     names = [as_text(name) for name in stored_names]
@@ -105,7 +109,8 @@ def _checked(
         problem = problem or (f"{wrong} (of a correlated antenna)" if wrong else None)
     if problem is None and np.ptp(diameters[correlated]) > 0:
         problem = "antenna_diameters of correlated antennas differ"
-    problem = problem or header_checks.wrong_array(positions[correlated], diameters[correlated[0]], *location_deg)
+    if not any_frame:
+        problem = problem or header_checks.wrong_array(positions[correlated], diameters[correlated[0]], *location_deg)
     if problem:
         return "antennas", problem
     positions[~np.isfinite(positions).all(1)] = np.nan

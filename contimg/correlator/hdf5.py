@@ -26,8 +26,14 @@ __all__ = ["Data", "Header", "open_data", "read_header", "read_setup"]
 _DATA_TYPES = (np.complex64, np.bool_, np.float32)  # of visdata, flags and nsamples
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, *, any_frame: bool = False) -> Header:
     """Read a subband file's header without its data.
+
+    Parameters
+    ----------
+    path : Path
+    any_frame : bool
+        Accept antenna positions in any frame.
 
     Raises
     ------
@@ -37,7 +43,7 @@ def read_header(path: Path) -> Header:
         In the operating system's words: missing, not permitted, input-output error.
     """
     with _with_path(), files.opened(path) as file, files.content_faults(path):
-        return parse(HeaderReader(file, Path(path)))
+        return parse(HeaderReader(file, Path(path)), any_frame=any_frame)
 
 
 def read_setup(path: Path) -> tuple[str, str, str]:

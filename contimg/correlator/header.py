@@ -126,8 +126,14 @@ class Header:
         return self.n_baselines * self.n_times, 1, len(self.freq_hz), len(self.products)
 
 
-def parse(reader: HeaderReader) -> Header:
+def parse(reader: HeaderReader, *, any_frame: bool = False) -> Header:
     """Read and check the header of an open file.
+
+    Parameters
+    ----------
+    reader : HeaderReader
+    any_frame : bool
+        Accept antenna positions in any frame: `contimg check` measures which it is.
 
     Raises
     ------
@@ -144,7 +150,7 @@ def parse(reader: HeaderReader) -> Header:
     problem = header_checks.wrong_site(telescope, location[0], location[1])
     if problem:
         raise reader.fault("contradiction", problem)
-    antennas = read_antennas(reader, sizes["baselines"], sizes["antennas"], (location[0], location[1]))
+    antennas = read_antennas(reader, sizes["baselines"], sizes["antennas"], (location[0], location[1]), any_frame)
     reader.optional_number("extra_keywords/ha_phase_center")  # its range: the meridian
     return Header(
         path=reader.path,

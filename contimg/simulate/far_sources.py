@@ -31,7 +31,8 @@ ATEAM = (
     ("Vir A", 187.706, 12.391, 212.0, -0.83, 1.0),
 )
 _SATELLITE_RATE_RAD_S = {"iridium": np.radians(0.10), "starlink": np.radians(0.40)}
-_IONOSPHERE_PERIODS_S = (900.0, 3600.0)
+_IONOSPHERE_PERIODS_S = (3600.0, 10_800.0)
+"""Of the gradients that shift the sky by arcseconds; travelling waves of shorter periods are ten times smaller."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,90 @@
+"""What the headers of a tile's files say about themselves and each other."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from contimg.commissioning.findings import CONFIRMED, NOT_MEASURABLE, REFUTED, Finding, listed
+from contimg.correlator.hdf5 import Header
+
+GRID_DEG = 0.25
+"""Grid of the declinations for which the real-time system has fringe-stopping tables."""
+_ON_GRID_DEG = 1e-6
+_SAME_DECLINATION_ARCSEC = 1.0
+_TABLE_DEG = 0.06
+"""The name of a fringe-stopping table has its declination to 0.1 deg."""
+
+
+def header_finding(headers: Sequence[Header]) -> Finding:
+    """Return the finding on the agreement of the hosts' headers."""
+    declinations = np.degrees([header.dec_app_rad for header in headers]) * 3600
+    spread = float(np.ptp(declinations))
+    said, named = [], []
+    if spread > _SAME_DECLINATION_ARCSEC:
+        said.append(f"declinations differ by {spread:.1f} arcsec")
+    for words, attribute in (("applied delays", "applied_delays_sha256"), ("antenna order", "antenna_order_sha256")):
+        values = Counter(getattr(header, attribute) for header in headers)
+        if len(values) > 1:
+            usual = values.most_common(1)[0][0]
+            odd = [f"sb{h.subband:02d}" for h in headers if getattr(h, attribute) != usual]
+            said.append(f"{words} of {listed(odd)} differ from those of the others")
+            named += odd
+    tables = sorted({parsed for header in headers if (parsed := parsed_table(header.fs_table)) is not None})
+    if len(tables) > 1:
+        said.append(
+            f"fringe-stopping tables are for {listed([f'{dec:g} deg, {count} antennas' for dec, count in tables])}"
+        )
+    own = float(np.degrees(headers[0].dec_app_rad))
+    said += [f"the fringe-stopping table is for {dec:g} deg, the header for {own:.3f} deg"
+             for dec, _ in tables if abs(dec - own) > _TABLE_DEG]  # fmt: skip
+    details = {"declination_spread_arcsec": spread, "files": len(headers)}
+    if said:
+        return Finding(
+            "header_agreement", REFUTED, "; ".join(said), spread, None, "arcsec", tuple(dict.fromkeys(named)), details
+        )
+    text = f"{len(headers)} headers agree; declinations to {spread:.2g} arcsec"
+    return Finding("header_agreement", CONFIRMED, text, spread, None, "arcsec", (), details)
+
+
+def parsed_table(path: str) -> tuple[float, int] | None:
+    """Return declination (deg) and number of antennas in the name of a fringe-stopping table; None if it has none."""
+    found = re.search(r"dec(-?\d+(?:\.\d+)?)deg_(\d+)ant", path)
+    return (float(found[1]), int(found[2])) if found else None
+
+
+def declination_finding(header: Header) -> Finding:
+    """Return the finding on the declination: on the 0.25-deg grid it need not be that of the dishes."""
+    declination = float(np.degrees(header.dec_app_rad))
+    off = declination - round(declination / GRID_DEG) * GRID_DEG
+    if abs(off) < _ON_GRID_DEG:
+        text = (
+            f"{declination:.6f} deg is on the {GRID_DEG:g}-deg grid of the fringe-stopping tables: the dishes can "
+            f"stand up to {GRID_DEG / 2:g} deg away, which fluxes against position show, not one transit"
+        )
+        return Finding("declination", NOT_MEASURABLE, text, off, None, "deg", ("grid",))
+    text = f"{declination:.6f} deg is {abs(off):.4f} deg off the {GRID_DEG:g}-deg grid of the fringe-stopping tables"
+    return Finding("declination", CONFIRMED, text, off, None, "deg")
+
+
+def file_finding(headers: Sequence[Header], faults: Sequence[str], missing: Sequence[int]) -> Finding:
+    """Return the finding on the files themselves: faults of single files, and subbands that are not there."""
+    said = list(faults)
+    named = []
+    wrong = [header for header in headers if _labelled(header) not in (None, header.subband)]
+    for header in wrong:
+        said.append(f"{header.path.name} has the frequencies of sb{header.subband:02d}")
+        named.append(header.path.name)
+    if said:
+        return Finding("files", REFUTED, listed(said, 4), float(len(said)), None, "files", tuple(named))
+    lacking = f"; missing: {listed([f'sb{s:02d}' for s in missing])}" if missing else ""
+    return Finding("files", CONFIRMED, f"{len(headers)} subband files{lacking}", float(len(headers)), None, "files")
+
+
+def _labelled(header: Header) -> int | None:
+    """Return the subband in a file's name."""
+    found = re.search(r"_sb(\d\d)\.hdf5$", header.path.name)
+    return int(found[1]) if found else None
