@@ -104,7 +104,9 @@ def _apply(ms: Path, part: Path, draft: TwinDraft, used: Sequence[CalibrationSet
     gains = [one.solutions_for("G", tile) for one in gain_sets]
     correction = Correction(tile, delays, bandpass, gains)
     tile.history.append(f"calibrated with {', '.join(one.twin.id for one in used)}")
-    draft.qa = _stream(ms, part, tile, correction, _weight_factors(tile, used[0].twin))
+    factors = _weight_factors(tile, used[0].twin)
+    draft.facts["inverse_variance_weights"] = factors is not None
+    draft.qa = _stream(ms, part, tile, correction, factors)
     draft.notes += _notes(draft.facts, tile, used[0], gain_sets, gains)
     if draft.qa["flagged_fraction"] == 1:
         draft.fail("no_data", "no visibility is left once the flagged solutions are left out", 1.0)

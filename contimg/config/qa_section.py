@@ -92,6 +92,33 @@ class QaOptions(Section):
     max_tile_offset_beams: Positive = Field(
         0.2, description="median offset from the catalogue, in beams, above which a tile is failed"
     )
+    max_tile_scale_error: Positive = Field(
+        0.05, description="flux scale of a tile off the catalogue's by a larger fraction (and its error) is a warning"
+    )
+    max_tile_shift_beams: Positive = Field(
+        0.05, description="shift of a tile against the catalogue above which it is a warning [beams]"
+    )
+    max_tile_beam_width_error: Positive = Field(
+        0.05, description="primary beam of a tile wider or narrower than assumed by a larger fraction is a warning"
+    )
+    max_tile_subband_gain: Positive = Field(
+        0.05, description="gain of a subband off the others' by a larger fraction is a warning"
+    )
+    max_tile_time_gain: Positive = Field(
+        0.1, description="gain of an integration off the others' by a larger fraction is a warning"
+    )
+    max_tile_antenna_gain: Positive = Field(
+        0.25, description="gain of an antenna off the others' by a larger fraction is a warning"
+    )
+    max_tile_system_noise: Positive = Field(
+        0.1, description="noise of the visibilities off that on the calibrator by a larger fraction is a warning"
+    )
+    max_tile_subband_noise: Positive = Field(
+        0.25, description="noise of a subband off the median's by a larger fraction is a warning"
+    )
+    max_tile_time_noise: Positive = Field(
+        0.5, description="noise of an integration off the median's by a larger fraction is a warning"
+    )
     max_tile_pb_error: Positive = Field(
         0.001, description="error of a tile's beam map, of the direct mean, above which it is failed"
     )

@@ -150,7 +150,7 @@ def _image(job: ImagingJob, folder: Path, tile: PreparedTile, draft: TwinDraft) 
         raise Unusable("deconvolution_diverged", message, facts, tile.qa, imaged.notes)
     # After self-calibration: differences of the correlations that were due to their gains are no noise.
     expected_jy = tile.expected_jy if tile.selfcal is None else expected_rms(tile.samples, tile.weight)
-    qa = tile.qa | _measured(imaged, expected_jy)
+    qa = tile.qa | _measured(imaged, expected_jy) | imaged.gains
     qa |= image_quality.measure(imaged.image, imaged.residual, imaged.psf, imaged.beam, tile.grid.cell_rad)
     qa |= beam_and_geometry.measure(tile.coordinates, tile.sums, tile.response, job.beam)
     pb = tile.attenuation.image()

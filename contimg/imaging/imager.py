@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from contimg.imaging.bright.model import BrightModel, BrightSubtraction
 from contimg.imaging.bright.response import SourceResponse
 from contimg.imaging.bright.sources import BrightSources
+from contimg.imaging.checks.model_gains import measure_model_gains
 from contimg.imaging.clean.catalogue_mask import catalogue_mask
 from contimg.imaging.clean.channel_groups import ChannelGroup, GroupImage, group_image, part, split
 from contimg.imaging.clean.clean import Cleaned, Cleaner, CleanTask
@@ -63,6 +64,7 @@ def make_image(
     facts: dict[str, Any] = {"bright_sources": model.facts(subtracted.sources, noise_jy), "bright_steps": steps}
     if not subtracted.settled:
         notes.append("the bright sources had not settled after the last round of fitting")
+    gains = measure_model_gains(tile.coordinates, tile.samples, subtracted.residual_vis)
     groups = split(tile, coarse_psf, _PSF_ACCURACY)
     mask = catalogue_mask(tile, beam, tile.options.threshold_sigma * noise_jy)
     cleaned = Cleaner(
@@ -77,7 +79,7 @@ def make_image(
     image = restorer.image(components, residual, model.response.apparent_jy(subtracted.sources))
     restorer.add_bright_sources(components)
     parts = [restorer.group(tile, *one) for one in zip(groups, cleaned.model, strict=True)] if len(groups) > 1 else []
-    return ImagerResult(image, residual, components, psf, beam, cleaned.diverged, facts, notes, parts)
+    return ImagerResult(image, residual, components, psf, beam, cleaned.diverged, facts, notes, gains, parts)
 
 
 def _initial_sources(tile: TileData, noise_jy: float) -> tuple[BrightSources | None, int]:

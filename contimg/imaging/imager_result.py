@@ -29,6 +29,8 @@ class ImagerResult:
     facts : dict
         For the twin: cycles, components, bright sources.
     notes : list of str
+    gains : dict
+        Gains of parts of the data over the bright sources' model, for the twin's ``qa``; empty where not measured.
     groups : list of GroupImage
         The channel groups' images, if there are several.
     """
@@ -41,6 +43,7 @@ class ImagerResult:
     diverged: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    gains: dict[str, Any] = field(default_factory=dict)
     groups: list[GroupImage] = field(default_factory=list)
 
 

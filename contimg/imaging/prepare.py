@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from contimg.config import BeamOptions, ImageOptions, QaOptions
 from contimg.imaging import field_of_view, limits
+from contimg.imaging.checks.system_noise import measure_system_noise
 from contimg.imaging.effective_beam import EffectiveBeam, effective_beam
 from contimg.imaging.grid import TileGrid
 from contimg.imaging.selfcal.selfcal import SelfCalibration
@@ -161,10 +162,12 @@ def prepare(job: ImagingJob, coordinates: Coordinates) -> PreparedTile:
     factor = averaging_factors(coordinates, radius_rad, options.max_averaging_loss)
     vis = read_averaged(job.ms, coordinates, factor)
     facts: dict[str, Any] = {"smearing": smearing.facts(coordinates, radius_rad, factor)}
-    qa = {"flagged_fraction": vis.flagged_fraction}
+    qa: dict[str, Any] = {"flagged_fraction": vis.flagged_fraction}
     samples = stokes_i(vis, job.threads)
     if why := _too_little(vis, samples):
         raise Unusable(*why, facts, qa)
+    calibrated_weights = bool(job.source.facts.get("inverse_variance_weights"))
+    qa |= measure_system_noise(vis, samples, calibrated_weights=calibrated_weights)
     coordinates = Coordinates(**{f.name: getattr(vis, f.name) for f in fields(Coordinates)})
     weight = imaging_weights(samples, grid, options)
     if not weight.any():

@@ -20,6 +20,7 @@ from contimg.mosaic.mosaic_facts import group_facts, mosaic_facts, notes_on, not
 from contimg.mosaic.mosaic_numbers import measure
 from contimg.mosaic.tile_agreement import Agreement, compare_with_neighbours
 from contimg.mosaic.tile_images import GroupTile, read_tiles, select, used
+from contimg.mosaic.unchecked import unchecked
 from contimg.products import gates
 from contimg.products.draft import TwinDraft
 from contimg.products.facts import MosaicImageFacts
@@ -85,6 +86,7 @@ def mosaic_group(  # one parameter for each input, output and parameter of the r
         else:
             _describe(draft, folder, mosaic, agreement, qa)
     _warn_of_tiles(draft, tiles, agreement.unresolved)
+    _warn_of_unchecked_fluxes(draft, unchecked(tiles, agreement.numbers))
     return draft.write(
         twin,
         parameters={"mosaic": used_options("mosaic_group", "mosaic", options), "pb_limit": pb_limit},
@@ -126,6 +128,13 @@ def _warn_of_tiles(draft: TwinDraft, tiles: Sequence[GroupTile], unresolved: Seq
                 f"tile {tile.id} left out: {tile.left_out}: make it again with: {tile.remedy}; then rerun snakemake"
             )
             draft.warn("tile_damaged", message, tile.id)
+
+
+def _warn_of_unchecked_fluxes(draft: TwinDraft, missing: Sequence[str]) -> None:
+    """Add a warning where nothing confirms the fluxes and positions of the mosaic."""
+    if missing:
+        said = "; ".join(missing)
+        draft.warn("fluxes_unchecked", f"no catalogue confirms fluxes and positions (sky.catalogue is null): {said}")
 
 
 def _write(

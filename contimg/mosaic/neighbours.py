@@ -264,14 +264,24 @@ def _worst(pairs: Mapping[str, Mapping[str, Difference]], limits: NeighbourLimit
 
 
 def _is_accused(name: str, pairs: Mapping[str, Mapping[str, Difference]], limits: NeighbourLimits) -> bool:
-    """Return whether most partners of a tile differ from it: two or more, or one that agrees with a third tile."""
-    accusers = [other for other, difference in pairs[name].items() if difference.excess(limits) >= ACCUSING]
+    """Return whether a tile differs from its partners so that it, and not they, is wrong.
+
+    Most partners differ from it, or two and more of them of which each differs from fewer tiles; of a single one, only
+    if that agrees with a third tile.
+    """
+    accusers = _accusers(name, pairs, limits)
+    if len(accusers) > 1:
+        most = len(accusers) > len(pairs[name]) / 2
+        return most or all(len(_accusers(other, pairs, limits)) < len(accusers) for other in accusers)
     if len(accusers) <= len(pairs[name]) / 2:
         return False
-    if len(accusers) > 1:
-        return True
     others = (difference for other, difference in pairs[accusers[0]].items() if other != name)
     return any(difference.excess(limits) < ACCUSING for difference in others)
+
+
+def _accusers(name: str, pairs: Mapping[str, Mapping[str, Difference]], limits: NeighbourLimits) -> list[str]:
+    """Return the partners that a tile differs from."""
+    return [other for other, difference in pairs[name].items() if difference.excess(limits) >= ACCUSING]
 
 
 def _common(

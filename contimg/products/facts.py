@@ -109,6 +109,7 @@ class CalibratedFacts(MsFacts):
     gain_sets: list[str] = []
     calibrator: str | None = None
     flux_anchor: str | None = None
+    inverse_variance_weights: bool = False
     choice: Choice = Choice()
 
 

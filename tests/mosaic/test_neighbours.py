@@ -18,7 +18,7 @@ from contimg.mosaic.neighbours import (
     find_disagreements,
     tile_scales,
 )
-from contimg.products.twin import read_twin
+from contimg.products.twin import Twin, input_from_twin, read_twin, write_twin
 from tests.support.fake_tiles import Sky, TileMaker, strip_sky
 from tests.support.twins import write_with_manifest
 
@@ -264,3 +264,51 @@ class TestInTheMosaic:
         twins = self.tiles(tmp_path, sky, bad=1, change=lambda data: 1.15 * np.roll(data, 1, axis=1))
         made = self.mosaic(tmp_path, twins, odd_tiles="rescale")
         assert [reason.code for reason in made.reasons] == ["tile_disagrees"]
+
+
+class TestWithoutACatalogue:
+    """What cannot be checked is not passed: neighbours, calibrator and the bandpass before it must say enough."""
+
+    def night(self, root, sky, *, tiles=4, level=1.02, noise=1.01, compared=None):
+        """Return image twins below which a bandpass stands that was compared with the one before, or not."""
+        maker = TileMaker(root, size=300, cell_arcsec=48.0, beam_arcsec=(190.0, 190.0, 0.0))
+        calibration = root / "calibrations" / "2026-02-11" / "cal_20260211T000000.json"
+        facts = {"type": "bandpass", "tile": "2026-02-11T00:00:00", "calibrator": "3C147"}
+        bandpass = Twin(
+            kind="calibration", id="cal_20260211T000000", verdict="passed", facts=facts, qa={"gain_level_ratio": level},
+            synthetic=True,
+        )  # fmt: skip
+        write_twin(calibration, bandpass)
+        _, record = input_from_twin(calibration)
+        spacing = 1.29 / np.cos(np.radians(54.57))
+        twins = [maker.make(i, 127 + spacing * i, sky) for i in range(tiles)]
+        for path in twins:
+            twin = read_twin(path)
+            qa = {key: value for key, value in twin.qa.items() if key != "n_compared"} | {"system_noise": noise}
+            qa |= {} if compared is None else {"n_compared": compared}
+            write_with_manifest(path, twin.model_copy(update={"qa": qa, "inputs": [record]}))
+        return twins
+
+    def reasons(self, root, twins):
+        made = mosaic_group(
+            twins, root / "m" / MOSAIC_ID, root / "m" / f"{MOSAIC_ID}.json", mosaic_id=MOSAIC_ID,
+            options=MosaicOptions(cell_arcsec=48.0), pb_limit=0.2, qa=QaOptions(),
+        )  # fmt: skip
+        return [(reason.code, reason.severity, reason.message.partition("null): ")[2]) for reason in made.reasons]
+
+    def test_three_witnesses_are_enough(self, tmp_path, sky):
+        assert self.reasons(tmp_path, self.night(tmp_path, sky)) == []
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            ({"level": None}, "bandpass cal_20260211T000000 was not compared with a certified one before it"),
+            ({"noise": None}, "the noise of tile 2026-02-11T00:00:00 cannot be compared with that on the calibrator"),
+            ({"tiles": 1}, "1 of 1 tiles have no neighbour to compare with"),
+        ],
+    )
+    def test_one_that_is_missing_is_a_warning_with_its_name(self, tmp_path, sky, change, said):
+        assert self.reasons(tmp_path, self.night(tmp_path, sky, **change)) == [("fluxes_unchecked", "warning", said)]
+
+    def test_a_catalogue_needs_no_witness(self, tmp_path, sky):
+        assert self.reasons(tmp_path, self.night(tmp_path, sky, level=None, compared=20)) == []

@@ -110,6 +110,7 @@ class TileMaker:
                 "expected_rms_mjy": expected * 1e3 if expected else 1.0,
                 "noise_ratio": 1.0,
                 "flagged_fraction": 0.05,
+                "n_compared": 40,
                 **extremes,
             },
             synthetic=self.synthetic,

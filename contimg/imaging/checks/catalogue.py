@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from contimg.imaging.grid import TileGrid
 from contimg.sky.catalogue import Catalogue
 from contimg.sky.restoring_beam import RestoringBeam
+from contimg.statistics import best_explanation, robust_fit
 
 # Sources are compared above this expected signal-to-noise ratio, without a neighbour of a fifth of their flux within
 # this distance.
@@ -26,6 +27,14 @@ KEYS = (
     "median_flux_ratio", "flux_ratio_p05", "flux_ratio_p95", "flux_outliers",
     "median_offset_beams", "offset_p95_beams", "median_dra_arcsec", "median_ddec_arcsec",
 )  # fmt: skip
+FITTED = (
+    "flux_scale", "e_flux_scale", "shift_beams", "e_shift_beams", "beam_width_error", "e_beam_width_error", "diagnosis",
+)  # fmt: skip
+"""Numbers of `CatalogueComparison.systematics`."""
+_FIT_SOURCES = 10
+"""Least number of sources for those: scatter and slope are then known."""
+# Systematic errors of single sources, added in quadrature: of fluxes, and of positions in beams.
+_FLUX_FLOOR, _POSITION_FLOOR_BEAMS = 0.01, 0.01
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,8 @@ class CatalogueComparison:
         Expected flux density at the image's frequency, and measured over expected.
     east_arcsec, north_arcsec
         Measured minus catalogue.
+    e_log_ratio
+        Standard error of ln `ratio`: of the noise and, where the catalogue gives it, of its fluxes.
     width_arcsec : float
         Geometric mean of the restoring beam's axes.
     """
@@ -49,12 +60,13 @@ class CatalogueComparison:
     ratio: NDArray[np.float64]
     east_arcsec: NDArray[np.float64]
     north_arcsec: NDArray[np.float64]
+    e_log_ratio: NDArray[np.float64]
     width_arcsec: float
 
     def numbers(self, min_matches: int) -> dict[str, Any]:
-        """Return `KEYS`, None with fewer sources than asked for, and the number of sources, for the twin's ``qa``."""
+        """Return `KEYS` and `FITTED`, None with too few sources, and the number of sources, for the twin's ``qa``."""
         if len(self.ratio) < max(1, min_matches):
-            return {"n_compared": len(self.ratio)} | dict.fromkeys(KEYS)
+            return {"n_compared": len(self.ratio)} | dict.fromkeys((*KEYS, *FITTED))
         offset = np.hypot(self.east_arcsec, self.north_arcsec) / self.width_arcsec
         median = float(np.median(self.ratio))
         values = (
@@ -62,7 +74,38 @@ class CatalogueComparison:
             np.median(offset), np.percentile(offset, 95), np.median(self.east_arcsec), np.median(self.north_arcsec),
         )  # fmt: skip
         rounded = (round(float(value), 5) for value in values)
-        return {"n_compared": len(self.ratio)} | dict(zip(KEYS, rounded, strict=True))
+        return {"n_compared": len(self.ratio)} | dict(zip(KEYS, rounded, strict=True)) | self.systematics()
+
+    def systematics(self) -> dict[str, Any]:
+        """Return flux scale, shift and width of the primary beam with their errors, and what explains fluxes best.
+
+        A true beam wider by the factor k than assumed makes flux ratios ``A^(1/k^2 - 1)`` at the beam response A.
+        `FITTED`; None with fewer than 10 sources.
+        """
+        use = self.ratio > 0
+        n = int(use.sum())
+        if n < _FIT_SOURCES:
+            return dict.fromkeys(FITTED)
+        log_ratio, log_beam = np.log(self.ratio[use]), np.log(self.beam[use])
+        error, one = np.hypot(self.e_log_ratio[use], _FLUX_FLOOR), np.ones((n, 1))
+        flux = robust_fit(one, log_ratio, error)
+        slope = robust_fit(np.stack([np.ones(n), log_beam], axis=1), log_ratio, error)
+        e_place = np.full(n, _POSITION_FLOOR_BEAMS * self.width_arcsec)
+        east, north = (robust_fit(one, offset[use], e_place) for offset in (self.east_arcsec, self.north_arcsec))
+        scale = math.exp(flux.coefficients[0])
+        shift = math.hypot(east.coefficients[0], north.coefficients[0])
+        values = (
+            scale, scale * flux.errors[0], shift / self.width_arcsec,
+            max(east.errors[0], north.errors[0]) / self.width_arcsec, -slope.coefficients[1] / 2, slope.errors[1] / 2,
+        )  # fmt: skip
+        patterns = {"flux scale": np.ones(n), "beam width": -2 * log_beam}
+        best = best_explanation(patterns, log_ratio, error * flux.inflation)
+        words = None
+        if best is not None and best.name == "flux scale":
+            words = f"a flux scale of {math.exp(best.value):.3f} ± {best.error:.3f}"
+        elif best is not None:
+            words = f"a primary beam wider by {best.value:+.1%} ± {best.error:.1%} than assumed"
+        return dict(zip(FITTED, (*(round(float(value), 6) for value in values), words), strict=True))
 
 
 @dataclass(frozen=True)
@@ -122,10 +165,12 @@ def compare(plane: ApparentImage, pb_limit: float, catalogue: Catalogue) -> Cata
         near = (apart < _APART_BEAMS * width_px) & (flux > _NEIGHBOUR * flux[i])
         if np.count_nonzero(near) == 1:
             peak, px, py = fit_peak(plane.image, (float(x[i]), float(y[i])), plane.beam, grid.cell_rad)
-            rows.append((response[i], flux[i], peak / response[i] / flux[i], -(px - x[i]), py - y[i]))
-    beam_at, flux, ratio, dx, dy = np.array(rows).reshape(-1, 5).T
+            relative = np.nan_to_num(known.flux_err_jy[i] / known.flux_jy[i], nan=0.0)
+            e_log = math.hypot(plane.rms_jy / (flux[i] * response[i]), relative)
+            rows.append((response[i], flux[i], peak / response[i] / flux[i], -(px - x[i]), py - y[i], e_log))
+    beam_at, flux, ratio, dx, dy, error = np.array(rows).reshape(-1, 6).T
     arcsec = math.degrees(grid.cell_rad) * 3600
-    return CatalogueComparison(beam_at, flux, ratio, dx * arcsec, dy * arcsec, width_px * arcsec)
+    return CatalogueComparison(beam_at, flux, ratio, dx * arcsec, dy * arcsec, error, width_px * arcsec)
 
 
 def _fit_radius(beam: RestoringBeam, cell_rad: float) -> int:

@@ -57,7 +57,7 @@ def judge(kind: str, measured: Mapping[str, Any], options: Options) -> list[Reas
         If a number or a section is missing.
     """
     reasons = (_judge_number(measured, gates, options) for gates in gates_of(kind, measured).values())
-    return _explained([reason for reason in reasons if reason is not None], measured)
+    return _explained([reason for reason in reasons if reason is not None], measured, kind)
 
 
 def judge_again(twin: Twin, options: Options) -> list[Reason]:
@@ -76,16 +76,18 @@ def judge_again(twin: Twin, options: Options) -> list[Reason]:
     codes = {code for some in gates.values() for gate in some for code in (gate.reason_code, gate.unmeasured_code)}
     kept = [reason for reason in twin.reasons if reason.code not in codes]
     known = (_judge_number(twin.qa, some, options) for key, some in gates.items() if key in twin.qa)
-    return kept + _explained([reason for reason in known if reason is not None], twin.qa)
+    return kept + _explained([reason for reason in known if reason is not None], twin.qa, twin.kind)
 
 
-def _explained(reasons: list[Reason], measured: Mapping[str, Any]) -> list[Reason]:
-    """Return reasons, the first one with the product's ``diagnosis``: the hypothesis that explains its numbers best."""
+def _explained(reasons: list[Reason], measured: Mapping[str, Any], kind: str) -> list[Reason]:
+    """Return reasons, the first one about a fitted number with the ``diagnosis``: what explains the numbers best."""
     diagnosis = measured.get("diagnosis")
-    if not reasons or not diagnosis:
+    fitted = {gate.reason_code for gate in GATES if gate.kind == kind and gate.error}
+    first = next((reason for reason in reasons if reason.code in fitted), None)
+    if first is None or not diagnosis:
         return reasons
-    first = reasons[0]
-    return [first.model_copy(update={"message": f"{first.message}; best explained by {diagnosis}"}), *reasons[1:]]
+    explained = first.model_copy(update={"message": f"{first.message}; best explained by {diagnosis}"})
+    return [explained if reason is first else reason for reason in reasons]
 
 
 def _judge_number(measured: Mapping[str, Any], gates: list[Gate], options: Options) -> Reason | None:
@@ -101,4 +103,6 @@ def _judge_number(measured: Mapping[str, Any], gates: list[Gate], options: Optio
     crossed = [gate for gate in gates if gate.crossed(value, options, error)]
     if not crossed:
         return None
-    return next((gate for gate in crossed if gate.severity == "failed"), crossed[0]).reason(value, options, error)
+    reason = next((gate for gate in crossed if gate.severity == "failed"), crossed[0]).reason(value, options, error)
+    part = measured.get(f"{first.key}_of")  # the subband, integration or antenna that the number is of
+    return reason if part is None else reason.model_copy(update={"message": f"{reason.message}: {part}"})

@@ -83,6 +83,25 @@ CATALOGUED_IMAGE = _gates(
     when="n_compared",
 )
 
+_FittedRow = tuple[str, str, str, Bound, str, str]
+_TILE_FITS: tuple[_FittedRow, ...] = (
+    ("flux_scale", "flux scale against the catalogue", "", "factor", "qa.max_tile_scale_error", "e_flux_scale"),
+    ("shift_beams", "shift against the catalogue", "beams", "max", "qa.max_tile_shift_beams", "e_shift_beams"),
+    ("beam_width_error", "width of the primary beam over the assumed one, less 1", "", "abs",
+     "qa.max_tile_beam_width_error", "e_beam_width_error"),
+    ("subband_gain", "gain of one subband over the others'", "", "factor", "qa.max_tile_subband_gain",
+     "e_subband_gain"),
+    ("time_gain", "gain of one integration over the others'", "", "factor", "qa.max_tile_time_gain", "e_time_gain"),
+    ("antenna_gain", "gain of one antenna over the others'", "", "factor", "qa.max_tile_antenna_gain",
+     "e_antenna_gain"),
+    ("system_noise", "noise of the visibilities over that on the calibrator", "", "factor",
+     "qa.max_tile_system_noise", ""),
+    ("subband_noise", "noise of one subband over the median's", "", "factor", "qa.max_tile_subband_noise", ""),
+    ("time_noise", "noise of one integration over the median's", "", "factor", "qa.max_tile_time_noise", ""),
+)  # fmt: skip
+# Of fits to the sources of a tile and its visibilities: judged where there was enough to measure them.
+IMAGE_FITS = tuple(Gate("image", *row[:5], "warning", unmeasured=None, when=row[0], error=row[5]) for row in _TILE_FITS)
+
 MOSAIC = _gates(
     "mosaic",
     ("noise_ratio", "noise over the radiometer's", "", "max", "qa.max_noise_ratio", "failed"),
@@ -145,6 +164,6 @@ CATALOGUE_LACKS = (
 BUNDLE: tuple[Gate, ...] = ()
 
 GATES: tuple[Gate, ...] = (
-    *MS, *CALIBRATION, *CALIBRATED, *IMAGE, *CATALOGUED_IMAGE, *MOSAIC, *MOSAIC_TILES, *CROSSMATCH, *CATALOGUE_FIT,
-    *CATALOGUE_LACKS, *BUNDLE,
+    *MS, *CALIBRATION, *CALIBRATED, *IMAGE, *CATALOGUED_IMAGE, *IMAGE_FITS, *MOSAIC, *MOSAIC_TILES, *CROSSMATCH,
+    *CATALOGUE_FIT, *CATALOGUE_LACKS, *BUNDLE,
 )  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 
 from contimg.config import BeamOptions, QaOptions
 from contimg.imaging.checks import beam_and_geometry, image_quality
-from contimg.imaging.checks.catalogue import KEYS, ApparentImage, compare
+from contimg.imaging.checks.catalogue import FITTED, KEYS, ApparentImage, compare
 from contimg.imaging.effective_beam import effective_beam
 from contimg.imaging.grid import TileGrid
 from contimg.imaging.restoring_beam import add_source, fit_beam
@@ -143,7 +143,7 @@ def test_fluxes_and_places_against_a_catalogue_have_the_errors_put_in():
     assert numbers["median_ddec_arcsec"] == pytest.approx(6, abs=0.5)
     assert numbers["median_offset_beams"] == pytest.approx(math.hypot(12, 6) / math.sqrt(90 * 60), rel=0.05)
     few = compare(ApparentImage(image, pb, grid, BEAM, NOISE_JY, 1.4e9), 0.2, known.select([0, 12, 14]))
-    assert few.numbers(3) == {"n_compared": 2} | dict.fromkeys(KEYS)
+    assert few.numbers(3) == {"n_compared": 2} | dict.fromkeys((*KEYS, *FITTED))
 
 
 def test_sources_with_neighbours_are_not_compared():
@@ -189,7 +189,8 @@ def test_a_tile_is_judged_and_drawn(tmp_path):
         rows.append(f"S{number},{ra},{dec},{2 * flux},{index}")
     (tmp_path / "sky.csv").write_text("\n".join(rows) + "\n")
     twin = run(tile(tmp_path, vis), catalogue=tmp_path / "sky.csv")
-    assert [reason.code for reason in twin.reasons] == ["median_flux_ratio_low"]
+    assert [reason.code for reason in twin.reasons] == ["median_flux_ratio_low", "flux_scale_off"]
+    assert "best explained by a flux scale of 0.50" in twin.reasons[1].message
     assert twin.verdict == "failed"
     assert twin.qa["median_flux_ratio"] == pytest.approx(0.5, abs=0.01)
     assert twin.qa["median_offset_beams"] < 0.05

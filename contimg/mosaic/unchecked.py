@@ -1,0 +1,49 @@
+"""What stands for a flux scale that no catalogue confirms: neighbours, the calibrator and the calibration before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from contimg.mosaic.tile_images import GroupTile, used
+from contimg.products.lineage import collect
+
+
+def unchecked(tiles: Sequence[GroupTile], numbers: Mapping[str, float | None]) -> list[str]:
+    """Return what leaves the fluxes and positions of a mosaic unchecked; empty where they are checked.
+
+    Tiles that were compared with a catalogue are checked. Others need all of three witnesses: neighbours that see the
+    same sources with the same fluxes, visibilities whose noise is that of the receivers on the calibrator, and a
+    bandpass on a calibrator that was compared with the certified one before it.
+
+    Parameters
+    ----------
+    tiles : sequence of GroupTile
+        Of the group.
+    numbers : mapping
+        `tile_agreement.Agreement.numbers`.
+    """
+    chosen = [tile for tile, _ in used(tiles)]
+    if not chosen or any(tile.twin.qa.get("n_compared") is not None for tile in chosen):
+        return []
+    missing = []
+    compared = numbers.get("compared_tiles") or 0.0
+    if compared < 1:
+        missing.append(
+            f"{round((1 - compared) * len(chosen))} of {len(chosen)} tiles have no neighbour to compare with"
+        )
+    unknown = [tile.id for tile in chosen if tile.twin.qa.get("system_noise") is None]
+    if unknown:
+        missing.append(f"the noise of tile {unknown[0]} cannot be compared with that on the calibrator")
+    bandpasses = [
+        node.twin
+        for node in collect([tile.path for tile in chosen]).of_kind("calibration")
+        if node.twin.facts.get("type") == "bandpass"
+    ]
+    if not bandpasses:
+        missing.append("no bandpass on a calibrator is known")
+    missing += [
+        f"bandpass {twin.id} was not compared with a certified one before it"
+        for twin in bandpasses
+        if twin.qa.get("gain_level_ratio") is None
+    ]
+    return missing
