@@ -9,6 +9,8 @@ import click
 
 from contimg.cli.simulate_telescope import telescope_errors, telescope_options
 from contimg.simulate import GainErrors, NightOptions, SimulationError, simulate_night
+from contimg.simulate.data_faults import FAULTS
+from contimg.simulate.inject import FaultRequest, inject
 from contimg.simulate.options import CORRUPT_KINDS, RFI_KINDS
 
 _D = NightOptions()
@@ -165,8 +167,15 @@ def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> t
 @click.option("--missing", type=_Place(), multiple=True, help="Subband file never written.")
 @click.option("--late", type=_Place(), multiple=True, help="Subband file written to OUT/late.")
 @click.option("--corrupt", type=_Place(CORRUPT_KINDS), multiple=True, help=f"Damaged file: {', '.join(CORRUPT_KINDS)}.")
+@click.option(
+    "--fault",
+    "data_faults",
+    multiple=True,
+    metavar="NAME[=VALUE][@TILE]",
+    help=f"Fault of the data, one of {', '.join(FAULTS)}. VALUE is its size, TILE the only tile that has it.",
+)
 @telescope_options
-def simulate(out: Path, demo: bool, overwrite: bool, **given: Any) -> None:
+def simulate(out: Path, demo: bool, overwrite: bool, data_faults: tuple[str, ...], **given: Any) -> None:
     """Write a simulated part of a night into OUT in the correlator's HDF5 layout, with the true sky and gains.
 
     Tiles, subbands and integrations count from 0, stations from 1. OUT/config.yaml is an overlay for
@@ -179,6 +188,7 @@ def simulate(out: Path, demo: bool, overwrite: bool, **given: Any) -> None:
     console = Console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
+        requests = [FaultRequest.parse(text) for text in data_faults]
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
             task = bar.add_task("simulate", total=None)
             record = simulate_night(
@@ -187,6 +197,7 @@ def simulate(out: Path, demo: bool, overwrite: bool, **given: Any) -> None:
                 overwrite=overwrite,
                 progress=lambda done, total, what: bar.update(task, completed=done, total=total, description=what),
             )
+        injected = [(request.name, inject(out, request, options.seed)) for request in requests]
     except SimulationError as error:
         raise click.ClickException(str(error)) from error
     faults = [file for file in record.files if file.fault is not None]
@@ -196,6 +207,8 @@ def simulate(out: Path, demo: bool, overwrite: bool, **given: Any) -> None:
     console.print(f"  {written} subband files of {len(record.tiles)} tiles, {first} to {last}")
     transit = f"transit in tile {record.transit_tile}; {len(faults)} deliberate faults"
     console.print(f"  calibrator {record.calibrator}, {transit}")
+    for name, tiles in injected:
+        console.print(f"  fault {name} in tile {', '.join(str(tile) for tile in tiles)}")
     console.print(f"  overlay: {record.config}", soft_wrap=True, highlight=False)
 
 

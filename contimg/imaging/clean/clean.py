@@ -21,9 +21,8 @@ from contimg.statistics import image_sigma
 
 # A major cycle starts when the peak has fallen by this fraction (WSClean's -mgain 0.8).
 MAJOR_GAIN = 0.8
-# Our minor cycles can go deeper: the moving beam's effect on bright sources is modelled before. Where they went too
-# deep, the next ones leave twice as much of the peak.
-_OWN_MAJOR_GAINS = (0.9, 0.8, 0.6, 0.2)
+# Ours are less deep where the first one's PSF is not good enough for it.
+_OWN_MAJOR_GAINS = (MAJOR_GAIN, 0.6, 0.2)
 _MINOR_GAIN = 0.1
 _MAX_MAJOR_CYCLES = 12
 # Fluxes of components are linear functions of frequency.
