@@ -11,7 +11,6 @@ from typing import Any
 import h5py
 import numpy as np
 
-from contimg.simulate import constants as c
 from contimg.simulate.errors import SimulationError
 
 TRUTH_FILE = "truth.json"

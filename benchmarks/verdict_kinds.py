@@ -1,0 +1,152 @@
+"""The kinds of faults of the campaign of verdicts, and the diagnoses that are right for each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from contimg.simulate.data_faults import FAULTS as DATA
+from tests.support.product_faults import FAULTS as PRODUCTS
+from tests.support.whole_nights import Outcome
+
+HARMLESS = "harmless"
+_SCALE = r"scale|flux_ratio|tile_disagrees|tiles_disagree"
+_PLACE = r"offset|shift|tile_disagrees|tiles_disagree|clock|position"
+_SKY = r"tile_disagrees|tiles_disagree|tile_damaged|completeness|noise_ratio|unmatched|outliers"
+_NOISE = r"noise|rms|flagged|tile_fraction|weights|dynamic_range"
+_FILE = r"tile_damaged|altered|refused|AlteredProduct|damaged"
+
+# The words, in codes and messages, of which one names each fault.
+WORDS = {
+    "tile_scale": _SCALE,
+    "target_scale": _SCALE,
+    "calibrator_flux": _SCALE,
+    "target_scale_2_uncatalogued": _SCALE,
+    "subband_gain": rf"subband|{_SCALE}",
+    "yy_gain": rf"polaris|XX|YY|{_SCALE}|{_NOISE}",
+    "subbands_exchanged": rf"subband|{_NOISE}|{_SKY}|artefact",
+    "subbands_exchanged_everywhere": rf"subband|{_NOISE}|{_SKY}|phase|{_SCALE}",
+    "nsamples": rf"weight|nsamples|{_NOISE}",
+    "nsamples_uneven": rf"weight|nsamples|{_NOISE}",
+    "nan_block": rf"not_finite|flagged|finite|{_NOISE}",
+    "gap": rf"gap|flagged|{_NOISE}",
+    "clock": _PLACE,
+    "clock_of_tile": rf"{_PLACE}|same_time|header_differs|quarantined",
+    "conjugated": rf"{_SKY}|{_SCALE}|{_PLACE}",
+    "duplicated": rf"{_SKY}|{_PLACE}",
+    "exchanged_tiles": rf"{_SKY}|{_PLACE}",
+    "noise": _NOISE,
+    "dead_tiles": rf"{_SKY}|tile_fraction",
+    "dead_subband": rf"subband|{_SCALE}|{_NOISE}",
+    "bandpass_tilt": rf"subband|bandpass|band|{_SCALE}|{_NOISE}",
+    "antenna_gain": rf"antenna|{_NOISE}|artefact|{_SCALE}",
+    "antenna_phase": rf"antenna|{_NOISE}|artefact|{_SCALE}",
+    "antenna_phases": rf"phase|decorrel|{_SCALE}|{_NOISE}|artefact|peak",
+    "arm_delay": rf"arm|delay|{_SCALE}|{_NOISE}|artefact",
+    "antennas_swapped": rf"antenna|swap|{_NOISE}|artefact",
+    "polarisations_swapped": rf"polaris|antenna|{_NOISE}|artefact|{_SCALE}",
+    "constant": rf"{_SKY}|{_NOISE}|no_data|stripe|striping|flux",
+    "zero": r"no_data|empty|subband_empty|flagged|failed|calibrated",
+    "stuck": rf"{_SKY}|{_NOISE}|stuck|repeat|artefact",
+    "offset": rf"offset|stripe|striping|{_NOISE}|artefact|bowl",
+    "aliased": rf"{_SKY}|{_NOISE}|artefact|{_SCALE}",
+    "integrations_dropped": rf"{_PLACE}|{_NOISE}|artefact|{_SCALE}",
+    "time_reversed": rf"{_SKY}|{_PLACE}|{_NOISE}|{_SCALE}",
+    "channels_reversed": rf"subband|channel|{_NOISE}|{_SCALE}|artefact",
+    "bit_flips": rf"flagged|not_finite|{_NOISE}|artefact",
+    "autos": HARMLESS,
+    "gain_ramp": rf"ramp|{_SCALE}|tilt|artefact",
+    "bright_integration": HARMLESS,
+    "bad_baseline": HARMLESS,
+    "declination": rf"{_PLACE}|declination|{_SCALE}|beam|tilt",
+    "beam_diameter": rf"beam|bow|{_SCALE}|outliers",
+    "tile_invented": rf"{_SKY}",
+    "tile_noise": _NOISE,
+    "tile_image_shifted": _PLACE,
+    "tile_image_of_previous": rf"{_SKY}|{_PLACE}|{_FILE}",
+    "tile_image_scaled": _SCALE,
+    "tile_pb_scaled": rf"{_SCALE}|beam|pb",
+    "tile_pb_elsewhere": rf"{_SCALE}|beam|pb|peaks",
+    "mosaic_scaled": rf"{_SCALE}|flux",
+    "mosaic_shifted": _PLACE,
+    "mosaic_replaced": _SKY,
+    "mosaic_invented": rf"{_SKY}|unmatched",
+    "tile_centre_off": rf"centred|{_FILE}|{_PLACE}",
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of fault in the campaign.
+
+    Attributes
+    ----------
+    value : float
+        Its size.
+    modes : tuple of str
+        ``data``, ``edited``, ``made``, ``reference`` (of what the configuration names), ``uncatalogued`` (of the data
+        or of a product, without a catalogue of the sky).
+    words : str
+        Regular expression of which a match in codes or messages is the right diagnosis, or `HARMLESS`: the fault takes
+        nothing from the mosaic, which passes, or it is named.
+    fault : str
+        Name in the libraries of faults, where it is not the kind's own.
+    changes : callable, optional
+        Returns the sections of the configuration that the fault changes.
+    """
+
+    value: float
+    modes: tuple[str, ...]
+    words: str
+    fault: str = ""
+    changes: Callable[[float], dict[str, dict[str, Any]]] | None = None
+
+    def told(self, outcome: Outcome, tile: str | None) -> bool:
+        """Return whether a fault was named: by a reason of the right kind, or by the tile that was left out for it."""
+        if outcome.verdict in ("none", ""):
+            return bool(outcome.codes or outcome.messages)
+        if tile in outcome.left_out or (tile is None and outcome.left_out):
+            return True
+        if self.words == HARMLESS:
+            flux = outcome.numbers.get("flux_scale")
+            return flux is None or abs(flux - 1) < 0.03 or outcome.verdict != "passed"
+        said = " ".join([*outcome.codes, *outcome.messages, str(outcome.numbers.get("diagnosis", ""))])
+        return outcome.verdict != "passed" and re.search(self.words, said) is not None
+
+
+def _kinds() -> dict[str, Kind]:
+    found = {name: Kind(fault.value, ("data",), WORDS[name]) for name, fault in DATA.items()}
+    for name, fault in PRODUCTS.items():
+        modes = ("edited", "made") if fault.made else ("edited",)
+        found[name] = Kind(fault.value, modes, f"{WORDS.get(name, _FILE)}|{_FILE}")
+    found["calibrator_flux"] = Kind(1.1, ("reference",), WORDS["calibrator_flux"])
+    found["beam_diameter"] = Kind(
+        1.1, ("reference",), WORDS["beam_diameter"], changes=lambda value: {"beam": {"dish_diameter_m": 4.65 * value}}
+    )
+    for name, value in (
+        ("conjugated", 1),
+        ("duplicated", 1),
+        ("target_scale", 2),
+        ("clock", 10),
+        ("tile_centre_off", 5),
+    ):
+        words = rf"catalogue|{found[name].words}"
+        found[f"{name}_uncatalogued"] = Kind(value, ("uncatalogued",), words, fault=name)
+    return found
+
+
+KINDS = _kinds()
+
+# kind, mode, sizes from small to large
+LADDERS = (
+    ("tile_image_scaled", "made", (1.02, 1.05, 1.1, 1.15)),
+    ("tile_image_shifted", "made", (1, 2, 4, 8)),
+    ("tile_noise", "made", (1.2, 1.5, 2)),
+    ("tile_invented", "made", (5, 7, 10, 20)),
+    ("tile_pb_scaled", "made", (0.98, 0.95, 0.9)),
+    ("target_scale", "data", (1.03, 1.06, 1.1)),
+    ("subband_gain", "data", (1.1, 1.5, 2)),
+    ("clock", "data", (0.3, 1, 3)),
+)

@@ -1,0 +1,259 @@
+"""The campaign of verdicts: what the pipeline says of faults that were put in, and of clean nights.
+
+    python benchmarks/verdicts.py [--folder DIR] [--seeds N] [--kind NAME ...] [--clean N] [--ladders] [--minutes M]
+    python benchmarks/verdicts.py --folder DIR --report
+
+One clean night a seed is simulated and processed; each kind of fault then goes into a copy of it, of which only what
+the fault touches is made again. Each run is a line of ``DIR/record.jsonl``; runs that are there are not repeated.
+With ``--clean`` N nights without faults of many declinations, calibrators and skies are processed too, and with
+``--ladders`` faults of growing size, for the smallest size that is seen. The report is a table of kinds and verdicts,
+and for each gate the fractions of clean and of faulty nights beyond its limit (receiver operating characteristic).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks import verdict_report
+from benchmarks.verdict_kinds import KINDS, LADDERS, Kind
+from contimg.simulate.inject import FaultRequest, inject
+from tests.support import product_faults
+from tests.support.whole_nights import TILE_KINDS, Outcome, WholeNight
+
+# The smallest night in which a tile after the calibrator's has neighbours on both sides.
+SIZE = {"tiles": 4, "antennas": 24, "channels": 2, "max_baseline_m": 400.0, "transit_tile": 0}
+DECLINATIONS = (54.0, 16.0, 37.0, -5.0, 70.0)
+CALIBRATORS = ("3C286", "3C48", "3C147", "3C138", "3C196")
+
+
+@dataclass
+class Run:
+    """One run and what came of it; ``mode`` is clean, data, edited, made, reference or uncatalogued."""
+
+    kind: str
+    mode: str
+    value: float
+    seed: int
+    verdict: str = ""
+    right: bool = False
+    codes: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, Any] = field(default_factory=dict)
+    wall_s: float = 0.0
+
+    @property
+    def key(self) -> str:
+        """What makes a run the same as another."""
+        return f"{self.kind} {self.mode} {self.value:g} {self.seed}"
+
+
+def options_of_seed(seed: int) -> dict[str, Any]:
+    """Return the options of the night on which the faults of a seed are tried."""
+    sky = {"sources": 70, "flux_min_jy": 0.05, "flux_max_jy": 2.0}
+    return SIZE | sky | {"declination_deg": DECLINATIONS[seed % len(DECLINATIONS)], "seed": seed + 1}
+
+
+def clean_options(number: int) -> dict[str, Any]:
+    """Return the options of a clean night: declination, calibrator, sky, missing subbands and interference vary."""
+    rng = np.random.default_rng([number, 77])
+    found: dict[str, Any] = SIZE | {"tiles": 3, "seed": 1000 + number}
+    if number % 4 == 3:
+        found |= {"calibrator": CALIBRATORS[int(rng.integers(len(CALIBRATORS)))]}
+    else:
+        found |= {"declination_deg": float(np.round(rng.uniform(-30, 80), 1))}
+        found |= {"calibrator_flux_jy": float(np.round(rng.uniform(4, 20), 1))}
+    found |= {"sources": int(rng.choice([4, 15, 40, 80])), "flux_min_jy": float(rng.choice([0.02, 0.05, 0.1]))}
+    found |= {"flux_max_jy": float(rng.choice([1.0, 3.0, 8.0]))}
+    if rng.uniform() < 0.3:
+        found |= {"missing": tuple((int(rng.integers(3)), int(sb)) for sb in rng.choice(16, 2, replace=False))}
+    if rng.uniform() < 0.3:
+        found |= {"rfi": ((int(rng.integers(16)), str(rng.choice(["line", "burst", "broad"]))),)}
+    return found
+
+
+class Campaign:
+    """The runs below one folder."""
+
+    def __init__(self, folder: Path, minutes: float) -> None:
+        self.folder = folder
+        self.record = folder / "record.jsonl"
+        self.until = time.monotonic() + 60 * minutes
+        folder.mkdir(parents=True, exist_ok=True)
+        self.done = {run.key for run in read_record(self.record)}
+
+    def runs(self, seeds: int, kinds: list[str], ladders: bool) -> Iterator[tuple[Run, Kind]]:
+        """Yield the runs that are to be made, seed by seed."""
+        for seed in range(seeds):
+            for name, kind in KINDS.items():
+                if kinds and name not in kinds:
+                    continue
+                for mode in kind.modes:
+                    yield Run(name, mode, kind.value, seed), kind
+            if ladders:
+                for name, mode, values in LADDERS:
+                    for value in values:
+                        yield Run(name, mode, value, seed), KINDS[name]
+
+    def go(self, runs: Iterator[tuple[Run, Kind]]) -> None:
+        """Make the runs that are not on record, until the time is over."""
+        for run, kind in runs:
+            if time.monotonic() > self.until:
+                print("the time is over: type the same command again to go on")
+                return
+            if run.key not in self.done:
+                self._write(self._timed(run, kind))
+
+    def clean_nights(self, count: int) -> None:
+        """Process nights without faults."""
+        for number in range(count):
+            run = Run("clean", "clean", 0.0, number)
+            if time.monotonic() > self.until:
+                return
+            if run.key not in self.done:
+                started = time.monotonic()
+                with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
+                    night = WholeNight.simulate(Path(scratch) / "night", **clean_options(number))
+                    outcome = night.process()
+                run.right = outcome.verdict == "passed" and not outcome.left_out
+                self._write(_filled(run, outcome, started))
+
+    def _write(self, run: Run) -> None:
+        self.done.add(run.key)
+        with self.record.open("a") as stream:
+            stream.write(json.dumps(asdict(run), default=float) + "\n")
+        said = [message[:150] for message in run.messages[:2]] if not run.right else run.codes[:3]
+        print(f"{'right' if run.right else 'WRONG':6}{run.verdict:9}{run.wall_s:6.0f} s  {run.key}  {said}", flush=True)
+
+    def _timed(self, run: Run, kind: Kind) -> Run:
+        started = time.monotonic()
+        base = self._base(run.seed)
+        night = base.copy(self.folder / "night")
+        tile = self._break(night, run, kind)
+        outcome = night.process()
+        told = kind.told(outcome, tile)
+        shutil.rmtree(night.folder)
+        run.right = told
+        return _filled(run, outcome, started)
+
+    def _base(self, seed: int) -> WholeNight:
+        """Return the clean night of a seed, processed."""
+        place = self.folder / f"base{seed}"
+        if not (place / "processed").exists():
+            shutil.rmtree(place, ignore_errors=True)
+            night = WholeNight.simulate(place, **options_of_seed(seed))
+            outcome = night.process()
+            for kind in ("ms", "calibrated"):
+                for product in (place / "stage" / kind).glob("*/*.ms"):
+                    shutil.rmtree(product)
+            self._write(_filled(Run("base", "clean", 0.0, seed, right=outcome.verdict == "passed"), outcome, 0.0))
+            (place / "processed").write_text(outcome.verdict)
+        return WholeNight(place)
+
+    def _break(self, night: WholeNight, run: Run, kind: Kind) -> str | None:
+        """Put a fault into a copy of a night, and remove what is to be made again; return the tile that has it."""
+        groups = night.plan().groups
+        group = next(iter(groups.values()))
+        if run.mode in ("edited", "made"):
+            return _break_product(night, run, group)
+        if run.mode == "uncatalogued":
+            without = {"sky": {"catalogue": None}, "crossmatch": {"enabled": False}}
+            night.__init__(night.folder, without)  # type: ignore[misc]
+        if run.mode == "reference":
+            night.forget_all()
+            if kind.changes is not None:
+                night.__init__(night.folder, kind.changes(run.value))  # type: ignore[misc]
+            else:
+                _scale_fluxes(night.folder / "calibrators.csv", run.value)
+            return None
+        name = kind.fault or run.kind
+        if name in product_faults.FAULTS:
+            return _break_product(night, run, group)
+        tiles = inject(night.folder, FaultRequest(name, run.value), run.seed)
+        night.forget_mosaics()
+        if len(tiles) == len(group.tiles):
+            night.forget_all()
+        for tile in tiles:
+            for product in TILE_KINDS:
+                night.forget(product, group.tiles[tile])
+        shutil.rmtree(night.config.layout.stage / "groups", ignore_errors=True)
+        known = len(tiles) == 1 and not name.startswith("clock")  # a tile bears the time of its header
+        return group.tiles[tiles[0]] if known else None
+
+
+def _break_product(night: WholeNight, run: Run, group: Any) -> str | None:
+    layout, name = night.config.layout, KINDS[run.kind].fault or run.kind
+    made = run.mode != "edited"
+    if product_faults.FAULTS[name].kind == "mosaic":
+        twin = layout.twin("mosaic", group.mosaic_id)
+        product_faults.apply(name, twin, twin, made=made, value=run.value, seed=run.seed)
+        night.forget("crossmatch", group.mosaic_id)
+        return None
+    number = 1 + run.seed % (len(group.tiles) - 2)
+    tile, before = group.tiles[number], group.tiles[number - 1]
+    twins = layout.twin("image", tile), layout.twin("image", before)
+    product_faults.apply(name, *twins, made=made, value=run.value, seed=run.seed)
+    night.forget_mosaics()
+    return tile
+
+
+def _scale_fluxes(path: Path, factor: float) -> None:
+    """Multiply the fluxes of a list of calibrators."""
+    import csv
+
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for row in rows:
+        row["flux_jy"] = f"{float(row['flux_jy']) * factor:.9g}"
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _filled(run: Run, outcome: Outcome, started: float) -> Run:
+    run.verdict, run.codes, run.messages = outcome.verdict, outcome.codes, outcome.messages
+    run.left_out, run.numbers = outcome.left_out, outcome.numbers
+    run.wall_s = round(time.monotonic() - started, 1) if started else 0.0
+    return run
+
+
+def read_record(path: Path) -> list[Run]:
+    """Return the runs on record."""
+    return [Run(**json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def main() -> None:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=Path("verdicts"))
+    parser.add_argument("--seeds", type=int, default=0, help="nights on which every kind is tried")
+    parser.add_argument("--kind", action="append", default=[], help="only this kind; may be repeated")
+    parser.add_argument("--clean", type=int, default=0, help="nights without faults")
+    parser.add_argument("--ladders", action="store_true", help="faults of growing size")
+    parser.add_argument("--minutes", type=float, default=1e6, help="begin no run after this time")
+    parser.add_argument("--report", action="store_true", help="only print what is on record")
+    given = parser.parse_args()
+    campaign = Campaign(given.folder.resolve(), given.minutes)
+    if not given.report:
+        campaign.go(campaign.runs(given.seeds, given.kind, given.ladders))
+        campaign.clean_nights(given.clean)
+    print(verdict_report.report([asdict(run) for run in read_record(campaign.record)]))
+
+
+if __name__ == "__main__":
+    main()

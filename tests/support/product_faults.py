@@ -1,0 +1,267 @@
+"""Faults of products: images of tiles and mosaics changed after they were made, or as if they had been made so.
+
+*Edited*: the files are changed and nothing else, as by a person or a bad disk. *Made*: the product's twin describes the
+changed files (manifest, extremes of the pixels, noise), as if the rule that made them were at fault after its checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from contimg.products.manifest import file_states, make_manifest, product_of
+from contimg.products.twin import Twin, read_twin, write_twin
+from contimg.statistics import robust_sigma
+
+
+@dataclass(frozen=True)
+class Product:
+    """The folder of a tile's image or of a mosaic, and what a fault may use.
+
+    Attributes
+    ----------
+    twin : Path
+    before : Path
+        The twin of the same kind of product that comes before it.
+    made : bool
+        The twin is to describe the changed files.
+    value : float
+        Size of the fault.
+    rng : numpy.random.Generator
+    """
+
+    twin: Path
+    before: Path
+    made: bool
+    value: float
+    rng: np.random.Generator
+
+    def file(self, plane: str) -> Path:
+        """Return the file of a plane: ``image``, ``pb`` ... of a tile; ``mosaic``, ``weights`` or ``rms``."""
+        return _file(self.twin, plane)
+
+    def change(self, plane: str, change: Callable[[np.ndarray, fits.Header], np.ndarray]) -> None:
+        """Replace the pixels of a plane by what a function of them and of the header, which it may change, returns."""
+        path = self.file(plane)
+        data, header = fits.getdata(path, header=True)
+        data = np.asarray(change(np.array(data, np.float32), header), np.float32)
+        path.unlink()
+        fits.PrimaryHDU(data, header).writeto(path, checksum=True, output_verify="ignore")
+
+    def describe(self) -> None:
+        """Let the twin list the files as they are now, with the noise and the extremes of a tile's image."""
+        twin = read_twin(self.twin)
+        place = product_of(self.twin, twin.kind)
+        qa = dict(twin.qa)
+        if twin.kind == "image" and self.file("image").exists():
+            values = fits.getdata(self.file("image"))
+            if np.isfinite(values).any():
+                qa |= {
+                    "rms_mjy": round(robust_sigma(values) * 1e3, 6),
+                    "peak_mjy": round(float(np.nanmax(values)) * 1e3, 4),
+                    "min_mjy": round(float(np.nanmin(values)) * 1e3, 4),
+                }
+        files = make_manifest(place)
+        run = twin.run | {"file_states": file_states(place, files)}
+        write_twin(self.twin, Twin.model_validate(twin.model_dump() | {"qa": qa, "files": files, "run": run}))
+
+
+def _file(twin: Path, plane: str) -> Path:
+    name = f"{twin.stem}.fits" if plane == "mosaic" else f"{twin.stem}.{plane}.fits"
+    return twin.with_suffix("") / name
+
+
+def _scale(product: Product) -> None:
+    for plane in ("image", "residual", "model", "pbcor"):
+        product.change(plane, lambda data, header: data * product.value)
+
+
+def _rolled(data: np.ndarray, header: fits.Header, arcsec: float) -> np.ndarray:
+    return np.roll(data, round(arcsec / 3600 / header["CDELT2"]), axis=0)
+
+
+def _shift(product: Product) -> None:
+    for plane in ("image", "pbcor"):
+        product.change(plane, lambda data, header: _interpolated(data, product.value / 3600 / header["CDELT2"]))
+
+
+def _interpolated(data: np.ndarray, pixels: float) -> np.ndarray:
+    """Return the image moved north by a number of pixels, by the theorem of Fourier shifts; blank pixels stay."""
+    blank = ~np.isfinite(data)
+    phase = np.exp(-2j * np.pi * np.fft.fftfreq(len(data)) * pixels)[:, None]
+    moved = np.fft.ifft2(np.fft.fft2(np.where(blank, 0, data)) * phase).real
+    return np.where(blank, np.nan, moved)
+
+
+def _of_previous(product: Product) -> None:
+    for plane in ("image", "pbcor", "residual", "model"):
+        other = fits.getdata(_file(product.before, plane))
+        product.change(plane, lambda data, header, other=other: other)
+
+
+def _pb_scaled(product: Product) -> None:
+    product.change("pb", lambda data, header: data * product.value)
+
+
+def _pb_elsewhere(product: Product) -> None:
+    product.change("pb", lambda data, header: _rolled(data, header, product.value))
+
+
+def _unit(product: Product) -> None:
+    def change(data: np.ndarray, header: fits.Header) -> np.ndarray:
+        header["BUNIT"] = "mJy/beam"
+        return data
+
+    product.change("image", change)
+
+
+def _without_bmaj(plane: str) -> Callable[[Product], None]:
+    def fault(product: Product) -> None:
+        def change(data: np.ndarray, header: fits.Header) -> np.ndarray:
+            del header["BMAJ"]
+            return data
+
+        product.change(plane, change)
+
+    return fault
+
+
+def _truncated(plane: str) -> Callable[[Product], None]:
+    def fault(product: Product) -> None:
+        path = product.file(plane)
+        content = path.read_bytes()
+        path.unlink()
+        path.write_bytes(content[: int(len(content) * product.value)])
+
+    return fault
+
+
+def _missing(plane: str) -> Callable[[Product], None]:
+    return lambda product: product.file(plane).unlink()
+
+
+def _all_nan(plane: str) -> Callable[[Product], None]:
+    return lambda product: product.change(plane, lambda data, header: np.full_like(data, np.nan))
+
+
+def _centre_off(product: Product) -> None:
+    def change(data: np.ndarray, header: fits.Header) -> np.ndarray:
+        header["CRVAL2"] += product.value / 60
+        return data
+
+    for plane in ("image", "pb", "pbcor"):
+        product.change(plane, change)
+
+
+def _invented(plane: str, count: int = 20) -> Callable[[Product], None]:
+    """Return a fault that adds sources of VALUE times the noise in the middle half of an image."""
+
+    def fault(product: Product) -> None:
+        def change(data: np.ndarray, header: fits.Header) -> np.ndarray:
+            width = np.sqrt(header["BMAJ"] * header["BMIN"]) / header["CDELT2"] / 2.3548
+            noise = 1.4826 * np.nanmedian(np.abs(data))
+            y, x = np.indices(data.shape)
+            for _ in range(count):
+                row, column = (product.rng.uniform(0.3, 0.7) * size for size in data.shape)
+                spot = np.exp(-((x - column) ** 2 + (y - row) ** 2) / (2 * width**2))
+                data += (product.value * noise * spot).astype(np.float32)
+            return data
+
+        product.change(plane, change)
+
+    return fault
+
+
+def _noise(product: Product) -> None:
+    """Add noise of the PSF's size, so that the image has VALUE times its own."""
+    from scipy.ndimage import gaussian_filter
+
+    def change(data: np.ndarray, header: fits.Header) -> np.ndarray:
+        width = np.sqrt(header["BMAJ"] * header["BMIN"]) / header["CDELT2"] / 2.3548
+        added = gaussian_filter(product.rng.standard_normal(data.shape), width / np.sqrt(2))
+        sigma = robust_sigma(data) * np.sqrt(product.value**2 - 1)
+        return data + (added * sigma / added.std()).astype(np.float32)
+
+    product.change("image", change)
+
+
+def _mosaic_scaled(plane: str) -> Callable[[Product], None]:
+    return lambda product: product.change(plane, lambda data, header: data * product.value)
+
+
+def _mosaic_shifted(product: Product) -> None:
+    product.change("mosaic", lambda data, header: _rolled(data, header, product.value))
+
+
+def _mosaic_replaced(product: Product) -> None:
+    def change(data: np.ndarray, header: fits.Header) -> np.ndarray:
+        half = int(product.value * len(data) / 2)
+        middle = len(data) // 2
+        data[middle - half : middle + half] = robust_sigma(data) * product.rng.standard_normal(
+            data[middle - half : middle + half].shape
+        )
+        return data
+
+    product.change("mosaic", change)
+
+
+@dataclass(frozen=True)
+class ProductFault:
+    """A kind of fault of a product: of which kind of product, what it does, its size, and whether it can be *made*."""
+
+    kind: str
+    text: str
+    value: float
+    change: Callable[[Product], None]
+    made: bool = True
+
+
+FAULTS: dict[str, ProductFault] = {
+    "tile_image_scaled": ProductFault("image", "image times VALUE", 1.3, _scale),
+    "tile_image_shifted": ProductFault("image", "image VALUE arcsec north", 30, _shift),
+    "tile_image_of_previous": ProductFault("image", "image of the tile before", 1, _of_previous),
+    "tile_pb_scaled": ProductFault("image", "beam map times VALUE", 0.8, _pb_scaled),
+    "tile_pb_elsewhere": ProductFault("image", "beam map VALUE arcsec north", 1080, _pb_elsewhere),
+    "tile_unit": ProductFault("image", "unit mJy/beam instead of Jy/beam", 1, _unit),
+    "tile_without_bmaj": ProductFault("image", "no BMAJ", 1, _without_bmaj("image")),
+    "tile_truncated": ProductFault("image", "a fraction VALUE of the image's bytes", 0.6, _truncated("image")),
+    "tile_pb_truncated": ProductFault("image", "a fraction VALUE of the beam map's bytes", 0.6, _truncated("pb")),
+    "tile_missing": ProductFault("image", "no image", 1, _missing("image"), made=False),
+    "tile_all_nan": ProductFault("image", "all pixels NaN", 1, _all_nan("image")),
+    "tile_centre_off": ProductFault("image", "centre of the coordinates VALUE arcmin north", 5, _centre_off),
+    "tile_invented": ProductFault("image", "20 sources of VALUE times the noise added", 60, _invented("image")),
+    "tile_noise": ProductFault("image", "noise times VALUE", 3, _noise),
+    "mosaic_scaled": ProductFault("mosaic", "pixels times VALUE", 2, _mosaic_scaled("mosaic")),
+    "mosaic_weights": ProductFault("mosaic", "weights times VALUE", 4, _mosaic_scaled("weights"), made=False),
+    "mosaic_shifted": ProductFault("mosaic", "pixels VALUE arcsec north", 30, _mosaic_shifted),
+    "mosaic_replaced": ProductFault("mosaic", "a fraction VALUE of the rows is noise", 0.5, _mosaic_replaced),
+    "mosaic_invented": ProductFault("mosaic", "20 sources of VALUE times the noise added", 60, _invented("mosaic")),
+    "mosaic_without_bmaj": ProductFault("mosaic", "no BMAJ", 1, _without_bmaj("mosaic"), made=False),
+    "mosaic_truncated": ProductFault("mosaic", "a fraction VALUE of the bytes", 0.6, _truncated("mosaic"), made=False),
+    "mosaic_all_nan": ProductFault("mosaic", "all pixels NaN", 1, _all_nan("mosaic"), made=False),
+}
+
+
+def apply(name: str, twin: Path, before: Path, *, made: bool, value: float | None = None, seed: int = 0) -> None:
+    """Put a fault into a product.
+
+    Parameters
+    ----------
+    name : str
+        Of `FAULTS`.
+    twin, before : Path
+        Twins of the product, and of the one before it, whose image it gets for some faults.
+    made : bool
+        As if it had been made so; otherwise as an edit.
+    value : float, optional
+    seed : int
+    """
+    fault = FAULTS[name]
+    product = Product(twin, before, made, fault.value if value is None else value, np.random.default_rng([seed, 29]))
+    fault.change(product)
+    if made:
+        product.describe()
