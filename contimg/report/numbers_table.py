@@ -23,6 +23,7 @@ LABELS = {
     "flagged_fraction": ("flagged fraction, mean of the tiles", ""),
     "n_images": ("tiles used", ""),
     "tile_fraction": ("tiles used of the group", ""),
+    "compared_tiles": ("tiles used that were compared with a neighbour", ""),
     "n_sources": ("sources found", ""),
     "n_catalogue": ("catalogue sources on the mosaic", ""),
     "n_matched": ("catalogue sources matched", ""),
@@ -45,11 +46,20 @@ LABELS = {
     "scatter_dec_arcsec": ("scatter in Dec", "arcsec"),
     "offset_p95_arcsec": ("offset, 95th percentile", "arcsec"),
     "completeness": ("detectable sources found", ""),
+    "shift_ra_arcsec": ("shift of the field in RA", "arcsec"),
+    "shift_dec_arcsec": ("shift of the field in Dec", "arcsec"),
+    "field_rotation_deg": ("rotation of the field", "deg"),
+    "field_stretch": ("stretch of the field, less 1", ""),
+    "diagnosis": ("best explanation of the differences", ""),
 }
 
 
+# Standard errors that do not belong to the number after whose ``e_`` they are named.
+_ERRORS = {"shift_ra_arcsec": "e_shift_arcsec", "shift_dec_arcsec": "e_shift_arcsec"}
+
+
 def numbers_table(twin: Twin) -> str:
-    """Return measured numbers as a table, those with thresholds first."""
+    """Return a product's measured numbers as an HTML table, those with thresholds first; errors stand beside them."""
     gates = gates_of(twin.kind, twin.qa)
     keys = [*gates, *(key for key in LABELS if key in twin.qa and key not in gates)]
     rows = [_row(twin, key, gates.get(key, [])) for key in keys]
@@ -59,7 +69,7 @@ def numbers_table(twin: Twin) -> str:
 
 def _row(twin: Twin, key: str, gates: list[Gate]) -> tuple[str, object, str, str, Html]:
     label, unit = LABELS[key] if key in LABELS else (gates[0].label, gates[0].unit)
-    value, error = twin.qa.get(key), twin.qa.get(gates[0].error) if gates and gates[0].error else None
+    value, error = twin.qa.get(key), twin.qa.get(_ERRORS.get(key, f"e_{key}"))
     limits = "; ".join(f"{gate.shown_threshold(twin.judged_with)} (else {gate.severity})" for gate in gates)
     if not gates:
         verdict = Html("")
@@ -67,4 +77,5 @@ def _row(twin: Twin, key: str, gates: list[Gate]) -> tuple[str, object, str, str
         verdict = badge("not measured", "warning")
     else:
         verdict = badge(worst([gate.severity for gate in gates if gate.crossed(value, twin.judged_with, error)]))
-    return label, value, unit, limits, verdict
+    measured = value if value is None or error is None else f"{value:.4g} ± {error:.2g}"
+    return label, measured, unit, limits, verdict
