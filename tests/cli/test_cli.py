@@ -1,9 +1,11 @@
+import functools
 import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
-from contimg.cli import COMMANDS
+from contimg.cli import COMMANDS, main
 
 
 def contimg(*words):
@@ -13,9 +15,18 @@ def contimg(*words):
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_every_command_has_help(command):
-    done = contimg(command, "--help")
+    done = CliRunner().invoke(main, [command, "--help"], prog_name="contimg")
+    assert done.exit_code == 0
+    assert done.stdout.startswith(f"Usage: contimg {command} ")
+    assert COMMANDS[command][2] in " ".join(contimg_help().split())
+
+
+@functools.cache
+def contimg_help():
+    """Return the help of the program, as a process of its own prints it."""
+    done = contimg("--help")
     assert done.returncode == 0
-    assert done.stdout.startswith("Usage: contimg")
+    return done.stdout
 
 
 def test_usage_errors_exit_with_2():

@@ -17,8 +17,13 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
-def messages(folder: Path = ROOT / "contimg") -> Iterator[tuple[str, str]]:
-    """Give every text of the source that is no docstring, values in it as ``{}``: (file:line, text)."""
+@functools.cache
+def messages(folder: Path = ROOT / "contimg") -> tuple[tuple[str, str], ...]:
+    """Return every text of the source that is no docstring, values in it as ``{}``: (file:line, text)."""
+    return tuple(_messages(folder))
+
+
+def _messages(folder: Path) -> Iterator[tuple[str, str]]:
     for path in sorted(folder.rglob("*.py")):
         tree = ast.parse(path.read_text())
         parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import secrets
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from contimg.config import Config
-from contimg.registry.engine import Registry, open_registry
+from contimg.registry.engine import Registry, open_registry, open_sqlite
 from tests.support import mosaics
 
 POSTGRES = "CONTIMG_TEST_POSTGRES"
@@ -86,8 +87,21 @@ def config(root: Path, url: str | None) -> Config:
     return mosaics.config_below(root, registry={"url": url}, publish={"claim_s": 60.0, "max_attempts": 3})
 
 
+@functools.cache
+def _empty_registry() -> bytes:
+    """Return the SQLite file of a registry without rows: making its tables takes as long as a test."""
+    with memory_folder() as folder:
+        file = folder / "registry.sqlite3"
+        open_sqlite(file).close()
+        return file.read_bytes()
+
+
 @pytest.fixture
 def registry(config: Config) -> Iterator[Registry]:
+    if config.registry.url is None:
+        file = config.layout.registry_file
+        file.parent.mkdir(parents=True)
+        file.write_bytes(_empty_registry())
     with contextlib.closing(open_registry(config)) as opened:
         yield opened
 
