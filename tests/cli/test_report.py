@@ -3,8 +3,8 @@
 import pytest
 
 from contimg.storage.atomic import write_json
-from tests.crossmatch import test_crossmatch_mosaic as crossmatch
 from tests.support import mosaics
+from tests.support import mosaics_of_sources as sources
 
 ID = mosaics.MOSAIC
 
@@ -53,29 +53,29 @@ def test_without_an_id_every_committed_group_with_a_mosaic_is_shown(program, sql
 @pytest.fixture
 def measured(sqlite_config, tmp_path):
     """A mosaic of 40 sources whose flux densities are 0.9 of the truth, and the truth."""
-    root = sqlite_config.layout.twin("mosaic", crossmatch.MOSAIC_ID).parent
-    sky = crossmatch.lattice()
-    crossmatch.make_mosaic(root, sky, scale=0.9)
-    return crossmatch.make_catalogue(tmp_path / "truth.csv", sky)
+    root = sqlite_config.layout.twin("mosaic", sources.MOSAIC_ID).parent
+    sky = sources.lattice()
+    sources.make_mosaic(root, sky, scale=0.9)
+    return sources.make_catalogue(tmp_path / "truth.csv", sky)
 
 
 def test_against_the_truth(program, measured):
-    done = program("report", crossmatch.MOSAIC_ID, "--truth", measured)
+    done = program("report", sources.MOSAIC_ID, "--truth", measured)
     assert done.code == 0
     rows = cells(done.out)
     assert float(rows["median flux / truth"]) == pytest.approx(0.9, abs=0.01)
     assert float(rows["completeness against truth"]) == 1
     assert float(rows["sources that are not in the truth"]) == 0
-    (record,) = program("report", crossmatch.MOSAIC_ID, "--truth", measured, "--json").json
+    (record,) = program("report", sources.MOSAIC_ID, "--truth", measured, "--json").json
     assert record["truth"]["n_matched"] == 40
-    assert record["truth"]["median_offset_arcsec"] < 0.02 * crossmatch.BEAM
+    assert record["truth"]["median_offset_arcsec"] < 0.02 * sources.BEAM
     assert record["state"] == "open" and "median_flux_ratio" not in record["qa"]
 
 
 @pytest.mark.parametrize("content", ["", "name,ra_deg\nA,12.5\n"])
 def test_a_truth_that_is_no_catalogue_is_refused(program, measured, content):
     measured.write_text(content)
-    done = program("report", crossmatch.MOSAIC_ID, "--truth", measured)
+    done = program("report", sources.MOSAIC_ID, "--truth", measured)
     assert done.code == 1
     assert str(measured) in done.sentence
 
