@@ -104,6 +104,13 @@ class BeamOptions(Section):
     cube: str | None = Field(
         None, description="FITS cube of the power beam instead (east and north of the axis, frequency), or null"
     )
+    offset_deg: Annotated[list[Annotated[Number, Field(ge=-2, le=2)]], Field(min_length=2, max_length=2)] = Field(
+        [0.0, 0.0],
+        description="the beam's axis from the pointing, to the east and to the north [deg]",
+    )
+    fwhm_scale: Annotated[Number, Field(ge=0.5, le=2)] = Field(
+        1.0, description="width of the beam over that of the pattern or cube"
+    )
 
 
 class SelfcalOptions(Section):

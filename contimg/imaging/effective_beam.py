@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from contimg.config import BeamOptions
     from contimg.imaging.grid import TileGrid
-from contimg.sky.airy_beam import airy_power
-from contimg.sky.spherical import unit_vectors
+from contimg.sky.primary_beam import airy_response, beam_axes
 
 # Steps of the tables behind `effective_beam`: a degree is the scale on which the beam changes; with
 # quintic and cubic splines these keep the interpolation error below 1e-5 (measured in the tests).
@@ -64,21 +63,22 @@ def effective_beam(
     edge = grid.middle * grid.cell_rad
     if 2 * edge**2 >= 1:
         raise ValueError(f"an image {2 * edge:.2f} rad wide reaches beyond the sky: choose a smaller image")
-    axes = unit_vectors(pointing_rad)
+    axes = beam_axes(pointing_rad, options)
     node = np.linspace(-edge, edge, max(8, math.ceil(2 * edge / _COARSE_STEP_RAD) + 1))
     sky = grid.vectors(node[None, :], node[:, None])
     if options.cube is not None:
         cube = read_cube(options.cube)
         cube.check_band(options.cube, freq_hz)
         coarse = sum(
-            cube.response(sky, axis, freq_hz) @ share for axis, share in zip(axes, weights / total, strict=True)
+            cube.response(sky, axis, freq_hz, options.fwhm_scale) @ share
+            for axis, share in zip(axes, weights / total, strict=True)
         )
         return EffectiveBeam(grid, RectBivariateSpline(node, node, coarse, kx=5, ky=5))
     # All angles from the axis that occur, up to the farthest corner at any time.
     corners = grid.vectors(np.array([edge, edge, -edge, -edge]), np.array([edge, -edge, edge, -edge]))
     reach = float(np.arccos(np.clip(corners @ axes.T, -1, 1)).max()) + 2 * _COARSE_STEP_RAD
     angle = np.linspace(0, reach, max(16, math.ceil(reach / _RADIAL_STEP_RAD)))
-    power = airy_power(angle[:, None], freq_hz[None, :], options.dish_diameter_m, options.blockage_diameter_m)
+    power = airy_response(angle[:, None], freq_hz[None, :], options)
     profiles = power @ weights.T / total  # (nangle, ntime): contribution of each time to the mean
     coarse = np.zeros((len(node), len(node)))
     for axis, profile in zip(axes, profiles.T, strict=True):

@@ -62,7 +62,7 @@ class BeamCube:
         return np.where(inside, values, 0.0).reshape(shape)
 
     def response(
-        self, vectors: NDArray[np.float64], axis: NDArray[np.float64], freq_hz: ArrayLike
+        self, vectors: NDArray[np.float64], axis: NDArray[np.float64], freq_hz: ArrayLike, width: float = 1.0
     ) -> NDArray[np.float64]:
         """Return the power response (..., nfreq) in some directions; 0 more than 90 degrees from the axis.
 
@@ -73,11 +73,13 @@ class BeamCube:
         axis : (3,)
             ICRS unit vector of the beam's axis.
         freq_hz : (nfreq,) array_like
+        width : float
+            How many times as wide as the cube the beam is.
         """
         ra = math.atan2(axis[1], axis[0])
         east = np.array([-math.sin(ra), math.cos(ra), 0.0])
         north = np.cross(axis, east)
-        seen = self.power((vectors @ east)[..., None], (vectors @ north)[..., None], freq_hz)
+        seen = self.power((vectors @ east)[..., None] / width, (vectors @ north)[..., None] / width, freq_hz)
         return np.where((vectors @ axis)[..., None] > 0, seen, 0.0)
 
     def check_band(self, path: str, freq_hz: NDArray[np.float64]) -> None:

@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike, NDArray
 from contimg.config import BeamOptions
 from contimg.measurement_set import Coordinates
 from contimg.sky import geometry
-from contimg.sky.airy_beam import airy_power
 from contimg.sky.beam_cube import read_cube
 from contimg.sky.constants import C_M_S
-from contimg.sky.spherical import separation, unit_vectors
+from contimg.sky.primary_beam import airy_response, beam_axes
+from contimg.sky.spherical import unit_vectors
 
 _BLOCK = 32  # channels whose phasors are a common factor times that of the first
 
@@ -46,20 +46,22 @@ def attenuation(vis: Coordinates, ra_rad: ArrayLike, dec_rad: ArrayLike, beam: B
     """
     ra, dec = np.atleast_1d(ra_rad), np.atleast_1d(dec_rad)
     if beam.cube is not None:
-        return _cube_attenuation(vis, ra, dec, beam.cube)
-    angle = separation(ra[:, None], dec[:, None], vis.pointing_rad[None, :, 0], vis.pointing_rad[None, :, 1])
-    power = airy_power(angle[:, :, None], vis.freq_hz[None, None, :], beam.dish_diameter_m, beam.blockage_diameter_m)
+        return _cube_attenuation(vis, ra, dec, beam, beam.cube)
+    sources, axes = unit_vectors(np.stack([ra, dec], axis=-1)), beam_axes(vis.pointing_rad, beam)
+    chord = np.linalg.norm(sources[:, None] - axes[None], axis=-1)
+    angle = 2 * np.arcsin(np.clip(chord / 2, 0, 1))
+    power = airy_response(angle[:, :, None], vis.freq_hz[None, None, :], beam)
     return np.where(angle[:, :, None] < np.pi / 2, power, 0.0)
 
 
 def _cube_attenuation(
-    vis: Coordinates, ra_rad: NDArray[np.float64], dec_rad: NDArray[np.float64], path: str
+    vis: Coordinates, ra_rad: NDArray[np.float64], dec_rad: NDArray[np.float64], beam: BeamOptions, path: str
 ) -> NDArray[np.float64]:
     """Return the response of a beam cube (nsrc, ntime, nchan)."""
     cube = read_cube(path)
     cube.check_band(path, vis.freq_hz)
-    sources, axes = unit_vectors(np.stack([ra_rad, dec_rad], axis=-1)), unit_vectors(vis.pointing_rad)
-    return np.stack([cube.response(sources, axis, vis.freq_hz) for axis in axes], axis=1)
+    sources, axes = unit_vectors(np.stack([ra_rad, dec_rad], axis=-1)), beam_axes(vis.pointing_rad, beam)
+    return np.stack([cube.response(sources, axis, vis.freq_hz, beam.fwhm_scale) for axis in axes], axis=1)
 
 
 def array_location(vis: Coordinates) -> geometry.Location:

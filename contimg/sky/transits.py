@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -109,7 +110,7 @@ def passages(
     """
     if not calibrators:
         return []
-    from contimg.sky.airy_beam import airy_power
+    from contimg.sky.primary_beam import airy_response
 
     ra_app, dec_app = _apparent_places(tuple(calibrators), int(np.floor(scan.start_mjd)))
     lst = _sidereal_time(scan.start_mjd) + scan.longitude_rad
@@ -121,7 +122,8 @@ def passages(
         offset_rad = float(dec_app[i] - scan.dec_app_rad)
         if not above_horizon or abs(offset_rad) >= first_null_rad:
             continue
-        response = float(airy_power(offset_rad, freq_hz, beam.dish_diameter_m, beam.blockage_diameter_m))
+        east_rad, north_rad = np.radians(beam.offset_deg)
+        response = float(airy_response(math.hypot(offset_rad - north_rad, east_rad), freq_hz, beam))
         for time_mjd in np.arange(scan.start_mjd + wait_days[i], scan.end_mjd, 2 * np.pi / _SIDEREAL_RAD_DAY):
             found.append(_passage(calibrators[i], float(time_mjd), offset_rad, response, options, freq_hz))
     return sorted(found, key=lambda one: (one.time_mjd, one.name))
