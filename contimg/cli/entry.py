@@ -24,6 +24,7 @@ COMMANDS = {
     "inbox": ("contimg.cli.inbox", "inbox", "Show which tiles are ready, wait, came late or were set aside."),
     "calibrators": ("contimg.cli.calibrators", "calibrators", "List the calibrators that cross the beam on a date."),
     "calibration": ("contimg.cli.calibration", "calibration", "List, show, certify or withdraw calibrations."),
+    "beam": ("contimg.cli.beam", "beam", "Measure the primary beam on the sky."),
     "status": ("contimg.cli.status", "status", "Show the state of groups, their tiles and mosaics."),
     "why": ("contimg.cli.why", "why", "Say why a tile, calibration or mosaic is as it is."),
     "report": ("contimg.cli.report", "report", "Show a mosaic's verdict and numbers, and where it stands."),
