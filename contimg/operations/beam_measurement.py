@@ -18,11 +18,12 @@ from contimg.sky.catalogue import Catalogue, read_catalogue
 
 @dataclass(frozen=True)
 class Measurement:
-    """A fitted beam, and the mosaics whose tiles it comes from."""
+    """A fitted beam, and the mosaics whose tiles it comes from; without a fit, why there is none."""
 
     mosaics: tuple[str, ...]
     n_tiles: int
-    fit: BeamFit
+    fit: BeamFit | None
+    problem: str | None = None
 
 
 def measure_beam(config: Config, mosaics: Sequence[str] = ()) -> list[Measurement]:
@@ -37,7 +38,7 @@ def measure_beam(config: Config, mosaics: Sequence[str] = ()) -> list[Measuremen
     Returns
     -------
     list of Measurement
-        The last one is of all groups.
+        The last one is of all groups, and has a fit.
 
     Raises
     ------
@@ -66,8 +67,8 @@ def measure_beam(config: Config, mosaics: Sequence[str] = ()) -> list[Measuremen
     for name, found in tiles.items():
         try:
             single.append(_measure((name,), found, catalogue, beams[0]))
-        except InputError:  # too few sources in one group; they count in all together
-            continue
+        except InputError as error:  # its sources count in all together
+            single.append(Measurement((name,), len(found), None, str(error)))
     return [*single, _measure(tuple(tiles), list(every.values()), catalogue, beams[0])]
 
 
