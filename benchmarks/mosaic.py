@@ -97,7 +97,7 @@ def peer(folder: Path) -> dict[str, Any]:
     for image in images:
         apparent, pb = read_image(image.image), read_image(image.pb)
         planes.append(((apparent.data / pb.data).astype(np.float32), apparent.wcs))
-        weights.append(((pb.data**2 * (pb.data >= PB_LIMIT) / image.rms_jy**2).astype(np.float32), pb.wcs))
+        weights.append((pb.data**2 * (pb.data >= PB_LIMIT) / image.rms_jy**2).astype(np.float32))
     array, _ = reproject_and_coadd(
         planes, grid.wcs(), shape_out=grid.shape, input_weights=weights, reproject_function=reproject_interp,
         order="bicubic", roundtrip_coords=False,

@@ -1,6 +1,6 @@
 """Comparison of a mosaic with a catalogue: `crossmatch_mosaic`.
 
-Its parts: `sources` (PyBDSF), `matching`, `comparison_numbers`, `match_table` and `plots`.
+Its parts: `sources` (found by `source_finder`), `matching`, `comparison_numbers`, `match_table` and `plots`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from contimg.config.used_keys import used_options
 from contimg.crossmatch.comparison_numbers import measure
 from contimg.crossmatch.match_table import write_matches
 from contimg.crossmatch.matching import COMPLETENESS_SNR, Match, MatchLimits, match
-from contimg.crossmatch.sources import ISLAND_SIGMA, PEAK_SIGMA, Source, find_sources, write_sources
+from contimg.crossmatch.source_finder import ISLAND_SIGMA, PEAK_SIGMA
+from contimg.crossmatch.sources import Source, find_sources, write_sources
 from contimg.errors import InputError
 from contimg.mosaic import noise
 from contimg.products import gates
@@ -25,8 +26,9 @@ from contimg.products.fits_images import read_image
 from contimg.products.numbers import CrossmatchQa
 from contimg.products.twin import Twin
 from contimg.sky.catalogue import Catalogue, read_catalogue
+from contimg.sky.restoring_beam import RestoringBeam
 
-LIBRARIES = ("bdsf", "numpy", "scipy", "astropy", "matplotlib")
+LIBRARIES = ("numpy", "scipy", "astropy", "matplotlib")
 
 
 def crossmatch_mosaic(
@@ -109,7 +111,8 @@ def _compare(
     local, factors = noise.local_rms(image.data, promised.data, beam_deg / abs(float(image.wcs.wcs.cdelt[0])))
     if not factors.size:  # too small to measure its noise in boxes: the rms from the weights is used
         local = promised.data.astype(np.float32)
-    sources = find_sources(place / facts.files.image, local, image.wcs, facts.freq_hz)
+    beam = RestoringBeam.from_degrees(beam_deg, facts.beam.bmin_arcsec / 3600, facts.beam.bpa_deg)
+    sources = find_sources(image.data, local, image.wcs, beam)
     limits = MatchLimits(options.radius_arcsec, options.min_snr)
     matched = match(sources, catalogue, local, image.wcs, freq_hz=facts.freq_hz, beam_deg=beam_deg, limits=limits)
     mean_beam_arcsec = (facts.beam.bmaj_arcsec * facts.beam.bmin_arcsec) ** 0.5

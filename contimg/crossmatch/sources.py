@@ -1,28 +1,20 @@
-"""Source finding in a mosaic with PyBDSF, and the table of the sources."""
+"""The sources of a mosaic in world coordinates, and their table."""
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import gc
-import logging
-import tempfile
-import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.plotting import matplotlib_cache
+from contimg.crossmatch.islands import SkyImage, noise_correlation
+from contimg.crossmatch.source_finder import Component, find_components
+from contimg.sky.restoring_beam import RestoringBeam
 from contimg.sky.spherical import unit_vectors
-
-PEAK_SIGMA = 5.0
-"""Least peak of a source, in local rms (PyBDSF's ``thresh_pix``)."""
-ISLAND_SIGMA = 3.0
-"""Level of the island of pixels that a source is fitted in, in local rms (``thresh_isl``)."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +28,17 @@ class Source:
     ra_deg, dec_deg : float
         Centroid, ICRS; errors in arcsec on the sky.
     total_flux_jy, e_total_flux_jy : float
-        Integrated flux density and its error.
+        Integrated flux density and its error; of a source that is not resolved those of its peak.
     peak_flux_jy_beam, e_peak_flux_jy_beam : float
     bmaj_arcsec, bmin_arcsec, bpa_deg : float
-        Fitted size (FWHM), not deconvolved.
+        Fitted size (FWHM), not deconvolved; the beam's where the source is not resolved.
     local_rms_jy_beam, snr : float
         Noise measured round it, and peak over that.
     code : str
-        PyBDSF's: S one Gaussian, C one of several in an island, M several Gaussians.
+        S for the only source of an island of bright pixels, C for one of several. (M, several Gaussians in a source,
+        stands in tables of earlier versions.)
     gaussians : int
+        1; several in tables of earlier versions.
     """
 
     source: int
@@ -65,37 +59,27 @@ class Source:
     gaussians: int
 
 
-def find_sources(image: Path, rms: NDArray[np.float32], wcs: Any, freq_hz: float) -> list[Source]:
+def find_sources(data: NDArray[np.floating], rms: NDArray[np.floating], wcs: Any, beam: RestoringBeam) -> list[Source]:
     """Find the sources of a mosaic above 5 sigma, brightest peak first.
 
-    PyBDSF runs in this process, on one core, in a temporary folder. It takes the local rms that it is given, and no
-    background. Its total fluxes are sums over pixels of one size, and are corrected here for the solid angle of the
-    pixels at the source: on a tangent plane (mosaics of earlier versions) it shrinks as cos^3 of the distance from the
-    centre, in an equal-area projection it is the same everywhere.
+    Total fluxes are corrected for the solid angle of the pixels at the source: on a tangent plane (mosaics of earlier
+    versions) it shrinks as cos^3 of the distance from the centre, in an equal-area projection it is constant.
 
     Parameters
     ----------
-    image : Path
-        FITS in Jy/beam with BMAJ, BMIN, BPA; NaN outside the footprint.
-    rms : (ny, nx) float32
-        Local rms in Jy/beam.
+    data, rms : (ny, nx) array
+        Image and local rms in Jy/beam; NaN outside the footprint.
     wcs : astropy.wcs.WCS
         Of the image.
-    freq_hz : float
+    beam : RestoringBeam
+        Of the image's header.
     """
-    from astropy.io import fits
-
-    with tempfile.TemporaryDirectory(prefix="contimg-bdsf-") as name:
-        folder = Path(name)
-        (folder / "mosaic.fits").symlink_to(image.resolve())
-        header = wcs.to_header()
-        for file, plane in (("mean.fits", np.zeros_like(rms)), ("rms.fits", rms)):
-            fits.PrimaryHDU(plane, header).writeto(folder / file)
-        with _quiet():
-            sources = [_as_source(item, rms, wcs) for item in _run_bdsf(folder, freq_hz)]
-            gc.collect()  # PyBDSF leaves files open: closed here, their ResourceWarnings are ignored
+    scale = np.diag(1 / np.radians(wcs.wcs.cdelt))  # pixels from (east, north)
+    covariance = scale @ beam.covariance() @ scale
+    image = SkyImage(data, rms, covariance, noise_correlation(data, rms, covariance))
+    sources = [_as_source(component, wcs, beam) for component in find_components(image)]
     sources.sort(key=lambda s: (-s.peak_flux_jy_beam, s.ra_deg, s.dec_deg))
-    return [Source(**{**asdict(s), "source": i}) for i, s in enumerate(sources, start=1)]
+    return [replace(source, source=i) for i, source in enumerate(sources, start=1)]
 
 
 def pixel_area(wcs: Any, x: float, y: float) -> float:
@@ -126,71 +110,34 @@ def rounded(value: Any) -> Any:
     return f"{value:.9g}" if isinstance(value, float) else value
 
 
-def _run_bdsf(folder: Path, freq_hz: float) -> list[Any]:
-    """Return PyBDSF's sources in ``mosaic.fits`` of a folder, with the rms and mean maps beside it."""
-    matplotlib_cache()  # PyBDSF imports matplotlib
-    import bdsf
-
-    result = bdsf.process_image(
-        str(folder / "mosaic.fits"),
-        outdir=str(folder),
-        quiet=True,
-        ncores=1,
-        frequency=freq_hz,
-        rms_map=True,
-        mean_map="zero",
-        rmsmean_map_filename=["mean.fits", "rms.fits"],  # names below the folder of the image
-        thresh="hard",
-        thresh_pix=PEAK_SIGMA,
-        thresh_isl=ISLAND_SIGMA,
-    )
-    return list(result.sources)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Suppress PyBDSF's messages and warnings, and restore the settings of logging and numpy that it changes."""
-    logger = logging.getLogger("PyBDSF")
-    handlers, level, disabled = list(logger.handlers), logger.level, logging.root.manager.disable
-    logging.disable(logging.CRITICAL)  # it replaces its handlers on each run: they cannot be silenced one by one
-    try:
-        with warnings.catch_warnings(), np.errstate():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for handler in [h for h in logger.handlers if h not in handlers]:
-            logger.removeHandler(handler)
-            handler.close()
-        logger.setLevel(level)
-        logging.disable(disabled)
-
-
-def _as_source(item: Any, rms: NDArray[np.float32], wcs: Any) -> Source:
-    """Return a PyBDSF source, with fluxes corrected for the pixels' solid angle on the tangent plane."""
-    ra, dec = (float(x) for x in item.posn_sky_centroid)
-    e_ra, e_dec = (float(x) * 3600 for x in item.posn_sky_centroidE)
-    x, y = (float(v) for v in wcs.all_world2pix(ra, dec, 0))
-    column, row = (min(max(round(v), 0), n - 1) for v, n in ((x, rms.shape[1]), (y, rms.shape[0])))
-    area = pixel_area(wcs, x, y)
-    noise = float(rms[row, column])
-    if not np.isfinite(noise):  # the centroid of an island cut by the edge may lie outside
-        noise = float(item.rms_isl)
-    bmaj, bmin, bpa = (float(v) for v in item.size_sky)
+def _as_source(component: Component, wcs: Any, beam: RestoringBeam) -> Source:
+    """Return a fitted component in world coordinates."""
+    around = np.array([[0.0, 0.5, -0.5, 0, 0], [0, 0, 0, 0.5, -0.5]])
+    ra, dec = wcs.all_pix2world(component.x + around[0], component.y + around[1], 0)
+    east = ((ra - ra[0] + 180) % 360 - 180) * np.cos(np.radians(dec[0]))
+    # Change of (east, north) in arcsec for one pixel along x and along y.
+    slopes = 3600 * np.array([[east[1] - east[2], east[3] - east[4]], [dec[1] - dec[2], dec[3] - dec[4]]])
+    e_ra, e_dec = np.sqrt(np.diag(slopes @ component.place_covariance @ slopes.T))
+    size = beam
+    if component.resolved:
+        cell = np.diag(np.radians(wcs.wcs.cdelt))
+        size = RestoringBeam.from_covariance(cell @ component.shape @ cell)
+    area = pixel_area(wcs, component.x, component.y) if component.resolved else 1.0
     return Source(
         source=0,
-        ra_deg=ra % 360,
-        dec_deg=dec,
-        e_ra_arcsec=e_ra,
-        e_dec_arcsec=e_dec,
-        total_flux_jy=float(item.total_flux) * area,
-        e_total_flux_jy=float(item.total_fluxE) * area,
-        peak_flux_jy_beam=float(item.peak_flux_max),
-        e_peak_flux_jy_beam=float(item.peak_flux_maxE),
-        bmaj_arcsec=bmaj * 3600,
-        bmin_arcsec=bmin * 3600,
-        bpa_deg=bpa,
-        local_rms_jy_beam=noise,
-        snr=float(item.peak_flux_max) / noise,
-        code=str(item.code),
-        gaussians=len(item.gaussians),
+        ra_deg=float(ra[0]) % 360,
+        dec_deg=float(dec[0]),
+        e_ra_arcsec=float(e_ra),
+        e_dec_arcsec=float(e_dec),
+        total_flux_jy=component.total_jy * area,
+        e_total_flux_jy=component.e_total_jy * area,
+        peak_flux_jy_beam=component.peak_jy,
+        e_peak_flux_jy_beam=component.e_peak_jy,
+        bmaj_arcsec=size.bmaj_deg * 3600,
+        bmin_arcsec=size.bmin_deg * 3600,
+        bpa_deg=size.bpa_deg,
+        local_rms_jy_beam=component.rms_jy,
+        snr=component.peak_jy / component.rms_jy,
+        code="S" if component.alone else "C",
+        gaussians=1,
     )

@@ -123,7 +123,7 @@ def mosaic_bytes(mosaic: MosaicSizes) -> float:
 
 
 def crossmatch_bytes(mosaic: MosaicSizes) -> float:
-    """Return the memory of `crossmatch_mosaic`: the planes of PyBDSF."""
+    """Return the memory of `crossmatch_mosaic`: image, noise and islands."""
     return 0.26e9 + 66 * mosaic.mosaic_px
 
 
