@@ -96,8 +96,14 @@ def verdicts_of_tiles(wildcards):
 
 
 def digests_of(*keys):
-    """Return the SHA-256 of the files that some configuration keys name, as a rule's parameter."""
-    return {key: DIGESTS[key] for key in keys if key in DIGESTS}
+    """Return the SHA-256 of the files that some configuration keys name, as a rule's parameter.
+
+    Of a folder of catalogues it is the strip of the job's declination.
+    """
+    digests = {key: DIGESTS[key] for key in keys if key in DIGESTS}
+    if "sky.catalogue" not in keys or "sky.catalogue" in DIGESTS or not SETTINGS.sky.catalogue:
+        return digests
+    return lambda wildcards: digests | {"sky.catalogue": DIGESTS[catalogue_path(wildcards)]}
 
 
 def unless_kept(kind, output):
@@ -137,9 +143,18 @@ def mosaic_memory(rule):
     )
 
 
+def catalogue_path(wildcards):
+    """Return the path of the catalogue for the declination of a job's tile, or first tile; None without one."""
+    if "mosaic" in wildcards.keys():
+        tile = PLAN.tiles[group_of(wildcards).tiles[0]]
+    else:
+        tile = tile_of_calibration(wildcards) if "calibration" in wildcards.keys() else tile_of(wildcards)
+    return or_stop(targets.catalogue_of, SETTINGS, tile.dec_app_deg)
+
+
 def catalogue(wildcards):
     """Return the catalogue, if there is one; `ancient`, as its digest is a parameter and its mtime is irrelevant."""
-    return [ancient(SETTINGS.sky.catalogue)] if SETTINGS.sky.catalogue else []
+    return [ancient(catalogue_path(wildcards))] if SETTINGS.sky.catalogue else []
 
 
 def ms_twin_of_calibration(wildcards):

@@ -23,6 +23,7 @@ COMMANDS = {
     "plan": ("contimg.cli.plan", "plan", "Show what the next run would do, and what waits for what."),
     "inbox": ("contimg.cli.inbox", "inbox", "Show which tiles are ready, wait, came late or were set aside."),
     "calibrators": ("contimg.cli.calibrators", "calibrators", "List the calibrators that cross the beam on a date."),
+    "catalogue": ("contimg.cli.catalogue", "catalogue", "Make the catalogue of a strip from radio surveys."),
     "calibration": ("contimg.cli.calibration", "calibration", "List, show, certify or withdraw calibrations."),
     "beam": ("contimg.cli.beam", "beam", "Measure the primary beam on the sky."),
     "status": ("contimg.cli.status", "status", "Show the state of groups, their tiles and mosaics."),

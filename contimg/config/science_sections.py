@@ -93,7 +93,9 @@ class CalibrationOptions(Section):
 class SkyOptions(Section):
     """The sky that is known beforehand."""
 
-    catalogue: str | None = Field(None, description="CSV, VOTable or FITS catalogue of the strip, or null")
+    catalogue: str | None = Field(
+        None, description="catalogue (CSV, VOTable, FITS), a folder of 'contimg catalogue make' strips, or null"
+    )
 
 
 class BeamOptions(Section):

@@ -28,6 +28,8 @@ from contimg.sky.catalogue import Catalogue, read_catalogue
 
 # Two antennas are one baseline, whose fringes are no image.
 _MIN_ANTENNAS = 3
+# Catalogue sources are used out to the second null of the beam, 5.7 deg off the axis.
+_SIDELOBES_DEG = 10.0
 
 
 @dataclass(frozen=True)
@@ -156,8 +158,8 @@ def prepare(job: ImagingJob, coordinates: Coordinates) -> PreparedTile:
     if wrong := limits.wrong_telescope(coordinates):
         raise Unusable("wrong_telescope", wrong)
     options = job.options
-    catalogue = None if job.catalogue is None else read_catalogue(job.catalogue)
     grid = _grid(job, coordinates)
+    catalogue = None if job.catalogue is None else read_catalogue(job.catalogue, near=_surroundings(coordinates, grid))
     radius_rad = field_of_view.field_radius(coordinates, grid, job.beam, options.pb_limit)
     factor = averaging_factors(coordinates, radius_rad, options.max_averaging_loss)
     vis = read_averaged(job.ms, coordinates, factor)
@@ -197,6 +199,12 @@ def prepare(job: ImagingJob, coordinates: Coordinates) -> PreparedTile:
         facts=facts,
         qa=qa,
     )
+
+
+def _surroundings(coordinates: Coordinates, grid: TileGrid) -> tuple[float, float, float]:
+    """Return direction and radius [deg] of the sky that a tile needs of its catalogue: its image and the sidelobes."""
+    ra, dec = (math.degrees(angle) for angle in coordinates.pointing_rad[len(coordinates.pointing_rad) // 2])
+    return ra, dec, max(_SIDELOBES_DEG, math.degrees(math.sqrt(2) * grid.size_px * grid.cell_rad))
 
 
 def _grid(job: ImagingJob, coordinates: Coordinates) -> TileGrid:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from contimg.config import Config
 from contimg.errors import ConfigError
+from contimg.sky.strips import strips_of
 from contimg.storage.atomic import file_sha256, write_json
 from contimg.storage.json_files import read_json
 
@@ -54,10 +55,16 @@ class FileDigests:
 
 
 def reference_files(config: Config) -> dict[str, Path]:
-    """Return the files of reference data that a configuration names, by their keys."""
+    """Return the files of reference data that a configuration names, by their keys; the catalogue may be a folder."""
     named = {
         "sky.catalogue": config.sky.catalogue,
         "calibration.calibrators": config.calibration.calibrators,
         "beam.cube": config.beam.cube,
     }
     return {key: Path(path) for key, path in named.items() if path not in (None, "builtin")}
+
+
+def strips_of_catalogue(config: Config) -> list[Path]:
+    """Return the strips of the folder that ``sky.catalogue`` names; none where it names a file or nothing."""
+    place = config.sky.catalogue
+    return [strip.path for strip in strips_of(Path(place))] if place is not None and Path(place).is_dir() else []

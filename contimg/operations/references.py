@@ -11,8 +11,9 @@ from typing import Any
 from contimg import naming
 from contimg.config import Config
 from contimg.errors import InputError
-from contimg.operations.file_digests import FileDigests, reference_files
+from contimg.operations.file_digests import FileDigests, reference_files, strips_of_catalogue
 from contimg.plan.model import Plan, PlannedTile
+from contimg.sky.strips import catalogue_at
 from contimg.storage.atomic import write_json
 from contimg.storage.json_files import read_json
 
@@ -55,8 +56,15 @@ class Known:
 
 def findings(config: Config, known: Known) -> list[str]:
     """Return a sentence for each file of reference data that is missing, unreadable, or lacks columns or rows."""
-    found = []
-    for key, path in reference_files(config).items():
+    found: list[str] = []
+    named = [*reference_files(config).items()]
+    folder = next((path for key, path in named if key == "sky.catalogue" and path.is_dir()), None)
+    if folder is not None:
+        strips = strips_of_catalogue(config)
+        named = [one for one in named if one[0] != "sky.catalogue"] + [("sky.catalogue", path) for path in strips]
+        make = f"contimg catalogue make --from nvss FILE --dec DEG {folder}"
+        found += [] if strips else [f"config key 'sky.catalogue' names {folder}, a folder without a strip: type {make}"]
+    for key, path in named:
         if not path.is_file() or not os.access(path, os.R_OK):
             found.append(f"config key '{key}' names {path}, which cannot be read: correct the path")
             continue
@@ -83,7 +91,10 @@ def _read(key: str, path: Path) -> Any:
             raise InputError(f"{path} holds no calibrator: give a list with one, or write builtin")
         return True
     from contimg.sky.catalogue import read_catalogue
+    from contimg.sky.strip_files import read_header, strip_cells
 
+    if read_header(path) is not None:
+        return strip_cells(path).tolist()
     catalogue = read_catalogue(path)
     if not len(catalogue):
         raise InputError(f"{path} holds no source: give the catalogue of the strip, or null")
@@ -98,11 +109,20 @@ def _cell(ra_deg: float, dec_deg: float) -> int:
 
 def strip_findings(config: Config, plan: Plan, known: Known) -> list[str]:
     """Return a sentence if the catalogue holds no source in any field of the planned groups."""
-    path = config.sky.catalogue
+    place = config.sky.catalogue
     tiles = [plan.tiles[t] for group in plan.groups.values() for t in group.tiles]
-    if path is None or not tiles or not Path(path).is_file():
+    if place is None or not tiles or not Path(place).exists():
         return []
-    cells = known.get(f"sky.catalogue {known.digests.sha256(Path(path), 'sky.catalogue')}")
+    chosen = {tile.id: catalogue_at(Path(place), tile.dec_app_deg) for tile in tiles}
+    found = []
+    for path in dict.fromkeys(chosen.values()):
+        found += _without_sources(path, [tile for tile in tiles if chosen[tile.id] == path], known)
+    return found
+
+
+def _without_sources(path: Path, tiles: list[PlannedTile], known: Known) -> list[str]:
+    """Return a sentence if a catalogue holds no source in any of the fields of some tiles."""
+    cells = known.get(f"sky.catalogue {known.digests.sha256(path, 'sky.catalogue')}")
     if cells is None or any(not cells_of_field(tile).isdisjoint(cells) for tile in tiles):
         return []
     first, last = tiles[0], tiles[-1]

@@ -5,15 +5,17 @@ The rules in ``rules/`` hold paths and resources; every decision stands here, wh
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from contimg.config import Config
 from contimg.config.used_keys import used_options
 from contimg.errors import InputError
 from contimg.naming import Layout
-from contimg.operations.file_digests import FileDigests, reference_files
+from contimg.operations.file_digests import FileDigests, reference_files, strips_of_catalogue
 from contimg.plan.model import Plan, PlannedTile
 from contimg.products.twin import input_from_twin, read_twin
+from contimg.sky.strips import catalogue_at
 
 
 def wanted_products(config: Config, plan: Plan) -> list[str]:
@@ -77,8 +79,9 @@ def solved_on_another_ms(layout: Layout, calibration_id: str, tile_id: str) -> b
 def reference_digests(config: Config) -> dict[str, str]:
     """Return the SHA-256 of each file of reference data that the configuration names, by its key.
 
-    They are parameters of the rules that read these files: an edited catalogue, list of calibrators or beam makes
-    what was judged or solved with it out of date, and a copied or touched one does not.
+    Where ``sky.catalogue`` is a folder, its strips stand there by their paths instead. The digests are parameters of
+    the rules that read these files: an edited catalogue, list of calibrators or beam makes what was judged or solved
+    with it out of date, and a copied or touched one does not.
 
     Raises
     ------
@@ -86,4 +89,21 @@ def reference_digests(config: Config) -> dict[str, str]:
         If one of them cannot be read.
     """
     digests = FileDigests(config.layout.cache / "digests.json")
-    return {key: digests.sha256(path, key) for key, path in reference_files(config).items()}
+    named = reference_files(config)
+    if config.sky.catalogue is not None and Path(config.sky.catalogue).is_dir():
+        del named["sky.catalogue"]
+    strips = {str(path): digests.sha256(path, "sky.catalogue") for path in strips_of_catalogue(config)}
+    return {key: digests.sha256(path, key) for key, path in named.items()} | strips
+
+
+def catalogue_of(config: Config, dec_deg: float) -> str | None:
+    """Return the catalogue of a declination [deg]: ``sky.catalogue``, or the strip of that folder; None without one.
+
+    The apparent declination of the tile is compared with strips in ICRS: they differ by 0.2 deg at most until 2030.
+
+    Raises
+    ------
+    InputError
+        If the folder has no strip of the declination.
+    """
+    return None if config.sky.catalogue is None else str(catalogue_at(Path(config.sky.catalogue), dec_deg))

@@ -74,8 +74,10 @@ class Catalogue:
         return self.select(distance <= radius_rad)
 
 
-def read_catalogue(path: Path, *, allow_missing_flux: bool = False) -> Catalogue:
-    """Read a catalogue from CSV, VOTable (.xml, .vot, .votable) or FITS (.fits, .fit).
+def read_catalogue(
+    path: Path, *, allow_missing_flux: bool = False, near: tuple[float, float, float] | None = None
+) -> Catalogue:
+    """Read a catalogue from CSV, VOTable (.xml, .vot, .votable), FITS (.fits, .fit) or the binary form of a strip.
 
     Columns ``name, ra_deg, dec_deg, flux_jy``, optional ``ref_freq_hz`` (1.4e9), ``spectral_index``
     (-0.7, recorded as assumed) and ``flux_err_jy``; other columns are ignored. Rows that are wrong are skipped, and
@@ -86,6 +88,9 @@ def read_catalogue(path: Path, *, allow_missing_flux: bool = False) -> Catalogue
     path : Path
     allow_missing_flux : bool
         For lists of calibrators: sources without a flux are kept (NaN), and a wrong row is an error.
+    near : (float, float, float), optional
+        ICRS right ascension, declination and radius [deg]: the sources within this circle. Of a catalogue that
+        ``contimg catalogue make`` made, no others are read from the disk.
 
     Raises
     ------
@@ -93,7 +98,19 @@ def read_catalogue(path: Path, *, allow_missing_flux: bool = False) -> Catalogue
         If the file is missing or no table, a column is missing, occurs twice or has another unit, or no row of it
         can be used.
     """
+    from contimg.sky.strip_files import read_header, read_strip
+
     path = Path(path)
+    circle = None if near is None else tuple(np.radians(near))
+    if read_header(path) is not None:
+        strip = _with_defaults(read_strip(path, near))
+        return strip if circle is None else strip.within(*circle)
+    whole = _read_table(path, allow_missing_flux=allow_missing_flux)
+    return whole if circle is None else whole.within(*circle)
+
+
+def _read_table(path: Path, *, allow_missing_flux: bool) -> Catalogue:
+    """Read a catalogue from CSV, VOTable or FITS, whose rows may be wrong or stand twice; see `read_catalogue`."""
     columns, faults = read_columns(path)
     catalogue, wrong = _convert(columns, allow_missing_flux)
     faults += [fault for fault in wrong if fault]

@@ -57,9 +57,13 @@ def read_columns(path: Path) -> tuple[Columns, list[str]]:
 
 def numbers(cells: Sequence[Any] | NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return the numbers (n,) of cells, NaN where a cell is blank or no number, and which are no numbers."""
-    if isinstance(cells, np.ndarray):
+    if isinstance(cells, np.ndarray) and cells.dtype.kind in "iufb":
         return np.asarray(cells, np.float64), np.zeros(len(cells), bool)
     values, wrong = np.full(len(cells), np.nan), np.zeros(len(cells), bool)
+    try:
+        return np.array(cells, np.str_).astype(np.float64), wrong
+    except ValueError:  # a cell that is blank or no number: look at each
+        pass
     for i, cell in enumerate(cells):
         if isinstance(cell, str) and cell.strip().lower() in _BLANK:
             continue

@@ -13,6 +13,7 @@ from contimg.errors import ConfigError
 from contimg.operations import references
 from contimg.operations.preflight import checked_plan
 from contimg.simulate import NightOptions, simulate_night
+from tests.support.surveys import write_test_strip
 
 # Longest baseline about 250 m, 1.53 GHz: lambda/B is 160 arcsec.
 NIGHT = NightOptions(
@@ -164,6 +165,21 @@ def test_catalogues_that_nothing_can_be_compared_with(configured, tmp_path, cont
         refused(config, "sky.catalogue", said)
 
 
+@pytest.mark.parametrize(("dec_deg", "ra_deg", "said"), [
+    (30.5, 202.5, None), (30.5, 22.5, "has no source near the planned tiles (declination 30."),
+    (50.0, 202.5, "has no strip for declination +30."),
+])  # fmt: skip
+def test_the_strip_of_a_folder_is_looked_at(configured, tmp_path, dec_deg, ra_deg, said):
+    write_test_strip(tmp_path / "strips" / "a.fits", dec_deg, ra_deg)
+    write_test_strip(tmp_path / "strips" / "b.fits", -40.0)
+    config = configured(sky={"catalogue": str(tmp_path / "strips")})
+    for _ in range(2):
+        if said is None:
+            assert checked_plan(config).groups
+        else:
+            refused(config, "sky.catalogue", said)
+
+
 def test_a_mended_catalogue_is_read_again(configured, tmp_path):
     (tmp_path / "catalogue.csv").write_text(HEADER)
     refused(configured(), "holds no source")
@@ -181,7 +197,9 @@ def test_the_comparison_with_a_catalogue_needs_one(configured):
 def test_reference_files_that_are_not_there(configured, tmp_path, key):
     section, name = key.split(".")
     for place in (tmp_path / "nothing.csv", tmp_path):
-        refused(configured(**{section: {name: str(place)}}), f"config key '{key}' names {place}, which cannot be read")
+        strips = key == "sky.catalogue" and place.is_dir()
+        why = "a folder without a strip: type contimg catalogue make" if strips else "which cannot be read"
+        refused(configured(**{section: {name: str(place)}}), f"config key '{key}' names {place}, {why}")
 
 
 def test_a_list_of_calibrators_and_a_beam_that_are_none(configured, tmp_path):

@@ -12,6 +12,7 @@ from contimg.operations.file_digests import FileDigests
 from contimg.plan.model import Group, Plan, PlannedCalibration
 from contimg.products.twin import Twin, input_from_twin, write_twin
 from tests.operations.test_resources import night
+from tests.support.surveys import write_test_strip
 
 
 def planned(tmp_path, **sections):
@@ -63,6 +64,22 @@ def test_only_calibrations_whose_tile_is_at_hand_can_be_solved(tmp_path):
         plan.calibrations[name] = PlannedCalibration(name, "bandpass", one, 0.0, 30.5, "3C286", None)
     assert targets.solvable(plan) == naming.calibration_id(tile)
     assert targets.solvable(Plan()) == "none"
+
+
+def test_of_a_folder_of_strips_each_is_known_by_content_and_chosen_by_declination(tmp_path):
+    low, high = (
+        write_test_strip(tmp_path / "strips" / name, dec) for name, dec in (("a.fits", 16.0), ("b.fits", 50.0))
+    )
+    config, _ = planned(tmp_path, sky={"catalogue": str(tmp_path / "strips")})
+    first = targets.reference_digests(config)
+    assert sorted(first) == [str(low), str(high)]
+    assert targets.catalogue_of(config, 16.3) == str(low)
+    assert targets.catalogue_of(config, 49.0) == str(high)
+    write_test_strip(low, 16.1)
+    again = targets.reference_digests(config)
+    assert again[str(low)] != first[str(low)]
+    assert again[str(high)] == first[str(high)]
+    assert targets.catalogue_of(planned(tmp_path)[0], 16.3) is None
 
 
 def test_reference_data_are_known_by_content(tmp_path):
