@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def solve_calibration(  # one parameter for each input, output and parameter of 
     beam: BeamOptions,
     catalogue: Path | None,
     previous: Path | None = None,
+    first_light: Mapping[str, Any] | None = None,
 ) -> Twin:
     """Solve a calibration on a tile and write it with its twin.
 
@@ -68,6 +70,8 @@ def solve_calibration(  # one parameter for each input, output and parameter of 
         The sky model: gains are solved on it, and it adds a calibrator's neighbours to the model.
     previous : Path or None
         The twin of the certified bandpass before, which a bandpass is compared with; not an input.
+    first_light : mapping or None
+        What the tile's raw files say about the telescope (`contimg check`), recorded as a fact.
 
     Returns
     -------
@@ -85,6 +89,7 @@ def solve_calibration(  # one parameter for each input, output and parameter of 
     """
     draft, tile, known = _begin(ms_twin, calibrator, catalogue)
     _use_reference_files(draft, options, beam)
+    _record_first_light(draft, first_light)
     with draft.product(output) as part:
         part.mkdir()
         job = SolvingJob(Path(ms), part, draft, options, beam, known)
@@ -110,6 +115,14 @@ def _begin(ms_twin: Path, calibrator: str | None, catalogue: Path | None) -> tup
     known = read_catalogue(catalogue) if catalogue is not None else None
     draft.use_file("catalogue", catalogue)
     return draft, tile, known
+
+
+def _record_first_light(draft: TwinDraft, first_light: Mapping[str, Any] | None) -> None:
+    """Record the check of the raw files; what it refutes is a note, for the calibration is judged by its solutions."""
+    if first_light is not None:
+        draft.facts["first_light"] = dict(first_light)
+        refuted = [one["text"] for one in first_light.get("findings", ()) if one["verdict"] == "refuted"]
+        draft.notes += [f"first light: {text}" for text in refuted]
 
 
 def _use_reference_files(draft: TwinDraft, options: CalibrationOptions, beam: BeamOptions) -> None:

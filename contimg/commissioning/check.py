@@ -37,6 +37,7 @@ _MOST_BASELINES = 1200
 _FRINGE_KEYS = (
     "swapped_antennas", "positions", "clock", "integration_time", "frequencies", "channel_order", "delays", "receptors",
 )  # fmt: skip
+_OF_LABELS = ("frequencies", "channel_order")
 
 Progress = Callable[[int, int, str], None]
 
@@ -121,53 +122,79 @@ def first_light(places: Sequence[str], config: Config, progress: Progress | None
     InputError
         If there are no files that can be read.
     """
-    return check_files(find_transit(places, config), config, progress)
+    return check_files(find_transit(places, config), progress)
 
 
-def check_files(files: TransitFiles, config: Config, progress: Progress | None = None) -> FirstLight:
-    """Check the files of one tile; see `first_light`."""
+def check_files(files: TransitFiles, progress: Progress | None = None) -> FirstLight:
+    """Check the files of one tile; see `first_light`.
+
+    Where frequencies are not those of their labels, all else is measured again with those that were found.
+    """
     headers = files.headers
     found = [
-        file_finding(headers, files.faults, missing_subbands(headers, config)),
+        file_finding(headers, files.faults, missing_subbands(headers)),
         header_finding(headers),
         declination_finding(headers[0]),
     ]
-    inputs = Inputs.of(headers[0])
-    told = _Teller(progress, len(headers))
-    fringes: _Fringes | None = None
-    coherences: dict[str, float] = {}
-    if files.calibrator is None:
-        why = "no calibrator of the list transits in these files: see contimg calibrators"
-        conventions = [not_measurable(key, why) for key in ("sign", "frame", "station_order")]
-    else:
-        transit = _pilot(files, inputs, told)
-        convention, conventions, coherences = convention_findings(transit)
-        if convention is not None:
-            model, identities, silent = find_identities(transit, convention)
-            fringes = _Fringes(convention, model, identities, silent)
-    found += conventions
+    measured = _measure(files, progress)
+    if measured.corrected is not None:
+        again = _measure(replace(files, headers=tuple(measured.corrected)), progress)
+        kept = [one for one in measured.findings if one.key in _OF_LABELS]
+        kept += [one for one in again.findings if one.key not in _OF_LABELS]
+        pictures = again.pictures | {"frequencies": measured.pictures["frequencies"]}
+        measured = replace(again, findings=kept, pictures=pictures)
+    order = list(STATEMENTS)
+    found = sorted([*found, *measured.findings], key=lambda one: order.index(one.key))
+    synthetic = any(header.synthetic for header in headers)
+    return FirstLight(files, tuple(found), measured.coherences, synthetic, measured.pictures)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Findings from the data, with what they rest on; headers with other frequencies where labels are wrong."""
+
+    findings: list[Finding]
+    coherences: dict[str, float]
+    pictures: dict[str, Any]
+    corrected: list[Header] | None = None
+
+
+def _measure(files: TransitFiles, progress: Progress | None) -> _Measured:
+    """Return what the data say, the frequencies taken as in the headers."""
+    inputs = Inputs.of(files.headers[0])
+    told = _Teller(progress, len(files.headers))
+    fringes, found, coherences = _assumptions(files, inputs, told)
     reduced, samples = _reduce(files.headers, inputs, fringes, told)
     dead = receptor_checks.dead_receptors(reduced)
-    found.append(receptor_checks.board_finding(reduced, inputs.names))
-    found.append(receptor_checks.packet_finding(reduced, inputs.names, dead))
     pictures: dict[str, Any] = {"levels": receptor_checks.levels(reduced), "names": inputs.names}
+    parts = [
+        *found,
+        receptor_checks.board_finding(reduced, inputs.names),
+        receptor_checks.packet_finding(reduced, inputs.names, dead),
+    ]
     if fringes is None:
-        why = conventions[0].text
-        found += [not_measurable(key, why) for key in (*_FRINGE_KEYS, "polarisations", "receptor_names")]
-        found.append(sun_checks.sun_finding(_sun_place(files), None))
-    else:
-        more = _frequency_findings(files, inputs, fringes, reduced, samples)
-        found += more.findings
-        if more.corrected is not None:  # all that follows is measured with the frequencies that were found
-            reduced, _ = _reduce(more.corrected, inputs, fringes, told)
-        rest, extra = _fringe_findings(files, inputs, fringes, reduced, dead)
-        found += rest
-        extra["frequencies"] = more.measured
-        pictures |= extra
-    order = list(STATEMENTS)
-    found.sort(key=lambda one: order.index(one.key))
-    synthetic = any(header.synthetic for header in headers)
-    return FirstLight(files, tuple(found), coherences, synthetic, pictures)
+        parts += [not_measurable(key, found[0].text) for key in (*_FRINGE_KEYS, "polarisations", "receptor_names")]
+        parts.append(sun_checks.sun_finding(_sun_place(files), None))
+        return _Measured(parts, coherences, pictures)
+    more = _frequency_findings(files, inputs, fringes, reduced, samples)
+    rest, extra = _fringe_findings(files, inputs, fringes, reduced, dead)
+    pictures |= extra | {"frequencies": more.measured}
+    return _Measured([*parts, *more.findings, *rest], coherences, pictures, more.corrected)
+
+
+def _assumptions(
+    files: TransitFiles, inputs: Inputs, told: _Teller
+) -> tuple[_Fringes | None, list[Finding], dict[str, float]]:
+    """Return the assumptions about the array that hold, the findings on them, and the coherence of each."""
+    if files.calibrator is None:
+        why = "no calibrator of the list transits in these files: see contimg calibrators"
+        return None, [not_measurable(key, why) for key in ("sign", "frame", "station_order")], {}
+    transit = _pilot(files, inputs, told)
+    convention, found, coherences = convention_findings(transit)
+    if convention is None:
+        return None, found, coherences
+    model, identities, silent = find_identities(transit, convention)
+    return _Fringes(convention, model, identities, silent), found, coherences
 
 
 class _Teller:

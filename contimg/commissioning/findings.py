@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+
 Verdict = Literal["confirmed", "refuted", "not measurable"]
 CONFIRMED: Verdict = "confirmed"
 REFUTED: Verdict = "refuted"
@@ -71,7 +73,18 @@ class Finding:
 
     def as_json(self) -> dict[str, Any]:
         """Return the finding for a program."""
-        return asdict(self) | {"named": list(self.named), "statement": self.statement}
+        return finite(asdict(self)) | {"named": list(self.named), "statement": self.statement}
+
+
+def finite(value: Any) -> Any:
+    """Return a JSON-ready value with None for numbers that are not finite, and plain numbers for numpy's."""
+    if isinstance(value, dict):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    if isinstance(value, (float, np.floating)):
+        return float(value) if np.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value
 
 
 def listed(names: list[str] | tuple[str, ...], most: int = 6) -> str:

@@ -151,6 +151,9 @@ def position_finding(offsets: Offsets, names: tuple[str, ...], moved: dict[str, 
     bad = np.flatnonzero(offsets.outliers & measured)
     wrong = {names[a]: float(offsets.own_east_m[a]) + moved.get(names[a], 0.0) for a in bad}
     wrong |= {name: east for name, east in moved.items() if name not in wrong}
+    far = {names[a]: float(offsets.north_m[a]) for a in bad if abs(offsets.own_east_m[a]) < _LEAST_EAST_M}
+    least = max(_OUTLIER_SIGMA * offsets.scatter_m, _LEAST_EAST_M)
+    wrong = {name: east for name, east in wrong.items() if abs(east) > least or name in far}
     north = f"north is known to {offsets.north_scatter_m:.0f} m only"
     details = {
         "east_m": {names[a]: round(float(offsets.own_east_m[a]) + moved.get(names[a], 0.0), 4)
@@ -164,7 +167,6 @@ def position_finding(offsets: Offsets, names: tuple[str, ...], moved: dict[str, 
         text = f"east offsets scatter by {offsets.scatter_m:.3f} m, the largest is {largest:.2f} m; {north}"
         return Finding("positions", CONFIRMED, text, largest, offsets.scatter_m, "m", (), details)
     worst = max(wrong, key=lambda name: abs(wrong[name]))
-    far = {names[a]: float(offsets.north_m[a]) for a in bad if abs(offsets.own_east_m[a]) < _LEAST_EAST_M}
     said = listed([f"{name} {far[name]:+.0f} m to the north" if name in far else f"{name} {east:+.2f} m to the east"
                    for name, east in wrong.items()])  # fmt: skip
     text = f"off the header's position: {said} (± {offsets.scatter_m:.2f} m to the east); {north}"

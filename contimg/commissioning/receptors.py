@@ -121,11 +121,8 @@ def packet_finding(residuals: Sequence[Residuals], names: tuple[str, ...], dead:
     if not quiet.any():
         return not_measurable("packet_loss", "interference in all subbands")
     for one in (one for one, good in zip(residuals, quiet, strict=True) if good):
-        usual, highest = np.median(one.autos, axis=2), one.autos.max(axis=2)
-        lowest = one.autos.min(axis=2)
-        good = (usual > 0) & ~dead
-        drops.append(np.where(good, 1 - lowest / np.where(usual > 0, usual, 1), 0.0))
-        means.append(np.where(good, 1 - one.autos.mean(axis=2) / np.where(highest > 0, highest, 1), 0.0))
+        drops.append(np.where(dead, 0.0, 1 - one.course.min(axis=2)))
+        means.append(np.where(dead, 0.0, 1 - one.course.mean(axis=2) / one.course.max(axis=2)))
     drop, mean = np.array(drops), np.array(means)
     worst = drop.max(axis=1)  # subband, antenna
     bad = np.flatnonzero((worst > _LOST).any(axis=0))

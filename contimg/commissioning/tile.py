@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from contimg import naming
-from contimg.config import Config
+from contimg.config import BeamOptions, CalibrationOptions, Config
 from contimg.correlator import hdf5, inbox
+from contimg.correlator.band import SUBBANDS
 from contimg.correlator.hdf5 import Header
 from contimg.correlator.inbox import Cluster
 from contimg.errors import InputError
@@ -73,14 +72,14 @@ def find_transit(places: Sequence[str], config: Config) -> TransitFiles:
         header = _first_header(cluster, problems)
         if header is None:
             continue
-        calibrator, flux_jy = _brightest(header, known, config)
+        calibrator, flux_jy = brightest(header, known, config.beam, config.calibration)
         if best is None or flux_jy > best[0]:
             best = (flux_jy, cluster, calibrator)
     if best is None:
         raise InputError(problems[0])
     flux_jy, cluster, calibrator = best
-    headers, faults = _headers(cluster)
-    return TransitFiles(headers, tuple(faults), calibrator, flux_jy)
+    headers, faults = read_tile([Path(file.path) for file in cluster.files])
+    return TransitFiles(headers, faults, calibrator, flux_jy)
 
 
 def _paths(places: Sequence[str], config: Config) -> list[str]:
@@ -120,32 +119,42 @@ def _sentence(error: Exception) -> str:
     return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
 
 
-def _headers(cluster: Cluster) -> tuple[tuple[Header, ...], list[str]]:
-    """Return the headers of a tile that belong together, highest frequency first, and what is wrong with the rest."""
+def read_tile(paths: Sequence[Path]) -> tuple[tuple[Header, ...], tuple[str, ...]]:
+    """Return the headers of a tile that belong together, highest frequency first, and what is wrong with the rest.
+
+    Raises
+    ------
+    InputError
+        If no file can be read.
+    """
     headers: list[Header] = []
     faults: list[str] = []
-    for file in cluster.files:
+    for path in paths:
         try:
-            headers.append(hdf5.read_header(Path(file.path), any_frame=True))
+            headers.append(hdf5.read_header(path, any_frame=True))
         except (InputError, OSError) as error:
             faults.append(_sentence(error))
+    if not headers:
+        raise InputError(faults[0] if faults else "a tile without files cannot be checked")
     shapes = [(header.n_times, header.start_mjd, header.antenna_order_sha256, header.products) for header in headers]
     usual = max(set(shapes), key=shapes.count)
     for header, shape in zip(headers, shapes, strict=True):
         if shape != usual:
             faults.append(f"{header.path.name} has other times, antennas or products than the others")
     kept = [header for header, shape in zip(headers, shapes, strict=True) if shape == usual]
-    return tuple(sorted(kept, key=lambda header: -header.freq_hz[0])), faults
+    return tuple(sorted(kept, key=lambda header: -header.freq_hz[0])), tuple(faults)
 
 
-def _brightest(header: Header, known: Sequence[Calibrator], config: Config) -> tuple[Calibrator | None, float]:
+def brightest(
+    header: Header, known: Sequence[Calibrator], beam: BeamOptions, options: CalibrationOptions
+) -> tuple[Calibrator | None, float]:
     """Return the calibrator of the largest apparent flux that transits during a file, and that flux (Jy)."""
     half = header.integration_s / 2 / 86400
     scan = transits.DriftScan(
         header.dec_app_rad, header.start_mjd - half, header.end_mjd + half,
         header.location.longitude_rad, header.location.latitude_rad,
     )  # fmt: skip
-    passing = transits.passages(known, scan, config.beam, config.calibration)
+    passing = transits.passages(known, scan, beam, options)
     usable = [one for one in passing if one.apparent_flux_jy is not None]
     if not usable:
         return None, 0.0
@@ -153,11 +162,6 @@ def _brightest(header: Header, known: Sequence[Calibrator], config: Config) -> t
     return calibrator_lists.find(known, best.name), float(best.apparent_flux_jy or 0.0)
 
 
-def missing_subbands(headers: Sequence[Header], config: Config) -> list[int]:
+def missing_subbands(headers: Sequence[Header]) -> list[int]:
     """Return the subbands that no file has."""
-    return sorted(set(range(config.ingest.subbands)) - {header.subband for header in headers})
-
-
-def middle_mjd(header: Header) -> float:
-    """Return the middle of a file, UTC."""
-    return float(np.mean(header.times_mjd))
+    return sorted(set(range(SUBBANDS)) - {header.subband for header in headers})

@@ -15,6 +15,7 @@ from contimg.correlator.hdf5 import Header
 BLOCKS = 4
 """Parts of a subband, each with one fringe rate."""
 _STRUCK, _DISTURBED = 0.2, 0.8
+"""A subband is disturbed with more than the first of its cells struck, or less than the second of the usual fringes."""
 _INTERFERENCE = 0.01
 """Rise of the median autocorrelation above its median in time that marks a cell as interference."""
 
@@ -75,6 +76,8 @@ class Subband:
         0 where flagged, not finite or struck by interference.
     autos : (npol, nant, ntime) float64
         Autocorrelations, mean over channels; 0 where they are not finite.
+    course : (npol, nant, ntime) float64
+        Autocorrelations over their median in time: median over channels, so that a narrow transmitter has no say.
     excess : (npol, nbl) float64
         Mean power over the product of the antennas' autocorrelations, median over channels: the radiometer's noise,
         equal on all baselines, and the signals that they have in common.
@@ -85,6 +88,7 @@ class Subband:
     header: Header
     vis: NDArray[np.complex64]
     autos: NDArray[np.float64]
+    course: NDArray[np.float64]
     excess: NDArray[np.float64]
     struck: float
 
@@ -112,6 +116,7 @@ class Residuals:
     fraction : (npol, nbl) float64
         Fraction of the power that the steady fringe has.
     autos : (npol, nant, ntime) float64
+    course : (npol, nant, ntime) float64
     excess : (npol, nbl) float64
     struck : float
         As in `Subband`.
@@ -123,6 +128,7 @@ class Residuals:
     slopes: NDArray[np.complex128]
     fraction: NDArray[np.float64]
     autos: NDArray[np.float64]
+    course: NDArray[np.float64]
     excess: NDArray[np.float64]
     struck: float
 
@@ -156,7 +162,9 @@ def read_subband(header: Header, inputs: Inputs) -> Subband:
     cross *= np.where(rms > 0, 1 / np.where(rms > 0, rms, 1), 0).astype(np.float32)
     level = autos.mean(axis=3, dtype=np.float64)
     by_antenna = np.ascontiguousarray(level.transpose(1, 2, 0))
-    return Subband(header, cross, by_antenna, excess.astype(np.float64), float(struck.mean()))
+    course = np.median(np.where(usual > 0, autos / np.where(usual > 0, usual, 1), 1.0), axis=3)
+    by_time = np.ascontiguousarray(course.transpose(1, 2, 0), dtype=np.float64)
+    return Subband(header, cross, by_antenna, by_time, excess.astype(np.float64), float(struck.mean()))
 
 
 def _interference(autos: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -195,6 +203,7 @@ def residuals(subband: Subband, inputs: Inputs, model: FringeModel) -> Residuals
         np.einsum("pbc,pbc->pb", total[..., 1:], total[..., :-1].conj()).astype(np.complex128),
         np.where(power > 0, steady / np.where(power > 0, power, 1), 0.0).astype(np.float64),
         subband.autos,
+        subband.course,
         subband.excess,
         subband.struck,
     )
