@@ -121,8 +121,8 @@ def conjugated(options: NightOptions, rng: np.random.Generator) -> Case:
 
 
 def clock(options: NightOptions, rng: np.random.Generator) -> Case:
-    """Return a night with a wrong clock; more antennas, as few to the north decide it."""
-    error = float(rng.choice([-1, 1]) * rng.uniform(8, 40))
+    """Return a night with a clock beyond what the ionosphere can look like; more antennas, as few decide it."""
+    error = float(rng.choice([-1, 1]) * rng.uniform(15, 40))
     options = replace(options, antennas=options.antennas + 12)
     return Case("clock", _errors(options, correlator=CorrelatorErrors(clock_error_s=error)), "clock",
                 value=(error, 4.0))  # fmt: skip

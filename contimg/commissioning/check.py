@@ -191,6 +191,12 @@ def _assumptions(
         return None, [not_measurable(key, why) for key in ("sign", "frame", "station_order")], {}
     transit = _pilot(files, inputs, told)
     convention, found, coherences = convention_findings(transit)
+    for sample in transit.samples if convention is None else ():  # the others may have wrong labels or interference
+        alone = replace(transit, samples=[sample])
+        convention, by_one, numbers = convention_findings(alone)
+        if convention is not None:
+            transit, found, coherences = alone, by_one, numbers
+            break
     if convention is None:
         return None, found, coherences
     model, identities, silent = find_identities(transit, convention)

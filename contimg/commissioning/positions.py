@@ -26,6 +26,8 @@ _NORTH_SIGMA, _LEAST_NORTH_M = 10.0, 150.0
 """To the north the ionosphere bends phases as an offset of tens of metres does, the more the longer the baselines."""
 _WORST_SCATTER_M = 0.5
 _SIGMA = 4.0
+_SURE = 2.5 / _SIGMA
+"""Between 2.5 and 4 errors a clock is neither confirmed nor refuted."""
 _IONOSPHERE_ARCSEC_S = 0.25 / 309
 """Rate at which the ionosphere may shift the sky to the north: gradients of 2 arcsec that change in hours."""
 _WORST_CLOCK_S = 15.0
@@ -205,7 +207,7 @@ def clock_finding(offsets: Offsets, sky_s: float, already_s: float = 0.0) -> Fin
     number = f"± {error_s:.2f} ± {sky_s:.1f} (ionosphere) s"
     if size > reach_s:
         verdict, text = REFUTED, f"the header is {size:.2f} {number} {'late' if clock_s > 0 else 'early'}"
-    elif reach_s < _WORST_CLOCK_S:
+    elif reach_s < _WORST_CLOCK_S and size < _SURE * reach_s:
         verdict = CONFIRMED
         text = f"header minus true time is {clock_s:+.2f} {number}; an error beyond {reach_s:.0f} s would show"
     else:
