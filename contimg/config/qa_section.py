@@ -54,6 +54,12 @@ class QaOptions(Section):
         0.1, description="fraction of found bright sources missing in the catalogue above which it is a warning"
     )
     min_tile_fraction: Fraction = Field(0.6, description="fraction of a group's tiles used below which it is a warning")
+    max_negative_outliers: Count = Field(
+        5, description="places of a mosaic below -6 sigma above which it is a warning: no source is negative"
+    )
+    max_negative_sigma: Positive = Field(
+        10.0, description="depth of a mosaic's most negative pixel above which it is a warning [sigma]"
+    )
     max_noise_spread: Positive = Field(
         2.0, description="noise of the noisiest tile over the median tile's above which a mosaic is a warning"
     )

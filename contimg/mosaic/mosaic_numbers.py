@@ -7,6 +7,7 @@ import numpy as np
 from contimg.mosaic import noise
 from contimg.mosaic.grid import MosaicGrid
 from contimg.mosaic.group_image import GroupImage
+from contimg.mosaic.outliers import negative_outliers
 from contimg.mosaic.tile_images import beam_deviation, median_axes_deg, used
 from contimg.products.numbers import MosaicQa
 
@@ -19,7 +20,8 @@ def measure(mosaic: GroupImage) -> MosaicQa:
     images = [image for _, image in used(mosaic.tiles)]
     inside = mosaic.weights > 0
     well = mosaic.weights >= WELL_COVERED * np.percentile(mosaic.weights[inside], 95)
-    local, factors = noise.local_rms(mosaic.image, mosaic.rms, mosaic.beam.bmaj_deg / mosaic.grid.cell_deg)
+    beam_px = mosaic.beam.bmaj_deg / mosaic.grid.cell_deg
+    local, factors = noise.local_rms(mosaic.image, mosaic.rms, beam_px)
     # A mosaic that is too small for one box of 20 beams has no measured noise.
     rms_jy = float(np.median(local[well])) if factors.size else None
     expected = mosaic.expected_rms[well]
@@ -28,6 +30,7 @@ def measure(mosaic: GroupImage) -> MosaicQa:
     flagged = [image.qa.flagged_fraction for image in images]
     known = [fraction for fraction in flagged if fraction is not None]
     peak_jy = float(np.nanmax(mosaic.image))
+    outliers = negative_outliers(mosaic.image, local, beam_px) if factors.size else (None, None)
     return MosaicQa(
         rms_mjy=_mjy(rms_jy),
         rms_min_mjy=None if rms_jy is None else _mjy(float(local[well].min())),
@@ -44,6 +47,8 @@ def measure(mosaic: GroupImage) -> MosaicQa:
         flagged_fraction=None if len(known) < len(flagged) else round(float(np.mean(known)), 6),
         n_images=len(images),
         tile_fraction=round(len(images) / len(mosaic.tiles), 4),
+        negative_outliers=outliers[0],
+        worst_negative=None if outliers[1] is None else round(outliers[1], 3),
         tile_noise_spread=_noise_spread(mosaic),
         warned_weight=round(
             sum(tile.weight_fraction or 0.0 for tile, _ in used(mosaic.tiles) if tile.twin.verdict == "warning"), 5

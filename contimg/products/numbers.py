@@ -57,6 +57,8 @@ class MosaicQa(Record):
     flagged_fraction: float | None = None
     n_images: int | None = None
     tile_fraction: float | None = None
+    negative_outliers: int | None = None
+    worst_negative: float | None = None
     tile_noise_spread: float | None = None
     warned_weight: float | None = None
     compared_tiles: float | None = None
