@@ -105,14 +105,14 @@ class Kind:
 
     def told(self, outcome: Outcome, tile: str | None) -> bool:
         """Return whether a fault was named: by a reason of the right kind, or by the tile that was left out for it."""
-        if outcome.verdict in ("none", ""):
-            return bool(outcome.codes or outcome.messages)
         if tile in outcome.left_out or (tile is None and outcome.left_out):
             return True
         if self.words == HARMLESS:
             flux = outcome.numbers.get("flux_scale")
-            return flux is None or abs(flux - 1) < 0.03 or outcome.verdict != "passed"
+            return flux is not None and (abs(flux - 1) < 0.03 or outcome.verdict != "passed")
         said = " ".join([*outcome.codes, *outcome.messages, str(outcome.numbers.get("diagnosis", ""))])
+        if outcome.verdict == "none":  # nothing is planned of it, or not yet made
+            return bool(re.search(r"quarantined", said))
         return outcome.verdict != "passed" and re.search(self.words, said) is not None
 
 

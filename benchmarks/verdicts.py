@@ -144,10 +144,9 @@ class Campaign:
         base = self._base(run.seed)
         night = base.copy(self.folder / "night")
         tile = self._break(night, run, kind)
-        outcome = night.process()
-        told = kind.told(outcome, tile)
+        outcome = night.process(lambda found: kind.told(found, tile))
+        run.right = kind.told(outcome, tile)
         shutil.rmtree(night.folder)
-        run.right = told
         return _filled(run, outcome, started)
 
     def _base(self, seed: int) -> WholeNight:

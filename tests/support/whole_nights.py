@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from contimg.mosaic import picture
 from contimg.mosaic.mosaic_group import mosaic_group
 from contimg.operations import preflight
 from contimg.plan import frozen
-from contimg.plan.model import Group, Plan
+from contimg.plan.model import Plan
 from contimg.products.judged import options_of, read_judged
 from contimg.products.twin import Twin
 from contimg.simulate import NightOptions, simulate_night
@@ -116,12 +116,21 @@ class WholeNight:
         frozen.freeze(plan, self.config)
         return plan
 
-    def process(self) -> Outcome:
-        """Make all that is missing; return what became of it."""
+    def process(self, enough: Callable[[Outcome], bool] | None = None) -> Outcome:
+        """Make all that is missing; return what became of it.
+
+        Parameters
+        ----------
+        enough : callable, optional
+            Tells from what the tiles, and then the mosaic, say whether the rest need not be made.
+        """
         try:
             plan = self.plan()
             with without_pictures():
-                self._make(plan)
+                for make in (self._make_tiles, self._make_mosaics, self._compare):
+                    make(plan)
+                    if enough is not None and enough(found := self.outcome(plan)):
+                        return found
         except ContimgError as error:
             return Outcome("refused", ["refused"], [str(error)])
         return self.outcome(plan)
@@ -148,14 +157,16 @@ class WholeNight:
             self._add(found, "calibration", name, "calibration:")
         for group in plan.groups.values():
             for tile in group.tiles:
-                self._add(found, "image", tile, "tile:")
+                image = self._add(found, "image", tile, "tile:")
+                if image is not None and image.verdict == "failed":
+                    found.left_out[tile] = ", ".join(reason.code for reason in image.reasons)
             twins = [self._add(found, kind, group.mosaic_id, "") for kind in ("mosaic", "crossmatch")]
             there = [twin for twin in twins if twin is not None]
             if there:
                 found.verdict = metadata.verdict(there)
                 found.numbers = {key: value for twin in there for key, value in twin.qa.items()}
                 used = there[0].facts.get("tiles_used", [])
-                found.left_out = {
+                found.left_out |= {
                     tile: next((note for note in there[0].notes if tile in note), "not used")
                     for tile in group.tiles if tile not in used
                 }  # fmt: skip
@@ -174,12 +185,11 @@ class WholeNight:
         found.messages += [f"{prefix}{name}: {reason.message}" for reason in twin.reasons]
         return twin
 
-    def _make(self, plan: Plan) -> None:
+    def _make_tiles(self, plan: Plan) -> None:
+        self._calibrations(plan)
         for group in plan.groups.values():
-            self._calibrations(plan)
             for tile in group.tiles:
                 self._tile(plan, tile)
-            self._mosaic(group)
 
     def _calibrations(self, plan: Plan) -> None:
         config, layout = self.config, self.config.layout
@@ -224,20 +234,26 @@ class WholeNight:
                 options=config.image, beam=config.beam, catalogue=self.catalogue, threads=1, qa=config.qa,
             )  # fmt: skip
 
-    def _mosaic(self, group: Group) -> None:
-        config, layout, name = self.config, self.config.layout, group.mosaic_id
-        if not layout.twin("mosaic", name).exists():
-            mosaic_group(
-                [layout.twin("image", tile) for tile in group.tiles],
-                layout.product("mosaic", name), layout.twin("mosaic", name),
-                mosaic_id=name, options=config.mosaic, pb_limit=config.image.pb_limit, qa=config.qa,
-            )  # fmt: skip
-        if self.catalogue is not None and not layout.twin("crossmatch", name).exists():
-            with _quiet():
-                crossmatch_mosaic(
-                    layout.twin("mosaic", name), layout.product("crossmatch", name), layout.twin("crossmatch", name),
-                    catalogue=self.catalogue, options=config.crossmatch, qa=config.qa,
+    def _make_mosaics(self, plan: Plan) -> None:
+        config, layout = self.config, self.config.layout
+        for group in plan.groups.values():
+            if not layout.twin("mosaic", group.mosaic_id).exists():
+                mosaic_group(
+                    [layout.twin("image", tile) for tile in group.tiles],
+                    layout.product("mosaic", group.mosaic_id), layout.twin("mosaic", group.mosaic_id),
+                    mosaic_id=group.mosaic_id, options=config.mosaic, pb_limit=config.image.pb_limit, qa=config.qa,
                 )  # fmt: skip
+
+    def _compare(self, plan: Plan) -> None:
+        config, layout = self.config, self.config.layout
+        for name in (group.mosaic_id for group in plan.groups.values()):
+            if self.catalogue is not None and not layout.twin("crossmatch", name).exists():
+                with _quiet():
+                    crossmatch_mosaic(
+                        layout.twin("mosaic", name), layout.product("crossmatch", name),
+                        layout.twin("crossmatch", name),
+                        catalogue=self.catalogue, options=config.crossmatch, qa=config.qa,
+                    )  # fmt: skip
 
 
 def _no_picture(path: Path, *given: Any, **options: Any) -> None:
