@@ -6,6 +6,7 @@ changed files (manifest, extremes of the pixels, noise), as if the rule that mad
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,10 @@ class Product:
         """Return the file of a plane: ``image``, ``pb`` ... of a tile; ``mosaic``, ``weights`` or ``rms``."""
         return _file(self.twin, plane)
 
+    def planes(self, *names: str) -> list[str]:
+        """Return those of some planes that are there."""
+        return [name for name in names if self.file(name).exists()]
+
     def change(self, plane: str, change: Callable[[np.ndarray, fits.Header], np.ndarray]) -> None:
         """Replace the pixels of a plane by what a function of them and of the header, which it may change, returns."""
         path = self.file(plane)
@@ -57,8 +62,8 @@ class Product:
         twin = read_twin(self.twin)
         place = product_of(self.twin, twin.kind)
         qa = dict(twin.qa)
-        if twin.kind == "image" and self.file("image").exists():
-            values = fits.getdata(self.file("image"))
+        if twin.kind == "image":
+            values = _pixels(self.file("image"))
             if np.isfinite(values).any():
                 qa |= {
                     "rms_mjy": round(robust_sigma(values) * 1e3, 6),
@@ -70,13 +75,22 @@ class Product:
         write_twin(self.twin, Twin.model_validate(twin.model_dump() | {"qa": qa, "files": files, "run": run}))
 
 
+def _pixels(path: Path) -> np.ndarray:
+    """Return the pixels of an image; none where the file ends before them."""
+    try:
+        with warnings.catch_warnings(action="ignore"), fits.open(path, memmap=False) as hdus:
+            return np.array(hdus[0].data)
+    except (OSError, TypeError, ValueError):
+        return np.array([])
+
+
 def _file(twin: Path, plane: str) -> Path:
     name = f"{twin.stem}.fits" if plane == "mosaic" else f"{twin.stem}.{plane}.fits"
     return twin.with_suffix("") / name
 
 
 def _scale(product: Product) -> None:
-    for plane in ("image", "residual", "model", "pbcor"):
+    for plane in product.planes("image", "residual", "model", "pbcor"):
         product.change(plane, lambda data, header: data * product.value)
 
 
@@ -85,7 +99,7 @@ def _rolled(data: np.ndarray, header: fits.Header, arcsec: float) -> np.ndarray:
 
 
 def _shift(product: Product) -> None:
-    for plane in ("image", "pbcor"):
+    for plane in product.planes("image", "pbcor"):
         product.change(plane, lambda data, header: _interpolated(data, product.value / 3600 / header["CDELT2"]))
 
 
@@ -98,7 +112,7 @@ def _interpolated(data: np.ndarray, pixels: float) -> np.ndarray:
 
 
 def _of_previous(product: Product) -> None:
-    for plane in ("image", "pbcor", "residual", "model"):
+    for plane in product.planes("image", "pbcor", "residual", "model"):
         other = fits.getdata(_file(product.before, plane))
         product.change(plane, lambda data, header, other=other: other)
 
@@ -153,7 +167,7 @@ def _centre_off(product: Product) -> None:
         header["CRVAL2"] += product.value / 60
         return data
 
-    for plane in ("image", "pb", "pbcor"):
+    for plane in product.planes("image", "pb", "pbcor"):
         product.change(plane, change)
 
 

@@ -1,0 +1,86 @@
+"""A sample of the campaign of verdicts (`benchmarks/verdicts.py`): faults of products are named."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from benchmarks.verdict_kinds import KINDS
+from contimg.config import CrossmatchOptions, MosaicOptions, QaOptions
+from contimg.crossmatch.crossmatch_mosaic import crossmatch_mosaic
+from contimg.errors import ContimgError
+from contimg.mosaic.mosaic_group import mosaic_group
+from contimg.products.twin import read_twin
+from tests.support import product_faults
+from tests.support.fake_tiles import TileMaker, strip_sky
+from tests.support.whole_nights import Outcome
+
+MOSAIC = "mosaic_20260211T000000"
+FAULTY = 2
+TILES = [(name, False) for name, fault in product_faults.FAULTS.items() if fault.kind == "image"]
+# Those that the tiles themselves tell: invented sources are found by the comparison of the mosaic with the catalogue.
+TILES += [(f"tile_{name}", True) for name in ("image_scaled", "image_shifted", "image_of_previous", "pb_scaled")]
+TILES += [(f"tile_{name}", True) for name in ("pb_elsewhere", "centre_off", "noise", "truncated")]
+MOSAICS = [name for name, fault in product_faults.FAULTS.items() if fault.kind == "mosaic"]
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    """Return the folder of five tiles with 60 sources, and the verdict of their mosaic."""
+    root = tmp_path_factory.mktemp("group")
+    maker = TileMaker(root, size=180, cell_arcsec=80.0, beam_arcsec=(240.0, 240.0, 0.0))
+    sky = strip_sky(60, (124.5, 133.5), flux_jy=(0.1, 2.0))
+    for number in range(5):
+        maker.make(number, 127.0 + 1.2 * number, sky)
+    return root, mosaic(root).verdict
+
+
+def twins_of(root):
+    return sorted(root.glob("images/*/*.json"))
+
+
+def mosaic(root):
+    return mosaic_group(
+        twins_of(root), root / MOSAIC, root / f"{MOSAIC}.json", mosaic_id=MOSAIC,
+        options=MosaicOptions(cell_arcsec=80.0), pb_limit=0.2, qa=QaOptions(),
+    )  # fmt: skip
+
+
+def what_is_said(root):
+    made = mosaic(root)
+    used = set(made.facts["tiles_used"])
+    left_out = {tile: "left out" for tile in made.facts["tiles"] if tile not in used}
+    reasons = [(reason.code, reason.message) for reason in made.reasons]
+    return Outcome(made.verdict, *map(list, zip(*reasons, strict=True)) if reasons else ([], []), left_out)
+
+
+@pytest.mark.parametrize(("name", "made"), TILES)
+def test_a_fault_of_a_tile_is_named(clean, tmp_path, name, made):
+    root, verdict = clean
+    assert verdict == "passed"
+    shutil.copytree(root / "images", tmp_path / "images")
+    twins = twins_of(tmp_path)
+    product_faults.apply(name, twins[FAULTY], twins[FAULTY - 1], made=made)
+    said = what_is_said(tmp_path)
+    assert KINDS[name].told(said, read_twin(twins[FAULTY]).id), (said, name)
+
+
+@pytest.mark.parametrize("name", MOSAICS)
+def test_an_edited_mosaic_is_refused_by_name(clean, tmp_path, name):
+    root, _ = clean
+    for part in root.glob(f"{MOSAIC}*"):
+        (shutil.copytree if part.is_dir() else shutil.copy2)(part, tmp_path / part.name)
+    product_faults.apply(name, tmp_path / f"{MOSAIC}.json", tmp_path / f"{MOSAIC}.json", made=False)
+    catalogue = tmp_path / "catalogue.csv"
+    catalogue.write_text("name,ra_deg,dec_deg,flux_jy\nA,127.0,54.57,1.0\n")
+    with pytest.raises(ContimgError, match=rf"{MOSAIC}.*fits.*(altered|damaged|size|missing)"):
+        crossmatch_mosaic(
+            tmp_path / f"{MOSAIC}.json", tmp_path / "x", tmp_path / "x.json", catalogue=catalogue,
+            options=CrossmatchOptions(), qa=QaOptions(),
+        )  # fmt: skip
+
+
+def test_every_kind_of_the_campaign_has_a_diagnosis():
+    assert len(KINDS) >= 60
+    assert all(kind.words and kind.modes for kind in KINDS.values())
+    assert np.isfinite([kind.value for kind in KINDS.values()]).all()
