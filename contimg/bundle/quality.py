@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from contimg import naming
-from contimg.products.facts import Record, read_record
 from contimg.products.lineage import Lineage, Node
 from contimg.products.numbers import mosaic_qa, ms_qa
+from contimg.products.record import Record, read_record
 from contimg.products.twin import Reason
 
 # Two estimates of the same noise scatter by a few per cent, with other calibrations or another version of contimg.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from contimg.products.facts import Record, read_record
+from contimg.products.record import Record, read_record
 from contimg.products.twin import Twin
 
 

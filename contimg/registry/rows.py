@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Table, insert
 from contimg import naming
 from contimg.bundle.metadata import summary
 from contimg.errors import RegistryError
-from contimg.products.facts import Record, read_record
 from contimg.products.lineage import Lineage, Node
 from contimg.products.numbers import image_qa, ms_qa
+from contimg.products.record import Record, read_record
 from contimg.products.twin import Input
 from contimg.registry import schema
 from contimg.times import now
