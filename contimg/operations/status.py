@@ -10,7 +10,7 @@ from typing import Any
 
 from contimg import naming
 from contimg.config import Config
-from contimg.errors import ContimgError, UnknownIdError
+from contimg.errors import ContimgError, InputError, UnknownIdError
 from contimg.plan.model import Plan
 from contimg.plan.observe import current_plan
 from contimg.plan.standing import read_group, read_marker
@@ -88,7 +88,21 @@ def _names(folder: Path) -> list[str]:
 
 
 def _group_state(config: Config, stem: str, stuck: Mapping[str, str]) -> dict[str, Any]:
-    """Return the row of one group; `stuck` holds the errors of mosaics whose publication failed too often."""
+    """Return the row of one group; `stuck` holds the errors of mosaics whose publication failed too often.
+
+    A damaged file of one group is told in its row: the others are shown all the same.
+    """
+    try:
+        return _sound_state(config, stem, stuck)
+    except InputError as error:
+        what, _, remedy = str(error).partition(": ")
+        nothing = dict.fromkeys(("tiles", "calibrated", "imaged", "verdict", "version", "path"))
+        name = {"group": naming.iso(stem), "mosaic": naming.mosaic_id(stem)}
+        return {**name, **nothing, "state": "damaged", "next": remedy, "error": what}
+
+
+def _sound_state(config: Config, stem: str, stuck: Mapping[str, str]) -> dict[str, Any]:
+    """Return the row of a group whose files can be read."""
     layout = config.layout
     content = read_group(layout.group(stem))
     group, tiles = content["id"], [tile["id"] for tile in content["tiles"]]

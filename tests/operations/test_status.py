@@ -226,3 +226,18 @@ def test_the_closing_words_of_a_run_without_work(config):
 def test_the_words_after_a_failure_say_how_to_go_on(signal, words):
     said = failure(signal)
     assert said.startswith(f"\n{words}") and "type the same command again" in said
+
+
+@pytest.mark.parametrize("kind", ["group", "published", "mosaic"])
+def test_a_damaged_file_of_a_group_is_told_in_its_row_and_the_others_are_shown(config, planned, kind):
+    made(config)
+    commit(config, ("2026-02-12T00:00:00",))
+    layout = config.layout
+    path = layout.group(mosaics.GROUP) if kind == "group" else layout.twin(kind, ID)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"{")
+    row = state(config)
+    assert row["state"] == "damaged" and str(path) in row["error"]
+    remedy = {"group": "or delete it", "published": "type contimg reconcile", "mosaic": "delete it and rerun snakemake"}
+    assert remedy[kind] in row["next"]
+    assert state(config, "2026-02-12T00:00:00")["state"] == "open"
