@@ -37,7 +37,7 @@ from contimg.operations import preflight
 from contimg.plan import frozen
 from contimg.plan.model import Plan
 from contimg.products.judged import options_of, read_judged
-from contimg.products.twin import Twin
+from contimg.products.twin import Twin, read_twin
 from contimg.simulate import NightOptions, simulate_night
 
 # Products of a tile, in the order in which they are made.
@@ -61,6 +61,8 @@ class Outcome:
         Why a tile is not in the mosaic, by its id.
     numbers : dict
         ``qa`` of the mosaic and of the comparison.
+    flagged : dict of str to list of str
+        Subbands of which the conversion flagged everything, by tile.
     """
 
     verdict: str = "none"
@@ -68,6 +70,7 @@ class Outcome:
     messages: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     numbers: dict[str, Any] = field(default_factory=dict)
+    flagged: dict[str, list[str]] = field(default_factory=dict)
 
 
 class WholeNight:
@@ -157,6 +160,7 @@ class WholeNight:
             self._add(found, "calibration", name, "calibration:")
         for group in plan.groups.values():
             for tile in group.tiles:
+                self._add_flagged(found, tile)
                 image = self._add(found, "image", tile, "tile:")
                 if image is not None and image.verdict == "failed":
                     found.left_out[tile] = ", ".join(reason.code for reason in image.reasons)
@@ -175,6 +179,12 @@ class WholeNight:
         if not plan.groups:
             found.messages += [item.message for item in plan.waiting]
         return found
+
+    def _add_flagged(self, found: Outcome, tile: str) -> None:
+        path = self.config.layout.twin("ms", tile)
+        if path.exists():
+            shares = read_twin(path).qa.get("flagged_by_subband", {})
+            found.flagged[tile] = [name for name, share in shares.items() if share is not None and share > 0.99]
 
     def _add(self, found: Outcome, kind: str, name: str, prefix: str) -> Twin | None:
         path = self.config.layout.twin(kind, name)
