@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
+from benchmarks import verdict_report
 from benchmarks.verdict_kinds import KINDS
 from contimg.config import CrossmatchOptions, MosaicOptions, QaOptions
 from contimg.crossmatch.crossmatch_mosaic import crossmatch_mosaic
@@ -84,3 +85,23 @@ def test_every_kind_of_the_campaign_has_a_diagnosis():
     assert len(KINDS) >= 60
     assert all(kind.words and kind.modes for kind in KINDS.values())
     assert np.isfinite([kind.value for kind in KINDS.values()]).all()
+
+
+def run(kind, mode, value, *, right, **numbers):
+    return {
+        "kind": kind, "mode": mode, "value": value, "seed": 0, "verdict": "warning" if right else "passed",
+        "right": right, "codes": ["flux_scale_off"] if right else [], "messages": [], "left_out": {},
+        "numbers": numbers, "wall_s": 1.0,
+    }  # fmt: skip
+
+
+def test_the_report_counts_runs_and_finds_the_smallest_size_and_what_limits_tell_apart():
+    runs = [run("clean", "clean", 0.0, right=True, flux_scale=1 + 0.001 * k, e_flux_scale=0.002) for k in range(4)]
+    runs[3]["right"] = False
+    runs += [run("target_scale", "data", 1.01, right=False, flux_scale=1.01, e_flux_scale=0.002)]
+    runs += [run("target_scale", "data", size, right=True, flux_scale=size, e_flux_scale=0.002) for size in (1.05, 1.2)]
+    text = verdict_report.report(runs)
+    assert "3 runs with a fault of 1 kinds: 2 named (66.7%). 4 clean nights: 1 with a warning" in text
+    assert "| target_scale | data | 1.01: 0/1, 1.05: 1/1, 1.2: 1/1 |" in text
+    # Beyond 3 % and four errors: two of three with a fault, no clean night; every fault is farther off than these.
+    assert "| flux_scale | within a factor of 1.03 | 0.0% | 66.7% | 1.00 |" in text
