@@ -69,6 +69,9 @@ class QaOptions(Section):
     max_scale_spread: Positive = Field(
         0.05, description="difference of a tile's flux scale from the median tile's above which it is a warning"
     )
+    max_shift_spread_beams: Positive = Field(
+        0.07, description="shift of a tile from the median tile above which a mosaic is a warning [beams]"
+    )
     max_beam_width_error: Positive = Field(
         0.02, description="primary beam wider or narrower than assumed by a larger fraction is a warning"
     )

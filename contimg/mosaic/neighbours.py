@@ -235,23 +235,6 @@ def beam_width_error(tiles: Mapping[str, BrightSources], beam_arcsec: float) -> 
     return -float(fit.coefficients[0]) / 2, float(fit.errors[0]) / 2
 
 
-def tile_scales(pairs: Mapping[tuple[str, str], Difference]) -> dict[str, tuple[float, float]] | None:
-    """Return ln of each tile's flux scale relative to the median tile, and its error; None without pairs.
-
-    Solved jointly by least squares from the differences of all pairs, so that a scale that drifts along the group adds
-    up. Tiles that no chain of pairs connects are compared with the mean of all.
-    """
-    names = sorted({name for pair in pairs for name in pair})
-    if not names:
-        return None
-    rows = np.array([[float(name == one) - float(name == other) for name in names] for one, other in pairs])
-    errors = np.array([found.e_log_scale for found in pairs.values()])
-    values = np.array([found.log_scale for found in pairs.values()])
-    inverse = np.linalg.pinv(rows / errors[:, None], rcond=1e-9)
-    scales, variances = inverse @ (values / errors), (inverse**2).sum(1)
-    return dict(zip(names, zip(scales - np.median(scales), np.sqrt(variances), strict=True), strict=True))
-
-
 def _worst(pairs: Mapping[str, Mapping[str, Difference]], limits: NeighbourLimits) -> str | None:
     """Return the tile that exceeds the limits most, among those that most partners differ from; None without one."""
     excess = {

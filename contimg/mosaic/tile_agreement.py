@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +15,9 @@ from contimg.mosaic.neighbours import (
     NeighbourLimits,
     beam_width_error,
     find_disagreements,
-    tile_scales,
 )
 from contimg.mosaic.tile_images import GroupTile, TileImage, used
+from contimg.mosaic.tile_trends import tile_trends
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,14 @@ class Agreement:
     unresolved : list of str
         A sentence for each pair of tiles that differ where nothing tells which of them is wrong.
     numbers : dict
-        ``compared_tiles``: fraction of the tiles used that were compared with a neighbour. ``tile_scale_spread``:
-        largest difference of a used tile's flux scale from the median tile's; ``beam_width_error``: see
-        `neighbours.beam_width_error`; both with errors ``e_...``, None where they are not known.
+        ``compared_tiles``: fraction of the tiles used that were compared with a neighbour; ``beam_width_error``: see
+        `neighbours.beam_width_error`, with its error ``e_...``; and those of `tile_trends.tile_trends`. None where
+        they are not known.
     """
 
     tiles: list[GroupTile]
     unresolved: list[str]
-    numbers: dict[str, float | None]
+    numbers: dict[str, Any]
 
 
 def compare_with_neighbours(tiles: Sequence[GroupTile], options: MosaicOptions) -> Agreement:
@@ -77,20 +78,18 @@ def _judged(
     return replace(tile, left_out=sentence, disagreement=sentence)
 
 
-def _numbers(images: Mapping[str, TileImage], found: Disagreements, beam_arcsec: float) -> dict[str, float | None]:
+def _numbers(images: Mapping[str, TileImage], found: Disagreements, beam_arcsec: float) -> dict[str, Any]:
     """Return the numbers of an agreement, of the tiles that are right."""
     right = {name: image.sources for name, image in images.items() if name not in found.wrong}
-    numbers: dict[str, float | None] = {
+    numbers: dict[str, Any] = {
         "compared_tiles": round(len(found.compared) / len(right), 4) if right else None,
-        **dict.fromkeys(("beam_width_error", "e_beam_width_error", "tile_scale_spread", "e_tile_scale_spread")),
+        "beam_width_error": None,
+        "e_beam_width_error": None,
     }
-    width, spread = beam_width_error(right, beam_arcsec), tile_scales(found.pairs)
+    width = beam_width_error(right, beam_arcsec)
     if width is not None:
         numbers |= {"beam_width_error": round(width[0], 6), "e_beam_width_error": round(width[1], 6)}
-    if spread is not None:
-        value, error = max(spread.values(), key=lambda one: abs(one[0]))
-        numbers |= {"tile_scale_spread": round(float(value), 6), "e_tile_scale_spread": round(float(error), 6)}
-    return numbers
+    return numbers | tile_trends(found.pairs, beam_arcsec)
 
 
 def _sentence(difference: Difference, limits: NeighbourLimits, options: MosaicOptions) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from contimg.mosaic.tile_images import GroupTile, used
 from contimg.products.lineage import collect
 
 
-def unchecked(tiles: Sequence[GroupTile], numbers: Mapping[str, float | None]) -> list[str]:
+def unchecked(tiles: Sequence[GroupTile], numbers: Mapping[str, Any]) -> list[str]:
     """Return what leaves the fluxes and positions of a mosaic unchecked; empty where they are checked.
 
     Tiles that were compared with a catalogue are checked. Others need all of three witnesses: neighbours that see the

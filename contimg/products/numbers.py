@@ -64,8 +64,11 @@ class MosaicQa(Record):
     compared_tiles: float | None = None
     tile_scale_spread: float | None = None
     e_tile_scale_spread: float | None = None
+    tile_shift_spread_beams: float | None = None
+    e_tile_shift_spread_beams: float | None = None
     beam_width_error: float | None = None
     e_beam_width_error: float | None = None
+    diagnosis: str | None = None
 
 
 class CrossmatchQa(Record):

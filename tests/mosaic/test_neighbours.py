@@ -11,12 +11,10 @@ from contimg.mosaic import tile_images
 from contimg.mosaic.bright_sources import BrightSources
 from contimg.mosaic.mosaic_group import mosaic_group
 from contimg.mosaic.neighbours import (
-    Difference,
     NeighbourLimits,
     beam_width_error,
     compare_pair,
     find_disagreements,
-    tile_scales,
 )
 from contimg.products.twin import Twin, input_from_twin, read_twin, write_twin
 from tests.support.fake_tiles import Sky, TileMaker, strip_sky
@@ -108,26 +106,6 @@ def test_few_common_sources_say_nothing():
     nothing = BrightSources(*(np.array([]) for _ in range(5)))
     assert compare_pair(pair[0], nothing, BEAM) is None
     assert find_disagreements({}, BEAM, LIMITS).wrong == {}
-
-
-def drifting(steps) -> dict:
-    """Return differences of neighbours and next neighbours whose flux scales are given."""
-    logs = np.log(steps)
-    pairs = [(i, j) for i in range(len(logs)) for j in (i + 1, i + 2) if j < len(logs)]
-    return {(f"t{i}", f"t{j}"): Difference(logs[i] - logs[j], 0.004, 0.0, 0.0, 1.0) for i, j in pairs}
-
-
-def test_scales_solved_jointly_name_the_bad_tile_and_not_its_neighbours():
-    found = tile_scales(drifting([1, 1, 1.15, 1, 1, 1]))
-    assert found["t2"][0] == pytest.approx(np.log(1.15), abs=1e-6)
-    assert max(abs(value) for name, (value, _) in found.items() if name != "t2") < 1e-6
-
-
-def test_scales_that_drift_add_up_along_the_group():
-    found = tile_scales(drifting([0.98**i for i in range(7)]))
-    assert found["t0"][0] - found["t6"][0] == pytest.approx(-6 * np.log(0.98), abs=1e-6)
-    assert 0.002 < found["t0"][1] < 0.01  # 0.004 a pair, three pairs in a row
-    assert tile_scales({}) is None
 
 
 def through_a_beam(seed: int, width: float, tiles: int = 6) -> dict[str, BrightSources]:

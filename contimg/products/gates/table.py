@@ -116,6 +116,8 @@ _TILE_ROWS: tuple[tuple[str, str, Bound, str, str], ...] = (
     ("warned_weight", "fraction of the weight from tiles with warnings", "max", "qa.max_warned_weight", ""),
     ("tile_scale_spread", "largest difference of a tile's flux scale from the median tile's", "abs",
      "qa.max_scale_spread", "e_tile_scale_spread"),
+    ("tile_shift_spread_beams", "largest shift of a tile from the median tile, in beams,", "max",
+     "qa.max_shift_spread_beams", "e_tile_shift_spread_beams"),
     ("beam_width_error", "width of the primary beam over the assumed one, less 1", "abs", "qa.max_beam_width_error",
      "e_beam_width_error"),
 )  # fmt: skip

@@ -1,0 +1,115 @@
+"""Flux scales and places of a group's tiles relative to each other, solved jointly, and the trend that explains them.
+
+Differences between neighbours add up along a group: a drift that no pair shows is a large difference between its ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contimg.mosaic.neighbours import Difference
+from contimg.statistics import best_explanation
+
+_MIN_TILES = 4
+"""Least number of tiles of which a drift, a step and one odd tile can be told apart."""
+
+
+def solve_tiles(
+    pairs: Sequence[tuple[str, str]], values: NDArray[np.float64], errors: NDArray[np.float64]
+) -> dict[str, tuple[float, float]]:
+    """Return a quantity of each tile relative to the median tile, and its error, by least squares from differences.
+
+    Parameters
+    ----------
+    pairs : sequence of (str, str)
+        Ids of two tiles.
+    values, errors : (n,) float64
+        Quantity of the first less that of the second, and its standard deviation.
+
+    Notes
+    -----
+    Tiles that no chain of pairs connects are compared with the mean of all.
+    """
+    names = sorted({name for pair in pairs for name in pair})
+    if not names:
+        return {}
+    rows = np.array([[float(name == one) - float(name == other) for name in names] for one, other in pairs])
+    inverse = np.linalg.pinv(rows / errors[:, None], rcond=1e-9)
+    solved, variances = inverse @ (values / errors), (inverse**2).sum(1)
+    return dict(zip(names, zip(solved - np.median(solved), np.sqrt(variances), strict=True), strict=True))
+
+
+def tile_trends(pairs: Mapping[tuple[str, str], Difference], beam_arcsec: float) -> dict[str, Any]:
+    """Return how far the tiles of a group are apart in flux scale and position, and what explains it best.
+
+    Parameters
+    ----------
+    pairs : mapping
+        By ids of two tiles: the difference of the first from the second.
+    beam_arcsec : float
+        Geometric mean of the beam's axes.
+
+    Returns
+    -------
+    dict
+        ``tile_scale_spread``: ln of the flux scale of the tile that is farthest from the median tile;
+        ``tile_shift_spread_beams``: the largest shift from the median tile; their errors ``e_...``; ``diagnosis``: one
+        tile, a step or a drift, in words with its size. None without pairs.
+    """
+    keys = ("tile_scale_spread", "e_tile_scale_spread", "tile_shift_spread_beams", "e_tile_shift_spread_beams")
+    numbers: dict[str, Any] = dict.fromkeys((*keys, "diagnosis"))
+    if not pairs:
+        return numbers
+    found = list(pairs.values())
+    e_offset = np.array([one.e_offset_arcsec for one in found])
+    scales = solve_tiles(
+        list(pairs), np.array([one.log_scale for one in found]), np.array([one.e_log_scale for one in found])
+    )
+    east, north = (
+        solve_tiles(list(pairs), np.array(offset), e_offset)
+        for offset in ([one.east_arcsec for one in found], [one.north_arcsec for one in found])
+    )
+    farthest = max(scales.values(), key=lambda one: abs(one[0]))
+    shift = max(((np.hypot(east[name][0], north[name][0]), east[name][1]) for name in east), key=lambda one: one[0])
+    values = (*farthest, *(value / beam_arcsec for value in shift))
+    numbers |= {key: round(float(value), 6) for key, value in zip(keys, values, strict=True)}
+    return numbers | {"diagnosis": _diagnosis(scales, east)}
+
+
+def _diagnosis(scales: Mapping[str, tuple[float, float]], east: Mapping[str, tuple[float, float]]) -> str | None:
+    """Return what explains the tiles' scales or their shifts to the east best, whichever is more significant."""
+    if len(scales) < _MIN_TILES:
+        return None
+    best = None
+    for what, unit, solved in (("fluxes", "%", scales), ("sources", " arcsec to the east", east)):
+        names = sorted(solved)
+        values, errors = (np.array([solved[name][k] for name in names]) for k in (0, 1))
+        found = best_explanation(_patterns(names), values, errors)
+        if found is not None and (best is None or found.improvement > best[0].improvement):
+            best = found, what, unit
+    if best is None:
+        return None
+    explanation, what, unit = best
+    factor = 100.0 if unit == "%" else 1.0
+    kind, _, name = explanation.name.partition(" ")
+    size = f"{factor * explanation.value:+.1f} ± {factor * explanation.error:.1f}{unit}"
+    verb = "change" if what == "fluxes" else "move"
+    return {
+        "tile": f"tile {name} alone, whose {what} {verb} by {size}",
+        "step": f"a step: {what} {verb} by {size} from tile {name} on",
+        "drift": f"a drift: {what} {verb} by {size} from the first to the last tile",
+    }[kind]
+
+
+def _patterns(names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Return the patterns of one odd tile, of steps and of a drift over tiles in time order, less their medians."""
+    n = len(names)
+    number = np.arange(n)
+    patterns = {f"tile {name}": (number == i).astype(np.float64) for i, name in enumerate(names)}
+    patterns |= {f"step {names[i]}": (number >= i).astype(np.float64) for i in range(2, n - 1)}
+    patterns["drift "] = number / (n - 1)
+    return {name: pattern - np.median(pattern) for name, pattern in patterns.items()}
