@@ -10,11 +10,11 @@ import numpy as np
 
 from contimg.commissioning.findings import CONFIRMED, NOT_MEASURABLE, REFUTED, Finding, listed
 from contimg.correlator.hdf5 import Header
+from contimg.correlator.setup import SAME_DECLINATION_DEG, table_of
 
 GRID_DEG = 0.25
 """Grid of the declinations for which the real-time system has fringe-stopping tables."""
 _ON_GRID_DEG = 1e-6
-_SAME_DECLINATION_ARCSEC = 1.0
 _TABLE_DEG = 0.06
 """The name of a fringe-stopping table has its declination to 0.1 deg."""
 
@@ -24,7 +24,7 @@ def header_finding(headers: Sequence[Header]) -> Finding:
     declinations = np.degrees([header.dec_app_rad for header in headers]) * 3600
     spread = float(np.ptp(declinations))
     said, named = [], []
-    if spread > _SAME_DECLINATION_ARCSEC:
+    if spread > 3600 * SAME_DECLINATION_DEG:
         said.append(f"declinations differ by {spread:.1f} arcsec")
     for words, attribute in (("applied delays", "applied_delays_sha256"), ("antenna order", "antenna_order_sha256")):
         values = Counter(getattr(header, attribute) for header in headers)
@@ -33,7 +33,7 @@ def header_finding(headers: Sequence[Header]) -> Finding:
             odd = [f"sb{h.subband:02d}" for h in headers if getattr(h, attribute) != usual]
             said.append(f"{words} of {listed(odd)} differ from those of the others")
             named += odd
-    tables = sorted({parsed for header in headers if (parsed := parsed_table(header.fs_table)) is not None})
+    tables = sorted({parsed for header in headers if (parsed := table_of(header.fs_table)) is not None})
     if len(tables) > 1:
         said.append(
             f"fringe-stopping tables are for {listed([f'{dec:g} deg, {count} antennas' for dec, count in tables])}"
@@ -48,12 +48,6 @@ def header_finding(headers: Sequence[Header]) -> Finding:
         )
     text = f"{len(headers)} headers agree; declinations to {spread:.2g} arcsec"
     return Finding("header_agreement", CONFIRMED, text, spread, None, "arcsec", (), details)
-
-
-def parsed_table(path: str) -> tuple[float, int] | None:
-    """Return declination (deg) and number of antennas in the name of a fringe-stopping table; None if it has none."""
-    found = re.search(r"dec(-?\d+(?:\.\d+)?)deg_(\d+)ant", path)
-    return (float(found[1]), int(found[2])) if found else None
 
 
 def declination_finding(header: Header) -> Finding:

@@ -13,6 +13,7 @@ from contimg import naming
 from contimg.config import IngestOptions
 from contimg.correlator import file_name, files, hdf5, integrations
 from contimg.correlator.integrations import Lattice
+from contimg.correlator.setup import SAME_DECLINATION_DEG, most_frequent
 from contimg.errors import InputError
 
 
@@ -34,8 +35,18 @@ class TileFiles:
     @property
     def header(self) -> hdf5.Header:
         """The common header of the files, with the integrations that at least half of the files have."""
-        first = self.headers[min(self.headers)]
-        return replace(first, times_mjd=self._times_mjd())
+        headers = self.headers.values()
+        return replace(
+            self._first,
+            times_mjd=self._times_mjd(),
+            dec_app_rad=most_frequent([header.dec_app_rad for header in headers]),
+            applied_delays_sha256=most_frequent([header.applied_delays_sha256 for header in headers]),
+        )
+
+    def other_delays(self) -> list[int]:
+        """Return the subbands whose header has other applied delays than most: their host did not read some of them."""
+        usual = most_frequent([header.applied_delays_sha256 for header in self.headers.values()])
+        return [number for number, header in self.headers.items() if header.applied_delays_sha256 != usual]
 
     def first_integration(self, subband: int) -> int:
         """Return the place of a file's first integration among those of the tile; negative if it begins earlier."""
@@ -162,10 +173,10 @@ def _difference(one: hdf5.Header, other: hdf5.Header) -> str | None:
     """Return in what two files of a tile contradict each other, or None."""
     if not _lattice(one).agrees_with(_lattice(other)):
         return "time"
+    if abs(one.dec_app_rad - other.dec_app_rad) > np.radians(SAME_DECLINATION_DEG):
+        return "declination"
     for what, name in (
-        ("declination", "dec_app_rad"),
         ("antenna order", "antenna_order_sha256"),
-        ("set of applied delays", "applied_delays_sha256"),
         ("number of polarisations", "polarisations"),
         ("integration time", "integration_s"),
         ("latitude", "latitude_deg"),

@@ -68,10 +68,13 @@ class Pass:
 
 
 def report_rejected(report: ConversionReport, tile: TileFiles) -> None:
-    """Add a warning for each file that was left out, with the reason."""
+    """Add a warning for each file that was left out, with the reason, and for each whose header has other delays."""
     for key, message in sorted(tile.rejected.items(), key=lambda item: str(item[0])):
         label = key if isinstance(key, str) else _label(key)
         report.warn("subband_rejected", f"{label} left out: {message}", label)
+    for subband in tile.other_delays():
+        message = f"{_label(subband)} has other applied delays in its header than most: contimg check tells of its data"
+        report.warn("delays_differ", message, _label(subband))
 
 
 def finish(writer: measurement_set.Writer, tile: TileFiles, done: Pass, options: FlagOptions) -> ConversionReport:

@@ -105,6 +105,8 @@ def arrange(paths: Iterable[str], options: IngestOptions) -> Listing:
         parsed = naming.SubbandName.parse(name)
         if parsed is not None and parsed.subband < options.subbands:
             files.append(SubbandFile(parsed.time, parsed.subband, path))
+        elif name.endswith("_spl.hdf5"):
+            continue  # the spectral-line twin of a subband file: not ours, and no fault
         elif name.endswith("_incomplete.hdf5"):
             listing.open_files.append(path)
         elif name.endswith(".hdf5"):

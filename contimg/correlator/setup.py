@@ -6,9 +6,13 @@ of calibrations do by way of `contimg.calibration.compatibility`.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
+
+Value = TypeVar("Value", str, float)
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,26 @@ NAMES = {
 }
 
 
+SAME_DECLINATION_DEG = 1 / 3600
+"""Files of one tile agree in declination to an arcsecond: hosts round it differently, and it moves nothing."""
+
+
+def table_of(fs_table: str) -> tuple[float, int] | None:
+    """Return declination (deg) and number of antennas of a fringe-stopping table, from its name.
+
+    Equal tables can have different paths. None where the name does not say (``...dec54.6deg_96ant...`` does).
+    """
+    found = re.search(r"dec([+-]?\d+(?:\.\d+)?)deg_(\d+)ant", fs_table)
+    return (float(found[1]), int(found[2])) if found else None
+
+
+def comparable(key: str, value: Any) -> Any:
+    """Return an item of a setup in the form in which it is compared: a table by what it is for, else by its path."""
+    if key != "fs_table" or value is None:
+        return value
+    return table_of(value) or value
+
+
 def setup_differences(one: CorrelatorSetup, other: CorrelatorSetup, *, strict: bool = False) -> dict[str, str]:
     """Return the items in which two setups differ: attribute -> its name in words.
 
@@ -62,10 +86,16 @@ def setup_differences(one: CorrelatorSetup, other: CorrelatorSetup, *, strict: b
     """
     differing = {}
     for key, name in NAMES.items():
-        mine, its = getattr(one, key), getattr(other, key)
+        mine, its = (comparable(key, getattr(setup, key)) for setup in (one, other))
         if mine != its and (strict or None not in (mine, its)):
             differing[key] = name
     return differing
+
+
+def most_frequent(values: Sequence[Value]) -> Value:
+    """Return the value that most files of a tile have, of several the lowest."""
+    counts = Counter(values)
+    return min(counts, key=lambda value: (-counts[value], value))
 
 
 def strips_apart_deg(one_deg: float, other_deg: float, limit_deg: float) -> float | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from contimg import naming, times
 from contimg.config import IngestOptions
@@ -13,7 +14,14 @@ from contimg.correlator import integrations
 from contimg.correlator.facts import FactsCache, FileFacts
 from contimg.correlator.inbox import Cluster, Quarantined, SubbandFile, subbands_text
 from contimg.correlator.integrations import Lattice
-from contimg.correlator.setup import CorrelatorSetup, setup_differences
+from contimg.correlator.setup import (
+    NAMES,
+    SAME_DECLINATION_DEG,
+    CorrelatorSetup,
+    comparable,
+    most_frequent,
+    setup_differences,
+)
 from contimg.plan.model import FileSignature, Plan, PlannedTile, Waiting
 from contimg.storage.atomic import file_sha256
 
@@ -130,13 +138,18 @@ def _tile(key: str, files: Sequence[FileAndFacts], missing: tuple[int, ...], opt
         start_mjd=start_mjd,
         end_mjd=max(fact.end_mjd for _, fact in files),
         integration_s=first.integration_s,
-        dec_app_deg=first.dec_app_deg,
+        dec_app_deg=most_frequent([fact.dec_app_deg for _, fact in files]),
         longitude_rad=first.longitude_rad,
         latitude_rad=first.latitude_rad,
-        setup=CorrelatorSetup.of_header(first.setup, channels),
+        setup=CorrelatorSetup.of_header(_common_setup([fact.setup for _, fact in files]), channels),
         products="" if first.shape is None else first.shape.products,
         synthetic=any(fact.synthetic for _, fact in files),
     )
+
+
+def _common_setup(setups: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the setup of a tile: each item as most of its files have it."""
+    return tuple(most_frequent(items) for items in zip(*setups, strict=True))
 
 
 def _lattice(fact: FileFacts) -> Lattice:
@@ -170,24 +183,40 @@ def _majority(good: list[FileAndFacts], key: str, plan: Plan) -> list[FileAndFac
     headers = {(fact.start_mjd, fact.dec_app_deg, fact.shape, fact.setup) for _, fact in good}
     if len(headers) <= 1:  # as nearly always, and a night has thousands of files
         return good
-    votes: dict[tuple[str, float, str, tuple[str, ...]], list[FileAndFacts]] = {}
+    votes: dict[tuple[str, float, str, tuple[Any, ...]], list[FileAndFacts]] = {}
     for (file, fact), start in zip(good, _starts(good), strict=True):
-        said = (start, round(fact.dec_app_deg, 3), str(fact.shape), fact.setup)
+        # A host that failed to read some delays has another list of them for good: its data are the same.
+        setup = tuple(comparable(name, item) for name, item in zip(NAMES, fact.setup, strict=False))
+        said = (start, _declination(fact, good), str(fact.shape), setup[1:])
         votes.setdefault(said, []).append((file, fact))
     if len(votes) <= 1:
         return good
-    chosen = max(votes, key=lambda said: (len(votes[said]), said))
-    for said in sorted(set(votes) - {chosen}):
+    chosen = max(votes, key=lambda said: (len(votes[said]), str(said)))
+    for said in sorted(set(votes) - {chosen}, key=str):
         if said[:2] != chosen[:2]:
             code = "header_differs"
-            message = f"starts {said[0]} at declination {said[1]}, but most of its tile {chosen[0]} at {chosen[1]}"
+            declinations = (
+                round(one[1], 3 if round(said[1], 3) != round(chosen[1], 3) else 5) for one in (said, chosen)
+            )
+            here, most = (
+                f"{one[0]} at declination {dec}" for one, dec in zip((said, chosen), declinations, strict=True)
+            )
+            message = f"starts {here}, but most of its tile {most}"
         elif said[2] != chosen[2]:
             code, message = "shape_differs", f"has {said[2]}, but most of its tile {chosen[2]}"
         else:
-            differing = setup_differences(*(CorrelatorSetup.of_header(one[3]) for one in (said, chosen)))
+            setups = (CorrelatorSetup.of_header(votes[one][0][1].setup) for one in (said, chosen))
+            differing = {k: v for k, v in setup_differences(*setups).items() if k != "applied_delays_sha256"}
             code, message = "setup_differs", f"has another {' and '.join(differing.values())} than most of its tile"
         plan.quarantined.extend(Quarantined(f.path, code, f"{f.name} {message}", key) for f, _ in votes[said])
     return votes[chosen]
+
+
+def _declination(fact: FileFacts, good: Sequence[FileAndFacts]) -> float:
+    """Return the declination (deg) that a file counts for: the most frequent one where it agrees to an arcsecond."""
+    every = [one.dec_app_deg for _, one in good]
+    most = max(sorted(set(every)), key=every.count)
+    return most if abs(fact.dec_app_deg - most) <= SAME_DECLINATION_DEG else fact.dec_app_deg
 
 
 def compare_spares(clusters: Iterable[Cluster], facts: dict[str, FileFacts], cache: FactsCache) -> None:

@@ -8,10 +8,10 @@ import pytest
 from contimg.commissioning.fits import antenna_values, regress
 from contimg.commissioning.frequencies import subband_at
 from contimg.commissioning.fringes import Baselines, FringeModel, coherence, mean_coherence, stopped
-from contimg.commissioning.headers import parsed_table
 from contimg.commissioning.positions import ionosphere_s, patterns
 from contimg.commissioning.sun import sun_apparent
 from contimg.correlator.band import subband_frequencies
+from contimg.correlator.setup import table_of
 from contimg.sky import geometry
 
 SITE = geometry.Location(0.6498455107238486, -2.064427799136453, 1188.0519)
@@ -139,4 +139,4 @@ def test_subband_of_a_frequency(subband):
     ],
 )
 def test_declination_and_antennas_in_the_name_of_a_table(path, found):
-    assert parsed_table(path) == found
+    assert table_of(path) == found

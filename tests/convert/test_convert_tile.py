@@ -214,7 +214,6 @@ def test_all_placeholders_fail(night, copies, tmp_path):
     [
         ("time_array", lambda value: value + 0.002 / 86400, "another time"),
         ("phase_center_app_dec", lambda value: value + 1e-3, "another declination"),
-        ("extra_keywords/applied_delays_ns", lambda value: value + b" 1", "another set of applied delays"),
         ("antenna_names", lambda value: np.roll(value, 1), "another antenna order"),
         ("longitude", lambda value: value + 1e-4, "another longitude"),
         ("freq_array", lambda value: value - 11_718_750, "are those of sb03"),
@@ -231,6 +230,24 @@ def test_contradicting_subband_is_left_out(night, copies, tmp_path, key, change,
     assert twin.reasons[0].measured == "sb02"
     assert says in twin.reasons[0].message
     assert twin.facts["missing_subbands"] == [2]
+
+
+def test_header_of_one_host_may_differ_in_delays_and_in_the_tenth_digit_of_the_declination(night, copies, tmp_path):
+    for path, key, change in (
+        (copies[0], "extra_keywords/applied_delays_ns", lambda value: value + b" 1"),
+        (copies[2], "phase_center_app_dec", lambda value: value + 1e-10),
+    ):
+        with h5py.File(path, "r+") as file:
+            value = change(file[f"Header/{key}"][()])
+            del file[f"Header/{key}"]
+            file[f"Header/{key}"] = value
+    with h5py.File(copies[1]) as file:
+        declination = np.degrees(file["Header/phase_center_app_dec"][()])
+    _, twin = convert(copies, tmp_path, night[0])
+    assert [(reason.code, reason.severity, reason.measured) for reason in twin.reasons] == [
+        ("delays_differ", "warning", "sb00")
+    ]
+    assert twin.facts["missing_subbands"] == [] and twin.facts["dec_app_deg"] == declination
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.9])

@@ -71,7 +71,7 @@ def test_a_tile_of_another_setup_in_the_middle_ends_one_scan_and_begins_another(
     assert [(w.id, w.code) for w in plan.waiting] == [(f"mosaic_{_stem(3)}", "no_bandpass")]
 
 
-@pytest.mark.parametrize("differing", [name for name in SETUPS if name != "number of channels"])
+@pytest.mark.parametrize("differing", ["fringe-stopping table", "antenna order"])
 def test_a_file_of_another_setup_than_its_tile_is_set_aside(copy, differing):
     first = copy.path(tile=0, subband=0)
     sound = current_plan(copy.config)
@@ -83,6 +83,48 @@ def test_a_file_of_another_setup_than_its_tile_is_set_aside(copy, differing):
     tile = copy.night.tiles[0].tile_id
     assert plan.tiles[tile].setup == sound.tiles[tile].setup
     assert plan.groups == sound.groups
+
+
+def test_a_host_that_did_not_read_some_delays_loses_no_tile(copy):
+    sound = current_plan(copy.config)
+    copy.edit(SETUPS["applied delays"], copy.path(tile=0, subband=0))
+    plan = current_plan(copy.config)
+    tile = copy.night.tiles[0].tile_id
+    assert plan.quarantined == [] and plan.tiles[tile].missing == ()
+    assert plan.tiles[tile].setup == sound.tiles[tile].setup
+    assert plan.groups == sound.groups
+
+
+@pytest.mark.parametrize(("arcsec", "kept"), [(2e-5, True), (0.9, True), (1.1, False)])
+def test_declinations_of_a_tile_agree_to_an_arcsecond(copy, arcsec, kept):
+    sound = current_plan(copy.config)
+    first = copy.path(tile=0, subband=0)
+    for key in ("phase_center_app_dec", "extra_keywords/phase_center_dec"):
+        copy.edit(put(f"Header/{key}", lambda rad: rad + np.radians(arcsec / 3600)), first)
+    plan = current_plan(copy.config)
+    tile = copy.night.tiles[0].tile_id
+    assert plan.tiles[tile].missing == (() if kept else (0,))
+    assert [row.code for row in plan.quarantined] == ([] if kept else ["header_differs"])
+    assert plan.tiles[tile].dec_app_deg == sound.tiles[tile].dec_app_deg
+
+
+def test_tables_are_compared_by_what_they_are_for(copy):
+    sound = current_plan(copy.config)
+    table = sound.tiles[copy.night.tiles[0].tile_id].setup.fs_table
+    other = "/another/folder/" + table.rsplit("/", 1)[1]
+    copy.edit(put("Header/extra_keywords/fs_table", np.bytes_(other)), copy.path(tile=0, subband=0))
+    for subband in range(16):
+        copy.edit(put("Header/extra_keywords/fs_table", np.bytes_(other)), copy.path(tile=1, subband=subband))
+    plan = current_plan(copy.config)
+    assert plan.quarantined == [] and plan.groups == sound.groups
+
+
+def test_spectral_line_files_are_no_fault(copy):
+    sound = current_plan(copy.config)
+    path = copy.path(tile=0, subband=0)
+    path.with_name(f"{path.stem}_spl.hdf5").write_bytes(b"another program's")
+    plan = current_plan(copy.config)
+    assert plan.quarantined == [] and plan.groups == sound.groups
 
 
 def half_in_reach(make_night):
