@@ -155,6 +155,17 @@ def problem(path: Path, expected: str | None) -> str | None:
     return None if verification.ok else verification.problems[0].message
 
 
+def strays(path: Path, expected: str) -> list[str]:
+    """Return the files of a bundle of the archive that are not in its manifest, where nothing else is wrong with it.
+
+    A file browser or an editor leaves some; the bundle itself is whole.
+    """
+    if path.is_symlink() or not path.is_dir():
+        return []
+    problems = verify(path, expected=expected).problems
+    return [one.path for one in problems] if all(one.kind == "unlisted" for one in problems) else []
+
+
 def archived_problem(path: Path, expected: str) -> str | None:
     """Return the first thing that is wrong with a bundle of the archive; None when it is whole.
 

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,12 @@ def bring_back(places: Places) -> bool:
 def set_aside(places: Places) -> None:
     """Move what stands under the final name to ``.altered``, under a number that is free."""
     safe_files.set_aside(places.layout.products, places.sight, ALTERED)
+
+
+def set_aside_strays(places: Places, names: Sequence[str]) -> None:
+    """Move files that are not of a bundle from under its final name to ``.altered``, under numbers that are free."""
+    for name in names:
+        safe_files.set_aside(places.layout.products, places.sight / name, ALTERED)
 
 
 def _move(root: Path, source: Path, target: Path) -> bool:

@@ -54,6 +54,13 @@ def published(scope: Scope) -> Iterator[Difference]:
         problem = f"{path} is missing" if missing else bundle.archived_problem(path, row["sha256"])
         if problem is None:
             continue
+        strays = bundle.strays(path, row["sha256"])
+        if path == where.sight and strays:
+            message = f"{path / strays[0]} is not of the bundle ({len(strays)} such files): moved to {ALTERED}"
+            yield scope.repair(
+                about("stray", row, path, message), functools.partial(places.set_aside_strays, where, strays)
+            )
+            continue
         found = about("missing" if missing else "altered", row, path, problem)
         # After a move of the archive, or with nothing whole on the stage, a person must decide.
         if path != where.sight or not _can_be_made_again(scope, row):

@@ -156,6 +156,25 @@ def test_altered_bytes_are_replaced_and_kept_aside(registry, config, published):
     assert (config.paths.products / ".altered" / f"{ID}.2").is_dir()
 
 
+@pytest.mark.parametrize("names", [(".DS_Store",), ("crossmatch/.nfs0001", "notes.txt", "Thumbs.db")])
+def test_stray_files_are_moved_away_and_the_bundle_stays_in_sight(registry, config, published, names):
+    for name in names:
+        (published / name).write_text(f"not of the bundle: {name}")
+    (found,) = mends(registry, config, "stray")
+    assert f"{len(names)} such files" in found.message
+    assert bundle.verify(published).ok and queries.get(registry, ID)["status"] == "published"
+    kept = {path.read_text() for path in (config.paths.products / ".altered").iterdir()}
+    assert kept == {f"not of the bundle: {name}" for name in names}
+
+
+def test_a_stray_file_does_not_hide_that_another_one_is_altered(registry, config, published):
+    (published / ".DS_Store").write_text("x")
+    damage(published / f"{ID}.fits")
+    found = reconcile(registry, config.layout)
+    assert [one.code for one in found] == ["altered", "marker_differs"]
+    assert publish_mosaic(ID, config, waits_s=()).created and bundle.verify(published).ok
+
+
 def test_altered_bytes_without_the_staged_bundle_come_from_the_mosaic(registry, config, published):
     damage(published / f"{ID}.png")
     shutil.rmtree(queries.get(registry, ID)["stage_path"])
