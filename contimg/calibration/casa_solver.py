@@ -8,6 +8,7 @@ gains in amplitude and phase on top.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,12 +36,15 @@ class Solver:
     antennas : sequence of str
         Reference antennas, best first.
     options : CalibrationOptions
+    klambda : (float, float)
+        Shortest and longest baseline that the calibrator may be used on [thousands of wavelengths].
     """
 
     tasks: ModuleType
     ms: Path
     antennas: Sequence[str]
     options: CalibrationOptions
+    klambda: tuple[float, float] = (0.0, math.inf)
 
     def solve_bandpass(self, output: Path) -> None:
         """Solve K, B and G into the folder `output`; a table for which CASA finds no solution is not written."""
@@ -88,16 +92,23 @@ class Solver:
         )
 
     def _common(self, table: Path) -> dict[str, Any]:
-        shortest = self.options.min_uv_klambda
+        shortest, longest = max(self.options.min_uv_klambda, self.klambda[0]), self.klambda[1]
         return {
             "vis": str(self.ms),
             "caltable": str(table),
             "refant": ",".join(self.antennas),
             "minsnr": self.options.min_snr,
             "minblperant": MIN_BASELINES,
-            "uvrange": f">{shortest:g}klambda" if shortest > 0 else "",
+            "uvrange": uv_range(shortest, longest),
             "append": False,
         }
+
+
+def uv_range(shortest: float, longest: float) -> str:
+    """Return CASA's selection of baselines between two lengths [thousands of wavelengths], '' for all of them."""
+    if math.isfinite(longest):
+        return f"{shortest:g}~{longest:g}klambda" if shortest > 0 else f"<{longest:g}klambda"
+    return f">{shortest:g}klambda" if shortest > 0 else ""
 
 
 def _on_the_fly(applied: Mapping[str, Path]) -> dict[str, Any]:

@@ -117,7 +117,8 @@ def solve_on_calibrator(job: SolvingJob, name: str) -> tuple[SolvedTable, ...]:
     if prepared is None:
         return ()
     with casa.tasks() as tasks:
-        solver = casa_solver.Solver(tasks, prepared.scratch / "solve.ms", prepared.antennas.names, job.options)
+        limits = (calibrator.min_klambda, calibrator.max_klambda)
+        solver = casa_solver.Solver(tasks, prepared.scratch / "solve.ms", prepared.antennas.names, job.options, limits)
         solver.solve_bandpass(job.part)
     shutil.rmtree(prepared.scratch)
     tables = read_solved(job, prepared.antennas, prepared.data, ("K", "B", "G"))
@@ -140,6 +141,8 @@ def _prepare(job: SolvingJob, calibrator: Calibrator) -> _Prepared | None:
         return None
     if calibrator.notes:
         draft.notes.append(f"{calibrator.name}: {calibrator.notes}; {calibrator.extent_arcsec:g} arcsec across")
+    if limits := casa_solver.uv_range(calibrator.min_klambda, calibrator.max_klambda):
+        draft.notes.append(f"{calibrator.name} is used on baselines {limits}, as its list of calibrators says")
     ra, dec = transit.ra_rad, transit.dec_rad
     others = None
     if job.known is not None:

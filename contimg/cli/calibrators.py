@@ -33,7 +33,7 @@ def calibrators(context: Context, date: str | None, dec: float | None, as_json: 
     One that cannot calibrate is listed with the reason. Times are UTC; beam and flux are those at 1.405 GHz.
     """
     from contimg import naming
-    from contimg.sky import calibrator_lists, transits
+    from contimg.sky import calibrator_lists, strip_calibrators, transits
 
     config = context.config
     day = _midnight(date)
@@ -50,7 +50,7 @@ def calibrators(context: Context, date: str | None, dec: float | None, as_json: 
     records = [
         {"utc": naming.id_from_mjd(one.time_mjd)}
         | asdict(one)
-        | {"anchor": calibrator_lists.find(known, one.name).anchor}
+        | {key: getattr(calibrator_lists.find(known, one.name), key) for key in ("anchor", "notes")}
         for one in found
     ]
     if as_json:
@@ -59,10 +59,12 @@ def calibrators(context: Context, date: str | None, dec: float | None, as_json: 
     columns = ("transit [UTC]", "calibrator", "offset [deg]", "beam", "flux [Jy]", "apparent [Jy]", "usable")
     rows = [
         (r["utc"], r["name"], f"{r['offset_deg']:+.2f}", f"{r['beam_response']:.3f}", _jy(r["flux_jy"]),
-         _jy(r["apparent_flux_jy"]), "yes" if r["reason"] is None else f"no: {r['reason']}")
+         _jy(r["apparent_flux_jy"]), "yes" + _blazar(r["notes"]) if r["reason"] is None else f"no: {r['reason']}")
         for r in records
     ]  # fmt: skip
     print_table(f"Calibrators in the beam at declination {dec:.2f} deg on {day:%Y-%m-%d}", columns, rows)
+    if (advice := strip_calibrators.strip_advice(known, scan, config.beam, config.calibration)) is not None:
+        click.echo(f"\n{advice}")
     usable = sum(r["reason"] is None for r in records)
     listed = "the built-in list" if config.calibration.calibrators == "builtin" else config.calibration.calibrators
     click.echo(f"\n{usable} of {len(records)} can calibrate; {len(known)} sources in {listed}")
@@ -93,6 +95,11 @@ def _midnight(date: str | None) -> datetime:
         return datetime.strptime(date, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
         raise click.BadParameter(f"'{date}' is no date like 2026-02-11", param_hint="--date") from None
+
+
+def _blazar(notes: str) -> str:
+    """Return the note on a source that varies, to stand behind its usability."""
+    return f" ({notes.partition(', position')[0]})" if notes.startswith("blazar") else ""
 
 
 def _jy(flux: float | None) -> str | None:

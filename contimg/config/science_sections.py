@@ -26,7 +26,7 @@ class CalibrationOptions(Section):
 
     calibrators: str = Field(
         "builtin",
-        description="'builtin' (Perley & Butler 2017), a CSV, VOTable or FITS file, or the VLA's list (.txt)",
+        description="'builtin' (Perley & Butler 2017), the VLA's list (.txt) with these, or a CSV, VOTable or FITS",
     )
     refant: str = Field("auto", description="'auto', or the name of an antenna")
     policy: Literal["nearest", "causal"] = Field(

@@ -107,7 +107,7 @@ def _calibrators_of(config: Config, twin: Twin) -> dict[str, Any]:
     )
     rows = []
     for one in sorted(found, key=lambda c: (-(c.apparent_flux_jy or 0.0), c.name)):
-        chosen = "chosen: the strongest" if one.name == solved_on else one.reason or "not the strongest"
+        chosen = "chosen: the best" if one.name == solved_on else one.reason or "not the best"
         rows.append(
             (one.name, round(one.beam_response, 3), one.apparent_flux_jy and round(one.apparent_flux_jy, 2), chosen)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -17,18 +17,22 @@ from contimg.correlator.inbox import Cluster, Listing, arrange, list_files
 from contimg.correlator.setup import CorrelatorSetup
 from contimg.errors import InputError
 from contimg.plan.make_plan import has_open_work, held_by, make_plan, make_tiles, may_be_late, owners
-from contimg.plan.model import CalibrationRecord, CommittedGroup, CommittedTile, Plan, PlannedTile
+from contimg.plan.model import CalibrationRecord, CommittedGroup, CommittedTile, Plan, PlannedTile, Waiting
 from contimg.plan.standing import read_group, read_marker, read_note
 from contimg.plan.tiles import compare_spares
 from contimg.products.facts import check_facts
 from contimg.products.judged import options_of, read_judged
 from contimg.products.twin import DamagedTwinError
 from contimg.sky import calibrator_lists
+from contimg.sky.strip_files import read_header
+from contimg.sky.strips import catalogue_at, strips_of
 from contimg.sky.transits import DriftScan
 from contimg.sky.transits import transits as find_transits
 from contimg.times import mjd_from_datetime
 
 # A mosaic with one of these outcomes needs nothing more, unless its night is asked for by name.
+# A catalogue of text above this size takes seconds to read: the plan does without it.
+_LARGE_BYTES = 20e6
 SETTLED = ("published", "rejected", "withdrawn")
 
 
@@ -89,7 +93,27 @@ def current_plan(config: Config, *, now: datetime | None = None) -> Plan:
     now = now or datetime.now(UTC)
     seen = look(config, now)
     records = calibration_records(config, _in_reach(seen.in_scope, config))
-    return make_plan(seen.listing, seen.facts, seen.committed, records, calibrator_finder(config), config, now)
+    finder, tiles = calibrator_finder(config), dict[str, PlannedTile]()
+
+    def calibrator_of(tile: PlannedTile) -> str | None:
+        tiles[tile.id] = tile
+        return finder(tile)
+
+    plan = make_plan(seen.listing, seen.facts, seen.committed, records, calibrator_of, config, now)
+    plan.waiting = [_with_advice(one, tiles, config) for one in plan.waiting]
+    return plan
+
+
+def _with_advice(waiting: Waiting, tiles: Mapping[str, PlannedTile], config: Config) -> Waiting:
+    """Add to what waits for a bandpass that no calibrator of the list ever crosses its strip, and what would."""
+    tile = tiles.get(waiting.since)
+    if waiting.code != "no_bandpass" or tile is None:
+        return waiting
+    from contimg.sky.strip_calibrators import strip_advice
+
+    known = calibrator_lists.load(config.calibration.calibrators)
+    said = strip_advice(known, _scan_of(tile), config.beam, config.calibration)
+    return waiting if said is None else replace(waiting, message=f"{waiting.message}; {said}")
 
 
 def _in_reach(clusters: Iterable[Cluster], config: Config) -> set[str]:
@@ -114,26 +138,39 @@ def _near(cluster: Cluster, config: Config) -> bool:
 
 
 def calibrator_finder(config: Config) -> Callable[[PlannedTile], str | None]:
-    """Return a function that names the strongest calibrator transiting within the beam in a tile."""
+    """Return a function that names the best calibrator transiting within the beam in a tile."""
     known = calibrator_lists.load(config.calibration.calibrators)
 
     def find(tile: PlannedTile) -> str | None:
-        half_day = tile.integration_s / 2 / 86400  # tile times are the centres of integrations
-        transits = find_transits(
-            known,
-            DriftScan(
-                math.radians(tile.dec_app_deg),
-                tile.start_mjd - half_day,
-                tile.end_mjd + half_day,
-                tile.longitude_rad,
-                tile.latitude_rad,
-            ),
-            config.beam,
-            config.calibration,
-        )
+        catalogue = field_catalogue(config, tile.dec_app_deg)
+        transits = find_transits(known, _scan_of(tile), config.beam, config.calibration, catalogue=catalogue)
         return transits[0].name if transits else None
 
     return find
+
+
+def _scan_of(tile: PlannedTile) -> DriftScan:
+    """Return the drift scan of a tile, whose times are the centres of integrations."""
+    half_days = tile.integration_s / 2 / 86400
+    return DriftScan(
+        math.radians(tile.dec_app_deg),
+        tile.start_mjd - half_days,
+        tile.end_mjd + half_days,
+        tile.longitude_rad,
+        tile.latitude_rad,
+    )
+
+
+def field_catalogue(config: Config, dec_deg: float) -> Path | None:
+    """Return the catalogue in which calibrators' fields are looked up; None where it is missing or slow to read."""
+    if config.sky.catalogue is None:
+        return None
+    place = Path(config.sky.catalogue)
+    strips = (
+        [strip for strip in strips_of(place) if strip.min_deg <= dec_deg <= strip.max_deg] if place.is_dir() else []
+    )
+    chosen = catalogue_at(place, dec_deg) if strips else place
+    return chosen if chosen.is_file() and (read_header(chosen) or chosen.stat().st_size < _LARGE_BYTES) else None
 
 
 def committed_groups(config: Config) -> list[CommittedGroup]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from contimg.errors import UnknownIdError
+from contimg.sky.blazars import SAME_PLACE_ARCSEC, VARIABILITY, blazar_at
 from contimg.sky.calibrators import Calibrator, builtin
+from contimg.sky.spherical import separation
 
 
 def load(source: str | Path) -> tuple[Calibrator, ...]:
@@ -19,8 +22,9 @@ def load(source: str | Path) -> tuple[Calibrator, ...]:
     ----------
     source : str or Path
         ``builtin`` for Perley & Butler 2017; a CSV, VOTable or FITS file with the columns
-        ``name, ra_deg, dec_deg, flux_jy`` and optional ``ref_freq_hz``, ``spectral_index``; or the VLA
-        calibrator list in its text form (.txt). A source without a flux is kept: asked for its flux, it raises.
+        ``name, ra_deg, dec_deg, flux_jy`` and optional ``ref_freq_hz``, ``spectral_index``, which stands alone; or
+        the VLA calibrator list in its text form (.txt), which is merged with Perley & Butler's sources
+        (`with_standards`). A source without a flux is kept: asked for its flux, it raises.
 
     Raises
     ------
@@ -40,7 +44,7 @@ def _load_file(path: str, _modified_ns: int) -> tuple[Calibrator, ...]:
     from contimg.sky.vla_calibrators import is_vla_list, read_vla_list
 
     if is_vla_list(Path(path)):
-        return read_vla_list(Path(path))
+        return tuple(_told_of_blazars(with_standards(read_vla_list(Path(path)))))
     table = read_catalogue(Path(path), allow_missing_flux=True)
     assumed = " (spectral index assumed)" if "spectral_index" in table.assumed else ""
     listed = []
@@ -60,11 +64,44 @@ def _load_file(path: str, _modified_ns: int) -> tuple[Calibrator, ...]:
                 anchor=anchor if known else f"{Path(path).name}: no flux",
             )
         )
-    return tuple(listed)
+    return tuple(_told_of_blazars(listed))
+
+
+def with_standards(listed: Sequence[Calibrator]) -> list[Calibrator]:
+    """Return the sources of a list with those of Perley & Butler 2017, which stand for entries at their positions.
+
+    The list's fluxes are of some decades ago and off by some per cent; a standard is found by the list's name, too.
+    """
+    standards = builtin()
+    apart = separation(
+        *np.radians([[one.ra_deg for one in listed], [one.dec_deg for one in listed]])[:, :, None],
+        *np.radians([[one.ra_deg for one in standards], [one.dec_deg for one in standards]])[:, None, :],
+    )
+    same = np.degrees(apart) * 3600 <= np.maximum(SAME_PLACE_ARCSEC, [one.extent_arcsec / 2 for one in standards])
+    merged = [
+        replace(
+            standard, aliases=tuple(one.name for one, here in zip(listed, same[:, k].tolist(), strict=True) if here)
+        )
+        for k, standard in enumerate(standards)
+    ]
+    return [*merged, *(one for i, one in enumerate(listed) if not same[i].any())]
+
+
+def _told_of_blazars(listed: Iterable[Calibrator]) -> Iterator[Calibrator]:
+    """Give calibrators, known blazars with a note and the error that their variability leaves."""
+    for one in listed:
+        name = blazar_at(one.ra_deg, one.dec_deg)
+        if name is None:
+            yield one
+            continue
+        note = f"blazar {name}, varies by tens of per cent"
+        yield replace(
+            one, notes=", ".join(filter(None, (note, one.notes))), flux_error=max(one.flux_error, VARIABILITY)
+        )
 
 
 def find(calibrators: Sequence[Calibrator], name: str) -> Calibrator:
-    """Return the calibrator with a name, ignoring spaces and case.
+    """Return the calibrator with a name or alias, ignoring spaces and case.
 
     Raises
     ------
@@ -73,7 +110,7 @@ def find(calibrators: Sequence[Calibrator], name: str) -> Calibrator:
     """
     wanted = _plain(name)
     for calibrator in calibrators:
-        if _plain(calibrator.name) == wanted:
+        if wanted in map(_plain, (calibrator.name, *calibrator.aliases)):
             return calibrator
     raise UnknownIdError(f"calibrator '{name}' is not in the list of calibrators: see calibration.calibrators")
 

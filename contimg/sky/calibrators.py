@@ -6,12 +6,17 @@ Only numpy is imported: the plan computes the transits of tens of thousands of t
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from contimg.errors import InputError
+
+# Fraction by which flux densities may be off: of Perley & Butler's steady sources (their scale is good to 3 per cent),
+# of those that vary by some per cent over the years, and of a table of the user's own.
+STEADY_ERROR, VARYING_ERROR, OWN_LIST_ERROR = 0.03, 0.05, 0.05
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,12 @@ class Calibrator:
     extent_arcsec : float
         Largest angular size; 0 when the list does not say.
     notes : str
+    flux_error : float
+        Fraction by which the flux density may be off: the scale's error, variability and the age of the list.
+    min_klambda, max_klambda : float
+        Shortest and longest baseline [thousands of wavelengths] on which the source may be used.
+    aliases : tuple of str
+        Other names by which it is found.
     """
 
     name: str
@@ -42,6 +53,10 @@ class Calibrator:
     anchor: str
     extent_arcsec: float = 0.0
     notes: str = ""
+    flux_error: float = OWN_LIST_ERROR
+    min_klambda: float = 0.0
+    max_klambda: float = math.inf
+    aliases: tuple[str, ...] = ()
 
     def flux_jy(self, freq_hz: ArrayLike) -> NDArray[np.float64]:
         """Return the flux density (Jy), in the shape of `freq_hz`.
@@ -105,6 +120,9 @@ _PERLEY_BUTLER = (
 def builtin() -> tuple[Calibrator, ...]:
     """Return the twenty sources of Perley & Butler 2017."""
     return tuple(
-        Calibrator(name, ra, dec, coefficients, (low * 1e9, high * 1e9), _P, extent, notes)
+        Calibrator(
+            name, ra, dec, coefficients, (low * 1e9, high * 1e9), _P, extent, notes,
+            flux_error=VARYING_ERROR if "varies" in notes else STEADY_ERROR,
+        )
         for name, ra, dec, coefficients, (low, high), extent, notes in _PERLEY_BUTLER
-    )
+    )  # fmt: skip

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,10 @@ class Transit:
         True, and through the beam; None when no flux is known at the frequency asked for.
     reason : str or None
         Why it is not usable as a calibrator; None when it is.
+    dominance : float or None
+        Share of the field's apparent flux density that is the calibrator's; None where it was not asked for.
+    expected_error : float or None
+        Fractional error that gains solved on it can be expected to have; None when it is not usable.
     """
 
     name: str
@@ -45,6 +50,8 @@ class Transit:
     flux_jy: float | None
     apparent_flux_jy: float | None
     reason: str | None
+    dominance: float | None = None
+    expected_error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,15 +81,29 @@ def transits(
     beam: BeamOptions,
     options: CalibrationOptions,
     freq_hz: float = BAND_CENTRE_HZ,
+    catalogue: Path | None = None,
 ) -> list[Transit]:
-    """Return the usable calibrators that cross the meridian during a scan, brightest first.
+    """Return the usable calibrators that cross the meridian during a scan, the best first.
 
     Usable: a flux is known at `freq_hz`, the source is no larger than `options.max_extent_arcsec`, the
     beam's response to it at transit reaches `options.min_beam` and its apparent flux
-    `options.min_calibrator_jy`. Parameters as of `passages`.
+    `options.min_calibrator_jy`. The best has the smallest `contimg.sky.preference.expected_error`; the field of each
+    is looked up in `catalogue` where there is a choice. Other parameters as of `passages`.
     """
     usable = [one for one in passages(calibrators, scan, beam, options, freq_hz) if one.reason is None]
-    return sorted(usable, key=lambda one: (-(one.apparent_flux_jy or 0.0), one.name))
+    known = {calibrator.name: calibrator for calibrator in calibrators}
+    field = catalogue if len(usable) > 1 else None
+    rated = [_rated(one, known[one.name], beam, freq_hz, field) for one in usable]
+    return sorted(rated, key=lambda one: (one.expected_error, one.name))
+
+
+def _rated(one: Transit, calibrator: Calibrator, beam: BeamOptions, freq_hz: float, catalogue: Path | None) -> Transit:
+    """Return a transit with its share of the field's flux and the error to be expected."""
+    from contimg.sky.preference import dominance, expected_error
+
+    apparent = one.apparent_flux_jy or 0.0
+    share = None if catalogue is None else dominance(calibrator, apparent, one.offset_deg, catalogue, beam, freq_hz)
+    return replace(one, dominance=share, expected_error=expected_error(calibrator, apparent, share))
 
 
 def passages(

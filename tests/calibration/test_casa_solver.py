@@ -42,9 +42,9 @@ def solve(tmp_path):
     output.mkdir()
     (tmp_path / "scratch").mkdir()
 
-    def run(failing=(), **options):
+    def run(failing=(), klambda=(0.0, np.inf), **options):
         tasks = Tasks(failing)
-        solver = Solver(tasks, tmp_path / "scratch" / "solve.ms", ("24", "25"), CalibrationOptions(**options))
+        solver = Solver(tasks, tmp_path / "scratch" / "solve.ms", ("24", "25"), CalibrationOptions(**options), klambda)
         solver.solve_bandpass(output)
         calls = {given["caltable"].rpartition("/")[2]: (name, given) for name, given in tasks.calls}
         return SimpleNamespace(calls=calls, output=output, solver=solver, scratch=tmp_path / "scratch", tasks=tasks)
@@ -90,6 +90,15 @@ def test_options_reach_every_solver(solve):
         "inf", "90s", "inf", "90s",
     ]  # fmt: skip
     assert solve().calls["G.cal"][1]["uvrange"] == ""
+
+
+@pytest.mark.parametrize(("limits", "shortest", "selected"), [
+    ((0.0, np.inf), 0.0, ""), ((0.0, 7.0), 0.0, "<7klambda"), ((6.0, np.inf), 0.5, ">6klambda"),
+    ((0.2, 7.0), 0.5, "0.5~7klambda"), ((2.0, 7.0), 0.5, "2~7klambda"),
+])  # fmt: skip
+def test_the_limits_of_a_calibrator_select_the_baselines(solve, limits, shortest, selected):
+    done = solve(klambda=limits, min_uv_klambda=shortest)
+    assert {given["uvrange"] for _, given in done.calls.values()} == {selected}
 
 
 def test_the_phases_before_the_bandpass_have_no_mean(solve):

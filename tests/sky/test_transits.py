@@ -135,7 +135,7 @@ def test_resolved_faint_and_fluxless_calibrators_are_not_used(tmp_path):
         listed[1].flux_jy(1.4e9)
 
 
-def test_strongest_first():
+def test_of_equally_steady_ones_the_strongest_first():
     near = [
         calibrators.Calibrator(name, 100.0 + 0.1 * i, 30.0, (np.log10(flux),), None, "test")
         for i, (name, flux) in enumerate([("weak", 2.0), ("strong", 9.0)])
