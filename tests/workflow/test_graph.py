@@ -85,7 +85,7 @@ def test_no_group_waits_silently_without_a_bandpass(night):
     waiting = night.plan()["waiting"]
     assert [w["code"] for w in waiting] == ["no_bandpass"]
     assert "no certified or planned bandpass within 24 h" in waiting[0]["message"]
-    assert "; no source of the built-in list crosses +30.5 with 1e+06 Jy through the beam" in waiting[0]["message"]
+    assert "; no source of the built-in list crosses +30.4 with 1e+06 Jy through the beam" in waiting[0]["message"]
 
 
 def test_other_nights_are_left_alone(night):
