@@ -64,7 +64,7 @@ class QaOptions(Section):
         2.0, description="noise of the noisiest tile over the median tile's above which a mosaic is a warning"
     )
     max_warned_weight: Fraction = Field(
-        0.25, description="fraction of a mosaic's weight from tiles with warnings above which it is a warning"
+        0.05, description="fraction of a mosaic's weight from tiles with warnings above which it is a warning"
     )
     max_scale_spread: Positive = Field(
         0.05, description="difference of a tile's flux scale from the median tile's above which it is a warning"
@@ -100,6 +100,12 @@ class QaOptions(Section):
     )
     max_tile_offset_beams: Positive = Field(
         0.2, description="median offset from the catalogue, in beams, above which a tile is failed"
+    )
+    max_tile_lost_integrations: Fraction = Field(
+        0.1, description="fraction of a tile's integrations of which nothing is left above which it is a warning"
+    )
+    max_tile_lost_subbands: Count = Field(
+        1, description="subbands that came but of which nothing is left above which a tile is a warning"
     )
     max_tile_scale_error: Positive = Field(
         0.05, description="flux scale of a tile off the catalogue's by a larger fraction (and its error) is a warning"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.config import BeamOptions, ImageOptions, QaOptions
+from contimg.correlator.band import subband_of_frequencies
 from contimg.imaging import field_of_view, limits
 from contimg.imaging.checks.system_noise import measure_system_noise
 from contimg.imaging.effective_beam import EffectiveBeam, effective_beam
@@ -175,6 +177,7 @@ def prepare(job: ImagingJob, coordinates: Coordinates) -> PreparedTile:
     if not weight.any():
         raise Unusable("no_data", "the tile has no unflagged visibility beyond image.min_uv_klambda", facts, qa)
     sums = time_channel_weights(samples, weight, len(coordinates.times_mjd_s), vis.usable)
+    qa |= _lost(coordinates, sums, job.source.facts.get("missing_subbands", []))
     response = effective_beam(coordinates.pointing_rad, sums, coordinates.freq_hz, grid, job.beam)
     # Simulated nights have no smearing unless they are asked for it.
     corrected = not (job.source.synthetic or coordinates.synthetic) if options.smearing is None else options.smearing
@@ -225,6 +228,18 @@ def _too_little(vis: Averaged, samples: Samples) -> tuple[str, str] | None:
     if len(antennas) < _MIN_ANTENNAS:
         return "too_few_antennas", f"{len(antennas)} antennas have unflagged data: a sky takes {_MIN_ANTENNAS}"
     return None
+
+
+def _lost(coordinates: Coordinates, sums: NDArray[np.float64], missing: Sequence[int]) -> dict[str, Any]:
+    """Return how much came of which nothing is left: a fraction of the integrations, and subbands by name."""
+    band = np.array([subband_of_frequencies(np.array([freq])) for freq in coordinates.freq_hz])
+    came = sorted(set(band.tolist()) - set(missing))
+    lost = [f"sb{number:02d}" for number in came if not sums[:, band == number].any()]
+    return {
+        "lost_integrations": round(float(np.mean(~sums.any(1))), 5),
+        "lost_subbands": len(lost),
+        "lost_subbands_of": ", ".join(lost) or None,
+    }
 
 
 def _observed(

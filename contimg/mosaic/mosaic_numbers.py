@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from contimg.mosaic import noise
@@ -13,6 +15,9 @@ from contimg.products.numbers import MosaicQa
 
 WELL_COVERED = 0.5
 """The noise is quoted where the weight is at least this fraction of its 95th percentile."""
+
+_NAMED = 3
+"""Number of tiles with warnings that are named with their reasons."""
 
 
 def measure(mosaic: GroupImage) -> MosaicQa:
@@ -50,10 +55,19 @@ def measure(mosaic: GroupImage) -> MosaicQa:
         negative_outliers=outliers[0],
         worst_negative=None if outliers[1] is None else round(outliers[1], 3),
         tile_noise_spread=_noise_spread(mosaic),
-        warned_weight=round(
-            sum(tile.weight_fraction or 0.0 for tile, _ in used(mosaic.tiles) if tile.twin.verdict == "warning"), 5
-        ),
+        **_warned(mosaic),
     )
+
+
+def _warned(mosaic: GroupImage) -> dict[str, Any]:
+    """Return the fraction of the weight that comes from tiles with warnings, and what these are."""
+    warned = [tile for tile, _ in used(mosaic.tiles) if tile.twin.verdict == "warning"]
+    said = [f"tile {tile.id} ({tile.twin.reasons[0].code}: {tile.twin.reasons[0].message})" for tile in warned]
+    more = f" and {len(said) - _NAMED} more" if len(said) > _NAMED else ""
+    return {
+        "warned_weight": round(sum(tile.weight_fraction or 0.0 for tile in warned), 5),
+        "warned_weight_of": "; ".join(said[:_NAMED]) + more if said else None,
+    }
 
 
 def _noise_spread(mosaic: GroupImage) -> float | None:

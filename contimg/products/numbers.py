@@ -61,6 +61,7 @@ class MosaicQa(Record):
     worst_negative: float | None = None
     tile_noise_spread: float | None = None
     warned_weight: float | None = None
+    warned_weight_of: str | None = None
     compared_tiles: float | None = None
     tile_scale_spread: float | None = None
     e_tile_scale_spread: float | None = None

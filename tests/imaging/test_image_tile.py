@@ -335,3 +335,19 @@ def test_tclean_agrees_in_flux_and_position(tmp_path):
         noise = ours.qa["rms_mjy"] / 1e3 / peak
         assert peak / reference_peak == pytest.approx(1, abs=0.01 + noise)
         assert np.hypot(*(one - two)) * 20 / ours.facts["beam"]["bmaj_arcsec"] < 0.02 + noise
+
+
+def test_what_came_but_is_lost_is_counted_and_named(tmp_path):
+    """A quarter of the integrations is not finite, and two subbands are flagged: each is a warning."""
+    vis = skies.empty(antennas=16, times=12, channels=32, span_m=130)
+    skies.add_source(vis, *skies.offset(vis, 0.002, 0.001), 5.0)
+    skies.add_noise(vis, 0.5)
+    clean = run(tile(tmp_path / "clean", vis))
+    assert (clean.qa["lost_integrations"], clean.qa["lost_subbands"]) == (0, 0)
+    vis.data[np.isin(vis.time_mjd_s, vis.times_mjd_s[3:6])] = np.nan
+    vis.flag[:, 2:6] = True
+    twin = run(tile(tmp_path / "lost", vis))
+    assert (twin.qa["lost_integrations"], twin.qa["lost_subbands"]) == (0.25, 2)
+    messages = {reason.code: reason.message for reason in twin.reasons}
+    assert "lost_integrations_high" in messages
+    assert messages["lost_subbands_high"].endswith(": sb13, sb14")  # of 16 from the top, two channels each

@@ -342,22 +342,26 @@ class TestLeavingOut:
         assert list(folder.iterdir()) == []
         assert made.facts["tiles_used"] == []
 
-    def test_a_tile_with_a_warning_is_used_and_noted(self, tmp_path):
+    def test_a_tile_with_a_warning_is_used_and_named(self, tmp_path):
         maker = TileMaker(tmp_path)
         warn = Reason(code="made_up", severity="warning", message="of no gate: a gate is judged again")
         twins = [maker.make(i, 127.0 + 0.1 * i) for i in range(4)] + [maker.make(4, 127.5, reasons=(warn,))]
         made, _ = mosaic(tmp_path, twins)
         assert made.facts["n_images"] == 5
-        assert made.qa["warned_weight"] == pytest.approx(0.2, abs=0.01)
-        assert made.verdict == "passed"
         assert "made_up" in made.notes[0]
+        assert made.qa["warned_weight"] == pytest.approx(0.2, abs=0.01)
+        (reason,) = made.reasons
+        assert (reason.code, reason.severity) == ("warned_weight_high", "warning")
+        assert reason.message.endswith("tile 2026-02-11T00:20:36 (made_up: of no gate: a gate is judged again)")
 
-    def test_warnings_of_tiles_with_half_of_the_weight_are_a_warning(self, tmp_path):
+    def test_a_warning_that_carries_little_weight_is_a_note(self, tmp_path):
         maker = TileMaker(tmp_path)
         warn = Reason(code="made_up", severity="warning", message="of no gate: a gate is judged again")
-        made, _ = mosaic(tmp_path, [maker.make(0, 127.0), maker.make(1, 127.5, reasons=(warn,))])
-        assert made.qa["warned_weight"] == pytest.approx(0.5, abs=0.02)
-        assert [reason.code for reason in made.reasons] == ["warned_weight_high"]
+        faint = maker.make(8, 127.5, reasons=(warn,), rms_jy=1.9 * maker.rms_jy)
+        made, _ = mosaic(tmp_path, [*(maker.make(i, 127.0 + 0.1 * i) for i in range(8)), faint][::-1])
+        assert made.qa["warned_weight"] == pytest.approx(1 / 1.9**2 / (8 + 1 / 1.9**2), rel=0.1)
+        assert made.verdict == "passed"
+        assert "made_up" in made.notes[0]
 
     def test_a_tile_of_threefold_noise_is_a_warning(self, tmp_path):
         maker = TileMaker(tmp_path)
