@@ -171,6 +171,14 @@ class Layout:
         """Return the path of the note that products of a settled group were removed to make room."""
         return self.stage / "pruned" / f"{stem(group_id)}.json"
 
+    def templates(self, strip: str) -> Path:
+        """Return the folder of a strip's templates, one product ``v<number>`` a version."""
+        return self.stage / "templates" / strip
+
+    def difference(self, any_id: str) -> Path:
+        """Return the path of a mosaic's difference from the template of its strip."""
+        return self.stage / "differences" / date(any_id) / mosaic_id(any_id)
+
     def quarantine(self, day: str) -> Path:
         """Return the path of the list of what was set aside on a UTC date, with reasons."""
         return self.stage / "quarantine" / f"{day}.json"

@@ -29,6 +29,7 @@ COMMANDS = {
     "status": ("contimg.cli.status", "status", "Show the state of groups, their tiles and mosaics."),
     "why": ("contimg.cli.why", "why", "Say why a tile, calibration or mosaic is as it is."),
     "report": ("contimg.cli.report", "report", "Show a mosaic's verdict and numbers, and where it stands."),
+    "template": ("contimg.cli.template", "template", "Compare mosaics with their strip's template, and update it."),
     "registry": ("contimg.cli.registry", "registry", "List, show and verify registered mosaics."),
     "publish": ("contimg.cli.publish", "publish", "Retry, approve, reject, withdraw or restore a mosaic."),
     "verify": ("contimg.cli.verify", "verify", "Read every byte of published mosaics and compare."),

@@ -23,6 +23,7 @@ from contimg.config.sections import (
     Section,
     SelfcalOptions,
     SkyOptions,
+    TemplateOptions,
 )
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Section",
     "SelfcalOptions",
     "SkyOptions",
+    "TemplateOptions",
     "as_yaml",
     "check_files",
     "default_file",

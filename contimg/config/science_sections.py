@@ -200,6 +200,28 @@ class MosaicOptions(Section):
     )
 
 
+class TemplateOptions(Section):
+    """The deep template of a strip, and the differences of mosaics from it."""
+
+    beam_margin: Annotated[Number, Field(ge=0, le=1)] = Field(
+        0.1, description="by this fraction a new template's beam is wider than its first mosaic's"
+    )
+    confusion_ujy: NotNegative | None = Field(
+        None, description="confusion noise at the template's beam; null = by Condon et al. 2012 [uJy/beam]"
+    )
+    flux_error: Fraction = Field(
+        0.05, description="fraction by which the flux scale of a mosaic may differ without a source having changed"
+    )
+    change_sigma: Positive = Field(6.0, description="sources that differ from the template by this are listed [sigma]")
+    max_width_error: Positive = Field(
+        0.2, description="differences over their expected noise may be wider or narrower than 1 by this, else a warning"
+    )
+    max_width: Positive = Field(2.0, description="a mosaic whose differences are wider stays out of the template")
+    max_noise_ratio: Positive = Field(
+        1.5, description="rms of a template over that of its weights and confusion above which it is a warning"
+    )
+
+
 class CrossmatchOptions(Section):
     """The comparison of the mosaic with the catalogue."""
 

@@ -22,6 +22,7 @@ from contimg.config.science_sections import (
     MosaicOptions,
     SelfcalOptions,
     SkyOptions,
+    TemplateOptions,
 )
 from contimg.naming import Layout
 
@@ -42,6 +43,7 @@ __all__ = [
     "Section",
     "SelfcalOptions",
     "SkyOptions",
+    "TemplateOptions",
 ]
 
 
@@ -121,6 +123,7 @@ class Config(Section):
     image: ImageOptions = ImageOptions()
     mosaic: MosaicOptions = MosaicOptions()
     crossmatch: CrossmatchOptions = CrossmatchOptions()
+    template: TemplateOptions = TemplateOptions()
     qa: QaOptions = QaOptions()
     publish: PublishOptions = PublishOptions()
     registry: RegistryOptions = RegistryOptions()

@@ -41,8 +41,8 @@ class Match:
     separation_arcsec, dra_arcsec, ddec_arcsec : (n,) float64
         Found minus catalogue, on the sky (dRA times cos dec); NaN without a match.
     flux_ratio, peak_ratio : (n,) float64
-        Found over catalogue, of the integrated flux and of the peak; NaN without a match. The peak of an unresolved
-        source is the more precise (1/SNR against sqrt(3)/SNR), but falls with smearing and with size.
+        Found over catalogue, of the integrated flux, and that times the ratio of peak and integrated flux of a fit with
+        a free shape, which falls with smearing and with size; NaN without a match.
     e_log_ratio : (n,) float64
         Standard error of ln `flux_ratio`: of the measured flux and, where the catalogue gives it, of its own.
     e_offset_arcsec : (n,) float64
@@ -164,7 +164,9 @@ def _pair(
         ddec[hit] = 3600 * (found_dec[chosen] - known.dec_deg[hit])
         total = np.array([sources[i].total_flux_jy for i in chosen])
         ratio[hit] = total / flux_jy[hit]
-        peak_ratio[hit] = np.array([sources[i].peak_flux_jy_beam for i in chosen]) / flux_jy[hit]
+        compact = np.array([sources[i].compactness for i in chosen])
+        peak = np.array([sources[i].peak_flux_jy_beam for i in chosen])
+        peak_ratio[hit] = np.where(np.isfinite(compact), compact * total, peak) / flux_jy[hit]
         of_catalogue = np.nan_to_num(known.flux_err_jy[hit] / known.flux_jy[hit], nan=0.0)
         e_log_ratio[hit] = np.hypot(np.array([sources[i].e_total_flux_jy for i in chosen]) / total, of_catalogue)
         e_offset[hit] = np.sqrt(np.array([sources[i].e_ra_arcsec * sources[i].e_dec_arcsec for i in chosen]))

@@ -52,6 +52,9 @@ class Component:
     alone : bool
         The only component of its island.
     resolved : bool
+    compactness : float
+        Peak over total flux of a fit with a free shape: 1 for a point source, less where it is smeared; NaN where none
+        was made. Too uncertain in one faint source, it tells in the mean of many what happened to the beam.
     """
 
     x: float
@@ -65,6 +68,7 @@ class Component:
     rms_jy: float
     alone: bool
     resolved: bool
+    compactness: float
 
 
 def find_components(image: SkyImage) -> list[Component]:
@@ -137,10 +141,11 @@ def _component(pixels: Pixels, fitted: Fit, free: Fit | None, i: int, rms_jy: fl
     """Return one component: of the fit with free shapes where it is resolved, else of the one with the beam's."""
     parameters, covariance = fitted.parameters[i], fitted.errors(i)
     peak, error = float(parameters[0]), float(np.sqrt(covariance[0, 0]))
-    total, e_total, shape, resolved = peak, error, pixels.beam, False
+    total, e_total, shape, resolved, compactness = peak, error, pixels.beam, False, float("nan")
     if free is not None:
         own, own_covariance = free.parameters[i], free.errors(i)
         flux, e_flux, e_excess = total_flux(own, own_covariance, pixels.beam)
+        compactness = float(own[0] / flux)
         if flux - own[0] > RESOLVED_SIGMA * e_excess:
             parameters, covariance, resolved = own, own_covariance, True
             peak, error, total, e_total = float(own[0]), float(np.sqrt(covariance[0, 0])), flux, e_flux
@@ -157,4 +162,5 @@ def _component(pixels: Pixels, fitted: Fit, free: Fit | None, i: int, rms_jy: fl
         rms_jy=rms_jy,
         alone=alone,
         resolved=resolved,
+        compactness=compactness,
     )

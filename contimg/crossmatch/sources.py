@@ -39,6 +39,8 @@ class Source:
         stands in tables of earlier versions.)
     gaussians : int
         1; several in tables of earlier versions.
+    compactness : float
+        Peak over total flux of a fit with a free shape; NaN where none was made.
     """
 
     source: int
@@ -57,6 +59,7 @@ class Source:
     snr: float
     code: str
     gaussians: int
+    compactness: float = float("nan")
 
 
 def find_sources(data: NDArray[np.floating], rms: NDArray[np.floating], wcs: Any, beam: RestoringBeam) -> list[Source]:
@@ -140,4 +143,5 @@ def _as_source(component: Component, wcs: Any, beam: RestoringBeam) -> Source:
         snr=component.peak_jy / component.rms_jy,
         code="S" if component.alone else "C",
         gaussians=1,
+        compactness=component.compactness,
     )

@@ -54,25 +54,34 @@ class Sums:
     def mosaic(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Return the image (Jy/beam, NaN outside), its weights (1/Jy^2, 0 outside) and its rms (Jy/beam, NaN)."""
         image, rms = (np.full(self.weight.shape, np.nan, np.float32) for _ in range(2))
-        inside = self.weight > 0
-        np.divide(self.signal, self.weight, out=image, where=inside, casting="same_kind")
-        np.divide(1, np.sqrt(self.weight), out=rms, where=inside, casting="same_kind")
+        for rows in row_blocks(len(image)):
+            weight = self.weight[rows]
+            inside = weight > 0
+            np.divide(self.signal[rows], weight, out=image[rows], where=inside, casting="same_kind")
+            np.divide(1, np.sqrt(weight), out=rms[rows], where=inside, casting="same_kind")
         return image, self.weight.astype(np.float32), rms
 
     def expected_rms(self) -> NDArray[np.float32]:
         """Return the rms (Jy/beam) of the co-added pixels were each tile at its expected noise; NaN outside."""
         result = np.full(self.weight.shape, np.nan, np.float32)
-        inside = self.weight > 0
-        np.divide(np.sqrt(self.expected), self.weight, out=result, where=inside, casting="same_kind")
+        for rows in row_blocks(len(result)):
+            weight = self.weight[rows]
+            np.divide(np.sqrt(self.expected[rows]), weight, out=result[rows], where=weight > 0, casting="same_kind")
         return result
 
     def frequency_hz(self) -> NDArray[np.float32]:
         """Return the effective frequency (Hz) of each pixel; NaN outside. Single precision holds it to 128 Hz."""
         result = np.full(self.weight.shape, np.nan, np.float32)
-        inside = self.weight > 0
-        np.divide(self.frequency, self.weight, out=result, where=inside, casting="same_kind")
+        for rows in row_blocks(len(result)):
+            weight = self.weight[rows]
+            np.divide(self.frequency[rows], weight, out=result[rows], where=weight > 0, casting="same_kind")
         result += np.float32(self.reference_hz)
         return result
+
+
+def row_blocks(n: int) -> Iterator[slice]:
+    """Yield slices of some hundred rows: what is computed for all rows at once takes the memory of a plane."""
+    return (slice(start, min(start + _ROWS, n)) for start in range(0, n, _ROWS))
 
 
 @dataclass(frozen=True)
@@ -166,31 +175,30 @@ def contributions(grid: MosaicGrid, tile: TilePlanes, pb_limit: float) -> Iterat
     rows, columns = grid.box(tile.footprint)
     cut = grid.cutout(rows, columns)
     places = pixel_map(cut, tile.wcs)
-    blocks = [slice(top, min(top + _ROWS, cut.shape[0])) for top in range(0, cut.shape[0], _ROWS)]
-    masks, ys, xs, beams = [], [], [], []
-    for block in blocks:
-        inside, y, x, beam = _select(tile, places, block, pb_limit)
-        masks.append(inside)
-        ys.append(y)
-        xs.append(x)
-        beams.append(beam)
+    blocks = list(row_blocks(cut.shape[0]))
+    chosen = [_select(tile, places, block, pb_limit) for block in blocks]
     # One transform for all pixels of the tile.
-    values = tile.image.at(np.concatenate(ys), np.concatenate(xs))
+    values = tile.image.at(np.concatenate([one.places for one in chosen]))
     start = 0
-    for block, inside, y, x, beam in zip(blocks, masks, ys, xs, beams, strict=True):
-        value = values[start : start + len(y)]
-        start += len(y)
-        weight = _weight(tile.noise, y, x) * beam
-        signal = weight * value
-        weight *= beam
+    for block, one in zip(blocks, chosen, strict=True):
+        value = values[start : start + len(one.beam)]
+        start += len(one.beam)
+        weight = _weight(tile.noise, one.places) * one.beam
         here = slice(rows.start + block.start, rows.start + block.stop)
-        yield Contribution(here, columns, inside, signal, weight, beam)
+        yield Contribution(here, columns, one.inside, weight * value, weight * one.beam, one.beam)
 
 
-def _select(
-    tile: TilePlanes, places: PixelMap, block: slice, pb_limit: float
-) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
-    """Return the pixels of some rows where a tile has weight, their places in the tile, and the beam there."""
+@dataclass(frozen=True)
+class _Selection:
+    """Pixels of some rows where a tile has weight: where they are in the rows, (n, 2) places in the tile, its beam."""
+
+    inside: NDArray[np.bool_]
+    places: NDArray[np.float64]
+    beam: NDArray[np.float32]
+
+
+def _select(tile: TilePlanes, places: PixelMap, block: slice, pb_limit: float) -> _Selection:
+    """Return the pixels of some rows where a tile has weight."""
     y, x = places.rows(block)
     ny, nx = tile.pb.shape
     inside = (y >= -0.5) & (y <= ny - 0.5) & (x >= -0.5) & (x <= nx - 0.5)
@@ -198,14 +206,14 @@ def _select(
     beam = interpolate_smooth(tile.pb, y, x)
     chosen = (beam >= pb_limit) & tile.image.knows(y, x)  # False where the beam is NaN
     inside[inside] = chosen
-    return inside, y[chosen], x[chosen], beam[chosen]
+    return _Selection(inside, np.column_stack([y[chosen], x[chosen]]), beam[chosen])
 
 
-def _weight(noise: NoiseMap | float, y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return 1 / s^2 at places of a tile."""
+def _weight(noise: NoiseMap | float, places: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return 1 / s^2 at (n, 2) places of a tile."""
     if isinstance(noise, NoiseMap):
-        return (noise.at(y, x) ** -2.0).astype(np.float32)
-    return np.full(len(y), noise**-2.0, np.float32)
+        return (noise.at(*places.T) ** -2.0).astype(np.float32)
+    return np.full(len(places), noise**-2.0, np.float32)
 
 
 def interpolate_smooth(

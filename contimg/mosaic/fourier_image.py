@@ -67,23 +67,19 @@ class FourierImage:
                 edge[:margin], edge[-margin:] = np.nan, np.nan
         return image
 
-    def at(self, y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float32]:
+    def at(self, places: NDArray[np.float64]) -> NDArray[np.float32]:
         """Return the convolved image at places between pixels, which must be known (`knows`).
 
         Parameters
         ----------
-        y, x : (n,) float64
+        places : (n, 2) float64
             Row and column, 0-based.
         """
         import ducc0
 
-        periods = self.modes.shape
-        places = np.empty((len(y), 2))
-        for axis, pixels in enumerate((y, x)):
-            np.add(pixels, self.pad[axis], out=places[:, axis])
         values = ducc0.nufft.u2nu(
-            grid=self.modes, coord=places, forward=False, epsilon=EPSILON, nthreads=1, fft_order=True,
-            periodicity=periods,
+            grid=self.modes, coord=places + np.array(self.pad, np.float64), forward=False, epsilon=EPSILON, nthreads=1,
+            fft_order=True, periodicity=self.modes.shape,
         )  # fmt: skip
         return values.real * np.float32(1 / self.modes.size)
 

@@ -183,6 +183,27 @@ def make_grid(footprints: Sequence[Footprint], cell_arcsec: float, max_size_px: 
     return MosaicGrid(centre, cell_arcsec / 3600, (-int(low[0]), -int(low[1])), (ny, nx))
 
 
+def extended(grid: MosaicGrid, footprint: Footprint, max_size_px: int) -> MosaicGrid:
+    """Return a grid of the same pixels whose array holds a footprint too.
+
+    Raises
+    ------
+    ConfigError
+        As `make_grid`.
+    """
+    _check_shape(grid, [footprint])
+    low, high = _extent(grid.wcs(), footprint)
+    left, top = (max(0, -int(one)) for one in low)
+    ny, nx = grid.shape
+    nx, ny = max(nx, int(high[0]) + 1) + left, max(ny, int(high[1]) + 1) + top
+    if max(nx, ny) > max_size_px:
+        raise ConfigError(
+            f"the image would be {nx} x {ny} pixels, more than mosaic.max_size_px ({max_size_px}): raise"
+            " mosaic.max_size_px, or keep right ascensions apart"
+        )
+    return MosaicGrid(grid.centre_deg, grid.cell_deg, (grid.crpix[0] + left, grid.crpix[1] + top), (ny, nx))
+
+
 def _check_shape(plane: MosaicGrid, footprints: Sequence[Footprint]) -> None:
     """Raise `ConfigError` if footprints reach too far from the standard parallel, or too far along it."""
     rim = np.concatenate([f.rim_deg for f in footprints])

@@ -191,6 +191,7 @@ def _add(
 def _planes(target: _Target, tile: GroupTile, source: TileImage) -> tuple[coadd.TilePlanes, float]:
     """Return one tile at the common beam, with its noise in boxes, and its noise as a whole (Jy/beam)."""
     apparent, pb = read_image(source.image), read_image(source.pb)
+    response = pb.data.astype(np.float32)
     x_step, y_step = apparent.wcs.pixel_scale_matrix.diagonal()
     beam = turned(target.beam, -target.grid.north_deg(source.facts.centre_deg[0]))
     data = apparent.data if tile.rescaled_by is None else tile.rescaled_by * apparent.data
@@ -204,7 +205,7 @@ def _planes(target: _Target, tile: GroupTile, source: TileImage) -> tuple[coadd.
     planes = coadd.TilePlanes(
         footprint=source.footprint,
         image=smooth,
-        pb=pb.data,
+        pb=response,
         wcs=apparent.wcs,
         noise=rms_jy if local is None else local,
         # Convolution changes the radiometer's noise by the same factor as that of the image.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.statistics import CLIP_SIGMA, clipped_sigma
+from contimg.statistics import CLIP_SIGMA, MAD_TO_SIGMA, clipped_sigma
 
 BOX_BEAMS = 20
 """Width of the boxes of `local_rms`: their 350 independent beams give a box's rms to about 6 %."""
@@ -97,11 +97,15 @@ def noise_map(image: NDArray[np.floating], beam_px: float) -> NoiseMap | None:
     centres = [np.arange(0, n + step, step) for n in image.shape]
     factors = np.full([len(c) for c in centres], np.nan)
     for i, y in enumerate(centres[0]):
-        for j, x in enumerate(centres[1]):
-            box = image[max(0, y - step) : y + step : thin, max(0, x - step) : x + step : thin]
-            if np.count_nonzero(np.isfinite(box)) * thin**2 >= MIN_BEAMS * beam_area_px:
-                measured = clipped_sigma(box)
-                factors[i, j] = np.nan if measured is None else measured
+        strip = image[max(0, y - step) : y + step : thin]
+        boxes = [strip[:, max(0, x - step) : x + step : thin] for x in centres[1]]
+        finite = np.array([np.count_nonzero(np.isfinite(box)) for box in boxes])
+        enough = finite * thin**2 >= MIN_BEAMS * beam_area_px
+        whole = enough & (finite == strip.shape[0] * len(range(0, 2 * step, thin)))
+        factors[i, whole] = _sigmas([boxes[j] for j in np.nonzero(whole)[0]])
+        for j in np.nonzero(enough & ~whole)[0]:
+            measured = clipped_sigma(boxes[j])
+            factors[i, j] = np.nan if measured is None else measured
     known = np.isfinite(factors)
     if not known.any():
         return None
@@ -109,6 +113,20 @@ def noise_map(image: NDArray[np.floating], beam_px: float) -> NoiseMap | None:
     raw = factors[tuple(nearest)]
     smooth = median_filter(raw, size=5, mode="nearest")
     return NoiseMap(np.where(raw > REAL_RISE * smooth, raw, smooth), step, factors[known])
+
+
+def _sigmas(boxes: list[NDArray[np.floating]]) -> NDArray[np.float64]:
+    """Return `clipped_sigma` of boxes of one shape without NaN, together where nothing has to be clipped."""
+    if not boxes:
+        return np.empty(0)
+    values = np.stack([box.ravel() for box in boxes])
+    distance = np.abs(values - np.median(values, axis=1, keepdims=True))
+    sigma = MAD_TO_SIGMA * np.median(distance, axis=1)
+    result = np.where(sigma > 0, sigma, np.nan)
+    for i in np.nonzero(distance.max(axis=1) > CLIP_SIGMA * sigma)[0]:
+        measured = clipped_sigma(boxes[i])
+        result[i] = np.nan if measured is None else measured
+    return result
 
 
 def local_rms(

@@ -71,7 +71,7 @@ class SpectralSums:
         x, y = image.wcs.all_world2pix(self._ra, self._dec, 0)
         known = smooth.knows(y, x)
         value, response = (np.full(len(x), np.nan, np.float32) for _ in range(2))
-        value[known] = smooth.at(y[known], x[known])
+        value[known] = smooth.at(np.column_stack([y[known], x[known]]))
         response[known] = interpolate_smooth(pb.data, y[known], x[known])
         rms_jy = noise.rms_off_sources(smooth.pixels(), pb.data > 0, target.bmaj_deg / abs(x_step))
         return value, response, rms_jy or np.inf

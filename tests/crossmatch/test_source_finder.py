@@ -124,6 +124,19 @@ def test_a_resolved_source_has_its_flux_and_shape():
     assert np.sqrt(np.diag(found.shape)) == pytest.approx([wide[1], wide[0]], rel=0.06)
 
 
+def test_compactness_shows_what_smearing_takes_in_the_mean_of_many_sources():
+    # Smeared by 4 % in area: too little to see in one source of 40 sigma.
+    image, shapes = noise(10), []
+    for x, y in np.stack(np.meshgrid(np.arange(20, SIZE - 20, APART), np.arange(20, SIZE - 20, APART)), -1).reshape(
+        -1, 2
+    ):
+        add(image, x + 0.3, y - 0.2, 40.0, (SIGMA[0] * 1.04, SIGMA[1]))
+    found = find_components(SkyImage(image, np.ones(image.shape), BEAM, 2 * BEAM))
+    shapes = [one.compactness for one in found if one.peak_jy > 30]
+    assert np.mean([one.resolved for one in found]) < 0.2
+    assert np.median(shapes) == pytest.approx(1 / 1.04, abs=0.008)
+
+
 def test_two_sources_in_one_island_are_told_apart():
     image = noise(6, (120, 120))
     add(image, 60.0, 60.0, 50.0)

@@ -27,7 +27,7 @@ def component(wcs, ra_deg=0.5, dec_deg=20.0, **change):
     x, y = (float(v) for v in wcs.all_world2pix(ra_deg, dec_deg, 0))
     said = dict(
         x=x, y=y, place_covariance=np.diag([0.04, 0.09]), peak_jy=1.5, e_peak_jy=0.1, total_jy=2.0, e_total_jy=0.2,
-        shape=np.diag([9.0, 16.0]), rms_jy=0.015, alone=True, resolved=True,
+        shape=np.diag([9.0, 16.0]), rms_jy=0.015, alone=True, resolved=True, compactness=0.75,
     )  # fmt: skip
     return Component(**(said | change))
 
@@ -43,7 +43,7 @@ def test_units_of_a_source(wcs):
     assert found.bpa_deg % 180 == pytest.approx(0, abs=1e-6)
     assert found.local_rms_jy_beam == 0.015 and found.snr == pytest.approx(100)
     assert (found.total_flux_jy, found.e_total_flux_jy) == (pytest.approx(2.0, rel=1e-6), pytest.approx(0.2, rel=1e-6))
-    assert (found.peak_flux_jy_beam, found.code, found.gaussians) == (1.5, "S", 1)
+    assert (found.peak_flux_jy_beam, found.code, found.gaussians) == (1.5, "S", 1) and found.compactness == 0.75
     assert _as_source(component(wcs, alone=False), wcs, BEAM).code == "C"
 
 

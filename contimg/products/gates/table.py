@@ -169,9 +169,20 @@ CATALOGUE_LACKS = (
     ),
 )  # fmt: skip
 
+# Of a mosaic's differences from the template of its strip, and of the template.
+DIFFERENCE = _gates(
+    "difference",
+    ("difference_width", "differences from the template over their noise", "", "factor", "template.max_width_error",
+     "warning"),
+)  # fmt: skip
+TEMPLATE = _gates(
+    "template",
+    ("noise_ratio", "noise over that of weights and confusion", "", "max", "template.max_noise_ratio", "warning"),
+)
+
 BUNDLE: tuple[Gate, ...] = ()
 
 GATES: tuple[Gate, ...] = (
     *MS, *CALIBRATION, *CALIBRATED, *IMAGE, *CATALOGUED_IMAGE, *IMAGE_FITS, *MOSAIC, *MOSAIC_TILES, *CROSSMATCH,
-    *CATALOGUE_FIT, *CATALOGUE_LACKS, *BUNDLE,
+    *CATALOGUE_FIT, *CATALOGUE_LACKS, *DIFFERENCE, *TEMPLATE, *BUNDLE,
 )  # fmt: skip
