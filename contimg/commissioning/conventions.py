@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.commissioning.findings import CONFIRMED, REFUTED, Finding, not_measurable
-from contimg.commissioning.fringes import FringeModel, Sample, model_coherence, signal_to_noise
+from contimg.commissioning.fringes import FringeModel, Sample, coherence, model_coherence, signal_to_noise, stopped
 from contimg.commissioning.transit import Inputs
 from contimg.correlator.hdf5 import Header
 from contimg.sky import geometry
@@ -24,8 +24,12 @@ DETECTED = 3.0
 """Signal-to-noise ratio from which on there are fringes at all; noise alone has 1."""
 CLOCK_SEARCH_S = tuple(float(step) for step in range(-900, 901, 15))
 STRETCH_SEARCH = tuple(step * 5e-4 for step in range(-60, 61) if step)
+_PARTLY, _TYPICAL = 0.4, 0.9
+"""Coherence of all baselines together and of the median one that make assumptions right but for some antennas."""
 _DOUBTFUL, _BETTER = 0.97, 0.01
 """Below this coherence other integration times are tried, and taken where they reach this much more."""
+_RECOVERED = 0.3
+"""Part of what is missing to a coherence of 1 that another integration time must bring back."""
 
 FRAMES = {
     "ITRF": "geocentric (ITRF)",
@@ -73,6 +77,13 @@ class Transit:
 
     def coherence(self, model: FringeModel) -> float:
         return model_coherence(self.samples, model, self.header.times_mjd, self.inputs.baselines)
+
+    def typical_coherence(self, model: FringeModel) -> float:
+        """Return the coherence of the median baseline under a model."""
+        paths = model.paths_m(self.header.times_mjd)
+        sums = [coherence(stopped(one.vis, paths, one.freq_hz, self.inputs.baselines)) for one in self.samples]
+        together, power = sum(pair[0] for pair in sums), sum(np.abs(pair[1]) for pair in sums)
+        return float(np.median(together / np.maximum(power, 1e-300)))
 
     def model(self, conjugated: bool, frame: str, order: str, clock_s: float = 0.0) -> FringeModel | None:
         """Return the model of some assumptions; None where they name stations that do not exist."""
@@ -128,14 +139,24 @@ def find_convention(transit: Transit) -> tuple[Convention | None, list[Conventio
         for frame, order in (*((name, "header") for name in FRAMES), *(("ITRF", name) for name in list(ORDERS)[1:])):
             attempt(conjugated, frame, order)
     best = max(tried, key=lambda one: one.coherence)
-    if best.coherence < GOOD:
+    if not _holds(transit, best):
         for clock_s in CLOCK_SEARCH_S:
             for conjugated in (False, True):
                 attempt(conjugated, "ITRF", "header", clock_s)
         best = max(tried, key=lambda one: one.coherence)
     if best.coherence < _DOUBTFUL:
         best = _with_integration_time(transit, best)
-    return (best if best.coherence >= GOOD else None), tried
+    return (best if _holds(transit, best) else None), tried
+
+
+def _holds(transit: Transit, best: Convention) -> bool:
+    """Return whether a convention makes the fringes coherent: of all baselines together, or of most of them.
+
+    In a small array two swapped antennas spoil nearly half of the baselines.
+    """
+    if best.coherence >= GOOD:
+        return True
+    return best.coherence >= _PARTLY and transit.typical_coherence(best.model) >= _TYPICAL
 
 
 def _with_integration_time(transit: Transit, best: Convention) -> Convention:
@@ -143,7 +164,7 @@ def _with_integration_time(transit: Transit, best: Convention) -> Convention:
     models = [replace(best.model, stretch=stretch) for stretch in STRETCH_SEARCH]
     ratios = [transit.coherence(model) for model in models]
     place = int(np.argmax(ratios))
-    if ratios[place] < best.coherence + _BETTER:
+    if ratios[place] < best.coherence + max(_BETTER, _RECOVERED * (1 - best.coherence)):
         return best
     return replace(best, model=models[place], coherence=ratios[place])
 

@@ -83,7 +83,9 @@ def _stretch(
     frequency = one.freq_hz[block]
     # What the band as a whole shows is taken off first; it holds positions, clock and field sources.
     products = one.products[block][:, offsets.used]
-    lit = np.abs(products).mean(axis=1) > 0
+    lit = np.abs(products).mean(axis=1) > 0 if products.size else np.zeros(len(products), bool)
+    if lit.sum() < 3:
+        return float("nan"), float("inf")
     path = np.outer(east, offsets.slopes_m[offsets.used])
     left = products * np.exp(-2j * np.pi * frequency / C_M_S * path)
     phases = np.unwrap(np.angle(left[lit]), axis=0)

@@ -21,7 +21,7 @@ from contimg.commissioning.transit import Residuals
 from contimg.sky import geometry
 from contimg.sky.constants import C_M_S, EARTH_RAD_S
 
-_OUTLIER_SIGMA, _LEAST_EAST_M = 6.0, 0.3
+_OUTLIER_SIGMA, _FEW, _LEAST_EAST_M = 6.0, 8.0, 0.3
 _NORTH_SIGMA, _LEAST_NORTH_M = 10.0, 150.0
 """To the north the ionosphere bends phases as an offset of tens of metres does, the more the longer the baselines."""
 _WORST_SCATTER_M = 0.5
@@ -73,9 +73,15 @@ class Offsets:
     used: NDArray[np.bool_]
 
     @property
+    def limit_m(self) -> float:
+        """Own offset to the east (m) that is beyond doubt; the scatter of few antennas is itself uncertain."""
+        freedom = max(int(np.isfinite(self.own_east_m).sum()) - 3, 1)
+        return max(_OUTLIER_SIGMA * (1 + _FEW / freedom) * self.scatter_m, _LEAST_EAST_M)
+
+    @property
     def outliers(self) -> NDArray[np.bool_]:
         """Antennas whose own offset, to the east or to the north, is beyond doubt."""
-        east = np.abs(self.own_east_m) > max(_OUTLIER_SIGMA * self.scatter_m, _LEAST_EAST_M)
+        east = np.abs(self.own_east_m) > self.limit_m
         north = np.abs(self.north_m) > max(_NORTH_SIGMA * self.north_scatter_m, _LEAST_NORTH_M)
         return np.asarray(east | north)
 
@@ -154,8 +160,7 @@ def position_finding(offsets: Offsets, names: tuple[str, ...], moved: dict[str, 
     wrong = {names[a]: float(offsets.own_east_m[a]) + moved.get(names[a], 0.0) for a in bad}
     wrong |= {name: east for name, east in moved.items() if name not in wrong}
     far = {names[a]: float(offsets.north_m[a]) for a in bad if abs(offsets.own_east_m[a]) < _LEAST_EAST_M}
-    least = max(_OUTLIER_SIGMA * offsets.scatter_m, _LEAST_EAST_M)
-    wrong = {name: east for name, east in wrong.items() if abs(east) > least or name in far}
+    wrong = {name: east for name, east in wrong.items() if abs(east) > offsets.limit_m or name in far}
     north = f"north is known to {offsets.north_scatter_m:.0f} m only"
     details = {
         "east_m": {names[a]: round(float(offsets.own_east_m[a]) + moved.get(names[a], 0.0), 4)

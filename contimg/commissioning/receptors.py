@@ -43,7 +43,7 @@ def board_finding(residuals: Sequence[Residuals], names: tuple[str, ...]) -> Fin
     }
     bad = dead.any(axis=0)
     partly = in_parts.any(axis=(0, 1))
-    if not bad.any() and not partly.any():
+    if not bad.any() and not partly.any() and all((one.autos > 0).any() for one in residuals):
         text = f"{relative.size} receptors have {relative.min():.2f} to {relative.max():.2f} of the median power"
         return Finding("boards", CONFIRMED, text, 0.0, None, "antennas", (), details)
     said = [
@@ -58,7 +58,9 @@ def board_finding(residuals: Sequence[Residuals], names: tuple[str, ...]) -> Fin
             if here
         ]
         said.append(f"{names[a]} has no power in {listed(subbands, 4)}")
-    named = tuple(names[a] for a in np.flatnonzero(bad | partly))
+    empty = [f"sb{one.header.subband:02d}" for one in residuals if not (one.autos > 0).any()]
+    said += [f"{name} has no power at all" for name in empty]
+    named = tuple(names[a] for a in np.flatnonzero(bad | partly)) + tuple(empty)
     return Finding("boards", REFUTED, listed(said, 5), float(len(named)), None, "antennas", named, details)
 
 

@@ -178,7 +178,7 @@ def disturbed(found: Sequence[Residuals]) -> NDArray[np.bool_]:
     """Return which subbands have interference: many cells struck, or fringes with far less of the power than usual."""
     parts = np.array([np.median(one.fraction) for one in found])
     struck = np.array([one.struck for one in found])
-    return np.asarray((struck > _STRUCK) | (parts < _DISTURBED * np.median(parts)))
+    return np.asarray((struck > _STRUCK) | (parts < _DISTURBED * max(float(np.median(parts)), 0.0)))
 
 
 def residuals(subband: Subband, inputs: Inputs, model: FringeModel) -> Residuals:

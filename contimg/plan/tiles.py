@@ -195,12 +195,7 @@ def _majority(good: list[FileAndFacts], key: str, plan: Plan) -> list[FileAndFac
     for said in sorted(set(votes) - {chosen}, key=str):
         if said[:2] != chosen[:2]:
             code = "header_differs"
-            declinations = (
-                round(one[1], 3 if round(said[1], 3) != round(chosen[1], 3) else 5) for one in (said, chosen)
-            )
-            here, most = (
-                f"{one[0]} at declination {dec}" for one, dec in zip((said, chosen), declinations, strict=True)
-            )
+            here, most = (f"{one[0]} at declination {round(one[1], 4)}" for one in (said, chosen))
             message = f"starts {here}, but most of its tile {most}"
         elif said[2] != chosen[2]:
             code, message = "shape_differs", f"has {said[2]}, but most of its tile {chosen[2]}"

@@ -190,3 +190,37 @@ def test_noise_alone_is_no_fringe(checked):
     outcome = checked(options=replace(SMALL, calibrator_flux_jy=0.01, sources=0))
     assert outcome.refuted == ()
     assert finding(outcome, "sign").verdict == "not measurable" and "no fringes" in finding(outcome, "sign").text
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("spoil", ["nothing but zeros", "not finite", "one subband of zeros", "no autocorrelations"])
+def test_damaged_data_are_a_verdict(checked, spoil):
+    def damage(files):
+        for path in list(files.values())[: 1 if spoil == "one subband of zeros" else None]:
+            with h5py.File(path, "r+") as file:
+                data = file["Data/visdata"][()]
+                if spoil == "no autocorrelations":
+                    data[file["Header/ant_1_array"][()] == file["Header/ant_2_array"][()]] = 0
+                else:
+                    data[...] = np.nan if spoil == "not finite" else 0
+                file["Data/visdata"][...] = data
+
+    tiny = replace(
+        SMALL, integrations=8, stations=SMALL.stations[::2], missing=tuple((0, s) for s in range(16) if s % 5)
+    )
+    outcome = checked(damage, options=tiny)
+    assert set(refuted(outcome)) == {"boards"}
+    signs = {"one subband of zeros": "confirmed", "no autocorrelations": "confirmed"}
+    assert finding(outcome, "sign").verdict == signs.get(spoil, "not measurable")
+
+
+def test_two_of_eight_antennas_swapped(checked):
+    stations = (1, 12, 28, 44, 51, 92, 103, 116)
+    errors = ArrayErrors(swapped_antennas=((1, 116),))
+    outcome = checked(options=replace(SMALL, stations=stations, integrations=24), array=errors)
+    assert {key: one.named for key, one in refuted(outcome).items()} == {"swapped_antennas": ("1", "116")}
+
+
+def test_three_antennas_and_two_integrations_are_too_few(checked):
+    tiny = replace(SMALL, stations=(1, 51, 108), channels=1, integrations=2)
+    assert checked(options=tiny).refuted == ()
