@@ -37,7 +37,10 @@ from contimg.sky.survey_tables import BLOCK_ROWS, DAMAGED, SurveyTable, open_vot
 _SEPARATORS = "\t;|,"
 _NUMBER = re.compile(r"\s*[-+]?\d*\.?\d+([eE][-+]?\d+)?\s*")
 _UNDERLINE = re.compile(r"[-\s|;,]*-[-\s|;,]*")
-_FIELD = re.compile(r"field\[(?P<name>[^]]+)\]\s*=\s*\w+(?::[^_\s]*)?(?:_(?P<unit>\S+))?")
+_NAME_AND_UNIT = re.compile(
+    r"(?P<name>.+?)\s*[\[(]\s*(?P<unit>deg|h|rad|[mu\u00b5]?Jy(?:\s*/?\s*beam(?:-1)?)?)\s*[\])]"
+)
+_FIELD = re.compile(r"field\[(?P<name>[^]]+)\]\s*=\s*[a-zA-Z0-9]+(?::[^_\s]*)?(?:_(?P<unit>\S+))?")
 
 Lines = Iterator[tuple[int, str]]
 
@@ -99,14 +102,25 @@ def _separated(path: Path, lines: Lines) -> tuple[list[str], dict[str, str], str
     named_in_comment = _cells(comment, separator)
     if any(_NUMBER.fullmatch(cell) for cell in cells) and len(named_in_comment) == len(cells):
         return _stripped(named_in_comment), {}, separator, itertools.chain([(number, header)], lines)
-    names = _stripped(cells)
+    names, told = _units_in_names(_stripped(cells))
     below = list(itertools.islice(((n, line) for n, line in lines if line.strip()), 2))
     for position, (_, line) in enumerate(below):
         if _UNDERLINE.fullmatch(line.strip()):
             units = _stripped(_cells(below[0][1], separator)) if position else []
-            told = {name: unit for name, unit in zip(names, units, strict=False) if unit}
+            told |= {name: unit for name, unit in zip(names, units, strict=False) if unit}
             return names, told, separator, itertools.chain(below[position + 1 :], lines)
-    return names, {}, separator, itertools.chain(below, lines)
+    return names, told, separator, itertools.chain(below, lines)
+
+
+def _units_in_names(cells: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the names of columns, and the units that stand behind them, as in ``Total_flux (mJy)`` or ``RA[deg]``."""
+    names, units = [], {}
+    for cell in cells:
+        found = _NAME_AND_UNIT.fullmatch(cell)
+        names.append(found["name"] if found else cell)
+        if found:
+            units[names[-1]] = found["unit"]
+    return names, units
 
 
 def _tdat(path: Path, lines: Lines) -> tuple[list[str], dict[str, str], str, Lines]:

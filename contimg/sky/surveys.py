@@ -81,7 +81,7 @@ SURVEYS: dict[str, Survey] = {
     ),
     "tgss": Survey(
         "TGSS", 147.5e6, 25.0, 0.1, ("TGSSADR", "Source_name", "name"), _RA, _DEC,
-        ("Stotal", *_PYBDSF_FLUX), ("e_Stotal", *_PYBDSF_ERROR), {},
+        ("Stotal", *_PYBDSF_FLUX, "int_flux_150_mhz"), ("e_Stotal", *_PYBDSF_ERROR, "int_flux_150_mhz_error"), {},
     ),
     "lotss": Survey(
         "LoTSS", 144e6, 6.0, 0.1, ("Source_Name", "Source", "name"), _RA, _DEC,

@@ -219,6 +219,25 @@ def test_names_in_the_last_comment_are_those_of_the_columns(tmp_path):
     assert read_survey(tmp_path / "t.txt", "nvss", STRIP).flux_jy.tolist() == [0.1]
 
 
+@pytest.mark.parametrize(("header", "factor"), [
+    ("name,RA (deg),DEC (deg),Total_flux (mJy)", 1e-3), ("name,RA[deg],DEC[deg],Total_flux[Jy]", 1.0),
+    ("name,RA,DEC,Total_flux", 1e-3),
+])  # fmt: skip
+def test_units_behind_the_names(tmp_path, header, factor):
+    (tmp_path / "t.csv").write_text(f"{header}\nA,10.0,30.0,100\n")
+    found = read_survey(tmp_path / "t.csv", "lotss", STRIP)
+    assert found.flux_jy.tolist() == pytest.approx([100 * factor])
+    assert found.ra_deg.tolist() == [10.0]
+
+
+@pytest.mark.parametrize(("kind", "factor"), [("float8:8.1f_mJy", 1e-3), ("float8_Jy", 1.0), ("float8:8.3f", 1e-3)])
+def test_units_of_tdat_fields(tmp_path, kind, factor):
+    fields = ["field[name] = char2", "field[ra] = float8_degree", "field[dec] = float8:.4f_degree",
+              f"field[flux_20_cm] = {kind} [phot.flux] (index) // Flux"]  # fmt: skip
+    (tmp_path / "n.tdat").write_text("\n".join(["<HEADER>", *fields, "<DATA>", "A|10.0|30.0|100|", "<END>", ""]))
+    assert read_survey(tmp_path / "n.tdat", "nvss", STRIP).flux_jy.tolist() == pytest.approx([100 * factor])
+
+
 def test_names_of_columns_are_compared_without_case_and_signs():
     assert find_column(("S1.4",), ["name", "s1_4"]) == "s1_4"
     assert find_column(("RAJ2000", "ra"), ["RA", "raj2000"]) == "raj2000"

@@ -4,6 +4,8 @@ import shutil
 
 import pytest
 
+from tests.support.surveys import write_test_strip
+
 WHOLE = {
     "convert_tile": 3,
     "solve_calibration": 1,
@@ -30,6 +32,13 @@ def test_every_job_is_listed_before_the_first_one_runs(night):
 def test_crossmatch_is_a_switch(night):
     night.change_config(crossmatch={"enabled": False})
     assert night.planned() == {rule: n for rule, n in WHOLE.items() if rule != "crossmatch_mosaic"}
+
+
+def test_the_catalogue_may_be_a_folder_of_strips(night):
+    strip = write_test_strip(night.place / "strips" / "a.fits", 30.5)
+    write_test_strip(night.place / "strips" / "b.fits", -40.0)
+    night.change_config(sky={"catalogue": str(strip.parent)})
+    assert night.planned() == WHOLE
 
 
 def test_a_missing_subband_leaves_the_graph_as_it_is(night):
