@@ -24,6 +24,7 @@ from contimg.products.facts import check_facts
 from contimg.products.judged import options_of, read_judged
 from contimg.products.twin import DamagedTwinError
 from contimg.sky import calibrator_lists
+from contimg.sky.calibrators import Calibrator
 from contimg.sky.strip_files import read_header
 from contimg.sky.strips import catalogue_at, strips_of
 from contimg.sky.transits import DriftScan
@@ -33,6 +34,8 @@ from contimg.times import mjd_from_datetime
 # A mosaic with one of these outcomes needs nothing more, unless its night is asked for by name.
 # A catalogue of text above this size takes seconds to read: the plan does without it.
 _LARGE_BYTES = 20e6
+# Calibrators further from a tile's declination are beyond the first null of the beam.
+_STRIP_DEG = 20.0
 SETTLED = ("published", "rejected", "withdrawn")
 
 
@@ -140,10 +143,20 @@ def _near(cluster: Cluster, config: Config) -> bool:
 def calibrator_finder(config: Config) -> Callable[[PlannedTile], str | None]:
     """Return a function that names the best calibrator transiting within the beam in a tile."""
     known = calibrator_lists.load(config.calibration.calibrators)
+    strips: dict[int, tuple[Calibrator, ...]] = {}
+
+    def of_strip(dec_deg: float) -> tuple[Calibrator, ...]:
+        """Return the calibrators within some degrees of a declination: of the VLA's 1800 a few dozen."""
+        whole = round(dec_deg)
+        if whole not in strips:
+            strips[whole] = tuple(one for one in known if abs(one.dec_deg - whole) <= _STRIP_DEG)
+        return strips[whole]
 
     def find(tile: PlannedTile) -> str | None:
         catalogue = field_catalogue(config, tile.dec_app_deg)
-        transits = find_transits(known, _scan_of(tile), config.beam, config.calibration, catalogue=catalogue)
+        transits = find_transits(
+            of_strip(tile.dec_app_deg), _scan_of(tile), config.beam, config.calibration, catalogue=catalogue
+        )
         return transits[0].name if transits else None
 
     return find

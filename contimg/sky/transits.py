@@ -91,7 +91,7 @@ def transits(
     is looked up in `catalogue` where there is a choice. Other parameters as of `passages`.
     """
     usable = [one for one in passages(calibrators, scan, beam, options, freq_hz) if one.reason is None]
-    known = {calibrator.name: calibrator for calibrator in calibrators}
+    known = {calibrator.name: calibrator for calibrator in calibrators} if usable else {}
     field = catalogue if len(usable) > 1 else None
     rated = [_rated(one, known[one.name], beam, freq_hz, field) for one in usable]
     return sorted(rated, key=lambda one: (one.expected_error, one.name))
