@@ -112,10 +112,10 @@ class Kind:
         if self.words == HARMLESS:
             flux = outcome.numbers.get("flux_scale")
             return flux is not None and (abs(flux - 1) < 0.03 or outcome.verdict != "passed")
+        if any(code.startswith("quarantined:") and re.search(self.words, code) for code in outcome.codes):
+            return True  # a file, or some of its samples
         said = " ".join([*outcome.codes, *outcome.messages, str(outcome.numbers.get("diagnosis", ""))])
-        if outcome.verdict == "none":  # nothing is planned of it, or not yet made
-            return bool(re.search(r"quarantined", said))
-        return outcome.verdict != "passed" and re.search(self.words, said) is not None
+        return outcome.verdict not in ("passed", "none") and re.search(self.words, said) is not None
 
 
 def _kinds() -> dict[str, Kind]:

@@ -138,7 +138,7 @@ def _duplicate(one: SubbandData, context: FaultContext) -> None:
 
 
 def _add_noise(one: SubbandData, context: FaultContext) -> None:
-    _noise(one, context, one.noise() * np.sqrt(context.value**2 - 1))
+    _noise(one, context, context.night.noise * np.sqrt(context.value**2 - 1))
 
 
 def _noise(one: SubbandData, context: FaultContext, sigma: float) -> None:
@@ -148,9 +148,8 @@ def _noise(one: SubbandData, context: FaultContext, sigma: float) -> None:
 
 
 def _dead(one: SubbandData, context: FaultContext) -> None:
-    sigma = one.noise()
     one.data[:, one.cross] = 0
-    _noise(one, context, sigma)
+    _noise(one, context, context.night.noise)
 
 
 def _bandpass_tilt(one: SubbandData, context: FaultContext) -> None:
@@ -213,7 +212,7 @@ def _stuck(one: SubbandData, context: FaultContext) -> None:
 def _offset(one: SubbandData, context: FaultContext) -> None:
     rng = context.random(6, one.subband)
     phase = np.exp(2j * np.pi * rng.uniform(size=(len(one.stations), 1, one.data.shape[-1])))
-    one.data[:, one.cross] += (context.value * one.noise() * phase[one.cross]).astype(np.complex64)
+    one.data[:, one.cross] += (context.value * context.night.noise * phase[one.cross]).astype(np.complex64)
 
 
 def _alias(one: SubbandData, context: FaultContext) -> None:
@@ -255,7 +254,7 @@ def _bright_integration(one: SubbandData, context: FaultContext) -> None:
 
 def _bad_baseline(one: SubbandData, context: FaultContext) -> None:
     row = int(context.random(8).choice(np.flatnonzero(one.cross)))
-    one.data[:, row] += np.complex64(context.value * one.noise())
+    one.data[:, row] += np.complex64(context.value * context.night.noise)
 
 
 def _declination(one: SubbandData, context: FaultContext) -> None:

@@ -51,11 +51,6 @@ class SubbandData:
         """Which baselines are of two different antennas, shape (baselines,)."""
         return self.stations[:, 0] != self.stations[:, 1]
 
-    def noise(self) -> float:
-        """Return the noise of the real part of a visibility, from the differences of successive integrations."""
-        differences = np.diff(self.data[:, self.cross].real, axis=0)
-        return float(1.4826 * np.median(np.abs(differences)) / np.sqrt(2))
-
     def scale_antennas(self, chosen: Sequence[int], gain: np.ndarray | complex) -> None:
         """Multiply the baselines of some stations by a voltage gain (broadcast against the data)."""
         for column, factor in ((0, np.conj(gain)), (1, gain)):
@@ -101,6 +96,11 @@ class SimulatedNight:
     def transit_tile(self) -> int | None:
         """Tile in which the calibrator transits."""
         return self.truth["transit_tile"]
+
+    @property
+    def noise(self) -> float:
+        """Noise of the real part of a visibility in correlator units, for antennas of gain 1; 0 where it has none."""
+        return self.truth["noise_sigma_jy_per_real_and_imaginary_part"] * self.truth["correlator_units_per_jy"]
 
     @property
     def stations(self) -> tuple[int, ...]:

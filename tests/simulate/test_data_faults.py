@@ -78,9 +78,13 @@ def test_the_clock_is_late_after_the_calibrator_and_only_the_clock(faulty):
 
 
 def test_noise_becomes_threefold_and_the_sky_stays(faulty):
+    """The noise of a night is that of the radiometer, 5800 Jy / sqrt(2 B t), in correlator units of 220 Jy."""
     before, after, (tile,) = faulty("noise=3")
     old, new = read((before, after), tile)
-    assert new.noise() / old.noise() == pytest.approx(3, rel=0.25)
+    radiometer = 5800 / np.sqrt(2 * 11.71875e6 / 2 * 12.884901888) / 220
+    added = (new.data - old.data)[:, new.cross]
+    assert np.std(added.real) == pytest.approx(np.sqrt(3**2 - 1) * radiometer, rel=0.1)
+    assert np.abs(added.mean()) < 0.2 * radiometer
     assert np.array_equal(new.data[:, ~new.cross], old.data[:, ~old.cross])
 
 

@@ -174,8 +174,9 @@ class WholeNight:
                     tile: next((note for note in there[0].notes if tile in note), "not used")
                     for tile in group.tiles if tile not in used
                 }  # fmt: skip
-        found.codes += [f"quarantined:{item.code}" for item in plan.quarantined]
-        found.messages += [f"{item.path}: {item.reason}" for item in plan.quarantined]
+        for item in (*plan.quarantined, *frozen.found_in_data(plan, self.config)):
+            found.codes.append(f"quarantined:{item.code}")
+            found.messages.append(f"{item.path}: {item.message}")
         if not plan.groups:
             found.messages += [item.message for item in plan.waiting]
         return found
