@@ -72,6 +72,9 @@ class QaOptions(Section):
     max_shift_spread_beams: Positive = Field(
         0.07, description="shift of a tile from the median tile above which a mosaic is a warning [beams]"
     )
+    max_band_tilt: Positive = Field(
+        0.05, description="change of a tile's noise along the band against the others' above which it is a warning"
+    )
     max_beam_width_error: Positive = Field(
         0.02, description="primary beam wider or narrower than assumed by a larger fraction is a warning"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,8 +16,8 @@ from contimg.mosaic.neighbours import (
     beam_width_error,
     find_disagreements,
 )
-from contimg.mosaic.tile_images import GroupTile, TileImage, used
-from contimg.mosaic.tile_trends import tile_trends
+from contimg.mosaic.tile_images import GroupTile, used
+from contimg.mosaic.tile_trends import band_tilt, tile_trends
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def compare_with_neighbours(tiles: Sequence[GroupTile], options: MosaicOptions) 
         f" {_sentence(difference, limits, options)}"
         for one, other, difference in found.unresolved
     ]
-    return Agreement(chosen, unresolved, _numbers(images, found, beam_arcsec))
+    return Agreement(chosen, unresolved, _numbers(tiles, found, beam_arcsec))
 
 
 def _judged(
@@ -78,9 +78,9 @@ def _judged(
     return replace(tile, left_out=sentence, disagreement=sentence)
 
 
-def _numbers(images: Mapping[str, TileImage], found: Disagreements, beam_arcsec: float) -> dict[str, Any]:
+def _numbers(tiles: Sequence[GroupTile], found: Disagreements, beam_arcsec: float) -> dict[str, Any]:
     """Return the numbers of an agreement, of the tiles that are right."""
-    right = {name: image.sources for name, image in images.items() if name not in found.wrong}
+    right = {tile.id: image.sources for tile, image in used(tiles) if tile.id not in found.wrong}
     numbers: dict[str, Any] = {
         "compared_tiles": round(len(found.compared) / len(right), 4) if right else None,
         "beam_width_error": None,
@@ -89,7 +89,8 @@ def _numbers(images: Mapping[str, TileImage], found: Disagreements, beam_arcsec:
     width = beam_width_error(right, beam_arcsec)
     if width is not None:
         numbers |= {"beam_width_error": round(width[0], 6), "e_beam_width_error": round(width[1], 6)}
-    return numbers | tile_trends(found.pairs, beam_arcsec)
+    noises = {tile.id: tile.twin.qa.get("noise_by_subband") or {} for tile in tiles if tile.id in right}
+    return numbers | tile_trends(found.pairs, beam_arcsec) | band_tilt(noises)
 
 
 def _sentence(difference: Difference, limits: NeighbourLimits, options: MosaicOptions) -> str:

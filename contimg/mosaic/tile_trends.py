@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.mosaic.neighbours import Difference
-from contimg.statistics import best_explanation
+from contimg.statistics import best_explanation, robust_fit
 
 _MIN_TILES = 4
 """Least number of tiles of which a drift, a step and one odd tile can be told apart."""
+_MIN_SUBBANDS = 8
+_NOISE_ERROR = 0.01
+"""Least error of a subband's noise: more where the subbands scatter more."""
 
 
 def solve_tiles(
@@ -78,6 +81,41 @@ def tile_trends(pairs: Mapping[tuple[str, str], Difference], beam_arcsec: float)
     values = (*farthest, *(value / beam_arcsec for value in shift))
     numbers |= {key: round(float(value), 6) for key, value in zip(keys, values, strict=True)}
     return numbers | {"diagnosis": _diagnosis(scales, east)}
+
+
+def band_tilt(noises: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """Return the largest change of a tile's noise along the band, against the median of the tiles.
+
+    The noise of the visibilities has the gain of each subband in it, and the receivers' own shape over the band, which
+    all tiles of a group share: what one tile has of its own is a bandpass that drifted.
+
+    Parameters
+    ----------
+    noises : mapping
+        By tile: noise of each subband by name, in any unit.
+
+    Returns
+    -------
+    dict
+        ``band_tilt``: change of ln noise from the middle of the band to its end, ``e_band_tilt``, and the tile in
+        ``band_tilt_of``; None with fewer than three tiles or eight common subbands.
+    """
+    found: dict[str, Any] = dict.fromkeys(("band_tilt", "e_band_tilt", "band_tilt_of"))
+    known = {name: noise for name, noise in noises.items() if noise}
+    common = sorted(set.intersection(*(set(noise) for noise in known.values()))) if known else []
+    if len(known) < _MIN_TILES - 1 or len(common) < _MIN_SUBBANDS:
+        return found
+    table = np.log([[noise[subband] for subband in common] for noise in known.values()])
+    table = table - np.median(table, axis=0)
+    place = np.linspace(-1, 1, len(common))
+    design = np.stack([np.ones(len(common)), place], axis=1)
+    fits = [robust_fit(design, row, np.full(len(common), _NOISE_ERROR)) for row in table]
+    worst = max(range(len(fits)), key=lambda i: abs(fits[i].coefficients[1]) / fits[i].errors[1])
+    return {
+        "band_tilt": round(float(fits[worst].coefficients[1]), 5),
+        "e_band_tilt": round(float(fits[worst].errors[1]), 6),
+        "band_tilt_of": f"tile {list(known)[worst]}",
+    }
 
 
 def _diagnosis(scales: Mapping[str, tuple[float, float]], east: Mapping[str, tuple[float, float]]) -> str | None:

@@ -8,13 +8,16 @@ from typing import Any
 from contimg.mosaic.tile_images import GroupTile, used
 from contimg.products.lineage import collect
 
+LEVEL_CHANGE = 0.1
+"""Largest change of the array's level since the bandpass before that still says that the flux scale is the same."""
+
 
 def unchecked(tiles: Sequence[GroupTile], numbers: Mapping[str, Any]) -> list[str]:
     """Return what leaves the fluxes and positions of a mosaic unchecked; empty where they are checked.
 
     Tiles that were compared with a catalogue are checked. Others need all of three witnesses: neighbours that see the
     same sources with the same fluxes, visibilities whose noise is that of the receivers on the calibrator, and a
-    bandpass on a calibrator that was compared with the certified one before it.
+    bandpass on a calibrator whose level is that of the certified one before it to 10 %.
 
     Parameters
     ----------
@@ -42,9 +45,10 @@ def unchecked(tiles: Sequence[GroupTile], numbers: Mapping[str, Any]) -> list[st
     ]
     if not bandpasses:
         missing.append("no bandpass on a calibrator is known")
-    missing += [
-        f"bandpass {twin.id} was not compared with a certified one before it"
-        for twin in bandpasses
-        if twin.qa.get("gain_level_ratio") is None
-    ]
+    for twin in bandpasses:
+        level = twin.qa.get("gain_level_ratio")
+        if level is None:
+            missing.append(f"bandpass {twin.id} was not compared with a certified one before it")
+        elif not 1 / (1 + LEVEL_CHANGE) <= level <= 1 + LEVEL_CHANGE:
+            missing.append(f"bandpass {twin.id} has {level:.2f} times the level of the certified one before it")
     return missing

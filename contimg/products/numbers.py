@@ -67,6 +67,9 @@ class MosaicQa(Record):
     e_tile_scale_spread: float | None = None
     tile_shift_spread_beams: float | None = None
     e_tile_shift_spread_beams: float | None = None
+    band_tilt: float | None = None
+    e_band_tilt: float | None = None
+    band_tilt_of: str | None = None
     beam_width_error: float | None = None
     e_beam_width_error: float | None = None
     diagnosis: str | None = None

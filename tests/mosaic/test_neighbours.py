@@ -281,6 +281,7 @@ class TestWithoutACatalogue:
         ("change", "said"),
         [
             ({"level": None}, "bandpass cal_20260211T000000 was not compared with a certified one before it"),
+            ({"level": 1.15}, "bandpass cal_20260211T000000 has 1.15 times the level of the certified one before it"),
             ({"noise": None}, "the noise of tile 2026-02-11T00:00:00 cannot be compared with that on the calibrator"),
             ({"tiles": 1}, "1 of 1 tiles have no neighbour to compare with"),
         ],

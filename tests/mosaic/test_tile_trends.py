@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from contimg.mosaic.neighbours import Difference
-from contimg.mosaic.tile_trends import solve_tiles, tile_trends
+from contimg.mosaic.tile_trends import band_tilt, solve_tiles, tile_trends
 
 BEAM = 60.0
 
@@ -76,3 +76,32 @@ def test_without_pairs_nothing_is_known():
     assert set(tile_trends({}, BEAM).values()) == {None}
     assert solve_tiles([], np.array([]), np.array([])) == {}
     assert tile_trends(differences([1, 1.2]), BEAM)["diagnosis"] is None
+
+
+def noises(seed, tilt=0.0, tiles=5):
+    """Return noise by subband, known to 1 %, of receivers with a shape of their own; the third tile is tilted."""
+    rng = np.random.default_rng(seed)
+    shape = 1 + 0.2 * np.sin(np.arange(16))
+    place = np.linspace(-1, 1, 16)
+    found = {f"t{i}": shape * np.exp(tilt * place * (i == 2) + 0.01 * rng.normal(size=16)) for i in range(tiles)}
+    return {name: {f"sb{k:02d}": float(value) for k, value in enumerate(row)} for name, row in found.items()}
+
+
+@pytest.mark.parametrize("tilt", [-0.1, 0.1])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_bandpass_that_drifted_is_a_tilt_of_its_tile(seed, tilt):
+    found = band_tilt(noises(seed, tilt))
+    assert found["band_tilt_of"] == "tile t2"
+    assert found["band_tilt"] == pytest.approx(tilt, abs=5 * found["e_band_tilt"])
+    assert found["e_band_tilt"] < 0.008
+
+
+def test_right_tiles_have_no_tilt_whatever_the_shape_of_the_band():
+    assert all(abs(band_tilt(noises(seed))["band_tilt"]) < 0.03 for seed in range(100))
+
+
+def test_the_tilt_is_not_known_from_two_tiles_or_a_few_subbands():
+    assert band_tilt(noises(1, 0.1, tiles=2))["band_tilt"] is None
+    assert band_tilt({}) == dict.fromkeys(("band_tilt", "e_band_tilt", "band_tilt_of"))
+    few = {name: dict(list(noise.items())[:7]) for name, noise in noises(1).items()}
+    assert band_tilt(few | {"t9": {}})["band_tilt"] is None

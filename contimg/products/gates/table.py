@@ -122,6 +122,8 @@ _TILE_ROWS: tuple[tuple[str, str, Bound, str, str], ...] = (
      "qa.max_scale_spread", "e_tile_scale_spread"),
     ("tile_shift_spread_beams", "largest shift of a tile from the median tile, in beams,", "max",
      "qa.max_shift_spread_beams", "e_tile_shift_spread_beams"),
+    ("band_tilt", "change of a tile's noise along the band against the other tiles'", "abs", "qa.max_band_tilt",
+     "e_band_tilt"),
     ("beam_width_error", "width of the primary beam over the assumed one, less 1", "abs", "qa.max_beam_width_error",
      "e_beam_width_error"),
 )  # fmt: skip
