@@ -47,7 +47,7 @@ def test_the_whole_sky(program, tmp_path):
     (("--from", "nvss", "n.csv", "o.csv"), 1, "o.csv cannot be the catalogue: name a folder or a file with the suffix"),
     (("--from", "nvss", "n.csv", "--from", "tgss", "o.fits"), 2, "2 --from and 1 files: give --from once, or once for"),
     (("--from", "sumss", "n.csv", "o.fits"), 2, "'sumss' is not one of 'nvss', 'first'"),
-    (("--from", "tgss", "n.csv", "o.fits"), 1, "has no column of TGSS's flux density (Stotal or Total_flux), only"),
+    (("--from", "tgss", "n.csv", "o.fits"), 1, "has no column of TGSS's flux density (Stotal or Total_flux or"),
     (("--from", "nvss", "gone.csv", "o.fits"), 1, "gone.csv does not exist"),
     (("--from", "nvss", "n.fits", "n.fits"), 1, "n.fits is one of the surveys' files: name another"),
 ])  # fmt: skip
