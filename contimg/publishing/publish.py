@@ -29,7 +29,7 @@ from contimg.errors import RegistryError
 from contimg.publishing import claims, copying, markers
 from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.finalize import finalize
-from contimg.publishing.recording import publication, recorded
+from contimg.publishing.recording import publication, recorded, verdict_contradiction
 from contimg.registry import queries
 from contimg.registry.engine import Registry, RegistryUnavailable
 from contimg.storage import safe_files
@@ -211,6 +211,7 @@ def _transfer(registry: Registry, layout: naming.Layout, row: Mapping[str, Any],
             record = with_decisions(publication(row), _decisions(registry, row))
             job = copying.CopyJob(layout, stage_path, row["sha256"], record, lambda: claims.renew(registry, claim))
             copying.copy_bundle(job, incoming, name)
+            _check_verdict(row, stage_path)
             claims.renew(registry, claim, at_once=True)
             try:
                 safe_files.rename_new(incoming, name, parent, target.name)
@@ -229,6 +230,13 @@ def _transfer(registry: Registry, layout: naming.Layout, row: Mapping[str, Any],
 def _decisions(registry: Registry, row: Mapping[str, Any]) -> list[Decision]:
     with registry.read() as connection:
         return recorded(connection, row)
+
+
+def _check_verdict(row: Mapping[str, Any], staged: Path) -> None:
+    """Raise `RegistryError` where the row's verdict is not the one in its bundle, whose bytes have been verified."""
+    contradiction = verdict_contradiction(row, staged)
+    if contradiction is not None:
+        raise RegistryError(f"{contradiction}: restore the registry, or move it away and type contimg registry rebuild")
 
 
 def _accept_existing(final: Path, row: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from contimg.bundle import bundle
 from contimg.publishing import places
 from contimg.publishing.differences import Difference, Row, Scope, about
 from contimg.publishing.places import ALTERED, Places
-from contimg.publishing.recording import is_earned
+from contimg.publishing.recording import is_earned, verdict_contradiction
 from contimg.publishing.register import gather_registered, reassemble, stage_problem
 from contimg.times import now
 
@@ -53,6 +53,10 @@ def published(scope: Scope) -> Iterator[Difference]:
         missing = not path.is_dir()
         problem = f"{path} is missing" if missing else bundle.archived_problem(path, row["sha256"])
         if problem is None:
+            contradiction = None if row["approved_by"] else verdict_contradiction(row, path)
+            if contradiction is not None:
+                message = f"{contradiction}: restore the registry from a backup, or withdraw the mosaic"
+                yield about("verdict_differs", row, path, message, needs_person=True)
             continue
         strays = bundle.strays(path, row["sha256"])
         if path == where.sight and strays:

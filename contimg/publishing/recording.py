@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, select
 
+from contimg.bundle.bundle import read_metadata
 from contimg.bundle.record import KINDS, Decision
 from contimg.publishing.places import Places
 from contimg.registry import queries
@@ -77,3 +79,29 @@ def is_earned(row: Mapping[str, Any]) -> bool:
     """Return whether a product may be published: it passed and was validated, or a person approved it."""
     passed = row["qa_status"] == "passed" and row["validation_status"] == "validated"
     return row["finalization_status"] == "finalized" and (passed or bool(row["approved_by"]))
+
+
+def verdict_contradiction(row: Mapping[str, Any], path: Path) -> str | None:
+    """Return how a row's verdict contradicts the one in its bundle's metadata, in words; None where they agree.
+
+    The manifest keeps the bundle's verdict, and nothing keeps the row's: somebody may have edited the database.
+
+    Parameters
+    ----------
+    row : mapping
+    path : Path
+        The bundle.
+
+    Raises
+    ------
+    InputError
+        If the bundle's metadata cannot be read.
+    """
+    content = read_metadata(path).get("verdict")
+    said = content.get("verdict") if isinstance(content, dict) else None
+    if said == row["qa_status"]:
+        return None
+    return (
+        f"the registry says that version {row['version']} of {row['data_id']} is {row['qa_status']}, and its bundle "
+        f"{path} says {said}"
+    )

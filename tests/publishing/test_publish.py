@@ -9,13 +9,15 @@ import pytest
 from sqlalchemy import update
 
 from contimg.bundle import bundle
+from contimg.bundle.bundle import PUBLICATION
 from contimg.errors import ContimgError, RegistryError, UnknownIdError
 from contimg.publishing import checkpoints, claims, decisions, publish
 from contimg.publishing.publish_mosaic import publish_mosaic, remove_staged
+from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register import register
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries
-from contimg.registry.schema import data_registry
+from contimg.registry.schema import data_registry, publish_events
 from tests.faults import injection
 from tests.support import mosaics
 from tests.support.mosaics import run
@@ -376,3 +378,40 @@ def test_a_fault_of_the_database_is_transient_and_leaves_the_claim_to_expire(reg
     assert queries.get(registry, ID)["status"] == "publishing" and bundle.verify(config.layout.bundle(ID, 1)).ok
     done = publish_mosaic(ID, config, waits_s=())  # finds the bundle, whole, and records it
     assert done.status == "published"
+
+
+def force_passed(registry, **values):
+    """Do what a person with the database's password can do: call a mosaic passed, by SQL."""
+    values = {"qa_status": "passed", "held_json": None} | values
+    with registry.transaction() as connection:
+        connection.execute(update(data_registry).where(data_registry.c.data_id == ID).values(**values))
+
+
+@pytest.mark.parametrize("reason", [mosaics.FAILED, mosaics.WARNING])
+def test_a_verdict_that_was_edited_in_the_database_publishes_nothing(registry, config, reason):
+    mosaics.make_mosaic(config, reasons=[reason])
+    register_mosaic(ID, config)
+    assert publish_mosaic(ID, config, waits_s=()).status == "held"
+    force_passed(registry, status="staging")
+    with pytest.raises(ContimgError, match=f"the registry says .* is passed, and its bundle .* says {reason.severity}"):
+        publish_mosaic(ID, config, waits_s=())
+    assert not config.layout.bundle(ID, 1).exists()
+    assert queries.get(registry, ID)["status"] == "staging"
+
+
+def test_a_published_mosaic_whose_verdict_was_edited_is_found(registry, config):
+    """Published by an approval, of which neither the registry nor the bundle's record knows any more."""
+    mosaics.make_mosaic(config, reasons=[mosaics.FAILED])
+    register_mosaic(ID, config)
+    publish_mosaic(ID, config, waits_s=())
+    decisions.approve(registry, config.layout, ID, "looked at it")
+    final = publish_mosaic(ID, config, waits_s=()).path
+    assert reconcile(registry, config.layout) == []
+    force_passed(registry, approved_by=None, approved_at=None, approved_reason=None)
+    with registry.transaction() as connection:
+        connection.execute(publish_events.delete().where(publish_events.c.event == "approved"))
+    for record in (final / PUBLICATION, Path(queries.get(registry, ID)["stage_path"]) / PUBLICATION):
+        record.unlink(missing_ok=True)
+    found = [one for one in reconcile(registry, config.layout) if one.code == "verdict_differs"]
+    assert [(one.needs_person, one.path) for one in found] == [(True, str(final))]
+    assert "is passed, and its bundle" in found[0].message and "says failed" in found[0].message
