@@ -21,10 +21,11 @@ from contimg.mosaic.grid import MosaicGrid
 from contimg.naming import Layout
 from contimg.products import gates
 from contimg.products.draft import TwinDraft
-from contimg.products.facts import MosaicImageFacts, Record, has_image, mosaic_image_facts, read_record
+from contimg.products.facts import MosaicImageFacts, has_image, mosaic_image_facts
 from contimg.products.fits_header import ImageKeywords, add_keywords, write_plane
 from contimg.products.fits_images import read_image
 from contimg.products.judged import judged
+from contimg.products.record import Record, read_record
 from contimg.products.twin import Twin, read_twin
 from contimg.sky.restoring_beam import RestoringBeam
 from contimg.statistics import clipped_sigma
