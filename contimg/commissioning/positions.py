@@ -21,7 +21,7 @@ from contimg.commissioning.transit import Residuals
 from contimg.sky import geometry
 from contimg.sky.constants import C_M_S, EARTH_RAD_S
 
-_OUTLIER_SIGMA, _FEW, _LEAST_EAST_M = 6.0, 8.0, 0.3
+_OUTLIER_SIGMA, _FEW, _LEAST_EAST_M, _MOST_MOVED = 6.0, 8.0, 0.3, 10
 _NORTH_SIGMA, _LEAST_NORTH_M = 10.0, 150.0
 """To the north the ionosphere bends phases as an offset of tens of metres does, the more the longer the baselines."""
 _WORST_SCATTER_M = 0.5
@@ -74,9 +74,8 @@ class Offsets:
 
     @property
     def limit_m(self) -> float:
-        """Own offset to the east (m) that is beyond doubt; the scatter of few antennas is itself uncertain."""
-        freedom = max(int(np.isfinite(self.own_east_m).sum()) - 3, 1)
-        return max(_OUTLIER_SIGMA * (1 + _FEW / freedom) * self.scatter_m, _LEAST_EAST_M)
+        """Own offset to the east (m) that is beyond doubt."""
+        return _limit_m(self.scatter_m, int(np.isfinite(self.own_east_m).sum()))
 
     @property
     def outliers(self) -> NDArray[np.bool_]:
@@ -131,7 +130,7 @@ def measure_offsets(
     local = geometry.site_frame(model.positions_m, model.location.longitude_rad)
     known = np.isfinite(by_east)
     line = np.stack([np.ones(count), local[:, 0] - local[:, 0].mean(), local[:, 1] - local[:, 1].mean()], axis=1)
-    coefficients, errors, scatter = regress(line, np.where(known, by_east, 0.0), known.astype(float), jackknife=True)
+    coefficients, errors, scatter = _without_outliers(line, by_east)
     own = by_east - line @ np.nan_to_num(coefficients)
     # A curvature of the phase that grows with the distance is the ionosphere's.
     bend, _, north_scatter = regress(line, np.where(known, by_north, 0.0), known.astype(float))
@@ -141,6 +140,34 @@ def measure_offsets(
         -coefficients[1] / EARTH_RAD_S, errors[1] / EARTH_RAD_S, coefficients[2], errors[2],
         phases, fitted[1], fitted[2], used,
     )  # fmt: skip
+
+
+def _without_outliers(
+    line: NDArray[np.float64], by_east: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Fit clock and stretch to the offsets of the antennas that stand where they should.
+
+    A far antenna that was moved would else draw the line towards itself.
+    """
+    known = np.isfinite(by_east)
+    values, weights = np.where(known, by_east, 0.0), known.astype(float)
+    for _ in range(_MOST_MOVED):
+        coefficients, _, scatter = regress(line, values, weights)
+        own = np.where(weights > 0, np.abs(values - line @ np.nan_to_num(coefficients)), 0.0)
+        worst = int(np.argmax(own))
+        if own[worst] <= _limit_m(scatter, int(weights.sum())):
+            break
+        rest = weights.copy()
+        rest[worst] = 0
+        if not np.isfinite(regress(line, values, rest)[2]):
+            break
+        weights = rest
+    return regress(line, values, weights, jackknife=True)
+
+
+def _limit_m(scatter_m: float, count: int) -> float:
+    """Return the offset (m) that is beyond doubt; the scatter of few antennas is itself uncertain."""
+    return max(_OUTLIER_SIGMA * (1 + _FEW / max(count - 3, 1)) * scatter_m, _LEAST_EAST_M)
 
 
 def position_finding(offsets: Offsets, names: tuple[str, ...], moved: dict[str, float]) -> Finding:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from contimg.commissioning.headers import declination_finding, file_finding, header_finding, parsed_table
+from contimg.commissioning.headers import declination_finding, file_finding, header_finding
 from contimg.commissioning.receptors import (
     board_finding,
     fringe_power,
@@ -17,6 +17,7 @@ from contimg.commissioning.receptors import (
     receptor_finding,
 )
 from contimg.commissioning.sun import sun_finding
+from contimg.correlator.setup import table_of
 from tests.support.findings import NAMES, pairs, residual, said
 
 # --- receptors --------------------------------------------------------------------------------------------------
@@ -121,7 +122,7 @@ def test_a_fringe_stopping_table_of_another_declination_is_told():
     ("name", "expected"), [("dec-12.5deg_63ant", (-12.5, 63)), ("/x/fs_dec54deg_96ant.npz", (54.0, 96)), ("none", None)]
 )
 def test_the_name_of_a_table_is_read(name, expected):
-    assert parsed_table(name) == expected
+    assert table_of(name) == expected
 
 
 @pytest.mark.parametrize(("declination", "verdict"), [(54.5, "not measurable"), (54.57, "confirmed")])
