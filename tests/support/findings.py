@@ -26,7 +26,8 @@ def pairs(count: int) -> Baselines:
 def residual(subband=0, *, slopes=None, fraction=None, autos=None, struck=0.0, channels=8):
     """Return the part of `Residuals` that findings read."""
     header = SimpleNamespace(freq_hz=subband_frequencies(subband, 48)[:channels], subband=subband)
+    course = None if autos is None else autos / np.maximum(np.median(autos, axis=2, keepdims=True), 1e-300)
     return SimpleNamespace(
-        header=header, slopes=slopes, struck=struck, autos=autos,
+        header=header, slopes=slopes, struck=struck, autos=autos, course=course,
         fraction=np.full((2, 10), 0.5) if fraction is None else fraction,
     )  # fmt: skip
