@@ -93,21 +93,22 @@ def _calibrators_of(config: Config, twin: Twin) -> dict[str, Any]:
         return _table("Calibrators in the tile", columns, [])
     facts, solved_on = ms_facts(tile), calibration_facts(twin).calibrator
     latitude_deg, longitude_deg, _ = facts.location
-    found = transits.passages(
-        calibrator_lists.load(config.calibration.calibrators),
-        transits.DriftScan(
-            math.radians(facts.dec_app_deg),
-            facts.start_mjd,
-            facts.end_mjd,
-            math.radians(longitude_deg),
-            math.radians(latitude_deg),
-        ),
-        config.beam,
-        config.calibration,
+    known = calibrator_lists.load(config.calibration.calibrators)
+    scan = transits.DriftScan(
+        math.radians(facts.dec_app_deg),
+        facts.start_mjd,
+        facts.end_mjd,
+        math.radians(longitude_deg),
+        math.radians(latitude_deg),
     )
+    found = transits.passages(known, scan, config.beam, config.calibration)
+    field = observe.field_catalogue(config, facts.dec_app_deg)
+    usable = transits.transits(known, scan, config.beam, config.calibration, catalogue=field)
+    said = {one.name: f"expected error {100 * (one.expected_error or 0):.1f} %" for one in usable}
     rows = []
     for one in sorted(found, key=lambda c: (-(c.apparent_flux_jy or 0.0), c.name)):
-        chosen = "chosen: the best" if one.name == solved_on else one.reason or "not the best"
+        why = one.reason or said[one.name]
+        chosen = f"chosen: {why}" if one.name == solved_on else why
         rows.append(
             (one.name, round(one.beam_response, 3), one.apparent_flux_jy and round(one.apparent_flux_jy, 2), chosen)
         )

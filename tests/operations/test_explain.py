@@ -190,7 +190,9 @@ def test_calibrators_of_the_tile_are_listed_the_strongest_first(config):
     change(config, "calibration", CALIBRATION, facts=read_twin(
         config.layout.twin("calibration", CALIBRATION)).facts | {"calibrator": "strong"})  # fmt: skip
     rows = table(explain(config, CALIBRATION), "Calibrators in the tile")
-    assert [(row[0], row[3]) for row in rows[:2]] == [("strong", "chosen: the best"), ("weak", rows[1][3])]
+    # A list of one's own is off by 5 %, and 0.05 Jy of noise beside 10 Jy is nothing to that.
+    said = "expected error 5.0 %"
+    assert [(row[0], row[3]) for row in rows[:2]] == [("strong", f"chosen: {said}"), ("weak", said)]
     assert rows[0][1] == pytest.approx(1.0, abs=0.02) and rows[0][2] == pytest.approx(20.0, rel=0.02)
     assert rows[1][2] == pytest.approx(10.0, rel=0.05) and not rows[1][3].startswith("chosen")
     assert "far" not in {row[0] for row in rows}
