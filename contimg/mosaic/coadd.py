@@ -176,29 +176,31 @@ def contributions(grid: MosaicGrid, tile: TilePlanes, pb_limit: float) -> Iterat
     cut = grid.cutout(rows, columns)
     places = pixel_map(cut, tile.wcs)
     blocks = list(row_blocks(cut.shape[0]))
-    chosen = [_select(tile, places, block, pb_limit) for block in blocks]
-    # One transform for all pixels of the tile.
-    values = tile.image.at(np.concatenate([one.places for one in chosen]))
+    selected = [_select(tile, places, block, pb_limit) for block in blocks]
+    chosen, there = [one for one, _ in selected], _joined([place for _, place in selected])
+    del selected
+    values = tile.image.at(there)  # one transform for all pixels of the tile
     start = 0
     for block, one in zip(blocks, chosen, strict=True):
-        value = values[start : start + len(one.beam)]
+        signal = one.weight * values[start : start + len(one.beam)]
         start += len(one.beam)
-        weight = _weight(tile.noise, one.places) * one.beam
         here = slice(rows.start + block.start, rows.start + block.stop)
-        yield Contribution(here, columns, one.inside, weight * value, weight * one.beam, one.beam)
+        yield Contribution(here, columns, one.inside, signal, one.weight * one.beam, one.beam)
 
 
 @dataclass(frozen=True)
 class _Selection:
-    """Pixels of some rows where a tile has weight: where they are in the rows, (n, 2) places in the tile, its beam."""
+    """Pixels of some rows where a tile has weight: where they are in the rows, PB / s^2 and PB at each."""
 
     inside: NDArray[np.bool_]
-    places: NDArray[np.float64]
+    weight: NDArray[np.float32]
     beam: NDArray[np.float32]
 
 
-def _select(tile: TilePlanes, places: PixelMap, block: slice, pb_limit: float) -> _Selection:
-    """Return the pixels of some rows where a tile has weight."""
+def _select(
+    tile: TilePlanes, places: PixelMap, block: slice, pb_limit: float
+) -> tuple[_Selection, NDArray[np.float64]]:
+    """Return the pixels of some rows where a tile has weight, and their (n, 2) places in the tile."""
     y, x = places.rows(block)
     ny, nx = tile.pb.shape
     inside = (y >= -0.5) & (y <= ny - 0.5) & (x >= -0.5) & (x <= nx - 0.5)
@@ -206,7 +208,20 @@ def _select(tile: TilePlanes, places: PixelMap, block: slice, pb_limit: float) -
     beam = interpolate_smooth(tile.pb, y, x)
     chosen = (beam >= pb_limit) & tile.image.knows(y, x)  # False where the beam is NaN
     inside[inside] = chosen
-    return _Selection(inside, np.column_stack([y[chosen], x[chosen]]), beam[chosen])
+    there, beam = np.column_stack([y[chosen], x[chosen]]), beam[chosen]
+    return _Selection(inside, _weight(tile.noise, there) * beam, beam), there
+
+
+def _joined(parts: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return arrays in one, and empty the list on the way: both together would take twice the memory."""
+    joined = np.empty((sum(len(part) for part in parts), 2))
+    start = 0
+    parts.reverse()
+    while parts:
+        part = parts.pop()
+        joined[start : start + len(part)] = part
+        start += len(part)
+    return joined
 
 
 def _weight(noise: NoiseMap | float, places: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -77,10 +77,12 @@ class FourierImage:
         """
         import ducc0
 
+        places += self.pad  # and back: a copy takes as much memory as the image
         values = ducc0.nufft.u2nu(
-            grid=self.modes, coord=places + np.array(self.pad, np.float64), forward=False, epsilon=EPSILON, nthreads=1,
+            grid=self.modes, coord=places, forward=False, epsilon=EPSILON, nthreads=1,
             fft_order=True, periodicity=self.modes.shape,
         )  # fmt: skip
+        places -= self.pad
         return values.real * np.float32(1 / self.modes.size)
 
     def knows(self, y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.bool_]:
