@@ -10,8 +10,10 @@ from contimg.mosaic import noise
 from contimg.mosaic.grid import MosaicGrid
 from contimg.mosaic.group_image import GroupImage
 from contimg.mosaic.outliers import negative_outliers
-from contimg.mosaic.tile_images import beam_deviation, median_axes_deg, used
+from contimg.mosaic.tile_images import GroupTile, beam_deviation, median_axes_deg, used
+from contimg.products.gates import gates_of
 from contimg.products.numbers import MosaicQa
+from contimg.products.twin import Reason
 
 WELL_COVERED = 0.5
 """The noise is quoted where the weight is at least this fraction of its 95th percentile."""
@@ -60,14 +62,24 @@ def measure(mosaic: GroupImage) -> MosaicQa:
 
 
 def _warned(mosaic: GroupImage) -> dict[str, Any]:
-    """Return the fraction of the weight that comes from tiles with warnings, and what these are."""
-    warned = [tile for tile, _ in used(mosaic.tiles) if tile.twin.verdict == "warning"]
-    said = [f"tile {tile.id} ({tile.twin.reasons[0].code}: {tile.twin.reasons[0].message})" for tile in warned]
+    """Return the fraction of the weight that comes from tiles with warnings, and what these are.
+
+    What could not be measured on a tile, as few sources are in it, is measured on the mosaic, or is a warning there.
+    """
+    found = [(tile, _measured_warnings(tile)) for tile, _ in used(mosaic.tiles)]
+    warned = [tile for tile, reasons in found if reasons]
+    said = [f"tile {tile.id} ({reasons[0].code}: {reasons[0].message})" for tile, reasons in found if reasons]
     more = f" and {len(said) - _NAMED} more" if len(said) > _NAMED else ""
     return {
         "warned_weight": round(sum(tile.weight_fraction or 0.0 for tile in warned), 5),
         "warned_weight_of": "; ".join(said[:_NAMED]) + more if said else None,
     }
+
+
+def _measured_warnings(tile: GroupTile) -> list[Reason]:
+    """Return the warnings of a tile that rest on something measured."""
+    unmeasured = {gate.unmeasured_code for some in gates_of("image").values() for gate in some}
+    return [one for one in tile.twin.reasons if one.severity == "warning" and one.code not in unmeasured]
 
 
 def _noise_spread(mosaic: GroupImage) -> float | None:

@@ -354,6 +354,19 @@ class TestLeavingOut:
         assert (reason.code, reason.severity) == ("warned_weight_high", "warning")
         assert reason.message.endswith("tile 2026-02-11T00:20:36 (made_up: of no gate: a gate is judged again)")
 
+    def test_what_was_not_measured_on_a_tile_is_no_warning_of_the_mosaic(self, tmp_path):
+        maker = TileMaker(tmp_path)
+        twins = [maker.make(0, 127.0), maker.make(1, 127.5)]
+        for path in twins:
+            twin = read_twin(path)
+            write_with_manifest(
+                path, twin.model_copy(update={"qa": twin.qa | {"n_compared": 2, "median_flux_ratio": None}})
+            )
+        made, _ = mosaic(tmp_path, twins)
+        assert "used with a warning (median_flux_ratio_not_measured)" in made.notes[0]
+        assert made.qa["warned_weight"] == 0
+        assert made.verdict == "passed"
+
     def test_a_warning_that_carries_little_weight_is_a_note(self, tmp_path):
         maker = TileMaker(tmp_path)
         warn = Reason(code="made_up", severity="warning", message="of no gate: a gate is judged again")
