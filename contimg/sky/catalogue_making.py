@@ -48,7 +48,10 @@ def make_catalogue(files: Sequence[tuple[Path, str]], strip_deg: tuple[float, fl
     # Without an index a source was carried to 1.4 GHz with the one that readers assume.
     unknown = int(np.count_nonzero(np.isnan(merged.spectral_index)))
     if unknown:
-        merged = _noted(merged, f"{unknown} of {len(merged)} sources have no spectral index: {DEFAULT_SPECTRAL_INDEX}")
+        merged = _noted(
+            merged,
+            f"{unknown} of {len(merged)} sources have one frequency only: index {DEFAULT_SPECTRAL_INDEX} is assumed",
+        )
     write_strip(out, merged, strip_deg, ", ".join(dict.fromkeys(SURVEYS[key].title for _, key in files)))
     return merged
 

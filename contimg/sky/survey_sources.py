@@ -135,7 +135,7 @@ def _columns(path: Path, key: str, columns: Sequence[str]) -> dict[str, str]:
 def _scale(path: Path, column: str, table: SurveyTable) -> float:
     """Return the factor from a column's unit to Jy; the surveys' files without units are in mJy."""
     unit = table.units.get(column, "mJy")
-    plain = re.sub(r"[\s.]*(/|\.)?\s*beam(\s*\**\s*-1)?", "", unit.lower().replace("\u00b5", "u")).strip("() ")
+    plain = re.sub(r"[\s.]*(/|\.)?\s*beam(\s*[*^]*\s*-1)?", "", unit.lower().replace("\u00b5", "u")).strip("() ")
     if plain not in _JY:
         raise InputError(f"{path}: column '{column}' is in {unit}, which is no unit of flux density: convert it to mJy")
     return _JY[plain]

@@ -73,7 +73,8 @@ def test_the_columns_of_vizier_and_heasarc(tmp_path, key, columns):
 
 
 @pytest.mark.parametrize(("unit", "factor"), [
-    ("mJy", 1e-3), ("Jy", 1.0), ("uJy", 1e-6), ("mJy/beam", 1e-3), ("mJy beam-1", 1e-3), (None, 1e-3),
+    ("mJy", 1e-3), ("Jy", 1.0), ("uJy", 1e-6), ("mJy/beam", 1e-3), ("mJy beam-1", 1e-3),
+    ("Jy beam^-1", 1.0), ("mJy.beam**-1", 1e-3), (None, 1e-3),
 ])  # fmt: skip
 def test_units_of_flux_densities(tmp_path, unit, factor):
     table = Table({"NVSS": ["A"], "RAJ2000": [10.0], "DEJ2000": [30.0], "S1.4": [250.0]})
