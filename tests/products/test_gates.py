@@ -211,6 +211,16 @@ class TestNumbersWithErrors:
         assert first.message.endswith("; best explained by a flux scale of 1.100 ± 0.004")
         assert "explained" not in second.message
 
+    def test_a_number_of_a_part_names_it_and_needs_no_diagnosis(self):
+        numbers = {"subband_gain": 1.3, "e_subband_gain": 0.01, "subband_gain_of": "sb05", "diagnosis": "a flux scale"}
+        (reason,) = judge("image", numbers)
+        assert reason.message == (
+            "gain of one subband over the others' is 1.3 ± 0.01, off 1 by more than a factor of 1.05"
+            " (qa.max_tile_subband_gain): sb05"
+        )
+        both = judge("image", numbers | {"flux_scale": 1.2, "e_flux_scale": 0.01})
+        assert [reason.message.endswith("best explained by a flux scale") for reason in both] == [True, False]
+
     def test_a_number_without_its_error_is_not_measured(self):
         gate = Gate("mosaic", "x", "a ratio", "", "factor", 0.5, "warning", error="e_x")
         assert gate.crossed(2.0, {}) is True

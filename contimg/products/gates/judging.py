@@ -80,9 +80,13 @@ def judge_again(twin: Twin, options: Options) -> list[Reason]:
 
 
 def _explained(reasons: list[Reason], measured: Mapping[str, Any], kind: str) -> list[Reason]:
-    """Return reasons, the first one about a fitted number with the ``diagnosis``: what explains the numbers best."""
+    """Return reasons, the first one about a fitted number with the ``diagnosis``: what explains the numbers best.
+
+    Numbers that name a part of the data (a subband, an antenna) explain themselves.
+    """
     diagnosis = measured.get("diagnosis")
-    fitted = {gate.reason_code for gate in GATES if gate.kind == kind and gate.error}
+    gates = [gate for gate in GATES if gate.kind == kind and gate.error and f"{gate.key}_of" not in measured]
+    fitted = {gate.reason_code for gate in gates}
     first = next((reason for reason in reasons if reason.code in fitted), None)
     if first is None or not diagnosis:
         return reasons
