@@ -21,13 +21,13 @@ _LINEAR_PX = 1500
 
 @dataclass
 class Sums:
-    """The running sums of a mosaic, all (ny, nx).
+    """The running sums of a mosaic, all (ny, nx); in single precision, as few tiles cover a pixel.
 
     Attributes
     ----------
-    signal : float64
+    signal : float32
         sum of PB I / s^2, in 1/Jy.
-    weight : float64
+    weight : float32
         sum of PB^2 / s^2, in 1/Jy^2.
     expected : float32
         sum of PB^2 e^2 / s^4 with e the noise expected from the radiometer, in 1/Jy^2; NaN where e is not known.
@@ -38,8 +38,8 @@ class Sums:
     reference_hz : float
     """
 
-    signal: NDArray[np.float64]
-    weight: NDArray[np.float64]
+    signal: NDArray[np.float32]
+    weight: NDArray[np.float32]
     expected: NDArray[np.float32]
     frequency: NDArray[np.float32]
     tiles: NDArray[np.int16]
@@ -48,8 +48,8 @@ class Sums:
     @classmethod
     def empty(cls, shape: tuple[int, int], reference_hz: float = 0.0) -> Sums:
         """Return sums without any tile."""
-        expected, frequency = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        return cls(np.zeros(shape), np.zeros(shape), expected, frequency, np.zeros(shape, np.int16), reference_hz)
+        signal, weight, expected, frequency = (np.zeros(shape, np.float32) for _ in range(4))
+        return cls(signal, weight, expected, frequency, np.zeros(shape, np.int16), reference_hz)
 
     def mosaic(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Return the image (Jy/beam, NaN outside), its weights (1/Jy^2, 0 outside) and its rms (Jy/beam, NaN)."""
@@ -59,7 +59,7 @@ class Sums:
             inside = weight > 0
             np.divide(self.signal[rows], weight, out=image[rows], where=inside, casting="same_kind")
             np.divide(1, np.sqrt(weight), out=rms[rows], where=inside, casting="same_kind")
-        return image, self.weight.astype(np.float32), rms
+        return image, self.weight.copy(), rms
 
     def expected_rms(self) -> NDArray[np.float32]:
         """Return the rms (Jy/beam) of the co-added pixels were each tile at its expected noise; NaN outside."""

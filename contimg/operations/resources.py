@@ -118,8 +118,8 @@ def image_bytes(tile: TileSizes) -> float:
 
 
 def mosaic_bytes(mosaic: MosaicSizes) -> float:
-    """Return the memory of `mosaic_group`: the sums of the mosaic, and the planes of one tile at a time."""
-    return 0.42e9 + 40 * (mosaic.tile_px + mosaic.mosaic_px)
+    """Return the memory of `mosaic_group`: the planes of one tile and the sums, or at the end the mosaic's planes."""
+    return 0.42e9 + max(82 * mosaic.tile_px + 19 * mosaic.mosaic_px, 40 * mosaic.mosaic_px)
 
 
 def crossmatch_bytes(mosaic: MosaicSizes) -> float:

@@ -80,8 +80,9 @@ class TestCoaddition:
             self.add(one, *tile)
         for tile in reversed(tiles):
             self.add(other, *tile)
-        assert one.signal == pytest.approx(other.signal, rel=1e-12, abs=1e-12)
-        assert one.weight == pytest.approx(other.weight, rel=1e-12)
+        # Four numbers in single precision; the rule adds tiles in order of time, in whatever order they come.
+        assert np.abs(one.signal - other.signal).max() <= 4 * 6e-8 * np.abs(one.signal).max()
+        assert one.weight == pytest.approx(other.weight, rel=4 * 6e-8)
 
     def test_expected_noise_of_equal_tiles_falls_with_their_number(self):
         sums = coadd.Sums.empty(self.GRID.shape)

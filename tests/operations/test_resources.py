@@ -36,7 +36,7 @@ def mosaic(tile_px, width_px, height_px):
 # Three tiles of full size at declination 30.5 drift 2 x 1336 pixels apart; the others were measured as given.
 FULL_MOSAIC = mosaic(4800, 4800 + 2 * 1336, 4800)
 MOSAIC_PEAKS = [
-    ("mosaic_group", FULL_MOSAIC, 2.61),
+    ("mosaic_group", FULL_MOSAIC, 2.61), ("mosaic_group", mosaic(4800, 6148, 4808), 2.82),
     ("mosaic_group", mosaic(2000, 2002, 2002), 0.597), ("mosaic_group", mosaic(2000, 2758, 2011), 0.689),
     ("mosaic_group", mosaic(2000, 3894, 2035), 0.752), ("mosaic_group", mosaic(1000, 1380, 1006), 0.484),
     ("mosaic_group", mosaic(420, 630, 420), 0.321),
