@@ -15,7 +15,7 @@ from contimg.cli.common import Context, json_option, print_json, print_table
 @json_option
 @click.pass_obj
 def diff(context: Context, first: str, second: str, as_json: bool) -> None:
-    """Name every input, parameter and version in which mosaics A and B differ.
+    """List every input, parameter and version in which mosaics A and B differ.
 
     Each is an id, with .v2 for a version, or the folder of a bundle. Exit code 3 when they differ.
     """

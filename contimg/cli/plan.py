@@ -68,7 +68,7 @@ def plan(context: Context, as_json: bool, names: TextIO | None) -> None:
 
 
 def _show_names(names: TextIO, options: IngestOptions, as_json: bool) -> None:
-    """Show the tiles that a list of file names makes: a listing of another host, say."""
+    """Show the tiles that a list of file names would make, for example the listing of another host."""
     listing = arrange(sorted({line.strip() for line in names} - {""}), options)
     missing = {c.key: [sb for sb in range(options.subbands) if sb not in c.subbands] for c in listing.clusters}
     if as_json:

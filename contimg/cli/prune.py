@@ -13,8 +13,14 @@ KINDS = ("ms", "calibrated", "image", "logs", "benchmarks")  # as in contimg.ope
 
 @click.command()
 @click.option("--older-than", "days", type=click.FloatRange(min=0), default=7.0, show_default=True,
-              help="Only groups settled longer ago, days.")  # fmt: skip
-@click.option("--kind", "kinds", type=click.Choice(KINDS), multiple=True, help="Only this kind; may be repeated.")
+              help="Only groups that were settled more than this many days ago.")  # fmt: skip
+@click.option(
+    "--kind",
+    "kinds",
+    type=click.Choice(KINDS),
+    multiple=True,
+    help="Only this kind of product; may be given more than once.",
+)
 @click.option(
     "--until-free", "free_gb", type=click.FloatRange(min=0), help="Stop when the stage's disk has this room, GB."
 )

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 _reason = click.option("--reason", required=True, help="Why; it is recorded with your name and the time.")
 _version = click.option("--version", type=click.IntRange(min=1), help="Which version; needed when there are several.")
-_manifest = click.option("--manifest", metavar="DIGITS", help="Refuse unless its manifest's SHA-256 begins so.")
+_manifest = click.option(
+    "--manifest", metavar="DIGITS", help="Refuse unless the SHA-256 of its manifest begins with these digits."
+)
 
 
 @click.group()

@@ -38,7 +38,7 @@ AGAINST_TRUTH = {
 @json_option
 @click.pass_obj
 def report(context: Context, mosaic: str | None, truth: Path | None, as_json: bool) -> None:
-    """Show a mosaic's verdict and measured numbers, and where mosaic, picture and page stand.
+    """Show a mosaic's verdict, its measured numbers, and the paths of mosaic, picture and page.
 
     Without ID: every mosaic. The whole report is made by `snakemake --report`.
     """

@@ -76,7 +76,7 @@ def _calibration(config: Config, calibration_id: str) -> dict[str, Any]:
 
 
 def _planned_calibration(config: Config, calibration_id: str) -> dict[str, Any]:
-    """Return how a calibration will be solved that is in the frozen plan only."""
+    """Return how a calibration will be solved that has not been solved yet, from the frozen plan."""
     planned = frozen_plan(config).calibrations.get(calibration_id) if config.layout.frozen_plan.exists() else None
     if planned is None:
         raise UnknownIdError(f"no calibration {calibration_id} has been solved or planned: see `contimg plan`")
@@ -212,6 +212,7 @@ def _planned_choice(config: Config, tile_id: str) -> Choice | None:
 
 
 def _story(twin: Twin, headline: str, sections: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the answer about a product: its reasons and notes, the given tables, its numbers and its inputs."""
     own = [_reasons(twin, "Reasons"), _table("Notes", ("note",), [(note,) for note in twin.notes]), *sections]
     own.append(_numbers(twin))
     inputs = [(item.kind, item.id, item.sha256[:12], item.path) for item in twin.inputs]
@@ -220,11 +221,13 @@ def _story(twin: Twin, headline: str, sections: list[dict[str, Any]]) -> dict[st
 
 
 def _reasons(twin: Twin, title: str) -> dict[str, Any]:
+    """Return the table of the reasons of a product's verdict."""
     rows = [(r.severity, r.code, r.message, r.measured, r.threshold) for r in twin.reasons]
     return _table(title, ("severity", "code", "reason", "measured", "threshold"), rows)
 
 
 def _numbers(twin: Twin) -> dict[str, Any]:
+    """Return the table of a product's measured numbers, to four digits after the point."""
     rows = []
     for name, value in twin.qa.items():
         if not isinstance(value, dict | list):

@@ -23,9 +23,20 @@ TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Comparison:
-    """The mosaic in the bundle and the one made again: differences as fractions of the mosaic's rms.
+    """Differences between the mosaic in the bundle and the one made again, as fractions of the mosaic's rms.
 
-    ``n_only_one`` counts pixels that only one of the two has a value for.
+    Attributes
+    ----------
+    data_id : str
+    remade : str
+        Path of the mosaic made again.
+    rms_jy : float
+        Noise of the mosaic in the bundle (Jy/beam).
+    max_difference, rms_difference : float
+    n_pixels : int
+        Pixels that both have a value for.
+    n_only_one : int
+        Pixels that only one of the two has a value for.
     """
 
     data_id: str
@@ -43,7 +54,7 @@ class Comparison:
 
 
 def reproduce(bundle_path: Path, stage: Path, tell: Callable[[str], None] = lambda what: None) -> Comparison:
-    """Make a bundle's mosaic again on a stage of its own, and compare it with the bundle's.
+    """Make a bundle's mosaic again on a stage of its own, and return the differences from the one in the bundle.
 
     Parameters
     ----------
@@ -51,7 +62,7 @@ def reproduce(bundle_path: Path, stage: Path, tell: Callable[[str], None] = lamb
     stage : Path
         Folder for everything that is made; the archive, registry and ordinary stage are not touched.
     tell : callable, optional
-        Called with what is done next.
+        Called with a text on each step before it is done.
 
     Raises
     ------

@@ -88,7 +88,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _group_state(config: Config, stem: str, stuck: Mapping[str, str]) -> dict[str, Any]:
-    """Return the row of one group; `stuck` holds the errors of mosaics whose publication failed too often.
+    """Return the row of one group; `stuck`: mosaic -> last error, where publication has failed too often.
 
     A damaged file of one group is told in its row: the others are shown all the same.
     """
@@ -127,7 +127,7 @@ def _sound_state(config: Config, stem: str, stuck: Mapping[str, str]) -> dict[st
 
 
 def _next(mosaic_id: str, state: str, stuck: bool, marker: dict[str, Any] | None) -> str:
-    """Return the command that a mosaic waits for; `stuck`: publishing has failed too often to go on by itself."""
+    """Return the command that a mosaic waits for; `stuck`: publication has failed too often to be tried again."""
     if stuck:
         return f"contimg publish retry {mosaic_id}"
     if state == "held" and marker is not None:
@@ -174,7 +174,7 @@ def mosaic_record(config: Config, text: str) -> dict[str, Any]:
 
 
 def _error(config: Config, mosaic_id: str) -> str | None:
-    """Return the error of the last attempt of a publication that failed too often and waits for a person, or None."""
+    """Return the last error of a publication that failed too often and waits for a person, or None."""
     from contimg.registry import queries
     from contimg.registry.engine import open_registry
 
@@ -210,6 +210,6 @@ def failure(signal: str | None = None) -> str:
         how = "by the keyboard" if signal == "SIGINT" else f"by {signal}"
         return f"\nStopped {how}. Nothing half-made was left behind: type the same command again to go on."
     return (
-        "\nA job failed: its reason stands above after 'contimg:', with the whole story in the log named there."
+        "\nA job failed: its reason stands above after 'contimg:', with its traceback in the log named there."
         "\nNothing half-made was left behind. Remove the cause, then type the same command again."
     )

@@ -21,7 +21,7 @@ _COLOURS = (
 
 
 def flag_picture(tiles: Sequence[Twin]) -> str:
-    """Return a card with the picture; nothing where no tile's twin says what was flagged.
+    """Return the picture of the flags as HTML; an empty string where no twin states what was flagged.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def _percentages(fractions: Sequence[Mapping[str, float]], names: Sequence[str])
 
 
 def _bars(axes: Any, by_reason: Sequence[Mapping[str, float]], labels: Sequence[str]) -> None:
-    """Draw for each tile how its flags divide among the reasons."""
+    """Draw bars of the flagged fraction of each tile, divided among the reasons."""
     reasons = list(dict.fromkeys(name for tile in by_reason for name in tile))
     left = np.zeros(len(by_reason))
     for name, colour in zip(reasons, _COLOURS, strict=False):
@@ -84,7 +84,7 @@ def _map(
     top: float,
     what: str,
 ) -> None:
-    """Draw percentages as a map, tiles down and names across."""
+    """Draw percentages as an image with one row for each tile and one column for each name."""
     from matplotlib.colors import PowerNorm
 
     image = axes.imshow(values, aspect="auto", interpolation="nearest", norm=PowerNorm(0.5, 0, top), cmap="magma_r")

@@ -1,4 +1,4 @@
-"""Antenna health: the flagged data and lost solutions of each antenna, over the tiles and calibrations of a mosaic."""
+"""The picture of antenna health: flagged data and lost solutions by antenna, tile and calibration of a mosaic."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def antenna_health(lineage: Lineage) -> io.BytesIO | None:
     Returns
     -------
     io.BytesIO or None
-        A PNG; None when no twin says anything of antennas.
+        A PNG; None where no twin states numbers of antennas.
     """
     columns = _columns(lineage)
     names = sorted({name for *_, values in columns for name in values}, key=lambda name: (len(name), name))
@@ -53,7 +53,7 @@ def antenna_health(lineage: Lineage) -> io.BytesIO | None:
 
 
 def _label_axes(axes: Any, names: Sequence[str], columns: Sequence[tuple[str, str, dict[str, float]]]) -> None:
-    """Name antennas, tiles and calibrations, as many as there is room for."""
+    """Label antennas, tiles and calibrations, thinned to what there is room for."""
     every = -(-len(names) // _MOST_ROWS)
     axes.set_yticks(range(0, len(names), every), names[::every], fontsize=6)
     some = -(-len(columns) // _MOST_COLUMNS)

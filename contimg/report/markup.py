@@ -75,7 +75,7 @@ def safe(value: Any) -> str:
 
 
 def badge(word: str, kind: str | None = None) -> Html:
-    """Return a word on a coloured ground, as for a verdict; `kind` names the colour where the word does not."""
+    """Return a word on a coloured background, as for a verdict; `kind` names the colour where the word does not."""
     return Html(f'<span class="badge {escape(kind or word)}">{escape(word)}</span>')
 
 
@@ -113,9 +113,9 @@ def picture(path: Path | io.BytesIO, width_px: int, words: str) -> str:
     ----------
     path : Path or BytesIO
     width_px : int
-        A wider picture is made smaller: a page that travels with the mosaic should stay small.
+        A wider picture is scaled down, as the page is part of the published bundle and should stay small.
     words : str
-        What it shows, for those who cannot see it.
+        What it shows, as the alternative text.
     """
     from PIL import Image
 

@@ -25,7 +25,7 @@ _THUMBNAIL_PX = 380
 
 
 def verdicts_table(lineage: Lineage) -> str:
-    """Return one line for each reason and note, and one for each kind of product that has none."""
+    """Return the table of verdicts: a row for each reason and note, and one for the products of a kind without any."""
     rows: list[Sequence[object]] = []
     for kind in _KINDS:
         nodes = lineage.of_kind(kind)
@@ -42,7 +42,7 @@ def verdicts_table(lineage: Lineage) -> str:
 
 
 def tiles_table(mosaic: Twin, lineage: Lineage) -> str:
-    """Return one line for each tile of the group: verdict, whether it is used, noise, beam, flags and calibration."""
+    """Return the table of tiles: verdict, whether it is in the mosaic, noise, beam, flags and calibration."""
     left_out = mosaic_facts(mosaic).left_out
     converted = {node.twin.id: node.twin for node in lineage.of_kind("ms")}
     gain_sets = {
@@ -97,7 +97,7 @@ def _calibration_ids(image: Twin, gain_sets: Sequence[str]) -> Html | str | None
 
 
 def thumbnails(lineage: Lineage) -> str:
-    """Return the small pictures of the tiles; nothing where no tile has one."""
+    """Return the thumbnails of the tiles as HTML; an empty string where no tile has one."""
     figures = [figure for node in lineage.of_kind("image") if (figure := _thumbnail(node))]
     return f'<div class="thumbnails" style="margin-top: 14px">{"".join(figures)}</div>' if figures else ""
 
@@ -112,7 +112,7 @@ def _thumbnail(node: Node) -> str:
 
 
 def calibrations_table(lineage: Lineage) -> str:
-    """Return one line for each calibration that a tile rests on."""
+    """Return the table of the calibrations that were applied to tiles of the mosaic."""
     rows = []
     for node in lineage.of_kind("calibration"):
         facts, numbers = calibration_facts(node.twin), calibration_qa(node.twin)

@@ -28,11 +28,11 @@ from contimg.times import span_from_mjd
 def summarise_mosaic(
     mosaic_twin: Path, crossmatch_twin: Path | None, output: Path, *, layout: Layout, judged_by: Options
 ) -> None:
-    """Write the page of a mosaic.
+    """Write the report of a mosaic as one HTML page.
 
-    Verdicts, measured numbers beside their thresholds, the tiles and calibrations that went in, and where
-    it all came from, found by walking the twins. No wall clock enters: the page is part of the published
-    bundle.
+    It has verdicts, measured numbers beside their thresholds, the tiles and calibrations behind the mosaic, and its
+    provenance, all read from twins. It does not say when it was made: the page is part of the published bundle, and
+    equal twins must give equal bytes.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def summarise_mosaic(
     output : Path
         The HTML file.
     layout : Layout
-        Roots, which paths on the page are shown relative to.
+        Paths on the page are shown relative to its roots.
     judged_by : mapping of str to Section
         The sections of the configuration that hold the thresholds, ``qa`` and ``calibration``.
 
@@ -93,7 +93,7 @@ def _read(path: Path, kind: str) -> Twin:
 
 
 def _head(mosaic: Twin, comparison: Twin | None) -> str:
-    """Return the card at the top: id, verdict, time, flux anchor and the most important numbers."""
+    """Return the head of the page as HTML: id, verdict, time, flux anchor and the most important numbers."""
     twins = [mosaic] + ([comparison] if comparison else [])
     verdict = worst([worst([twin.verdict, verdict_of(twin.reasons)]) for twin in twins])
     stamp = badge("SYNTHETIC DATA", "synthetic").text if any(twin.synthetic for twin in twins) else ""
@@ -113,7 +113,7 @@ def _head(mosaic: Twin, comparison: Twin | None) -> str:
 
 
 def _headline_numbers(mosaic: Twin, comparison: Twin | None) -> list[tuple[object, str]]:
-    """Return the numbers of the card at the top with their labels; None where one was not measured."""
+    """Return the numbers at the head of the page with their labels; None where one was not measured."""
     facts, numbers = mosaic_facts(mosaic), mosaic_qa(mosaic)
     beam = mosaic_image_facts(mosaic).beam if has_image(mosaic) else None
     boxes: list[tuple[object, str]] = [
