@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support.warm_programs import warm_programs
+
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -40,28 +42,15 @@ class Night:
         self.config_file.write_text(yaml.safe_dump(overlay))
 
     def snakemake(self, *words, check=True):
-        command = [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "-s",
-            str(ROOT / "Snakefile"),
-            "--directory",
-            str(self.place / "work"),
-        ]
-        command += ["--configfile", str(self.config_file), "--cores", "2", *words]
-        return self._run(command, check)
+        """Run the workflow: a dry run in a fork of a process that has imported Snakemake, others as a process."""
+        arguments = ["-s", str(ROOT / "Snakefile"), "--directory", str(self.place / "work")]
+        arguments += ["--configfile", str(self.config_file), "--cores", "2", *words]
+        if "-n" in words:
+            return self._run_warm("snakemake", arguments, check)
+        return self._run([sys.executable, "-m", "snakemake", *arguments], check)
 
     def contimg(self, *words, check=True):
-        command = [
-            sys.executable,
-            "-c",
-            "from contimg.cli import run; run()",
-            "-c",
-            str(self.config_file),
-            *words,
-        ]
-        return self._run(command, check)
+        return self._run_warm("contimg", ["-c", str(self.config_file), *words], check)
 
     def planned(self, *words):
         """Return the jobs of a dry run: rule -> number of jobs."""
@@ -86,9 +75,22 @@ class Night:
     def plan(self):
         return json.loads(self.contimg("plan", "--json").stdout)
 
+    def _run_warm(self, program, arguments, check):
+        done = warm_programs().run(program, arguments, folder=self.place, environment=self._environment)
+        return self._checked(done, [program, *arguments], check)
+
     def _run(self, command, check):
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, cwd=self.place)
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=self._environment, check=False, cwd=self.place
+        )
+        return self._checked(done, command, check)
+
+    @property
+    def _environment(self):
+        return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+    @staticmethod
+    def _checked(done, command, check):
         if check and done.returncode:
             raise AssertionError(f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
         return done
