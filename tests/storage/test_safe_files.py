@@ -1,0 +1,341 @@
+"""File operations below a root: nothing is followed out of it, nothing is replaced, and no byte is lost."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from contimg.errors import RegistryError
+from contimg.storage import safe_files
+from contimg.storage.safe_files import (
+    copy,
+    create,
+    discard,
+    exists,
+    list_tree,
+    open_file,
+    open_folder,
+    relative_to_root,
+    remove_tree,
+    rename_new,
+    set_aside,
+    sha256,
+    write_all,
+)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A root with ``a/b/file`` in it, and something precious beside it."""
+    (tmp_path / "root" / "a" / "b").mkdir(parents=True)
+    (tmp_path / "root" / "a" / "b" / "file").write_bytes(b"content")
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_bytes(b"of someone else")
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def folder(root):
+    with open_folder(root) as opened:
+        yield opened
+
+
+# --- names ------------------------------------------------------------------------------------------------------
+
+
+def test_a_path_below_its_root_is_relative_to_it(root):
+    assert str(relative_to_root(root / "a" / "b", root, "paths.stage")) == "a/b"
+
+
+@pytest.mark.parametrize("path", ["", "..", "../precious", "a/../../precious", "/etc/passwd", "../root-2/a"])
+def test_a_path_that_leads_elsewhere_is_refused_with_the_key(root, path):
+    with pytest.raises(RegistryError) as refused:
+        relative_to_root(root / path, root, "paths.stage")
+    said = f"{root / path} is not below paths.stage ({root}): nothing outside the configured roots is touched"
+    assert str(refused.value) == said
+
+
+# --- folders ----------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_is_opened_and_closed_again(root):
+    with open_folder(root, "a/b") as opened:
+        assert os.listdir(opened) == ["file"]
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(opened)
+
+
+def test_a_root_that_is_a_symlink_is_followed_as_it_was_configured(root, tmp_path):
+    (tmp_path / "link").symlink_to(root)
+    with open_folder(tmp_path / "link", "a") as opened:
+        assert os.listdir(opened) == ["b"]
+
+
+@pytest.mark.parametrize("create", [False, True])
+@pytest.mark.parametrize("to", ["folder", "file", "nowhere"])
+def test_a_symlink_on_the_way_is_refused(root, tmp_path, to, create):
+    target = {"folder": tmp_path / "precious", "file": tmp_path / "precious" / "file", "nowhere": tmp_path / "no"}[to]
+    (root / "a" / "link").symlink_to(target)
+    with pytest.raises(RegistryError) as refused, open_folder(root, "a/link/x", create=create):
+        pass
+    assert str(refused.value) == (
+        f"{root}/a/link/x leads through 'link', which is a symlink or no folder: put a real folder in its place"
+    )
+    assert sorted(path.name for path in (tmp_path / "precious").iterdir()) == ["file"]
+
+
+def test_a_file_on_the_way_is_refused(root):
+    with pytest.raises(RegistryError, match="leads through 'file', which is a symlink or no folder"):
+        open_folder(root, "a/b/file/x").__enter__()
+
+
+def test_a_missing_folder_is_named_whole_or_made(root):
+    with pytest.raises(FileNotFoundError) as missing:
+        open_folder(root, "a/new/deep").__enter__()
+    assert missing.value.filename == str(root / "a/new/deep")
+    for _ in range(2):  # the second time it is there already
+        with open_folder(root, "a/new/deep", create=True) as opened:
+            assert os.listdir(opened) == []
+
+
+def test_a_missing_root_is_made_only_when_it_may_be(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        open_folder(tmp_path / "new").__enter__()
+    with open_folder(tmp_path / "new", create=True):
+        assert (tmp_path / "new").is_dir()
+
+
+def test_what_is_opened_is_used_though_its_name_is_changed_meanwhile(root, tmp_path):
+    """The name may lead to something else by now: the descriptor is still the folder that was checked."""
+    with open_folder(root, "a/b") as opened:
+        (root / "a" / "b").rename(tmp_path / "moved")
+        (root / "a" / "b").symlink_to(tmp_path / "precious")
+        os.close(create(opened, "new"))
+    assert sorted(path.name for path in (tmp_path / "moved").iterdir()) == ["file", "new"]
+    assert [path.name for path in (tmp_path / "precious").iterdir()] == ["file"]
+
+
+# --- files ------------------------------------------------------------------------------------------------------
+
+
+def test_a_regular_file_is_read(root):
+    with open_folder(root, "a/b") as opened, open_file(opened, "file") as file:
+        assert os.read(file, 100) == b"content"
+
+
+def test_a_symlink_is_no_file_of_a_bundle(root, folder, tmp_path):
+    (root / "link").symlink_to(tmp_path / "precious" / "file")
+    with pytest.raises(RegistryError) as refused, open_file(folder, "link"):
+        pass
+    assert str(refused.value) == "'link' is a symlink: bundles hold regular files only, so remove it"
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(root, folder, kind):
+    """A pipe that nobody writes to would hang whoever opens it."""
+    (root / "odd").mkdir() if kind == "folder" else os.mkfifo(root / "odd")
+    with pytest.raises(RegistryError, match="'odd' is not a regular file: bundles hold regular files only"):
+        open_file(folder, "odd").__enter__()
+
+
+def test_a_missing_file_is_missing(folder):
+    with pytest.raises(FileNotFoundError):
+        open_file(folder, "nothing").__enter__()
+
+
+def test_a_new_file_replaces_nothing(root, folder, tmp_path):
+    os.close(create(folder, "new"))
+    with pytest.raises(FileExistsError):
+        create(folder, "new")
+    (root / "link").symlink_to(tmp_path / "precious" / "file")
+    with pytest.raises(FileExistsError):
+        create(folder, "link")
+    assert (tmp_path / "precious" / "file").read_bytes() == b"of someone else"
+
+
+@pytest.mark.parametrize("size", [0, 1, 999, 1000, 1001, 3500])
+def test_copies_and_digests_are_of_every_byte(folder, monkeypatch, size):
+    monkeypatch.setattr(safe_files, "CHUNK_BYTES", 1000)
+    content = os.urandom(size)
+    source = create(folder, "source")
+    write_all(source, content)
+    progress, asked = [], []
+    assert sha256(source, progress.append) == hashlib.sha256(content).hexdigest()
+    assert sum(progress) == size and all(0 < one <= 1000 for one in progress)
+    os.lseek(source, 0, os.SEEK_SET)
+    target = create(folder, "target")
+    copy(source, target, lambda: asked.append(True))
+    assert sha256(target) == sha256(source) and len(asked) == -(-size // 1000)
+    for descriptor in (source, target):
+        os.close(descriptor)
+
+
+def test_a_copy_can_be_stopped_between_blocks(folder, monkeypatch):
+    monkeypatch.setattr(safe_files, "CHUNK_BYTES", 10)
+    source, target = create(folder, "source"), create(folder, "target")
+    write_all(source, b"x" * 100)
+    os.lseek(source, 0, os.SEEK_SET)
+
+    def stop():
+        raise RegistryError("enough")
+
+    with pytest.raises(RegistryError, match="enough"):
+        copy(source, target, stop)
+    assert os.fstat(target).st_size == 10
+    for descriptor in (source, target):
+        os.close(descriptor)
+
+
+def test_a_write_that_takes_only_a_part_is_gone_on_with():
+    """A pipe of the kernel's smallest size takes 4096 bytes at a time from a writer that may not wait."""
+    import fcntl
+
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    content, received = os.urandom(50_000), bytearray()
+
+    def drain():
+        while block := os.read(reader, 1000):
+            received.extend(block)
+
+    thread = threading.Thread(target=drain)
+    thread.start()
+    write_all(writer, memoryview(content))
+    os.close(writer)
+    thread.join()
+    os.close(reader)
+    assert bytes(received) == content
+
+
+# --- trees ------------------------------------------------------------------------------------------------------
+
+
+def test_a_tree_is_listed_without_folders_and_links_are_not_followed(root, folder, tmp_path):
+    (root / "a" / "link").symlink_to(tmp_path / "precious")
+    (root / "empty").mkdir()
+    (root / "z").touch()
+    assert list(list_tree(folder)) == ["a/b/file", "a/link", "z"]
+
+
+def test_a_tree_is_removed_and_what_its_links_point_to_is_not(root, folder, tmp_path):
+    (root / "a" / "link").symlink_to(tmp_path / "precious")
+    remove_tree(folder, "a")
+    assert list(root.iterdir()) == [] and (tmp_path / "precious" / "file").exists()
+    remove_tree(folder, "a")  # nothing there any more
+
+
+def test_a_link_or_a_file_is_removed_as_such(root, folder, tmp_path):
+    (root / "link").symlink_to(tmp_path / "precious")
+    (root / "file").touch()
+    for name in ("link", "file"):
+        remove_tree(folder, name)
+    assert [path.name for path in root.iterdir()] == ["a"] and (tmp_path / "precious" / "file").exists()
+
+
+def test_two_that_clear_up_the_same_tree_do_not_disturb_each_other(root):
+    for number in range(300):
+        (root / "a" / f"{number:03d}").mkdir()
+        (root / "a" / f"{number:03d}" / "x").touch()
+    wrong = []
+
+    def clear():
+        with open_folder(root) as opened:
+            try:
+                remove_tree(opened, "a")
+            except OSError as error:
+                wrong.append(error)
+
+    threads = [threading.Thread(target=clear) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # One may find a folder not empty that another is still emptying: nothing else can go wrong.
+    assert all(error.errno == errno.ENOTEMPTY for error in wrong) and len(wrong) < 3
+
+
+def test_what_is_discarded_cannot_be_renamed_to_its_final_name_half_removed(root, folder):
+    """It gets another name first: who still writes in it finds it gone."""
+    with open_folder(root, "a"):
+        discard(folder, "a")
+        with pytest.raises(FileNotFoundError):
+            rename_new(folder, "a", folder, "final")
+    assert list(root.iterdir()) == []
+    discard(folder, "a")
+
+
+def test_what_exists_is_an_entry_of_any_kind(root, folder):
+    (root / "dangling").symlink_to("nowhere")
+    assert exists(folder, "a") and exists(folder, "dangling") and not exists(folder, "b")
+
+
+# --- renaming ---------------------------------------------------------------------------------------------------
+
+
+def without_renameat2(monkeypatch):
+    def unknown(*_):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(safe_files, "_renameat2", unknown)
+
+
+@pytest.mark.parametrize("kernel", ["with renameat2", "without"])
+@pytest.mark.parametrize("taken", ["empty folder", "full folder", "file", "dangling link"])
+def test_a_name_that_is_taken_by_anything_is_not_replaced(root, folder, monkeypatch, kernel, taken):
+    if kernel == "without":
+        without_renameat2(monkeypatch)
+    target = root / "taken"
+    if "folder" in taken:
+        target.mkdir()
+        (target / "precious").touch() if taken == "full folder" else None
+    elif taken == "file":
+        target.write_text("precious")
+    else:
+        target.symlink_to("nowhere")
+    before = os.lstat(target).st_ino
+    with pytest.raises(FileExistsError):
+        rename_new(folder, "a", folder, "taken")
+    assert os.lstat(target).st_ino == before and (root / "a" / "b" / "file").exists()
+
+
+def test_without_renameat2_a_full_folder_that_appears_meanwhile_is_not_replaced(root, folder, monkeypatch):
+    """Between the look and the rename: rename(2) of a folder replaces only an empty one."""
+    without_renameat2(monkeypatch)
+    (root / "taken").mkdir()
+    (root / "taken" / "precious").touch()
+    monkeypatch.setattr(safe_files, "exists", lambda parent, name: False)
+    with pytest.raises(FileExistsError):
+        rename_new(folder, "a", folder, "taken")
+    assert (root / "taken" / "precious").exists() and (root / "a").exists()
+
+
+@pytest.mark.parametrize("kernel", ["with renameat2", "without"])
+def test_other_errors_of_renaming_are_raised_as_they_are(root, folder, monkeypatch, kernel):
+    if kernel == "without":
+        without_renameat2(monkeypatch)
+    with pytest.raises(FileNotFoundError):
+        rename_new(folder, "nothing", folder, "new")
+
+
+def test_a_folder_is_set_aside_under_the_first_number_that_is_free(root):
+    for number in (1, 2, 3):
+        place = root / "mosaics" / "day" / "bundle"
+        place.mkdir(parents=True)
+        (place / "file").write_text(str(number))
+        set_aside(root, place, ".altered")
+        assert not place.exists()
+    names = sorted(path.name for path in (root / ".altered").iterdir())
+    assert names == ["bundle.1", "bundle.2", "bundle.3"]
+    assert [(root / ".altered" / name / "file").read_text() for name in names] == ["1", "2", "3"]
+
+
+def test_nothing_outside_the_root_is_set_aside(root, tmp_path):
+    with pytest.raises(RegistryError, match=r"is not below paths\.products"):
+        set_aside(root, tmp_path / "precious", ".altered")
+    with contextlib.suppress(FileNotFoundError):
+        set_aside(root, root / "nothing", ".altered")
+    assert (tmp_path / "precious" / "file").exists() and Path(root / "a" / "b" / "file").exists()
