@@ -156,3 +156,33 @@ def test_a_second_call_decides_nothing_anew(registry, config):
 def test_an_unknown_id_is_named(registry):
     with pytest.raises(UnknownIdError, match="mosaic_20990101T000000"):
         finalize(registry, "mosaic_20990101T000000", 1)
+
+
+def test_a_verdict_without_a_stated_reason_holds_all_the_same(registry, config):
+    mosaics.make_mosaic(config, crossmatch=False)
+    place = config.layout.twin("mosaic", mosaics.MOSAIC)
+    write_twin(place, read_twin(place).model_copy(update={"verdict": "warning", "reasons": []}))
+    register(registry, config.layout, mosaics.MOSAIC, auto_publish=True)
+    done = finalize(registry, mosaics.MOSAIC, 1)
+    assert (done.status, done.qa_status) == ("held", "warning")
+    assert [(one["code"], one["message"]) for one in done.held] == [("verdict", "verdict warning, no reason stated")]
+
+
+def test_of_two_that_finalize_at_once_one_decides_and_both_say_the_same(registry, config, monkeypatch):
+    """The second has read the row as pending, and finds it finalized when it comes to write."""
+    from contimg.publishing import finalize as module
+
+    mosaics.make_mosaic(config, reasons=[mosaics.WARNING])
+    register(registry, config.layout, mosaics.MOSAIC, auto_publish=True)
+    judge, others = module.judge, []
+
+    def overtaken(*arguments, **options):
+        values = judge(*arguments, **options)
+        monkeypatch.setattr(module, "judge", judge)
+        others.append(finalize(registry, mosaics.MOSAIC, 1))
+        return values
+
+    monkeypatch.setattr(module, "judge", overtaken)
+    assert [finalize(registry, mosaics.MOSAIC, 1)] == others
+    events = [event["event"] for event in queries.events(registry, mosaics.MOSAIC)]
+    assert events == ["registered", "held"]

@@ -15,6 +15,7 @@ from contimg.bundle import bundle
 from contimg.bundle.assembly import gather
 from contimg.errors import InputError, RegistryError
 from contimg.products.twin import read_twin, write_twin
+from contimg.publishing.register import reassemble
 from contimg.publishing.register import register as register_bundle
 from contimg.registry import queries, schema
 from contimg.registry.engine import open_registry
@@ -299,3 +300,42 @@ def test_ten_thousand_mosaics_do_not_slow_it_down(sqlite_config):
                 insert_product(connection, row | {"version": version}, contents.lineage, contents.mosaic)
             durations.append(time.process_time() - started)
     assert min(durations) < 0.05
+
+
+@pytest.fixture
+def lost_bundle(registry, config):
+    """The row of a registered mosaic whose bundle on the stage is gone."""
+    mosaics.make_mosaic(config)
+    path = register_bundle(registry, config.layout, mosaics.MOSAIC, auto_publish=True).path
+    shutil.rmtree(path)
+    return queries.get(registry, mosaics.MOSAIC)
+
+
+def test_a_lost_bundle_is_made_again_with_its_record(registry, config, lost_bundle):
+    assert reassemble(registry, config.layout, lost_bundle) is True
+    path = Path(lost_bundle["stage_path"])
+    assert bundle.verify(path, expected=lost_bundle["sha256"]).ok
+    assert json.loads((path / bundle.PUBLICATION).read_text())["created_at"] == lost_bundle["created_at"]
+    last = queries.events(registry, mosaics.MOSAIC)[-1]
+    assert (last["event"], last["message"]) == ("reassembled", f"{path} was made again")
+    assert reassemble(registry, config.layout, lost_bundle) is True  # it is whole: nothing is done
+    assert queries.events(registry, mosaics.MOSAIC)[-1] == last
+
+
+@pytest.mark.parametrize("now", ["another", "gone"])
+def test_a_bundle_of_another_mosaic_is_not_put_in_its_place(registry, config, lost_bundle, now):
+    if now == "another":
+        mosaics.make_mosaic(config, seed=2)
+    else:
+        config.layout.twin("mosaic", mosaics.MOSAIC).unlink()
+    assert reassemble(registry, config.layout, lost_bundle) is False
+    assert not Path(lost_bundle["stage_path"]).exists()
+
+
+@pytest.mark.parametrize("status", ["rejected", "superseded"])
+def test_a_bundle_that_nobody_needs_any_more_is_not_made_again(registry, config, lost_bundle, status):
+    with registry.transaction() as connection:
+        connection.execute(schema.data_registry.update().values(status=status))
+    assert reassemble(registry, config.layout, lost_bundle) is False
+    folder = config.layout.product("registered", mosaics.MOSAIC)
+    assert list(folder.iterdir()) == []  # nor is the temporary one left
