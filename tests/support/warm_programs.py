@@ -42,7 +42,9 @@ class WarmPrograms:
             }  # fmt: skip
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
-            code = int(self._process.stdout.readline())
+            answer = self._process.stdout.readline()
+            assert answer, "the process with the imports has ended: its standard error says why"
+            code = int(answer)
             said = [Path(request[name]).read_text() for name in ("out", "err")]
         return subprocess.CompletedProcess([program, *arguments], code, *said)
 
