@@ -153,7 +153,10 @@ def _without_outliers(
     values, weights = np.where(known, by_east, 0.0), known.astype(float)
     for _ in range(_MOST_MOVED):
         coefficients, _, scatter = regress(line, values, weights)
-        own = np.where(weights > 0, np.abs(values - line @ np.nan_to_num(coefficients)), 0.0)
+        # Residuals are smaller where an antenna draws the line: studentised by its leverage.
+        leverage = np.einsum("ij,jk,ik->i", line, np.linalg.pinv((line * weights[:, None]).T @ line), line)
+        own = np.abs(values - line @ np.nan_to_num(coefficients)) / np.sqrt(np.maximum(1 - leverage, 0.05))
+        own[weights == 0] = 0.0
         worst = int(np.argmax(own))
         if own[worst] <= _limit_m(scatter, int(weights.sum())):
             break
