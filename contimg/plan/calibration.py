@@ -33,6 +33,7 @@ def add_calibrations(
     calibrators: Mapping[str, str],
     config: Config,
     patience: Patience,
+    unsteady: Collection[str] = (),
 ) -> None:
     """Choose the calibrations of every tile of every group, and plan those that have to be solved.
 
@@ -47,13 +48,15 @@ def add_calibrations(
     config : Config
     patience : Patience
         Which groups may go on without a tile that has no bandpass.
+    unsteady : collection of str
+        Names of calibrators that are used only where no other is in reach.
     """
     options = config.calibration
     bad = [record for record in records if not record.certified]
     rejected = {record.id: record.reason for record in bad}
-    sets = {r.id: from_record(r) for r in records if r.certified}
+    sets = {r.id: replace(from_record(r), unsteady=r.calibrator in unsteady) for r in records if r.certified}
     for tile_id, name in sorted(calibrators.items()):
-        planned = _bandpass(plan.tiles[tile_id], name)
+        planned = replace(_bandpass(plan.tiles[tile_id], name), unsteady=name in unsteady)
         if planned.id not in rejected:
             sets.setdefault(planned.id, planned)
     tiles = {t: plan.tiles[t] for group in plan.groups.values() for t in group.tiles}
@@ -173,15 +176,31 @@ def _plan_gains(
         members = [tiles[t] for t in group.tiles]
         if all(_serving(t, known.near(t), "gains", options) is not None for t in members):
             continue
-        middle = members[(len(members) - 1) // 2]
+        middle = _tile_for_gains(members, sets)
         new_id = naming.calibration_id(middle.id)
         bandpass = _serving(middle, known.near(middle), "bandpass", options)
-        # Gains whose bandpass failed or was withdrawn since are solved again, on another.
-        solved = new_id in sets and sets[new_id].bandpass not in rejected
+        # Gains whose bandpass failed, was withdrawn or is not preferred any more are solved again, on another.
+        refused = refusals(middle, known.near(middle), "bandpass", options)
+        solved = new_id in sets and sets[new_id].bandpass not in {*rejected, *refused}
         if bandpass is not None and new_id not in rejected and not solved:
             sets[new_id] = PlannedCalibration(
                 new_id, "gains", middle.id, middle.mid_mjd, middle.dec_app_deg, None, bandpass.id, middle.setup
             )
+
+
+def _tile_for_gains(members: Sequence[PlannedTile], sets: Mapping[str, PlannedCalibration]) -> PlannedTile:
+    """Return the tile of a group that gains are solved on: the middle one.
+
+    If an unsteady calibrator transits there, the set with that id is the one on it: then it is the nearest other tile.
+    """
+    middle = (len(members) - 1) // 2
+    free = [i for i, tile in enumerate(members) if not _is_unsteady(sets.get(naming.calibration_id(tile.id)))]
+    return members[min(free, key=lambda i: (abs(i - middle), i), default=middle)]
+
+
+def _is_unsteady(planned: PlannedCalibration | None) -> bool:
+    """Return True for a set that is solved on an unsteady calibrator."""
+    return planned is not None and planned.unsteady
 
 
 def _serving(

@@ -57,6 +57,7 @@ def make_plan(  # everything that a plan depends on: it reads nothing by itself
     calibrator_of: Callable[[PlannedTile], str | None],
     config: Config,
     now: datetime,
+    unsteady: Collection[str] = (),
 ) -> Plan:
     """Return the plan: the tiles, groups and calibrations to be made from the files and products that exist.
 
@@ -75,11 +76,14 @@ def make_plan(  # everything that a plan depends on: it reads nothing by itself
     config : Config
     now : datetime
         With a time zone; decides only what is overdue.
+    unsteady : collection of str
+        Names of calibrators that are used only where no other is in reach.
     """
     plan = make_tiles(listing, facts, committed, config, now)
     add_groups(plan, committed, config, now)
     calibrators = {tile.id: name for tile in plan.tiles.values() if (name := calibrator_of(tile)) is not None}
-    add_calibrations(plan, records, calibrators, config, Patience(frozenset(group.id for group in committed), now))
+    patience = Patience(frozenset(group.id for group in committed), now)
+    add_calibrations(plan, records, calibrators, config, patience, unsteady)
     used = {t for group in plan.groups.values() for t in group.tiles}
     used |= {calibration.tile for calibration in plan.calibrations.values()}
     plan.tiles = {key: tile for key, tile in sorted(plan.tiles.items()) if key in used}

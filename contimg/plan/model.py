@@ -139,6 +139,7 @@ class PlannedCalibration:
 
     ``type`` is ``bandpass`` (K, B and G on a calibrator) or ``gains`` (G on the catalogue sky, on top
     of the calibration ``bandpass``). ``previous`` is the certified bandpass before it, which it is compared with.
+    ``unsteady``: its calibrator varies so much that another one in reach is preferred.
     """
 
     id: str
@@ -150,6 +151,7 @@ class PlannedCalibration:
     bandpass: str | None
     setup: CorrelatorSetup = field(default_factory=CorrelatorSetup)
     previous: str | None = None
+    unsteady: bool = False
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> PlannedCalibration:

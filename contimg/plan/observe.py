@@ -25,6 +25,7 @@ from contimg.products.judged import options_of, read_judged
 from contimg.products.twin import DamagedTwinError
 from contimg.sky import calibrator_lists
 from contimg.sky.calibrators import Calibrator
+from contimg.sky.preference import is_unsteady
 from contimg.sky.strip_files import read_header
 from contimg.sky.strips import catalogue_at, strips_of
 from contimg.sky.transits import DriftScan
@@ -102,7 +103,8 @@ def current_plan(config: Config, *, now: datetime | None = None) -> Plan:
         tiles[tile.id] = tile
         return finder(tile)
 
-    plan = make_plan(seen.listing, seen.facts, seen.committed, records, calibrator_of, config, now)
+    unsteady = {one.name for one in calibrator_lists.load(config.calibration.calibrators) if is_unsteady(one)}
+    plan = make_plan(seen.listing, seen.facts, seen.committed, records, calibrator_of, config, now, unsteady)
     plan.waiting = [_with_advice(one, tiles, config) for one in plan.waiting]
     return plan
 

@@ -35,8 +35,18 @@ def refusal(tile: PlannedTile, candidate: PlannedCalibration, kind: str, options
 def refusals(
     tile: PlannedTile, sets: Sequence[PlannedCalibration], kind: str, options: CalibrationOptions
 ) -> dict[str, str]:
-    """Return the reasons against the calibrations that a tile cannot use as bandpass or gains, by id."""
+    """Return the reasons against the calibrations that a tile cannot use as bandpass or gains, by id.
+
+    Bandpasses on an unsteady calibrator are refused where one on another calibrator can be used.
+    """
     reasons = {c.id: reason for c in sets if (reason := refusal(tile, c, kind, options)) is not None}
+    if kind == "bandpass":
+        steady = nearest_usable(tile, [c for c in sets if not c.unsteady], reasons)
+        if steady is not None:
+            preferred = f"{steady.id} on {steady.calibrator} is preferred"
+            for candidate in sets:
+                if candidate.unsteady:
+                    reasons.setdefault(candidate.id, f"its calibrator {candidate.calibrator} varies: {preferred}")
     if kind == "gains":
         useless = refusals(tile, sets, "bandpass", options)
         usable = {c.id for c in sets} - set(useless)

@@ -21,6 +21,8 @@ from contimg.sky.catalogue import Catalogue
 SOLUTION_NOISE_JY = 0.05
 # Where a list sets a shortest baseline, the many short ones of this array are lost, and the noise is larger.
 _LONG_BASELINES, _LONG_BASELINES_NOISE = 1.0, 3.0
+# Calibrators whose flux density may be off by this fraction are used only where no other is in reach.
+UNSTEADY_ERROR = 0.25
 # Fraction of the field's flux density that its model misses: errors of catalogue, indices and beam.
 FIELD_ERROR = 0.1
 # The field within which flux adds up: beyond it the beam is below 2 per cent.
@@ -43,6 +45,11 @@ def expected_error(calibrator: Calibrator, apparent_jy: float, dominance: float 
     share = 1.0 if dominance is None else dominance
     others = FIELD_ERROR * (1 - share) / share if share > 0 else math.inf
     return math.hypot(calibrator.flux_error, noise_jy / apparent_jy, others) if apparent_jy > 0 else math.inf
+
+
+def is_unsteady(calibrator: Calibrator) -> bool:
+    """Return True for a calibrator that is used only where no other is in reach: a known blazar, or marked W."""
+    return calibrator.flux_error >= UNSTEADY_ERROR
 
 
 def dominance(

@@ -55,6 +55,26 @@ def test_a_group_without_transit_solves_gains_on_its_middle_tile(make_night):
     assert last.calibrations == (bandpass, "cal_" + tile_id(14).replace("-", "").replace(":", ""))
 
 
+def test_an_unsteady_calibrator_serves_only_where_no_other_is_in_reach(make_night):
+    night = make_night(20)
+    alone = night.plan(unsteady=(tile_id(14),), sky=SKY)
+    assert {c.calibrator for c in alone.calibrations.values() if c.type == "bandpass"} == {"3C454.3"}
+    both = night.plan(calibrators=(tile_id(4),), unsteady=(tile_id(14),), sky=SKY)
+    bandpass = "cal_" + tile_id(4).replace("-", "").replace(":", "")
+    assert {c.bandpass for c in both.choices.values()} == {bandpass}
+    other, beside = ("cal_" + tile_id(n).replace("-", "").replace(":", "") for n in (14, 13))
+    assert set(both.calibrations) == {bandpass, beside}
+    assert (both.calibrations[beside].type, both.calibrations[beside].bandpass) == ("gains", bandpass)
+    said = {(name, kind): reason for name, kind, reason in both.choices[tile_id(15)].rejected}
+    assert said[other, "bandpass"] == f"its calibrator 3C454.3 varies: {bandpass} on 3C286 is preferred"
+    # Out of reach of the steady one in time, the other serves.
+    far = night.plan(
+        calibrators=(tile_id(4),), unsteady=(tile_id(14),), sky=SKY,
+        calibration=CalibrationOptions(bandpass_validity_h=0.6, gain_validity_min=30.0),
+    )  # fmt: skip
+    assert {far.choices[t].bandpass for t in (tile_id(0), tile_id(19))} == {bandpass, other}
+
+
 def test_without_a_catalogue_the_bandpass_alone_is_applied_and_the_choice_says_so(make_night):
     choice = make_night(20).plan(calibrators=(tile_id(4),)).choices[tile_id(19)]
     assert choice.gains is None
