@@ -39,6 +39,9 @@ COPIED_FACTS = (
 """Facts of the tile that its calibration takes over."""
 
 
+LIBRARIES = ("casatasks", "casatools", "casadata", "python-casacore", "numpy", "scipy")
+
+
 def solve_calibration(  # one parameter for each input, output and parameter of the rule
     ms: Path,
     ms_twin: Path,
@@ -97,12 +100,8 @@ def solve_calibration(  # one parameter for each input, output and parameter of 
         if tables:
             _judge(job, tables, previous)
             plots.plot_solutions(tables, part, draft.id, synthetic=tile.synthetic)
-    return draft.write(
-        twin,
-        parameters=_parameters(calibrator, options, beam),
-        libraries=("casatasks", "casatools", "casadata", "python-casacore", "numpy", "scipy"),
-        judged_by={"calibration": options},
-    )
+    parameters = _parameters(calibrator, options, beam)
+    return draft.write(twin, parameters=parameters, libraries=LIBRARIES, judged_by={"calibration": options})
 
 
 def _begin(ms_twin: Path, calibrator: str | None, catalogue: Path | None) -> tuple[TwinDraft, Twin, Catalogue | None]:

@@ -183,8 +183,7 @@ def prepare(job: ImagingJob, coordinates: Coordinates) -> PreparedTile:
     corrected = not (job.source.synthetic or coordinates.synthetic) if options.smearing is None else options.smearing
     smearing_map = measure_smearing(coordinates, samples, weight, grid) if corrected else None
     facts["smearing"]["corrected"] = corrected
-    facts |= _observed(coordinates, sums, grid, response)
-    facts["n_samples"] = int(np.count_nonzero(samples.weight))
+    facts |= _observed(coordinates, sums, grid, response) | {"n_samples": int(np.count_nonzero(samples.weight))}
     wanted = options.backend == "contimg" and options.selfcal.rounds > 0
     return PreparedTile(
         coordinates=coordinates,

@@ -87,12 +87,8 @@ def mosaic_group(  # one parameter for each input, output and parameter of the r
             _describe(draft, folder, mosaic, agreement, qa)
     _warn_of_tiles(draft, tiles, agreement.unresolved)
     _warn_of_unchecked_fluxes(draft, unchecked(tiles, agreement.numbers))
-    return draft.write(
-        twin,
-        parameters={"mosaic": used_options("mosaic_group", "mosaic", options), "pb_limit": pb_limit},
-        libraries=LIBRARIES,
-        judged_by={"qa": qa},
-    )
+    parameters = {"mosaic": used_options("mosaic_group", "mosaic", options), "pb_limit": pb_limit}
+    return draft.write(twin, parameters=parameters, libraries=LIBRARIES, judged_by={"qa": qa})
 
 
 def _describe(draft: TwinDraft, folder: Path, mosaic: GroupImage, agreement: Agreement, qa: QaOptions) -> None:
