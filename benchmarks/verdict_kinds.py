@@ -107,8 +107,9 @@ class Kind:
         """Return whether a fault was named: by a reason of the right kind, or by the tile that was left out for it."""
         if tile in outcome.left_out or (tile is None and outcome.left_out):
             return True
-        if "subband" in self.words and tile is not None and outcome.flagged.get(tile):
-            return True  # the faulty subband is left out
+        flagged = [outcome.flagged.get(tile)] if tile is not None else list(outcome.flagged.values())
+        if "subband" in self.words and any(flagged):
+            return True  # the faulty subbands are left out
         if self.words == HARMLESS:
             flux = outcome.numbers.get("flux_scale")
             return flux is not None and (abs(flux - 1) < 0.03 or outcome.verdict != "passed")

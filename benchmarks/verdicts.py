@@ -146,6 +146,8 @@ class Campaign:
         tile = self._break(night, run, kind)
         outcome = night.process(lambda found: kind.told(found, tile))
         run.right = kind.told(outcome, tile)
+        if run.right and outcome.verdict == "none":
+            outcome.verdict = "left out"
         shutil.rmtree(night.folder)
         return _filled(run, outcome, started)
 
@@ -232,8 +234,9 @@ def _filled(run: Run, outcome: Outcome, started: float) -> Run:
 
 
 def read_record(path: Path) -> list[Run]:
-    """Return the runs on record."""
-    return [Run(**json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+    """Return the runs on record; of several with the same key the last."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return list({run.key: run for run in (Run(**json.loads(line)) for line in lines)}.values())
 
 
 def main() -> None:

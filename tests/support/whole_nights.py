@@ -62,7 +62,7 @@ class Outcome:
     numbers : dict
         ``qa`` of the mosaic and of the comparison.
     flagged : dict of str to list of str
-        Subbands of which the conversion flagged everything, by tile.
+        Subbands of which the conversion flagged more than 95 %, by tile.
     """
 
     verdict: str = "none"
@@ -185,7 +185,7 @@ class WholeNight:
         path = self.config.layout.twin("ms", tile)
         if path.exists():
             shares = read_twin(path).qa.get("flagged_by_subband", {})
-            found.flagged[tile] = [name for name, share in shares.items() if share is not None and share > 0.99]
+            found.flagged[tile] = [name for name, share in shares.items() if share is not None and share > 0.95]
 
     def _add(self, found: Outcome, kind: str, name: str, prefix: str) -> Twin | None:
         path = self.config.layout.twin(kind, name)
