@@ -16,7 +16,7 @@ Record = dict[str, Any]
 
 def report(runs: Sequence[Record]) -> str:
     """Return the tables in Markdown."""
-    parts = [_totals(runs), _kinds(runs), _characteristics(runs), _smallest(runs), _clean(runs)]
+    parts = [_totals(runs), _kinds(runs), _characteristics(runs), _seen(runs), _smallest(runs), _clean(runs)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -100,6 +100,20 @@ def _badness(gate: Any, numbers: Sequence[Record]) -> np.ndarray:
     if gate.bound == "factor":
         return np.abs(np.log(np.maximum(values, 1e-9)))
     return np.abs(values) if gate.bound == "abs" else values
+
+
+def _seen(runs: Sequence[Record]) -> str:
+    """Return the smallest size that each limit with an error sees in clean nights: the limit, or so many errors."""
+    options = QaOptions()
+    clean = [run["numbers"] for run in runs if run["mode"] == "clean"]
+    lines = ["| number | limit | median error | smallest size that is seen |", "|---|---|---|---|"]
+    for gate in (gate for gate in GATES if gate.error):
+        errors = [one[gate.error] for one in clean if _known(one, gate.error)]
+        if errors:
+            limit = gate.threshold({"qa": options}) - (gate.bound == "factor")
+            error = float(np.median(errors))
+            lines.append(f"| {gate.key} | {limit:.3g} | {error:.3g} | {max(limit, options.significance * error):.3g} |")
+    return "\n".join(lines)
 
 
 def _smallest(runs: Sequence[Record]) -> str:

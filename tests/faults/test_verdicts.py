@@ -104,4 +104,5 @@ def test_the_report_counts_runs_and_finds_the_smallest_size_and_what_limits_tell
     assert "3 runs with a fault of 1 kinds: 2 named (66.7%). 4 clean nights: 1 with a warning" in text
     assert "| target_scale | data | 1.01: 0/1, 1.05: 1/1, 1.2: 1/1 |" in text
     # Beyond 3 % and four errors: two of three with a fault, no clean night; every fault is farther off than these.
+    assert "| flux_scale | 0.03 | 0.002 | 0.03 |" in text
     assert "| flux_scale | within a factor of 1.03 | 0.0% | 66.7% | 1.00 |" in text
