@@ -42,7 +42,10 @@ def _kinds(runs: Sequence[Record]) -> str:
     ]
     for (kind, mode, value), same in sorted(groups.items()):
         verdicts = Counter(
-            "left out" if run["left_out"] and run["verdict"] == "passed" else run["verdict"] for run in same
+            "left out"
+            if run["verdict"] == "none" or (run["left_out"] and run["verdict"] == "passed")
+            else run["verdict"]
+            for run in same
         )
         codes = Counter(code for run in same for code in set(run["codes"]))
         lines.append(
@@ -107,7 +110,7 @@ def _seen(runs: Sequence[Record]) -> str:
     options = QaOptions()
     clean = [run["numbers"] for run in runs if run["mode"] == "clean"]
     lines = ["| number | limit | median error | smallest size that is seen |", "|---|---|---|---|"]
-    for gate in (gate for gate in GATES if gate.error):
+    for gate in (gate for gate in GATES if gate.error and gate.kind in ("mosaic", "crossmatch")):
         errors = [one[gate.error] for one in clean if _known(one, gate.error)]
         if errors:
             limit = gate.threshold({"qa": options}) - (gate.bound == "factor")
