@@ -45,6 +45,8 @@ class TileFiles:
 
     def other_delays(self) -> list[int]:
         """Return the subbands whose header has other applied delays than most: their host did not read some of them."""
+        if not self.headers:
+            return []
         usual = most_frequent([header.applied_delays_sha256 for header in self.headers.values()])
         return [number for number, header in self.headers.items() if header.applied_delays_sha256 != usual]
 
