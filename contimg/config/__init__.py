@@ -5,25 +5,27 @@ files itself. Both return immutable sections, and raise an error of one sentence
 """
 
 from contimg.config.default_text import as_yaml
+from contimg.config.key_types import Section
 from contimg.config.loading import check_files, default_file, from_sections, load, load_files
-from contimg.config.sections import (
+from contimg.config.qa_section import QaOptions
+from contimg.config.science_sections import (
     BeamOptions,
     CalibrationOptions,
-    Config,
     CrossmatchOptions,
     FlagOptions,
-    GroupOptions,
     ImageOptions,
-    IngestOptions,
     MosaicOptions,
-    PathOptions,
-    PublishOptions,
-    QaOptions,
-    RegistryOptions,
-    Section,
     SelfcalOptions,
     SkyOptions,
     TemplateOptions,
+)
+from contimg.config.sections import (
+    Config,
+    GroupOptions,
+    IngestOptions,
+    PathOptions,
+    PublishOptions,
+    RegistryOptions,
 )
 
 __all__ = [

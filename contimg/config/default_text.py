@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from contimg.config.sections import Config, Section
+from contimg.config.key_types import Section
+from contimg.config.sections import Config
 
 
 def as_yaml() -> str:

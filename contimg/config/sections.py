@@ -20,31 +20,10 @@ from contimg.config.science_sections import (
     FlagOptions,
     ImageOptions,
     MosaicOptions,
-    SelfcalOptions,
     SkyOptions,
     TemplateOptions,
 )
 from contimg.naming import Layout
-
-__all__ = [
-    "BeamOptions",
-    "CalibrationOptions",
-    "Config",
-    "CrossmatchOptions",
-    "FlagOptions",
-    "GroupOptions",
-    "ImageOptions",
-    "IngestOptions",
-    "MosaicOptions",
-    "PathOptions",
-    "PublishOptions",
-    "QaOptions",
-    "RegistryOptions",
-    "Section",
-    "SelfcalOptions",
-    "SkyOptions",
-    "TemplateOptions",
-]
 
 
 class PathOptions(Section):

@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.crossmatch.matching import COMPLETENESS_SNR, Match
+from contimg.sky.constants import SIDEREAL_DAYS_PER_DAY
 from contimg.statistics import best_explanation, robust_fit
 
 SLOPE_SOURCES = 10
 """Least number of sources for slopes over the field: each of the fits has four parameters or fewer."""
 # Systematic errors of single sources, added in quadrature: of fluxes, and of positions in beams.
 _FLUX_FLOOR, _POSITION_FLOOR_BEAMS = 0.01, 0.01
-_SIDEREAL_ARCSEC_PER_S = 15.041
+_SIDEREAL_ARCSEC_PER_S = 15 * SIDEREAL_DAYS_PER_DAY
 KEYS = (
     "flux_scale", "e_flux_scale", "flux_tilt_ra", "e_flux_tilt_ra", "flux_tilt_dec", "e_flux_tilt_dec",
     "flux_bow_dec", "e_flux_bow_dec", "shift_beams", "e_shift_beams", "shift_ra_arcsec", "shift_dec_arcsec",
