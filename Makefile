@@ -41,7 +41,7 @@ lint: $(INSTALLED)  ## ruff, snakefmt, mypy, import-linter, snakemake --lint
 	  $(BIN)/contimg simulate $$night/lint --tiles 1 --antennas 3 --channels 1 --sources 1 >/dev/null && \
 	  $(BIN)/snakemake --configfile $$night/lint/config.yaml --directory $$night --lint
 
-format: $(INSTALLED)  ## what ruff and snakefmt can mend, they mend
+format: $(INSTALLED)  ## apply the fixes and format of ruff and snakefmt
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules

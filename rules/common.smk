@@ -24,10 +24,10 @@ def or_stop(function, *args, **options):
     try:
         return function(*args, **options)
     except (ContimgError, OSError) as error:
-        said = f"contimg: {preflight.one_sentence(error)}"
+        message = f"contimg: {preflight.one_sentence(error)}"
         if Quietness.ALL in (workflow.output_settings.quiet or ()):  # Snakemake prints nothing then
-            print(said, file=sys.stderr)
-        raise WorkflowError(said) from None
+            print(message, file=sys.stderr)
+        raise WorkflowError(message) from None
 
 
 if workflow.is_main_process:

@@ -65,8 +65,8 @@ def _validate_images(path: Path, data_id: str, *, synthetic: bool) -> list[Reaso
                 if key not in header:
                     reasons.append(_reason("header_missing", f"{data_id}.fits has no {key} ({what})"))
             if bool(header.get("SYNTHET")) != synthetic:
-                said = "does not say" if synthetic else "says"
-                reasons.append(_reason("synthetic_differs", f"{data_id}.fits {said} that it is simulated"))
+                claim = "does not say" if synthetic else "says"
+                reasons.append(_reason("synthetic_differs", f"{data_id}.fits {claim} that it is simulated"))
             for name, other in (("weights", weights), ("rms", rms)):
                 reasons += _compare_grids(data_id, name, header, image[0].shape, other[0].header, other[0].shape)
             if not reasons and not image[0].size:

@@ -27,15 +27,15 @@ def beam() -> None:
 def measure(context: Context, mosaics: tuple[str, ...], as_json: bool) -> None:
     """Fit the beam's offset and width and the flux scale to the catalogued sources in the tile images on the stage.
 
-    Without MOSAIC all groups are measured, each and together. With the lines that are printed last in the
-    configuration the next run makes images and mosaics with the beam where it is.
+    Without MOSAIC all groups are measured, one by one and together. Copy the last lines printed into your
+    configuration: the next run makes images and mosaics with the measured beam.
     """
     from contimg.operations.beam_measurement import measure_beam
 
     found = measure_beam(context.config, mosaics)
     if as_json:
-        said = [asdict(one.fit) if one.fit else {"problem": one.problem} for one in found]
-        print_json([{"mosaics": one.mosaics, "tiles": one.n_tiles} | fit for one, fit in zip(found, said, strict=True)])
+        fits = [asdict(one.fit) if one.fit else {"problem": one.problem} for one in found]
+        print_json([{"mosaics": one.mosaics, "tiles": one.n_tiles} | fit for one, fit in zip(found, fits, strict=True)])
         return
     rows = []
     for one in found:

@@ -75,9 +75,9 @@ def show(context: Context, calibration_id: str, as_json: bool) -> None:
     lost = [(name, f"{share:.1%}") for name, share in twin.qa.get("lost_by_antenna", {}).items() if share > 0]
     if lost:
         print_table("\nSolutions lost", ("antenna", "lost"), lost)
-    said = [(r.severity, r.code, r.message, r.measured, r.threshold) for r in twin.reasons]
-    if said:
-        print_table("\nReasons", ("severity", "code", "reason", "measured", "threshold"), said)
+    reasons = [(r.severity, r.code, r.message, r.measured, r.threshold) for r in twin.reasons]
+    if reasons:
+        print_table("\nReasons", ("severity", "code", "reason", "measured", "threshold"), reasons)
     for note in twin.notes:
         click.echo(f"note: {note}")
     if record["decisions"]:

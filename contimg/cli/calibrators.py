@@ -98,7 +98,7 @@ def _midnight(date: str | None) -> datetime:
 
 
 def _blazar(notes: str) -> str:
-    """Return the note on a source that varies, to stand behind its usability."""
+    """Return the note on a variable source, which follows its usability."""
     return f" ({notes.partition(', position')[0]})" if notes.startswith("blazar") else ""
 
 

@@ -20,7 +20,7 @@ from contimg.cli.common import Context, json_option, print_json, print_table
 @json_option
 @click.pass_obj
 def check(context: Context, places: tuple[str, ...], page: Path | None, accept: tuple[str, ...], as_json: bool) -> None:
-    """Say what raw files of one calibrator transit confirm or refute about the telescope, without calibration.
+    """Test the telescope's conventions on raw files of one calibrator transit, without calibration.
 
     NIGHT is a UTC date of paths.incoming, or a folder of subband files; FILES are those of one tile. Without either,
     everything in paths.incoming. Of several tiles the one with the brightest transit is taken. Exit code 3 when
@@ -59,7 +59,7 @@ def check(context: Context, places: tuple[str, ...], page: Path | None, accept: 
 
 @contextlib.contextmanager
 def _progress(shown: bool) -> Iterator[Callable[[int, int, str], None]]:
-    """Show a progress bar on a terminal; give the function that moves it."""
+    """Show a progress bar on a terminal; yield the function that advances it."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 

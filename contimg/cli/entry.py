@@ -1,7 +1,7 @@
 """The `contimg` command: one module a command, loaded when it is called.
 
-Exit codes: 0 done; 1 an error, in one sentence; 2 wrong usage of the command line; 3 the answer is no
-(`verify` found a difference, a mosaic is held).
+Exit codes: 0 done; 1 an error, in one sentence; 2 wrong usage of the command line; 3 a comparison found differences,
+or a person must act (`verify`, `diff`, a held mosaic).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from contimg.errors import ContimgError
 # command -> (module, attribute, help in one line); the modules import what they need.
 COMMANDS = {
     "simulate": ("contimg.cli.simulate", "simulate", "Simulate part of a night in the correlator's format."),
-    "check": ("contimg.cli.check", "check", "Say what raw files of a transit confirm or refute about the telescope."),
+    "check": ("contimg.cli.check", "check", "Test the telescope's conventions on raw files of a calibrator transit."),
     "inspect": ("contimg.cli.inspect", "inspect", "Summarise a subband file or a Measurement Set."),
     "plan": ("contimg.cli.plan", "plan", "Show what the next run would do, and what waits for what."),
     "inbox": ("contimg.cli.inbox", "inbox", "Show which tiles are ready, wait, came late or were set aside."),
@@ -27,7 +27,7 @@ COMMANDS = {
     "calibration": ("contimg.cli.calibration", "calibration", "List, show, certify or withdraw calibrations."),
     "beam": ("contimg.cli.beam", "beam", "Measure the primary beam on the sky."),
     "status": ("contimg.cli.status", "status", "Show the state of groups, their tiles and mosaics."),
-    "why": ("contimg.cli.why", "why", "Say why a tile, calibration or mosaic is as it is."),
+    "why": ("contimg.cli.why", "why", "Explain the state of a tile, calibration or mosaic."),
     "report": ("contimg.cli.report", "report", "Show a mosaic's verdict, numbers and files."),
     "template": ("contimg.cli.template", "template", "Compare mosaics with their strip's template, and update it."),
     "registry": ("contimg.cli.registry", "registry", "List, show and verify registered mosaics."),

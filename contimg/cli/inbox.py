@@ -31,9 +31,9 @@ def inbox(context: Context, as_json: bool, accept_loss: str | None) -> None:
     if accept_loss is not None:
         _accept_loss(context.config, accept_loss, as_json)
         return
-    said = _state(context.config, datetime.now(UTC))
+    state = _state(context.config, datetime.now(UTC))
     if as_json:
-        print_json(said)
+        print_json(state)
         return
     tables = (
         ("Ready", ("tile", "name", "subbands", "missing"), "ready", ("tile", "name_time", "n_subbands", "missing")),
@@ -43,13 +43,13 @@ def inbox(context: Context, as_json: bool, accept_loss: str | None) -> None:
         ("Still open", ("file", "last written", "leftover"), "open", ("file", "since", "leftover")),
     )
     for title, columns, key, fields in tables:
-        if said[key]:
-            rows = [[_cell(name, row[name]) for name in fields or columns] for row in said[key]]
+        if state[key]:
+            rows = [[_cell(name, row[name]) for name in fields or columns] for row in state[key]]
             print_table(f"\n{title}", columns, rows)
-    counts = ", ".join(f"{number} {code}" for code, number in said["quarantined_by_code"].items())
+    counts = ", ".join(f"{number} {code}" for code, number in state["quarantined_by_code"].items())
     click.echo(
-        f"\n{said['left_alone']} tiles of settled groups or other nights, {len(said['ready'])} ready "
-        f"({said['complete']} complete), {len(said['waiting'])} waiting; set aside: {counts or 'nothing'}"
+        f"\n{state['left_alone']} tiles of settled groups or other nights, {len(state['ready'])} ready "
+        f"({state['complete']} complete), {len(state['waiting'])} waiting; set aside: {counts or 'nothing'}"
     )
 
 

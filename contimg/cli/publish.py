@@ -146,7 +146,7 @@ def _named(mosaic: str, version: int | None, manifest: str | None) -> Named:
 def _moved(
     context: Context, decide: Callable[..., Mapping[str, Any]], named: Named, reason: str
 ) -> tuple[Mapping[str, Any], int | None]:
-    """Take a decision that moves a bundle into or out of sight; return the row and the current version after it."""
+    """Withdraw or restore a bundle; return its row and the version that is then current."""
     from contimg.registry import queries
 
     with opened(context) as database:

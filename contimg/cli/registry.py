@@ -33,7 +33,7 @@ def as_record(row: Mapping[str, Any]) -> dict[str, Any]:
 def list_products(
     context: Context, statuses: tuple[str, ...], all_versions: bool, limit: int | None, as_json: bool
 ) -> None:
-    """List registered mosaics with state and verdict, the last 100 unless told otherwise."""
+    """List registered mosaics with state and verdict; the last 100 unless --limit is given."""
     from contimg.registry import queries
     from contimg.registry.schema import STATUSES
 

@@ -21,7 +21,7 @@ from contimg.operations import job_log
 def reproduce(context: Context, mosaic: str, keep: Path | None, as_json: bool) -> None:
     """Make MOSAIC again from the correlator's files and its recorded parameters, and compare the pixels.
 
-    The files must be unchanged and in the same place as then. Exit code 3 when a pixel differs by more than a
+    The files must be unchanged and at the same paths as then. Exit code 3 when a pixel differs by more than a
     thousandth of the mosaic's rms.
     """
     from contimg.bundle.find import find_bundle

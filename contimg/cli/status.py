@@ -41,4 +41,4 @@ def status(context: Context, everything: bool, as_json: bool) -> None:
         if s["error"]:
             click.echo(f"{s['mosaic']} waits for a person: {s['error']}; then: {s['next']}")
     if left_out:
-        click.echo(f"{left_out} settled groups of before are not listed: --all lists them.")
+        click.echo(f"{left_out} older settled groups are not listed: --all lists them.")

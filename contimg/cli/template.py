@@ -1,4 +1,4 @@
-"""`contimg template`: mosaics are compared with the deep template of their strip, and go into it."""
+"""`contimg template`: mosaics compared with the deep template of their strip, and added to it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from contimg.cli.common import Context
 @click.argument("mosaics", metavar="ID...", nargs=-1, required=True)
 @click.pass_obj
 def template(context: Context, mosaics: tuple[str, ...]) -> None:
-    """Compare mosaics with the deep template of their strip, and update it with each.
+    """Compare each mosaic with the deep template of its strip, and add it to the template.
 
-    The first mosaic of a strip begins its template. Each other one makes a new version, and a difference in units of
-    its noise with a table of the sources that are new, brighter or fainter: <stage>/templates, <stage>/differences.
+    The first mosaic of a strip starts its template. Each further one makes a new version of it (in
+    <stage>/templates), and a difference image in units of its noise with a table of new, brighter and fainter sources
+    (in <stage>/differences).
     """
     from contimg.template.update_template import update_template
 

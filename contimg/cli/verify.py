@@ -27,7 +27,7 @@ def verify(context: Context, mosaic: str | None, everything: bool, as_json: bool
     """
     if (mosaic is None) != everything:
         raise click.UsageError("name one MOSAIC, or --all")
-    wanted = _wanted(context, mosaic)  # loads what is needed, so that the speed is that of reading
+    wanted = _wanted(context, mosaic)  # imports happen here, so that the printed speed is that of reading
     started = time.monotonic()
     with _progress(sum(_size(one["path"]) for one in wanted)) as advance:
         results = [_verify(one, advance) for one in wanted]

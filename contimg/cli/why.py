@@ -14,7 +14,7 @@ from contimg.cli.common import Context, json_option, print_json, print_table
 @json_option
 @click.pass_obj
 def why(context: Context, thing: str, as_json: bool) -> None:
-    """Say why a tile, calibration or mosaic is as it is: choices, rejected candidates, verdicts, inputs.
+    """Explain the state of a tile, calibration or mosaic: choices, rejected candidates, verdicts, inputs.
 
     ID is a tile (2026-02-11T00:26:49), a calibration (cal_...) or a mosaic (mosaic_...).
     """

@@ -1,1 +1,1 @@
-"""First light: what raw files of one calibrator transit say about the telescope's conventions, without calibration."""
+"""First light: tests of the telescope's conventions on raw files of one calibrator transit, without calibration."""

@@ -1,4 +1,4 @@
-"""First light: what raw files of one calibrator transit say about the telescope, without calibration."""
+"""First light: tests of the telescope's conventions on raw files of one calibrator transit, without calibration."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class FirstLight:
 
 @dataclass(frozen=True)
 class _Fringes:
-    """The assumptions that hold, and where single antennas are."""
+    """The convention that holds, and the positions of single antennas that differ from the header."""
 
     convention: Convention
     model: FringeModel
@@ -151,7 +151,9 @@ def check_files(files: TransitFiles, progress: Progress | None = None) -> FirstL
 
 @dataclass(frozen=True)
 class _Measured:
-    """Findings from the data, with what they rest on; headers with other frequencies where labels are wrong."""
+    """Findings from the visibilities and the quantities behind them; headers with the measured frequencies where
+    labels are wrong.
+    """
 
     findings: list[Finding]
     coherences: dict[str, float]
@@ -160,11 +162,11 @@ class _Measured:
 
 
 def _measure(files: TransitFiles, progress: Progress | None) -> _Measured:
-    """Return what the data say, the frequencies taken as in the headers."""
+    """Return the findings from the visibilities, with the frequencies of the headers."""
     inputs = Inputs.of(files.headers[0])
-    told = _Teller(progress, len(files.headers))
-    fringes, found, coherences = _assumptions(files, inputs, told)
-    reduced, samples = _reduce(files.headers, inputs, fringes, told)
+    counter = _ProgressCounter(progress, len(files.headers))
+    fringes, found, coherences = _assumptions(files, inputs, counter)
+    reduced, samples = _reduce(files.headers, inputs, fringes, counter)
     dead = receptor_checks.dead_receptors(reduced)
     pictures: dict[str, Any] = {"levels": receptor_checks.levels(reduced), "names": inputs.names}
     parts = [
@@ -183,13 +185,13 @@ def _measure(files: TransitFiles, progress: Progress | None) -> _Measured:
 
 
 def _assumptions(
-    files: TransitFiles, inputs: Inputs, told: _Teller
+    files: TransitFiles, inputs: Inputs, counter: _ProgressCounter
 ) -> tuple[_Fringes | None, list[Finding], dict[str, float]]:
-    """Return the assumptions about the array that hold, the findings on them, and the coherence of each."""
+    """Return the convention of the array that holds, the findings on it, and the coherence of each assumption."""
     if files.calibrator is None:
         why = "no calibrator of the list transits in these files: see contimg calibrators"
         return None, [not_measurable(key, why) for key in ("sign", "frame", "station_order")], {}
-    transit = _pilot(files, inputs, told)
+    transit = _pilot(files, inputs, counter)
     convention, found, coherences = convention_findings(transit)
     for sample in transit.samples if convention is None else ():  # the others may have wrong labels or interference
         alone = replace(transit, samples=[sample])
@@ -203,14 +205,14 @@ def _assumptions(
     return _Fringes(convention, model, identities, silent), found, coherences
 
 
-class _Teller:
+class _ProgressCounter:
     """Counts files for a progress bar."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress, self._total = progress, total + min(_PILOTS, total)
         self._done = 0
 
-    def tell(self, what: str) -> None:
+    def advance(self, what: str) -> None:
         if self._progress is not None:
             self._progress(self._done, self._total, what)
         self._done += 1
@@ -230,14 +232,14 @@ def _drawn(count: int) -> NDArray[np.bool_]:
     return chosen
 
 
-def _pilot(files: TransitFiles, inputs: Inputs, told: _Teller) -> Transit:
+def _pilot(files: TransitFiles, inputs: Inputs, counter: _ProgressCounter) -> Transit:
     """Read three subbands for the tests of conventions."""
     headers = files.headers
     places = np.unique(np.linspace(0, len(headers) - 1, min(_PILOTS, len(headers))).round().astype(int))
     drawn = _drawn(len(inputs.baselines.one))
     samples = []
     for place in places:
-        told.tell("conventions")
+        counter.advance("conventions")
         sample = read_subband(headers[place], inputs).sample(_PILOT_CHANNELS)
         samples.append(replace(sample, vis=sample.vis[:, :, drawn]))
     calibrator = files.calibrator
@@ -246,13 +248,13 @@ def _pilot(files: TransitFiles, inputs: Inputs, told: _Teller) -> Transit:
 
 
 def _reduce(
-    headers: Sequence[Header], inputs: Inputs, fringes: _Fringes | None, told: _Teller
+    headers: Sequence[Header], inputs: Inputs, fringes: _Fringes | None, counter: _ProgressCounter
 ) -> tuple[list[Residuals], list[Sample]]:
     """Read every subband once: residuals under the model, and samples of all baselines."""
     model = fringes.model if fringes is not None else _still(headers[0], inputs)
     reduced, samples = [], []
     for header in headers:
-        told.tell(f"sb{header.subband:02d}")
+        counter.advance(f"sb{header.subband:02d}")
         subband = read_subband(header, inputs)
         reduced.append(residuals(subband, inputs, model))
         samples.append(subband.sample(_LABEL_CHANNELS))
@@ -260,7 +262,7 @@ def _reduce(
 
 
 def _still(header: Header, inputs: Inputs) -> FringeModel:
-    """Return a model without fringes: all antennas at one place."""
+    """Return a fringe model with all antennas at one position: no fringes are taken off."""
     return FringeModel(np.zeros((len(inputs.rows), 3)), header.location, np.zeros(2), header.dec_app_rad)
 
 
@@ -272,7 +274,7 @@ def _sun_place(files: TransitFiles) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class _Frequencies:
-    """Findings on frequencies, what was measured, and headers with what was found; None where that is no change."""
+    """Findings on frequencies, the measurements, and headers with the measured frequencies; None where they agree."""
 
     findings: list[Finding]
     measured: list[frequency_checks.Frequency]
@@ -282,7 +284,7 @@ class _Frequencies:
 def _frequency_findings(
     files: TransitFiles, inputs: Inputs, fringes: _Fringes, reduced: list[Residuals], samples: list[Sample]
 ) -> _Frequencies:
-    """Return the findings on labels and channels, and the headers as they should be."""
+    """Return the findings on subband labels and channel order, and the headers with the measured frequencies."""
     model, baselines, headers = fringes.model, inputs.baselines, files.headers
     offsets = measure_offsets(reduced, model, baselines, fringes.silent)
     labels = _labels(samples, model, headers[0].times_mjd, inputs)
@@ -307,7 +309,7 @@ def _fringe_findings(
     reduced: list[Residuals],
     dead: NDArray[np.bool_],
 ) -> tuple[list[Finding], dict[str, Any]]:
-    """Return what the fringes say about antennas, clock, delays and the Sun, and arrays for the page."""
+    """Return the findings from the fringes (antennas, clock, delays, the Sun), and arrays for the page."""
     names, baselines, model = inputs.names, inputs.baselines, fringes.model
     header, count = files.headers[0], len(inputs.names)
     power = receptor_checks.fringe_power(reduced, baselines, count)

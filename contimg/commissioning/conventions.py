@@ -1,7 +1,7 @@
-"""The conventions of the whole array, told from each other by coherence: sign, frame, station order, clock.
+"""Conventions of the whole array (sign, frame, station order, clock), chosen by the coherence of the fringes.
 
-Under the right assumptions nearly all of the calibrator's power stays together over the transit; under a wrong one the
-fringes of most baselines turn by many cycles.
+Under the right assumptions nearly all of the calibrator's power adds up coherently over the transit; under a wrong one
+the fringes of most baselines turn by many cycles.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from contimg.correlator.hdf5 import Header
 from contimg.sky import geometry
 
 GOOD = 0.75
-"""Coherence from which on assumptions are taken as right; they reach 0.9 to 1, wrong ones 0.02 to 0.6."""
+"""Coherence from which assumptions count as right; right ones reach 0.9 to 1, wrong ones 0.02 to 0.6."""
 DETECTED = 3.0
-"""Signal-to-noise ratio from which on there are fringes at all; noise alone has 1."""
+"""Signal-to-noise ratio from which fringes count as detected; noise alone has 1."""
 CLOCK_SEARCH_S = tuple(float(step) for step in range(-900, 901, 15))
 STRETCH_SEARCH = tuple(step * 5e-4 for step in range(-60, 61) if step)
 _PARTLY, _TYPICAL = 0.4, 0.9
-"""Coherence of all baselines together and of the median one that make assumptions right but for some antennas."""
+"""Least coherence of all baselines together, and of the median baseline, of assumptions that are right except for some
+antennas."""
 _DOUBTFUL, _BETTER = 0.97, 0.01
-"""Below this coherence other integration times are tried, and taken where they reach this much more."""
+"""Coherence below which other integration times are tried, and the increase from which one is accepted."""
 _RECOVERED = 0.3
-"""Part of what is missing to a coherence of 1 that another integration time must bring back."""
+"""Least fraction of the missing coherence (1 minus the coherence) that another integration time must recover."""
 
 FRAMES = {
     "ITRF": "geocentric (ITRF)",

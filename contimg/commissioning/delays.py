@@ -14,7 +14,7 @@ from contimg.commissioning.transit import Residuals, disturbed
 from contimg.statistics import robust_sigma
 
 LONGEST_NS = 100.0
-"""A delay of 100 ns loses 0.1 % in a channel of 244 kHz."""
+"""Largest delay (ns): 100 ns lose 0.1 % of the amplitude in a channel of 244 kHz."""
 _STEP_NS, _STEP_SIGMA = 10.0, 8.0
 
 
@@ -73,6 +73,6 @@ def delay_finding(
     if not named:
         text = f"largest {largest:.1f} ns; subbands agree to {scatter:.2f} ns"
         return Finding("delays", CONFIRMED, text, largest, scatter, "ns", (), details)
-    said = [f"{names[a]} {'XY'[p]} {middle[p, a]:+.0f} ns" for p, a in long]
-    said += [f"{names[a]} {'XY'[p]} in sb{subbands[s]:02d} {steps[s, p, a]:+.0f} ns" for s, p, a in off]
-    return Finding("delays", REFUTED, f"off: {listed(said)}", largest, scatter, "ns", named, details)
+    parts = [f"{names[a]} {'XY'[p]} {middle[p, a]:+.0f} ns" for p, a in long]
+    parts += [f"{names[a]} {'XY'[p]} in sb{subbands[s]:02d} {steps[s, p, a]:+.0f} ns" for s, p, a in off]
+    return Finding("delays", REFUTED, f"off: {listed(parts)}", largest, scatter, "ns", named, details)

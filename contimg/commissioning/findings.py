@@ -1,4 +1,4 @@
-"""Findings: a statement about the telescope that data confirm, refute or cannot decide."""
+"""Findings: statements about the telescope that data confirm, refute or leave undecided."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def _stretch(
 ) -> tuple[float, float]:
     """Return true over labelled frequency, less 1, and its error, of one part of a subband."""
     frequency = one.freq_hz[block]
-    # What the band as a whole shows is taken off first; it holds positions, clock and field sources.
+    # The mean over the band is subtracted first: it contains errors of positions and clock, and field sources.
     products = one.products[block][:, offsets.used]
     lit = np.abs(products).mean(axis=1) > 0 if products.size else np.zeros(len(products), bool)
     if lit.sum() < 3:
@@ -159,8 +159,8 @@ def _label_finding(
     good = [one for one in found if one.subband not in wrong and one.subband not in unknown]
     lost = f"; no steady fringes in {listed([f'sb{s:02d}' for s in unknown])}" if unknown else ""
     if wrong:
-        said = listed([f"sb{own:02d} holds sb{true:02d}" for own, true in sorted(wrong.items())])
-        return Finding("frequencies", REFUTED, said + lost, float(len(wrong)), None, "subbands",
+        exchanged = listed([f"sb{own:02d} holds sb{true:02d}" for own, true in sorted(wrong.items())])
+        return Finding("frequencies", REFUTED, exchanged + lost, float(len(wrong)), None, "subbands",
                        tuple(f"sb{own:02d}" for own in sorted(wrong)), details)  # fmt: skip
     if not good:
         why = "fringe rates do not tell the frequency of any subband" + lost

@@ -1,7 +1,7 @@
 """The fringe of a calibrator on raw visibilities under assumptions about the telescope, and its coherence in time.
 
 A transit's raw visibility is the calibrator's fringe times a complex gain that is unknown but steady over minutes.
-Multiplied by the conjugate fringe of a model, what is left must not turn with time: no calibration is needed.
+Multiplied by the conjugate fringe of a model, the product must have a constant phase: no calibration is needed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contimg.sky import geometry
 
 @dataclass(frozen=True)
 class FringeModel:
-    """Assumptions from which the fringe of the calibrator follows.
+    """Parameters of the calibrator's fringe.
 
     Attributes
     ----------
@@ -100,14 +100,14 @@ def stopped(
     freq_hz: NDArray[np.float64],
     baselines: Baselines,
 ) -> NDArray[np.complex64]:
-    """Return visibilities (ntime, npol, nbl, nchan) times the conjugate fringe of a model."""
+    """Return visibilities (ntime, npol, nbl, nchan) fringe-stopped with a model: times its conjugate fringe."""
     phasors = geometry.phasors(paths_m, freq_hz)
     turn = phasors[:, baselines.two] * phasors[:, baselines.one].conj()
     return vis * turn[:, None]
 
 
 def coherence(data: NDArray[np.complex64]) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:
-    """Return how much of the power of each baseline stays together in time.
+    """Return the coherent fraction of the power of each baseline over time.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the headers of a tile's files say about themselves and each other."""
+"""Consistency of the headers of a tile's files, each by itself and with the others."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ GRID_DEG = 0.25
 """Grid of the declinations for which the real-time system has fringe-stopping tables."""
 _ON_GRID_DEG = 1e-6
 _TABLE_DEG = 0.06
-"""The name of a fringe-stopping table has its declination to 0.1 deg."""
+"""Rounding (deg) of the declination in the name of a fringe-stopping table."""
 
 
 def header_finding(headers: Sequence[Header]) -> Finding:
     """Return the finding on the agreement of the hosts' headers."""
     declinations = np.degrees([header.dec_app_rad for header in headers]) * 3600
     spread = float(np.ptp(declinations))
-    said, named = [], []
+    parts, named = [], []
     if spread > 3600 * SAME_DECLINATION_DEG:
-        said.append(f"declinations differ by {spread:.1f} arcsec")
+        parts.append(f"declinations differ by {spread:.1f} arcsec")
     for words, attribute in (("applied delays", "applied_delays_sha256"), ("antenna order", "antenna_order_sha256")):
         values = Counter(getattr(header, attribute) for header in headers)
         if len(values) > 1:
             usual = values.most_common(1)[0][0]
             odd = [f"sb{h.subband:02d}" for h in headers if getattr(h, attribute) != usual]
-            said.append(f"{words} of {listed(odd)} differ from those of the others")
+            parts.append(f"{words} of {listed(odd)} differ from those of the others")
             named += odd
     tables = sorted({parsed for header in headers if (parsed := table_of(header.fs_table)) is not None})
     if len(tables) > 1:
-        said.append(
+        parts.append(
             f"fringe-stopping tables are for {listed([f'{dec:g} deg, {count} antennas' for dec, count in tables])}"
         )
     own = float(np.degrees(headers[0].dec_app_rad))
-    said += [f"the fringe-stopping table is for {dec:g} deg, the header for {own:.3f} deg"
+    parts += [f"the fringe-stopping table is for {dec:g} deg, the header for {own:.3f} deg"
              for dec, _ in tables if abs(dec - own) > _TABLE_DEG]  # fmt: skip
     details = {"declination_spread_arcsec": spread, "files": len(headers)}
-    if said:
+    if parts:
         return Finding(
-            "header_agreement", REFUTED, "; ".join(said), spread, None, "arcsec", tuple(dict.fromkeys(named)), details
+            "header_agreement", REFUTED, "; ".join(parts), spread, None, "arcsec", tuple(dict.fromkeys(named)), details
         )
     text = f"{len(headers)} headers agree; declinations to {spread:.2g} arcsec"
     return Finding("header_agreement", CONFIRMED, text, spread, None, "arcsec", (), details)
@@ -65,15 +65,15 @@ def declination_finding(header: Header) -> Finding:
 
 
 def file_finding(headers: Sequence[Header], faults: Sequence[str], missing: Sequence[int]) -> Finding:
-    """Return the finding on the files themselves: faults of single files, and subbands that are not there."""
-    said = list(faults)
+    """Return the finding on the files themselves: faults of single files, and missing subbands."""
+    parts = list(faults)
     named = []
     wrong = [header for header in headers if _labelled(header) not in (None, header.subband)]
     for header in wrong:
-        said.append(f"{header.path.name} has the frequencies of sb{header.subband:02d}")
+        parts.append(f"{header.path.name} has the frequencies of sb{header.subband:02d}")
         named.append(header.path.name)
-    if said:
-        return Finding("files", REFUTED, listed(said, 4), float(len(said)), None, "files", tuple(named))
+    if parts:
+        return Finding("files", REFUTED, listed(parts, 4), float(len(parts)), None, "files", tuple(named))
     lacking = f"; missing: {listed([f'sb{s:02d}' for s in missing])}" if missing else ""
     return Finding("files", CONFIRMED, f"{len(headers)} subband files{lacking}", float(len(headers)), None, "files")
 

@@ -1,4 +1,4 @@
-"""Which antenna is at which input: inputs without coherent fringes are tried at every station of the table."""
+"""Antenna at each correlator input: inputs without coherent fringes are tried at every station of the table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EAST_M = np.arange(-60.0, 60.25, 0.5)
 
 @dataclass(frozen=True)
 class Identity:
-    """What the data of a suspect input fit.
+    """The antenna or position that the data of a suspect input fit.
 
     Attributes
     ----------
@@ -43,7 +43,9 @@ class Identity:
 
 
 def find_identities(transit: Transit, convention: Convention) -> tuple[FringeModel, list[Identity], NDArray[np.bool_]]:
-    """Return the model with suspect antennas where their data put them, what was found, and the silent inputs."""
+    """Return the fringe model with corrected positions of suspect antennas, their identities, and the inputs without
+    signal.
+    """
     power, coherences = _by_antenna(transit, convention.model)
     silent = power < _SILENT * np.median(power)
     suspects = _suspects(transit, convention.model, silent)
@@ -100,7 +102,7 @@ def _suspects(transit: Transit, model: FringeModel, silent: NDArray[np.bool_]) -
 def _identify(
     transit: Transit, convention: Convention, antenna: int, trusted: NDArray[np.bool_]
 ) -> tuple[Identity, NDArray[np.float64] | None]:
-    """Try an antenna at all stations, then along the east; return what was found and the position."""
+    """Try an antenna at all stations, then at offsets to the east; return its identity and position."""
     header, inputs = transit.header, transit.inputs
     baselines = inputs.baselines
     mine = ((baselines.one == antenna) & trusted[baselines.two]) | ((baselines.two == antenna) & trusted[baselines.one])
@@ -142,16 +144,16 @@ def identity_finding(identities: list[Identity], names: tuple[str, ...], checked
         return Finding("swapped_antennas", CONFIRMED, f"the fringes of {checked} inputs fit their own stations",
                        value=0.0, unit="inputs")  # fmt: skip
     pairs = {names[one.antenna]: str(one.station) for one in wrong}
-    said: list[str] = []
+    parts: list[str] = []
     for name, station in pairs.items():
         if pairs.get(station) == name:
-            if f"{station} and {name} are exchanged" not in said:
-                said.append(f"{name} and {station} are exchanged")
+            if f"{station} and {name} are exchanged" not in parts:
+                parts.append(f"{name} and {station} are exchanged")
         else:
-            said.append(f"input {name} has the antenna of station {station}")
+            parts.append(f"input {name} has the antenna of station {station}")
     least = min(one.coherence for one in wrong)
     details = {"stations": pairs, "coherence": {names[one.antenna]: [one.before, one.coherence] for one in wrong}}
     return Finding(
-        "swapped_antennas", REFUTED, f"{listed(said)}: coherence there {least:.2f} or more",
+        "swapped_antennas", REFUTED, f"{listed(parts)}: coherence there {least:.2f} or more",
         value=float(len(wrong)), unit="inputs", named=tuple(pairs), details=details,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The page of a check: verdicts, numbers and pictures in one HTML file that needs no network."""
+"""The page of a check: verdicts, numbers and plots in one HTML file without external resources."""
 
 from __future__ import annotations
 

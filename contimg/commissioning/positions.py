@@ -1,8 +1,8 @@
-"""Antenna positions, clock and integration time from residual fringe rates.
+"""Errors of antenna positions, clock and integration time from residual fringe rates.
 
 An antenna off by e metres to the east leaves the phase 2 pi f/c e s_E(t), with s_E the change of the source's east
-component; one off to the north leaves only a curvature, two hundred times smaller. A clock that is wrong by t turns the
-whole array about the pole: antenna offsets to the east in proportion to x, the distance from the Earth's axis. A wrong
+component; one off to the north leaves only a curvature, two hundred times smaller. A clock error t rotates the whole
+array about the pole: antenna offsets to the east in proportion to x, the distance from the Earth's axis. A wrong
 integration time stretches the array to the east.
 """
 
@@ -74,12 +74,12 @@ class Offsets:
 
     @property
     def limit_m(self) -> float:
-        """Own offset to the east (m) that is beyond doubt."""
+        """Offset of a single antenna to the east (m) from which it counts as significant."""
         return _limit_m(self.scatter_m, int(np.isfinite(self.own_east_m).sum()))
 
     @property
     def outliers(self) -> NDArray[np.bool_]:
-        """Antennas whose own offset, to the east or to the north, is beyond doubt."""
+        """Antennas with a significant offset of their own, to the east or to the north."""
         east = np.abs(self.own_east_m) > self.limit_m
         north = np.abs(self.north_m) > max(_NORTH_SIGMA * self.north_scatter_m, _LEAST_NORTH_M)
         return np.asarray(east | north)
@@ -96,7 +96,7 @@ def patterns(model: FringeModel, times_mjd: NDArray[np.float64]) -> tuple[NDArra
 def combine(residuals: Sequence[Residuals]) -> tuple[NDArray[np.complex128], float]:
     """Return the products (ntime, nbl) of the whole band, medians over its parts, and the mean frequency (Hz).
 
-    The median keeps subbands with interference or a wrong label from having a say.
+    The median is robust against subbands with interference or a wrong label.
     """
     parts = []
     for one in residuals:
@@ -110,7 +110,7 @@ def combine(residuals: Sequence[Residuals]) -> tuple[NDArray[np.complex128], flo
 def measure_offsets(
     residuals: Sequence[Residuals], model: FringeModel, baselines: Baselines, silent: NDArray[np.bool_]
 ) -> Offsets:
-    """Measure the offsets of all antennas, and what of them clock and integration time explain."""
+    """Measure the offsets of all antennas, and the part that errors of clock and integration time explain."""
     products, frequency = combine(residuals)
     times = residuals[0].header.times_mjd
     east, north = patterns(model, times)
@@ -147,13 +147,13 @@ def _without_outliers(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Fit clock and stretch to the offsets of the antennas that stand where they should.
 
-    A far antenna that was moved would else draw the line towards itself.
+    A distant antenna that was moved would otherwise bias the fit by its leverage.
     """
     known = np.isfinite(by_east)
     values, weights = np.where(known, by_east, 0.0), known.astype(float)
     for _ in range(_MOST_MOVED):
         coefficients, _, scatter = regress(line, values, weights)
-        # Residuals are smaller where an antenna draws the line: studentised by its leverage.
+        # Residuals are studentised: an antenna of high leverage pulls the fit and has a small residual.
         leverage = np.einsum("ij,jk,ik->i", line, np.linalg.pinv((line * weights[:, None]).T @ line), line)
         own = np.abs(values - line @ np.nan_to_num(coefficients)) / np.sqrt(np.maximum(1 - leverage, 0.05))
         own[weights == 0] = 0.0
@@ -169,7 +169,7 @@ def _without_outliers(
 
 
 def _limit_m(scatter_m: float, count: int) -> float:
-    """Return the offset (m) that is beyond doubt; the scatter of few antennas is itself uncertain."""
+    """Return the offset (m) that is significant; with few antennas their scatter is itself uncertain."""
     return max(_OUTLIER_SIGMA * (1 + _FEW / max(count - 3, 1)) * scatter_m, _LEAST_EAST_M)
 
 
@@ -204,14 +204,14 @@ def position_finding(offsets: Offsets, names: tuple[str, ...], moved: dict[str, 
         text = f"east offsets scatter by {offsets.scatter_m:.3f} m, the largest is {largest:.2f} m; {north}"
         return Finding("positions", CONFIRMED, text, largest, offsets.scatter_m, "m", (), details)
     worst = max(wrong, key=lambda name: abs(wrong[name]))
-    said = listed([f"{name} {far[name]:+.0f} m to the north" if name in far else f"{name} {east:+.2f} m to the east"
+    where = listed([f"{name} {far[name]:+.0f} m to the north" if name in far else f"{name} {east:+.2f} m to the east"
                    for name, east in wrong.items()])  # fmt: skip
-    text = f"off the header's position: {said} (± {offsets.scatter_m:.2f} m to the east); {north}"
+    text = f"off the header's position: {where} (± {offsets.scatter_m:.2f} m to the east); {north}"
     return Finding("positions", REFUTED, text, wrong[worst], offsets.scatter_m, "m", tuple(wrong), details)
 
 
 def ionosphere_s(dec_app_rad: float, latitude_rad: float) -> float:
-    """Return the clock error (s) that a slow shift of the sky to the north looks like.
+    """Return the clock error (s) that is equivalent to a slow shift of the sky to the north.
 
     A rate n' turns the phase of a baseline N to the north by n' N cos(latitude - dec) a second, a clock error t by
     w^2 t N sin(latitude) cos(dec) with the Earth's rate w.

@@ -1,4 +1,4 @@
-"""Receptors: alive by their autocorrelations, with fringes, steady in time; and which products are parallel hands."""
+"""Receptors: power (autocorrelations), fringes and lost samples of each, and which products are parallel hands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contimg.commissioning.fringes import Baselines
 from contimg.commissioning.transit import Residuals, disturbed
 
 _DEAD, _HOT = 0.1, 10.0
-"""Autocorrelation of a dead or hot receptor over the array's median."""
+"""Autocorrelation of a dead and of a hot receptor, as fractions of the array's median."""
 _LOST = 0.03
 _SILENT = 0.25
 _CROSS_HAND = 0.25
@@ -28,7 +28,7 @@ def levels(residuals: Sequence[Residuals]) -> NDArray[np.float64]:
 
 
 def dead_receptors(residuals: Sequence[Residuals]) -> NDArray[np.bool_]:
-    """Return which receptors (npol, nant) have next to no power, or far too much."""
+    """Return a mask (npol, nant) of receptors with almost no power, or far too much."""
     relative = levels(residuals)
     return np.asarray((relative < _DEAD) | (relative > _HOT))
 
@@ -46,7 +46,7 @@ def board_finding(residuals: Sequence[Residuals], names: tuple[str, ...]) -> Fin
     if not bad.any() and not partly.any() and all((one.autos > 0).any() for one in residuals):
         text = f"{relative.size} receptors have {relative.min():.2f} to {relative.max():.2f} of the median power"
         return Finding("boards", CONFIRMED, text, 0.0, None, "antennas", (), details)
-    said = [
+    parts = [
         f"{names[a]}{'' if dead[:, a].all() else ' ' + 'XY'[int(np.argmax(dead[:, a]))]} has "
         f"{relative[:, a].min():.3f} of the median power"
         for a in np.flatnonzero(bad)
@@ -57,22 +57,24 @@ def board_finding(residuals: Sequence[Residuals], names: tuple[str, ...]) -> Fin
             for one, here in zip(residuals, np.atleast_1d(in_parts[:, :, a].any(axis=1)), strict=True)
             if here
         ]
-        said.append(f"{names[a]} has no power in {listed(subbands, 4)}")
+        parts.append(f"{names[a]} has no power in {listed(subbands, 4)}")
     empty = [f"sb{one.header.subband:02d}" for one in residuals if not (one.autos > 0).any()]
-    said += [f"{name} has no power at all" for name in empty]
+    parts += [f"{name} has no power at all" for name in empty]
     named = tuple(names[a] for a in np.flatnonzero(bad | partly)) + tuple(empty)
-    return Finding("boards", REFUTED, listed(said, 5), float(len(named)), None, "antennas", named, details)
+    return Finding("boards", REFUTED, listed(parts, 5), float(len(named)), None, "antennas", named, details)
 
 
 def _dead_in_some(residuals: Sequence[Residuals]) -> NDArray[np.bool_]:
-    """Return which receptors have next to no power in which subbands, (nsubband, npol, nant)."""
+    """Return a mask (nsubband, npol, nant) of receptors with almost no power in a subband."""
     stack = np.array([np.median(one.autos, axis=2) for one in residuals])
     usual = np.median(stack, axis=2, keepdims=True)
     return np.asarray(stack < _DEAD * usual)
 
 
 def fringe_power(residuals: Sequence[Residuals], baselines: Baselines, count: int) -> NDArray[np.float64]:
-    """Return the steady fringe's part of each receptor's power, (npol, nant): medians over baselines and subbands."""
+    """Return the steady fringe's fraction of each receptor's power, (npol, nant): median over baselines and
+    subbands.
+    """
     fraction = np.median([one.fraction for one in residuals], axis=0)
     power = np.zeros((len(fraction), count))
     for antenna in range(count):
@@ -106,13 +108,13 @@ def receptor_finding(power: NDArray[np.float64], dead: NDArray[np.bool_], names:
         alive = int((~dead).sum())
         return Finding("receptors", CONFIRMED, f"{alive} live receptors have fringes", weakest, None, "of the median",
                        (), details)  # fmt: skip
-    said = []
+    parts = []
     for a in bad:
         if silent[:, a].all():
-            said.append(f"{names[a]} in both products: X and Y exchanged, or not coherent")
+            parts.append(f"{names[a]} in both products: X and Y exchanged, or not coherent")
         else:
-            said.append(f"{names[a]} {'XY'[int(np.argmax(silent[:, a]))]}")
-    return Finding("receptors", REFUTED, f"no fringes on {listed(said, 4)}", weakest, None, "of the median",
+            parts.append(f"{names[a]} {'XY'[int(np.argmax(silent[:, a]))]}")
+    return Finding("receptors", REFUTED, f"no fringes on {listed(parts, 4)}", weakest, None, "of the median",
                    tuple(names[a] for a in bad), details)  # fmt: skip
 
 
@@ -132,12 +134,12 @@ def packet_finding(residuals: Sequence[Residuals], names: tuple[str, ...], dead:
     if not len(bad):
         text = f"autocorrelations drop by {100 * largest:.2g} % at most from one integration to another"
         return Finding("packet_loss", CONFIRMED, text, largest, None, "fraction")
-    said = [
+    parts = [
         f"{names[a]} {100 * mean[:, :, a].mean():.0f} % on average, {100 * worst[:, a].max():.0f} % at most"
         for a in bad
     ]
     details = {"mean_loss": {names[a]: float(mean[:, :, a].mean()) for a in bad}}
-    return Finding("packet_loss", REFUTED, f"autocorrelations drop: {listed(said, 4)}", largest, None, "fraction",
+    return Finding("packet_loss", REFUTED, f"autocorrelations drop: {listed(parts, 4)}", largest, None, "fraction",
                    tuple(names[a] for a in bad), details)  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The Sun: where it stands, and how much of it is in the data of short baselines."""
+"""The Sun: its position, and its apparent flux density on short baselines."""
 
 from __future__ import annotations
 
@@ -126,8 +126,8 @@ def sun_finding(place_deg: tuple[float, float], measured: tuple[NDArray[np.float
         return Finding("sun", NOT_MEASURABLE, text, distance, None, "deg", (), details)
     flux, error = measured
     size = float(np.abs(flux).max())
-    said = " / ".join(f"{value:.1f}" for value in flux)
-    text = f"{where}; apparent {said} ± {error:.1f} Jy in XX / YY"
+    by_receptor = " / ".join(f"{value:.1f}" for value in flux)
+    text = f"{where}; apparent {by_receptor} ± {error:.1f} Jy in XX / YY"
     details |= {"apparent_jy": [float(value) for value in flux], "error_jy": error}
     if size > max(_SIGMA * error, _LEAST_JY):
         return Finding("sun", REFUTED, text, size, error, "Jy", ("Sun",), details)

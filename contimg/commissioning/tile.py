@@ -1,4 +1,4 @@
-"""The files of one calibrator transit, found in a folder, in the inbox of a date, or given one by one."""
+"""Subband files of one calibrator transit: of a folder, of a date of the inbox, or a list of files."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def find_transit(places: Sequence[str], config: Config) -> TransitFiles:
 
 
 def _paths(places: Sequence[str], config: Config) -> list[str]:
-    """Return the paths that dates, folders and files stand for."""
+    """Return the paths of the subband files that dates, folders and files name."""
     if not places:
         return inbox.list_files(config.paths.incoming)
     found: list[str] = []
@@ -106,7 +106,7 @@ def _words(places: Sequence[str], config: Config) -> str:
 
 
 def _first_header(cluster: Cluster, problems: list[str]) -> Header | None:
-    """Return the header of the first file of a tile that can be read; note what is wrong with the others."""
+    """Return the header of the first readable file of a tile; faults of unreadable ones are noted."""
     for file in cluster.files:
         try:
             return hdf5.read_header(Path(file.path), any_frame=True)
@@ -120,7 +120,7 @@ def _sentence(error: Exception) -> str:
 
 
 def read_tile(paths: Sequence[Path]) -> tuple[tuple[Header, ...], tuple[str, ...]]:
-    """Return the headers of a tile that belong together, highest frequency first, and what is wrong with the rest.
+    """Return the consistent headers of a tile, highest frequency first, and a sentence on each file that is left out.
 
     Raises
     ------
@@ -163,5 +163,5 @@ def brightest(
 
 
 def missing_subbands(headers: Sequence[Header]) -> list[int]:
-    """Return the subbands that no file has."""
+    """Return the missing subbands."""
     return sorted(set(range(SUBBANDS)) - {header.subband for header in headers})

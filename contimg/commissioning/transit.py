@@ -1,4 +1,4 @@
-"""Raw files of one calibrator transit in the form that the checks take: one pass over the data, subband by subband."""
+"""Reads raw files of one calibrator transit for the checks, in one pass over the data, subband by subband."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from contimg.correlator.hdf5 import Header
 BLOCKS = 4
 """Parts of a subband, each with one fringe rate."""
 _STRUCK, _DISTURBED = 0.2, 0.8
-"""A subband is disturbed with more than the first of its cells struck, or less than the second of the usual fringes."""
+"""A subband has interference with more than the first fraction of its cells marked, or less than the second fraction
+of the usual fringe power."""
 _INTERFERENCE = 0.01
 """Rise of the median autocorrelation above its median in time that marks a cell as interference."""
 
@@ -66,18 +67,19 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Subband:
-    """The data of one file, made ready for the checks.
+    """The normalised data of one file.
 
     Attributes
     ----------
     header : Header
     vis : (ntime, npol, nbl, nchan) complex64
         Cross-correlations, each channel divided by its rms in time, so that neither gains nor interference weigh;
-        0 where flagged, not finite or struck by interference.
+        0 where flagged, not finite or marked as interference.
     autos : (npol, nant, ntime) float64
         Autocorrelations, mean over channels; 0 where they are not finite.
     course : (npol, nant, ntime) float64
-        Autocorrelations over their median in time: median over channels, so that a narrow transmitter has no say.
+        Autocorrelations over their median in time: median over channels, which is robust against a narrow-band
+        transmitter.
     excess : (npol, nbl) float64
         Mean power over the product of the antennas' autocorrelations, median over channels: the radiometer's noise,
         equal on all baselines, and the signals that they have in common.
@@ -101,7 +103,7 @@ class Subband:
 
 @dataclass(frozen=True)
 class Residuals:
-    """What is left of one subband when the calibrator's fringe is taken off.
+    """Residuals of one subband after the calibrator's fringe has been removed.
 
     Attributes
     ----------
@@ -134,7 +136,7 @@ class Residuals:
 
 
 def read_subband(header: Header, inputs: Inputs) -> Subband:
-    """Read a file and make it ready.
+    """Read a file and normalise its visibilities.
 
     Raises
     ------
@@ -175,14 +177,14 @@ def _interference(autos: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def disturbed(found: Sequence[Residuals]) -> NDArray[np.bool_]:
-    """Return which subbands have interference: many cells struck, or fringes with far less of the power than usual."""
+    """Return a mask of subbands with interference: many marked cells, or a far smaller fringe power than usual."""
     parts = np.array([np.median(one.fraction) for one in found])
     struck = np.array([one.struck for one in found])
     return np.asarray((struck > _STRUCK) | (parts < _DISTURBED * max(float(np.median(parts)), 0.0)))
 
 
 def residuals(subband: Subband, inputs: Inputs, model: FringeModel) -> Residuals:
-    """Take the calibrator's fringe off a subband and condense what is left."""
+    """Remove the calibrator's fringe from a subband and average the residuals."""
     header = subband.header
     data = stopped(subband.vis, model.paths_m(header.times_mjd), header.freq_hz, inputs.baselines)
     count = len(data)

@@ -1,4 +1,5 @@
-"""Reading of configuration files as Snakemake does, with errors where YAML 1.1 differs from what the text looks like.
+"""Reading of configuration files as Snakemake does, with errors for text that YAML 1.1 reads otherwise than most
+readers expect.
 
 Snakemake reads its ``--configfile`` with a loader of its own, JSON first and then PyYAML's YAML 1.1, before the
 workflow is parsed. `read_file` gives the same values from the same text, so that ``snakemake --configfile`` and

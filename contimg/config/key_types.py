@@ -15,7 +15,9 @@ _EXPONENT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+", re.ASC
 
 
 def _number(value: object) -> object:
-    """Convert a text such as 1e3 to a number: YAML 1.1 reads it as a text where point or sign of the exponent lack."""
+    """Convert a text such as 1e3 to a number: YAML 1.1 reads it as text if the point or the sign of the exponent is
+    missing.
+    """
     return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
 
 

@@ -34,7 +34,7 @@ def absolute(key: str, place: str | Path, base: Path) -> Path:
         raise ConfigError(f"config key '{key}' is empty: name a folder or file of its own")
     try:
         path = (base / Path(text).expanduser()).resolve()
-    except RuntimeError as error:  # links in a circle, or a home that nobody has
+    except RuntimeError as error:  # circular links, or the home of an unknown user
         raise ConfigError(
             f"config key '{key}' names {text!r}, which cannot be followed ({error}): correct it"
         ) from None

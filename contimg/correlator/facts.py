@@ -159,8 +159,8 @@ def _facts(file: SubbandFile, cache: FactsCache, options: IngestOptions, now: da
     except PermissionError:
         return FileFacts(0, 0, f"{file.name} is a link into a folder that this user may not read", "permission")
     except OSError as error:
-        said = fault_of_error(Path(file.path), error)
-        return FileFacts(0, 0, str(said), said.code)
+        fault = fault_of_error(Path(file.path), error)
+        return FileFacts(0, 0, str(fault), fault.code)
     size, mtime_ns = status.st_size, status.st_mtime_ns
     if not stat.S_ISREG(status.st_mode):
         return FileFacts(size, mtime_ns, f"{file.name} is not a regular file", "not_a_file")
@@ -210,20 +210,20 @@ def _open(file: SubbandFile, size: int, mtime_ns: int) -> FileFacts:
     if size == 0:
         return FileFacts(size, mtime_ns, f"{file.name} has no content", "empty")
     try:
-        said = probe.look(Path(file.path))
+        header = probe.look(Path(file.path))
     except probe.FileFault as error:
         return FileFacts(size, mtime_ns, str(error), error.code)
     return FileFacts(
         size,
         mtime_ns,
-        start_mjd=said.start_mjd,
-        end_mjd=said.end_mjd,
-        integration_s=said.integration_s,
-        dec_app_deg=said.dec_app_deg,
-        longitude_rad=math.radians(said.longitude_deg),
-        latitude_rad=math.radians(said.latitude_deg),
-        shape=said.shape,
-        subband=said.subband,
-        setup=said.setup,
-        synthetic=said.synthetic,
+        start_mjd=header.start_mjd,
+        end_mjd=header.end_mjd,
+        integration_s=header.integration_s,
+        dec_app_deg=header.dec_app_deg,
+        longitude_rad=math.radians(header.longitude_deg),
+        latitude_rad=math.radians(header.latitude_deg),
+        shape=header.shape,
+        subband=header.subband,
+        setup=header.setup,
+        synthetic=header.synthetic,
     )

@@ -83,7 +83,7 @@ class FileFault(InputError):
         return self.code in _REMEDIES
 
     def with_path(self) -> str:
-        """Return the sentence with the file's whole path and a remedy, for who is not told of a quarantine."""
+        """Return the sentence with the file's whole path and a remedy, for callers that write no quarantine."""
         return f"{self.path} {self.what}" if self._has_remedy else f"{self.path}: {self.what}: set it aside"
 
 

@@ -1,7 +1,7 @@
 """The datasets of a subband file's header, read through HDF5's low level, each with the checks of its row in the table.
 
 The plan looks into thousands of files, and every object of h5py costs 5 to 10 us: groups are opened once, of the
-arrays with a value a row only what describes one integration is read, types are told by the class that h5py gives
+arrays with a value a row only what describes one integration is read, types are identified by the class that h5py gives
 them, and values are checked again only where they differ from those of the files before.
 """
 

@@ -1,8 +1,9 @@
 """Offset, width and flux scale of the primary beam, from the fluxes of catalogued sources in the tiles of a group.
 
-A source drifts through the beam: in each tile it stands at another place of it. Where the beam is not the one that the
-images were divided by, its flux changes with that place: over the declination by an offset to the north, over the tile
-by one to the east, and from the axis to the edge by another width.
+A source drifts through the beam, so that neighbouring tiles see it at different offsets from the axis. If the true
+beam differs from the one that the images were divided by, its flux depends on that offset: an offset of the beam to
+the north gives a slope with declination, one to the east a slope along the tile, and another width a change from axis
+to edge.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from contimg.sky.spherical import unit_vectors
 from contimg.statistics import robust_fit
 
 MIN_SOURCES = 20
-"""Least number of catalogued sources: five parameters, and catalogues with sources that vary."""
+"""Least number of catalogued sources: the fit has five parameters, and some sources vary."""
 _TIMES, _CHANNELS = 7, 5
 # Fractional errors: of single fluxes, by the effective beam and the deconvolution; of a tile's gains; of the catalogue,
 # which has another resolution, frequency and epoch. Where fluxes scatter more, all errors grow.
@@ -32,7 +33,7 @@ _FLUX_FLOOR, _TILE_SCALE, _CATALOGUE = 0.005, 0.02, 0.05
 _CROWDED_BEAMS, _CROWDED_FRACTION = 2.5, 0.03
 _STEPS = np.array([0.01, 0.01, 0.01])  # deg, deg, and fraction of the width: small against the beam
 _MAX_ITERATIONS, _SETTLED = 12, 1e-4
-_FAINTEST = 1e-3  # of a flux: beams on the way to the fit may have a null at a source
+_FAINTEST = 1e-3  # floor of a model flux: trial beams may have a null at a source
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def fit_beam(tiles: Sequence[TileFluxes], catalogue: Catalogue, used: BeamOption
 
 @dataclass(frozen=True)
 class _Data:
-    """Fluxes of all tiles in one list: of which tile and which source of the catalogue each is.
+    """Fluxes of all tiles in one list, each with its tile and its catalogued source.
 
     `tiles` is (n, ntiles), 1 in the column of the flux's tile; `source` (n,) counts the sources from 0.
     """
@@ -198,7 +199,7 @@ class _Data:
         return int(self.source.max(initial=-1)) + 1
 
     def expected(self, place: NDArray[np.float64], used: BeamOptions) -> NDArray[np.float64]:
-        """Return ln of the fluxes that a beam of some offset (deg) and width would give."""
+        """Return ln of the fluxes expected with a beam of the given offset (deg) and width."""
         beam = used.model_copy(update={"offset_deg": [float(place[0]), float(place[1])], "fwhm_scale": float(place[2])})
         logs = []
         for tile, known, divided in self.parts:

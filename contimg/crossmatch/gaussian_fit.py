@@ -1,7 +1,7 @@
 """Least-squares fits of Gaussians to the pixels of a source, with the correlation of the noise in weights and errors.
 
 The noise of an image that was convolved with a Gaussian of covariance B is correlated as ``exp(-d^T B^-1 d / 4)``. A
-fit that takes pixels for independent averages over correlated noise: the peak of a point source gets an error of 1.4
+fit that treats pixels as independent averages over correlated noise: the peak of a point source gets an error of 1.4
 rms, more than that of its brightest pixel, and the error that such a fit states is wrong by the number of pixels a
 beam. Here pixels are weighted by the inverse of C + `REGULAR` rms^2, C the full covariance of the noise (generalised
 least squares). The second part stands for what C does not know: weights from C alone would hang on small differences
@@ -25,7 +25,7 @@ _CONVERGED = 1e-4
 _MOST_DAMPING = 1e8
 _SINGULAR = 1e14
 REGULAR = 0.3
-"""Uncorrelated noise that weights allow for, as a fraction of the variance."""
+"""Uncorrelated noise added to the weights, as a fraction of the variance."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ REACH_BEAMS = 1.0
 
 
 MOST_PIXELS = 600
-"""Most pixels of a fit: the time of one grows with the third power of their number."""
+"""Largest number of pixels of a fit, whose time grows with the third power of that number."""
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from contimg.sky.catalogue import Catalogue
 COMPLETENESS_SNR = 10.0
 """S/N above which a catalogue source must be found, and a found source must be in the catalogue.
 
-It is far above the 5 sigma of the source finder, so that neither depends on noise."""
+It is far above the 5 sigma of the source finder, so that noise has no effect on completeness."""
 _CONFUSING = 0.05
 """Flux of a neighbour, as a fraction of a source's flux, above which the source is not isolated."""
 _PLANE_REACH_RAD = np.radians(60)
-"""Distance from the tangent point up to which pixels are computed: the other hemisphere has no projection."""
+"""Largest distance from the tangent point at which pixels are computed: the other hemisphere has no projection."""
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def draw_astrometry(
     for axes, reach in zip(panels, (wide, near), strict=True):
         _draw_beam_and_limit(axes, beam, limit_arcsec)
         _scatter_offsets(axes, matched, measured)
-        axes.set_xlim(reach, -reach)  # east is left, as on the sky
+        axes.set_xlim(reach, -reach)  # east is to the left, as on the sky
         axes.set_ylim(-reach, reach)
         axes.set_aspect("equal")
         axes.set_xlabel("ΔRA cos δ, found − catalogue [arcsec]")

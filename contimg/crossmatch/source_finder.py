@@ -1,7 +1,7 @@
 """The sources of an image: islands of bright pixels, fitted with Gaussians.
 
-A source is fitted with the beam's shape, which gives its flux and place with the least error; where a fit of the shape
-shows that it is larger than the beam by more than `RESOLVED_SIGMA` of the errors, with a shape of its own. Maxima of
+A source is fitted with the beam's shape, which gives flux and position with the least error. Where a fit with free
+shape shows it to be larger than the beam by more than `RESOLVED_SIGMA` errors, that fit is used. Maxima of
 one island are fitted together. Time grows with the number of pixels and of sources, memory with the number of pixels.
 """
 
@@ -18,17 +18,17 @@ from contimg.crossmatch.islands import Islands, SkyImage, find_islands, pixels_o
 PEAK_SIGMA = 5.0
 """Least fitted peak of a source, in local rms."""
 ISLAND_SIGMA = 3.0
-"""Level of the island of pixels that a source lies in, in local rms."""
+"""Level that bounds the island of pixels of a source, in local rms."""
 CANDIDATE_SIGMA = 4.0
-"""Least pixel of a maximum that is fitted: the peak between pixels may be higher than each of them."""
+"""Least pixel value (in local rms) of a fitted maximum: the peak between pixels may be higher."""
 RESOLVED_SIGMA = 3.0
 """A source is resolved where its total flux exceeds its peak by this many errors."""
 BAD_FIT_SIGMA = 4.0
-"""Components with the beam's shape that leave a larger residual than this get shapes of their own."""
+"""Residual (in local rms) above which components of the beam's shape are refitted with free shapes."""
 MOST_FREE = 4
-"""Most components of an island whose shapes are fitted together."""
+"""Largest number of components of an island with free shapes in one fit."""
 MOST_TOGETHER = 12
-"""Most components that are fitted together; of larger islands the maxima are fitted in groups, brightest first."""
+"""Largest number of components in one fit; the maxima of larger islands are fitted in groups, brightest first."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _is_near(fitted: Fit, peaks: NDArray[np.int64], fwhm_px: float) -> bool:
 def _fixed_places(pixels: Pixels, start: NDArray[np.float64]) -> Fit:
     """Return components with the values of their brightest pixels, known to the rms and half a beam.
 
-    For sources of a few pixels at the image's edge, whose places cannot be fitted.
+    For sources of a few pixels at the image's edge, whose positions cannot be fitted.
     """
     covariance = np.zeros((start.size, start.size))
     for i, component in enumerate(start):

@@ -33,7 +33,7 @@ class Source:
     bmaj_arcsec, bmin_arcsec, bpa_deg : float
         Fitted size (FWHM), not deconvolved; the beam's where the source is not resolved.
     local_rms_jy_beam, snr : float
-        Noise measured round it, and peak over that.
+        Local noise, and peak over local noise.
     code : str
         S for the only source of an island of bright pixels, C for one of several. (M, several Gaussians in a source,
         stands in tables of earlier versions.)

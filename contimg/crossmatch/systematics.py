@@ -1,4 +1,4 @@
-"""Systematic differences between a mosaic and a catalogue: their size, their errors, and what explains them best.
+"""Systematic differences between a mosaic and a catalogue: size, error, and the most likely cause.
 
 Each catalogued source gives a flux ratio and an offset. Their mean is the flux scale and the shift; their change over
 the strip shows a wrong primary beam (with declination), a drift of the gains (with right ascension, which is time) and
@@ -34,7 +34,7 @@ KEYS = (
 
 @dataclass(frozen=True)
 class _Field:
-    """The compared sources: places in the field scaled to -1..1, ln of flux ratios and offsets, with errors.
+    """The compared sources: positions in the field scaled to -1..1, ln of flux ratios and offsets, with errors.
 
     `half_deg` is half of the field's height, and `aspect` its width over its height.
     """
@@ -95,7 +95,7 @@ def measure_systematics(matched: Match, min_matches: int, beam_arcsec: float) ->
 
 
 def _field(matched: Match, use: NDArray[np.bool_], beam_arcsec: float) -> _Field:
-    """Return the compared sources, with places relative to the middle of the sample."""
+    """Return the compared sources, with positions relative to the middle of the sample."""
     ra, dec = matched.catalogue.ra_deg[use], matched.catalogue.dec_deg[use]
     cos_dec = np.cos(np.radians(dec))
     x = ((ra - ra[0] + 180) % 360 - 180) * cos_dec
@@ -114,7 +114,8 @@ def _shape(matched: Match, use: NDArray[np.bool_]) -> dict[str, float]:
     fit = robust_fit(np.ones((len(log_shape), 1)), log_shape, np.hypot(2 / matched.expected_snr[use], _FLUX_FLOOR))
     shape = math.exp(fit.coefficients[0])
     found = int(np.count_nonzero((matched.source >= 0) & (matched.expected_snr >= COMPLETENESS_SNR)))
-    # The faintest sources of a catalogue are not all in it: what is fainter than nine tenths of it is not expected.
+    # Catalogues are incomplete at their limit: sources fainter than nine tenths of the catalogue are not expected in
+    # it.
     faintest = float(np.percentile(matched.flux_jy, 10))
     unmatched = int(np.count_nonzero(matched.unmatched_flux_jy > faintest))
     return {

@@ -40,7 +40,7 @@ def has_noise(data: NDArray[np.complex64], received: NDArray[np.bool_]) -> NDArr
     Returns
     -------
     (nbaselines,) bool
-        True for all where it cannot be told: other than two polarisations, or one integration.
+        True for all where it cannot be determined: other than two polarisations, or one integration.
     """
     if data.shape[-1] != 2 or len(data) < 2:
         return np.ones(data.shape[1], bool)

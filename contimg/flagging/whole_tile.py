@@ -131,7 +131,7 @@ def _unusual_share(shares: NDArray[np.floating[Any]], least: float) -> float:
     """Return the fraction of baselines above which a cell is an outlier among all cells; at least `least`.
 
     Where several bright sources beat, AOFlagger finds their fringes, on some antennas in most cells. The spread of the
-    shares over the cells that were received says what is usual; interference fills few cells.
+    shares over the received cells gives the usual share; interference fills few cells.
     """
     if not shares.size:
         return least

@@ -19,7 +19,8 @@ MIN_SNR = 20.0
 MOST = 200
 """Largest number of sources of a tile: flux scale and offsets are then known to 1 / (SNR sqrt(number))."""
 MIN_RESPONSE = 0.3
-"""Least effective beam: nearer to the edge it is steep, and its errors would appear as errors of the flux scale."""
+"""Least effective beam of a compared source: nearer to the edge it is steep, and its errors would appear as errors of
+the flux scale."""
 APART_BEAMS = 4.0
 """Least distance of an isolated source from other maxima, in beams."""
 
@@ -32,7 +33,7 @@ _MOST_MAXIMA = 20_000
 
 @dataclass(frozen=True)
 class SeenSky:
-    """What a tile sees: its effective beam, its noise, and every maximum in it, bright enough to be compared or not.
+    """A tile's effective beam, noise and all maxima, including those too faint to be compared.
 
     Attributes
     ----------
@@ -75,7 +76,7 @@ class BrightSources:
     response : float64, optional
         Effective beam at the sources.
     seen : SeenSky, optional
-        What the tile sees; without it, sources that it lacks cannot be counted.
+        The tile's beam, noise and maxima; without them, missing sources cannot be counted.
     """
 
     ra_deg: NDArray[np.float64]

@@ -80,7 +80,7 @@ class Sums:
 
 
 def row_blocks(n: int) -> Iterator[slice]:
-    """Yield slices of some hundred rows: what is computed for all rows at once takes the memory of a plane."""
+    """Yield slices of some hundred rows: arrays over all rows at once would take the memory of a plane."""
     return (slice(start, min(start + _ROWS, n)) for start in range(0, n, _ROWS))
 
 
@@ -213,7 +213,7 @@ def _select(
 
 
 def _joined(parts: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Return arrays in one, and empty the list on the way: both together would take twice the memory."""
+    """Return concatenated arrays and empty the list, so that both do not take memory at the same time."""
     joined = np.empty((sum(len(part) for part in parts), 2))
     start = 0
     parts.reverse()

@@ -2,7 +2,7 @@
 
 A sampled image determines a band-limited function (sampling theorem), which a non-uniform Fourier transform evaluates
 between the pixels. Splines only approximate it: at 3 pixels a beam (FWHM) the peak of a point source loses up to 0.27 %
-by a quintic spline, and 0.03 % here. What is left is what the pixels do not hold: `sampling_loss`.
+by a quintic spline, and 0.03 % here. The remaining error is that of the sampling itself: `sampling_loss`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ EPSILON = 2e-6
 TAIL_SIGMA = 5.0
 """Half the width of the padding around an image, in standard deviations of the kernel."""
 MIN_PAD_PX = 16
-"""Least padding: an image is periodic to the transform, and what differs at its opposite edges rings."""
+"""Least padding (pixels): the transform is periodic, and a step between opposite edges would ring."""
 SPREAD_ALLOWED = 1e-3
 """Largest fraction of the kernel that may lie on blank pixels or outside: a third of the flux error allowed (0.3 %)."""
 EDGE_SIGMA = 3.0902
@@ -40,9 +40,9 @@ class FourierImage:
     pad : (int, int)
         Pixels of padding before the first row and the first column.
     blank : (ny, nx) bool or None
-        Pixels that are not known; None where all are.
+        Unknown pixels; None where all are known.
     margin : (int, int)
-        Rows and columns at each edge that are not known, as the kernel reaches over the edge.
+        Unknown rows and columns at each edge, where the kernel extends beyond the image.
     shape : (int, int)
         (ny, nx) of the image.
     """
@@ -142,7 +142,9 @@ def fourier_image(
 
 
 def _padded(image: NDArray[np.float32], borders: list[tuple[int, int]]) -> NDArray[np.float32]:
-    """Return an image that goes on smoothly, mirrored at its edge's value, and falls to zero at the new edges."""
+    """Return a padded image: continued by reflection about the value at its edge, and tapered to zero at the new
+    edges.
+    """
     padded = np.pad(image, borders, mode="reflect", reflect_type="odd")
     for axis, widths in enumerate(borders):
         edge = np.moveaxis(padded, axis, 0)

@@ -106,7 +106,7 @@ def coadd_tiles(
 
 @dataclass(frozen=True)
 class _Target:
-    """What all tiles of a mosaic are brought to: grid and beam, and how they are weighted."""
+    """Common grid and beam of a mosaic, and the weighting of its tiles."""
 
     grid: MosaicGrid
     beam: RestoringBeam

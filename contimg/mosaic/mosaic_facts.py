@@ -1,4 +1,4 @@
-"""The facts of a mosaic: its tiles, and what they have in common."""
+"""The facts of a mosaic: its tiles and their common properties."""
 
 from __future__ import annotations
 

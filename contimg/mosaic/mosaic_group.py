@@ -129,8 +129,8 @@ def _warn_of_tiles(draft: TwinDraft, tiles: Sequence[GroupTile], unresolved: Seq
 def _warn_of_unchecked_fluxes(draft: TwinDraft, missing: Sequence[str]) -> None:
     """Add a warning where nothing confirms the fluxes and positions of the mosaic."""
     if missing:
-        said = "; ".join(missing)
-        draft.warn("fluxes_unchecked", f"no catalogue confirms fluxes and positions (sky.catalogue is null): {said}")
+        why = "; ".join(missing)
+        draft.warn("fluxes_unchecked", f"no catalogue confirms fluxes and positions (sky.catalogue is null): {why}")
 
 
 def _write(

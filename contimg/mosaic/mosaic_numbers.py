@@ -62,22 +62,22 @@ def measure(mosaic: GroupImage) -> MosaicQa:
 
 
 def _warned(mosaic: GroupImage) -> dict[str, Any]:
-    """Return the fraction of the weight that comes from tiles with warnings, and what these are.
+    """Return the fraction of the weight that comes from tiles with warnings, and these warnings.
 
-    What could not be measured on a tile, as few sources are in it, is measured on the mosaic, or is a warning there.
+    Quantities that could not be measured on a tile with few sources are measured, or warned of, on the mosaic.
     """
     found = [(tile, _measured_warnings(tile)) for tile, _ in used(mosaic.tiles)]
     warned = [tile for tile, reasons in found if reasons]
-    said = [f"tile {tile.id} ({reasons[0].code}: {reasons[0].message})" for tile, reasons in found if reasons]
-    more = f" and {len(said) - _NAMED} more" if len(said) > _NAMED else ""
+    sentences = [f"tile {tile.id} ({reasons[0].code}: {reasons[0].message})" for tile, reasons in found if reasons]
+    more = f" and {len(sentences) - _NAMED} more" if len(sentences) > _NAMED else ""
     return {
         "warned_weight": round(sum(tile.weight_fraction or 0.0 for tile in warned), 5),
-        "warned_weight_of": "; ".join(said[:_NAMED]) + more if said else None,
+        "warned_weight_of": "; ".join(sentences[:_NAMED]) + more if sentences else None,
     }
 
 
 def _measured_warnings(tile: GroupTile) -> list[Reason]:
-    """Return the warnings of a tile that rest on something measured."""
+    """Return the warnings of a tile that follow from a measured number."""
     unmeasured = {gate.unmeasured_code for some in gates_of("image").values() for gate in some}
     return [one for one in tile.twin.reasons if one.severity == "warning" and one.code not in unmeasured]
 

@@ -1,8 +1,8 @@
-"""Comparison of the sources of tiles, their fluxes and their places with those of their neighbours in the same group.
+"""Comparison of tiles with their neighbours in a group: common sources, flux scale and positions.
 
-A tile with a wrong flux scale or wrong positions, or with another sky in it, is not found by the checks of single
-tiles, nor by the medians of a mosaic. Neighbouring tiles share two thirds of their sky: for each pair the flux ratio
-and the offset are known to the noise over the square root of the number of common sources.
+A tile with a wrong flux scale, wrong positions or another field is not found by the checks of single tiles, nor by the
+medians of a mosaic. Neighbouring tiles share two thirds of their sky: for each pair the flux ratio and the offset are
+known to the noise over the square root of the number of common sources.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ MATCH_BEAMS = 1.5
 # Systematic errors, added in quadrature: of fluxes (effective beam, deconvolution), and of positions in beams.
 _FLUX_FLOOR, _POSITION_FLOOR_BEAMS = 0.01, 0.01
 MIN_MISSING, MISSING_FRACTION = 3, 0.1
-"""A pair of tiles differs where so many, and such a fraction, of the sources of one are not seen by the other."""
+"""A pair of tiles differs if at least this number, and this fraction, of the sources of one are missing in the
+other."""
 _UNKNOWN = 1e3
 
 
@@ -213,9 +214,10 @@ def find_disagreements(
 def beam_width_error(tiles: Mapping[str, BrightSources], beam_arcsec: float) -> tuple[float, float] | None:
     """Return by what fraction the primary beam is wider than assumed, and the error, from sources in several tiles.
 
-    A source stands at different places of the beam in neighbouring tiles. With a true beam wider by the factor k its
-    apparent flux is ``S A^(1/k^2)`` instead of ``S A``, so that ln of the ratio of its fluxes in two tiles changes by
-    ``(1/k^2 - 1) (ln A1 - ln A2)``. Scales of the tiles are free. None where too few sources are common.
+    Neighbouring tiles see a source at different offsets from the axis of the beam. With a true beam wider by the
+    factor k its apparent flux is ``S A^(1/k^2)`` instead of ``S A``, so that ln of the ratio of its fluxes in two
+    tiles changes by ``(1/k^2 - 1) (ln A1 - ln A2)``. The flux scales of the tiles are free parameters. None where too
+    few sources are common.
     """
     names = sorted(tiles)
     rows, values, errors = [], [], []
@@ -247,7 +249,7 @@ def _worst(pairs: Mapping[str, Mapping[str, Difference]], limits: NeighbourLimit
 
 
 def _is_accused(name: str, pairs: Mapping[str, Mapping[str, Difference]], limits: NeighbourLimits) -> bool:
-    """Return whether a tile differs from its partners so that it, and not they, is wrong.
+    """Return whether a tile, and not its partners, is the cause of their differences.
 
     Most partners differ from it, or two and more of them of which each differs from fewer tiles; of a single one, only
     if that agrees with a third tile.

@@ -17,7 +17,7 @@ measurement errors, and the median is used: noise that is measured too low would
 MIN_BEAMS = 60
 """A box with fewer independent beams (at the mosaic's edge) takes the value of the nearest box with enough."""
 _SAMPLES = 2_000_000
-"""Pixels from which the noise of a whole image is measured: evenly spaced ones, of a larger image."""
+"""Largest number of pixels from which the noise of a whole image is measured; evenly spaced in a larger image."""
 _ROWS = 512
 
 
@@ -92,7 +92,7 @@ def noise_map(image: NDArray[np.floating], beam_px: float) -> NoiseMap | None:
     from scipy.ndimage import distance_transform_edt, median_filter
 
     step = max(4, round(BOX_BEAMS * beam_px / 2))
-    thin = max(1, int(beam_px / 2))  # finer pixels than 2 a beam say little more about the noise
+    thin = max(1, int(beam_px / 2))  # more than 2 pixels a beam add little information on the noise
     beam_area_px = np.pi / (4 * np.log(2)) * beam_px**2
     centres = [np.arange(0, n + step, step) for n in image.shape]
     factors = np.full([len(c) for c in centres], np.nan)

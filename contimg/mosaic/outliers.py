@@ -1,4 +1,4 @@
-"""Negative outliers of a mosaic: no source is negative, so that what is far below the noise is an artefact."""
+"""Counts negative outliers of a mosaic: no source is negative, so that a deep minimum is an artefact."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIGMA = 6.0
-"""Depth from which a pixel is an outlier: 50 000 beams of Gaussian noise have 5e-5 such (and 0.015 below -5 sigma)."""
+"""Depth (sigma) from which a pixel is an outlier: of 50 000 beams of Gaussian noise 5e-5 are deeper (0.015 below -5
+sigma)."""
 DYNAMIC_RANGE = 1000.0
-"""The brightest pixel within 20 beams over this adds to the noise: no image is better beside a bright source."""
+"""Dynamic range near bright sources: the brightest pixel within 20 beams divided by it is added to the noise."""
 _REACH_BEAMS = 20
 _ROWS = 512
 
@@ -57,7 +58,7 @@ def _brightest_near(image: NDArray[np.float32], step: int) -> NDArray[np.float32
 
 
 def _count_apart(places: NDArray[np.int64], depths: NDArray[np.float32], apart_px: float) -> int:
-    """Return the number of places, the deepest first, that are no nearer than a distance to another counted one."""
+    """Return the number of minima at least a distance apart, counted from the deepest."""
     counted: list[NDArray[np.int64]] = []
     for index in np.argsort(-depths, kind="stable")[:10_000]:
         if all(np.hypot(*(places[index] - other)) > apart_px for other in counted[:500]):

@@ -1,4 +1,4 @@
-"""Rejection of what one tile shows and the others do not: aeroplanes, satellites, interference of some seconds.
+"""Rejection of signals that only one tile has: aircraft, satellites, interference of some seconds.
 
 Where three tiles or more cover a pixel, each is compared with the weighted mean of the others. The one that differs
 most is left out there, and within a beam, if it differs by more than ``mosaic.reject_sigma`` of the expected
@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from contimg.mosaic.coadd import Contribution, Sums
 
 MIN_TILES = 3
-"""Of two tiles nothing tells which is wrong."""
+"""Least number of tiles: of two, the wrong one cannot be identified."""
 FLUX_ERROR = 0.1
 """Fraction of a pixel's brightness that tiles may differ by: calibration and position errors of bright sources."""
 
 
 @dataclass
 class Spool:
-    """The contributions of tiles on disk, in a file without a name that vanishes when it is closed."""
+    """The contributions of tiles in an anonymous temporary file, which is deleted when it is closed."""
 
     file: IO[bytes]
     blocks: list[tuple[int, int, slice, slice]]
@@ -99,9 +99,9 @@ def find_outliers(
 
 
 def reject(sums: Sums, spool: Spool, sigma: float, beam_px: float) -> dict[int, int]:
-    """Take what differs from the other tiles out of the sums.
+    """Subtract outlying contributions from the sums.
 
-    Expected noise, frequency and number of tiles are taken out in proportion to the weight.
+    Expected noise, frequency and number of tiles are reduced in proportion to the weight.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def _box(mask: NDArray[np.bool_], reach: int) -> tuple[slice, slice]:
 
 
 def _take_out(sums: Sums, part: Contribution, mask: tuple[slice, slice, NDArray[np.bool_]]) -> int:
-    """Take masked pixels of a contribution out of the sums, where others are left; return their number."""
+    """Subtract masked pixels of a contribution from the sums, where other tiles remain; return their number."""
     rows, columns, near = mask
     here = np.zeros(part.inside.shape, bool)
     top, bottom = max(part.rows.start, rows.start), min(part.rows.stop, rows.stop)

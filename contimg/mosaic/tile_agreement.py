@@ -1,4 +1,4 @@
-"""Tiles whose fluxes, positions or sources disagree with those of their neighbours: left out, or rescaled."""
+"""Leaves out or rescales tiles whose fluxes, positions or sources disagree with their neighbours."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Agreement:
     ----------
     tiles : list of GroupTile
     unresolved : list of str
-        A sentence for each pair of tiles that differ where nothing tells which of them is wrong.
+        A sentence for each pair of tiles that differ where the wrong one cannot be identified.
     numbers : dict
         ``compared_tiles``: fraction of the tiles used that were compared with a neighbour; ``beam_width_error``: see
         `neighbours.beam_width_error`, with its error ``e_...``; and those of `tile_trends.tile_trends`. None where
@@ -79,7 +79,7 @@ def _judged(
 
 
 def _numbers(tiles: Sequence[GroupTile], found: Disagreements, beam_arcsec: float) -> dict[str, Any]:
-    """Return the numbers of an agreement, of the tiles that are right."""
+    """Return the measured numbers of the tiles that agree."""
     right = {tile.id: image.sources for tile, image in used(tiles) if tile.id not in found.wrong}
     numbers: dict[str, Any] = {
         "compared_tiles": round(len(found.compared) / len(right), 4) if right else None,

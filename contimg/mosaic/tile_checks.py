@@ -27,7 +27,7 @@ _FREQ_HZ = 1.0
 _TIME_DAYS = 1e-8
 # An effective beam is a power response from 0 to 1; interpolation may exceed that by this.
 _PB_ERROR = 0.01
-# Largest offset of its maximum, which is flat, from the position in the twin.
+# Largest offset of its maximum, which is broad, from the position in the twin.
 _PB_PEAK_ARCSEC, _PB_PEAK_PX = 60.0, 3.0
 # Peaks in twins are rounded to 1e-4 mJy/beam.
 _PEAK_MJY, _PEAK_FRACTION = 2e-4, 1e-5
@@ -159,9 +159,9 @@ def check_pixels(image: FitsImage, qa: ImageQa) -> None:
     values = image.data[np.isfinite(image.data)]
     if not values.size:
         raise DamagedFileError(image.path, "has no finite pixel")
-    for word, found, said in (("peak", values.max(), qa.peak_mjy), ("minimum", values.min(), qa.min_mjy)):
+    for word, found, expected in (("peak", values.max(), qa.peak_mjy), ("minimum", values.min(), qa.min_mjy)):
         found_mjy = float(found) * 1e3
-        if said is not None and not abs(found_mjy - said) <= _PEAK_MJY + _PEAK_FRACTION * abs(said):
+        if expected is not None and not abs(found_mjy - expected) <= _PEAK_MJY + _PEAK_FRACTION * abs(expected):
             raise DamagedFileError(
-                image.path, f"has a {word} of {found_mjy:.6g} mJy/beam, in its twin {said:.6g} mJy/beam"
+                image.path, f"has a {word} of {found_mjy:.6g} mJy/beam, in its twin {expected:.6g} mJy/beam"
             )

@@ -70,7 +70,7 @@ class GroupTile:
     left_out : str or None
         Why the tile is not in the mosaic.
     damaged : bool
-        It is left out because its files are not those that its twin describes.
+        It is left out because its files differ from the description in its twin.
     disagreement : str or None
         How it differs from its neighbours: then it is left out or rescaled.
     rescaled_by : float or None

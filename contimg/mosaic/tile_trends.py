@@ -1,4 +1,4 @@
-"""Flux scales and places of a group's tiles relative to each other, solved jointly, and the trend that explains them.
+"""Relative flux scales and positions of a group's tiles, solved jointly, and the trend that explains them.
 
 Differences between neighbours add up along a group: a drift that no pair shows is a large difference between its ends.
 """
@@ -15,10 +15,10 @@ from contimg.mosaic.neighbours import Difference
 from contimg.statistics import best_explanation, robust_fit
 
 _MIN_TILES = 4
-"""Least number of tiles of which a drift, a step and one odd tile can be told apart."""
+"""Least number of tiles with which a drift, a step and one deviating tile can be distinguished."""
 _MIN_SUBBANDS = 8
 _NOISE_ERROR = 0.01
-"""Least error of a subband's noise: more where the subbands scatter more."""
+"""Least fractional error of a subband's noise; a larger scatter of the subbands raises it."""
 
 
 def solve_tiles(
@@ -47,7 +47,7 @@ def solve_tiles(
 
 
 def tile_trends(pairs: Mapping[tuple[str, str], Difference], beam_arcsec: float) -> dict[str, Any]:
-    """Return how far the tiles of a group are apart in flux scale and position, and what explains it best.
+    """Return the spread of the tiles of a group in flux scale and position, and its most likely cause.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def band_tilt(noises: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     """Return the largest change of a tile's noise along the band, against the median of the tiles.
 
     The noise of the visibilities has the gain of each subband in it, and the receivers' own shape over the band, which
-    all tiles of a group share: what one tile has of its own is a bandpass that drifted.
+    all tiles of a group share: a tilt of a single tile is a bandpass that drifted.
 
     Parameters
     ----------
@@ -119,7 +119,9 @@ def band_tilt(noises: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
 
 
 def _diagnosis(scales: Mapping[str, tuple[float, float]], east: Mapping[str, tuple[float, float]]) -> str | None:
-    """Return what explains the tiles' scales or their shifts to the east best, whichever is more significant."""
+    """Return the most likely cause of the tiles' flux scales or eastward shifts, whichever differ more
+    significantly.
+    """
     if len(scales) < _MIN_TILES:
         return None
     best = None
@@ -144,7 +146,9 @@ def _diagnosis(scales: Mapping[str, tuple[float, float]], east: Mapping[str, tup
 
 
 def _patterns(names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """Return the patterns of one odd tile, of steps and of a drift over tiles in time order, less their medians."""
+    """Return the patterns of one deviating tile, of steps and of a drift over tiles in time order, less their
+    medians.
+    """
     n = len(names)
     number = np.arange(n)
     patterns = {f"tile {name}": (number == i).astype(np.float64) for i, name in enumerate(names)}

@@ -1,4 +1,4 @@
-"""What stands for a flux scale that no catalogue confirms: neighbours, the calibrator and the calibration before."""
+"""Checks of the flux scale without a catalogue: neighbours, the calibrator and the previous calibration."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from contimg.mosaic.tile_images import GroupTile, used
 from contimg.products.lineage import collect
 
 LEVEL_CHANGE = 0.1
-"""Largest change of the array's level since the bandpass before that still says that the flux scale is the same."""
+"""Largest fractional change of the array's gain since the previous bandpass that counts as the same flux scale."""
 
 
 def unchecked(tiles: Sequence[GroupTile], numbers: Mapping[str, Any]) -> list[str]:
-    """Return what leaves the fluxes and positions of a mosaic unchecked; empty where they are checked.
+    """Return a sentence for each missing check of the fluxes and positions of a mosaic; none where all were made.
 
-    Tiles that were compared with a catalogue are checked. Others need all of three witnesses: neighbours that see the
-    same sources with the same fluxes, visibilities whose noise is that of the receivers on the calibrator, and a
+    Tiles that were compared with a catalogue are checked. Others need three independent checks: neighbours with the
+    same sources and fluxes, visibilities whose noise is that of the receivers on the calibrator, and a
     bandpass on a calibrator whose level is that of the certified one before it to 10 %.
 
     Parameters

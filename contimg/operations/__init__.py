@@ -1,1 +1,1 @@
-"""What operators do and see: status, explanations, inspection, reproduction, and what a run needs of the machine."""
+"""Commands of operators (status, why, inspect, reproduce, prune), and checks and resources of a run."""

@@ -1,6 +1,6 @@
 """Twins that a failing disk or an editor damaged: set aside, so that the same command makes their products again.
 
-Snakemake takes a file that exists for whole, so a torn twin would fail each job that reads it, for ever.
+Snakemake does not check the content of a file, so a truncated twin would fail every job that reads it in every run.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ def set_aside_damaged_twins(config: Config, plan: Plan, *, dry_run: bool) -> lis
     dry_run : bool
         Only say what a run would rename.
     """
-    said = []
+    sentences = []
     for path, problem in _damaged(config.layout, plan):
         aside = path.with_name(path.name + SUFFIX)
         what = problem.partition(": delete it")[0]
         if dry_run:
-            said.append(f"{what}: the run will set it aside as {aside.name} and make its product again")
+            sentences.append(f"{what}: the run will set it aside as {aside.name} and make its product again")
         else:
             os.replace(path, aside)
-            said.append(f"{what}: set aside as {aside.name}, and its product is made again")
-    return said
+            sentences.append(f"{what}: set aside as {aside.name}, and its product is made again")
+    return sentences
 
 
 def is_dry_run(words: Sequence[str]) -> bool:

@@ -20,7 +20,7 @@ from contimg.sky import calibrator_lists, transits
 
 
 def explain(config: Config, thing: str) -> dict[str, Any]:
-    """Return why a tile, calibration or mosaic is as it is, as a headline and tables.
+    """Return choices, verdict and inputs behind a tile, calibration or mosaic, as a headline and tables.
 
     Parameters
     ----------
@@ -104,10 +104,10 @@ def _calibrators_of(config: Config, twin: Twin) -> dict[str, Any]:
     found = transits.passages(known, scan, config.beam, config.calibration)
     field = observe.field_catalogue(config, facts.dec_app_deg)
     usable = transits.transits(known, scan, config.beam, config.calibration, catalogue=field)
-    said = {one.name: f"expected error {100 * (one.expected_error or 0):.1f} %" for one in usable}
+    expected = {one.name: f"expected error {100 * (one.expected_error or 0):.1f} %" for one in usable}
     rows = []
     for one in sorted(found, key=lambda c: (-(c.apparent_flux_jy or 0.0), c.name)):
-        why = one.reason or said[one.name]
+        why = one.reason or expected[one.name]
         chosen = f"chosen: {why}" if one.name == solved_on else why
         rows.append(
             (one.name, round(one.beam_response, 3), one.apparent_flux_jy and round(one.apparent_flux_jy, 2), chosen)

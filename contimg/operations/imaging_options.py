@@ -60,13 +60,13 @@ def _array(tile: PlannedTile, known: Known) -> Array | None:
     """Return the array by the header of a tile's first file; None if it cannot be read, which the plan reports."""
     try:
         key = stamp(tile.files[0])
-        said = known.get(key)
-        if said is None:
-            said = asdict(_read_array(Path(tile.files[0])))
-            known.put(key, said)
+        cached = known.get(key)
+        if cached is None:
+            cached = asdict(_read_array(Path(tile.files[0])))
+            known.put(key, cached)
     except (InputError, OSError):
         return None
-    return Array(said["longest_m"], said["highest_hz"], said["channels"], tuple(said["antennas"]))
+    return Array(cached["longest_m"], cached["highest_hz"], cached["channels"], tuple(cached["antennas"]))
 
 
 def _read_array(path: Path) -> Array:
@@ -115,11 +115,11 @@ def _pixels(config: Config, array: Array) -> list[str]:
     best = beam / 4
     found = []
     for key, cell in (("image", config.image.cell_arcsec), ("mosaic", config.mosaic.cell_arcsec)):
-        said = f"{key}.cell_arcsec {cell:g} is {beam / cell:.3g} pixels a beam of {beam:.3g} arcsec"
+        sampling = f"{key}.cell_arcsec {cell:g} is {beam / cell:.3g} pixels a beam of {beam:.3g} arcsec"
         if beam / cell < MIN_PIXELS_PER_BEAM:
-            found.append(f"{said}, too few to sample it: write about {best:.2g}")
+            found.append(f"{sampling}, too few to sample it: write about {best:.2g}")
         elif beam / cell > MAX_PIXELS_PER_BEAM:
-            found.append(f"{said}, many more than it takes to sample it: write about {best:.2g}")
+            found.append(f"{sampling}, many more than it takes to sample it: write about {best:.2g}")
     width_arcsec = image_width_px(config) * config.image.cell_arcsec
     if width_arcsec < 10 * beam:
         found.append(

@@ -75,7 +75,7 @@ def _antennas(figure: Any, look: Look) -> None:
 
 
 def _uv(figure: Any, look: Look) -> None:
-    """Draw the uv coverage at the mean frequency, u growing to the left as east does on the sky."""
+    """Draw the uv coverage at the mean frequency, u increasing to the left, as east on the sky."""
     axes = figure.add_subplot()
     freq_hz = float(look.freq_hz.mean())
     uv = look.uv_m * freq_hz / C_M_S / 1e3

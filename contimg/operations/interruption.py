@@ -1,4 +1,4 @@
-"""Signals that end a run (Ctrl-C, shutdown), noted so that its closing words do not report a failed job."""
+"""Signals that end a run (Ctrl-C, shutdown), noted so that the closing message does not report a failed job."""
 
 from __future__ import annotations
 

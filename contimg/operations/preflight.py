@@ -1,4 +1,4 @@
-"""Checks before the first job of a run, and by ``snakemake -n``, for what would else stop it after hours.
+"""Checks before the first job of a run, and by ``snakemake -n``, of everything that would stop it later.
 
 Roots and registry, files of reference data, and options that the planned data cannot be imaged with; all findings are
 reported together. Visibilities are never opened, and results on files are cached by content (`references`).
@@ -49,9 +49,9 @@ def checked_plan(config: Config, *, local: bool = True) -> Plan:
     try:
         plan = observe.current_plan(config)
     except (ContimgError, OSError) as error:
-        said = one_sentence(error)
+        message = one_sentence(error)
         known_paths = [word.rstrip(",:") for text in found for word in text.split() if word.startswith("/")]
-        raise _refusal(found if any(path in said for path in known_paths) else [*found, said]) from None
+        raise _refusal(found if any(path in message for path in known_paths) else [*found, message]) from None
     found += _findings(
         [
             lambda: references.strip_findings(config, plan, known),

@@ -1,4 +1,4 @@
-"""The products that a calibration went into, and how their groups are opened to be made again without it."""
+"""The products made with a calibration, and the reopening of their groups to be made again without it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contimg.publishing import markers
 
 
 def products_of(config: Config, calibration_id: str) -> dict[str, Any]:
-    """Return every product that a calibration went into: what stands on the stage, and what is registered.
+    """Return every product made with a calibration, on the stage and in the registry.
 
     Returns
     -------

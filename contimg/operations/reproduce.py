@@ -92,7 +92,7 @@ def reproduce(bundle_path: Path, stage: Path, tell: Callable[[str], None] = lamb
 
 
 def _rank(twin: Twin) -> int:
-    """Return the place of a product in the order in which they are made: gains come after the bandpass below them."""
+    """Return the rank of a product in the order of processing: gains come after the bandpass that they use."""
     order = {"ms": 0, "calibration": 1, "calibrated": 3, "image": 4, "mosaic": 5}
     on_another = twin.kind == "calibration" and any(item.kind == "calibration" for item in twin.inputs)
     return order[twin.kind] + on_another

@@ -90,7 +90,7 @@ def _names(folder: Path) -> list[str]:
 def _group_state(config: Config, stem: str, stuck: Mapping[str, str]) -> dict[str, Any]:
     """Return the row of one group; `stuck`: mosaic -> last error, where publication has failed too often.
 
-    A damaged file of one group is told in its row: the others are shown all the same.
+    A damaged file of one group is reported in its row, and the other groups are shown.
     """
     try:
         return _sound_state(config, stem, stuck)
@@ -183,7 +183,7 @@ def _error(config: Config, mosaic_id: str) -> str | None:
 
 
 def outcome(config: Config, plan: Plan) -> str:
-    """Return the closing words of a run: each mosaic with its verdict, and where it stands."""
+    """Return the closing message of a run: each mosaic with its verdict and folder."""
     lines = [""]
     for group in plan.groups.values():
         if not config.layout.twin("mosaic", group.id).exists():  # a run that was asked for less
@@ -205,7 +205,7 @@ def outcome(config: Config, plan: Plan) -> str:
 
 
 def failure(signal: str | None = None) -> str:
-    """Return the closing words of a run in which a job failed, or that a signal (its name) ended."""
+    """Return the closing message of a run in which a job failed, or that a signal (its name) ended."""
     if signal is not None:
         how = "by the keyboard" if signal == "SIGINT" else f"by {signal}"
         return f"\nStopped {how}. Nothing half-made was left behind: type the same command again to go on."

@@ -63,7 +63,7 @@ def solvable(plan: Plan) -> str:
 
 
 def solved_on_another_ms(layout: Layout, calibration_id: str, tile_id: str) -> bool:
-    """Return True if the MS of a calibration's tile was made again after the calibration and is different.
+    """Return True if the MS of a calibration's tile was made again with a different result after the calibration.
 
     The same files give the same MS, and then the calibration stands. Where they did not, say with other versions
     of the libraries, the calibration is solved again: a product and what it was made from must belong together.

@@ -68,16 +68,16 @@ def add_calibrations(
         lacking = [tiles[t] for t in group.tiles if t not in chosen]
         if lacking:
             del plan.groups[group.id]
-        said = {t.id: _without_bandpass(t, known.near(t), unusable.near(t), options) for t in lacking}
+        messages = {t.id: _without_bandpass(t, known.near(t), unusable.near(t), options) for t in lacking}
         rest = tuple(t for t in group.tiles if t in chosen)
         if not lacking:
             plan.choices.update(chosen)
         elif rest and _may_stand(rest, plan, config) and patience.is_over(group, lacking, options):
             plan.groups[rest[0]] = Group(rest[0], rest)
             plan.choices.update(chosen)
-            plan.waiting += [Waiting(t, "tile", "no_bandpass", message, t) for t, message in said.items()]
+            plan.waiting += [Waiting(t, "tile", "no_bandpass", message, t) for t, message in messages.items()]
         else:
-            message = said[lacking[0].id]
+            message = messages[lacking[0].id]
             plan.waiting.append(Waiting(group.mosaic_id, "group", "no_bandpass", message, group.id))
     plan.groups = dict(sorted(plan.groups.items()))
     _keep_used(plan, sets, [record for record in records if record.certified], options)

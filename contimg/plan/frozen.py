@@ -105,12 +105,14 @@ def found_in_data(plan: Plan, config: Config) -> list[Quarantined]:
             converted, twin = place.stat().st_mtime_ns, read_twin(place)
         except FileNotFoundError:
             continue
-        said = {reason.measured: (reason.code, reason.message) for reason in twin.reasons if reason.code in _LEFT_OUT}
+        reasons = {
+            reason.measured: (reason.code, reason.message) for reason in twin.reasons if reason.code in _LEFT_OUT
+        }
         for label, share in twin.qa.get("not_finite_by_subband", {}).items():
-            said.setdefault(label, ("not_finite", f"{share:.2%} of the samples of {label} are not finite: flagged"))
+            reasons.setdefault(label, ("not_finite", f"{share:.2%} of the samples of {label} are not finite: flagged"))
         for path, subband, signature in zip(tile.files, tile.subbands, tile.signature, strict=True):
-            if f"sb{subband:02d}" in said and signature.mtime_ns <= converted:  # not a file that was replaced since
-                found.append(Quarantined(path, *said[f"sb{subband:02d}"], tile.name_time))
+            if f"sb{subband:02d}" in reasons and signature.mtime_ns <= converted:  # not a file that was replaced since
+                found.append(Quarantined(path, *reasons[f"sb{subband:02d}"], tile.name_time))
     return found
 
 

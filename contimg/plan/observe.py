@@ -117,8 +117,8 @@ def _with_advice(waiting: Waiting, tiles: Mapping[str, PlannedTile], config: Con
     from contimg.sky.strip_calibrators import strip_advice
 
     known = calibrator_lists.load(config.calibration.calibrators)
-    said = strip_advice(known, _scan_of(tile), config.beam, config.calibration)
-    return waiting if said is None else replace(waiting, message=f"{waiting.message}; {said}")
+    advice = strip_advice(known, _scan_of(tile), config.beam, config.calibration)
+    return waiting if advice is None else replace(waiting, message=f"{waiting.message}; {advice}")
 
 
 def _in_reach(clusters: Iterable[Cluster], config: Config) -> set[str]:

@@ -119,8 +119,8 @@ def _span(seconds: float) -> str:
 
 def _stamped_ahead(cluster: Cluster, facts: Mapping[str, FileFacts]) -> str:
     """Return the fault of a file whose modification time is ahead of the clock, to be appended, or ''."""
-    said = (facts[f.path].fault or "" for f in cluster.files if f.path in facts)
-    ahead = next((fault for fault in said if "ahead of this computer's clock" in fault), None)
+    faults = (facts[f.path].fault or "" for f in cluster.files if f.path in facts)
+    ahead = next((fault for fault in faults if "ahead of this computer's clock" in fault), None)
     return f"; {ahead}" if ahead else ""
 
 
@@ -187,23 +187,23 @@ def _majority(good: list[FileAndFacts], key: str, plan: Plan) -> list[FileAndFac
     for (file, fact), start in zip(good, _starts(good), strict=True):
         # A host that failed to read some delays has another list of them for good: its data are the same.
         setup = tuple(comparable(name, item) for name, item in zip(NAMES, fact.setup, strict=False))
-        said = (start, _declination(fact, good), str(fact.shape), setup[1:])
-        votes.setdefault(said, []).append((file, fact))
+        identity = (start, _declination(fact, good), str(fact.shape), setup[1:])
+        votes.setdefault(identity, []).append((file, fact))
     if len(votes) <= 1:
         return good
-    chosen = max(votes, key=lambda said: (len(votes[said]), str(said)))
-    for said in sorted(set(votes) - {chosen}, key=str):
-        if said[:2] != chosen[:2]:
+    chosen = max(votes, key=lambda identity: (len(votes[identity]), str(identity)))
+    for identity in sorted(set(votes) - {chosen}, key=str):
+        if identity[:2] != chosen[:2]:
             code = "header_differs"
-            here, most = (f"{one[0]} at declination {round(one[1], 4)}" for one in (said, chosen))
+            here, most = (f"{one[0]} at declination {round(one[1], 4)}" for one in (identity, chosen))
             message = f"starts {here}, but most of its tile {most}"
-        elif said[2] != chosen[2]:
-            code, message = "shape_differs", f"has {said[2]}, but most of its tile {chosen[2]}"
+        elif identity[2] != chosen[2]:
+            code, message = "shape_differs", f"has {identity[2]}, but most of its tile {chosen[2]}"
         else:
-            setups = (CorrelatorSetup.of_header(votes[one][0][1].setup) for one in (said, chosen))
+            setups = (CorrelatorSetup.of_header(votes[one][0][1].setup) for one in (identity, chosen))
             differing = {k: v for k, v in setup_differences(*setups).items() if k != "applied_delays_sha256"}
             code, message = "setup_differs", f"has another {' and '.join(differing.values())} than most of its tile"
-        plan.quarantined.extend(Quarantined(f.path, code, f"{f.name} {message}", key) for f, _ in votes[said])
+        plan.quarantined.extend(Quarantined(f.path, code, f"{f.name} {message}", key) for f, _ in votes[identity])
     return votes[chosen]
 
 

@@ -77,18 +77,18 @@ class ImageKeywords:
 
     def cards(self) -> dict[str, tuple[Any, str]]:
         """Return keyword -> (value, comment)."""
-        said = _COMMENTS[self.kind]
+        comments = _COMMENTS[self.kind]
         start, end = utc_from_mjd(self.start_mjd), utc_from_mjd(self.end_mjd)
         cards: dict[str, tuple[Any, str]] = {
-            **{key: (value, said[key]) for key, value in zip(("BMAJ", "BMIN", "BPA"), self.beam_deg, strict=True)},
-            "FREQ": (self.freq_hz, said["FREQ"]),
-            "BANDWID": (self.bandwidth_hz, said["BANDWID"]),
+            **{key: (value, comments[key]) for key, value in zip(("BMAJ", "BMIN", "BPA"), self.beam_deg, strict=True)},
+            "FREQ": (self.freq_hz, comments["FREQ"]),
+            "BANDWID": (self.bandwidth_hz, comments["BANDWID"]),
             "RESTFRQ": (self.freq_hz, "[Hz] same as FREQ"),
             "SPECSYS": ("TOPOCENT", "frame of the frequencies"),
             "TIMESYS": ("UTC", "time scale"),
-            "DATE-OBS": (start, f"start of the first {said['first']}"),
+            "DATE-OBS": (start, f"start of the first {comments['first']}"),
             "DATE-BEG": (start, "same as DATE-OBS"),
-            "DATE-END": (end, f"end of the last {said['first']}"),
+            "DATE-END": (end, f"end of the last {comments['first']}"),
             "MJD-OBS": (self.start_mjd, "[d] same as DATE-OBS"),
             "MJD-BEG": (self.start_mjd, "[d] same as DATE-BEG"),
             "MJD-END": (self.end_mjd, "[d] same as DATE-END"),

@@ -39,7 +39,7 @@ class Difference:
 def compare(a: Lineage, b: Lineage) -> list[Difference]:
     """Return every input, parameter and version in which two lineages differ, in a fixed order.
 
-    Products of the same kind and id are compared one by one; what is alike in several is said once.
+    Products of the same kind and id are compared one by one; equal differences of several products are listed once.
     Those that only one side has are inputs that differ; their parameters and versions are compared as
     all that their kind has.
     """

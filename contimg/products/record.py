@@ -43,7 +43,7 @@ def read_record(model: type[Model], content: Mapping[str, Any], twin: Twin, wher
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         name = where or f"the twin of {twin.kind} {twin.id}"
-        said = (
+        problem = (
             f"does not say its {key}" if first["type"] == "missing" else f"holds an impossible {key} ({first['msg']})"
         )
-        raise DamagedTwinError(f"{name} {said}: delete it and rerun snakemake") from None
+        raise DamagedTwinError(f"{name} {problem}: delete it and rerun snakemake") from None

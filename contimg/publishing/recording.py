@@ -98,10 +98,10 @@ def verdict_contradiction(row: Mapping[str, Any], path: Path) -> str | None:
         If the bundle's metadata cannot be read.
     """
     content = read_metadata(path).get("verdict")
-    said = content.get("verdict") if isinstance(content, dict) else None
-    if said == row["qa_status"]:
+    in_bundle = content.get("verdict") if isinstance(content, dict) else None
+    if in_bundle == row["qa_status"]:
         return None
     return (
         f"the registry says that version {row['version']} of {row['data_id']} is {row['qa_status']}, and its bundle "
-        f"{path} says {said}"
+        f"{path} says {in_bundle}"
     )

@@ -117,17 +117,17 @@ class Registry:
             ) from error
 
 
-def _remedy(said: str) -> str:
+def _remedy(message: str) -> str:
     """Return the remedy for an error message of SQLite (READONLY, CANTOPEN, FULL, BUSY) or of a database server."""
-    if "readonly database" in said or "unable to open database file" in said:
+    if "readonly database" in message or "unable to open database file" in message:
         return "give yourself write access to the file and its folder"
-    if "disk is full" in said or "No space left" in said:
+    if "disk is full" in message or "No space left" in message:
         return "make room there"
-    if "disk I/O error" in said:
+    if "disk I/O error" in message:
         return "look at the disk's room, quota and health"
-    if "database is locked" in said:
+    if "database is locked" in message:
         return "wait until the other command has ended"
-    if "connection" in said:
+    if "connection" in message:
         return "start the server or correct registry.url"
     return "repair that"
 
@@ -177,7 +177,7 @@ def _read_only(file: Path) -> URL:
     """Return the URL that lets somebody without write access read the registry.
 
     While a writer is at work its ``-wal`` and ``-shm`` files stand there and are read along; else SQLite would
-    have to make them, unless it is told that nobody writes.
+    have to make them, unless the caller states that nobody writes.
     """
     at_rest = not Path(f"{file}-wal").exists()
     query = {"mode": "ro", "uri": "true"} | ({"immutable": "1"} if at_rest else {})

@@ -32,10 +32,10 @@ def verdicts_table(lineage: Lineage) -> str:
         silent = 0
         for node in nodes:
             twin = node.twin
-            said = [(badge(r.severity), r.code, r.message) for r in twin.reasons]
-            said += [(badge("note", "neutral"), "", note) for note in twin.notes]
-            silent += not said
-            rows += [(kind, code(twin.id), *line) for line in said]
+            remarks = [(badge(r.severity), r.code, r.message) for r in twin.reasons]
+            remarks += [(badge("note", "neutral"), "", note) for note in twin.notes]
+            silent += not remarks
+            rows += [(kind, code(twin.id), *line) for line in remarks]
         if silent:
             rows.append((kind, f"{silent} of {len(nodes)}", badge("passed"), "", "no reason, no note"))
     return table(("product", "id", "verdict", "code", "reason or note"), rows)

@@ -1,7 +1,7 @@
-"""The library of faults of correlator data: what each does to the subband files of a tile.
+"""Library of faults of correlator data: the change that each makes to the subband files of a tile.
 
-A fault changes the files of a simulated night as the correlator, or what stands before it, would have written them.
-`contimg.simulate.inject` chooses the tiles and writes the files.
+A fault changes the files of a simulated night as the correlator, or the analogue system before it, would have written
+them. `contimg.simulate.inject` chooses the tiles and writes the files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Scope = Literal["one", "half", "after", "all"]
 
 @dataclass(frozen=True)
 class FaultContext:
-    """What a fault may use besides the data.
+    """Inputs of a fault besides the data.
 
     Attributes
     ----------

@@ -59,13 +59,13 @@ class FarSource:
 
     @property
     def up(self) -> np.ndarray:
-        """Whether it is above the horizon, for each integration."""
+        """Whether it is above the horizon, (integrations,) bool."""
         lat = c.SITE_LATITUDE_RAD
         return np.sin(lat) * np.sin(self.dec_rad) + np.cos(lat) * np.cos(self.dec_rad) * np.cos(self.hour_angle_rad) > 0
 
 
 def far_sources(sky: HostileSky, times_jd: np.ndarray) -> tuple[FarSource, ...]:
-    """Return the Sun and the brightest sources as far as they are asked for and above the horizon."""
+    """Return the requested sources (Sun, brightest radio sources) that are above the horizon."""
     found = []
     if any(sky.sun_jy):
         places = frames.sun_places(times_jd)

@@ -59,6 +59,6 @@ def header_of_host(header: FileHeader, options: NightOptions, subband: int) -> F
     if subband in errors.host_delays:
         delays = header.applied_delays_ns.copy()
         board = np.array(sorted(header.stations)[: _INPUTS_OF_A_BOARD // 2]) - 1
-        delays[board] = 0  # what a host writes for a board that did not answer
+        delays[board] = 0  # value that a host writes for a board that did not answer
         header = replace(header, applied_delays_ns=delays)
     return header

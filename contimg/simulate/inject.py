@@ -61,7 +61,7 @@ def inject(folder: Path, request: FaultRequest, seed: int = 0) -> list[int]:
     Parameters
     ----------
     folder : Path
-        Of the night; its ``truth.json`` says what was done.
+        Of the night; its ``truth.json`` records the faults.
     request : FaultRequest
     seed : int
         Chooses the tile, the subband and the antenna, and the random numbers.
@@ -81,8 +81,8 @@ def inject(folder: Path, request: FaultRequest, seed: int = 0) -> list[int]:
         fault.change(tile, context)
         for one in tile:
             night.write(one)
-    said: dict[str, Any] = {"kind": request.name, "value": value, "tiles": tiles, "seed": seed, "meaning": fault.text}
-    night.note(said)
+    entry: dict[str, Any] = {"kind": request.name, "value": value, "tiles": tiles, "seed": seed, "meaning": fault.text}
+    night.note(entry)
     return tiles
 
 

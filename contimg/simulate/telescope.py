@@ -1,4 +1,4 @@
-"""Options that make the simulated telescope differ from what its file headers say, and its sky hostile.
+"""Options for differences of the simulated telescope from its file headers, and for signals outside the main beam.
 
 All defaults describe a telescope whose headers are right under a quiet sky.
 """
@@ -41,7 +41,7 @@ class BeamErrors:
 
 @dataclass(frozen=True)
 class ArrayErrors:
-    """Antennas that do not stand where the header says.
+    """Errors of the antenna positions in the header.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class CorrelatorErrors:
 
 @dataclass(frozen=True)
 class HeaderErrors:
-    """Oddities of the headers and of the files beside them.
+    """Deviations of the headers, and additional files.
 
     Attributes
     ----------
@@ -136,7 +136,7 @@ class HostileSky:
 
 @dataclass(frozen=True)
 class TelescopeErrors:
-    """How the simulated telescope differs from an ideal one with truthful headers."""
+    """All differences of the simulated telescope from an ideal one with correct headers."""
 
     beam: BeamErrors = field(default_factory=BeamErrors)
     array: ArrayErrors = field(default_factory=ArrayErrors)

@@ -68,9 +68,9 @@ def _load_file(path: str, _modified_ns: int) -> tuple[Calibrator, ...]:
 
 
 def with_standards(listed: Sequence[Calibrator]) -> list[Calibrator]:
-    """Return the sources of a list with those of Perley & Butler 2017, which stand for entries at their positions.
+    """Return the sources of a list merged with Perley & Butler 2017, whose sources replace entries at their positions.
 
-    The list's fluxes are of some decades ago and off by some per cent; a standard is found by the list's name, too.
+    The list's flux densities are decades old and off by some per cent; a standard is found by the list's name, too.
     """
     standards = builtin()
     apart = separation(
@@ -88,7 +88,7 @@ def with_standards(listed: Sequence[Calibrator]) -> list[Calibrator]:
 
 
 def _told_of_blazars(listed: Iterable[Calibrator]) -> Iterator[Calibrator]:
-    """Give calibrators, known blazars with a note and the error that their variability leaves."""
+    """Return calibrators, known blazars with a note and the flux error of their variability."""
     for one in listed:
         name = blazar_at(one.ra_deg, one.dec_deg)
         if name is None:

@@ -160,7 +160,7 @@ def merge_duplicates(catalogue: Catalogue, file_name: str) -> tuple[Catalogue, l
         neighbours.setdefault(first, []).append(second)
         neighbours.setdefault(second, []).append(first)
     for row in sorted(neighbours, key=lambda index: int(rank[index])):
-        if kept[row]:  # the best of those that are left: it stands for the others
+        if kept[row]:  # the best of the remaining ones: it replaces the others
             kept[neighbours[row]] = False
     notes = []
     if not kept.all():

@@ -1,8 +1,8 @@
-"""Which of several calibrators is the best: the error of gains that each can be expected to give.
+"""Ranking of calibrators by the expected error of the gains solved on each.
 
 Three errors add in quadrature: that of the calibrator's flux density (`Calibrator.flux_error`: standards are steadier
-than entries of a list, these than blazars), the receivers' noise against its apparent flux density, and what the model
-of the field misses against it, which follows from the share of the field's apparent flux that is the calibrator's.
+than entries of a list, these than blazars), the receivers' noise against its apparent flux density, and the error of
+the field's model against it, which follows from the calibrator's share of the field's apparent flux.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from contimg.sky.catalogue import Catalogue
 
 # Noise of one antenna's solution in one channel (Jy): SEFD / sqrt(2 df dt n) with 6 kJy, 0.24 MHz, 300 s, 95 antennas.
 SOLUTION_NOISE_JY = 0.05
-# Where a list sets a shortest baseline, the many short ones of this array are lost, and the noise is larger.
+# If a list sets a shortest baseline, the many short baselines of this array are not used, and the noise is larger.
 _LONG_BASELINES, _LONG_BASELINES_NOISE = 1.0, 3.0
 # Calibrators whose flux density may be off by this fraction are used only where no other is in reach.
 UNSTEADY_ERROR = 0.25
@@ -55,7 +55,7 @@ def is_unsteady(calibrator: Calibrator) -> bool:
 def dominance(
     calibrator: Calibrator, apparent_jy: float, offset_deg: float, catalogue: Path, beam: BeamOptions, freq_hz: float
 ) -> float:
-    """Return the share of a field's apparent flux density that is a calibrator's when it transits.
+    """Return a calibrator's share of its field's apparent flux density at transit.
 
     Parameters
     ----------

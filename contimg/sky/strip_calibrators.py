@@ -1,4 +1,4 @@
-"""What calibrates a declination strip: whether any source of a list crosses it, and what would if none does.
+"""Calibrators of a declination strip: whether a source of a list crosses it, and which list has one otherwise.
 
 The table ``vla_sources.csv`` holds places (J2000, deg) and flux densities (Jy at 1.405 GHz) of the sources above 0.5 Jy
 of the VLA calibrator list that are fit for this array, to count those of a strip without the list itself.
@@ -40,13 +40,15 @@ def strip_advice(
         return None
     dec_deg = math.degrees(scan.dec_app_rad)
     source = "built-in list" if options.calibrators == "builtin" else Path(options.calibrators).name
-    said = f"no source of the {source} crosses {dec_deg:+.1f} with {options.min_calibrator_jy:g} Jy through the beam"
+    shortage = (
+        f"no source of the {source} crosses {dec_deg:+.1f} with {options.min_calibrator_jy:g} Jy through the beam"
+    )
     if Path(options.calibrators).suffix.lower() == ".txt":
-        return f"{said}: name a table with one in calibration.calibrators, or lower calibration.min_calibrator_jy"
+        return f"{shortage}: name a table with one in calibration.calibrators, or lower calibration.min_calibrator_jy"
     count = len(transits(_vla_sources(), day, beam, options))
     if not count:
-        return f"{said}, nor of the VLA calibrator list: lower calibration.min_calibrator_jy"
-    return f"{said}; the VLA calibrator list has {count}: name it (.txt) in calibration.calibrators"
+        return f"{shortage}, nor of the VLA calibrator list: lower calibration.min_calibrator_jy"
+    return f"{shortage}; the VLA calibrator list has {count}: name it (.txt) in calibration.calibrators"
 
 
 @functools.cache

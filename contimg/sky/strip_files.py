@@ -1,8 +1,8 @@
 """Catalogues of a strip in binary form: a FITS table in the order of its square degrees, and an index of these.
 
 The table SOURCES has the columns of every catalogue (name, ra_deg, dec_deg, flux_jy, ...); SKYINDEX tells the first row
-and the number of rows of each square degree that has sources, so that a field is read without the rest; NOTES says what
-became of the rows of the surveys' files. The primary header tells the range of declinations.
+and the number of rows of each square degree that has sources, so that a field is read without the rest; NOTES counts
+the rows of the surveys' files that were skipped or merged. The primary header tells the range of declinations.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def write_strip(path: Path, catalogue: Catalogue, strip_deg: tuple[float, float]
 
 
 def read_header(path: Path) -> Strip | None:
-    """Return what the header of a catalogue in binary form tells; None if a file is none.
+    """Return the header of a catalogue in binary form; None if the file is not one.
 
     The cards are read as plain text: the plan looks at every file of a folder, without loading astropy.
     """

@@ -27,7 +27,7 @@ _LARGEST_INDEX = 2.5
 
 @dataclass
 class _Merged:
-    """Sources so far; `flux` and `error` are (n, surveys), NaN where a survey has no flux for a source."""
+    """Merged sources; `flux` and `error` are (n, surveys), NaN where a survey has no flux for a source."""
 
     name: NDArray[np.str_]
     ra_deg: NDArray[np.float64]
@@ -95,8 +95,8 @@ def _joined(surveys: Sequence[SurveySources]) -> tuple[list[SurveySources], list
         }
         frequency = np.full(len(columns["ra_deg"]), same[0].survey.freq_hz)
         index = np.full(len(frequency), DEFAULT_SPECTRAL_INDEX)
-        whole, said = merge_duplicates(Catalogue(**columns, ref_freq_hz=frequency, spectral_index=index), survey)
-        notes += [note for note in said if "duplicate" in note]
+        whole, remarks = merge_duplicates(Catalogue(**columns, ref_freq_hz=frequency, spectral_index=index), survey)
+        notes += [note for note in remarks if "duplicate" in note]
         found.append(replace(same[0], **{key: getattr(whole, key) for key in columns}))
     return found, notes
 

@@ -116,17 +116,17 @@ def _columns(path: Path, key: str, columns: Sequence[str]) -> dict[str, str]:
     """Return the columns of a file by what they hold; name and errors may be absent."""
     survey = SURVEYS[key]
     found: dict[str, str] = {}
-    for what, said in (("ra", "right ascension"), ("dec", "declination"), ("flux", "flux density"), ("flux_err", ""),
+    for what, label in (("ra", "right ascension"), ("dec", "declination"), ("flux", "flux density"), ("flux_err", ""),
                        ("name", "")):  # fmt: skip
         accepted: tuple[str, ...] = getattr(survey, what)
         column = find_column(accepted, columns)
         if column is not None:
             found[what] = column
-        elif said:
+        elif label:
             shown = ", ".join(columns[:12]) + (", ..." if len(columns) > 12 else "")
             others = " (other releases: --from racs-mid or racs-high)" if key == "racs" and what == "flux" else ""
             raise InputError(
-                f"{path} has no column of {survey.title}'s {said} ({' or '.join(accepted)}), only {shown}: "
+                f"{path} has no column of {survey.title}'s {label} ({' or '.join(accepted)}), only {shown}: "
                 f"download it with that column, or name its survey with --from{others}"
             )
     return found
@@ -145,7 +145,7 @@ def _convert(
     cut: dict[str, Sequence[Any]], found: dict[str, str], units: dict[str, str], scale: dict[str, float],
     faults: _Faults, wanted: NDArray[np.bool_],
 ) -> tuple[tuple[NDArray[Any], ...], NDArray[np.bool_]]:  # fmt: skip
-    """Return names, right ascensions [deg], fluxes and errors [Jy] of rows, and which rows are without fault."""
+    """Return names, right ascensions [deg], fluxes and errors [Jy] of rows, and a mask of valid rows."""
     good = np.ones(len(wanted), bool)
 
     def check(wrong: NDArray[np.bool_], why: str, column: str) -> None:
@@ -199,7 +199,7 @@ def _text(cell: Any) -> str:
 
 
 def _notes(path: Path, survey: Survey, faults: _Faults, unwanted: int) -> list[str]:
-    """Return what is to be said of a file's rows that were left out."""
+    """Return notes on a file's rows that were left out."""
     notes = []
     if faults.count:
         rows = f"{faults.count} rows of {path.name} were" if faults.count > 1 else f"1 row of {path.name} was"

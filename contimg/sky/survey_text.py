@@ -102,14 +102,14 @@ def _separated(path: Path, lines: Lines) -> tuple[list[str], dict[str, str], str
     named_in_comment = _cells(comment, separator)
     if any(_NUMBER.fullmatch(cell) for cell in cells) and len(named_in_comment) == len(cells):
         return _stripped(named_in_comment), {}, separator, itertools.chain([(number, header)], lines)
-    names, told = _units_in_names(_stripped(cells))
+    names, units_by_name = _units_in_names(_stripped(cells))
     below = list(itertools.islice(((n, line) for n, line in lines if line.strip()), 2))
     for position, (_, line) in enumerate(below):
         if _UNDERLINE.fullmatch(line.strip()):
             units = _stripped(_cells(below[0][1], separator)) if position else []
-            told |= {name: unit for name, unit in zip(names, units, strict=False) if unit}
-            return names, told, separator, itertools.chain(below[position + 1 :], lines)
-    return names, told, separator, itertools.chain(below, lines)
+            units_by_name |= {name: unit for name, unit in zip(names, units, strict=False) if unit}
+            return names, units_by_name, separator, itertools.chain(below[position + 1 :], lines)
+    return names, units_by_name, separator, itertools.chain(below, lines)
 
 
 def _units_in_names(cells: Sequence[str]) -> tuple[list[str], dict[str, str]]:

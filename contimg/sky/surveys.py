@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Survey:
-    """A survey, and how its catalogue is written by those who distribute it.
+    """A survey and the format of its catalogue as distributed.
 
     Names of columns are compared without case, and with every other character than letters and digits as ``_``.
     Of several the first that a file has is taken.

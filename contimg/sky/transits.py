@@ -189,7 +189,7 @@ def _apparent_places(
     ra = np.radians([c.ra_deg for c in calibrators])
     dec = np.radians([c.dec_deg for c in calibrators])
     zero = np.zeros_like(ra)
-    # TT = UTC + about 69 s: nothing here moves in that time
+    # TT = UTC + about 69 s, which is negligible here
     ra_cirs, dec_cirs, origins = erfa.atci13(ra, dec, zero, zero, zero, zero, MJD_ZERO_JD, day_mjd + 0.5)
     return erfa.anp(ra_cirs - origins), dec_cirs
 

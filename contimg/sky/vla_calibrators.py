@@ -1,7 +1,7 @@
 """The NRAO's VLA calibrator list in its text form.
 
 A source is a block: two lines of name, equinox, position code and place (J2000, then B1950), a table of bands, a blank
-line. Of a band's numbers the column tells which one it is: flux density, UVMIN and UVMAX may each be absent ::
+line. The column identifies a band's numbers, as flux density, UVMIN and UVMAX may each be absent ::
 
     1200+300   J2000  A 12h00m00.000000s  30d00'00.000000"  Jan01  NAME
     1157+302   B1950  A 11h57m26.100000s  30d16'42.200000"
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # Centres of the two 50-MHz windows with which the list was observed, 1385 and 1465, 4835 and 4885 MHz.
 BAND_GHZ = {"L": 1.425, "C": 4.86}
-L_RANGE_HZ = (1e9, 2e9)  # the VLA's L band: the list says nothing of fluxes elsewhere
+L_RANGE_HZ = (1e9, 2e9)  # the VLA's L band: the list has no flux densities elsewhere
 CONFIGURATIONS = "ABCD"
 NEAREST = "C"  # the configuration of 3.4 km: this array has 2.6 km
 LONGEST_KLAMBDA = 13.0  # 2.6 km at 1.5 GHz

@@ -39,7 +39,7 @@ def read_object(path: Path, remedy: str, keys: Collection[str] = ()) -> dict[str
     ----------
     path : Path
     remedy : str
-        What to do about a damaged file, as the end of the sentence that says so.
+        The remedy for a damaged file, as the end of the error message.
     keys : collection of str
         Keys that the object must have.
 

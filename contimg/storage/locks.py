@@ -142,10 +142,10 @@ def _flock(descriptor: int, path: Path, key: str, *, wait: bool) -> None:
 
 def _explain(error: OSError, path: Path, key: str) -> NoReturn:
     """Raise an OSError of a lock file again, as one sentence with the remedy that fits its errno."""
-    said = error.strerror or str(error)
+    why = error.strerror or str(error)
     if error.errno in _NO_LOCKS:
         raise LocksUnsupported(
-            f"{path.parent} stands on a filesystem without file locks ({said}): set {key} to a folder on a local disk, "
+            f"{path.parent} stands on a filesystem without file locks ({why}): set {key} to a folder on a local disk, "
             "or mount it with locks (Lustre: -o flock; NFS: with lockd or version 4)"
         ) from error
     remedy = {
@@ -159,7 +159,7 @@ def _explain(error: OSError, path: Path, key: str) -> NoReturn:
         errno.ENOTDIR: f"correct {key}, which leads through a file",
         errno.EEXIST: f"correct {key}, which leads through a file",
     }.get(error.errno or 0, f"repair that, or set {key} to another folder")
-    raise ContimgError(f"{path} cannot be locked ({said}): {remedy}, then type the same command again") from error
+    raise ContimgError(f"{path} cannot be locked ({why}): {remedy}, then type the same command again") from error
 
 
 def _stands(descriptor: int, path: Path) -> bool:

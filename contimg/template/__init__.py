@@ -1,1 +1,1 @@
-"""The deep template of a strip: the weighted mean of all its mosaics, and what differs from it in a new one."""
+"""The deep template of a strip (weighted mean of its mosaics), and differences of new mosaics from it."""

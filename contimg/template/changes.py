@@ -1,4 +1,4 @@
-"""Sources of a mosaic that its template does not have, or has brighter or fainter."""
+"""Sources of a mosaic that are new, or brighter or fainter than in its template."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ NEW_SIGMA = 5.0
 def find_changes(
     stack: Stack, difference: NDArray[np.float32], sigma: NDArray[np.float32], *, flux_error: float, least: float
 ) -> list[Change]:
-    """Find what differs from a template by more than its noise and the error of the flux scale allow.
+    """Find the sources that differ significantly from a template, given the noise and the error of the flux scale.
 
     Parameters
     ----------

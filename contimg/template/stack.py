@@ -17,7 +17,7 @@ from contimg.mosaic.pixel_map import pixel_map
 from contimg.sky.restoring_beam import RestoringBeam
 
 _LEAST_NOISE = 0.5
-"""What is left of a measured rms once confusion is subtracted is at least this fraction of it."""
+"""Least fraction of a measured rms that remains after confusion is subtracted in quadrature."""
 
 
 @dataclass(frozen=True)

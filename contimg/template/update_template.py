@@ -54,7 +54,7 @@ class TemplateFacts(Record):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a mosaic.
+    """The result of an update.
 
     Attributes
     ----------
@@ -129,16 +129,18 @@ def update_template(mosaic_twin: Path, config: Config) -> Outcome:
     compared = _write_difference(mosaic_twin, before, stack, epoch, config)
     width = compared.qa["difference_width"]
     if width is None or not width <= config.template.max_width:
-        said = "not measured" if width is None else f"{width:.2f} (template.max_width {config.template.max_width:g})"
-        return Outcome(compared, None, f"the width of the differences of {mosaic.id} over their noise is {said}")
+        width_text = (
+            "not measured" if width is None else f"{width:.2f} (template.max_width {config.template.max_width:g})"
+        )
+        return Outcome(compared, None, f"the width of the differences of {mosaic.id} over their noise is {width_text}")
     made = _write_template(strip, before, mosaic_twin, stacking.add(stack, epoch), compared, config)
     return Outcome(compared, made)
 
 
 def _facts(twin: Path) -> TemplateFacts:
     """Return the facts of a version."""
-    said = read_twin(twin)
-    return read_record(TemplateFacts, said.facts, said, twin)
+    version = read_twin(twin)
+    return read_record(TemplateFacts, version.facts, version, twin)
 
 
 def _read_mosaic(twin: Path, facts: MosaicImageFacts) -> MosaicPlanes:
@@ -283,7 +285,7 @@ def _template_facts(
 
 
 def _template_numbers(stack: Stack, facts: TemplateFacts, compared: Twin | None) -> dict[str, Any]:
-    """Return the numbers of a version: its noise, what was expected, and how its last mosaic differed."""
+    """Return the measured numbers of a version: noise, expected noise, and the difference of its last mosaic."""
     expected = stack.expected_rms(facts.confusion_mjy / 1e3)
     local, factors = noise.local_rms(stack.image, expected, stack.beam.bmaj_deg / stack.grid.cell_deg)
     inside = stack.weights > 0

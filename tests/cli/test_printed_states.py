@@ -118,7 +118,7 @@ def test_status_counts_the_groups_that_it_does_not_list(program, sqlite_config, 
     assert (
         ID not in said
         and "mosaic_20260212T000000" in said
-        and "1 settled groups of before are not listed: --all lists them.\n" in said
+        and "1 older settled groups are not listed: --all lists them.\n" in said
     )
     assert ID in program("status", "--all").out
 

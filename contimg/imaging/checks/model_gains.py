@@ -22,7 +22,7 @@ from contimg.statistics import MAD_TO_SIGMA, robust_fit
 
 _BLOCK_SAMPLES = 1 << 18
 _MIN_PARTS = 5
-"""Least number of subbands, integrations or antennas from which one can be told from the others."""
+"""Least number of subbands, integrations or antennas with which one can be compared with the others."""
 KEYS = ("subband_gain", "time_gain", "antenna_gain")
 
 

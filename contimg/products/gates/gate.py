@@ -21,7 +21,7 @@ _SUFFIX = {"max": "high", "min": "low", "factor": "off", "abs": "off"}
 _SIGN = {"max": "≤", "min": "≥", "factor": "within a factor of", "abs": "within ±"}
 _BEYOND = {"max": "above", "min": "below", "factor": "off 1 by more than a factor of", "abs": "off 0 by more than"}
 SIGNIFICANCE = "qa.significance"
-"""The key that says by how many of its errors a number with an error must be off before it counts."""
+"""The key of the significance: the number of its errors by which a value with an error must exceed the limit."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Sample:
     label: str
 
     def shortage(self, measured: Mapping[str, Any], options: Options) -> str | None:
-        """Return why the sample is too small, or None where it suffices."""
+        """Return a sentence if the sample is too small, else None."""
         count, needed = measured[self.count], option_value(self.option, options)
         if count is not None and count >= needed:
             return None
@@ -102,7 +102,7 @@ class Gate:
         return 1 + limit if self.bound == "factor" else limit
 
     def crossed(self, value: float, options: Options, error: float | None = None) -> bool:
-        """Return whether a value lies beyond the threshold, by more than its error allows; on it, it does not."""
+        """Return whether a value exceeds the threshold significantly; a value equal to it does not."""
         limit = self.threshold(options)
         if self.error and error is not None:
             ideal = 1.0 if self.bound == "factor" else 0.0

@@ -64,7 +64,7 @@ def judge_again(twin: Twin, options: Options) -> list[Reason]:
     """Return a product's reasons under other thresholds, from what its twin holds.
 
     Reasons that no gate gave (no data, an input that failed) stay. A product is judged by the numbers that its twin
-    has: one that failed early lacks some, and one of an earlier version lacks those of gates that are younger.
+    has: one that failed early lacks some, and one of an earlier version lacks those of newer gates.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def judge_again(twin: Twin, options: Options) -> list[Reason]:
 
 
 def _explained(reasons: list[Reason], measured: Mapping[str, Any], kind: str) -> list[Reason]:
-    """Return reasons, the first one about a fitted number with the ``diagnosis``: what explains the numbers best.
+    """Return the reasons, with the ``diagnosis`` (most likely cause) appended to the first one about a fitted number.
 
     Numbers that name a part of the data (a subband, an antenna) explain themselves.
     """
@@ -95,7 +95,7 @@ def _explained(reasons: list[Reason], measured: Mapping[str, Any], kind: str) ->
 
 
 def _judge_number(measured: Mapping[str, Any], gates: list[Gate], options: Options) -> Reason | None:
-    """Return the reason that one number gives, the most severe of its gates' that are crossed."""
+    """Return the reason of one number: that of the most severe gate it crosses."""
     first = gates[0]
     value, error = measured[first.key], measured.get(first.error) if first.error else None
     shortage = first.sample.shortage(measured, options) if first.sample else None
