@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,19 @@ from contimg.correlator.antenna_table import read_antennas
 from contimg.correlator.band import subband_of_frequencies, wrong_frequencies
 from contimg.correlator.header_checks import POLARISATIONS, USED_PRODUCTS
 from contimg.correlator.header_reader import HeaderReader
+from contimg.correlator.header_values import HeaderValues
 from contimg.sky import geometry
 from contimg.times import MJD_ZERO_JD
+
+VARYING = (
+    "time_array",
+    "integration_time",
+    "freq_array",
+    "channel_width",
+    "phase_center_app_dec",
+    "extra_keywords/ha_phase_center",
+)
+"""Keys in which files of one writer and setup may differ: what `with_values` reads."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +153,7 @@ def parse(reader: HeaderReader, *, any_frame: bool = False) -> Header:
     """
     reader.require(("Header", "Data"))
     sizes = _sizes(reader)
-    times_mjd, integration_s = _times(reader, sizes)
+    times_mjd, integration_s = _times(reader, sizes["baselines"])
     frequencies, width_hz = _frequencies(reader)
     products = _products(reader)
     location = [reader.number(key) for key in ("latitude", "longitude", "altitude")]
@@ -151,12 +162,11 @@ def parse(reader: HeaderReader, *, any_frame: bool = False) -> Header:
     if problem:
         raise reader.fault("contradiction", problem)
     antennas = read_antennas(reader, sizes["baselines"], sizes["antennas"], (location[0], location[1]), any_frame)
-    reader.optional_number("extra_keywords/ha_phase_center")  # its range: the meridian
     return Header(
         path=reader.path,
         times_mjd=times_mjd,
         integration_s=integration_s,
-        dec_app_rad=reader.number("phase_center_app_dec"),
+        dec_app_rad=_declination(reader),
         freq_hz=frequencies,
         channel_width_hz=abs(width_hz),
         latitude_deg=location[0],
@@ -189,9 +199,42 @@ def _sizes(reader: HeaderReader) -> dict[str, int]:
     return sizes
 
 
-def _times(reader: HeaderReader, sizes: dict[str, int]) -> tuple[NDArray[np.float64], float]:
+def with_values(head: Header, values: HeaderValues) -> Header:
+    """Return a header with the values of another file in place of those in which files of one kind differ.
+
+    Parameters
+    ----------
+    head : Header
+    values : HeaderValues
+        Of a file that differs in nothing but the keys in `VARYING`.
+
+    Raises
+    ------
+    FileFault
+        With the code of the first thing that is wrong.
+    """
+    times_mjd, integration_s = _times(values, head.n_baselines)
+    frequencies, width_hz = _frequencies(values)
+    return replace(
+        head,
+        path=values.path,
+        times_mjd=times_mjd,
+        integration_s=integration_s,
+        dec_app_rad=_declination(values),
+        freq_hz=frequencies,
+        channel_width_hz=abs(width_hz),
+    )
+
+
+def _declination(reader: HeaderValues) -> float:
+    """Return the apparent declination of the pointing (rad), which must be on the meridian."""
+    reader.optional_number("extra_keywords/ha_phase_center")  # its range: the meridian
+    return reader.number("phase_center_app_dec")
+
+
+def _times(reader: HeaderValues, n_baselines: int) -> tuple[NDArray[np.float64], float]:
     """Return the integrations' centres (MJD) and length (s); the other rows are looked at when the data are."""
-    stamps_jd = reader.numbers("time_array", every=sizes["baselines"])
+    stamps_jd = reader.numbers("time_array", every=n_baselines)
     integration_s = float(reader.numbers("integration_time", first=1)[0])
     problem = _wrong_times(stamps_jd.tobytes(), integration_s)
     if problem:
@@ -199,7 +242,7 @@ def _times(reader: HeaderReader, sizes: dict[str, int]) -> tuple[NDArray[np.floa
     return stamps_jd - MJD_ZERO_JD, integration_s
 
 
-def _frequencies(reader: HeaderReader) -> tuple[NDArray[np.float64], float]:
+def _frequencies(reader: HeaderValues) -> tuple[NDArray[np.float64], float]:
     frequencies, width_hz = reader.numbers("freq_array").ravel(), reader.number("channel_width")
     problem = _wrong_frequencies(frequencies.tobytes()) or header_checks.wrong_width(width_hz, len(frequencies))
     if problem:

@@ -16,16 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.correlator import header_checks
 from contimg.correlator.files import FileFault
 from contimg.correlator.header_checks import CHECKS, Check
+from contimg.correlator.header_values import HeaderValues
 
 _LARGEST = 100_000  # values of anything that is read whole
 _LONGEST_TEXT = 1 << 20
 _LEAST_BITS = {"integer": 0, "number": 32, "double": 64}  # of a floating type; 0 where integers will do
 
 
-class HeaderReader:
+class HeaderReader(HeaderValues):
     """The datasets of an open file; what is wrong with one becomes a `FileFault`.
 
     Attributes
@@ -38,14 +38,12 @@ class HeaderReader:
     def __init__(self, file: Any, path: Path) -> None:
         import h5py
 
-        self._file, self.path = file, path
+        super().__init__(path)
+        self._file = file
         self._h5 = h5py
         self._name = h5py.h5f.get_name(file)
         self._groups: dict[str, Any] = {}
         self.sizes: dict[str, int] = {}
-
-    def fault(self, code: str, what: str) -> FileFault:
-        return FileFault(code, self.path, what)
 
     def require(self, groups: Iterable[str]) -> None:
         """Look whether the file holds some groups."""
@@ -83,7 +81,7 @@ class HeaderReader:
 
     def number(self, key: str) -> float:
         """Return a single number."""
-        return self._number(key, self.open(*_place(key)))
+        return self._number(key, self.open(*place_of(key)))
 
     def _number(self, key: str, dataset: Any) -> float:
         check, found = CHECKS[key], np.empty(())
@@ -94,10 +92,7 @@ class HeaderReader:
             if "errno = " in str(error):
                 raise
             raise self.fault("contradiction", f"{key} has the shape {dataset.shape}, not one value") from None
-        value = float(found)
-        if not check.low <= value <= check.high or (check.kind == "integer" and value != round(value)):
-            raise self.fault(check.code, str(header_checks.wrong_values(check, found)))
-        return value
+        return self.in_range(key, float(found))
 
     def optional_number(self, key: str) -> float | None:
         """Return a single number, or None if the file does not have it."""
@@ -110,7 +105,7 @@ class HeaderReader:
         Rows of stations come as they are; of all others each value is in its range.
         """
         check = CHECKS[key]
-        dataset = self.open(*_place(key))
+        dataset = self.open(*place_of(key))
         self._check_type(check, dataset)
         space = dataset.get_space()
         shape = self._check_shape(check, space)
@@ -121,15 +116,12 @@ class HeaderReader:
             space.select_hyperslab((0,) * len(shape), wanted, (every, *(1,) * (len(shape) - 1)))
         values = np.empty(wanted)
         dataset.read(_memory(wanted), space, values, self._h5.h5t.NATIVE_DOUBLE)
-        problem = None if check.of_stations else _wrong_values(key, values.tobytes(), wanted)
-        if problem:
-            raise self.fault(check.code, problem)
-        return values
+        return values if check.of_stations else self.all_in_range(key, values)
 
     def text(self, key: str) -> str:
         """Return a text; the empty text if the file does not have the key and need not."""
         check = CHECKS[key]
-        dataset = self.open(*_place(key)) if check.needed else self._open_optional(key)
+        dataset = self.open(*place_of(key)) if check.needed else self._open_optional(key)
         if dataset is None:
             return ""
         shape = dataset.shape
@@ -142,7 +134,7 @@ class HeaderReader:
 
     def names(self, key: str) -> NDArray[Any]:
         """Return an array of names: bytes, text or integers."""
-        dataset = self.open(*_place(key))
+        dataset = self.open(*place_of(key))
         shape = self._check_shape(CHECKS[key], dataset.get_space())
         if not isinstance(dataset.get_type(), self._h5.h5t.TypeIntegerID):
             return self._texts(key, dataset, shape)
@@ -163,7 +155,7 @@ class HeaderReader:
 
     def _open_optional(self, key: str) -> Any:
         """Open a dataset of the header; None if its group has no such name."""
-        group, name = _place(key)
+        group, name = place_of(key)
         try:
             return self.open(group, name)
         except FileFault:
@@ -231,14 +223,8 @@ def _memory(shape: tuple[int, ...]) -> Any:
     return h5py.h5s.create_simple(shape) if shape else h5py.h5s.create(h5py.h5s.SCALAR)
 
 
-@functools.lru_cache(maxsize=512)  # sixteen files of a tile have most of their arrays in common, a night its antennas
-def _wrong_values(key: str, values: bytes, shape: tuple[int, ...]) -> str | None:
-    """Return which of a key's values, given as bytes of float64, is not finite or out of range."""
-    return header_checks.wrong_values(CHECKS[key], np.frombuffer(values).reshape(shape))
-
-
 @functools.cache
-def _place(key: str) -> tuple[str, str]:
+def place_of(key: str) -> tuple[str, str]:
     """Return the group and the name of a key of the header."""
     above, _, name = key.rpartition("/")
     return f"Header/{above}".rstrip("/"), name

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from contimg.correlator import files, header
 from contimg.correlator.files import PASSING, FileFault
 from contimg.correlator.header_reader import HeaderReader
+from contimg.correlator.known_headers import KnownHeaders
 
 __all__ = ["PASSING", "VERSION", "DataShape", "FileFault", "Probe", "look"]
 
@@ -61,6 +62,9 @@ class Probe:
     synthetic: bool
 
 
+_KNOWN = KnownHeaders()
+
+
 def look(path: Path) -> Probe:
     """Look into a file: the header is read and checked as for the conversion, the data only in shape and type.
 
@@ -76,10 +80,7 @@ def look(path: Path) -> Probe:
     """
     path = Path(path)
     try:
-        with files.opened(path) as file, files.content_faults(path):
-            reader = HeaderReader(file, path)
-            head = header.parse(reader)
-            reader.check_data(head.data_shape)
+        head = _KNOWN.header_of(path) or _read(path)
     except OSError as error:
         raise files.fault_of_error(path, error) from None
     return Probe(
@@ -94,3 +95,13 @@ def look(path: Path) -> Probe:
         setup=head.setup,
         synthetic=head.synthetic,
     )
+
+
+def _read(path: Path) -> header.Header:
+    """Read and check a header by HDF5, and compare the next files with it."""
+    with files.opened(path) as file, files.content_faults(path):
+        reader = HeaderReader(file, path)
+        head = header.parse(reader)
+        reader.check_data(head.data_shape)
+    _KNOWN.learn(path)
+    return head
