@@ -1,4 +1,4 @@
-"""`contimg archive`: tables, sky map and gallery of the archive."""
+"""`contimg archive`: the archive's tables, sky map and gallery; whose archive it is."""
 
 from __future__ import annotations
 
@@ -7,22 +7,48 @@ import click
 from contimg.cli.common import Context, json_option, opened, print_json
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--anew", is_flag=True, help="Read every bundle again, also those that have not changed.")
 @json_option
-@click.pass_obj
-def archive(context: Context, anew: bool, as_json: bool) -> None:
+@click.pass_context
+def archive(ctx: click.Context, anew: bool, as_json: bool) -> None:
     """Make the ObsCore tables, the sky coverage and the gallery of all published mosaics again.
 
     Each publish does so; this repairs what was deleted or could not be written.
     """
     from contimg.archive.update import rebuild
+    from contimg.publishing import archive_root
 
+    if ctx.invoked_subcommand is not None:
+        return
+    context: Context = ctx.obj
     products = context.config.layout.products
     with opened(context) as database:
+        archive_root.require(database, context.config.layout, make=True)
         count = rebuild(database, context.config.layout, anew=anew)
     names = ("index.html", "obscore.vot", "obscore.fits", "coverage.moc.fits")
     if as_json:
         print_json({"mosaics": count, "files": [str(products / name) for name in names]})
     else:
         click.echo(f"{count} mosaics: {products / 'index.html'}, with {', '.join(names[1:])} beside it")
+
+
+@archive.command()
+@json_option
+@click.pass_obj
+def adopt(context: Context, as_json: bool) -> None:
+    """Make paths.products the archive of the configured registry, whatever was there before.
+
+    A registry takes possession of its archive by itself, once. This is for a registry that was moved, and for one that
+    takes the place of another that is gone for good: `contimg reconcile` then rebuilds its rows.
+    """
+    from contimg.publishing import archive_root
+    from contimg.publishing.archive_marker import marker_place
+
+    layout = context.config.layout
+    with opened(context) as database:
+        content = archive_root.adopt(database, layout)
+    if as_json:
+        print_json(content)
+    else:
+        click.echo(f"{layout.products} is the archive of this registry now ({marker_place(layout)})")

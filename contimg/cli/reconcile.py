@@ -12,9 +12,10 @@ from contimg.cli.common import Context, json_option, opened, print_json, print_t
 @click.command()
 @click.argument("mosaic", required=False)
 @click.option("--dry-run", is_flag=True, help="List what differs and change nothing.")
+@click.option("--repair-all", is_flag=True, help="Repair also more than publish.max_repair_share of the archive.")
 @json_option
 @click.pass_obj
-def reconcile(context: Context, mosaic: str | None, dry_run: bool, as_json: bool) -> None:
+def reconcile(context: Context, mosaic: str | None, dry_run: bool, repair_all: bool, as_json: bool) -> None:
     """Compare archive and registry (of MOSAIC, or of all) and repair what differs.
 
     Every published byte is read. Exit code 3 when a difference is left that only an operator can resolve, and
@@ -27,7 +28,12 @@ def reconcile(context: Context, mosaic: str | None, dry_run: bool, as_json: bool
     data_id = None if mosaic is None else naming.as_mosaic_id(mosaic)
     with opened(context) as database:
         found = reconciling.reconcile(
-            database, context.config.layout, data_id, dry_run=dry_run, judged_by=options_of(context.config)
+            database,
+            context.config.layout,
+            data_id,
+            dry_run=dry_run,
+            judged_by=options_of(context.config),
+            max_share=1.0 if repair_all else context.config.publish.max_repair_share,
         )
     if as_json:
         print_json([vars(one) for one in found])

@@ -52,12 +52,14 @@ def _wanted(context: Context, mosaic: str | None) -> list[dict[str, Any]]:
     from contimg import naming
     from contimg.bundle import bundle
     from contimg.errors import RegistryError
+    from contimg.publishing import archive_root
     from contimg.registry import queries
 
     if mosaic is not None and (Path(mosaic) / bundle.MANIFEST).exists():
         path = Path(mosaic).resolve()
         return [{"data_id": path.name, "version": None, "path": str(path), "expected": None}]
     with opened(context) as database:
+        archive_root.require(database, context.config.layout, change=False)
         if mosaic is None:
             rows = queries.listing(database, statuses=("published",), latest_only=False, with_metadata=False)
         else:

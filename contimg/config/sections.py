@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from contimg.config.key_types import Count, Night, NotNegative, Positive, Root, Section
+from contimg.config.key_types import Count, Fraction, Night, NotNegative, Positive, Root, Section
 from contimg.config.qa_section import QaOptions
 from contimg.config.science_sections import (
     BeamOptions,
@@ -75,6 +75,9 @@ class PublishOptions(Section):
     claim_s: Positive = Field(900.0, description="a publisher's claim expires after this, unless renewed [s]")
     update_archive: bool = Field(
         True, description="keep the archive's tables, sky map and gallery current (else: contimg archive)"
+    )
+    max_repair_share: Fraction = Field(
+        0.1, description="largest share of published mosaics that reconcile takes out of sight by itself"
     )
     remove_stage: bool = Field(False, description="remove the staged bundle once the archive copy is verified again")
 

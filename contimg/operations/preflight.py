@@ -21,6 +21,7 @@ from contimg.operations.job_log import sentence
 from contimg.operations.resources import mosaic_sizes, tile_sizes
 from contimg.plan import observe
 from contimg.plan.model import Plan
+from contimg.publishing.archive_marker import foreign, read_marker, sqlite_place, unmounted
 from contimg.storage.filesystem import refuse_network
 
 # Bytes a pixel of what is written: six planes of a tile; three planes of a mosaic, its bundle and the published copy.
@@ -118,22 +119,37 @@ def _roots(config: Config) -> list[str]:
 def _registry(config: Config) -> list[str]:
     """Return why the registry cannot be reached; an SQLite file is opened directly, without loading SQLAlchemy."""
     if config.registry.url is not None:
+        from contimg.publishing import archive_root
         from contimg.registry.engine import open_registry
 
-        open_registry(config).close()
+        with contextlib.closing(open_registry(config)) as registry:
+            archive_root.require(registry, config.layout, change=False)
         return []
     file = config.layout.registry_file
     refuse_network(file)
-    if not file.exists():
-        return []
-    try:
-        with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5)) as database:
-            database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.Error as error:
-        return [
-            f"registry {file} cannot be read ({error}): restore it, or move it away and type contimg registry rebuild"
-        ]
+    marker, found = read_marker(config.layout), None
+    if file.exists():
+        try:
+            found = _identity(file)
+        except sqlite3.Error as error:
+            return [f"registry {file} cannot be read ({error}): restore it, or move it away and type contimg reconcile"]
+    if marker is None and found is not None and found[1] is not None:
+        raise unmounted(config.layout, str(file), found[1])
+    if marker is not None and marker["place"] != sqlite_place(file):
+        raise foreign(config.layout, str(file), marker, copied=found is not None and found[0] == marker["registry"])
     return []
+
+
+def _identity(file: Path) -> tuple[str, str | None] | None:
+    """Return the UUID of an SQLite registry and since when it has an archive; None before it has an identity."""
+    with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5)) as database:
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+        if "registry_identity" not in tables:
+            return None
+        found: tuple[str, str | None] | None = database.execute(
+            "SELECT uuid, archive_since FROM registry_identity"
+        ).fetchone()
+        return found
 
 
 def _disk(config: Config, plan: Plan) -> list[str]:

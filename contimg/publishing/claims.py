@@ -147,13 +147,16 @@ def record_published(registry: Registry, claim: Claim, path: str) -> None:
         add_event(connection, claim.data_id, claim.version, "published", path)
 
 
-def record_failure(registry: Registry, claim: Claim, message: str) -> bool:
-    """Set a product back to ``staging`` with the error; return False when the claim was lost before."""
+def record_failure(registry: Registry, claim: Claim, message: str, *, counts: bool = True) -> bool:
+    """Set a product back to ``staging`` with the error; return False when the claim was lost before.
+
+    What `counts` brings nearer the number of attempts after which the product waits for a person.
+    """
     with registry.transaction(lock=claim.data_id) as connection:
         values = {
             "status": "staging",
             "error": message,
-            "attempts": data_registry.c.attempts + 1,
+            "attempts": data_registry.c.attempts + (1 if counts else 0),
             **_FREE,
         }
         changed = connection.execute(_mine(claim).values(**values)).rowcount == 1

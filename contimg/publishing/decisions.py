@@ -18,7 +18,7 @@ from contimg import naming
 from contimg.bundle import bundle
 from contimg.bundle.record import Decision
 from contimg.errors import RegistryError
-from contimg.publishing import markers, places
+from contimg.publishing import archive_root, markers, places
 from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.commands import MANIFEST_DIGITS
 from contimg.publishing.places import Places
@@ -144,6 +144,7 @@ def _decide(
     named = mosaic if isinstance(mosaic, Named) else Named(mosaic)
     if not reason.strip():
         raise RegistryError(f"{named.data_id}: no reason given: say why with --reason '...'")
+    archive_root.require(registry, layout)
     with registry.transaction(lock=named.data_id) as connection:
         row = _chosen(connection, named, rule.command)
         if row["status"] not in rule.allowed:

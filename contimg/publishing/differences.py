@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,8 @@ from contimg.registry.engine import Registry
 from contimg.registry.schema import data_registry
 
 Row = Mapping[str, Any]
+MAX_SHARE = 0.1  # of the published mosaics: more are not taken out of sight without a person
+ALWAYS_REPAIRED = 3  # so many are, however small the archive
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Scope:
     judged_by : mapping of str to Section, optional
         The sections of the configuration that hold the thresholds by which a lost bundle on the stage is judged when
         it is made again; without them its products keep the verdicts of the day on which they were made.
+    max_share : float
+        Largest share of the published mosaics that `bounded` repairs.
     """
 
     registry: Registry
@@ -71,6 +75,7 @@ class Scope:
     data_id: str | None
     dry_run: bool
     judged_by: Options | None = None
+    max_share: float = MAX_SHARE
 
     def rows(self, *statuses: str) -> list[Row]:
         """Return the rows of the scope in some states, or in all, the oldest version first."""
@@ -92,6 +97,26 @@ class Scope:
         if self.dry_run:
             return difference
         return replace(difference, repaired=action() is not False)
+
+    def bounded(self, repairs: Iterable[tuple[Difference, Callable[[], object]]]) -> Iterator[Difference]:
+        """Run repairs that take mosaics out of sight, or only report them where they are too many.
+
+        A disk that is lost, or a registry that is not the archive's, shows as many differences at once: to
+        repair them would make it worse.
+        """
+        found = list(repairs)
+        if len(found) > ALWAYS_REPAIRED:
+            published = queries.count_current(self.registry)
+            if len(found) > self.max_share * published:
+                why = (
+                    f"; nothing was changed, as {len(found)} of {published} published mosaics would leave the sight "
+                    f"(more than publish.max_repair_share): look at the archive's disk, then 'contimg reconcile "
+                    "--repair-all'"
+                )
+                yield from (replace(one, message=one.message + why, needs_person=True) for one, _ in found)
+                return
+        for difference, action in found:
+            yield self.repair(difference, action)
 
     def change(
         self,

@@ -26,7 +26,7 @@ from contimg import naming
 from contimg.bundle import bundle
 from contimg.bundle.record import Decision, with_decisions
 from contimg.errors import RegistryError
-from contimg.publishing import claims, copying, markers
+from contimg.publishing import archive_root, claims, copying, markers
 from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.finalize import finalize
 from contimg.publishing.recording import publication, recorded, verdict_contradiction
@@ -87,7 +87,7 @@ def publish(
     claim_s : float
         The claim expires after this unless renewed [s].
     max_attempts : int
-        After so many failed attempts the product waits for a person.
+        After so many failed attempts the product waits for a person. Faults that may pass by themselves do not count.
 
     Raises
     ------
@@ -97,6 +97,8 @@ def publish(
         If another process is publishing it.
     PublishFailed
         If the machine failed or the target is taken; the row is back in staging with the error.
+    WrongArchive
+        If ``paths.products`` is not the archive of this registry.
     """
     row = queries.get(registry, data_id, version)
     version = row["version"]
@@ -105,6 +107,7 @@ def publish(
         row = queries.get(registry, data_id, version)
     created = False
     if row["status"] in ("staging", "publishing"):
+        archive_root.require(registry, layout, make=True)
         if row["attempts"] >= max_attempts:
             raise RegistryError(
                 f"{data_id} failed to be published {row['attempts']} times (the last time: {row['error']}): repair "
@@ -169,18 +172,17 @@ def _publish_claimed(registry: Registry, layout: naming.Layout, row: Mapping[str
         return False
     except (OSError, RegistryError) as error:
         what = sentence(error) if isinstance(error, OSError) else str(error)
+        transient = error.errno in _TRANSIENT if isinstance(error, OSError) else isinstance(error, RegistryUnavailable)
         mine = True
         with contextlib.suppress(RegistryError):  # the database may be what failed: the claim is then left to expire
-            mine = claims.record_failure(registry, claim, what)
+            mine = claims.record_failure(registry, claim, what, counts=not transient)
         if not mine:
             _leave_to_winner(registry, row)
             return False
         failure = PublishFailed(
             f"{data_id} was not published: {what}: repair that, then 'contimg publish retry {data_id}'"
         )
-        failure.transient = (
-            error.errno in _TRANSIENT if isinstance(error, OSError) else isinstance(error, RegistryUnavailable)
-        )
+        failure.transient = transient
         raise failure from error
 
 
@@ -236,7 +238,9 @@ def _check_verdict(row: Mapping[str, Any], staged: Path) -> None:
     """Raise `RegistryError` where the row's verdict is not the one in its bundle, whose bytes have been verified."""
     contradiction = verdict_contradiction(row, staged)
     if contradiction is not None:
-        raise RegistryError(f"{contradiction}: restore the registry, or move it away and type contimg registry rebuild")
+        raise RegistryError(
+            f"{contradiction}: restore the registry from a backup, or move it away and type contimg reconcile"
+        )
 
 
 def _accept_existing(final: Path, row: Mapping[str, Any]) -> None:

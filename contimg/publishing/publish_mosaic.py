@@ -64,7 +64,7 @@ def _publish_once(data_id: str, config: Config) -> Outcome:
         machine_faults(f"{data_id} was not published"),
         contextlib.closing(open_registry(config)) as registry,
     ):
-        reconcile(registry, layout, data_id, judged_by=options_of(config))
+        reconcile(registry, layout, data_id, judged_by=options_of(config), max_share=options.max_repair_share)
         outcome = publish(registry, layout, data_id, claim_s=options.claim_s, max_attempts=options.max_attempts)
         if options.remove_stage and outcome.status == "published":
             remove_staged(registry, layout, data_id, outcome.version)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from contimg.naming import Layout
 from contimg.products.gates import Options
-from contimg.publishing.differences import Difference, Scope
+from contimg.publishing import archive_root
+from contimg.publishing.differences import MAX_SHARE, Difference, Scope
 from contimg.publishing.reconcile_bytes import published, staged, unrecorded
 from contimg.publishing.reconcile_remains import left_claims, marks, remains
 from contimg.publishing.reconcile_rows import lost_decisions, lost_rows, misplaced
@@ -27,6 +28,7 @@ def reconcile(
     *,
     dry_run: bool = False,
     judged_by: Options | None = None,
+    max_share: float = MAX_SHARE,
 ) -> list[Difference]:
     """Compare and repair; return the differences in order of product, each in the order of repair.
 
@@ -41,7 +43,15 @@ def reconcile(
     judged_by : mapping of str to Section, optional
         The thresholds of now, as `register_mosaic` has them: a bundle that was registered with them can be made again
         on the stage only with the same ones.
+    max_share : float
+        Largest share of the published mosaics that is taken out of sight by itself; above it a person must look.
+
+    Raises
+    ------
+    WrongArchive
+        If ``paths.products`` is not the archive of this registry. Nothing was changed then.
     """
-    scope = Scope(registry, layout, data_id, dry_run, judged_by)
+    archive_root.require(registry, layout, change=not dry_run)
+    scope = Scope(registry, layout, data_id, dry_run, judged_by, max_share)
     found = [difference for step in STEPS for difference in step(scope)]
     return sorted(found, key=lambda one: one.data_id)

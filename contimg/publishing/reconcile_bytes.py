@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +45,7 @@ def _record(scope: Scope, row: Row, final: Path) -> bool:
 
 def published(scope: Scope) -> Iterator[Difference]:
     """Find published bundles that are missing or altered: set back to ``staging``, to be published again."""
+    lost: list[tuple[Difference, Callable[[], object]]] = []
     for row in scope.rows("published"):
         path = Path(row["published_path"])
         where = Places.of(scope.layout, row)
@@ -73,9 +74,9 @@ def published(scope: Scope) -> Iterator[Difference]:
             continue
         moved = "" if missing else f", the altered bundle moved to {scope.layout.products / ALTERED}"
         message = f"{problem}: given back to staging to be published again{moved}"
-        yield scope.repair(
-            replace(found, message=message), functools.partial(_unpublish, scope, row, where, missing, problem)
-        )
+        action = functools.partial(_unpublish, scope, row, where, missing, problem)
+        lost.append((replace(found, message=message), action))
+    yield from scope.bounded(lost)
 
 
 def _can_be_made_again(scope: Scope, row: Row) -> bool:

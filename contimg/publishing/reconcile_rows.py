@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -161,6 +161,7 @@ def answer(one: Standing) -> Answer | None:
 
 def misplaced(scope: Scope) -> Iterator[Difference]:
     """Find bundles under their final name, or among the withdrawn ones, that should not be there: moved."""
+    hidden_ones: list[tuple[Difference, Callable[[], object]]] = []
     for row in scope.settled_rows():
         where = Places.of(scope.layout, row)
         sight, hidden = is_folder(where.sight), is_folder(where.hidden)
@@ -173,10 +174,14 @@ def misplaced(scope: Scope) -> Iterator[Difference]:
                 continue
         message = f"{row['data_id']} version {row['version']} {found.message.format(status=row['status'])}"
         difference = about(found.code, row, where.sight, message, needs_person=found.action == "person")
+        action = functools.partial(_move, scope, row, where, found.action)
         if found.action == "person":
             yield difference
+        elif sight and found.action in ("hide", "aside"):
+            hidden_ones.append((difference, action))
         else:
-            yield scope.repair(difference, functools.partial(_move, scope, row, where, found.action))
+            yield scope.repair(difference, action)
+    yield from scope.bounded(hidden_ones)
 
 
 def _last_decision(scope: Scope, row: Row) -> str | None:

@@ -17,9 +17,19 @@ def _index_states_with_ids(connection: Connection) -> None:
     connection.execute(text("CREATE INDEX data_registry_by_status ON data_registry (status, data_id)"))
 
 
+def _know_archive_and_verifications(connection: Connection) -> None:
+    columns = "uuid VARCHAR PRIMARY KEY, archive_since VARCHAR"
+    connection.execute(text(f"CREATE TABLE IF NOT EXISTS registry_identity ({columns})"))
+    if "verified_at" not in {one["name"] for one in inspect(connection).get_columns("data_registry")}:
+        connection.execute(text("ALTER TABLE data_registry ADD COLUMN verified_at VARCHAR"))
+
+
 # version -> the step that makes it from the version before. A step is plain SQL text: it must go on
 # meaning the same when the tables in `schema` have moved on.
-STEPS: dict[int, Callable[[Connection], None]] = {2: _index_states_with_ids}
+STEPS: dict[int, Callable[[Connection], None]] = {
+    2: _index_states_with_ids,
+    3: _know_archive_and_verifications,
+}
 
 
 def upgrade(connection: Connection, where: str) -> None:

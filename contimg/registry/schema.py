@@ -25,7 +25,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 2
+VERSION = 3
 STATUSES = ("staging", "publishing", "published", "held", "rejected", "superseded", "withdrawn")
 QA_STATUSES = ("pending", "passed", "warning", "failed")
 VALIDATION_STATUSES = ("pending", "validated", "failed")
@@ -49,6 +49,14 @@ schema_version = Table(
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("applied_at", String, nullable=False),
     Column("code_version", String, nullable=False),
+)
+
+# One row: which registry this is, and since when it has had an archive (contimg.registry.identity).
+registry_identity = Table(
+    "registry_identity",
+    metadata,
+    Column("uuid", String, primary_key=True),
+    Column("archive_since", String),
 )
 
 tiles = Table(
@@ -173,6 +181,7 @@ data_registry = Table(
     Column("approved_by", String),
     Column("approved_at", String),
     Column("approved_reason", Text),
+    Column("verified_at", String),  # when every byte of the published bundle was last read and found right
     UniqueConstraint("data_id", "version", name="data_id_version_once"),
     Index("data_registry_by_status", "status", "data_id"),  # which products are in a state, without reading the rows
     _one_of("status", STATUSES),

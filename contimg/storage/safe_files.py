@@ -58,7 +58,7 @@ def open_folder(root: Path, relative: PurePosixPath | str = ".", *, create: bool
     relative : PurePosixPath or str
         The folder, relative to the root.
     create : bool
-        Make the folders that are missing.
+        Make the folders that are missing, but never the root: one that is not mounted must not be written into.
 
     Raises
     ------
@@ -67,8 +67,6 @@ def open_folder(root: Path, relative: PurePosixPath | str = ".", *, create: bool
     OSError
         If it is missing (and `create` is false) or cannot be opened.
     """
-    if create:
-        Path(root).mkdir(parents=True, exist_ok=True)
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for part in PurePosixPath(relative).parts:

@@ -188,6 +188,7 @@ def test_a_publisher_that_died_before_it_is_made_up_for(config):
 def test_an_empty_archive(config, registry):
     from astropy.table import Table
 
+    config.paths.products.mkdir()
     assert update.rebuild(registry, config.layout) == 0
     assert len(Table.read(config.paths.products / "obscore.fits")) == 0
     assert "0 published" in (config.paths.products / "index.html").read_text()

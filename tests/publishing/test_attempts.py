@@ -16,6 +16,7 @@ from contimg.publishing import decisions, publish
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries
+from contimg.registry.engine import RegistryUnavailable
 from tests.support import mosaics
 from tests.support.mosaics import run
 
@@ -68,6 +69,26 @@ print(publish_mosaic({ID!r}, config, waits_s=(0.05, 0.05)).created)
 """
     ended = forked(script)
     assert (ended.returncode, ended.stdout) == (0, "True\n"), ended.stderr
+
+
+@pytest.mark.parametrize("backend", ["disk", "database"])
+def test_faults_that_may_pass_do_not_use_up_the_attempts(registry, config, monkeypatch, backend):
+    """Two runs of four attempts each, more than the three that are allowed: the file server answers again."""
+    mosaics.make_mosaic(config)
+    register_mosaic(ID, config)
+
+    def refuse(*_args):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE)) if backend == "disk" else RegistryUnavailable("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publish.copying, "copy_bundle", refuse)
+        for _ in range(2):
+            with pytest.raises(publish.PublishFailed):
+                publish_mosaic(ID, config, waits_s=(0.0, 0.0, 0.0))
+    row = queries.get(registry, ID)
+    assert (row["attempts"], row["status"]) == (0, "staging") and row["error"]
+    assert [e["event"] for e in queries.events(registry, ID)].count("failed") == 8
+    assert publish_mosaic(ID, config, waits_s=()).created
 
 
 def test_a_full_disk_gives_one_sentence_and_a_rerun_publishes(sqlite_config):

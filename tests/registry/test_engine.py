@@ -39,7 +39,7 @@ def test_tables_are_those_of_the_design(registry):
         "subband_files", "tiles", "ms_index", "caltables", "images", "mosaic_groups", "mosaic_tiles", "data_registry",
         "publish_events",
     }  # fmt: skip
-    assert promised | {"schema_version", "lineage"} == set(schema.metadata.tables)
+    assert promised | {"schema_version", "registry_identity", "lineage"} == set(schema.metadata.tables)
     with registry.read() as connection:
         assert migrations.version_of(connection) == schema.VERSION
 

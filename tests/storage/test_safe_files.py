@@ -102,11 +102,12 @@ def test_a_missing_folder_is_named_whole_or_made(root):
             assert os.listdir(opened) == []
 
 
-def test_a_missing_root_is_made_only_when_it_may_be(tmp_path):
+@pytest.mark.parametrize("create", [False, True])
+def test_a_missing_root_is_never_made(tmp_path, create):
+    """It may be a disk that is not mounted."""
     with pytest.raises(FileNotFoundError):
-        open_folder(tmp_path / "new").__enter__()
-    with open_folder(tmp_path / "new", create=True):
-        assert (tmp_path / "new").is_dir()
+        open_folder(tmp_path / "new", "a", create=create).__enter__()
+    assert not (tmp_path / "new").exists()
 
 
 def test_what_is_opened_is_used_though_its_name_is_changed_meanwhile(root, tmp_path):

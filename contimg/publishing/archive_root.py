@@ -1,0 +1,84 @@
+"""Whether ``paths.products`` is the archive of a registry, and making it so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contimg.bundle.find import find_bundles
+from contimg.naming import Layout
+from contimg.publishing.archive_marker import foreign, marker_place, read_marker, sqlite_place, unmounted
+from contimg.registry import queries
+from contimg.registry.engine import Registry
+from contimg.registry.identity import identity, server_place, take_archive
+from contimg.storage.atomic import write_json
+from contimg.storage.process import me, operator
+from contimg.times import now
+
+# States of rows whose bundle stands, or stood, in the archive.
+_ARCHIVED = ("published", "withdrawn")
+
+
+def place(registry: Registry) -> str:
+    """Return where a registry's database stands, as text that is the same for every user and connection."""
+    if registry.engine.dialect.name == "sqlite":
+        return sqlite_place(registry.where)
+    return server_place(registry)
+
+
+def require(registry: Registry, layout: Layout, *, change: bool = True, make: bool = False) -> None:
+    """Raise unless ``paths.products`` is the archive of this registry; a new registry takes possession of it.
+
+    A registry is new when it never had an archive, or was made again in the place of the one that the marker names.
+
+    Parameters
+    ----------
+    registry : Registry
+    layout : Layout
+    change : bool
+        False: nothing is written, also for a registry without an archive.
+    make : bool
+        A new registry's archive is made where there is no such folder yet: by the first publication only.
+
+    Raises
+    ------
+    WrongArchive
+        If the archive is not mounted, or is that of another registry.
+    """
+    marker = read_marker(layout)
+    mine = identity(registry)
+    if marker is None:
+        # Before there were markers an archive had none: one of its bundles, at least, must stand there.
+        had_one = mine is not None and mine.archive_since is not None
+        if had_one or (queries.count(registry, _ARCHIVED) > 0 and next(iter(find_bundles(layout)), None) is None):
+            raise unmounted(layout, registry.where, None if mine is None else mine.archive_since)
+        if change and (make or layout.products.is_dir()):
+            adopt(registry, layout)
+        return
+    same = mine is not None and marker["registry"] == mine.uuid
+    in_place = marker["place"] == place(registry)
+    if same and in_place:
+        return
+    if not in_place or queries.count(registry) > 0:
+        raise foreign(layout, registry.where, marker, copied=same)
+    if change:
+        take_archive(registry, marker["registry"])
+
+
+def adopt(registry: Registry, layout: Layout) -> dict[str, Any]:
+    """Make ``paths.products`` the archive of this registry, and make the folder when it does not exist.
+
+    Returns
+    -------
+    dict
+        The content of the marker.
+    """
+    mine = take_archive(registry)
+    layout.products.mkdir(parents=True, exist_ok=True)
+    content = {
+        "registry": mine.uuid,
+        "place": place(registry),
+        "since": mine.archive_since,
+        "written": {"time": now(), "by": operator(), "host": me().host},
+    }
+    write_json(marker_place(layout), content)
+    return content

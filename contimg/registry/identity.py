@@ -1,0 +1,72 @@
+"""The identity of a registry: a UUID of its own, and on a server the place where its database stands.
+
+The UUID goes with a backup or a copy; the place does not. Together they tell a registry that was lost and made again
+in its place from a second one, and a restored backup from a copy that somebody works with elsewhere.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select, text, update
+
+from contimg.registry.engine import Registry
+from contimg.registry.schema import registry_identity
+from contimg.times import now
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The identity of a registry.
+
+    Attributes
+    ----------
+    uuid : str
+    archive_since : str or None
+        When it took possession of its archive (UTC); None before.
+    """
+
+    uuid: str
+    archive_since: str | None
+
+
+def identity(registry: Registry) -> Identity | None:
+    """Return the identity of a registry; None before it has one (its tables were made by hand, or emptied)."""
+    with registry.read() as connection:
+        return _read(connection)
+
+
+def _read(connection: Connection) -> Identity | None:
+    row = connection.execute(select(registry_identity)).first()
+    return None if row is None else Identity(row.uuid, row.archive_since)
+
+
+def take_archive(registry: Registry, known: str | None = None) -> Identity:
+    """Record that the registry has an archive from now on; return its identity.
+
+    Parameters
+    ----------
+    registry : Registry
+    known : str, optional
+        The UUID to take: that of the lost registry whose place this one has taken.
+    """
+    with registry.transaction(lock="identity") as connection:
+        before = _read(connection)
+        if before is None or (known is not None and before.uuid != known):
+            connection.execute(delete(registry_identity))
+            values = {"uuid": known or str(uuid.uuid4()), "archive_since": now()}
+            connection.execute(insert(registry_identity), values)
+        elif before.archive_since is None:
+            connection.execute(update(registry_identity).values(archive_since=now()))
+        after = _read(connection)
+    assert after is not None, "it has just been written"
+    return after
+
+
+def server_place(registry: Registry) -> str:
+    """Return where a PostgreSQL registry stands: the cluster's system identifier, the database and the schema."""
+    query = text("SELECT system_identifier, current_database(), current_schema() FROM pg_control_system()")
+    with registry.read() as connection:
+        cluster, database, schema = connection.execute(query).one()
+    return f"postgresql {cluster}/{database}/{schema}"
