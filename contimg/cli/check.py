@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 
-from contimg.cli.common import Context, json_option, print_json, print_table
+from contimg.cli.common import Context, json_option, print_json, print_table, progress_bar
 
 
 @click.command()
@@ -22,9 +20,9 @@ from contimg.cli.common import Context, json_option, print_json, print_table
 def check(context: Context, places: tuple[str, ...], page: Path | None, accept: tuple[str, ...], as_json: bool) -> None:
     """Test the telescope's conventions on raw files of one calibrator transit, without calibration.
 
-    NIGHT is a UTC date of paths.incoming, or a folder of subband files; FILES are those of one tile. Without either,
-    everything in paths.incoming. Of several tiles the one with the brightest transit is taken. Exit code 3 when
-    something is refuted.
+    NIGHT is a UTC date of paths.incoming, or a folder of subband files; FILES are those of one tile, or a fingerprint.
+    Without either, everything in paths.incoming. Of several tiles the one with the brightest transit is taken. Exit
+    code 3 when something is refuted.
     """
     from contimg.commissioning.check import first_light
     from contimg.commissioning.findings import STATEMENTS
@@ -34,7 +32,7 @@ def check(context: Context, places: tuple[str, ...], page: Path | None, accept: 
         raise click.BadParameter(
             f"'{unknown[0]}' is no finding: use one of {', '.join(STATEMENTS)}", param_hint="--accept"
         )
-    with _progress(not as_json) as tell:
+    with progress_bar("check", not as_json) as tell:
         outcome = first_light(places, context.config, tell)
     if page is None and not as_json:
         page = Path(f"check_{outcome.files.tile_id.replace(':', '').replace('-', '')}.html")
@@ -55,16 +53,3 @@ def check(context: Context, places: tuple[str, ...], page: Path | None, accept: 
         click.echo(f"\npage: {page}")
     if any(one.key not in accept for one in outcome.refuted):
         sys.exit(3)
-
-
-@contextlib.contextmanager
-def _progress(shown: bool) -> Iterator[Callable[[int, int, str], None]]:
-    """Show a progress bar on a terminal; yield the function that advances it."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True, disable=not (shown and console.is_terminal)) as moving:
-        task = moving.add_task("check", total=None)
-        yield lambda done, total, what: moving.update(task, completed=done, total=total, description=what)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -69,3 +69,16 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
         table.add_row(*(f"[{colours[c]}]{c}[/]" if c in colours else c.replace("[", r"\[") for c in cells))
     # A file or pipe has no width: do not fold ids there.
     Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+@contextlib.contextmanager
+def progress_bar(what: str, shown: bool) -> Iterator[Callable[[int, int, str], None]]:
+    """Show a progress bar on a terminal; give the function that moves it: (steps done, steps in all, what is done)."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True, disable=not (shown and console.is_terminal)) as moving:
+        task = moving.add_task(what, total=None)
+        yield lambda done, total, now: moving.update(task, completed=done, total=total, description=now)

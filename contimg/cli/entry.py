@@ -19,6 +19,7 @@ from contimg.errors import ContimgError
 COMMANDS = {
     "simulate": ("contimg.cli.simulate", "simulate", "Simulate part of a night in the correlator's format."),
     "check": ("contimg.cli.check", "check", "Test the telescope's conventions on raw files of a calibrator transit."),
+    "fingerprint": ("contimg.cli.fingerprint", "fingerprint", "Write a small file of a transit that a site can share."),
     "inspect": ("contimg.cli.inspect", "inspect", "Summarise a subband file or a Measurement Set."),
     "plan": ("contimg.cli.plan", "plan", "Show what the next run would do, and what waits for what."),
     "inbox": ("contimg.cli.inbox", "inbox", "Show which tiles are ready, wait, came late or were set aside."),

@@ -14,8 +14,9 @@ from contimg.commissioning import frequencies as frequency_checks
 from contimg.commissioning import receptors as receptor_checks
 from contimg.commissioning import sun as sun_checks
 from contimg.commissioning.conventions import GOOD, Convention, Transit, convention_findings
-from contimg.commissioning.findings import STATEMENTS, Finding, not_measurable
-from contimg.commissioning.fringes import FringeModel, Sample
+from contimg.commissioning.findings import STATEMENTS, Finding, not_measurable, of_some_antennas
+from contimg.commissioning.fingerprint import unpacked
+from contimg.commissioning.fringes import FringeModel, Sample, model_coherence
 from contimg.commissioning.headers import declination_finding, file_finding, header_finding
 from contimg.commissioning.identities import Identity, find_identities, identity_finding
 from contimg.commissioning.positions import (
@@ -112,17 +113,18 @@ def first_light(places: Sequence[str], config: Config, progress: Progress | None
     Parameters
     ----------
     places : sequence of str
-        Dates, folders or files; see `find_transit`.
+        Dates, folders or files, see `find_transit`; or a fingerprint.
     config : Config
     progress : callable, optional
-        Called with (files done, files in all, what is being done).
+        Called with (files done, files in all, what is done).
 
     Raises
     ------
     InputError
         If there are no files that can be read.
     """
-    return check_files(find_transit(places, config), progress)
+    with unpacked(places) as found:
+        return check_files(find_transit(found, config), progress)
 
 
 def check_files(files: TransitFiles, progress: Progress | None = None) -> FirstLight:
@@ -181,6 +183,7 @@ def _measure(files: TransitFiles, progress: Progress | None) -> _Measured:
     more = _frequency_findings(files, inputs, fringes, reduced, samples)
     rest, extra = _fringe_findings(files, inputs, fringes, reduced, dead)
     pictures |= extra | {"frequencies": more.measured}
+    rest = of_some_antennas(rest, inputs.baselines.reached(len(inputs.names)))
     return _Measured([*parts, *more.findings, *rest], coherences, pictures, more.corrected)
 
 
@@ -340,11 +343,8 @@ def _labels(
     samples: list[Sample], model: FringeModel, times_mjd: NDArray[np.float64], inputs: Inputs
 ) -> dict[int, tuple[int, float, float]]:
     """Return, for subbands whose fringes are not coherent at their own label, the label that fits."""
-    from contimg.commissioning.fringes import model_coherence
-
-    drawn = _drawn(len(inputs.baselines.one))
+    drawn, found = _drawn(len(inputs.baselines.one)), {}
     few = inputs.baselines.select(drawn)
-    found = {}
     for sample in samples:
         part = replace(sample, vis=sample.vis[:, :, drawn])
         if model_coherence([part], model, times_mjd, few) < GOOD:

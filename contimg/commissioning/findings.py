@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 Verdict = Literal["confirmed", "refuted", "not measurable"]
 CONFIRMED: Verdict = "confirmed"
@@ -96,3 +98,27 @@ def listed(names: list[str] | tuple[str, ...], most: int = 6) -> str:
 def not_measurable(key: str, why: str) -> Finding:
     """Return a finding that the data cannot decide."""
     return Finding(key, NOT_MEASURABLE, why)
+
+
+OF_SINGLE_ANTENNAS = ("swapped_antennas", "positions", "delays", "receptors")
+"""Findings that hold for the antennas with baselines only."""
+
+
+def of_some_antennas(findings: Sequence[Finding], reached: NDArray[np.bool_]) -> list[Finding]:
+    """Return findings of which those that confirm something of every antenna do so only where all have baselines.
+
+    Parameters
+    ----------
+    findings : sequence of Finding
+    reached : (nant,) bool
+        Antennas with baselines: of a fingerprint, some of them.
+    """
+    if reached.all():
+        return list(findings)
+    seen = f"right for the {int(reached.sum())} of {len(reached)} antennas with baselines here"
+    return [
+        replace(one, verdict=NOT_MEASURABLE, text=f"{seen}: {one.text}")
+        if one.key in OF_SINGLE_ANTENNAS and one.verdict == CONFIRMED
+        else one
+        for one in findings
+    ]

@@ -93,6 +93,10 @@ class Baselines:
         """Return the baselines of a mask."""
         return Baselines(self.one[which], self.two[which])
 
+    def reached(self, count: int) -> NDArray[np.bool_]:
+        """Return which of `count` antennas have a baseline."""
+        return np.bincount(np.concatenate([self.one, self.two]), minlength=count) > 0
+
 
 def stopped(
     vis: NDArray[np.complex64],

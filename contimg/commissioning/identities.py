@@ -47,7 +47,7 @@ def find_identities(transit: Transit, convention: Convention) -> tuple[FringeMod
     signal.
     """
     power, coherences = _by_antenna(transit, convention.model)
-    silent = power < _SILENT * np.median(power)
+    silent = ~(power >= _SILENT * np.nanmedian(power))  # without baselines, too
     suspects = _suspects(transit, convention.model, silent)
     trusted = ~silent
     trusted[suspects] = False
@@ -69,11 +69,11 @@ def _sums(transit: Transit, model: FringeModel) -> tuple[NDArray[np.float64], ND
 
 
 def _by_antenna(transit: Transit, model: FringeModel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the fringe power and the coherence of each antenna: medians over its baselines."""
+    """Return the fringe power and the coherence of each antenna: medians over its baselines; NaN without any."""
     together, adjacent = _sums(transit, model)
     baselines, count = transit.inputs.baselines, len(transit.inputs.rows)
-    power, ratio = np.zeros(count), np.zeros(count)
-    for antenna in range(count):
+    power, ratio = np.full(count, np.nan), np.full(count, np.nan)
+    for antenna in np.flatnonzero(baselines.reached(count)):
         mine = (baselines.one == antenna) | (baselines.two == antenna)
         power[antenna] = np.median(np.abs(adjacent[mine]))
         ratio[antenna] = mean_coherence(together[mine], adjacent[mine])
@@ -85,14 +85,15 @@ def _suspects(transit: Transit, model: FringeModel, silent: NDArray[np.bool_]) -
     together, adjacent = _sums(transit, model)
     baselines, count = transit.inputs.baselines, len(transit.inputs.rows)
     trusted, found = ~silent, []
-    while trusted.sum() > count / 2:
+    most = trusted.sum()
+    while trusted.sum() > most / 2:
         inside = trusted[baselines.one] & trusted[baselines.two]
         ratios = np.full(count, np.inf)
         for antenna in np.flatnonzero(trusted):
             mine = inside & ((baselines.one == antenna) | (baselines.two == antenna))
             ratios[antenna] = mean_coherence(together[mine], adjacent[mine]) if mine.any() else np.inf
         worst = int(np.argmin(ratios))
-        if ratios[worst] >= _BAD * np.median(ratios[trusted]):
+        if ratios[worst] >= _BAD * np.median(ratios[np.isfinite(ratios)]):
             break
         trusted[worst] = False
         found.append(worst)

@@ -123,4 +123,4 @@ def _levels(axes: Any, outcome: FirstLight) -> None:
 
 def _power(axes: Any, outcome: FirstLight) -> None:
     _by_antenna(axes, outcome.pictures["power"], outcome.pictures["names"], "fringe's part of the power")
-    axes.set_ylim(min(-0.02, float(outcome.pictures["power"].min())), 1.02)
+    axes.set_ylim(min(-0.02, float(np.nanmin(outcome.pictures["power"]))), 1.02)

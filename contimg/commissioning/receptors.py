@@ -72,12 +72,13 @@ def _dead_in_some(residuals: Sequence[Residuals]) -> NDArray[np.bool_]:
 
 
 def fringe_power(residuals: Sequence[Residuals], baselines: Baselines, count: int) -> NDArray[np.float64]:
-    """Return the steady fringe's fraction of each receptor's power, (npol, nant): median over baselines and
-    subbands.
+    """Return the steady fringe's fraction of each receptor's power, (npol, nant): median over baselines and subbands.
+
+    NaN for antennas without a baseline.
     """
     fraction = np.median([one.fraction for one in residuals], axis=0)
-    power = np.zeros((len(fraction), count))
-    for antenna in range(count):
+    power = np.full((len(fraction), count), np.nan)
+    for antenna in np.flatnonzero(baselines.reached(count)):
         mine = (baselines.one == antenna) | (baselines.two == antenna)
         power[:, antenna] = np.median(fraction[:, mine], axis=1)
     return power
@@ -96,16 +97,16 @@ def receptor_finding(power: NDArray[np.float64], dead: NDArray[np.bool_], names:
     explained : set of str
         Antennas at a wrong place, for which the fringe model does not hold.
     """
-    usual = np.median(power, axis=1, keepdims=True)
+    usual = np.nanmedian(power, axis=1, keepdims=True)
     if usual.max() < _LEAST_FRACTION:
         return not_measurable("receptors", f"the fringe is {usual.max():.3f} of the power on the median baseline")
     lit = usual > _CROSS_HAND * usual.max()  # a cross hand has no fringes on any antenna
     silent = lit & (power < _SILENT * usual) & ~dead
     bad = [a for a in np.flatnonzero(silent.any(axis=0)) if names[a] not in explained]
-    weakest = float((power / np.maximum(usual, 1e-12)).min())
+    weakest = float(np.nanmin(power / np.maximum(usual, 1e-12)))
     details = {"fringe_power": {name: [round(float(v), 3) for v in power[:, a]] for a, name in enumerate(names)}}
     if not bad:
-        alive = int((~dead).sum())
+        alive = int((~dead & np.isfinite(power)).sum())
         return Finding("receptors", CONFIRMED, f"{alive} live receptors have fringes", weakest, None, "of the median",
                        (), details)  # fmt: skip
     parts = []
@@ -153,7 +154,7 @@ def polarisation_findings(power: NDArray[np.float64], products: tuple[str, ...])
     products : tuple of str
         All that the file holds, in its order.
     """
-    usual = np.median(power, axis=1)
+    usual = np.nanmedian(power, axis=1)
     order = f"the file holds {' '.join(products)}"
     names = not_measurable(
         "receptor_names", "an unpolarised source has the same fringes in X and Y (Stokes I does not need to know)"

@@ -144,7 +144,7 @@ def parse(reader: HeaderReader, *, any_frame: bool = False) -> Header:
     ----------
     reader : HeaderReader
     any_frame : bool
-        Accept antenna positions in any frame: `contimg check` measures which it is.
+        Accept antenna positions in any frame, and fingerprints: `contimg check` takes both.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def parse(reader: HeaderReader, *, any_frame: bool = False) -> Header:
         With the code of the first thing that is wrong.
     """
     reader.require(("Header", "Data"))
-    sizes = _sizes(reader)
+    sizes = _sizes(reader, some_baselines=any_frame)
     times_mjd, integration_s = _times(reader, sizes["baselines"])
     frequencies, width_hz = _frequencies(reader)
     products = _products(reader)
@@ -187,13 +187,17 @@ def parse(reader: HeaderReader, *, any_frame: bool = False) -> Header:
     )
 
 
-def _sizes(reader: HeaderReader) -> dict[str, int]:
+def _sizes(reader: HeaderReader, *, some_baselines: bool) -> dict[str, int]:
     """Read the numbers of baselines, integrations and antennas; set the lengths of the arrays that follow them."""
     baselines, times, antennas, stations = (
         int(reader.number(key)) for key in ("Nbls", "Ntimes", "Nants_data", "Nants_telescope")
     )
     if baselines != antennas * (antennas + 1) // 2:
-        raise reader.fault("antennas", f"{antennas} antennas do not make {baselines} baselines with autocorrelations")
+        if reader.optional_number("extra_keywords/fingerprint") is None:
+            what = f"{antennas} antennas do not make {baselines} baselines with autocorrelations"
+            raise reader.fault("antennas", what)
+        if not some_baselines:
+            raise reader.fault("antennas", "it is part of a fingerprint, with some of the baselines only")
     sizes = {"rows": baselines * times, "stations": stations, "baselines": baselines, "antennas": antennas}
     reader.sizes = sizes
     return sizes

@@ -81,3 +81,25 @@ def test_a_damaged_file_is_a_finding_and_the_others_are_checked(program, night, 
     assert found["subbands"] == [0, 10, 15]
     files = found["findings"][0]
     assert files["verdict"] == "refuted" and broken.name in files["text"] and "phase_center_app_dec" in files["text"]
+
+
+def test_a_fingerprint_is_written_and_checked(program, night, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = program("fingerprint", night, "transit.fingerprint", "--antenna", "44", "--json")
+    assert done.code == 0, done.err
+    made = done.json
+    assert made["subbands"] == [0, 5, 10, 15] and made["baselines"] == 30 and "44" in made["antennas"]
+    assert made["bytes"] == (tmp_path / "transit.fingerprint").stat().st_size < 2_000_000
+    checked = program("check", "transit.fingerprint", "--json")
+    assert checked.code == 3 and checked.json["refuted"] == ["boards"] and checked.json["tile"] == made["tile"]
+    again = program("fingerprint", night, "transit.fingerprint")
+    assert again.code == 1 and "transit.fingerprint exists: remove it" in again.err
+
+
+def test_a_fingerprint_says_what_it_holds_in_one_line(program, night, tmp_path):
+    done = program("fingerprint", night / "incoming", tmp_path / "out")
+    assert done.code == 0 and " MB, tile 2026-02-11T" in done.out and "30 baselines of antennas " in done.out
+    assert len(done.out.splitlines()) == 1
+    for given, words in (([night], "Missing argument"), ([tmp_path / "none", tmp_path / "o"], "is no file, folder")):
+        refused = program("fingerprint", *given)
+        assert refused.code in (1, 2) and words in refused.err
