@@ -25,6 +25,7 @@ import h5py
 import numpy as np
 
 from contimg.commissioning.check import FirstLight, first_light
+from contimg.commissioning.positions import ionosphere_s
 from contimg.config import default_file, load_files
 from contimg.simulate import (
     ArrayErrors,
@@ -121,8 +122,13 @@ def conjugated(options: NightOptions, rng: np.random.Generator) -> Case:
 
 
 def clock(options: NightOptions, rng: np.random.Generator) -> Case:
-    """Return a night with a clock beyond what the ionosphere can look like; more antennas, as few decide it."""
-    error = float(rng.choice([-1, 1]) * rng.uniform(15, 40))
+    """Return a night with a clock beyond what the ionosphere can look like; more antennas, as few decide it.
+
+    From 8 s on, or 1.5 times the error that a shift of 1 arcsec to the north in the transit looks like: 12 s at
+    declination 54.57 and 19 s at 71.6 deg.
+    """
+    least = max(8.0, 1.5 * 4 * ionosphere_s(np.radians(options.declination_deg), np.radians(37.233)))
+    error = float(rng.choice([-1, 1]) * rng.uniform(least, 40))
     options = replace(options, antennas=options.antennas + 12)
     return Case("clock", _errors(options, correlator=CorrelatorErrors(clock_error_s=error)), "clock",
                 value=(error, 4.0))  # fmt: skip

@@ -35,6 +35,8 @@ COPIED_FACTS = (
     "band_hz",
     "n_channels",
     "missing_subbands",
+    "sun",
+    "clock_epoch",
 )
 """Facts of the tile that its calibration takes over."""
 

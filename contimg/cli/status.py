@@ -22,7 +22,7 @@ def status(context: Context, everything: bool, as_json: bool) -> None:
     if as_json:
         print_json(states)
         return
-    columns = ("mosaic", "tiles", "calibrated", "imaged", "verdict", "state", "version", "next step")
+    columns = ("mosaic", "tiles", "calibrated", "imaged", "verdict", "Sun", "state", "version", "next step")
     rows = [
         (
             s["mosaic"],
@@ -30,6 +30,7 @@ def status(context: Context, everything: bool, as_json: bool) -> None:
             s["calibrated"],
             s["imaged"],
             s["verdict"],
+            s["sun"],
             s["state"],
             s["version"],
             s["next"],

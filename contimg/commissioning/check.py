@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,17 +20,21 @@ from contimg.commissioning.fringes import FringeModel, Sample, model_coherence
 from contimg.commissioning.headers import declination_finding, file_finding, header_finding
 from contimg.commissioning.identities import Identity, find_identities, identity_finding
 from contimg.commissioning.positions import (
+    Offsets,
     clock_finding,
     integration_finding,
     ionosphere_s,
     measure_offsets,
     position_finding,
 )
+from contimg.commissioning.progress import Progress, ProgressCounter
 from contimg.commissioning.tile import TransitFiles, find_transit, missing_subbands
 from contimg.commissioning.transit import Inputs, Residuals, read_subband, residuals
 from contimg.config import Config
 from contimg.correlator.band import subband_frequencies
+from contimg.correlator.clock_epochs import clock_epoch
 from contimg.correlator.hdf5 import Header
+from contimg.sky.sun import SunPlace, sun_place
 
 _PILOTS = 3
 _PILOT_CHANNELS, _LABEL_CHANNELS = 6, 3
@@ -39,8 +43,6 @@ _FRINGE_KEYS = (
     "swapped_antennas", "positions", "clock", "integration_time", "frequencies", "channel_order", "delays", "receptors",
 )  # fmt: skip
 _OF_LABELS = ("frequencies", "channel_order")
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ class _Measured:
 def _measure(files: TransitFiles, progress: Progress | None) -> _Measured:
     """Return the findings from the visibilities, with the frequencies of the headers."""
     inputs = Inputs.of(files.headers[0])
-    counter = _ProgressCounter(progress, len(files.headers))
+    counter = ProgressCounter(progress, len(files.headers) + min(_PILOTS, len(files.headers)))
     fringes, found, coherences = _assumptions(files, inputs, counter)
     reduced, samples = _reduce(files.headers, inputs, fringes, counter)
     dead = receptor_checks.dead_receptors(reduced)
@@ -178,7 +180,7 @@ def _measure(files: TransitFiles, progress: Progress | None) -> _Measured:
     ]
     if fringes is None:
         parts += [not_measurable(key, found[0].text) for key in (*_FRINGE_KEYS, "polarisations", "receptor_names")]
-        parts.append(sun_checks.sun_finding(_sun_place(files), None))
+        parts.append(sun_checks.sun_finding(_sun_place(files.headers[0]), None))
         return _Measured(parts, coherences, pictures)
     more = _frequency_findings(files, inputs, fringes, reduced, samples)
     rest, extra = _fringe_findings(files, inputs, fringes, reduced, dead)
@@ -188,7 +190,7 @@ def _measure(files: TransitFiles, progress: Progress | None) -> _Measured:
 
 
 def _assumptions(
-    files: TransitFiles, inputs: Inputs, counter: _ProgressCounter
+    files: TransitFiles, inputs: Inputs, counter: ProgressCounter
 ) -> tuple[_Fringes | None, list[Finding], dict[str, float]]:
     """Return the convention of the array that holds, the findings on it, and the coherence of each assumption."""
     if files.calibrator is None:
@@ -208,19 +210,6 @@ def _assumptions(
     return _Fringes(convention, model, identities, silent), found, coherences
 
 
-class _ProgressCounter:
-    """Counts files for a progress bar."""
-
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self._progress, self._total = progress, total + min(_PILOTS, total)
-        self._done = 0
-
-    def advance(self, what: str) -> None:
-        if self._progress is not None:
-            self._progress(self._done, self._total, what)
-        self._done += 1
-
-
 def _few_baselines(inputs: Inputs) -> Inputs:
     """Return inputs with evenly drawn baselines where there are more than the tests of conventions need."""
     count = len(inputs.baselines.one)
@@ -235,7 +224,7 @@ def _drawn(count: int) -> NDArray[np.bool_]:
     return chosen
 
 
-def _pilot(files: TransitFiles, inputs: Inputs, counter: _ProgressCounter) -> Transit:
+def _pilot(files: TransitFiles, inputs: Inputs, counter: ProgressCounter) -> Transit:
     """Read three subbands for the tests of conventions."""
     headers = files.headers
     places = np.unique(np.linspace(0, len(headers) - 1, min(_PILOTS, len(headers))).round().astype(int))
@@ -251,7 +240,7 @@ def _pilot(files: TransitFiles, inputs: Inputs, counter: _ProgressCounter) -> Tr
 
 
 def _reduce(
-    headers: Sequence[Header], inputs: Inputs, fringes: _Fringes | None, counter: _ProgressCounter
+    headers: Sequence[Header], inputs: Inputs, fringes: _Fringes | None, counter: ProgressCounter
 ) -> tuple[list[Residuals], list[Sample]]:
     """Read every subband once: residuals under the model, and samples of all baselines."""
     model = fringes.model if fringes is not None else _still(headers[0], inputs)
@@ -269,10 +258,8 @@ def _still(header: Header, inputs: Inputs) -> FringeModel:
     return FringeModel(np.zeros((len(inputs.rows), 3)), header.location, np.zeros(2), header.dec_app_rad)
 
 
-def _sun_place(files: TransitFiles) -> tuple[float, float]:
-    header = files.headers[0]
-    model = FringeModel(np.zeros((1, 3)), header.location, np.zeros(2), header.dec_app_rad)
-    return sun_checks.sun_place(header.times_mjd, model)
+def _sun_place(header: Header) -> SunPlace:
+    return sun_place(float(header.times_mjd.mean()), header.location, header.dec_app_rad)
 
 
 @dataclass(frozen=True)
@@ -320,9 +307,7 @@ def _fringe_findings(
     found = [
         identity_finding(fringes.identities, names, int((~fringes.silent).sum())),
         position_finding(offsets, names, fringes.moved(names)),
-        clock_finding(
-            offsets, ionosphere_s(model.dec_app_rad, model.location.latitude_rad), fringes.convention.clock_s
-        ),
+        _clock(offsets, model, fringes.convention.clock_s, header),
         integration_finding(offsets, header.integration_s, model.stretch),
         receptor_checks.receptor_finding(power, dead, names, fringes.misplaced(names)),
         *receptor_checks.polarisation_findings(power, header.products),
@@ -330,13 +315,17 @@ def _fringe_findings(
     delays = delay_checks.measure_delays(reduced, baselines, offsets.used, count)
     wrong = fringes.misplaced(names) | {names[a] for a in np.flatnonzero(offsets.outliers)}
     found.append(delay_checks.delay_finding(delays, [one.subband for one in files.headers], names, wrong))
-    place = sun_checks.sun_place(header.times_mjd, model)
-    flux = None
-    if place[0] > -1:
+    place, flux = _sun_place(header), None
+    if place.daytime:
         flux = sun_checks.sun_flux_jy(reduced, model, baselines, offsets.used, files.apparent_jy)
     found.append(sun_checks.sun_finding(place, flux))
     return found, {"offsets": offsets, "delays": delays, "power": power, "model": model,
                    "baselines": baselines}  # fmt: skip
+
+
+def _clock(offsets: Offsets, model: FringeModel, already_s: float, header: Header) -> Finding:
+    sky_s = ionosphere_s(model.dec_app_rad, model.location.latitude_rad)
+    return clock_finding(offsets, sky_s, already_s, clock_epoch(header.start_mjd))
 
 
 def _labels(

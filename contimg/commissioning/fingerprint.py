@@ -13,7 +13,7 @@ import io
 import re
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from contimg import naming
 from contimg.commissioning.fingerprint_baselines import BASELINES, choose_baselines
+from contimg.commissioning.progress import Progress
 from contimg.correlator import hdf5
 from contimg.correlator.band import SUBBAND_WIDTH_HZ, subband_frequencies
 from contimg.correlator.hdf5 import Header
@@ -43,8 +44,6 @@ _CODES = {name: code for code, name in POLARISATIONS.items()}
 _CROSS_BITS, _AUTO_BITS = 7, 11
 """Bits of the mantissa that are kept: noise is far above 1/256 of a visibility; 1/4096 of an autocorrelation is below
 the 3 per mille that lost packets and interference are told by."""
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from contimg.commissioning.findings import CONFIRMED, NOT_MEASURABLE, REFUTED, F
 from contimg.commissioning.fits import antenna_values, regress
 from contimg.commissioning.fringes import Baselines, FringeModel
 from contimg.commissioning.transit import Residuals
+from contimg.correlator.clock_epochs import ClockEpoch
 from contimg.sky import geometry
 from contimg.sky.constants import C_M_S, EARTH_RAD_S
 
@@ -222,7 +224,7 @@ def ionosphere_s(dec_app_rad: float, latitude_rad: float) -> float:
     )
 
 
-def clock_finding(offsets: Offsets, sky_s: float, already_s: float = 0.0) -> Finding:
+def clock_finding(offsets: Offsets, sky_s: float, already_s: float = 0.0, epoch: ClockEpoch | None = None) -> Finding:
     """Return the finding on the clock.
 
     Parameters
@@ -232,6 +234,8 @@ def clock_finding(offsets: Offsets, sky_s: float, already_s: float = 0.0) -> Fin
         From `ionosphere_s`.
     already_s : float
         Error that the model has taken into account.
+    epoch : ClockEpoch, optional
+        What is known about the header's clock, for the sentence.
     """
     clock_s, error_s = already_s + offsets.clock_s, offsets.clock_error_s
     size = abs(clock_s)
@@ -248,7 +252,10 @@ def clock_finding(offsets: Offsets, sky_s: float, already_s: float = 0.0) -> Fin
     else:
         verdict = NOT_MEASURABLE
         text = f"header minus true time is {clock_s:+.2f} {number}: only errors beyond {reach_s:.0f} s would show"
-    details = {"ionosphere_s": sky_s, "would_show_s": reach_s}
+    details: dict[str, Any] = {"ionosphere_s": sky_s, "would_show_s": reach_s}
+    if epoch is not None:
+        text += f" (the clock that is documented for this date: {epoch.clock})"
+        details["epoch"] = epoch.facts()
     return Finding("clock", verdict, text, clock_s, float(np.hypot(error_s, sky_s)), "s", (), details)
 
 

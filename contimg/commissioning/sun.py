@@ -1,4 +1,4 @@
-"""The Sun: its position, and its apparent flux density on short baselines."""
+"""The Sun: its apparent flux density on short baselines."""
 
 from __future__ import annotations
 
@@ -13,43 +13,13 @@ from contimg.commissioning.fringes import Baselines, FringeModel
 from contimg.commissioning.transit import Residuals
 from contimg.sky import geometry
 from contimg.sky.constants import C_M_S
+from contimg.sky.sun import SunPlace, sun_apparent
 from contimg.statistics import robust_sigma
 
 LONGEST_WAVELENGTHS = 100.0
 """Beyond 130 wavelengths a disc of 32 arcmin is resolved out."""
 _DIAMETER_RAD = np.radians(32 / 60)
 _SIGMA, _LEAST_JY = 5.0, 3.0
-
-
-def sun_apparent(
-    times_mjd: NDArray[np.float64], location: geometry.Location
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return hour angle and declination (rad, apparent, geocentric) of the Sun at UTC times.
-
-    From ERFA's ``epv00``; the parallax of 9 arcsec does not matter here.
-    """
-    import erfa
-
-    from contimg.times import MJD_ZERO_JD
-
-    times = np.atleast_1d(times_mjd)
-    heliocentric, _ = erfa.epv00(MJD_ZERO_JD, times + 69.2 / 86400)
-    towards = -heliocentric["p"]
-    ra, dec = erfa.c2s(towards)
-    icrs = np.stack([np.mod(ra, 2 * np.pi), dec], axis=-1)
-    return geometry.apparent_from_icrs(icrs, times, location)
-
-
-def sun_place(times_mjd: NDArray[np.float64], model: FringeModel) -> tuple[float, float]:
-    """Return the Sun's altitude and its distance from the phase centre, deg, at the middle of the transit."""
-    hour_angle, dec = sun_apparent(np.array([times_mjd.mean()]), model.location)
-    latitude = model.location.latitude_rad
-    towards = geometry.direction(hour_angle, dec)[0]
-    zenith = np.array([np.cos(latitude), 0.0, np.sin(latitude)])
-    centre = geometry.direction(0.0, model.dec_app_rad)
-    altitude = np.degrees(np.arcsin(np.clip(towards @ zenith, -1, 1)))
-    distance = np.degrees(np.arccos(np.clip(towards @ centre, -1, 1)))
-    return float(altitude), float(distance)
 
 
 def sun_flux_jy(
@@ -114,12 +84,12 @@ def _disc(wavelengths: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(2 * j1(x) / x)
 
 
-def sun_finding(place_deg: tuple[float, float], measured: tuple[NDArray[np.float64], float] | None) -> Finding:
-    """Return the finding on the Sun from its altitude and distance (deg) and its apparent flux."""
-    altitude, distance = place_deg
+def sun_finding(place: SunPlace, measured: tuple[NDArray[np.float64], float] | None) -> Finding:
+    """Return the finding on the Sun from its place and its apparent flux."""
+    altitude, distance = place.altitude_deg, place.separation_deg
     where = f"altitude {altitude:+.0f}°, {distance:.0f}° from the phase centre"
     details: dict[str, Any] = {"altitude_deg": altitude, "distance_deg": distance}
-    if altitude < -1:
+    if not place.daytime:
         return Finding("sun", CONFIRMED, f"below the horizon: {where}", distance, None, "deg", (), details)
     if measured is None:
         text = f"{where}; no baselines within {LONGEST_WAVELENGTHS:.0f} wavelengths to see it on"

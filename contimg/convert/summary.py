@@ -12,11 +12,14 @@ from contimg import measurement_set
 from contimg.config import FlagOptions
 from contimg.convert.subbands import TileFiles
 from contimg.correlator import hdf5
+from contimg.correlator.clock_epochs import clock_epoch
 from contimg.correlator.integrations import TILE_S
 from contimg.flagging.findings import BlockFindings
 from contimg.flagging.flag_codes import NOTHING_MEASURED, REASONS, FlagCode, count
 from contimg.flagging.whole_tile import WholeTileFlags, whole_tile_flags
+from contimg.products.conditions import SunFacts
 from contimg.products.twin import Reason
+from contimg.sky.sun import sun_place
 
 _WHOLE = 0.95
 """Fraction of a whole tile's time below which a tile gets a note."""
@@ -214,7 +217,18 @@ def _facts(
         "fs_table": head.fs_table,
         "telescope": head.telescope,
         "location": [head.latitude_deg, head.longitude_deg, head.altitude_m],
+        "sun": _sun(head),
+        "clock_epoch": clock_epoch(head.start_mjd).facts(),
     }
+
+
+def _sun(head: hdf5.Header) -> dict[str, Any]:
+    """Return where the Sun is in the middle of the tile."""
+    place = sun_place((head.start_mjd + head.end_mjd) / 2, head.location, head.dec_app_rad)
+    facts = SunFacts(
+        altitude_deg=round(place.altitude_deg, 3), separation_deg=round(place.separation_deg, 3), daytime=place.daytime
+    )
+    return facts.model_dump()
 
 
 @dataclass(frozen=True)

@@ -193,7 +193,7 @@ def _sizes(reader: HeaderReader, *, some_baselines: bool) -> dict[str, int]:
         int(reader.number(key)) for key in ("Nbls", "Ntimes", "Nants_data", "Nants_telescope")
     )
     if baselines != antennas * (antennas + 1) // 2:
-        if reader.optional_number("extra_keywords/fingerprint") is None:
+        if not reader.has("extra_keywords/fingerprint"):
             what = f"{antennas} antennas do not make {baselines} baselines with autocorrelations"
             raise reader.fault("antennas", what)
         if not some_baselines:

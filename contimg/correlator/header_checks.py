@@ -82,7 +82,6 @@ CHECKS = {
         # Within a degree of the pole north is not defined well enough to phase to.
         Check("phase_center_app_dec", "number", unit="rad", low=-np.radians(89), high=np.radians(89)),
         Check("extra_keywords/ha_phase_center", "number", unit="rad", low=-1e-6, high=1e-6, needed=False),
-        Check("extra_keywords/fingerprint", "integer", low=1, high=100, needed=False),  # by contimg fingerprint only
         Check("telescope_name", "text"),
         Check("history", "any text"),
         Check("extra_keywords/applied_delays_ns", "any text"),

@@ -99,6 +99,10 @@ class HeaderReader(HeaderValues):
         dataset = self._open_optional(key)
         return None if dataset is None else self._number(key, dataset)
 
+    def has(self, key: str) -> bool:
+        """Return whether the file has a key of the header."""
+        return self._open_optional(key) is not None
+
     def numbers(self, key: str, *, first: int | None = None, every: int = 1) -> NDArray[np.float64]:
         """Return an array of numbers: all of it, its first rows, or one row out of `every`.
 

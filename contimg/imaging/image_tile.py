@@ -31,6 +31,7 @@ from contimg.statistics import robust_sigma
 _INHERITED = (
     "phase_centre_deg", "dec_app_deg", "telescope", "n_antennas", "n_subbands", "missing_subbands",
     "bandpass", "gains", "calibrator", "flux_anchor", "applied_delays_sha256", "antenna_order_sha256",
+    "sun", "clock_epoch",
 )  # fmt: skip
 THRESHOLDS = QaOptions()
 _LIBRARIES = ("numpy", "scipy", "ducc0", "radler", "astropy", "python-casacore")

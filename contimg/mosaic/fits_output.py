@@ -16,7 +16,7 @@ from contimg.products.numbers import image_qa
 TILE_COLUMNS = (
     "tile", "used", "left_out", "verdict", "rms_mjy", "rms_common_mjy", "expected_rms_mjy", "noise_ratio",
     "bmaj_arcsec", "bmin_arcsec", "bpa_deg", "weight_fraction", "freq_hz", "bandwidth_hz", "flagged_fraction",
-    "bandpass", "gains", "flux_anchor", "twin_sha256",
+    "bandpass", "gains", "flux_anchor", "sun_altitude_deg", "sun_separation_deg", "daytime", "twin_sha256",
 )  # fmt: skip
 
 
@@ -69,6 +69,7 @@ def tile_row(tile: GroupTile) -> dict[str, Any]:
     """Return a tile's row of the table; None where something was not measured."""
     beam = tile.image.beam.facts() if tile.image else {}
     facts = tile.image.facts if tile.image else None
+    sun = tile_facts(tile.twin).sun
     row = {
         "tile": tile.id,
         "used": "no" if tile.left_out else "yes",
@@ -80,6 +81,9 @@ def tile_row(tile: GroupTile) -> dict[str, Any]:
         "freq_hz": facts.freq_hz if facts else None,
         "bandwidth_hz": facts.bandwidth_hz if facts else None,
         "rms_common_mjy": tile.rms_common_mjy,
+        "sun_altitude_deg": sun.altitude_deg if sun else None,
+        "sun_separation_deg": sun.separation_deg if sun else None,
+        "daytime": sun.daytime if sun else None,
         "weight_fraction": None if tile.weight_fraction is None else round(tile.weight_fraction, 6),
         "twin_sha256": tile.input.sha256,
     }

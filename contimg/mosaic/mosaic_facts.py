@@ -10,7 +10,14 @@ from contimg.mosaic.common_beam import MIN_BEAM_PX
 from contimg.mosaic.fourier_image import sampling_loss
 from contimg.mosaic.group_image import GroupImage
 from contimg.mosaic.tile_images import GroupTile, used
-from contimg.products.facts import BeamFacts, ImageFacts, MosaicFacts, MosaicFiles, MosaicImageFacts
+from contimg.products.conditions import SunFacts, SunRange
+from contimg.products.facts import (
+    BeamFacts,
+    ImageFacts,
+    MosaicFacts,
+    MosaicFiles,
+    MosaicImageFacts,
+)
 from contimg.products.lineage import collect
 
 
@@ -38,6 +45,21 @@ def group_facts(tiles: Sequence[GroupTile]) -> MosaicFacts:
         gains=_distinct(facts, lambda one: one.gains),
         calibrators=sorted({name for node in calibrations if (name := node.twin.facts.get("calibrator"))}),
         flux_anchor="; ".join(_distinct(facts, lambda one: one.flux_anchor)) or None,
+        sun=_sun([one.sun for one in facts if one.sun is not None]),
+        clock_epochs=list({one.clock_epoch.since: one.clock_epoch for one in facts if one.clock_epoch}.values()),
+    )
+
+
+def _sun(places: Sequence[SunFacts]) -> SunRange | None:
+    """Return where the Sun is during some tiles; None where no tile says so."""
+    if not places:
+        return None
+    altitudes = [one.altitude_deg for one in places]
+    times = sorted({"day" if one.daytime else "night" for one in places})
+    return SunRange(
+        altitude_deg=(min(altitudes), max(altitudes)),
+        separation_deg=min(one.separation_deg for one in places),
+        daytime=" and ".join(times),
     )
 
 

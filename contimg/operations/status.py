@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from contimg.errors import ContimgError, InputError, UnknownIdError
 from contimg.plan.model import Plan
 from contimg.plan.observe import current_plan
 from contimg.plan.standing import read_group, read_marker
+from contimg.products.facts import mosaic_facts
 from contimg.products.judged import options_of, read_judged
 from contimg.products.twin import Twin, worst
 from contimg.publishing.commands import approve_command
@@ -96,7 +97,7 @@ def _group_state(config: Config, stem: str, stuck: Mapping[str, str]) -> dict[st
         return _sound_state(config, stem, stuck)
     except InputError as error:
         what, _, remedy = str(error).partition(": ")
-        nothing = dict.fromkeys(("tiles", "calibrated", "imaged", "verdict", "version", "path"))
+        nothing = dict.fromkeys(("tiles", "calibrated", "imaged", "verdict", "sun", "version", "path"))
         name = {"group": naming.iso(stem), "mosaic": naming.mosaic_id(stem)}
         return {**name, **nothing, "state": "damaged", "next": remedy, "error": what}
 
@@ -118,12 +119,19 @@ def _sound_state(config: Config, stem: str, stuck: Mapping[str, str]) -> dict[st
         "calibrated": done["calibrated"],
         "imaged": done["image"],
         "verdict": worst([t.verdict for t in twins]) if twins else None,
+        "sun": _sun(twins),
         "state": state,
         "version": marker["version"] if marker else None,
         "path": marker["path"] if marker else None,
         "next": _next(mosaic_id, state, mosaic_id in stuck, marker),
         "error": stuck.get(mosaic_id),
     }
+
+
+def _sun(twins: Sequence[Twin]) -> str | None:
+    """Return ``day``, ``night`` or both, as the mosaic says; None where there is none, or it is of an older version."""
+    mosaics = [mosaic_facts(twin).sun for twin in twins if twin.kind == "mosaic"]
+    return mosaics[0].daytime if mosaics and mosaics[0] is not None else None
 
 
 def _next(mosaic_id: str, state: str, stuck: bool, marker: dict[str, Any] | None) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from contimg.products.conditions import ClockEpochFacts, SunFacts, SunRange
 from contimg.products.record import Record, read_record
 from contimg.products.twin import DamagedTwinError, Twin
 
@@ -59,6 +60,8 @@ class MsFacts(Record):
     fs_table: str | None = None
     applied_delays_sha256: str | None = None
     antenna_order_sha256: str | None = None
+    sun: SunFacts | None = None
+    clock_epoch: ClockEpochFacts | None = None
 
 
 class CalibratedFacts(MsFacts):
@@ -93,6 +96,8 @@ class CalibrationFacts(Record):
     outcome: str | None = None
     refant: str | None = None
     refant_list: list[str] = []
+    sun: SunFacts | None = None
+    clock_epoch: ClockEpochFacts | None = None
     files: dict[str, str] = {}
     sefd_jy: dict[str, list[float | None]] = {}
     nsamples: float | None = None
@@ -109,6 +114,8 @@ class TileFacts(Record):
     gains: str | None = None
     calibrator: str | None = None
     flux_anchor: str | None = None
+    sun: SunFacts | None = None
+    clock_epoch: ClockEpochFacts | None = None
 
 
 class ChannelGroupFacts(Record):
@@ -170,6 +177,10 @@ class MosaicFacts(Record):
         First and last UTC of the tiles used (days).
     bandpass, gains, calibrators : list of str
     telescope, flux_anchor : str or None
+    sun : SunRange or None
+        Of the tiles used.
+    clock_epochs : list of ClockEpochFacts
+        Of the tiles used, without repetition.
     """
 
     group: str | None = None
@@ -184,6 +195,8 @@ class MosaicFacts(Record):
     gains: list[str] = []
     calibrators: list[str] = []
     flux_anchor: str | None = None
+    sun: SunRange | None = None
+    clock_epochs: list[ClockEpochFacts] = []
 
 
 class MosaicFiles(Record):

@@ -63,15 +63,24 @@ def tiles_table(mosaic: Twin, lineage: Lineage) -> str:
                 numbers.noise_ratio,
                 _beam_size(twin),
                 _percent(numbers.flagged_fraction),
+                _sun(twin),
                 "none" if missing == [] else missing,
                 _calibration_ids(twin, gain_sets.get(twin.id, [])),
             )
         )
     columns = (
-        "tile", "verdict", "used", "rms [mJy/beam]", "× radiometer", "beam [″]", "flagged", "missing subbands",
+        "tile", "verdict", "used", "rms [mJy/beam]", "× radiometer", "beam [″]", "flagged", "Sun", "missing subbands",
         "calibration",
     )  # fmt: skip
     return table(columns, rows, numbers=("rms [mJy/beam]", "× radiometer", "beam [″]", "flagged"))
+
+
+def _sun(image: Twin) -> str | None:
+    """Return day or night, and by day the Sun's altitude and separation."""
+    sun = tile_facts(image).sun
+    if sun is None:
+        return None
+    return f"day: {sun.altitude_deg:.0f}° high, {sun.separation_deg:.0f}° away" if sun.daytime else "night"
 
 
 def _missing_subbands(image: Twin, ms: Twin | None) -> list[int] | None:

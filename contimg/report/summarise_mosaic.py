@@ -101,6 +101,8 @@ def _head(mosaic: Twin, comparison: Twin | None) -> str:
     when = "no usable tile"
     if facts.start_mjd is not None and facts.end_mjd is not None:
         when = span_from_mjd(facts.start_mjd, facts.end_mjd)
+    if facts.sun is not None:
+        when += f"  ·  {facts.sun.daytime}: Sun {facts.sun.separation_deg:.0f}° away or more"
     boxes = "".join(
         f'<div class="tile"><b>{safe(value)}</b><span>{safe(label)}</span></div>'
         for value, label in _headline_numbers(mosaic, comparison)

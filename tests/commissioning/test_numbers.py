@@ -9,10 +9,10 @@ from contimg.commissioning.fits import antenna_values, regress
 from contimg.commissioning.frequencies import subband_at
 from contimg.commissioning.fringes import Baselines, FringeModel, coherence, mean_coherence, stopped
 from contimg.commissioning.positions import ionosphere_s, patterns
-from contimg.commissioning.sun import sun_apparent
 from contimg.correlator.band import subband_frequencies
 from contimg.correlator.setup import table_of
 from contimg.sky import geometry
+from contimg.sky.sun import sun_apparent
 
 SITE = geometry.Location(0.6498455107238486, -2.064427799136453, 1188.0519)
 RATE = 7.292115e-5

@@ -5,12 +5,16 @@ import shutil
 import h5py
 import numpy as np
 import pytest
+from astropy.coordinates import AltAz, EarthLocation, SkyCoord, get_sun
+from astropy.time import Time
+from astropy.utils import iers
 
 from contimg import measurement_set
 from contimg.config import FlagOptions, IngestOptions
 from contimg.convert.convert_tile import convert_tile
 from contimg.correlator import band
 from contimg.errors import InputError
+from contimg.products.facts import ms_facts
 from contimg.products.twin import read_twin
 from contimg.simulate import GainErrors, NightOptions, simulate_night
 from contimg.storage.atomic import file_sha256
@@ -114,6 +118,16 @@ def test_facts(converted, night):
     assert vis.synthetic
     assert any("simulat" in line for line in vis.history)
     assert facts["dec_app_deg"] == pytest.approx(54.57, abs=1e-9)
+    sun = ms_facts(twin).sun
+    location = EarthLocation.from_geodetic(facts["location"][1], facts["location"][0], facts["location"][2])
+    moment = Time(facts["mid_mjd"], format="mjd")
+    with iers.conf.set_temp("auto_download", False), iers.conf.set_temp("auto_max_age", None):
+        altitude = get_sun(moment).transform_to(AltAz(obstime=moment, location=location)).alt.deg
+        centre = SkyCoord(*facts["phase_centre_deg"], unit="deg").transform_to("gcrs")
+        apart = get_sun(moment).separation(SkyCoord(centre.ra, centre.dec, frame="gcrs", obstime=moment)).deg
+    assert sun.altitude_deg == pytest.approx(altitude, abs=0.01) and sun.daytime == (altitude > -0.83)
+    assert sun.separation_deg == pytest.approx(apart, abs=0.1)
+    assert facts["clock_epoch"]["since"] == "" and facts["clock_epoch"]["offset_s"] is None  # February 2026
     assert facts["n_times"] == 4
     assert facts["n_antennas"] == len(facts["antennas"]) == 8
     assert facts["n_channels"] == 64

@@ -91,6 +91,23 @@ def test_facts_are_those_of_the_tiles_used(tmp_path):
     assert (got.telescope, got.flux_anchor) == ("DSA-110", "3C286")
     assert (got.start_mjd, got.end_mjd) == (61082.0, 61082.0 + 6 / 1440)
     assert mosaic_facts.group_facts([]).tiles == []
+    assert (got.sun, got.clock_epochs) == (None, [])  # tiles of an older version
+
+
+def test_the_sun_and_the_clocks_of_a_mosaic_are_those_of_its_tiles(tmp_path):
+    places = ((-20.0, 100.0, False), (3.0, 90.0, True), (40.0, 60.0, True))
+    clock = {"since": "2026-06-02", "clock": "wall clock", "offset_s": -1.8, "source": "notes"}
+    tiles = []
+    for i, (altitude, separation, daytime) in enumerate(places):
+        sun = {"altitude_deg": altitude, "separation_deg": separation, "daytime": daytime}
+        tiles.append(tile(i, tmp_path, sun=sun, clock_epoch=clock))
+        tiles[-1].path.write_text(tiles[-1].twin.model_dump_json())
+    tiles[2] = replace(tiles[2], left_out="noise")
+    got = mosaic_facts.group_facts(tiles)
+    assert (got.sun.altitude_deg, got.sun.separation_deg, got.sun.daytime) == ((-20.0, 3.0), 90.0, "day and night")
+    assert [epoch.offset_s for epoch in got.clock_epochs] == [-1.8]
+    row = fits_output.tile_row(tiles[2])
+    assert (row["sun_altitude_deg"], row["sun_separation_deg"], row["daytime"]) == (40.0, 60.0, True)
 
 
 def test_notes_name_tiles_left_out_and_those_used_with_a_warning(tmp_path):

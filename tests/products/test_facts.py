@@ -20,6 +20,7 @@ NO_TILE = {"group": "2026-02-11T00:00:00", "tiles": ["2026-02-11T00:00:00"], "ti
 MOSAIC = NO_TILE | {
     "tiles_used": ["2026-02-11T00:00:00"], "n_images": 1, "left_out": {}, "beam": BEAM, "freq_hz": 1.405e9,
     "bandwidth_hz": 1.875e8, "centre_deg": [127.5, 54.6], "size_px": [9000, 5000], "cell_arcsec": 3.0,
+    "sun": {"altitude_deg": [-40.0, 12.0], "separation_deg": 71.0, "daytime": "day and night"},
     "area_deg2": 30.0, "flux_anchor": "3C286", "start_mjd": 61082.0, "end_mjd": 61082.036,
     "files": dict(image="m.fits", weights="m.weights.fits", rms="m.rms.fits", picture="m.png", tiles="m.tiles.csv"),
 }  # fmt: skip
@@ -28,6 +29,8 @@ MS = {
     "phase_centre_deg": [197.6, 30.5], "n_times": 24, "integration_s": 12.88, "n_antennas": 2, "antennas": ["1", "4"],
     "n_subbands": 16, "missing_subbands": [], "n_channels": 128, "bandwidth_hz": 1.875e8, "band_hz": [1.3e9, 1.5e9],
     "channel_width_hz": 1.46e6, "polarisations": ["XX", "YY"], "location": [37.2, -118.3, 1188.0], "freq_hz": None,
+    "sun": {"altitude_deg": 40.5, "separation_deg": 71.0, "daytime": True},
+    "clock_epoch": {"since": "2026-06-02", "clock": "wall clock", "offset_s": -1.8, "source": "notes"},
 }  # fmt: skip
 CROSSMATCH = {"mosaic": "mosaic_20260211T000000", "catalogue": "strip.csv"}
 

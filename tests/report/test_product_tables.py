@@ -77,8 +77,16 @@ def one_tile(*others: Twin, facts: dict | None = None, qa: dict | None = None, m
 def test_a_tile_has_its_numbers_with_few_digits():
     qa = {"rms_mjy": 4.23456, "noise_ratio": 1.1, "flagged_fraction": 0.12345}
     assert one_tile(qa=qa) == [
-        TILES[0], "passed", "yes", "4.235", "1.100", "14.4 × 10.9", "12.3 %", DASH, BANDPASS,
+        TILES[0], "passed", "yes", "4.235", "1.100", "14.4 × 10.9", "12.3 %", DASH, DASH, BANDPASS,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("altitude", "daytime", "shown"), [(40.4, True, "day: 40° high, 71° away"), (-12.0, False, "night")]
+)
+def test_a_tile_says_day_or_night_and_where_the_sun_is(altitude, daytime, shown):
+    sun = {"altitude_deg": altitude, "separation_deg": 71.2, "daytime": daytime}
+    assert one_tile(facts=IMAGE | {"sun": sun})[7] == shown
 
 
 def test_a_tile_that_was_left_out_says_why():
@@ -88,7 +96,7 @@ def test_a_tile_that_was_left_out_says_why():
 
 
 def test_a_tile_without_image_has_dashes():
-    assert one_tile(facts={}) == [TILES[0], "passed", "yes", *[DASH] * 6]
+    assert one_tile(facts={}) == [TILES[0], "passed", "yes", *[DASH] * 7]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +112,7 @@ def test_a_tile_without_image_has_dashes():
 )
 def test_missing_subbands_are_those_of_the_ms_or_else_of_the_image(of_ms, of_image, shown):
     others = [] if of_ms is None else [twin("ms", TILES[0], facts=of_ms)]
-    assert one_tile(*others, facts=IMAGE | {"missing_subbands": of_image})[7] == shown
+    assert one_tile(*others, facts=IMAGE | {"missing_subbands": of_image})[8] == shown
 
 
 @pytest.mark.parametrize(
@@ -124,12 +132,12 @@ def test_missing_subbands_are_those_of_the_ms_or_else_of_the_image(of_ms, of_ima
 )
 def test_the_calibration_of_a_tile_is_one_set_or_bandpass_and_gains(facts, sets, shown):
     others = [] if sets is None else [twin("calibrated", TILES[0], facts=MS | {"gain_sets": sets})]
-    assert one_tile(*others, facts=IMAGE | facts)[8] == shown
+    assert one_tile(*others, facts=IMAGE | facts)[9] == shown
 
 
 def test_a_tile_that_could_not_be_calibrated_names_no_gain_sets():
     failed = twin("calibrated", TILES[0], (FAILED,), facts={})
-    assert one_tile(failed)[8] == BANDPASS
+    assert one_tile(failed)[9] == BANDPASS
 
 
 def test_calibrations_have_their_anchor_and_what_was_lost():
