@@ -43,7 +43,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _CODES = {name: code for code, name in POLARISATIONS.items()}
 _CROSS_BITS, _AUTO_BITS = 7, 11
 """Bits of the mantissa that are kept: noise is far above 1/256 of a visibility; 1/4096 of an autocorrelation is below
-the 3 per mille that lost packets and interference are told by."""
+the 3 per mille at which lost packets and interference are detected."""
 
 
 @dataclass(frozen=True)
