@@ -1,4 +1,4 @@
-"""Headers that equal one read before, told by their bytes, so that only the values that differ are read and checked.
+"""Headers that equal one read before, recognised by their bytes, so that only the values that differ are read and checked.
 
 Files of a tile differ in their frequencies, and tiles in their times. HDF5 takes 1 ms to find that out, object by
 object; a comparison of bytes takes a tenth of that. Why it is as safe: what HDF5 answers depends on the bytes that it
@@ -191,7 +191,7 @@ class KnownHeaders:
 
 
 def known_header(path: Path, descriptor: int) -> KnownHeader | None:
-    """Return what other files can be compared with, of an open file; None if its values cannot be told apart.
+    """Return what other files can be compared with, of an open file; None if its values cannot be distinguished.
 
     Raises
     ------
