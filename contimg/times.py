@@ -78,3 +78,8 @@ def span_from_mjd(start_mjd: float, end_mjd: float) -> str:
     """Return a span of time as a person reads it, ``YYYY-MM-DD HH:MM:SS – HH:MM:SS UTC``, each end rounded to 1 s."""
     start, end = (utc_from_mjd(mjd, 0) for mjd in (start_mjd, end_mjd))
     return f"{start.replace('T', ' ')} – {end[11:]} UTC"
+
+
+def span_text(seconds: float) -> str:
+    """Return a time span in words, in minutes or days."""
+    return f"{seconds / 86400:.1f} days" if seconds > 2 * 86400 else f"{seconds / 60:.0f} min"

@@ -124,3 +124,11 @@ def test_times_are_formatted_in_one_place():
         if "strftime(" in line or "isoformat(timespec" in line or "2_400_000.5" in line or "2400000.5" in line
     ]
     assert elsewhere == []
+
+
+@pytest.mark.parametrize(
+    "seconds, text",
+    [(90, "2 min"), (7200, "120 min"), (172800, "2880 min"), (172801, "2.0 days"), (31557600, "365.2 days")],
+)
+def test_a_span_in_words(seconds, text):
+    assert times.span_text(seconds) == text

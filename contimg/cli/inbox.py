@@ -31,7 +31,7 @@ def inbox(context: Context, as_json: bool, accept_loss: str | None) -> None:
     if accept_loss is not None:
         _accept_loss(context.config, accept_loss, as_json)
         return
-    state = _state(context.config, datetime.now(UTC))
+    state = _state(context.config)
     if as_json:
         print_json(state)
         return
@@ -63,12 +63,12 @@ def _accept_loss(config: Config, tile: str, as_json: bool) -> None:
         click.echo(f"{', '.join(opened)}: open again; 'snakemake -n' shows what will be made anew from the files left")
 
 
-def _state(config: Config, now: datetime) -> dict[str, Any]:
+def _state(config: Config) -> dict[str, Any]:
     from contimg.plan.frozen import found_in_data
     from contimg.plan.make_plan import make_tiles
-    from contimg.plan.observe import look
+    from contimg.plan.observe import look_now, with_step
 
-    seen = look(config, now)
+    seen, now, ahead_s = look_now(config)
     plan = make_tiles(seen.listing, seen.facts, seen.committed, config, now)
     ready = [
         {
@@ -88,7 +88,7 @@ def _state(config: Config, now: datetime) -> dict[str, Any]:
         "left_alone": len(seen.listing.clusters) - len(seen.in_scope),
         "waiting": [
             {"name_time": w.id, "code": w.code, "message": w.message, "since": w.since}
-            for w in sorted(plan.waiting, key=lambda w: w.id)
+            for w in sorted((with_step(one, ahead_s) for one in plan.waiting), key=lambda w: w.id)
         ],
         "late": [{"group": x.group, "tile": x.tile, "files": list(x.files), "action": x.action} for x in plan.late],
         "quarantined": [item.__dict__ | {"file": os.path.basename(item.path)} for item in quarantined],

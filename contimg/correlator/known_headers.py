@@ -1,4 +1,4 @@
-"""Headers that equal one read before, recognised by their bytes, so that only the values that differ are read and checked.
+"""Headers that equal one read before, found by their bytes, so that only the values that differ are read and checked.
 
 Files of a tile differ in their frequencies, and tiles in their times. HDF5 takes 1 ms to find that out, object by
 object; a comparison of bytes takes a tenth of that. Why it is as safe: what HDF5 answers depends on the bytes that it
@@ -191,7 +191,7 @@ class KnownHeaders:
 
 
 def known_header(path: Path, descriptor: int) -> KnownHeader | None:
-    """Return what other files can be compared with, of an open file; None if its values cannot be distinguished.
+    """Return what other files can be compared with, of an open file; None if none can.
 
     Raises
     ------
@@ -208,7 +208,7 @@ def known_header(path: Path, descriptor: int) -> KnownHeader | None:
         head = header.parse(reader)
         reader.check_data(head.data_shape)
         stored = {key: found for key in VARYING if (found := reader.stored(key)) is not None}
-    same, stored = _told_apart(recorded.reads, stored)
+    same, stored = _separated(recorded.reads, stored)
     values = {key: reader.values.get(key) for key in VARYING}
     made = KnownHeader(head, same, stored, values)
     again = made.header_of(path, descriptor)  # a file that changes, or values that lie elsewhere, show here
@@ -219,7 +219,7 @@ def _equal(one: Header, other: Header) -> bool:
     return all(np.array_equal(getattr(one, name), value) for name, value in vars(other).items())
 
 
-def _told_apart(
+def _separated(
     reads: Iterable[tuple[int, bytes]], stored: Mapping[str, _Stored]
 ) -> tuple[dict[int, bytes], dict[str, _Stored]]:
     """Return the reads that must be the same, by their offset, and the keys whose values are in none of them."""

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from contimg import naming
+from contimg import naming, times
 from contimg.calibration import certification
 from contimg.config import Config
 from contimg.correlator.facts import FactsCache, FileFacts, inspect
 from contimg.correlator.inbox import Cluster, Listing, arrange, list_files
 from contimg.correlator.setup import CorrelatorSetup
 from contimg.errors import InputError
+from contimg.plan import clock
 from contimg.plan.make_plan import has_open_work, held_by, make_plan, make_tiles, may_be_late, owners
 from contimg.plan.model import CalibrationRecord, CommittedGroup, CommittedTile, Plan, PlannedTile, Waiting
 from contimg.plan.standing import read_group, read_marker, read_note
@@ -32,11 +33,12 @@ from contimg.sky.transits import DriftScan
 from contimg.sky.transits import transits as find_transits
 from contimg.times import mjd_from_datetime
 
-# A mosaic with one of these outcomes needs nothing more, unless its night is asked for by name.
 # A catalogue of text above this size takes seconds to read: the plan does without it.
 _LARGE_BYTES = 20e6
 # Calibrators further from a tile's declination are beyond the first null of the beam.
 _STRIP_DEG = 20.0
+_WITH_DEADLINE = frozenset({"subbands", "scan_open", "no_bandpass"})
+# A mosaic with one of these outcomes needs nothing more, unless its night is asked for by name.
 SETTLED = ("published", "rejected", "withdrawn")
 
 
@@ -94,8 +96,7 @@ def current_plan(config: Config, *, now: datetime | None = None) -> Plan:
     InputError
         If the inbox is missing, unreadable or empty.
     """
-    now = now or datetime.now(UTC)
-    seen = look(config, now)
+    seen, now, ahead_s = look_now(config) if now is None else (look(config, now), now, 0.0)
     records = calibration_records(config, _in_reach(seen.in_scope, config))
     finder, tiles = calibrator_finder(config), dict[str, PlannedTile]()
 
@@ -105,8 +106,31 @@ def current_plan(config: Config, *, now: datetime | None = None) -> Plan:
 
     unsteady = {one.name for one in calibrator_lists.load(config.calibration.calibrators) if is_unsteady(one)}
     plan = make_plan(seen.listing, seen.facts, seen.committed, records, calibrator_of, config, now, unsteady)
-    plan.waiting = [_with_advice(one, tiles, config) for one in plan.waiting]
+    plan.waiting = [with_step(_with_advice(one, tiles, config), ahead_s) for one in plan.waiting]
     return plan
+
+
+def look_now(config: Config) -> tuple[Inbox, datetime, float]:
+    """Return the inbox, the time that deadlines are counted with, and how far this computer's clock is ahead of it [s].
+
+    Raises
+    ------
+    InputError
+        As `look`.
+    """
+    seen = look(config, datetime.now(UTC))
+    return seen, *clock.time_of_plan(config.layout.cache, seen.facts, config.ingest)
+
+
+def with_step(waiting: Waiting, ahead_s: float) -> Waiting:
+    """Add to what waits for a deadline that the clock is ahead of the time that deadlines are counted with, if so."""
+    if not ahead_s or waiting.code not in _WITH_DEADLINE:
+        return waiting
+    message = (
+        f"{waiting.message}; this computer's clock was set ahead by {times.span_text(ahead_s)} and no file is of its"
+        " time yet: until then the deadline is counted without that step"
+    )
+    return replace(waiting, message=message)
 
 
 def _with_advice(waiting: Waiting, tiles: Mapping[str, PlannedTile], config: Config) -> Waiting:

@@ -91,8 +91,8 @@ def ready_tile(
     if ahead_s > options.max_clock_error_s:
         if sound.files or sound.growing:  # a cluster of unusable files does not wait
             message = (
-                f"its name lies {_span(ahead_s)} ahead of this computer's clock: correct the clock that is wrong,"
-                " or remove the files"
+                f"its name lies {times.span_text(ahead_s)} ahead of this computer's clock: correct the clock that is"
+                " wrong, or remove the files"
             )
             plan.waiting.append(Waiting(key, "tile", "future", message, key))
         return None
@@ -110,11 +110,6 @@ def ready_tile(
         plan.quarantined.extend(Quarantined(file.path, "too_few_subbands", message, key) for file, _ in sound.files)
         return None
     return _tile(key, sound.files, missing, options)
-
-
-def _span(seconds: float) -> str:
-    """Return a time span in words, in minutes or days."""
-    return f"{seconds / 86400:.1f} days" if seconds > 2 * 86400 else f"{seconds / 60:.0f} min"
 
 
 def _stamped_ahead(cluster: Cluster, facts: Mapping[str, FileFacts]) -> str:

@@ -1,4 +1,4 @@
-"""A header told by its bytes is the header that HDF5 reads, and whatever else differs goes through HDF5."""
+"""A header found by its bytes is the header that HDF5 reads, and whatever else differs goes through HDF5."""
 
 import os
 import random
@@ -216,7 +216,7 @@ def test_a_value_inside_another_read_must_be_the_same():
         "twice": known_headers._Stored(values, (2000,), frozenset([(2000, 8)])),
     }
     reads = [(0, bytes(96)), (40, bytes(8)), (1000, bytes(8)), (2000, bytes(8)), (2000, bytes(8))]
-    same, apart = known_headers._told_apart(reads, stored)
+    same, apart = known_headers._separated(reads, stored)
     assert set(apart) == {"free"}
     assert {(offset, len(content)) for offset, content in same.items()} == {(0, 96), (40, 8), (2000, 8)}
 
