@@ -86,6 +86,8 @@ class RobustFit:
     Attributes
     ----------
     coefficients, errors : (p,) float64
+    covariance : (p, p) float64
+        Of the coefficients.
     inflation : float
         Factor, 1 or larger, by which the values scatter more than their errors say; `errors` contain it.
     """
@@ -93,6 +95,7 @@ class RobustFit:
     coefficients: NDArray[np.float64]
     errors: NDArray[np.float64]
     inflation: float
+    covariance: NDArray[np.float64]
 
 
 def robust_fit(design: NDArray[np.float64], values: NDArray[np.float64], errors: NDArray[np.float64]) -> RobustFit:
@@ -122,8 +125,8 @@ def robust_fit(design: NDArray[np.float64], values: NDArray[np.float64], errors:
         coefficients = updated
         if settled:
             break
-    covariance = np.linalg.pinv((scaled * weight[:, None]).T @ scaled) * inflation**2
-    return RobustFit(coefficients, np.sqrt(np.diag(covariance)), inflation)
+    covariance = np.asarray(np.linalg.pinv((scaled * weight[:, None]).T @ scaled) * inflation**2, np.float64)
+    return RobustFit(coefficients, np.sqrt(np.diag(covariance)), inflation, covariance)
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,30 @@ class QaOptions(Section):
     max_beam_width_error: Positive = Field(
         0.02, description="primary beam wider or narrower than assumed by a larger fraction is a warning"
     )
+    max_striping: Positive = Field(
+        0.3, description="amplitude of the strongest stripe of a mosaic above which it is a warning [rms]"
+    )
+    max_pixel_scale_spread: Positive = Field(
+        0.05, description="difference of a tile's flux scale from the median tile's, by pixels, that is a warning"
+    )
+    max_pixel_shift_spread_beams: Positive = Field(
+        0.07, description="shift of a tile from the median tile, by pixels, above which it is a warning [beams]"
+    )
+    max_difference_width: Positive = Field(
+        0.3, description="scatter of two tiles' difference off what their noises say by a larger fraction is a warning"
+    )
+    max_difference_residue: Positive = Field(
+        1.0, description="mean of two tiles' difference over 12 beams above which a mosaic is a warning [rms]"
+    )
+    max_difference_stripe: Positive = Field(
+        0.4, description="amplitude of the strongest stripe of two tiles' difference above which it is a warning [rms]"
+    )
+    max_pixel_outliers: Count = Field(
+        4, description="places that one tile alone shows or lacks above which a mosaic is a warning"
+    )
+    max_beam_ratio_error: Positive = Field(
+        0.05, description="error of the primary beam where overlapping tiles show it above which it is a warning"
+    )
     max_tile_noise_ratio: Positive = Field(5.0, description="tile rms over the expected noise above which it is failed")
     warn_tile_noise_ratio: Positive = Field(
         2.0, description="tile rms over the expected noise above which it is a warning"

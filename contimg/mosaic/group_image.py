@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,10 @@ from contimg.mosaic import coadd, noise
 from contimg.mosaic.common_beam import common_beam, sampled, turned
 from contimg.mosaic.fourier_image import fourier_image
 from contimg.mosaic.grid import MosaicGrid, make_grid
+from contimg.mosaic.overlap import OverlapComparison, OverlapResult
 from contimg.mosaic.rejection import Spool, reject
 from contimg.mosaic.spectrum import MIN_SNR, SpectralSums, common_groups
+from contimg.mosaic.tile_agreement import judge_by_pixels, limits_of
 from contimg.mosaic.tile_images import GroupTile, TileImage, used
 from contimg.products.fits_images import read_image
 from contimg.sky.restoring_beam import RestoringBeam
@@ -43,6 +45,10 @@ class GroupImage:
         Of bright pixels, NaN elsewhere; None where the tiles were not imaged in channel groups.
     rejected : dict
         Tile -> number of its pixels that were left out, as they differ from the other tiles.
+    overlap : OverlapResult
+        The tiles compared pixel by pixel.
+    unresolved : list of str
+        A sentence for each pair of tiles whose pixels differ where nothing tells which of them is wrong.
     """
 
     tiles: list[GroupTile]
@@ -56,6 +62,13 @@ class GroupImage:
     tile_count: NDArray[np.int16]
     spectral_index: NDArray[np.float32] | None
     rejected: dict[str, int]
+    overlap: OverlapResult
+    unresolved: list[str] = field(default_factory=list)
+
+
+def _width_arcsec(beam: RestoringBeam) -> float:
+    """Return the geometric mean of a beam's axes."""
+    return float(np.sqrt(beam.bmaj_deg * beam.bmin_deg)) * 3600
 
 
 class _UnusableTileError(Exception):
@@ -72,8 +85,8 @@ def coadd_tiles(
 ) -> tuple[list[GroupTile], GroupImage | None]:
     """Co-add the usable tiles of a group.
 
-    A tile that turns out to be unusable is left out, and the others are co-added without it, from the beginning: the
-    common beam and the grid must not depend on it.
+    A tile that turns out to be unusable, or whose pixels differ from its neighbours', is left out, and the others are
+    co-added without it, from the beginning: the common beam and the grid must not depend on it.
 
     Parameters
     ----------
@@ -98,9 +111,13 @@ def coadd_tiles(
     while used(tiles):
         try:
             made = _coadd(tiles, options, pb_limit)
-            return made.tiles, made
         except _UnusableTileError as error:
             tiles = [tile.damage(error.fault) if tile.id == error.tile_id else tile for tile in tiles]
+            continue
+        judged = judge_by_pixels(tiles, made.overlap.found, _width_arcsec(made.beam), options)
+        if not made.overlap.found.wrong:
+            return made.tiles, replace(made, unresolved=judged.unresolved)
+        tiles = judged.tiles
     return tiles, None
 
 
@@ -121,13 +138,14 @@ def _coadd(tiles: Sequence[GroupTile], options: MosaicOptions, pb_limit: float) 
     grid = make_grid([image.footprint for image in images], options.cell_arcsec, options.max_size_px)
     target = _Target(grid, mosaic_beam(grid, images), options, pb_limit)
     sums = coadd.Sums.empty(grid.shape, images[0].facts.freq_hz)
+    overlap = OverlapComparison(grid, target.beam, [image.footprint for image in images])
     rejected: dict[int, int] = {}
     if options.reject_sigma:
         with Spool.empty() as spool:
-            added = _add_all(sums, target, chosen, spool)
+            added = _add_all(sums, target, chosen, overlap, spool)
             rejected = reject(sums, spool, options.reject_sigma, target.beam.bmaj_deg / grid.cell_deg)
     else:
-        added = _add_all(sums, target, chosen, None)
+        added = _add_all(sums, target, chosen, overlap, None)
     image, weights, rms = sums.mosaic()
     total = sum(weight for _, weight in added.values())
     return GroupImage(
@@ -147,6 +165,7 @@ def _coadd(tiles: Sequence[GroupTile], options: MosaicOptions, pb_limit: float) 
         tile_count=sums.tiles,
         spectral_index=_spectral_index(target, images, image, rms),
         rejected={chosen[number][0].id: count for number, count in rejected.items()},
+        overlap=overlap.result(limits_of(options, _width_arcsec(target.beam)), places=not options.reject_sigma),
     )
 
 
@@ -161,31 +180,34 @@ def mosaic_beam(grid: MosaicGrid, images: Sequence[TileImage]) -> RestoringBeam:
 
 
 def _add_all(
-    sums: coadd.Sums, target: _Target, chosen: Sequence[tuple[GroupTile, TileImage]], spool: Spool | None
+    sums: coadd.Sums,
+    target: _Target,
+    chosen: Sequence[tuple[GroupTile, TileImage]],
+    overlap: OverlapComparison,
+    spool: Spool | None,
 ) -> dict[str, tuple[float, float]]:
-    """Add tiles, and keep what they contribute in a spool; return noise (Jy/beam) and weight (1/Jy^2) by tile."""
-    return {tile.id: _add(sums, spool, target, number, tile, image) for number, (tile, image) in enumerate(chosen)}
+    """Convolve tiles to the common beam, measure their noise there and add them.
 
-
-def _add(
-    sums: coadd.Sums, spool: Spool | None, target: _Target, number: int, tile: GroupTile, source: TileImage
-) -> tuple[float, float]:
-    """Convolve one tile to the common beam, measure its noise there and add it.
+    What they contribute is compared with the tiles before it, and kept in the spool if there is one.
 
     Returns
     -------
-    rms_jy : float
-        Noise at the common beam (Jy/beam).
-    weight : float
-        Sum of the tile's weights (1/Jy^2).
+    dict
+        By tile: its noise at the common beam (Jy/beam), and the sum of its weights (1/Jy^2).
     """
-    planes, rms_jy = _planes(target, tile, source)
-    weight = 0.0
-    for part in coadd.contributions(target.grid, planes, target.pb_limit):
-        weight += coadd.add(sums, part, planes)
-        if spool is not None:
-            spool.put(number, part)
-    return rms_jy, weight
+    added = {}
+    for number, (tile, source) in enumerate(chosen):
+        planes, rms_jy = _planes(target, tile, source)
+        weight = 0.0
+        overlap.begin(planes)
+        for part in coadd.contributions(target.grid, planes, target.pb_limit):
+            weight += coadd.add(sums, part, planes)
+            overlap.put(part)
+            if spool is not None:
+                spool.put(number, part)
+        overlap.end(tile.id, planes)
+        added[tile.id] = rms_jy, weight
+    return added
 
 
 def _planes(target: _Target, tile: GroupTile, source: TileImage) -> tuple[coadd.TilePlanes, float]:

@@ -7,8 +7,9 @@ image), `mosaic_numbers` and `mosaic_facts` (for the twin), `fits_output` and `p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from contimg.mosaic import fits_output, picture
 from contimg.mosaic.group_image import GroupImage, coadd_tiles
 from contimg.mosaic.mosaic_facts import group_facts, mosaic_facts, notes_on, notes_on_image
 from contimg.mosaic.mosaic_numbers import measure
-from contimg.mosaic.tile_agreement import Agreement, compare_with_neighbours
+from contimg.mosaic.tile_agreement import compare_with_neighbours
 from contimg.mosaic.tile_images import GroupTile, read_tiles, select, used
 from contimg.mosaic.unchecked import unchecked
 from contimg.products import gates
@@ -76,7 +77,7 @@ def mosaic_group(  # one parameter for each input, output and parameter of the r
     draft = TwinDraft("mosaic", mosaic_id)
     tiles = select(read_tiles(image_twins, pb_limit, {"qa": qa}), options)
     agreement = compare_with_neighbours(tiles, options)
-    tiles = agreement.tiles
+    tiles, numbers, unresolved = agreement.tiles, agreement.numbers, list(agreement.unresolved)
     draft.inputs, draft.synthetic = [tile.input for tile in tiles], any(tile.twin.synthetic for tile in tiles)
     with draft.product(output) as folder:
         folder.mkdir()
@@ -84,16 +85,31 @@ def mosaic_group(  # one parameter for each input, output and parameter of the r
         if mosaic is None:
             _describe_without_image(draft, tiles)
         else:
-            _describe(draft, folder, mosaic, agreement, qa)
-    _warn_of_tiles(draft, tiles, agreement.unresolved)
-    _warn_of_unchecked_fluxes(draft, unchecked(tiles, agreement.numbers))
+            numbers = _with_pixels(numbers, mosaic)
+            unresolved += [one for one in mosaic.unresolved if not _said(one, agreement.unresolved)]
+            _describe(draft, folder, mosaic, numbers, qa)
+    _warn_of_tiles(draft, tiles, unresolved)
+    _warn_of_unchecked_fluxes(draft, unchecked(tiles, numbers))
     parameters = {"mosaic": used_options("mosaic_group", "mosaic", options), "pb_limit": pb_limit}
     return draft.write(twin, parameters=parameters, libraries=LIBRARIES, judged_by={"qa": qa})
 
 
-def _describe(draft: TwinDraft, folder: Path, mosaic: GroupImage, agreement: Agreement, qa: QaOptions) -> None:
+def _with_pixels(numbers: Mapping[str, Any], mosaic: GroupImage) -> dict[str, Any]:
+    """Return the numbers of the tiles' agreement, from their sources and from their pixels."""
+    chosen = [tile.id for tile, _ in used(mosaic.tiles)]
+    by_pixels = sum(name in mosaic.overlap.compared for name in chosen) / len(chosen)
+    compared = max(numbers.get("compared_tiles") or 0.0, round(by_pixels, 4))
+    return {**numbers, **mosaic.overlap.numbers, "compared_tiles": compared}
+
+
+def _said(sentence: str, others: Sequence[str]) -> bool:
+    """Return whether one of other sentences is of the same two tiles: its first four words are the same."""
+    return any(sentence.split()[:4] == other.split()[:4] for other in others)
+
+
+def _describe(draft: TwinDraft, folder: Path, mosaic: GroupImage, numbers: Mapping[str, Any], qa: QaOptions) -> None:
     """Measure a mosaic, write its files, and put facts, measured numbers and verdict into the draft of its twin."""
-    measured = measure(mosaic).model_copy(update=agreement.numbers)
+    measured = measure(mosaic).model_copy(update=numbers)
     facts = mosaic_facts(mosaic, draft.id, measured.area_deg2 or 0.0)
     _write(folder, mosaic, facts, measured, draft.id, draft.synthetic)
     draft.facts, draft.qa = facts.model_dump(mode="json"), measured.model_dump()

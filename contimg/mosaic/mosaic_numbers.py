@@ -10,7 +10,9 @@ from contimg.mosaic import noise
 from contimg.mosaic.grid import MosaicGrid
 from contimg.mosaic.group_image import GroupImage
 from contimg.mosaic.outliers import negative_outliers
+from contimg.mosaic.stripes import strongest_stripe
 from contimg.mosaic.tile_images import GroupTile, beam_deviation, median_axes_deg, used
+from contimg.mosaic.tile_samples import Sampling
 from contimg.products.gates import gates_of
 from contimg.products.numbers import MosaicQa
 from contimg.products.twin import Reason
@@ -57,8 +59,15 @@ def measure(mosaic: GroupImage) -> MosaicQa:
         negative_outliers=outliers[0],
         worst_negative=None if outliers[1] is None else round(outliers[1], 3),
         tile_noise_spread=_noise_spread(mosaic),
+        striping=_striping(mosaic, local) if factors.size else None,
         **_warned(mosaic),
     )
+
+
+def _striping(mosaic: GroupImage, local: np.ndarray) -> float | None:
+    """Return the amplitude of the strongest stripe over the noise."""
+    found = strongest_stripe(mosaic.image, local, Sampling.of(mosaic.grid, mosaic.beam))
+    return None if found is None else round(found, 5)
 
 
 def _warned(mosaic: GroupImage) -> dict[str, Any]:

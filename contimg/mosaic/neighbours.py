@@ -27,12 +27,13 @@ MIN_SOURCES = 3
 """Least number of common sources of a pair of tiles: single sources may vary or be blended."""
 MATCH_BEAMS = 1.5
 """Largest separation of one source in two tiles, in beams."""
-# Systematic errors, added in quadrature: of fluxes (effective beam, deconvolution), and of positions in beams.
-_FLUX_FLOOR, _POSITION_FLOOR_BEAMS = 0.01, 0.01
+FLUX_FLOOR, POSITION_FLOOR_BEAMS = 0.01, 0.01
+"""Systematic errors, added in quadrature: of fluxes (effective beam, deconvolution), and of positions in beams."""
 MIN_MISSING, MISSING_FRACTION = 3, 0.1
 """A pair of tiles differs if at least this number, and this fraction, of the sources of one are missing in the
 other."""
-_UNKNOWN = 1e3
+UNKNOWN = 1e3
+"""Error of what could not be measured."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ class Difference:
     def reversed(self) -> Difference:
         """Return the difference of the others from the tile."""
         return replace(self, log_scale=-self.log_scale, east_arcsec=-self.east_arcsec, north_arcsec=-self.north_arcsec)
+
+    @property
+    def measured(self) -> bool:
+        """Whether scale and offset are known."""
+        return self.e_log_scale < UNKNOWN
 
     @property
     def sources_differ(self) -> bool:
@@ -113,18 +119,18 @@ def compare_pair(one: BrightSources, other: BrightSources, beam_arcsec: float) -
     counts = np.add(_count_missing(one, other, radius), _count_missing(other, one, radius))
     n_expected, n_missing = (int(count) for count in counts)
     if len(mine) < MIN_SOURCES:
-        nothing = Difference(0.0, _UNKNOWN, 0.0, 0.0, _UNKNOWN, n_expected, n_missing)
+        nothing = Difference(0.0, UNKNOWN, 0.0, 0.0, UNKNOWN, n_expected, n_missing)
         return nothing if nothing.sources_differ else None
     log_ratio = np.log(one.flux_jy[mine] / other.flux_jy[theirs])
     e_log_ratio = np.sqrt(
         (one.e_flux_jy[mine] / one.flux_jy[mine]) ** 2
         + (other.e_flux_jy[theirs] / other.flux_jy[theirs]) ** 2
-        + _FLUX_FLOOR**2
+        + FLUX_FLOOR**2
     )
     turn = (one.ra_deg[mine] - other.ra_deg[theirs] + 180) % 360 - 180
     east = 3600 * turn * np.cos(np.radians(other.dec_deg[theirs]))
     north = 3600 * (one.dec_deg[mine] - other.dec_deg[theirs])
-    floor = _POSITION_FLOOR_BEAMS * beam_arcsec
+    floor = POSITION_FLOOR_BEAMS * beam_arcsec
     e_offset = np.sqrt(one.e_position_arcsec[mine] ** 2 + other.e_position_arcsec[theirs] ** 2 + floor**2)
     log_scale, e_log_scale = _weighted_median(log_ratio, e_log_ratio)
     (east_middle, e_east), (north_middle, e_north) = (_weighted_median(offset, e_offset) for offset in (east, north))
@@ -195,6 +201,18 @@ def find_disagreements(
         found = compare_pair(tiles[one], tiles[other], beam_arcsec)
         if found is not None:
             pairs[one][other], pairs[other][one] = found, found.reversed()
+    return judge_pairs(pairs, limits)
+
+
+def judge_pairs(pairs: dict[str, dict[str, Difference]], limits: NeighbourLimits) -> Disagreements:
+    """Find the tiles that differ from their neighbours, from the differences of all pairs.
+
+    Parameters
+    ----------
+    pairs : dict
+        By the ids of two tiles: the difference of the first from the second, each pair in both orders; changed.
+    limits : NeighbourLimits
+    """
     wrong: dict[str, Difference] = {}
     while (worst := _worst(pairs, limits)) is not None:
         wrong[worst] = _mean(list(pairs.pop(worst).values()))
@@ -230,7 +248,7 @@ def beam_width_error(tiles: Mapping[str, BrightSources], beam_arcsec: float) -> 
             rows.append([math.log(a.response[i] / b.response[j]), *scales])
             values.append(math.log(a.flux_jy[i] / b.flux_jy[j]))
             noise = math.hypot(a.e_flux_jy[i] / a.flux_jy[i], b.e_flux_jy[j] / b.flux_jy[j])
-            errors.append(math.hypot(noise, _FLUX_FLOOR))
+            errors.append(math.hypot(noise, FLUX_FLOOR))
     if len(rows) < 2 * (len(names) + MIN_SOURCES):
         return None
     fit = robust_fit(np.array(rows), np.array(values), np.array(errors))

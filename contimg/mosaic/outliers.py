@@ -31,7 +31,7 @@ def negative_outliers(image: NDArray[np.float32], local: NDArray[np.float32], be
         Depth of the deepest pixel in sigma, positive; 0 where none is negative.
     """
     step = max(1, round(beam_px))
-    bright = _brightest_near(image, step)
+    bright = brightest_near(image, step)
     places, depths, worst = [], [], 0.0
     for start in range(0, len(image), _ROWS):
         part, noise = image[start : start + _ROWS], local[start : start + _ROWS]
@@ -43,10 +43,10 @@ def negative_outliers(image: NDArray[np.float32], local: NDArray[np.float32], be
         deep = depth > SIGMA
         places.append(np.column_stack([ys[deep] + start, xs[deep]]))
         depths.append(depth[deep])
-    return _count_apart(np.concatenate(places), np.concatenate(depths), beam_px), worst
+    return count_apart(np.concatenate(places), np.concatenate(depths), beam_px), worst
 
 
-def _brightest_near(image: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+def brightest_near(image: NDArray[np.float32], step: int) -> NDArray[np.float32]:
     """Return the largest pixel within 20 beams, for blocks of a beam's width."""
     from scipy.ndimage import maximum_filter
 
@@ -57,7 +57,7 @@ def _brightest_near(image: NDArray[np.float32], step: int) -> NDArray[np.float32
     return np.asarray(maximum_filter(blocks, size=2 * _REACH_BEAMS + 1), np.float32)
 
 
-def _count_apart(places: NDArray[np.int64], depths: NDArray[np.float32], apart_px: float) -> int:
+def count_apart(places: NDArray[np.int64], depths: NDArray[np.float32], apart_px: float) -> int:
     """Return the number of minima at least a distance apart, counted from the deepest."""
     counted: list[NDArray[np.int64]] = []
     for index in np.argsort(-depths, kind="stable")[:10_000]:

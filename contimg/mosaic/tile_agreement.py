@@ -54,28 +54,64 @@ def compare_with_neighbours(tiles: Sequence[GroupTile], options: MosaicOptions) 
         return Agreement(list(tiles), [], {})
     axes = [(image.facts.beam.bmaj_arcsec * image.facts.beam.bmin_arcsec) ** 0.5 for image in images.values()]
     beam_arcsec = float(np.median(axes))
-    limits = NeighbourLimits(options.max_scale_difference, options.max_shift_beams * beam_arcsec)
+    limits = limits_of(options, beam_arcsec)
     found = find_disagreements({name: image.sources for name, image in images.items()}, beam_arcsec, limits)
     chosen = [_judged(tile, found.wrong.get(tile.id), limits, options) for tile in tiles]
-    unresolved = [
+    return Agreement(chosen, _unresolved(found, limits, options), _numbers(tiles, found, beam_arcsec))
+
+
+def judge_by_pixels(
+    tiles: Sequence[GroupTile], found: Disagreements, beam_arcsec: float, options: MosaicOptions
+) -> Agreement:
+    """Leave out or rescale the tiles whose pixels differ from those of their neighbours.
+
+    Parameters
+    ----------
+    tiles : sequence of GroupTile
+        As they were co-added.
+    found : Disagreements
+        Of their pixels.
+    beam_arcsec : float
+        Geometric mean of the axes of the beam of the mosaic.
+    options : MosaicOptions
+    """
+    limits = limits_of(options, beam_arcsec)
+    judged = [_judged(tile, found.wrong.get(tile.id), limits, options, pixels=True) for tile in tiles]
+    return Agreement(judged, _unresolved(found, limits, options, pixels=True), {})
+
+
+def limits_of(options: MosaicOptions, beam_arcsec: float) -> NeighbourLimits:
+    """Return the differences beyond which a tile is odd, for a beam (geometric mean of its axes)."""
+    return NeighbourLimits(options.max_scale_difference, options.max_shift_beams * beam_arcsec)
+
+
+def _unresolved(
+    found: Disagreements, limits: NeighbourLimits, options: MosaicOptions, *, pixels: bool = False
+) -> list[str]:
+    """Return a sentence for each pair that differs where nothing tells which of the two is wrong."""
+    return [
         f"tiles {one} and {other} differ, and too few others see the same sky to tell which is wrong: of the first"
-        f" {_sentence(difference, limits, options)}"
+        f" {_sentence(difference, limits, options, pixels=pixels)}"
         for one, other, difference in found.unresolved
     ]
-    return Agreement(chosen, unresolved, _numbers(tiles, found, beam_arcsec))
 
 
 def _judged(
-    tile: GroupTile, difference: Difference | None, limits: NeighbourLimits, options: MosaicOptions
+    tile: GroupTile,
+    difference: Difference | None,
+    limits: NeighbourLimits,
+    options: MosaicOptions,
+    *,
+    pixels: bool = False,
 ) -> GroupTile:
     """Return a tile as it is, left out or rescaled, with the reason."""
     if difference is None:
         return tile
-    sentence = _sentence(difference, limits, options)
+    sentence = _sentence(difference, limits, options, pixels=pixels)
     only_scale = difference.offset_arcsec <= limits.offset_arcsec and not difference.sources_differ
-    if options.odd_tiles == "rescale" and only_scale:
+    if options.odd_tiles == "rescale" and only_scale and tile.rescaled_by is None:
         return replace(tile, rescaled_by=1 / difference.scale, disagreement=sentence)
-    return replace(tile, left_out=sentence, disagreement=sentence)
+    return replace(tile, left_out=sentence, disagreement=sentence, rescaled_by=None)
 
 
 def _numbers(tiles: Sequence[GroupTile], found: Disagreements, beam_arcsec: float) -> dict[str, Any]:
@@ -93,7 +129,7 @@ def _numbers(tiles: Sequence[GroupTile], found: Disagreements, beam_arcsec: floa
     return numbers | tile_trends(found.pairs, beam_arcsec) | band_tilt(noises)
 
 
-def _sentence(difference: Difference, limits: NeighbourLimits, options: MosaicOptions) -> str:
+def _sentence(difference: Difference, limits: NeighbourLimits, options: MosaicOptions, *, pixels: bool = False) -> str:
     """Return a difference in words, with its error and the configuration key of its limit."""
     parts = []
     if abs(difference.scale - 1) > limits.scale:
@@ -108,6 +144,8 @@ def _sentence(difference: Difference, limits: NeighbourLimits, options: MosaicOp
             f" (± {difference.e_offset_arcsec:.1f}) of its neighbours' (mosaic.max_shift_beams"
             f" {options.max_shift_beams:g})"
         )
-    if difference.sources_differ:
+    if difference.sources_differ and pixels:
+        parts.append(f"{difference.n_missing} places are not in both")
+    elif difference.sources_differ:
         parts.append(f"{difference.n_missing} of {difference.n_expected} bright sources are not in both")
-    return " and ".join(parts)
+    return ("compared pixel by pixel, " if pixels else "") + " and ".join(parts)

@@ -72,6 +72,23 @@ class MosaicQa(Record):
     band_tilt_of: str | None = None
     beam_width_error: float | None = None
     e_beam_width_error: float | None = None
+    striping: float | None = None
+    pixel_scale_spread: float | None = None
+    e_pixel_scale_spread: float | None = None
+    pixel_shift_spread_beams: float | None = None
+    e_pixel_shift_spread_beams: float | None = None
+    difference_width: float | None = None
+    difference_width_of: str | None = None
+    difference_residue: float | None = None
+    difference_residue_of: str | None = None
+    difference_stripe: float | None = None
+    difference_stripe_of: str | None = None
+    pixel_outliers: int | None = None
+    pixel_outliers_of: str | None = None
+    beam_ratio_error: float | None = None
+    e_beam_ratio_error: float | None = None
+    beam_ratio_error_of: str | None = None
+    beam_ratio_map: list[list[float]] | None = None
     diagnosis: str | None = None
 
 

@@ -25,11 +25,16 @@ IMAGE = {
     "uvw_error_m": 1e-4,
 }
 CATALOGUED = {"n_compared": 40, "median_flux_ratio": 1.01, "flux_outliers": 0.02, "median_offset_beams": 0.02}
+OVERLAPPING = {
+    "noise_ratio": 1.2, "tile_fraction": 1.0, "striping": 0.1, "difference_width": 0.97, "difference_residue": 0.2,
+    "difference_stripe": 0.15, "pixel_outliers": 0,
+}  # fmt: skip
 # label -> (kind, numbers of a good product); counts are no gates' numbers themselves.
 GOOD = {
     "image": ("image", IMAGE),
     "catalogued": ("image", IMAGE | CATALOGUED),
     "mosaic": ("mosaic", {"noise_ratio": 1.2, "tile_fraction": 1.0}),
+    "overlapping": ("mosaic", OVERLAPPING),
     "crossmatch": (
         "crossmatch",
         {
@@ -81,6 +86,12 @@ def test_good_numbers_give_no_reason(label):
         ("catalogued", "median_flux_ratio", 1.31, "median_flux_ratio_high", "failed", 1.3),
         ("catalogued", "flux_outliers", 0.26, "flux_outliers_high", "warning", 0.25),
         ("catalogued", "median_offset_beams", 0.21, "median_offset_beams_high", "failed", 0.2),
+        ("overlapping", "striping", 0.31, "striping_high", "warning", 0.3),
+        ("overlapping", "difference_width", 1.31, "difference_width_off", "warning", 1.3),
+        ("overlapping", "difference_width", 0.76, "difference_width_off", "warning", 1.3),
+        ("overlapping", "difference_residue", 1.01, "difference_residue_high", "warning", 1.0),
+        ("overlapping", "difference_stripe", 0.41, "difference_stripe_high", "warning", 0.4),
+        ("overlapping", "pixel_outliers", 5, "pixel_outliers_high", "warning", 4),
         ("crossmatch", "median_flux_ratio", 0.79, "median_flux_ratio_low", "failed", 0.8),
         ("crossmatch", "median_flux_ratio", 1.21, "median_flux_ratio_high", "failed", 1.2),
         ("crossmatch", "flux_outliers", 0.26, "flux_outliers_high", "warning", 0.25),
@@ -109,7 +120,10 @@ def test_on_the_limit_is_within(label, key, value):
     assert judge(label, {key: value}) == []
 
 
-MEASURED = [(label, key) for label, (_, numbers) in GOOD.items() for key in numbers if key not in COUNTS]
+# The numbers of overlapping tiles are judged where there was something to measure.
+MEASURED = [
+    (label, key) for label, (_, some) in GOOD.items() for key in some if label != "overlapping" and key not in COUNTS
+]
 
 
 @pytest.mark.parametrize("nothing", [None, float("nan"), float("inf")])

@@ -76,27 +76,36 @@ def negative_bowl(residual: NDArray[np.floating], width_px: float) -> float:
     return max(0.0, -float(np.median(blocks, axis=-1).min()))
 
 
-def stripe(residual: NDArray[np.floating]) -> tuple[float, tuple[float, float]]:
+def stripe(residual: NDArray[np.floating], known: NDArray[np.bool_] | None = None) -> tuple[float, tuple[float, float]]:
     """Return amplitude (Jy/beam) and frequency (cycles over the image, along x and y) of the strongest stripe.
 
     A bad baseline or visibility adds a sinusoid to the whole image: a peak of its Fourier transform, computed with a
     Hann window and refined between the cells.
+
+    Parameters
+    ----------
+    residual : (ny, nx)
+        0 where it is not known.
+    known : (ny, nx) bool, optional
+        Where it is; by default everywhere.
     """
     from scipy import fft
 
-    size = residual.shape[0]
-    window = np.hanning(size + 2)[1:-1].astype(np.float32)
-    tapered = residual.astype(np.float32) * window * window[:, None]
+    ny, nx = residual.shape
+    down, across = (np.hanning(n + 2)[1:-1].astype(np.float32) for n in (ny, nx))
+    tapered = residual.astype(np.float32) * across * down[:, None]
     power = np.abs(fft.rfft2(tapered))
     power[:2, :2] = power[-1:, :2] = 0  # the mean is no stripe
     v, u = np.unravel_index(int(power.argmax()), power.shape)
-    v = v - size if v > size // 2 else v
-    index = np.arange(size) / size
-    along_y = np.exp(-2j * np.pi * np.outer(v + _ZOOM, index)).astype(np.complex64)
-    along_x = np.exp(-2j * np.pi * np.outer(index, u + _ZOOM)).astype(np.complex64)
+    v = v - ny if v > ny // 2 else v
+    along_y = np.exp(-2j * np.pi * np.outer(v + _ZOOM, np.arange(ny) / ny)).astype(np.complex64)
+    along_x = np.exp(-2j * np.pi * np.outer(np.arange(nx) / nx, u + _ZOOM)).astype(np.complex64)
     zoomed = np.abs(along_y @ tapered @ along_x)
     i, j = np.unravel_index(int(zoomed.argmax()), zoomed.shape)
-    amplitude = 2 * float(zoomed[i, j]) / float(window.sum(dtype=np.float64)) ** 2
+    total = float(down.sum(dtype=np.float64)) * float(across.sum(dtype=np.float64))
+    if known is not None:
+        total = float(down.astype(np.float64) @ known @ across)
+    amplitude = 2 * float(zoomed[i, j]) / total
     return amplitude, (float(u + _ZOOM[j]), float(v + _ZOOM[i]))
 
 

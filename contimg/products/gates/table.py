@@ -115,7 +115,7 @@ MOSAIC = _gates(
 
 _TILE_ROWS: tuple[tuple[str, str, Bound, str, str], ...] = (
     ("negative_outliers", "number of places below -6 sigma", "max", "qa.max_negative_outliers", ""),
-    ("worst_negative", "depth of the most negative pixel, in sigma,", "max", "qa.max_negative_sigma", ""),
+    ("worst_negative", "largest depth of a negative pixel over the noise", "max", "qa.max_negative_sigma", ""),
     ("tile_noise_spread", "noise of the noisiest tile over the median tile's", "max", "qa.max_noise_spread", ""),
     ("warned_weight", "fraction of the weight from tiles with warnings", "max", "qa.max_warned_weight", ""),
     ("tile_scale_spread", "largest difference of a tile's flux scale from the median tile's", "abs",
@@ -126,6 +126,20 @@ _TILE_ROWS: tuple[tuple[str, str, Bound, str, str], ...] = (
      "e_band_tilt"),
     ("beam_width_error", "width of the primary beam over the assumed one, less 1", "abs", "qa.max_beam_width_error",
      "e_beam_width_error"),
+    ("striping", "amplitude of the strongest stripe over the noise", "max", "qa.max_striping", ""),
+    ("pixel_scale_spread", "largest difference of a tile's flux scale from the median tile's, by pixels", "abs",
+     "qa.max_pixel_scale_spread", "e_pixel_scale_spread"),
+    ("pixel_shift_spread_beams", "largest shift of a tile from the median tile in beams, by pixels", "max",
+     "qa.max_pixel_shift_spread_beams", "e_pixel_shift_spread_beams"),
+    ("difference_width", "scatter of the difference of two tiles over their noise", "factor",
+     "qa.max_difference_width", ""),
+    ("difference_residue", "largest mean over 12 beams of the difference of two tiles over its noise", "max",
+     "qa.max_difference_residue", ""),
+    ("difference_stripe", "amplitude of the strongest stripe in the difference of two tiles over its noise", "max",
+     "qa.max_difference_stripe", ""),
+    ("pixel_outliers", "number of places that one tile alone shows or lacks", "max", "qa.max_pixel_outliers", ""),
+    ("beam_ratio_error", "error of the primary beam at one place, by the ratio of overlapping tiles", "abs",
+     "qa.max_beam_ratio_error", "e_beam_ratio_error"),
 )  # fmt: skip
 # Of the tiles of a mosaic compared with each other. A single tile has no neighbours.
 MOSAIC_TILES = tuple(
