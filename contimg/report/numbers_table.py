@@ -50,6 +50,7 @@ LABELS = {
     "shift_dec_arcsec": ("shift of the field in Dec", "arcsec"),
     "field_rotation_deg": ("rotation of the field", "deg"),
     "field_stretch": ("stretch of the field, less 1", ""),
+    "beam_ratio_map": ("error of the primary beam over its map, lowest and highest", ""),
     "diagnosis": ("best explanation of the differences", ""),
 }
 
@@ -78,4 +79,6 @@ def _row(twin: Twin, key: str, gates: list[Gate]) -> tuple[str, object, str, str
     else:
         verdict = badge(worst([gate.severity for gate in gates if gate.crossed(value, twin.judged_with, error)]))
     measured = value if value is None or error is None else f"{value:.4g} ± {error:.2g}"
+    if isinstance(value, list):  # a map, in rows
+        measured = f"{min(map(min, value)):+.3f} to {max(map(max, value)):+.3f}"
     return label, measured, unit, limits, verdict

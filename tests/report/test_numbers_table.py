@@ -80,3 +80,9 @@ def test_both_shifts_have_the_error_that_they_share():
 
 def test_an_explanation_is_shown_as_it_is_worded():
     assert rows("crossmatch", {"diagnosis": "a flux scale"})["best explanation of the differences"][0] == "a flux scale"
+
+
+def test_a_map_is_shown_by_its_extremes():
+    qa = {"beam_ratio_map": [[-0.0213, 0.0], [0.004, 0.0551]]}
+    twin = Twin(kind="mosaic", id="mosaic_20260211T002649", verdict="passed", qa=qa, synthetic=True)
+    assert "-0.021 to +0.055" in numbers_table(judged(twin, {"qa": QaOptions(), "calibration": CalibrationOptions()}))
