@@ -29,6 +29,7 @@ from contimg.config import CalibrationOptions
 from contimg.config.used_keys import used_options
 from contimg.measurement_set import Coordinates
 from contimg.products.draft import TwinDraft
+from contimg.products.facts import is_converted
 from contimg.products.twin import Reason, Twin
 from contimg.storage.atomic import remove
 
@@ -44,6 +45,7 @@ def apply_calibration(  # one parameter for each input, output and parameter of 
     calibrations: Sequence[Path],
     choice: Mapping[str, Any],
     options: CalibrationOptions,
+    commissioning: bool = False,
 ) -> Twin:
     """Apply calibrations to a tile.
 
@@ -61,6 +63,8 @@ def apply_calibration(  # one parameter for each input, output and parameter of 
         How the plan chose them (`contimg.plan.model.Choice` as JSON), recorded as it is. Where its ``gains`` are None,
         no gains are within their validity, and delays and bandpass alone are applied.
     options : CalibrationOptions
+    commissioning : bool
+        ``qa.commissioning``: failed tiles and calibrations are used where they have data and tables.
 
     Returns
     -------
@@ -79,13 +83,18 @@ def apply_calibration(  # one parameter for each input, output and parameter of 
     used = [CalibrationSet.beside(draft.use(path), path) for path in calibrations]
     draft.facts = dict(tile.facts) | _origin(used, choice) | {"choice": dict(choice)}
     draft.notes += tile.notes
-    draft.reasons += _refusals(tile, used, options)
+    draft.reasons += _refusals(tile, used, options, commissioning=commissioning)
     with draft.product(output) as part:
         if draft.failed:
             part.mkdir()
         else:
             _apply(Path(ms), part, draft, used)
     _inherit_warnings(draft, [tile, *(one.twin for one in used)])
+    draft.notes += [
+        f"used all the same (qa.commissioning): {one.id} is failed: {one.reasons[0].message}"
+        for one in (tile, *(one.twin for one in used))
+        if one.verdict == "failed" and not draft.failed
+    ]
     return draft.write(
         twin,
         parameters={
@@ -147,16 +156,18 @@ def _gain_sets(used: Sequence[CalibrationSet], choice: Mapping[str, Any]) -> lis
     return [one for one in (used[1:] or used[:1]) if one.twin.facts.get("outcome") != "bandpass only"]
 
 
-def _refusals(tile: Twin, used: Sequence[CalibrationSet], options: CalibrationOptions) -> list[Reason]:
+def _refusals(
+    tile: Twin, used: Sequence[CalibrationSet], options: CalibrationOptions, *, commissioning: bool
+) -> list[Reason]:
     """Return why these calibrations must not be applied to this tile; empty when they may."""
-    if tile.verdict == "failed":
+    if tile.verdict == "failed" and not (commissioning and is_converted(tile)):
         return [_refusal("tile_failed", f"tile {tile.id} is failed: {tile.reasons[0].message}")]
     if not used:
         return [_refusal("no_calibration", f"the plan has no calibration for tile {tile.id}")]
     reasons: list[Reason] = []
     for number, calibration in enumerate(used):
         one = calibration.twin
-        if one.verdict == "failed":
+        if one.verdict == "failed" and not (commissioning and one.facts.get("files")):
             message = f"calibration {one.id} is failed: {one.reasons[0].message}"
             reasons.append(_refusal("calibration_failed", message, one.verdict))
             continue

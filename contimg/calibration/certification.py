@@ -49,14 +49,15 @@ def standing(layout: Layout) -> dict[str, dict[str, Any]]:
     return {item["calibration"]: item for item in history(layout)}
 
 
-def is_certified(twin: Twin, decision: dict[str, Any] | None) -> bool:
+def is_certified(twin: Twin, decision: dict[str, Any] | None, *, commissioning: bool = False) -> bool:
     """Return whether a calibration may be used: it is passed and not withdrawn, or a person overruled its warning.
 
-    A failed calibration cannot be certified.
+    A failed calibration cannot be certified. While ``qa.commissioning`` is on, a warning does not wait
+    for a person's decision.
     """
     if decision is not None:
         return decision["decision"] == "certified" and twin.verdict != "failed"
-    return twin.verdict == "passed"
+    return twin.verdict == "passed" or (commissioning and twin.verdict == "warning")
 
 
 def withdraw(config: Config, calibration_id: str, reason: str) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def list_calibrations(context: Context, dates: tuple[str, ...], as_json: bool) -
     standing = certification.standing(config.layout)
     folder = config.layout.stage / "calibrations"
     paths = [path for date in (dates or ("*",)) for path in sorted(folder.glob(f"{date}/cal_*.json"))]
-    records = [_record(read_judged(path, options_of(config)), standing) for path in paths]
+    records = [_record(read_judged(path, options_of(config)), standing, config.qa.commissioning) for path in paths]
     if as_json:
         print_json(records)
         return
@@ -56,7 +56,7 @@ def show(context: Context, calibration_id: str, as_json: bool) -> None:
 
     config = context.config
     twin = certification.find(config, calibration_id)
-    record = _record(twin, certification.standing(config.layout)) | {
+    record = _record(twin, certification.standing(config.layout), config.qa.commissioning) | {
         "facts": twin.facts,
         "qa": twin.qa,
         "notes": twin.notes,
@@ -133,14 +133,14 @@ def withdraw(context: Context, calibration_id: str, reason: str, reprocess: bool
         click.echo("\nSettled groups stay as they are; with --reprocess the next snakemake makes them again")
 
 
-def _record(twin: Twin, standing: dict[str, Any]) -> dict[str, Any]:
+def _record(twin: Twin, standing: dict[str, Any], commissioning: bool) -> dict[str, Any]:
     from contimg.calibration import certification
 
     decision = standing.get(twin.id)
     if decision is not None:
         words = f"{'no' if decision['decision'] == 'withdrawn' else 'yes'}: {decision['decision']} by {decision['by']}"
     else:
-        words = "yes" if certification.is_certified(twin, None) else f"no: {twin.verdict}"
+        words = "yes" if certification.is_certified(twin, None, commissioning=commissioning) else f"no: {twin.verdict}"
     return {
         "id": twin.id,
         "type": twin.facts["type"],
@@ -150,7 +150,7 @@ def _record(twin: Twin, standing: dict[str, Any]) -> dict[str, Any]:
         "flux_anchor": twin.facts.get("flux_anchor"),
         "dec_app_deg": twin.facts.get("dec_app_deg"),
         "verdict": twin.verdict,
-        "certified": certification.is_certified(twin, decision),
+        "certified": certification.is_certified(twin, decision, commissioning=commissioning),
         "standing": words,
         "snr_median": twin.qa.get("snr_median"),
         "flagged_fraction": twin.qa.get("flagged_fraction"),

@@ -11,6 +11,10 @@ class QaOptions(Section):
     """Thresholds of the verdicts; measured values are stored whatever these say."""
 
     version: Count = Field(2, description="number of this set of thresholds; raise it when one changes")
+    commissioning: bool = Field(
+        False,
+        description="failures become warnings, mosaics are made of all tiles with an image, and every mosaic is held",
+    )
     max_noise_ratio: Positive = Field(3.0, description="mosaic rms over the expected noise above which it is failed")
     warn_noise_ratio: Positive = Field(
         2.0, description="mosaic rms over the expected noise above which it is a warning"

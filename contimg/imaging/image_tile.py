@@ -148,7 +148,9 @@ def _image(job: ImagingJob, folder: Path, tile: PreparedTile, draft: TwinDraft) 
         raise Unusable("beam_fit", message, facts, tile.qa)
     if imaged.diverged:
         message = "no components of CLEAN bring the model closer to the visibilities"
-        raise Unusable("deconvolution_diverged", message, facts, tile.qa, imaged.notes)
+        if not job.qa.commissioning:
+            raise Unusable("deconvolution_diverged", message, facts, tile.qa, imaged.notes)
+        draft.warn("deconvolution_diverged", message)
     # After self-calibration: differences of the correlations that were due to their gains are no noise.
     expected_jy = tile.expected_jy if tile.selfcal is None else expected_rms(tile.samples, tile.weight)
     qa = tile.qa | _measured(imaged, expected_jy) | imaged.gains

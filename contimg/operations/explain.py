@@ -62,7 +62,8 @@ def _calibration(config: Config, calibration_id: str) -> dict[str, Any]:
             users.append((other.id, other.verdict))
     facts = calibration_facts(twin)
     decided = [item for item in certification.history(config.layout) if item["calibration"] == twin.id]
-    usable = certification.is_certified(twin, decided[-1] if decided else None)
+    decision = decided[-1] if decided else None
+    usable = certification.is_certified(twin, decision, commissioning=config.qa.commissioning)
     headline = (
         f"{twin.id}: {facts.type} on tile {facts.tile}, verdict {twin.verdict}, "
         f"{'certified' if usable else 'not used by any plan'}"

@@ -289,7 +289,8 @@ def calibration_records(config: Config, dates: Collection[str]) -> list[Calibrat
         decision = standing.get(twin.id)
         if decision is not None and decision["decision"] == "withdrawn":
             reason = f"withdrawn by {decision['by']}: {decision['reason']}"
-        certified = certification.is_certified(twin, decision)  # a failed tile may lack its facts
+        # A failed tile may lack its facts.
+        certified = certification.is_certified(twin, decision, commissioning=config.qa.commissioning)
         records.append(
             CalibrationRecord(
                 id=twin.id,

@@ -63,7 +63,8 @@ def thresholds(kind: str, options: Options) -> dict[str, dict[str, Any]]:
         values = options[section]
         content = values.model_dump(mode="json") if isinstance(values, BaseModel) else values
         version = {"version": content["version"]} if "version" in content else {}
-        found[section] = version | {key: content[key] for key in keys}
+        known = {"commissioning": False} | dict(content)  # sections of before that key had it off
+        found[section] = version | {key: known[key] for key in keys}
     return found
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from contimg.errors import InputError
 from contimg.naming import Layout
 from contimg.products.facts import crossmatch_facts, has_image, mosaic_facts, mosaic_image_facts
-from contimg.products.gates import Options
+from contimg.products.gates import Options, commissioning
 from contimg.products.judged import judged
 from contimg.products.lineage import Lineage, collect
 from contimg.products.numbers import crossmatch_qa, mosaic_qa
 from contimg.products.twin import Twin, read_twin, verdict_of, worst
+from contimg.report.effects import effects_table
 from contimg.report.flags import flag_picture
 from contimg.report.health import antenna_health
 from contimg.report.markup import badge, page, picture, safe
@@ -58,6 +59,7 @@ def summarise_mosaic(
     parts = [
         _head(mosaic, comparison),
         _mosaic_picture(mosaic, Path(mosaic_twin).with_suffix("")),
+        *_ranking(mosaic, comparison, lineage, judged_by),
         "<h2>Verdicts</h2>",
         verdicts_table(lineage),
         "<h2>Mosaic: measured numbers</h2>",
@@ -82,6 +84,13 @@ def summarise_mosaic(
     ]
     with atomic_path(output) as part:
         part.write_text(page(mosaic.id, "\n".join(parts)), encoding="utf-8")
+
+
+def _ranking(mosaic: Twin, comparison: Twin | None, lineage: Lineage, judged_by: Options) -> list[str]:
+    """Return the ranking of what is wrong while ``qa.commissioning`` is on."""
+    if not commissioning(judged_by):
+        return []
+    return ["<h2>What is wrong, by what it explains</h2>", effects_table(mosaic, comparison, lineage)]
 
 
 def _read(path: Path, kind: str) -> Twin:

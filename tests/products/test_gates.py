@@ -306,7 +306,7 @@ class TestJudgedAgain:
 def test_every_threshold_of_the_section_qa_is_in_the_table():
     used = {gate.limit for gate in gates.GATES} | {gate.sample.option for gate in gates.GATES if gate.sample}
     used |= {"qa.significance" for gate in gates.GATES if gate.error}
-    assert {f"qa.{key}" for key in QaOptions.model_fields} - used == {"qa.version"}
+    assert {f"qa.{key}" for key in QaOptions.model_fields} - used == {"qa.version", "qa.commissioning"}
 
 
 def test_every_limit_is_a_key_of_the_configuration():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contimg.config import QaOptions
+from contimg.config import CalibrationOptions, QaOptions
 from contimg.errors import InputError
 from contimg.products.judged import judged, options_of, read_judged, thresholds, verdict_of_image
 from contimg.products.twin import Reason, Twin, twin_digest, write_twin
@@ -55,7 +55,7 @@ def test_thresholds_are_those_of_the_kind():
         "max_scale_spread", "max_beam_width_error", "max_negative_outliers", "max_shift_spread_beams",
         "max_negative_sigma", "max_band_tilt", "max_striping", "max_pixel_scale_spread", "max_pixel_shift_spread_beams",
         "max_difference_width", "max_difference_residue", "max_difference_stripe", "max_pixel_outliers",
-        "max_beam_ratio_error",
+        "max_beam_ratio_error", "commissioning",
     )  # fmt: skip
     assert found == {"qa": {"max_noise_ratio": 2.5} | {key: getattr(QaOptions(), key) for key in keys}}
     assert thresholds("mosaic", {"qa": QaOptions(max_noise_ratio=2.5).model_dump()}) == found
@@ -84,3 +84,51 @@ def test_the_verdict_of_a_tiles_image(tmp_path):
     assert set(options_of(config)) == {"qa", "calibration"}
     place.write_text("{")  # an image with a damaged twin is still to be made
     assert verdict_of_image(config, TILE) is None
+
+
+BAD = {"noise_ratio": 40.0, "tile_fraction": 0.2}
+
+
+@pytest.mark.parametrize(("numbers", "codes"), [
+    (GOOD, ["commissioning"]),
+    (BAD, ["noise_ratio_high", "tile_fraction_low", "commissioning"]),
+], ids=["good", "bad"])  # fmt: skip
+def test_a_mosaic_in_commissioning_is_a_warning_whatever_its_numbers(numbers, codes):
+    seen = judged(twin(qa=numbers), qa(commissioning=True))
+    assert (seen.verdict, [one.code for one in seen.reasons]) == ("warning", codes)
+    assert seen.judged_with["qa"]["commissioning"] is True
+    if numbers is BAD:
+        first = seen.reasons[0]
+        assert first.measured == 40.0 and first.message.endswith(
+            "(qa.max_noise_ratio); failed, but for qa.commissioning"
+        )
+    again = judged(seen, qa())  # switched off, nothing of it is left
+    assert again.reasons == judged(twin(qa=numbers), qa()).reasons
+    assert judged(judged(seen, qa(commissioning=True)), qa(commissioning=True)).reasons == seen.reasons
+
+
+def test_a_tile_of_forty_times_the_radiometer_is_a_warning_in_commissioning():
+    image = twin(kind="image", qa={"noise_ratio": 40.0})
+    assert judged(image, qa()).verdict == "failed"
+    assert judged(image, qa(commissioning=True)).verdict == "warning"
+
+
+def test_what_no_gate_measures_stays_failed_in_commissioning():
+    reason = Reason(code="no_data", severity="failed", message="no data")
+    assert judged(twin(kind="image", qa={}, reasons=[reason]), qa(commissioning=True)).verdict == "failed"
+
+
+def test_a_calibration_that_failed_its_gates_is_a_warning_in_commissioning():
+    numbers = {"snr_median": 3.0}
+    options = {"calibration": CalibrationOptions()}
+    solved = twin(kind="calibration", qa=numbers)
+    assert judged(solved, options | qa()).verdict == "failed"
+    seen = judged(solved, options | qa(commissioning=True))
+    assert [(one.code, one.severity) for one in seen.reasons] == [("low_snr", "warning")]
+
+
+def test_a_section_of_before_the_key_has_commissioning_off():
+    old = QaOptions().model_dump()
+    del old["commissioning"]
+    assert judged(twin(qa=BAD), {"qa": old}).verdict == "failed"
+    assert thresholds("mosaic", {"qa": old})["qa"]["commissioning"] is False

@@ -7,6 +7,7 @@ import pytest
 from astropy.io import fits
 
 from contimg.errors import ContimgError, UnknownIdError
+from contimg.products.judged import options_of
 from contimg.products.twin import read_twin, write_twin
 from contimg.publishing.finalize import finalize
 from contimg.publishing.register import register
@@ -47,6 +48,20 @@ def test_a_twin_is_never_better_than_its_reasons(registry, config):
     write_twin(place, read_twin(place).model_copy(update={"verdict": "passed", "reasons": [mosaics.FAILED]}))
     register(registry, config.layout, mosaics.MOSAIC, auto_publish=True)
     assert finalize(registry, mosaics.MOSAIC, 1).qa_status == "failed"
+
+
+@pytest.mark.parametrize("ratio", [1.1, 40.0])
+def test_in_commissioning_every_mosaic_is_held_and_none_is_failed(registry, config, ratio):
+    mosaics.make_mosaic(config, crossmatch=False)
+    place = config.layout.twin("mosaic", mosaics.MOSAIC)
+    twin = read_twin(place)
+    write_twin(place, twin.model_copy(update={"qa": twin.qa | {"noise_ratio": ratio, "tile_fraction": 1.0}}))
+    thresholds = options_of(config) | {"qa": config.qa.model_copy(update={"commissioning": True})}
+    register(registry, config.layout, mosaics.MOSAIC, auto_publish=True, judged_by=thresholds)
+    done = finalize(registry, mosaics.MOSAIC, 1)
+    assert (done.status, done.qa_status, done.validation_status) == ("held", "warning", "validated")
+    codes = [reason["code"] for reason in done.held]
+    assert codes[-1] == "commissioning" and ("noise_ratio_high" in codes) is (ratio > 3)
 
 
 def test_without_auto_every_mosaic_waits(registry, config):

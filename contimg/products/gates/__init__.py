@@ -23,7 +23,7 @@ makes itself; `judge_again` keeps those.
 """
 
 from contimg.products.gates.gate import Gate, Options, Sample
-from contimg.products.gates.judging import gates_of, judge, judge_again, threshold_keys
+from contimg.products.gates.judging import commissioning, gates_of, judge, judge_again, threshold_keys
 from contimg.products.gates.table import GATES
 
-__all__ = ["GATES", "Gate", "Options", "Sample", "gates_of", "judge", "judge_again", "threshold_keys"]
+__all__ = ["GATES", "Gate", "Options", "Sample", "commissioning", "gates_of", "judge", "judge_again", "threshold_keys"]
