@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import filecmp
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,36 +10,12 @@ from astropy.io import fits
 from astropy.io.fits.scripts.fitscheck import main as fitscheck
 from astropy.wcs import WCS
 
-from contimg.config import MosaicOptions, QaOptions
 from contimg.errors import ConfigError, InputError
-from contimg.mosaic.mosaic_group import mosaic_group
-from contimg.products.twin import Reason, read_twin
 from tests.support.fake_tiles import DEC_DEG, Sky, TileMaker, strip_sky
-from tests.support.twins import write_with_manifest
+from tests.support.mosaics_of_tiles import MOSAIC_ID, mosaic, plane
 
-MOSAIC_ID = "mosaic_20260211T000000"
 SPACING_DEG = 1.29
 PLANES = (".fits", ".weights.fits", ".rms.fits", ".coverage.fits", ".frequency.fits", ".png", ".tiles.csv")
-
-
-def mosaic(root: Path, twins, name: str = "m", **options):
-    folder, twin = root / name / MOSAIC_ID, root / name / f"{MOSAIC_ID}.json"
-    made = mosaic_group(
-        twins,
-        folder,
-        twin,
-        mosaic_id=MOSAIC_ID,
-        options=MosaicOptions(**{"cell_arcsec": 60.0, **options}),
-        pb_limit=0.2,
-        qa=QaOptions(),
-    )
-    assert made == read_twin(twin)
-    return made, folder
-
-
-def plane(folder: Path, suffix: str = ""):
-    with fits.open(folder / f"{MOSAIC_ID}{suffix}.fits") as hdus:
-        return hdus[0].data.astype(float), hdus[0].header
 
 
 @pytest.fixture(scope="module")
@@ -217,172 +191,6 @@ def test_coverage_and_frequency_maps(group):
     assert np.nanmin(frequency) == pytest.approx(1.405e9 * (1 - (187.5e6 / 1.405e9) ** 2 / 6 * np.log(5)), rel=3e-4)
     assert made.facts["files"]["frequency"] == f"{MOSAIC_ID}.frequency.fits"
     assert made.facts["files"]["spectral_index"] is None
-
-
-def test_spectral_index_of_the_tiles_channel_groups(tmp_path):
-    sky = strip_sky(12, (126.5, 129.5), flux_jy=(0.5, 2))
-    maker = TileMaker(tmp_path, size=200, cell_arcsec=80.0, groups_hz=(1.33e9, 1.40e9, 1.48e9), spectral_index=-1.1)
-    twins = [maker.make(i, 127.5 + 0.6 * i, sky, beam_arcsec=(250 + 10 * i, 240, 30)) for i in range(2)]
-    made, folder = mosaic(tmp_path, twins, cell_arcsec=80.0)
-    alpha, header = plane(folder, ".alpha")
-    assert made.facts["files"]["spectral_index"] == f"{MOSAIC_ID}.alpha.fits"
-    assert header["BTYPE"].startswith("spectral index")
-    image, header = plane(folder)
-    rms, _ = plane(folder, ".rms")
-    columns, rows = (np.rint(v).astype(int) for v in WCS(header).all_world2pix(sky.ra_deg, sky.dec_deg, 0))
-    inside = (rows > 3) & (rows < image.shape[0] - 3) & (columns > 3) & (columns < image.shape[1] - 3)
-    rows, columns = rows[inside], columns[inside]
-    strong = image[rows, columns] > 200 * rms[rows, columns]
-    assert strong.sum() >= 6
-    # Three parts of noise sqrt(3) rms at +-0.053 in ln(frequency): an error of sqrt(3 / 2) / 0.053 / SNR.
-    error = np.sqrt(1.5) / 0.053 * (rms / image)[rows, columns][strong]
-    pull = (alpha[rows, columns][strong] + 1.1) / error
-    assert np.abs(pull).max() < 4 and np.abs(pull).mean() < 1.5
-    assert not np.isfinite(alpha[image < 5 * rms]).any()
-
-
-def test_an_aeroplane_in_one_tile_is_left_out_on_request(tmp_path):
-    maker = TileMaker(tmp_path / "clean", size=150, cell_arcsec=120.0, beam_arcsec=(480, 480, 0))
-    clean = [maker.make(i, 127 + 0.3 * i) for i in range(4)]
-    _, want = mosaic(tmp_path, clean, "want", cell_arcsec=120.0)
-    streak = Sky(np.linspace(126.8, 127.9, 12), np.full(12, DEC_DEG), np.full(12, 0.1))
-    maker = TileMaker(tmp_path / "struck", size=150, cell_arcsec=120.0, beam_arcsec=(480, 480, 0))
-    struck = [maker.make(i, 127 + 0.3 * i, streak if i == 1 else None) for i in range(4)]
-    made, folder = mosaic(tmp_path, struck, "at0", cell_arcsec=120.0)
-    assert list(made.facts["left_out"]) == ["2026-02-11T00:05:09"]
-    assert "places are not in both" in made.facts["left_out"]["2026-02-11T00:05:09"]
-    made, folder = mosaic(tmp_path, struck, "at6", cell_arcsec=120.0, reject_sigma=6.0)
-    assert made.facts["left_out"] == {}
-    assert np.nanmax(plane(folder)[0] - plane(want)[0]) < 0.003  # what of a quarter of 0.1 Jy is below 6 sigma
-    assert any("2026-02-11T00:05:09 were left out" in note for note in made.notes)
-
-
-def make_noisier(twin, columns, factor):
-    """Multiply the pixels of some columns of a tile's image, as if its noise were that high there."""
-    path = next(twin.with_suffix("").glob("*.image.fits"))
-    with fits.open(path) as hdus:
-        data, header = hdus[0].data.copy(), hdus[0].header
-    data[:, columns] *= factor
-    hdu = fits.PrimaryHDU(data, header)
-    hdu.add_datasum()
-    hdu.writeto(path, overwrite=True)
-    said = read_twin(twin)
-    extremes = {"peak_mjy": float(data.max()) * 1e3, "min_mjy": float(data.min()) * 1e3}
-    write_with_manifest(twin, said.model_copy(update={"qa": said.qa | extremes}))
-
-
-def test_noise_that_varies_inside_a_tile_is_weighted_where_it_is(tmp_path):
-    maker = TileMaker(tmp_path, size=400, cell_arcsec=40.0, beam_arcsec=(160, 160, 0))
-    twins = [maker.make(i, 127.0) for i in range(2)]
-    make_noisier(twins[1], slice(200, None), 5)
-    # The mosaic is 369 pixels wide, its middle is the tiles'.
-    east, west = (slice(100, 270), slice(70, 130)), (slice(100, 270), slice(240, 300))
-    scatter = {}
-    for local in (True, False):
-        _, folder = mosaic(tmp_path, twins, f"local {local}", cell_arcsec=40.0, local_noise=local)
-        image, rms = plane(folder)[0], plane(folder, ".rms")[0]
-        scatter[local] = [np.std(image[part]) for part in (east, west)]
-        if local:
-            assert [np.std((image / rms)[part]) for part in (east, west)] == pytest.approx([1, 1], rel=0.06)
-            # 1 / sqrt(1 + 1) and 1 / sqrt(1 + 1/25) mJy, under nearly the same beam.
-            assert np.median(rms[west]) / np.median(rms[east]) == pytest.approx((2 / 1.04) ** 0.5, rel=0.06)
-    # With one weight a tile, s = 1.9 for noise of 1 and 5: sqrt(1 + 25 / s^4) / (1 + 1 / s^2) = 1.3 instead of 0.98.
-    assert scatter[True][1] < 0.85 * scatter[False][1] and scatter[True][0] <= 1.02 * scatter[False][0]
-
-
-class TestLeavingOut:
-    FAULT = Reason(code="no_data", severity="failed", message="no unflagged visibility")
-
-    def table(self, folder):
-        with open(folder / f"{MOSAIC_ID}.tiles.csv", newline="") as file:
-            return list(csv.DictReader(file))
-
-    def test_bad_tiles_stay_out_and_are_named(self, tmp_path):
-        maker = TileMaker(tmp_path)
-        twins = [maker.make(i, 127 + 0.3 * i) for i in range(5)]
-        twins.append(maker.make(5, 128.5, reasons=(self.FAULT,)))
-        twins.append(maker.make(6, 128.6, rms_jy=8e-3))
-        twins.append(maker.make(7, 128.7, beam_arcsec=(330, 240, 0)))
-        made, folder = mosaic(tmp_path, twins)
-        rows = self.table(folder)
-        assert [row["used"] for row in rows] == ["yes"] * 5 + ["no"] * 3
-        assert "no_data" in rows[5]["left_out"]
-        assert "max_rms_ratio" in rows[6]["left_out"]
-        assert "max_beam_deviation" in rows[7]["left_out"]
-        assert len(made.notes) == 3
-        assert made.facts["left_out"] == {row["tile"]: row["left_out"] for row in rows[5:]}
-        assert made.facts["n_images"] == made.qa["n_images"] == 5
-        assert made.qa["tile_fraction"] == 0.625
-        assert made.verdict == "passed"
-        assert len(made.inputs) == 8
-        assert sum(float(row["weight_fraction"]) for row in rows[:5]) == pytest.approx(1, abs=1e-5)
-
-    def test_a_tile_left_out_leaves_no_trace_in_the_pixels(self, tmp_path):
-        maker = TileMaker(tmp_path)
-        twins = [maker.make(i, 127 + 0.3 * i) for i in range(3)]
-        _, without = mosaic(tmp_path, twins, "without")
-        bad = maker.make(3, 128.5, rms_jy=1.0)
-        _, with_it = mosaic(tmp_path, [*twins, bad], "with")
-        assert np.array_equal(plane(without)[0], plane(with_it)[0], equal_nan=True)
-
-    def test_few_tiles_left_is_a_warning(self, tmp_path):
-        maker = TileMaker(tmp_path)
-        twins = [maker.make(0, 127.0)] + [maker.make(i, 127.0, reasons=(self.FAULT,)) for i in (1, 2)]
-        made, _ = mosaic(tmp_path, twins)
-        assert made.verdict == "warning"
-        assert [reason.code for reason in made.reasons] == ["tile_fraction_low"]
-        assert made.reasons[0].measured == pytest.approx(1 / 3, abs=1e-4)
-        assert made.reasons[0].threshold == 0.6
-
-    def test_no_tile_left_is_a_failed_mosaic_and_an_empty_folder(self, tmp_path):
-        maker = TileMaker(tmp_path)
-        twins = [maker.make(i, 127.0, reasons=(self.FAULT,)) for i in range(3)]
-        made, folder = mosaic(tmp_path, twins)
-        assert made.verdict == "failed"
-        assert [reason.code for reason in made.reasons] == ["no_usable_tile"]
-        assert list(folder.iterdir()) == []
-        assert made.facts["tiles_used"] == []
-
-    def test_a_tile_with_a_warning_is_used_and_named(self, tmp_path):
-        maker = TileMaker(tmp_path)
-        warn = Reason(code="made_up", severity="warning", message="of no gate: a gate is judged again")
-        twins = [maker.make(i, 127.0 + 0.1 * i) for i in range(4)] + [maker.make(4, 127.5, reasons=(warn,))]
-        made, _ = mosaic(tmp_path, twins)
-        assert made.facts["n_images"] == 5
-        assert "made_up" in made.notes[0]
-        assert made.qa["warned_weight"] == pytest.approx(0.2, abs=0.01)
-        (reason,) = made.reasons
-        assert (reason.code, reason.severity) == ("warned_weight_high", "warning")
-        assert reason.message.endswith("tile 2026-02-11T00:20:36 (made_up: of no gate: a gate is judged again)")
-
-    def test_what_was_not_measured_on_a_tile_is_no_warning_of_the_mosaic(self, tmp_path):
-        maker = TileMaker(tmp_path)
-        twins = [maker.make(0, 127.0), maker.make(1, 127.5)]
-        for path in twins:
-            twin = read_twin(path)
-            write_with_manifest(
-                path, twin.model_copy(update={"qa": twin.qa | {"n_compared": 2, "median_flux_ratio": None}})
-            )
-        made, _ = mosaic(tmp_path, twins)
-        assert "used with a warning (median_flux_ratio_not_measured)" in made.notes[0]
-        assert made.qa["warned_weight"] == 0
-        assert made.verdict == "passed"
-
-    def test_a_warning_that_carries_little_weight_is_a_note(self, tmp_path):
-        maker = TileMaker(tmp_path)
-        warn = Reason(code="made_up", severity="warning", message="of no gate: a gate is judged again")
-        faint = maker.make(8, 127.5, reasons=(warn,), rms_jy=1.9 * maker.rms_jy)
-        made, _ = mosaic(tmp_path, [*(maker.make(i, 127.0 + 0.1 * i) for i in range(8)), faint][::-1])
-        assert made.qa["warned_weight"] == pytest.approx(1 / 1.9**2 / (8 + 1 / 1.9**2), rel=0.1)
-        assert made.verdict == "passed"
-        assert "made_up" in made.notes[0]
-
-    def test_a_tile_of_threefold_noise_is_a_warning(self, tmp_path):
-        maker = TileMaker(tmp_path)
-        noise = [maker.rms_jy, 3 * maker.rms_jy, maker.rms_jy, maker.rms_jy]
-        made, _ = mosaic(tmp_path, [maker.make(i, 127.0 + i, rms_jy=rms) for i, rms in enumerate(noise)])
-        assert made.qa["tile_noise_spread"] == pytest.approx(3, rel=0.05)
-        assert "tile_noise_spread_high" in [reason.code for reason in made.reasons]
 
 
 class TestErrors:

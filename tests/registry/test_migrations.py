@@ -1,0 +1,79 @@
+"""Registries of other versions: older ones are upgraded whole or not at all, newer ones refused."""
+
+import contextlib
+
+import pytest
+from sqlalchemy import insert, inspect, text
+
+from contimg.errors import RegistryError
+from contimg.registry import migrations, schema
+from contimg.registry.engine import open_registry
+from tests.registry.rows import TILE
+
+
+def test_a_newer_database_is_refused(config):
+    with contextlib.closing(open_registry(config)) as opened, opened.transaction() as connection:
+        row = {"version": schema.VERSION + 1, "applied_at": "2030", "code_version": "9"}
+        connection.execute(insert(schema.schema_version), row)
+    with pytest.raises(RegistryError, match=f"has schema {schema.VERSION + 1}, but .* update contimg"):
+        open_registry(config)
+
+
+def test_an_older_database_is_upgraded_and_keeps_its_rows(config, monkeypatch):
+    with contextlib.closing(open_registry(config)) as opened, opened.transaction() as connection:
+        connection.execute(insert(schema.tiles), TILE)
+
+    def add_column(connection):
+        connection.execute(text("ALTER TABLE tiles ADD COLUMN weather TEXT"))
+
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
+    monkeypatch.setitem(migrations.STEPS, schema.VERSION, add_column)
+    for _ in range(2):
+        with contextlib.closing(open_registry(config)) as opened, opened.read() as connection:
+            assert connection.execute(text("SELECT tile_id, weather FROM tiles")).all() == [(TILE["tile_id"], None)]
+            assert migrations.version_of(connection) == schema.VERSION
+
+
+def test_a_registry_of_schema_1_is_upgraded(config):
+    """The tables as contimg made them before schema 2: an index over the states alone."""
+
+    def indexes(opened):
+        with opened.read() as connection:
+            found = inspect(connection).get_indexes("data_registry")
+            return {(one["name"], *one["column_names"]) for one in found}, migrations.version_of(connection)
+
+    with contextlib.closing(open_registry(config)) as opened:
+        fresh = indexes(opened)
+        with opened.transaction() as connection:
+            connection.execute(insert(schema.tiles), TILE)
+            for statement in (
+                "DROP INDEX data_registry_by_status",
+                "CREATE INDEX ix_data_registry_status ON data_registry (status)",
+                "UPDATE schema_version SET version = 1",
+            ):
+                connection.execute(text(statement))
+        assert indexes(opened) != fresh
+    with contextlib.closing(open_registry(config)) as opened:
+        assert indexes(opened) == fresh and fresh[1] == schema.VERSION
+        with opened.read() as connection:
+            assert connection.execute(text("SELECT tile_id FROM tiles")).all() == [(TILE["tile_id"],)]
+
+
+def test_a_failed_upgrade_changes_nothing(config, monkeypatch):
+    open_registry(config).close()
+
+    def half(connection):
+        connection.execute(text("ALTER TABLE tiles ADD COLUMN weather TEXT"))
+        connection.execute(text("ALTER TABLE nowhere ADD COLUMN weather TEXT"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "VERSION", schema.VERSION + 1)
+        patch.setitem(migrations.STEPS, schema.VERSION, half)
+        with pytest.raises(RegistryError, match="nowhere"):
+            open_registry(config)
+    with (
+        contextlib.closing(open_registry(config)) as opened,
+        pytest.raises(RegistryError, match="weather"),
+        opened.read() as c,
+    ):
+        c.execute(text("SELECT weather FROM tiles"))
