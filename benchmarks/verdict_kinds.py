@@ -74,6 +74,33 @@ WORDS = {
     "mosaic_replaced": _SKY,
     "mosaic_invented": rf"{_SKY}|unmatched",
     "tile_centre_off": rf"centred|{_FILE}|{_PLACE}",
+    "tile_rotated": rf"{_PLACE}|rotation|{_SKY}",
+    "tile_mirrored": rf"{_PLACE}|{_SKY}",
+    "tile_negated": rf"{_SKY}|negative",
+    "tile_unit_factor": _SCALE,
+    "tile_nan_stripe": rf"{_FILE}|finite",
+    "tile_ghost": _SKY,
+    "tile_double_beam": rf"{_SCALE}|beam|peak|wide",
+    "tile_residual_only": _SKY,
+    "tile_sources_twice": _SCALE,
+    "tile_pb_squared": rf"{_SCALE}|beam|pb",
+    "tile_beam_header": rf"beam|{_SCALE}",
+    "tile_b1950": rf"{_PLACE}|{_SKY}",
+    "mosaic_rotated": rf"{_PLACE}|{_SKY}|rotation|distortion",
+    "mosaic_mirrored": rf"{_PLACE}|{_SKY}",
+    "mosaic_negated": rf"{_SKY}|negative",
+    "mosaic_nan_stripe": r"finite|NaN|no value",
+    "mosaic_double_beam": r"peak_over_total|wide",
+    "mosaic_beam_header": r"peak_over_total|beam",
+    "mosaic_frequency": rf"frequency|{_SCALE}",
+    "mosaic_b1950": rf"{_PLACE}|{_SKY}",
+    "crosstalk": rf"{_SCALE}|{_NOISE}",
+    "baselines_scaled": rf"antenna|{_SCALE}|{_NOISE}|artefact",
+    "times_frozen": r"time|quarantined|integrations",
+    "subband_late": rf"subband|time|quarantined|{_NOISE}",
+    "satellite_trail": HARMLESS,
+    "correlator_offset": rf"{_SKY}|centre|offset",
+    "drift": rf"{_SCALE}|drift|step",
 }
 
 
@@ -134,9 +161,23 @@ def _kinds() -> dict[str, Kind]:
         ("target_scale", 2),
         ("clock", 10),
         ("tile_centre_off", 5),
+        ("dead_tiles", 1),
+        ("noise", 3),
+        ("mosaic_invented", 60),
     ):
         words = rf"catalogue|{found[name].words}"
         found[f"{name}_uncatalogued"] = Kind(value, ("uncatalogued",), words, fault=name)
+    for name, value in (("tile_invented", 60), ("tile_scale", 1.25), ("tile_image_shifted", 30), ("tile_negated", 1)):
+        # One tile is wrong: nothing but its neighbours can tell, and it must be named.
+        found[f"{name}_uncatalogued"] = Kind(value, ("uncatalogued",), found[name].words, fault=name)
+    found["tile_bright"] = Kind(1.15, ("data",), WORDS["tile_scale"], fault="tile_scale")
+    found["tile_shift_small"] = Kind(5, ("made",), found["tile_image_shifted"].words, fault="tile_image_shifted")
+    found["clock_1s"] = Kind(1, ("data",), WORDS["clock"], fault="clock")
+    found["nsamples_quarter"] = Kind(0.25, ("data",), WORDS["nsamples"], fault="nsamples")
+    found["calibrator_flux_low"] = Kind(0.9, ("reference",), WORDS["calibrator_flux"])
+    found["beam_diameter_small"] = Kind(
+        0.9, ("reference",), WORDS["beam_diameter"], changes=lambda value: {"beam": {"dish_diameter_m": 4.65 * value}}
+    )
     return found
 
 

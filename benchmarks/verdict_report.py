@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from contimg.config import QaOptions
-from contimg.products.gates import GATES
+from contimg.products.gates import GATES, Gate
 
 Record = dict[str, Any]
 
@@ -29,6 +29,10 @@ def _totals(runs: Sequence[Record]) -> str:
     right, quiet = sum(run["right"] for run in faulty), sum(run["right"] for run in clean)
     said = f"{len(faulty)} runs with a fault of {len({run['kind'] for run in faulty})} kinds: "
     said += f"{right} named ({right / max(1, len(faulty)):.1%}). "
+    parts = [run for run in faulty if run.get("part_named") is not None]
+    if parts:
+        named = sum(run["part_named"] for run in parts)
+        said += f"Of {len(parts)} runs with a fault of one subband or antenna, {named} name it. "
     return said + f"{len(clean)} clean nights: {len(clean) - quiet} with a warning or without a tile."
 
 
@@ -43,11 +47,11 @@ def _kinds(runs: Sequence[Record]) -> str:
     for (kind, mode, value), same in sorted(groups.items()):
         verdicts = Counter(
             "left out"
-            if run["verdict"] == "none" or (run["left_out"] and run["verdict"] == "passed")
+            if run["verdict"] == "none" or (run.get("left_out") and run["verdict"] == "passed")
             else run["verdict"]
             for run in same
         )
-        codes = Counter(code for run in same for code in set(run["codes"]))
+        codes = Counter(code for run in same for code in set(run.get("codes", ())))
         lines.append(
             f"| {kind} | {mode} | {value:g} | {len(same)} | {sum(run['right'] for run in same)} | "
             f"{', '.join(f'{count} {verdict}' for verdict, count in verdicts.most_common())} | "
@@ -57,45 +61,61 @@ def _kinds(runs: Sequence[Record]) -> str:
 
 
 def _characteristics(runs: Sequence[Record]) -> str:
-    """Return for each gate of mosaics and comparisons what its number and its limit tell of clean and faulty nights."""
-    options = {"qa": QaOptions()}
-    clean = [run["numbers"] for run in runs if run["mode"] == "clean"]
-    faulty = [run["numbers"] for run in _faulty(runs)]
+    """Return for each gate what its number and its limit tell of clean and faulty nights."""
     lines = [
-        "| number | limit | clean beyond | faulty beyond | area | 99 % of clean within |",
-        "|---|---|---|---|---|---|",
+        "| of | number | limit | clean | beyond | faulty | beyond | area | worst clean | 99.9 % of clean |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for gate in GATES:
-        if gate.kind not in ("mosaic", "crossmatch"):
-            continue
-        off, bad = (_badness(gate, some) for some in (clean, faulty))
-        if len(off) < 2 or len(bad) < 2:
-            continue
-        area = float(np.mean(off[:, None] < bad[None]) + np.mean(off[:, None] == bad[None]) / 2)
-        crossed = [
-            np.mean([gate.crossed(n[gate.key], options) for n in some if _known(n, gate.key)])
-            for some in (clean, faulty)
-        ]
-        values = [one[gate.key] for one in clean if _known(one, gate.key)]
-        within = np.quantile(values, 0.01 if gate.bound == "min" else 0.99)
-        lines.append(
-            f"| {gate.key} | {gate.shown_threshold(options)} | {crossed[0]:.1%} | {crossed[1]:.1%} | {area:.2f} | "
-            f"{within:.4g} |"
-        )
+        if gate.kind in ("image", "mosaic", "crossmatch"):
+            lines += _characteristic(gate, *_numbers_of(runs, gate))
     return "\n".join(lines)
 
 
-def _crossed(gate: Any, numbers: Sequence[Record], options: Any) -> float:
-    """Return the fraction of the known values that a gate would make a reason."""
-    known = [one for one in numbers if _known(one, gate.key)]
-    return float(np.mean([gate.crossed(one[gate.key], options, one.get(gate.error)) for one in known]))
+def _numbers_of(runs: Sequence[Record], gate: Gate) -> tuple[list[Record], list[Record]]:
+    """Return the numbers of the clean products of a gate's kind, and of those with faults, that have its number."""
+    found: tuple[list[Record], list[Record]] = ([], [])
+    for run in runs:
+        rows = list(run.get("tiles", {}).values()) if gate.kind == "image" else [run.get("numbers", {})]
+        found[run["mode"] != "clean"].extend(row for row in rows if _known(row, gate.key))
+    return found
+
+
+def _characteristic(gate: Gate, clean: list[Record], faulty: list[Record]) -> list[str]:
+    """Return the line of a gate; none where too few clean or faulty products have its number."""
+    if len(clean) < 2 or len(faulty) < 2:
+        return []
+    options = {"qa": QaOptions()}
+    off, bad = (_badness(gate, some) for some in (clean, faulty))
+    area = float(np.mean(off[:, None] < bad[None]) + np.mean(off[:, None] == bad[None]) / 2)
+    crossed = [
+        np.mean([gate.crossed(one[gate.key], options, one.get(gate.error)) for one in some]) for some in (clean, faulty)
+    ]
+    worst = clean[int(np.argmax(off))][gate.key]
+    return [
+        f"| {gate.kind} | {gate.key} | {gate.shown_threshold(options)} | {len(clean)} | {crossed[0]:.1%} | "
+        f"{len(faulty)} | {crossed[1]:.1%} | {area:.2f} | {worst:.4g} | {_shown(gate, _tail(off)):.4g} |"
+    ]
+
+
+def _tail(badness: np.ndarray) -> float:
+    """Return the 99.9 % quantile, extrapolated from median and 90 % quantile as of a normal distribution."""
+    middle, high = np.quantile(badness, [0.5, 0.9])
+    return float(middle + (high - middle) * 3.090 / 1.282)
+
+
+def _shown(gate: Gate, badness: float) -> float:
+    """Return the number that a badness is of."""
+    if gate.bound == "factor":
+        return float(np.exp(badness))
+    return -badness if gate.bound == "min" else badness
 
 
 def _known(numbers: Record, key: str) -> bool:
     return isinstance(numbers.get(key), int | float) and bool(np.isfinite(numbers[key]))
 
 
-def _badness(gate: Any, numbers: Sequence[Record]) -> np.ndarray:
+def _badness(gate: Gate, numbers: Sequence[Record]) -> np.ndarray:
     """Return how bad a number is, growing: for limits on both sides by its distance from the good value."""
     values = np.array([number[gate.key] for number in numbers if _known(number, gate.key)], float)
     if gate.bound == "min":
@@ -108,7 +128,7 @@ def _badness(gate: Any, numbers: Sequence[Record]) -> np.ndarray:
 def _seen(runs: Sequence[Record]) -> str:
     """Return the smallest size that each limit with an error sees in clean nights: the limit, or so many errors."""
     options = QaOptions()
-    clean = [run["numbers"] for run in runs if run["mode"] == "clean"]
+    clean = [run.get("numbers", {}) for run in runs if run["mode"] == "clean"]
     lines = ["| number | limit | median error | smallest size that is seen |", "|---|---|---|---|"]
     for gate in (gate for gate in GATES if gate.error and gate.kind in ("mosaic", "crossmatch")):
         errors = [one[gate.error] for one in clean if _known(one, gate.error)]
@@ -135,6 +155,7 @@ def _smallest(runs: Sequence[Record]) -> str:
 def _clean(runs: Sequence[Record]) -> str:
     loud = [run for run in runs if run["mode"] == "clean" and not run["right"]]
     lines = [
-        f"clean night {run['kind']} {run['seed']}: {run['verdict']}, {'; '.join(run['messages'][:2])}" for run in loud
+        f"clean night {run['kind']} {run['seed']}: {run['verdict']}, {'; '.join(run.get('messages', [])[:2])}"
+        for run in loud
     ]
     return "\n".join(lines)

@@ -132,7 +132,8 @@ def _inherit_warnings(draft: TwinDraft, sources: Sequence[Twin]) -> None:
 def _origin(used: Sequence[CalibrationSet], choice: Mapping[str, Any]) -> dict[str, Any]:
     """Return the facts of a calibrated tile about the origin of its calibration."""
     if not used:
-        return {"bandpass": None, "gains": None, "gain_sets": [], "flux_anchor": None, "calibrator": None}
+        nothing = dict.fromkeys(("bandpass", "gains", "flux_anchor", "calibrator", "gain_error"))
+        return nothing | {"gain_sets": []}
     gain_sets = [one.twin.id for one in _gain_sets(used, choice)]
     first = used[0].twin.facts
     return {
@@ -141,6 +142,7 @@ def _origin(used: Sequence[CalibrationSet], choice: Mapping[str, Any]) -> dict[s
         "gain_sets": gain_sets,
         "flux_anchor": first.get("flux_anchor"),
         "calibrator": first.get("calibrator"),
+        "gain_error": used[0].twin.qa.get("gain_error"),
     }
 
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from contimg import measurement_set
 from contimg.calibration import casa, casa_solver, reference_antenna, working_copy
-from contimg.calibration.field_model import field_sources, predict_sources
+from contimg.calibration.field_model import apparent_jy, field_sources, predict_sources
+from contimg.calibration.gain_error import field_model_error
 from contimg.calibration.jones import correct
 from contimg.calibration.quality import SolvedTable
 from contimg.calibration.reference_antenna import ReferenceAntenna
@@ -146,8 +147,13 @@ def _prepare(job: SolvingJob, calibrator: Calibrator) -> _Prepared | None:
     ra, dec = transit.ra_rad, transit.dec_rad
     others = None
     if job.known is not None:
-        others = field_sources(vis, job.beam, job.known, away_from=(ra, dec))
+        listed = calibrator_lists.load(job.options.calibrators)
+        others = field_sources(vis, job.beam, job.known, away_from=(ra, dec), calibrators=listed)
     draft.facts["field_sources"] = 0 if others is None else len(others)
+    draft.qa["field_model_error"] = None
+    if others is not None:
+        error = field_model_error(others, apparent_jy(vis, others, job.beam), transit.apparent_jy)
+        draft.qa["field_model_error"] = float(f"{error:.4g}")
     vis = working_copy.shift_phase_centre(vis, np.array([ra, dec]))
     model = predict(vis, ra, dec, transit.flux_jy[None, :], job.beam, true_places=True)
     if others is not None and len(others):

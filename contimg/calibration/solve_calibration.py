@@ -9,6 +9,7 @@ from typing import Any
 from contimg import naming
 from contimg.calibration import plots
 from contimg.calibration.calibration_set import CalibrationSet
+from contimg.calibration.gain_error import expected_gain_error
 from contimg.calibration.on_calibrator import solve_on_calibrator
 from contimg.calibration.on_field import solve_on_field
 from contimg.calibration.previous_bandpass import NOT_COMPARED, BandpassAndGains, compare_with_previous
@@ -161,10 +162,23 @@ def _judge(job: SolvingJob, tables: tuple[SolvedTable, ...], previous: Path | No
     """Judge what was solved; a bandpass also against the certified one before it."""
     draft, is_bandpass = job.draft, job.draft.facts["type"] == "bandpass"
     if is_bandpass:
+        draft.qa["gain_error"] = _gain_error(draft)
         _compare(job, tables, previous)
     draft.reasons += gates.judge("calibration", draft.qa, {"calibration": job.options})
     if is_bandpass:
         draft.facts["outcome"] = "not solved" if draft.failed else "solved"
+
+
+def _gain_error(draft: TwinDraft) -> float | None:
+    """Return the expected error of the bandpass's gains; see `gain_error`."""
+    error = expected_gain_error(
+        draft.qa.get("snr_median_B") or 0.0,
+        draft.qa.get("field_model_error") or 0.0,
+        n_antennas=draft.qa.get("antennas_with_data") or 0,
+        n_channels=draft.facts.get("n_channels") or 0,
+        n_subbands=len(draft.qa.get("lost_by_subband") or ()),
+    )
+    return None if error is None else float(f"{error:.4g}")
 
 
 def _compare(job: SolvingJob, tables: tuple[SolvedTable, ...], previous: Path | None) -> None:

@@ -15,6 +15,7 @@ from contimg.config.used_keys import used_options
 from contimg.crossmatch.comparison_numbers import measure
 from contimg.crossmatch.match_table import write_matches
 from contimg.crossmatch.matching import COMPLETENESS_SNR, Match, MatchLimits, match
+from contimg.crossmatch.mosaic_checks import Fault, faults_of
 from contimg.crossmatch.source_finder import ISLAND_SIGMA, PEAK_SIGMA
 from contimg.crossmatch.sources import Source, find_sources, write_sources
 from contimg.errors import InputError
@@ -98,6 +99,7 @@ class _Compared:
     sources: list[Source]
     matched: Match
     measured: CrossmatchQa
+    faults: list[Fault]
 
 
 def _compare(
@@ -107,6 +109,7 @@ def _compare(
     facts = mosaic_image_facts(mosaic, mosaic_twin)
     place = mosaic_twin.with_suffix("")
     image, promised = read_image(place / facts.files.image), read_image(place / facts.files.rms)
+    faults = list(faults_of(image, promised, facts))
     beam_deg = facts.beam.bmaj_arcsec / 3600
     local, factors = noise.local_rms(image.data, promised.data, beam_deg / abs(float(image.wcs.wcs.cdelt[0])))
     if not factors.size:  # too small to measure its noise in boxes: the rms from the weights is used
@@ -117,7 +120,7 @@ def _compare(
     matched = match(sources, catalogue, local, image.wcs, freq_hz=facts.freq_hz, beam_deg=beam_deg, limits=limits)
     mean_beam_arcsec = (facts.beam.bmaj_arcsec * facts.beam.bmin_arcsec) ** 0.5
     measured = measure(matched, len(sources), min_matches, mean_beam_arcsec)
-    return _Compared(mosaic, facts, catalogue, sources, matched, measured)
+    return _Compared(mosaic, facts, catalogue, sources, matched, measured, faults)
 
 
 def _write(folder: Path, compared: _Compared, draft: TwinDraft, qa: QaOptions) -> None:
@@ -146,7 +149,9 @@ def _write(folder: Path, compared: _Compared, draft: TwinDraft, qa: QaOptions) -
         catalogue_assumed=list(compared.catalogue.assumed),
     ).model_dump(mode="json")
     draft.qa = measured.model_dump()
-    draft.reasons = gates.judge("crossmatch", draft.qa, {"qa": qa})
+    for fault in compared.faults:
+        draft.fail(fault.code, fault.message, fault.measured, fault.threshold)
+    draft.reasons += gates.judge("crossmatch", draft.qa, {"qa": qa})
     draft.notes = [
         f"the catalogue does not give {column} for every source: a default was assumed"
         for column in compared.catalogue.assumed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from contimg.config.used_keys import used_options
 from contimg.imaging import fits_output, limits, wsclean
 from contimg.imaging.checks import beam_and_geometry, image_quality
 from contimg.imaging.checks.catalogue import ApparentImage, compare
+from contimg.imaging.checks.gain_noise import gain_noise_jy
 from contimg.imaging.imager import make_image
 from contimg.imaging.imager_result import ImagerResult, NoRestoringBeam
 from contimg.imaging.prepare import ImagingJob, PreparedTile, Unusable, prepare
@@ -30,7 +32,7 @@ from contimg.statistics import robust_sigma
 # Facts of the calibrated tile that its image hands on.
 _INHERITED = (
     "phase_centre_deg", "dec_app_deg", "telescope", "n_antennas", "n_subbands", "missing_subbands",
-    "bandpass", "gains", "calibrator", "flux_anchor", "applied_delays_sha256", "antenna_order_sha256",
+    "bandpass", "gains", "calibrator", "flux_anchor", "gain_error", "applied_delays_sha256", "antenna_order_sha256",
     "sun", "clock_epoch",
 )  # fmt: skip
 THRESHOLDS = QaOptions()
@@ -73,8 +75,9 @@ def image_tile(
     Returns
     -------
     Twin
-        ``qa.rms_mjy`` is 1.4826 MAD over all pixels of the apparent image; ``qa.expected_rms_mjy``
-        follows from the scatter of the visibilities (see `weights.expected_rms`).
+        ``qa.rms_mjy`` is 1.4826 MAD over all pixels of the apparent image; ``qa.radiometer_rms_mjy`` follows from the
+        scatter of the visibilities (see `weights.expected_rms`), ``qa.gain_rms_mjy`` from the errors of the bandpass
+        (see `gain_noise`), and ``qa.expected_rms_mjy`` is both.
 
     Raises
     ------
@@ -153,7 +156,7 @@ def _image(job: ImagingJob, folder: Path, tile: PreparedTile, draft: TwinDraft) 
         draft.warn("deconvolution_diverged", message)
     # After self-calibration: differences of the correlations that were due to their gains are no noise.
     expected_jy = tile.expected_jy if tile.selfcal is None else expected_rms(tile.samples, tile.weight)
-    qa = tile.qa | _measured(imaged, expected_jy) | imaged.gains
+    qa = tile.qa | _measured(imaged, expected_jy, _gain_noise_jy(job, facts, imaged)) | imaged.gains
     qa |= image_quality.measure(imaged.image, imaged.residual, imaged.psf, imaged.beam, tile.grid.cell_rad)
     qa |= beam_and_geometry.measure(tile.coordinates, tile.sums, tile.response, job.beam)
     pb = tile.attenuation.image()
@@ -208,12 +211,25 @@ def _selfcal_facts(job: ImagingJob, tile: PreparedTile) -> dict[str, Any]:
     return {"selfcal": {"applied": False, "why": "switched off"} if tile.selfcal is None else tile.selfcal.facts()}
 
 
-def _measured(imaged: ImagerResult, expected_jy: float | None) -> dict[str, Any]:
+def _gain_noise_jy(job: ImagingJob, facts: dict[str, Any], imaged: ImagerResult) -> float | None:
+    """Return the noise that errors of the bandpass leave beside bright sources; None where these are not known."""
+    error, n_antennas = job.source.facts.get("gain_error"), job.source.facts.get("n_antennas")
+    if error is None or not n_antennas:
+        return None
+    bright_jy = [one["apparent_jy"] for one in facts.get("bright_sources", ())]
+    scatter = imaged.gains.get("antenna_gain_scatter") or 0.0
+    return gain_noise_jy(error, bright_jy or [float(imaged.image.max())], n_antennas, scatter)
+
+
+def _measured(imaged: ImagerResult, radiometer_jy: float | None, gains_jy: float | None) -> dict[str, Any]:
     """Return noise, peak and dynamic range, for the twin's ``qa``."""
     peak_jy, rms_jy = float(imaged.image.max()), robust_sigma(imaged.image)
+    expected_jy = math.hypot(radiometer_jy, gains_jy or 0.0) if radiometer_jy else radiometer_jy
     return {
         "rms_mjy": round(rms_jy * 1e3, 6),
         "residual_rms_mjy": round(robust_sigma(imaged.residual) * 1e3, 6),
+        "radiometer_rms_mjy": None if radiometer_jy is None else round(radiometer_jy * 1e3, 6),
+        "gain_rms_mjy": None if gains_jy is None else round(gains_jy * 1e3, 6),
         "expected_rms_mjy": None if expected_jy is None else round(expected_jy * 1e3, 6),
         "noise_ratio": round(rms_jy / expected_jy, 5) if expected_jy else None,
         "peak_mjy": round(peak_jy * 1e3, 4),

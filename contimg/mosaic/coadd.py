@@ -30,7 +30,7 @@ class Sums:
     weight : float32
         sum of PB^2 / s^2, in 1/Jy^2.
     expected : float32
-        sum of PB^2 e^2 / s^4 with e the noise expected from the radiometer, in 1/Jy^2; NaN where e is not known.
+        sum of PB^2 e^2 / s^4 with e the noise expected of a tile, in 1/Jy^2; NaN where e is not known.
     frequency : float32
         sum of PB^2 f / s^2, f the effective frequency above `reference_hz`, in Hz/Jy^2.
     tiles : int16
@@ -101,7 +101,7 @@ class TilePlanes:
     noise : NoiseMap or float
         s: rms of the image (Jy/beam), local or of the whole tile.
     expected_jy : float or None
-        Noise of the image from the radiometer (Jy/beam).
+        Noise expected in the image (Jy/beam).
     freq_hz, bandwidth_hz : float
         Effective frequency and bandwidth of the tile.
     """

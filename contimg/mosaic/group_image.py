@@ -36,7 +36,7 @@ class GroupImage:
     image, weights, rms : (ny, nx) float32
         Jy/beam, 1/Jy^2 and Jy/beam; NaN, 0 and NaN outside the footprint.
     expected_rms : (ny, nx) float32
-        The rms (Jy/beam) with each tile at the noise expected from the radiometer; NaN where it is not known.
+        The rms (Jy/beam) with each tile at its expected noise; NaN where it is not known.
     frequency_hz : (ny, nx) float32
         Effective frequency of each pixel; NaN outside.
     tile_count : (ny, nx) int16
@@ -230,7 +230,7 @@ def _planes(target: _Target, tile: GroupTile, source: TileImage) -> tuple[coadd.
         pb=response,
         wcs=apparent.wcs,
         noise=rms_jy if local is None else local,
-        # Convolution changes the radiometer's noise by the same factor as that of the image.
+        # Convolution changes the expected noise by the same factor as that of the image.
         expected_jy=None if expected_mjy is None else expected_mjy / 1e3 * rms_jy / source.rms_jy,
         freq_hz=source.facts.freq_hz,
         bandwidth_hz=source.facts.bandwidth_hz,

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.mosaic.bright_sources import MIN_RESPONSE, MIN_SNR, BrightSources
+from contimg.mosaic.pair_statistics import lower_median, scatter, weighted_median
 from contimg.sky.spherical import separation
-from contimg.statistics import MAD_TO_SIGMA, robust_fit
+from contimg.statistics import robust_fit
 
 SIGNIFICANT = 5.0
 """Least significance (in errors) of a difference that counts."""
@@ -48,6 +49,10 @@ class Difference:
         Their offsets, and the error of each coordinate.
     n_expected, n_missing : int
         Bright sources of one tile that the other must see, in both directions, and those that it does not see.
+    log_scatter, offset_scatter_arcsec : float
+        Standard deviations of the common sources' ln flux ratios and offsets where they scatter at least `SCATTERED`
+        times as much as their errors say; else 0. A beam map of another shape, or an image that is turned, leaves means
+        of zero.
     """
 
     log_scale: float
@@ -57,6 +62,8 @@ class Difference:
     e_offset_arcsec: float
     n_expected: int = 0
     n_missing: int = 0
+    log_scatter: float = 0.0
+    offset_scatter_arcsec: float = 0.0
 
     @property
     def scale(self) -> float:
@@ -87,7 +94,8 @@ class Difference:
         scale = abs(self.log_scale) / self.e_log_scale if abs(self.scale - 1) > limits.scale else 0.0
         offset = self.offset_arcsec / self.e_offset_arcsec if self.offset_arcsec > limits.offset_arcsec else 0.0
         missing = SIGNIFICANT + self.n_missing if self.sources_differ else 0.0
-        return max(scale, offset, missing)
+        scattered = max(self.log_scatter / limits.scale, self.offset_scatter_arcsec / limits.offset_arcsec)
+        return max(scale, offset, missing, SIGNIFICANT * scattered if scattered > 1 else 0.0)
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,7 @@ def compare_pair(one: BrightSources, other: BrightSources, beam_arcsec: float) -
     counts = np.add(_count_missing(one, other, radius), _count_missing(other, one, radius))
     n_expected, n_missing = (int(count) for count in counts)
     if len(mine) < MIN_SOURCES:
-        nothing = Difference(0.0, UNKNOWN, 0.0, 0.0, UNKNOWN, n_expected, n_missing)
+        nothing = Difference(0.0, UNKNOWN, 0.0, 0.0, UNKNOWN, n_expected=n_expected, n_missing=n_missing)
         return nothing if nothing.sources_differ else None
     log_ratio = np.log(one.flux_jy[mine] / other.flux_jy[theirs])
     e_log_ratio = np.sqrt(
@@ -132,10 +140,19 @@ def compare_pair(one: BrightSources, other: BrightSources, beam_arcsec: float) -
     north = 3600 * (one.dec_deg[mine] - other.dec_deg[theirs])
     floor = POSITION_FLOOR_BEAMS * beam_arcsec
     e_offset = np.sqrt(one.e_position_arcsec[mine] ** 2 + other.e_position_arcsec[theirs] ** 2 + floor**2)
-    log_scale, e_log_scale = _weighted_median(log_ratio, e_log_ratio)
-    (east_middle, e_east), (north_middle, e_north) = (_weighted_median(offset, e_offset) for offset in (east, north))
-    e_offset_middle = max(e_east, e_north)
-    return Difference(log_scale, e_log_scale, east_middle, north_middle, e_offset_middle, n_expected, n_missing)
+    log_scale, e_log_scale = weighted_median(log_ratio, e_log_ratio)
+    (east_middle, e_east), (north_middle, e_north) = (weighted_median(offset, e_offset) for offset in (east, north))
+    return Difference(
+        log_scale,
+        e_log_scale,
+        east_middle,
+        north_middle,
+        max(e_east, e_north),
+        n_expected,
+        n_missing,
+        scatter(log_ratio - log_scale, e_log_ratio),
+        math.hypot(scatter(east - east_middle, e_offset), scatter(north - north_middle, e_offset)),
+    )
 
 
 def _count_missing(one: BrightSources, other: BrightSources, radius_arcsec: float) -> tuple[int, int]:
@@ -301,19 +318,6 @@ def _common(
     return mine[mutual], nearest[mutual]
 
 
-def _weighted_median(values: NDArray[np.float64], errors: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the median weighted by inverse variances, and its error: that of the mean, times sqrt(pi / 2).
-
-    Where the values scatter more than their errors say, the error grows with them.
-    """
-    order = np.argsort(values, kind="stable")
-    weight = errors[order] ** -2
-    share = (np.cumsum(weight) - weight / 2) / weight.sum()
-    middle = float(np.interp(0.5, share, values[order]))
-    excess = float(np.median(np.abs(values - middle) / errors)) * MAD_TO_SIGMA
-    return middle, math.sqrt(math.pi / 2 / float(weight.sum())) * max(1.0, excess)
-
-
 def _mean(differences: Sequence[Difference]) -> Difference:
     """Return the mean of a tile's differences from its partners, weighted by inverse variances."""
     flux = np.array([one.e_log_scale for one in differences]) ** -2
@@ -324,6 +328,9 @@ def _mean(differences: Sequence[Difference]) -> Difference:
         east_arcsec=float(np.average([one.east_arcsec for one in differences], weights=place)),
         north_arcsec=float(np.average([one.north_arcsec for one in differences], weights=place)),
         e_offset_arcsec=float(place.sum()) ** -0.5,
+        # What at least half of the partners see.
+        log_scatter=lower_median([one.log_scatter for one in differences]),
+        offset_scatter_arcsec=lower_median([one.offset_scatter_arcsec for one in differences]),
         n_expected=sum(one.n_expected for one in differences),
         n_missing=sum(one.n_missing for one in differences),
     )

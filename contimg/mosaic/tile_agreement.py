@@ -108,7 +108,9 @@ def _judged(
     if difference is None:
         return tile
     sentence = _sentence(difference, limits, options, pixels=pixels)
-    only_scale = difference.offset_arcsec <= limits.offset_arcsec and not difference.sources_differ
+    scattered = difference.log_scatter > limits.scale or difference.offset_scatter_arcsec > limits.offset_arcsec
+    misplaced = difference.offset_arcsec > limits.offset_arcsec
+    only_scale = not (misplaced or scattered or difference.sources_differ)
     if options.odd_tiles == "rescale" and only_scale and tile.rescaled_by is None:
         return replace(tile, rescaled_by=1 / difference.scale, disagreement=sentence)
     return replace(tile, left_out=sentence, disagreement=sentence, rescaled_by=None)
@@ -143,6 +145,15 @@ def _sentence(difference: Difference, limits: NeighbourLimits, options: MosaicOp
             f"its sources are {difference.east_arcsec:+.1f} arcsec east and {difference.north_arcsec:+.1f} arcsec north"
             f" (± {difference.e_offset_arcsec:.1f}) of its neighbours' (mosaic.max_shift_beams"
             f" {options.max_shift_beams:g})"
+        )
+    if difference.log_scatter > limits.scale:
+        parts.append(
+            f"its fluxes scatter by {difference.log_scatter:.1%} about its neighbours', as of another beam map"
+        )
+    if difference.offset_scatter_arcsec > limits.offset_arcsec:
+        parts.append(
+            f"its sources scatter by {difference.offset_scatter_arcsec:.1f} arcsec about its neighbours' places, as of"
+            " an image that is turned or stretched"
         )
     if difference.sources_differ and pixels:
         parts.append(f"{difference.n_missing} places are not in both")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contimg import naming
 from contimg.imaging.fits_output import KINDS
@@ -146,6 +147,25 @@ def check_pb(pb: FitsImage, facts: ImageFacts, pb_limit: float) -> None:
     if not offset_px <= max(_PB_PEAK_PX, _PB_PEAK_ARCSEC / facts.cell_arcsec):
         offset = f"{offset_px * facts.cell_arcsec:.0f} arcsec"
         raise DamagedFileError(pb.path, f"peaks {offset} from the place that its twin says")
+
+
+def check_coverage(image: FitsImage, above: NDArray[np.bool_]) -> None:
+    """Check that an image has a finite value wherever its effective beam counts.
+
+    Parameters
+    ----------
+    image : FitsImage
+    above : (ny, nx) bool
+        Where the effective beam is above ``image.pb_limit``.
+
+    Raises
+    ------
+    DamagedFileError
+        If a pixel there is not finite: a mosaic would have a hole that no map of weights shows.
+    """
+    blank = int(np.count_nonzero(above & ~np.isfinite(image.data)))
+    if blank:
+        raise DamagedFileError(image.path, f"has {blank} pixels that are not finite where the effective beam counts")
 
 
 def check_pixels(image: FitsImage, qa: ImageQa) -> None:

@@ -168,6 +168,7 @@ def _open_image(tile: GroupTile, pb_limit: float) -> TileImage:
     footprint = footprint_of(pb.wcs, above)
     image = tile_checks.read_checked(folder, "image", tile.twin, facts)
     tile_checks.check_pixels(image, qa)
+    tile_checks.check_coverage(image, above)
     beam = RestoringBeam.from_degrees(*(float(image.header[key]) for key in ("BMAJ", "BMIN", "BPA")))
     rms_jy = noise.rms_off_sources(image.data, above, beam.bmaj_deg * 3600 / facts.cell_arcsec)
     if rms_jy is None:

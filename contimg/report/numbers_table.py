@@ -10,10 +10,10 @@ from contimg.report.markup import Html, badge, table
 LABELS = {
     "rms_mjy": ("noise, median", "mJy/beam"),
     "rms_min_mjy": ("noise, lowest", "mJy/beam"),
-    "expected_rms_mjy": ("noise expected from the radiometer", "mJy/beam"),
+    "expected_rms_mjy": ("noise expected of receivers and gains", "mJy/beam"),
     "rms_from_weights_mjy": ("noise promised by the weights", "mJy/beam"),
     "rms_over_weights": ("noise over that promised by the weights", ""),
-    "noise_ratio": ("noise over the radiometer's", ""),
+    "noise_ratio": ("noise over the expected", ""),
     "peak_mjy": ("peak", "mJy/beam"),
     "dynamic_range": ("dynamic range", ""),
     "area_deg2": ("area", "deg²"),

@@ -69,10 +69,10 @@ def tiles_table(mosaic: Twin, lineage: Lineage) -> str:
             )
         )
     columns = (
-        "tile", "verdict", "used", "rms [mJy/beam]", "× radiometer", "beam [″]", "flagged", "Sun", "missing subbands",
+        "tile", "verdict", "used", "rms [mJy/beam]", "× expected", "beam [″]", "flagged", "Sun", "missing subbands",
         "calibration",
     )  # fmt: skip
-    return table(columns, rows, numbers=("rms [mJy/beam]", "× radiometer", "beam [″]", "flagged"))
+    return table(columns, rows, numbers=("rms [mJy/beam]", "× expected", "beam [″]", "flagged"))
 
 
 def _sun(image: Twin) -> str | None:

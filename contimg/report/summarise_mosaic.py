@@ -129,7 +129,7 @@ def _headline_numbers(mosaic: Twin, comparison: Twin | None) -> list[tuple[objec
     beam = mosaic_image_facts(mosaic).beam if has_image(mosaic) else None
     boxes: list[tuple[object, str]] = [
         (numbers.rms_mjy, "mJy/beam noise"),
-        (numbers.noise_ratio, "× radiometer"),
+        (numbers.noise_ratio, "× expected noise"),
         (f"{beam.bmaj_arcsec:.1f}″ × {beam.bmin_arcsec:.1f}″" if beam else None, "beam"),
         (numbers.area_deg2, "deg²"),
         (f"{len(facts.tiles_used)} of {len(facts.tiles)}", "tiles used"),

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from contimg.simulate import constants as c
+from contimg.simulate import more_faults as more
 from contimg.simulate.array import load_stations
 from contimg.simulate.fault_files import SimulatedNight, SubbandData
 
@@ -323,5 +324,26 @@ FAULTS: dict[str, DataFault] = {
     "gain_ramp": DataFault("visibilities from 1 to VALUE times over the tile", 1.8, "one", _each(_ramp)),
     "bright_integration": DataFault("one integration times VALUE", 30, "one", _each(_bright_integration)),
     "bad_baseline": DataFault("VALUE times the noise added to one baseline", 300, "one", _each(_bad_baseline)),
+    "crosstalk": DataFault("VALUE of YY in XX and of XX in YY", 0.2, "after",
+                           _each(lambda one, context: more.mix_polarisations(one, context.value))),
+    "baselines_scaled": DataFault(
+        "baselines within half of the antennas times VALUE", 0.5, "one",
+        _each(lambda one, context: more.scale_baseline_group(one, context.night.stations, context.value)),
+    ),
+    "times_frozen": DataFault("all integrations at the time of the first", 1, "one",
+                              _each(lambda one, context: more.freeze_times(one))),
+    "subband_late": DataFault("data of one subband VALUE integrations late", 4, "one",
+                              _in_one_subband(lambda one, context: more.delay_integrations(one, round(context.value)))),
+    "correlator_offset": DataFault(
+        "VALUE times the noise added to every baseline", 0.5, "one",
+        _each(lambda one, context: more.add_to_every_baseline(one, context.value * context.night.noise)),
+    ),
+    "satellite_trail": DataFault(
+        "a moving point of VALUE times the noise in six integrations", 30, "one",
+        _each(lambda one, context: more.add_satellite_trail(
+            one, context.value * context.night.noise, context.random(9, one.tile))),
+    ),
+    "drift": DataFault("visibilities up by VALUE a tile after the calibrator", 0.06, "after",
+                       _each(lambda one, context: more.drift(one, context.value, context.night.transit_tile or 0))),
     "declination": DataFault("declination of the headers VALUE deg off", 0.25, "all", _each(_declination)),
 }  # fmt: skip

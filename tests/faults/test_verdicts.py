@@ -1,12 +1,14 @@
 """A sample of the campaign of verdicts (`benchmarks/verdicts.py`): faults of products are named."""
 
 import shutil
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 from benchmarks import verdict_report
 from benchmarks.verdict_kinds import KINDS
+from benchmarks.verdicts import Run, read_record, write_record
 from contimg.config import CrossmatchOptions, MosaicOptions, QaOptions
 from contimg.crossmatch.crossmatch_mosaic import crossmatch_mosaic
 from contimg.errors import ContimgError
@@ -22,6 +24,8 @@ TILES = [(name, False) for name, fault in product_faults.FAULTS.items() if fault
 # Those that the tiles themselves tell: invented sources are found by the comparison of the mosaic with the catalogue.
 TILES += [(f"tile_{name}", True) for name in ("image_scaled", "image_shifted", "image_of_previous", "pb_scaled")]
 TILES += [(f"tile_{name}", True) for name in ("pb_elsewhere", "centre_off", "noise", "truncated")]
+TILES += [(f"tile_{name}", True) for name in ("rotated", "mirrored", "negated", "nan_stripe", "residual_only")]
+TILES += [(f"tile_{name}", True) for name in ("sources_twice", "pb_squared", "unit_factor", "double_beam", "b1950")]
 MOSAICS = [name for name, fault in product_faults.FAULTS.items() if fault.kind == "mosaic"]
 
 
@@ -105,4 +109,18 @@ def test_the_report_counts_runs_and_finds_the_smallest_size_and_what_limits_tell
     assert "| target_scale | data | 1.01: 0/1, 1.05: 1/1, 1.2: 1/1 |" in text
     # Beyond 3 % and four errors: two of three with a fault, no clean night; every fault is farther off than these.
     assert "| flux_scale | 0.03 | 0.002 | 0.03 |" in text
-    assert "| flux_scale | within a factor of 1.03 | 0.0% | 66.7% | 1.00 |" in text
+    assert "| crossmatch | flux_scale | within a factor of 1.03 | 4 | 0.0% | 3 | 66.7% | 1.00 | 1.003 |" in text
+
+
+def test_the_record_is_short_and_gives_the_same_report(tmp_path):
+    runs = [Run("clean", "clean", 0.0, k, "passed", True, numbers={"flux_scale": 1.01}) for k in range(3)]
+    runs += [Run("subband_gain", "data", 1.3, 1, "warning", True, ["a"], ["m" * 500], {"t": "w" * 200}, part="sb03")]
+    runs[-1].part_named = True
+    write_record(tmp_path / "docs" / "record.jsonl", runs)
+    again = read_record(tmp_path / "docs" / "record.jsonl")
+    assert len((tmp_path / "docs" / "record.jsonl").read_text()) < 900
+    assert [run.key for run in again] == ["subband_gain data 1.3 1", *(f"clean clean 0 {k}" for k in range(3))]
+    assert (len(again[0].messages[0]), len(again[0].left_out["t"])) == (160, 80)
+    reports = [verdict_report.report([asdict(run) for run in some]) for some in (runs, again)]
+    assert "Of 1 runs with a fault of one subband or antenna, 1 name it." in reports[0]
+    assert reports[0] == reports[1]

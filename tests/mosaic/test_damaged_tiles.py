@@ -160,7 +160,7 @@ SEEN_IN_THE_FILE = {
     "beam map zero": (set_pixels(lambda data: data * 0)("pb"), "nowhere above image.pb_limit"),
     "beam map infinite": (set_pixels(lambda data: data / 0)("pb"), "nowhere above image.pb_limit"),
     "all zero": (set_pixels(lambda data: data * 0)("image"), "has a peak of 0 mJy/beam"),
-    "every second pixel NaN": (set_pixels(salt)("image"), "no noise left at the common beam"),
+    "every second pixel NaN": (set_pixels(salt)("image"), "are not finite where the effective beam counts"),
     "unit mJy": (set_card(BUNIT="mJy/beam")("image"), "has the unit 'mJy/beam', not 'Jy/beam'"),
     "unit of nothing": (set_card(BUNIT=None)("image"), "has the unit '', not 'Jy/beam'"),
     "unit of a beam map": (set_card(BUNIT="Jy/beam")("pb"), "has the unit 'Jy/beam', not ''"),

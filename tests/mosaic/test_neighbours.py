@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -291,3 +293,34 @@ class TestWithoutACatalogue:
 
     def test_a_catalogue_needs_no_witness(self, tmp_path, sky):
         assert self.reasons(tmp_path, self.night(tmp_path, sky, level=None, compared=20)) == []
+
+
+def turned(sources: BrightSources, ra_deg: float, angle_deg: float) -> BrightSources:
+    """Return the sources of a tile whose image is turned about its centre."""
+    cos = np.cos(np.radians(54.57))
+    x, y = (sources.ra_deg - ra_deg) * cos, sources.dec_deg - 54.57
+    c, s = np.cos(np.radians(angle_deg)), np.sin(np.radians(angle_deg))
+    return dataclasses.replace(
+        sources, ra_deg=ra_deg + (c * x - s * y) / cos, dec_deg=54.57 + s * x + c * y
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_turned_tile_is_found_by_the_scatter_of_its_sources(seed):
+    """0.3 deg of rotation moves sources by 20 arcsec in the overlaps: north on one side, south on the other."""
+    tiles = group(seed, tiles=5)
+    tiles["t2"] = turned(tiles["t2"], 124 + 2 * 1.29 / np.cos(np.radians(54.57)), 0.3)
+    found = find_disagreements(tiles, BEAM, LIMITS)
+    assert list(found.wrong) == ["t2"]
+    assert 10 < found.wrong["t2"].offset_scatter_arcsec < 40
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_tile_with_another_beam_map_is_found_by_the_scatter_of_its_fluxes(seed):
+    """Fluxes off by 20 % at random: the median over the sources is right."""
+    tiles = group(seed, tiles=5)
+    factor = np.random.default_rng(seed).normal(1, 0.2, len(tiles["t2"].ra_deg))
+    tiles["t2"] = dataclasses.replace(tiles["t2"], flux_jy=tiles["t2"].flux_jy * factor)
+    found = find_disagreements(tiles, BEAM, LIMITS)
+    assert list(found.wrong) == ["t2"]
+    assert 0.05 < found.wrong["t2"].log_scatter < 0.4

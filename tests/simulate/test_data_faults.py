@@ -118,6 +118,50 @@ def test_gap_and_nan_block_take_their_fraction(faulty):
     assert (new.nsamples == 0).all(axis=(1, 2, 3)).sum() == 3
 
 
+def test_crosstalk_mixes_the_polarisations(faulty):
+    old, new = read(faulty("crosstalk=0.25")[:2], 1)
+    np.testing.assert_allclose(new.data[..., 0], old.data[..., 0] + 0.25 * old.data[..., 1], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(new.data[..., 1], old.data[..., 1] + 0.25 * old.data[..., 0], rtol=1e-5, atol=1e-6)
+
+
+def test_only_baselines_within_a_half_of_the_antennas_are_scaled(faulty):
+    before, after, (tile,) = faulty("baselines_scaled=0.5")
+    old, new = read((before, after), tile)
+    half = before.stations[:4]
+    chosen = np.isin(old.stations, half).all(1) & old.cross
+    assert chosen.sum() == 6
+    np.testing.assert_allclose(new.data[:, chosen], 0.5 * old.data[:, chosen])
+    assert np.array_equal(new.data[:, ~chosen], old.data[:, ~chosen])
+
+
+def test_frozen_times_and_a_late_subband(faulty):
+    before, after, (tile,) = faulty("times_frozen")
+    old, new = read((before, after), tile)
+    assert (new.times_jd == old.times_jd[0]).all() and len(set(old.times_jd)) == 6
+
+
+def test_one_subband_comes_late(faulty):
+    before, after, (tile,) = faulty("subband_late=2")
+    late = [sb for sb in range(16) if content(before.path(tile, sb)) != content(after.path(tile, sb))]
+    assert len(late) == 1
+    old, new = read((before, after), tile, late[0])
+    assert np.array_equal(new.data[2:], old.data[:-2])
+
+
+def test_a_constant_on_every_baseline_and_a_drift(faulty):
+    before, after, (tile,) = faulty("correlator_offset=2")
+    old, new = read((before, after), tile)
+    added = (new.data - old.data)[:, new.cross]
+    np.testing.assert_allclose(added, 2 * before.noise, rtol=1e-3)
+
+
+def test_gains_drift_by_a_step_a_tile(faulty):
+    before, after, tiles = faulty("drift=0.1")
+    for tile in tiles:
+        old, new = read((before, after), tile)
+        np.testing.assert_allclose(new.data, (1 + 0.1 * tile) * old.data, rtol=1e-5)
+
+
 def test_one_tile_can_be_named(faulty):
     assert faulty("tile_scale=2@3")[2] == [3]
 

@@ -39,6 +39,7 @@ def make_mosaic(root, sky: Sky, *, ra=130.0, rms=1e-3, shift_arcsec=(0.0, 0.0), 
     folder.mkdir(parents=True)
     header = wcs.to_header()
     header["BMAJ"], header["BMIN"], header["BPA"], header["BUNIT"] = BEAM / 3600, BEAM / 3600, 0.0, "Jy/beam"
+    header["FREQ"] = FREQ
     for suffix, data in (("", image), (".rms", rms * profile)):
         data = np.where(blank, np.nan, data).astype(np.float32)
         fits.PrimaryHDU(data, header).writeto(folder / f"{MOSAIC_ID}{suffix}.fits")

@@ -72,7 +72,24 @@ class Product:
                 }
         files = make_manifest(place)
         run = twin.run | {"file_states": file_states(place, files)}
-        write_twin(self.twin, Twin.model_validate(twin.model_dump() | {"qa": qa, "files": files, "run": run}))
+        facts = twin.facts | self._header_facts()
+        described = {"qa": qa, "facts": facts, "files": files, "run": run}
+        write_twin(self.twin, Twin.model_validate(twin.model_dump() | described))
+
+    def _header_facts(self) -> dict[str, object]:
+        """Return beam, frequency and centre as the image's header has them, where it has them."""
+        with warnings.catch_warnings(action="ignore"), fits.open(self.file(self.planes("image", "mosaic")[0])) as hdus:
+            header = hdus[0].header.copy()
+        found: dict[str, object] = {}
+        if all(key in header for key in ("BMAJ", "BMIN", "BPA")):
+            found["beam"] = {
+                "bmaj_arcsec": header["BMAJ"] * 3600, "bmin_arcsec": header["BMIN"] * 3600, "bpa_deg": header["BPA"]
+            }  # fmt: skip
+        if "FREQ" in header:
+            found["freq_hz"] = header["FREQ"]
+        if all(key in header for key in ("CRVAL1", "CRVAL2")):
+            found["centre_deg"] = [header["CRVAL1"], header["CRVAL2"]]
+        return found
 
 
 def _pixels(path: Path) -> np.ndarray:
@@ -223,6 +240,115 @@ def _mosaic_replaced(product: Product) -> None:
     product.change("mosaic", change)
 
 
+_PIXELS = {"image": ("image", "pbcor", "residual", "model"), "mosaic": ("mosaic",)}
+
+
+def _of_pixels(
+    kind: str, change: Callable[[Product, np.ndarray, fits.Header], np.ndarray]
+) -> Callable[[Product], None]:
+    """Return a fault that changes the pixels of all planes of brightness in one way."""
+
+    def fault(product: Product) -> None:
+        for plane in product.planes(*_PIXELS[kind]):
+            product.change(plane, lambda data, header: change(product, data, header))
+
+    return fault
+
+
+def _turned(product: Product, data: np.ndarray, header: fits.Header) -> np.ndarray:
+    """Return the image turned by VALUE deg about its middle."""
+    from scipy.ndimage import rotate
+
+    blank = ~np.isfinite(data)
+    turned = rotate(np.where(blank, 0, data), product.value, reshape=False, order=3)
+    return np.where(blank, np.nan, turned)
+
+
+def _mirrored(product: Product, data: np.ndarray, header: fits.Header) -> np.ndarray:
+    return data[:, ::-1].copy()
+
+
+def _negated(product: Product, data: np.ndarray, header: fits.Header) -> np.ndarray:
+    return -data
+
+
+def _times(product: Product, data: np.ndarray, header: fits.Header) -> np.ndarray:
+    return data * product.value
+
+
+def _stripe_of_nan(product: Product, data: np.ndarray, header: fits.Header) -> np.ndarray:
+    half = max(1, round(product.value * len(data) / 2))
+    data[len(data) // 2 - half : len(data) // 2 + half] = np.nan
+    return data
+
+
+def _with_ghost(product: Product, data: np.ndarray, header: fits.Header) -> np.ndarray:
+    """Return the image with VALUE times itself added 10 arcmin north-east."""
+    step = round(1 / 6 / header["CDELT2"])
+    return data + np.float32(product.value) * np.roll(np.nan_to_num(data), (step, step), (0, 1))
+
+
+def _wider(product: Product, data: np.ndarray, header: fits.Header) -> np.ndarray:
+    """Return the image with sources VALUE times as wide as its beam, and the same peaks."""
+    from scipy.ndimage import gaussian_filter
+
+    blank = ~np.isfinite(data)
+    sigma = np.sqrt(header["BMAJ"] * header["BMIN"] * (product.value**2 - 1)) / header["CDELT2"] / 2.3548
+    smooth = gaussian_filter(np.where(blank, 0, data), sigma) * product.value**2
+    return np.where(blank, np.nan, smooth)
+
+
+def _residual(product: Product) -> np.ndarray:
+    """Return the residual of a tile; of one without, noise as in its image."""
+    if product.file("residual").exists():
+        return fits.getdata(product.file("residual"))
+    image = fits.getdata(product.file("image"))
+    return robust_sigma(image) * product.rng.standard_normal(image.shape)
+
+
+def _residual_only(product: Product) -> None:
+    residual = _residual(product)
+    product.change("image", lambda data, header: residual)
+
+
+def _sources_doubled(product: Product) -> None:
+    """Add the restored sources, the image less its residual, VALUE - 1 times more."""
+    residual = _residual(product)
+    product.change("image", lambda data, header: data + np.float32(product.value - 1) * (data - residual))
+
+
+def _pb_power(product: Product) -> None:
+    product.change("pb", lambda data, header: np.sign(data) * np.abs(data) ** product.value)
+
+
+def _header_times(kind: str, *keys: str) -> Callable[[Product], None]:
+    """Return a fault that multiplies keywords of the headers by VALUE."""
+
+    def fault(product: Product) -> None:
+        def change(data: np.ndarray, header: fits.Header) -> np.ndarray:
+            for key in keys:
+                header[key] *= product.value
+            return data
+
+        for plane in product.planes(*_PIXELS[kind], "pb", "weights", "rms"):
+            product.change(plane, change)
+
+    return fault
+
+
+def _centre_b1950(product: Product) -> None:
+    """Let the coordinates of the reference pixel be of equinox B1950, as if they were ICRS."""
+    from astropy.coordinates import FK4, SkyCoord
+
+    def change(data: np.ndarray, header: fits.Header) -> np.ndarray:
+        old = SkyCoord(header["CRVAL1"], header["CRVAL2"], unit="deg").transform_to(FK4(equinox="B1950"))
+        header["CRVAL1"], header["CRVAL2"] = float(old.ra.deg), float(old.dec.deg)
+        return data
+
+    for plane in product.planes("image", "pb", "pbcor", "mosaic", "weights", "rms"):
+        product.change(plane, change)
+
+
 @dataclass(frozen=True)
 class ProductFault:
     """A kind of fault of a product: of which kind of product, what it does, its size, and whether it can be *made*."""
@@ -249,6 +375,34 @@ FAULTS: dict[str, ProductFault] = {
     "tile_centre_off": ProductFault("image", "centre of the coordinates VALUE arcmin north", 5, _centre_off),
     "tile_invented": ProductFault("image", "20 sources of VALUE times the noise added", 60, _invented("image")),
     "tile_noise": ProductFault("image", "noise times VALUE", 3, _noise),
+    "tile_rotated": ProductFault("image", "image turned by VALUE deg", 1, _of_pixels("image", _turned)),
+    "tile_mirrored": ProductFault("image", "image with east and west exchanged", 1, _of_pixels("image", _mirrored)),
+    "tile_negated": ProductFault("image", "image times -1", 1, _of_pixels("image", _negated)),
+    "tile_unit_factor": ProductFault("image", "pixels times VALUE", 1000, _of_pixels("image", _times)),
+    "tile_nan_stripe": ProductFault(
+        "image", "a fraction VALUE of the rows NaN", 0.1, _of_pixels("image", _stripe_of_nan)
+    ),
+    "tile_ghost": ProductFault(
+        "image", "VALUE times itself added 10 arcmin off", 0.3, _of_pixels("image", _with_ghost)
+    ),
+    "tile_double_beam": ProductFault("image", "sources VALUE times as wide", 2, _of_pixels("image", _wider)),
+    "tile_residual_only": ProductFault("image", "without the restored sources", 1, _residual_only),
+    "tile_sources_twice": ProductFault("image", "restored sources times VALUE", 2, _sources_doubled),
+    "tile_pb_squared": ProductFault("image", "beam map to the power of VALUE", 2, _pb_power),
+    "tile_beam_header": ProductFault("image", "BMAJ and BMIN times VALUE", 1.3, _header_times("image", "BMAJ", "BMIN")),
+    "tile_b1950": ProductFault("image", "coordinates of B1950", 1, _centre_b1950),
+    "mosaic_rotated": ProductFault("mosaic", "pixels turned by VALUE deg", 1, _of_pixels("mosaic", _turned)),
+    "mosaic_mirrored": ProductFault("mosaic", "east and west exchanged", 1, _of_pixels("mosaic", _mirrored)),
+    "mosaic_negated": ProductFault("mosaic", "pixels times -1", 1, _of_pixels("mosaic", _negated)),
+    "mosaic_nan_stripe": ProductFault(
+        "mosaic", "a fraction VALUE of the rows NaN", 0.1, _of_pixels("mosaic", _stripe_of_nan)
+    ),
+    "mosaic_double_beam": ProductFault("mosaic", "sources VALUE times as wide", 2, _of_pixels("mosaic", _wider)),
+    "mosaic_beam_header": ProductFault(
+        "mosaic", "BMAJ and BMIN times VALUE", 1.3, _header_times("mosaic", "BMAJ", "BMIN")
+    ),
+    "mosaic_frequency": ProductFault("mosaic", "frequency times VALUE", 0.8, _header_times("mosaic", "FREQ")),
+    "mosaic_b1950": ProductFault("mosaic", "coordinates of B1950", 1, _centre_b1950),
     "mosaic_scaled": ProductFault("mosaic", "pixels times VALUE", 2, _mosaic_scaled("mosaic")),
     "mosaic_weights": ProductFault("mosaic", "weights times VALUE", 4, _mosaic_scaled("weights"), made=False),
     "mosaic_shifted": ProductFault("mosaic", "pixels VALUE arcsec north", 30, _mosaic_shifted),

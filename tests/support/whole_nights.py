@@ -63,6 +63,8 @@ class Outcome:
         ``qa`` of the mosaic and of the comparison.
     flagged : dict of str to list of str
         Subbands of which the conversion flagged more than 95 %, by tile.
+    tiles : dict of str to dict
+        ``qa`` of the tiles' images, by tile.
     """
 
     verdict: str = "none"
@@ -71,6 +73,7 @@ class Outcome:
     left_out: dict[str, str] = field(default_factory=dict)
     numbers: dict[str, Any] = field(default_factory=dict)
     flagged: dict[str, list[str]] = field(default_factory=dict)
+    tiles: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 class WholeNight:
@@ -162,8 +165,10 @@ class WholeNight:
             for tile in group.tiles:
                 self._add_flagged(found, tile)
                 image = self._add(found, "image", tile, "tile:")
-                if image is not None and image.verdict == "failed":
-                    found.left_out[tile] = ", ".join(reason.code for reason in image.reasons)
+                if image is not None:
+                    found.tiles[tile] = image.qa
+                    if image.verdict == "failed":
+                        found.left_out[tile] = ", ".join(reason.code for reason in image.reasons)
             twins = [self._add(found, kind, group.mosaic_id, "") for kind in ("mosaic", "crossmatch")]
             there = [twin for twin in twins if twin is not None]
             if there:

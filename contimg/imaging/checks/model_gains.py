@@ -53,7 +53,8 @@ def measure_model_gains(
     dict
         ``subband_gain``, ``time_gain``, ``antenna_gain``: gain over that of the others, of the part whose deviation is
         the most significant (of an antenna's baselines: it is the antenna's gain), and its error in ``e_...``;
-        ``subband_gain_of`` and so on name the part; ``gain_by_subband`` holds all. Subbands are compared
+        ``subband_gain_of`` and so on name the part; ``gain_by_subband`` holds all, ``antenna_gain_scatter`` the scatter
+        of the antennas beyond that of the noise. Subbands are compared
         with a straight line in frequency, as spectra may be. None where there is no bright source or too few parts.
     """
     subbands = _subbands_of_layouts(samples)
@@ -113,6 +114,8 @@ def _worst_part(kind: str, sums: _Sums, names: list[str], *, slope: bool) -> dic
     found: dict[str, Any] = dict.fromkeys(keys)
     if kind == "subband":
         found["gain_by_subband"] = {}
+    elif kind == "antenna":
+        found["antenna_gain_scatter"] = None
     there = np.flatnonzero(sums.power > 0)
     if len(there) < _MIN_PARTS:
         return found
@@ -133,6 +136,9 @@ def _worst_part(kind: str, sums: _Sums, names: list[str], *, slope: bool) -> dic
     found |= dict(
         zip(keys, (round(float(ratio[worst]), 5), round(float(errors[worst]), 6), names[there[worst]]), strict=True)
     )
+    if kind == "antenna":
+        noise = float(np.median(error / expected))
+        found["antenna_gain_scatter"] = round(math.sqrt(max(0.0, scatter**2 - noise**2)), 6)
     if kind == "subband":
         found["gain_by_subband"] = {
             names[part]: round(float(value), 5) for part, value in zip(there, ratio, strict=True)

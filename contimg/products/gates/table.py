@@ -57,8 +57,8 @@ CALIBRATED: tuple[Gate, ...] = ()
 
 IMAGE = _gates(
     "image",
-    ("noise_ratio", "noise over the radiometer's", "", "max", "qa.max_tile_noise_ratio", "failed"),
-    ("noise_ratio", "noise over the radiometer's", "", "max", "qa.warn_tile_noise_ratio", "warning"),
+    ("noise_ratio", "noise over the expected", "", "max", "qa.max_tile_noise_ratio", "failed"),
+    ("noise_ratio", "noise over the expected", "", "max", "qa.warn_tile_noise_ratio", "warning"),
     ("dynamic_range", "peak over noise", "", "min", "qa.min_tile_dynamic_range", "warning"),
     ("artefact_ratio", "rms by the brightest source", "", "max", "qa.max_tile_artefact_ratio", "warning"),
     ("negative_bowl", "deepest broad bowl", "rms", "max", "qa.max_tile_negative_bowl", "warning"),
@@ -108,8 +108,8 @@ IMAGE_FITS = tuple(Gate("image", *row[:5], "warning", unmeasured=None, when=row[
 
 MOSAIC = _gates(
     "mosaic",
-    ("noise_ratio", "noise over the radiometer's", "", "max", "qa.max_noise_ratio", "failed"),
-    ("noise_ratio", "noise over the radiometer's", "", "max", "qa.warn_noise_ratio", "warning"),
+    ("noise_ratio", "noise over the expected", "", "max", "qa.max_noise_ratio", "failed"),
+    ("noise_ratio", "noise over the expected", "", "max", "qa.warn_noise_ratio", "warning"),
     ("tile_fraction", "tiles used of the group", "", "min", "qa.min_tile_fraction", "warning"),
 )
 
