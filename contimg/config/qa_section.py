@@ -10,7 +10,7 @@ from contimg.config.key_types import Count, Fraction, Positive, Section
 class QaOptions(Section):
     """Thresholds of the verdicts; measured values are stored whatever these say."""
 
-    version: Count = Field(2, description="number of this set of thresholds; raise it when one changes")
+    version: Count = Field(3, description="number of this set of thresholds; raise it when one changes")
     commissioning: bool = Field(
         False,
         description="failures become warnings, mosaics are made of all tiles with an image, and every mosaic is held",
@@ -37,10 +37,10 @@ class QaOptions(Section):
         0.03, description="flux scale off the catalogue's by a larger fraction (and its error) is a warning"
     )
     max_flux_tilt_ra: Positive = Field(
-        0.05, description="fluxes that change more from a mosaic's middle to its eastern edge are a warning"
+        0.03, description="fluxes that change more from a mosaic's middle to its eastern edge are a warning"
     )
     max_flux_tilt_dec: Positive = Field(
-        0.05, description="fluxes that change more from a mosaic's middle to its northern edge are a warning"
+        0.03, description="fluxes that change more from a mosaic's middle to its northern edge are a warning"
     )
     max_flux_bow_dec: Positive = Field(
         0.05, description="fluxes that change more from a mosaic's middle to both edges are a warning"
@@ -71,13 +71,13 @@ class QaOptions(Section):
         0.05, description="fraction of a mosaic's weight from tiles with warnings above which it is a warning"
     )
     max_scale_spread: Positive = Field(
-        0.05, description="difference of a tile's flux scale from the median tile's above which it is a warning"
+        0.03, description="difference of a tile's flux scale from the median tile's above which it is a warning"
     )
     max_shift_spread_beams: Positive = Field(
-        0.07, description="shift of a tile from the median tile above which a mosaic is a warning [beams]"
+        0.05, description="shift of a tile from the median tile above which a mosaic is a warning [beams]"
     )
     max_band_tilt: Positive = Field(
-        0.05, description="change of a tile's noise along the band against the others' above which it is a warning"
+        0.03, description="change of a tile's noise along the band against the others' above which it is a warning"
     )
     max_beam_width_error: Positive = Field(
         0.02, description="primary beam wider or narrower than assumed by a larger fraction is a warning"
