@@ -147,6 +147,15 @@ class QaOptions(Section):
     max_tile_beam_width_error: Positive = Field(
         0.05, description="primary beam of a tile wider or narrower than assumed by a larger fraction is a warning"
     )
+    max_tile_arm_delay_ns: Positive = Field(
+        0.2, description="delay of an arm of the array against the others above which a tile is a warning [ns]"
+    )
+    max_tile_arm_phase_deg: Positive = Field(
+        10.0, description="phase of an arm of the array against the others above which a tile is a warning [deg]"
+    )
+    max_tile_arm_gain: Positive = Field(
+        0.1, description="gain of an arm of the array off the others' by a larger fraction is a warning"
+    )
     max_tile_subband_gain: Positive = Field(
         0.05, description="gain of a subband off the others' by a larger fraction is a warning"
     )

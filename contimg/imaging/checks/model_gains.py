@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contimg.correlator.band import subband_of_frequencies
+from contimg.correlator.band import subband_frequencies, subband_of_frequencies
+from contimg.imaging.checks.arm_gains import PAIRS, ArmSums, arm_numbers, arm_sums, pairs_of_arms
 from contimg.imaging.visibilities.samples import Samples, row_blocks
 from contimg.measurement_set import Coordinates
 from contimg.statistics import MAD_TO_SIGMA, robust_fit
@@ -56,17 +57,20 @@ def measure_model_gains(
         ``subband_gain_of`` and so on name the part; ``gain_by_subband`` holds all, ``antenna_gain_scatter`` the scatter
         of the antennas beyond that of the noise. Subbands are compared
         with a straight line in frequency, as spectra may be. None where there is no bright source or too few parts.
+        And the numbers of `arm_gains.arm_numbers`.
     """
     subbands = _subbands_of_layouts(samples)
     antennas = np.stack([coordinates.antenna1[samples.rows], coordinates.antenna2[samples.rows]])
-    sums = _sum_parts(samples, residual_vis, subbands, antennas)
+    sums, arms = _sum_parts(
+        samples, residual_vis, subbands, antennas, pairs_of_arms(coordinates.antenna_names, *antennas)
+    )
     number = np.arange(len(sums["subband"].power))
     names: Mapping[str, list[str]] = {
         "subband": [f"sb{i:02d}" for i in number],
         "time": [f"integration {i}" for i in range(len(sums["time"].power))],
         "antenna": list(coordinates.antenna_names),
     }
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = arm_numbers(arms)
     for kind, one in sums.items():
         found |= _worst_part(kind, one, names[kind], slope=kind == "subband")
     return found
@@ -80,11 +84,15 @@ def _subbands_of_layouts(samples: Samples) -> NDArray[np.int64]:
 
 
 def _sum_parts(
-    samples: Samples, residual_vis: NDArray[np.complex64], subbands: NDArray[np.int64], antennas: NDArray[np.int32]
-) -> dict[str, _Sums]:
-    """Return the sums by subband, integration and antenna, in blocks of rows."""
+    samples: Samples,
+    residual_vis: NDArray[np.complex64],
+    subbands: NDArray[np.int64],
+    antennas: NDArray[np.int32],
+    arms: NDArray[np.int64],
+) -> tuple[dict[str, _Sums], ArmSums]:
+    """Return the sums by subband, integration and antenna, and by pairs of arms, in blocks of rows."""
     counts = {
-        "subband": int(subbands.max()) + 1,
+        "cell": (PAIRS + 1) * (int(subbands.max()) + 1),  # pair of arms and subband
         "time": int(samples.time_index.max(initial=0)) + 1,
         "antenna": int(antennas.max(initial=0)) + 1,
     }
@@ -94,10 +102,11 @@ def _sum_parts(
         model = samples.vis[rows] - residual_vis[rows]
         cross = samples.weight[rows] * samples.vis[rows] * model.conj()
         square = samples.weight[rows] * (model.real**2 + model.imag**2)
-        band = subbands[samples.averaging.layout_of_row[rows]].ravel()
+        band = subbands[samples.averaging.layout_of_row[rows]]
+        cell = (arms[rows, None] * (int(subbands.max()) + 1) + band).ravel()
         row_cross, row_square = cross.sum(1, dtype=np.complex128), square.sum(1, dtype=np.float64)
         for kind, index, z, p in (
-            ("subband", band, cross.ravel(), square.ravel()),
+            ("cell", cell, cross.ravel(), square.ravel()),
             ("time", samples.time_index[rows], row_cross, row_square),
             ("antenna", antennas[0, rows], row_cross, row_square),
             ("antenna", antennas[1, rows], row_cross.conj(), row_square),
@@ -105,7 +114,11 @@ def _sum_parts(
             n = counts[kind]
             product[kind] += np.bincount(index, z.real, n) + 1j * np.bincount(index, z.imag, n)
             power[kind] += np.bincount(index, p, n)
-    return {kind: _Sums(product[kind], power[kind]) for kind in counts}
+    cells = _Sums(product.pop("cell").reshape(PAIRS + 1, -1), power.pop("cell").reshape(PAIRS + 1, -1))
+    middle_hz = np.array([subband_frequencies(i, 1)[0] for i in range(cells.power.shape[1])])
+    sums = {"subband": _Sums(cells.product.sum(0), cells.power.sum(0))}
+    sums |= {kind: _Sums(product[kind], power[kind]) for kind in product}
+    return sums, arm_sums(cells.product, cells.power, middle_hz)
 
 
 def _worst_part(kind: str, sums: _Sums, names: list[str], *, slope: bool) -> dict[str, Any]:

@@ -114,6 +114,22 @@ def test_an_antenna_of_another_gain_is_named(vis):
     assert ("antenna_gain_off", vis.antenna_names[7]) in codes(found)
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_arm_that_is_late_is_named(vis, turned):
+    """Half of the antennas are of the north-south arm, whichever comes first in a baseline."""
+    north_south = range(6) if turned else range(6, 12)
+    vis.antenna_names[:] = [f"{60 + i}" if i in north_south else f"{1 + i}" for i in range(12)]
+    late = np.isin(vis.antenna1, north_south).astype(int) - np.isin(vis.antenna2, north_south)
+
+    def change(model):
+        model *= np.exp(2j * np.pi * 4e-9 * (vis.freq_hz - 1.405e9) * late[:, None])
+
+    found = measured(vis, change)
+    assert found["arm_delay_ns"] == pytest.approx(4.0, abs=5 * found["e_arm_delay_ns"])
+    assert found["e_arm_delay_ns"] < 0.1
+    assert ("arm_delay_ns_off", "the north-south arm against the east-west arm") in codes(found)
+
+
 def test_an_integration_of_another_gain_is_named(vis):
     third = vis.time_mjd_s == vis.times_mjd_s[3]
 
