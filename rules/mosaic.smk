@@ -59,7 +59,8 @@ rule crossmatch_mosaic:
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         crossmatch=used_options("crossmatch_mosaic", "crossmatch"),
-        reference_data=digests_of("sky.catalogue"),
+        beam=used_options("crossmatch_mosaic", "beam"),
+        reference_data=digests_of("sky.catalogue", "beam.cube"),
         epoch=EPOCH,
         frozen_plan=str(LAYOUT.frozen_plan),
     script:

@@ -134,16 +134,19 @@ def _origin(used: Sequence[CalibrationSet], choice: Mapping[str, Any]) -> dict[s
     if not used:
         nothing = dict.fromkeys(("bandpass", "gains", "flux_anchor", "calibrator", "gain_error"))
         return nothing | {"gain_sets": []}
+    measured = {"primary_beam": beam} if (beam := used[0].twin.facts.get("primary_beam")) else {}
     gain_sets = [one.twin.id for one in _gain_sets(used, choice)]
     first = used[0].twin.facts
+    # Gains on a bandpass of a listed flux density may be tied to the ensemble of their own field.
+    scaled = [one.twin.facts for one in used if one.twin.facts.get("flux_scale") == "ensemble"]
     return {
         "bandpass": used[0].twin.id,
         "gains": gain_sets[0] if gain_sets else None,
         "gain_sets": gain_sets,
-        "flux_anchor": first.get("flux_anchor"),
+        "flux_anchor": (scaled or [first])[0].get("flux_anchor"),
         "calibrator": first.get("calibrator"),
         "gain_error": used[0].twin.qa.get("gain_error"),
-    }
+    } | measured
 
 
 def _gain_sets(used: Sequence[CalibrationSet], choice: Mapping[str, Any]) -> list[CalibrationSet]:

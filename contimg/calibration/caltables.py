@@ -159,6 +159,15 @@ def normalise_amplitudes(path: Path) -> float:
     return mean
 
 
+def scale_amplitudes(path: Path, factor: float) -> None:
+    """Multiply the solutions of a table by a factor, in place."""
+    from casacore import tables
+
+    with tables.table(str(path), readonly=False, ack=False) as table:
+        values, flag = table.getcol("CPARAM"), table.getcol("FLAG")
+        table.putcol("CPARAM", np.where(flag, values, values * np.complex64(factor)))
+
+
 def make_reproducible(path: Path) -> None:
     """Rewrite a table of CASA's so that equal content gives equal bytes.
 

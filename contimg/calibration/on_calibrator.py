@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from contimg import measurement_set
 from contimg.calibration import casa, casa_solver, reference_antenna, working_copy
+from contimg.calibration.caltables import FILES
 from contimg.calibration.field_model import apparent_jy, field_sources, predict_sources
+from contimg.calibration.flux_scale import as_catalogue, record_sefd, solutions_so_far, subtract_model, tie_bandpass
 from contimg.calibration.gain_error import field_model_error
-from contimg.calibration.jones import correct
+from contimg.calibration.measured_beam import PASSES, FieldInBeam, measure_beam
 from contimg.calibration.quality import SolvedTable
 from contimg.calibration.reference_antenna import ReferenceAntenna
 from contimg.calibration.solving import SolvingJob, data_cells, has_data, read_solved, write_scratch
@@ -24,7 +26,9 @@ from contimg.measurement_set import Visibilities
 from contimg.products.draft import TwinDraft
 from contimg.sky import calibrator_lists
 from contimg.sky.calibrators import Calibrator
+from contimg.sky.catalogue import Catalogue
 from contimg.sky.predict import attenuation, predict
+from contimg.storage.atomic import remove
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,10 @@ class _Prepared:
     antennas : ReferenceAntenna
     data : (nant, nchan, npol) bool
     sample, sample_model
-        Visibilities and model (nrow, nchan) of some channels, from which the receivers' noise is measured afterwards.
+        Visibilities and model (nrow, nchan) of some channels, from which the receivers' noise and the flux scale of the
+        field are measured afterwards.
+    others : Catalogue or None
+        The other sources of the field.
     """
 
     scratch: Path
@@ -85,6 +92,27 @@ class _Prepared:
     data: NDArray[np.bool_]
     sample: Visibilities
     sample_model: NDArray[np.complex64]
+    others: Catalogue | None
+
+
+@dataclass(frozen=True)
+class _Solved:
+    """What is left of a tile after CASA has solved it.
+
+    Attributes
+    ----------
+    antennas : ReferenceAntenna
+    data : (nant, nchan, npol) bool
+    residual : Visibilities or None
+        Some channels, calibrated and less the model; None where a table is missing.
+    others : Catalogue or None
+        The other sources of the field.
+    """
+
+    antennas: ReferenceAntenna
+    data: NDArray[np.bool_]
+    residual: Visibilities | None
+    others: Catalogue | None
 
 
 def solve_on_calibrator(job: SolvingJob, name: str) -> tuple[SolvedTable, ...]:
@@ -114,18 +142,54 @@ def solve_on_calibrator(job: SolvingJob, name: str) -> tuple[SolvedTable, ...]:
     if calibrator.coefficients is None:
         draft.fail("no_flux_anchor", f"calibrator {calibrator.name} has no flux: give it one in its list")
         return ()
+    _note_of(calibrator, draft)
+    solved = _solve(job, calibrator)
+    if any(job.beam.measures):
+        job, solved = _solve_with_measured_beam(job, calibrator, solved)
+    if solved is None:
+        return ()
+    scale = 1.0
+    if solved.residual is not None:
+        scale = tie_bandpass(job, solved.residual, solved.others, calibrator)
+    tables = read_solved(job, solved.antennas, solved.data, ("K", "B", "G"))
+    if tables and solved.residual is not None:
+        record_sefd(solved.residual, scale, draft)
+    return tables
+
+
+def _solve(job: SolvingJob, calibrator: Calibrator) -> _Solved | None:
+    """Solve K, B and G with the beam of the job; None where the tile or the calibrator will not do."""
     prepared = _prepare(job, calibrator)
     if prepared is None:
-        return ()
+        return None
     with casa.tasks() as tasks:
         limits = (calibrator.min_klambda, calibrator.max_klambda)
         solver = casa_solver.Solver(tasks, prepared.scratch / "solve.ms", prepared.antennas.names, job.options, limits)
         solver.solve_bandpass(job.part)
     shutil.rmtree(prepared.scratch)
-    tables = read_solved(job, prepared.antennas, prepared.data, ("K", "B", "G"))
-    if tables:
-        _measure_sefd(tables, prepared.sample, prepared.sample_model, draft)
-    return tables
+    residual = None
+    if solutions := solutions_so_far(job, "KBG"):
+        residual = subtract_model(prepared.sample, prepared.sample_model, solutions)
+    return _Solved(prepared.antennas, prepared.data, residual, prepared.others)
+
+
+def _solve_with_measured_beam(
+    job: SolvingJob, calibrator: Calibrator, solved: _Solved | None
+) -> tuple[SolvingJob, _Solved | None]:
+    """Measure the beam with a solved calibration and solve it with that beam, until both agree."""
+    asked = job.beam
+    for _ in range(PASSES):
+        if solved is None or solved.residual is None:
+            break
+        listed = as_catalogue(calibrator, float(np.median(solved.residual.freq_hz)))
+        beam = measure_beam(FieldInBeam(solved.residual, solved.others, listed, job.beam), asked, job.draft)
+        if beam is None:
+            break
+        for kind in FILES:
+            remove(job.table(kind))
+        job = replace(job, beam=beam)
+        solved = _solve(job, calibrator)
+    return job, solved
 
 
 def _prepare(job: SolvingJob, calibrator: Calibrator) -> _Prepared | None:
@@ -140,10 +204,6 @@ def _prepare(job: SolvingJob, calibrator: Calibrator) -> _Prepared | None:
     if refused is not None:
         draft.fail(*refused)
         return None
-    if calibrator.notes:
-        draft.notes.append(f"{calibrator.name}: {calibrator.notes}; {calibrator.extent_arcsec:g} arcsec across")
-    if limits := casa_solver.uv_range(calibrator.min_klambda, calibrator.max_klambda):
-        draft.notes.append(f"{calibrator.name} is used on baselines {limits}, as its list of calibrators says")
     ra, dec = transit.ra_rad, transit.dec_rad
     others = None
     if job.known is not None:
@@ -163,7 +223,15 @@ def _prepare(job: SolvingJob, calibrator: Calibrator) -> _Prepared | None:
     draft.facts["nsamples"] = working_copy.typical_weight(vis)
     sample, sample_model = working_copy.thin(vis, model)
     scratch = write_scratch(job.part, vis, model, working_copy.noise_per_baseline(sample))
-    return _Prepared(scratch, antennas, data, sample, sample_model)
+    return _Prepared(scratch, antennas, data, sample, sample_model, others)
+
+
+def _note_of(calibrator: Calibrator, draft: TwinDraft) -> None:
+    """Note what the list says of a calibrator."""
+    if calibrator.notes:
+        draft.notes.append(f"{calibrator.name}: {calibrator.notes}; {calibrator.extent_arcsec:g} arcsec across")
+    if limits := casa_solver.uv_range(calibrator.min_klambda, calibrator.max_klambda):
+        draft.notes.append(f"{calibrator.name} is used on baselines {limits}, as its list of calibrators says")
 
 
 def _record_transit(transit: _Transit, vis: Visibilities, draft: TwinDraft) -> None:
@@ -190,23 +258,3 @@ def _refusals(transit: _Transit, options: CalibrationOptions) -> Iterator[tuple[
     if extent > options.max_extent_arcsec:
         message = f"{name} spans {extent:g} arcsec and is modelled as a point"
         yield "calibrator_resolved", message, extent, options.max_extent_arcsec
-
-
-def _measure_sefd(
-    tables: tuple[SolvedTable, ...], sample: Visibilities, model: NDArray[np.complex64], draft: TwinDraft
-) -> None:
-    """Record the system equivalent flux density of each receptor, from the calibrated data minus the model.
-
-    The radiometer equation: ``sigma_pq = sqrt(SEFD_p SEFD_q / (2 df dt))`` in each part of a visibility.
-    """
-    delays, bandpass, gains = (table.solutions for table in tables)
-    correct(sample, delays, bandpass, [gains])
-    sample.data -= model[:, :, None]
-    noise = working_copy.antenna_noise(sample, working_copy.noise_per_baseline(sample))
-    sefd = noise**2 * np.sqrt(2 * sample.channel_width_hz * sample.integration_s)
-    draft.facts["sefd_jy"] = {
-        name: [float(f"{value:.5g}") if np.isfinite(value) else None for value in row]
-        for name, row in zip(sample.antenna_names, sefd, strict=True)
-        if np.isfinite(row).any()
-    }
-    draft.qa["sefd_median_jy"] = float(f"{np.nanmedian(sefd):.5g}") if np.isfinite(sefd).any() else None

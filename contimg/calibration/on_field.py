@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg import measurement_set
-from contimg.calibration import casa, casa_solver, reference_antenna
+from contimg.calibration import casa, casa_solver, reference_antenna, working_copy
 from contimg.calibration.calibration_set import CalibrationSet
-from contimg.calibration.caltables import FILES, Solutions, normalise_amplitudes
+from contimg.calibration.caltables import FILES, Solutions, normalise_amplitudes, read_solutions
 from contimg.calibration.compatibility import dec_difference_deg, setup_differences
 from contimg.calibration.field_model import apparent_jy, field_sources, predict_sources
+from contimg.calibration.flux_scale import subtract_model, tie_on_field
 from contimg.calibration.quality import SolvedTable
 from contimg.calibration.reference_antenna import ReferenceAntenna
 from contimg.calibration.solving import SolvingJob, data_cells, has_data, lost_fraction, read_solved, write_scratch
@@ -23,16 +24,28 @@ from contimg.measurement_set import Visibilities
 from contimg.products.draft import TwinDraft
 from contimg.products.twin import Twin
 from contimg.sky.catalogue import Catalogue
+from contimg.sky.primary_beam import measured_beam
 from contimg.storage.atomic import remove
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    """What solving needs of a tile: the folder of its working copy, reference antennas, cells that have data."""
+    """What solving needs of a tile: the folder of its working copy, reference antennas, cells that have data.
+
+    Attributes
+    ----------
+    sources : Catalogue
+        The model.
+    sample, sample_model
+        Visibilities and model (nrow, nchan) of some channels, from which the flux scale of the field is measured.
+    """
 
     scratch: Path
     antennas: ReferenceAntenna
     data: NDArray[np.bool_]
+    sources: Catalogue
+    sample: Visibilities
+    sample_model: NDArray[np.complex64]
 
 
 def solve_on_field(job: SolvingJob, bandpass: Path) -> tuple[SolvedTable, ...]:
@@ -60,9 +73,13 @@ def solve_on_field(job: SolvingJob, bandpass: Path) -> tuple[SolvedTable, ...]:
     draft = job.draft
     base = CalibrationSet.beside(draft.use(bandpass), bandpass)
     draft.facts |= {"calibrator": None, "bandpass": base.twin.id, "flux_anchor": base.twin.facts.get("flux_anchor")}
+    draft.facts["flux_scale"] = base.twin.facts.get("flux_scale")
     draft.facts |= {"apparent_flux_jy": None, "field_sources": 0, "outcome": "not solved"}
     if _refuse_bandpass(job, base.twin):
         return ()
+    if any(job.beam.measures):
+        draft.facts["primary_beam"] = base.twin.facts.get("primary_beam")
+        job = replace(job, beam=measured_beam(job.beam, base.twin.facts))
     prepared = _prepare(job, base)
     if prepared is None:
         return ()
@@ -72,6 +89,7 @@ def solve_on_field(job: SolvingJob, bandpass: Path) -> tuple[SolvedTable, ...]:
         return ()
     if outcome.startswith("solved"):
         _keep_flux_scale(job.table("G"), draft)
+        _tie_flux_scale(job, prepared, base)
     tables = read_solved(job, prepared.antennas, prepared.data, ("G",))
     draft.facts["outcome"] = outcome
     return tables
@@ -107,8 +125,9 @@ def _prepare(job: SolvingJob, base: CalibrationSet) -> _Prepared | None:
     model = predict_sources(vis, sources, job.beam)
     antennas = reference_antenna.choose(vis, job.options.refant, point_source=False)
     data = data_cells(vis)
+    sample, sample_model = working_copy.thin(vis, model)
     scratch = write_scratch(job.part, vis, model, _expected_noise(vis, base.twin, bandpass))
-    return _Prepared(scratch, antennas, data)
+    return _Prepared(scratch, antennas, data, sources, sample, sample_model)
 
 
 def _bright_enough(job: SolvingJob, vis: Visibilities) -> Catalogue | None:
@@ -186,6 +205,14 @@ def _keep_flux_scale(table: Path, draft: TwinDraft) -> None:
     ratio = normalise_amplitudes(table) ** 2
     draft.qa["flux_ratio_to_catalogue"] = round(ratio, 4)
     draft.qa["flux_scale_change"] = round(abs(ratio - 1), 4)
+
+
+def _tie_flux_scale(job: SolvingJob, prepared: _Prepared, base: CalibrationSet) -> None:
+    """Tie the gains to the ensemble of the field where their bandpass has the scale of few sources."""
+    if job.draft.facts["flux_scale"] not in ("list", "field"):
+        return
+    solutions = {kind: base.solutions(kind) for kind in "KB"} | {"G": read_solutions(job.table("G"))}
+    tie_on_field(job, subtract_model(prepared.sample, prepared.sample_model, solutions), prepared.sources, "G")
 
 
 def _bandpass_only(draft: TwinDraft, code: str, why: str, measured: Any = None, threshold: Any = None) -> None:

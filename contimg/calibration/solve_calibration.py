@@ -8,6 +8,7 @@ from typing import Any
 
 from contimg import naming
 from contimg.calibration import plots
+from contimg.calibration.bandpass_on_field import solve_bandpass_on_field
 from contimg.calibration.calibration_set import CalibrationSet
 from contimg.calibration.gain_error import expected_gain_error
 from contimg.calibration.on_calibrator import solve_on_calibrator
@@ -68,9 +69,10 @@ def solve_calibration(  # one parameter for each input, output and parameter of 
     output, twin : Path
         The product directory (``K.cal``, ``B.cal``, ``G.cal`` as applicable, plots) and its twin.
     calibrator : str or None
-        The calibrator that transits in the tile, for K, B and G; None for gains against the catalogue's sky.
+        The calibrator that transits in the tile, for K, B and G; None to solve against the catalogue's sky.
     bandpass : Path or None
-        Gains only: the twin of the calibration whose K and B apply; its product stands beside it.
+        For gains alone: the twin of the calibration whose K and B apply; its product stands beside it. None for K, B
+        and G.
     options, beam : CalibrationOptions, BeamOptions
     catalogue : Path or None
         The sky model: gains are solved on it, and it adds a calibrator's neighbours to the model.
@@ -90,11 +92,10 @@ def solve_calibration(  # one parameter for each input, output and parameter of 
         If the calibrator is not in the list.
     InputError
         If an input is missing, unreadable or not the one that was judged.
-    ValueError
-        If gains are asked for without a bandpass.
     """
-    draft, tile, known = _begin(ms_twin, calibrator, catalogue)
-    _use_reference_files(draft, options, beam)
+    kind = "gains" if calibrator is None and bandpass is not None else "bandpass"
+    draft, tile, known = _begin(ms_twin, kind, catalogue)
+    _use_reference_files(draft, options, beam, calibrator)
     _record_first_light(draft, first_light)
     with draft.product(output) as part:
         part.mkdir()
@@ -107,12 +108,12 @@ def solve_calibration(  # one parameter for each input, output and parameter of 
     return draft.write(twin, parameters=parameters, libraries=LIBRARIES, judged_by={"calibration": options})
 
 
-def _begin(ms_twin: Path, calibrator: str | None, catalogue: Path | None) -> tuple[TwinDraft, Twin, Catalogue | None]:
+def _begin(ms_twin: Path, kind: str, catalogue: Path | None) -> tuple[TwinDraft, Twin, Catalogue | None]:
     """Return the draft of a calibration with its inputs and its tile's facts, the tile's twin and the sky model."""
     draft = TwinDraft("calibration")
     tile = draft.use(ms_twin)
     draft.id = naming.calibration_id(tile.id)
-    draft.facts |= {"type": "gains" if calibrator is None else "bandpass", "tile": tile.id}
+    draft.facts |= {"type": kind, "tile": tile.id}
     draft.facts |= {key: tile.facts[key] for key in COPIED_FACTS if key in tile.facts}
     known = read_catalogue(catalogue) if catalogue is not None else None
     draft.use_file("catalogue", catalogue)
@@ -127,12 +128,14 @@ def _record_first_light(draft: TwinDraft, first_light: Mapping[str, Any] | None)
         draft.notes += [f"first light: {text}" for text in refuted]
 
 
-def _use_reference_files(draft: TwinDraft, options: CalibrationOptions, beam: BeamOptions) -> None:
-    """Record the list of calibrators that a bandpass is solved with, and the beam cube, as inputs where they are files.
+def _use_reference_files(
+    draft: TwinDraft, options: CalibrationOptions, beam: BeamOptions, calibrator: str | None
+) -> None:
+    """Record the list of the calibrator that is solved on, and the beam cube, as inputs where they are files.
 
-    Gains are solved on the catalogue's sky and read no list of calibrators.
+    What is solved on the catalogue's sky reads no list of calibrators.
     """
-    if draft.facts["type"] == "bandpass" and options.calibrators != "builtin":
+    if calibrator is not None and options.calibrators != "builtin":
         draft.use_file("calibrators", options.calibrators)
     draft.use_file("beam_cube", beam.cube)
 
@@ -153,9 +156,7 @@ def _solve(job: SolvingJob, tile: Twin, calibrator: str | None, bandpass: Path |
         return ()
     if calibrator is not None:
         return solve_on_calibrator(job, calibrator)
-    if bandpass is None:
-        raise ValueError("gains are solved on top of a bandpass: name its twin")
-    return solve_on_field(job, bandpass)
+    return solve_bandpass_on_field(job) if bandpass is None else solve_on_field(job, bandpass)
 
 
 def _judge(job: SolvingJob, tables: tuple[SolvedTable, ...], previous: Path | None) -> None:

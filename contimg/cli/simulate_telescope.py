@@ -15,7 +15,7 @@ from contimg.simulate import (
     HostileSky,
     TelescopeErrors,
 )
-from contimg.simulate.telescope import SATELLITE_KINDS
+from contimg.simulate.telescope import BEAM_PATTERNS, SATELLITE_KINDS
 
 
 class Fields(click.ParamType[tuple[Any, ...]]):
@@ -60,6 +60,7 @@ _OPTIONS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
         "type": Fields("0.1,-0.05", float, float), "metavar": "EAST,NORTH",
         "help": "Beam axis minus true pointing, deg on the sky."}),
     ("--beam-width", "beam", "width", {"type": float, "help": "Width of the beam relative to the nominal."}),
+    ("--beam-pattern", "beam", "pattern", {"type": str, "help": f"Pattern of the beam: {', '.join(BEAM_PATTERNS)}."}),
     ("--antenna-beam-offset", "beam", "antenna_offset_deg", {
         "type": float, "help": "Rms scatter of the antennas' beam axes, deg."}),
     ("--antenna-beam-width", "beam", "antenna_width", {

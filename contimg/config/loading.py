@@ -90,8 +90,11 @@ def load_files(files: Iterable[Path], *, base: Path | None = None) -> Config:
 
 def _sentence(error: ValidationError) -> str:
     """Return the first error of a validation as one sentence about a key."""
-    what = error.errors()[0]
-    key = ".".join(str(part) for part in what["loc"])
+    every = error.errors()
+    what, choice = every[0], ""
+    if what["type"] == "literal_error" and len(every) > 1 and _key(every[1]["loc"])[:2] == _key(what["loc"])[:2]:
+        what, choice = every[1], f"{what['ctx']['expected']} or "  # of a word or a value
+    key = ".".join(str(part) for part in _key(what["loc"]))
     if what["type"] == "extra_forbidden":
         return f"config key '{key}' is unknown{_suggestion(what['loc'])}: see config.yaml for the keys"
     if what["type"] == "value_error":
@@ -101,11 +104,31 @@ def _sentence(error: ValidationError) -> str:
     if what["type"] == "invalid_key":
         return f"config key '{key}' is no text: see config.yaml for the keys"
     expected = (
-        what["msg"].removeprefix("Input should be ").replace("a valid integer", "an integer").replace("a valid ", "a ")
+        (
+            what["msg"]
+            .removeprefix("Input should be ")
+            .replace("a valid integer", "an integer")
+            .replace("a valid ", "a ")
+        )
+        .replace("List should have", "a list of")
+        .replace(" after validation", "")
     )
     expected = "a text in quotes" if what["type"] == "string_type" else expected
     unit = next((f" in {name}" for suffix, name in UNITS.items() if key.endswith(suffix)), "")
-    return f"config key '{key}' must be {expected}{unit}, but is {_shown(what['input'])}: correct it in the config file"
+    given = _shown(what["input"])
+    return f"config key '{key}' must be {choice}{expected}{unit}, but is {given}: correct it in the config file"
+
+
+def _key(where: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Return the place of an error without pydantic's words for the alternatives that a key may be."""
+    model: Any = Config
+    kept: list[int | str] = []
+    for part in where:
+        fields = getattr(model, "model_fields", {})
+        if isinstance(part, int) or not kept or fields:
+            kept.append(part)
+        model = fields[part].annotation if part in fields else None
+    return tuple(kept)
 
 
 def _shown(value: Any) -> str:

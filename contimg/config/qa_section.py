@@ -79,6 +79,12 @@ class QaOptions(Section):
     max_band_tilt: Positive = Field(
         0.03, description="change of a tile's noise along the band against the others' above which it is a warning"
     )
+    max_beam_offset_deg: Positive = Field(
+        0.05, description="axis of a group's primary beam off the one used by more than this is a warning [deg]"
+    )
+    max_beam_width: Positive = Field(
+        0.03, description="width of a group's primary beam, by its sources in each tile, off the one used by more warns"
+    )
     max_beam_width_error: Positive = Field(
         0.02, description="primary beam wider or narrower than assumed by a larger fraction is a warning"
     )

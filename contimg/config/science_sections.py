@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from contimg.config.key_types import Count, Fraction, NotNegative, Number, Positive, Section
+
+_Offset = Annotated[Number, Field(ge=-2, le=2)]
 
 
 class FlagOptions(Section):
@@ -88,6 +91,9 @@ class CalibrationOptions(Section):
         0.25, description="a field's flux may differ from the catalogue's by this fraction, else gains are a warning"
     )
     min_field_jy: Positive = Field(0.5, description="apparent flux of the catalogue sky that gains need [Jy]")
+    field_bandpass: bool = Field(
+        True, description="solve the bandpass on the catalogue sky in strips that no calibrator of the list crosses"
+    )
 
 
 class SkyOptions(Section):
@@ -106,13 +112,33 @@ class BeamOptions(Section):
     cube: str | None = Field(
         None, description="FITS cube of the power beam instead (east and north of the axis, frequency), or null"
     )
-    offset_deg: Annotated[list[Annotated[Number, Field(ge=-2, le=2)]], Field(min_length=2, max_length=2)] = Field(
+    offset_deg: Literal["auto"] | Annotated[list[_Offset], Field(min_length=2, max_length=2)] = Field(
         [0.0, 0.0],
-        description="the beam's axis from the pointing, to the east and to the north [deg]",
+        description="the beam's axis from the pointing, to the east and to the north [deg]; or auto: measured with "
+        "each bandpass",
     )
-    fwhm_scale: Annotated[Number, Field(ge=0.5, le=2)] = Field(
-        1.0, description="width of the beam over that of the pattern or cube"
+    fwhm_scale: Literal["auto"] | Annotated[Number, Field(ge=0.5, le=2)] = Field(
+        1.0, description="width of the beam over that of the pattern or cube; or auto: measured with each bandpass"
     )
+
+    @property
+    def measures(self) -> tuple[bool, bool]:
+        """Whether offset and width are measured on the sky."""
+        return self.offset_deg == "auto", self.fwhm_scale == "auto"
+
+    @property
+    def offset(self) -> tuple[float, float]:
+        """The offset to east and north (deg); none where it is to be measured and is not yet."""
+        return (0.0, 0.0) if self.offset_deg == "auto" else (self.offset_deg[0], self.offset_deg[1])
+
+    @property
+    def width(self) -> float:
+        """The width over that of pattern or cube; 1 where it is to be measured and is not yet."""
+        return 1.0 if self.fwhm_scale == "auto" else self.fwhm_scale
+
+    def with_axis(self, offset_deg: Sequence[float], fwhm_scale: float) -> BeamOptions:
+        """Return this beam with another offset (deg) and width."""
+        return self.model_copy(update={"offset_deg": [float(one) for one in offset_deg], "fwhm_scale": fwhm_scale})
 
 
 class SelfcalOptions(Section):

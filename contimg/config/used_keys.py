@@ -26,7 +26,7 @@ USED_KEYS: dict[str, dict[str, tuple[str, ...] | None]] = {
     "apply_calibration": {"calibration": ("max_dec_difference_deg",)},
     "image_tile": {"image": None, "beam": None},
     "mosaic_group": {"mosaic": None},
-    "crossmatch_mosaic": {"crossmatch": ("radius_arcsec", "min_snr")},
+    "crossmatch_mosaic": {"crossmatch": ("radius_arcsec", "min_snr"), "beam": None},
 }  # fmt: skip
 
 

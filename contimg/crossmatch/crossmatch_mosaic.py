@@ -5,14 +5,15 @@ Its parts: `sources` (found by `source_finder`), `matching`, `comparison_numbers
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from contimg.config import CrossmatchOptions, QaOptions
+from contimg.config import BeamOptions, CrossmatchOptions, QaOptions
 from contimg.config.used_keys import used_options
 from contimg.crossmatch.comparison_numbers import measure
+from contimg.crossmatch.group_beam import measure_group_beam
 from contimg.crossmatch.match_table import write_matches
 from contimg.crossmatch.matching import COMPLETENESS_SNR, Match, MatchLimits, match
 from contimg.crossmatch.mosaic_checks import Fault, faults_of
@@ -40,6 +41,7 @@ def crossmatch_mosaic(
     catalogue: Path,
     options: CrossmatchOptions,
     qa: QaOptions,
+    beam: BeamOptions | None = None,
 ) -> Twin:
     """Find a mosaic's sources and compare them with a catalogue.
 
@@ -54,6 +56,8 @@ def crossmatch_mosaic(
     options : CrossmatchOptions
     qa : QaOptions
         Thresholds of the verdict.
+    beam : BeamOptions, optional
+        Dish and cube of the primary beam, whose axis and width are fitted to the fluxes in the tiles; None: not fitted.
 
     Returns
     -------
@@ -76,14 +80,19 @@ def crossmatch_mosaic(
         folder.mkdir()
         if has_image(mosaic):
             compared = _compare(Path(mosaic_twin), mosaic, read_catalogue(catalogue), options, qa.min_matches)
+            if beam is not None:
+                compared = _with_beam(compared, Path(mosaic_twin).with_suffix(""), beam, draft)
             _write(folder, compared, draft, qa)
             draft.use_file("catalogue", catalogue)
         else:
             draft.qa = CrossmatchQa().model_dump()
             draft.fail("no_mosaic", f"{mosaic.id} failed and holds no image to compare")
+    parameters = {"crossmatch": used_options("crossmatch_mosaic", "crossmatch", options)}
+    if beam is not None:
+        parameters["beam"] = used_options("crossmatch_mosaic", "beam", beam)
     return draft.write(
         twin,
-        parameters={"crossmatch": used_options("crossmatch_mosaic", "crossmatch", options)},
+        parameters=parameters,
         libraries=LIBRARIES,
         judged_by={"qa": qa},
     )
@@ -123,6 +132,17 @@ def _compare(
     return _Compared(mosaic, facts, catalogue, sources, matched, measured, faults)
 
 
+def _with_beam(compared: _Compared, mosaic: Path, beam: BeamOptions, draft: TwinDraft) -> _Compared:
+    """Return a comparison with the primary beam measured, where the mosaic has the fluxes in its tiles."""
+    table = compared.facts.files.tile_fluxes
+    if table is None:
+        return compared
+    found = measure_group_beam(mosaic / table, compared.catalogue, beam)
+    draft.use_file("beam_cube", beam.cube)
+    draft.notes.append(found.sentence)
+    return replace(compared, measured=compared.measured.model_copy(update=found.numbers))
+
+
 def _write(folder: Path, compared: _Compared, draft: TwinDraft, qa: QaOptions) -> None:
     """Write the tables and plots of a comparison, and what its twin says."""
     from contimg.crossmatch import plots
@@ -152,7 +172,7 @@ def _write(folder: Path, compared: _Compared, draft: TwinDraft, qa: QaOptions) -
     for fault in compared.faults:
         draft.fail(fault.code, fault.message, fault.measured, fault.threshold)
     draft.reasons += gates.judge("crossmatch", draft.qa, {"qa": qa})
-    draft.notes = [
+    draft.notes += [
         f"the catalogue does not give {column} for every source: a default was assumed"
         for column in compared.catalogue.assumed
     ]

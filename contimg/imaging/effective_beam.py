@@ -70,7 +70,7 @@ def effective_beam(
         cube = read_cube(options.cube)
         cube.check_band(options.cube, freq_hz)
         coarse = sum(
-            cube.response(sky, axis, freq_hz, options.fwhm_scale) @ share
+            cube.response(sky, axis, freq_hz, options.width) @ share
             for axis, share in zip(axes, weights / total, strict=True)
         )
         return EffectiveBeam(grid, RectBivariateSpline(node, node, coarse, kx=5, ky=5))

@@ -27,12 +27,14 @@ from contimg.measurement_set import Coordinates
 from contimg.products import gates
 from contimg.products.draft import TwinDraft
 from contimg.products.twin import Twin
+from contimg.sky.primary_beam import measured_beam
 from contimg.statistics import robust_sigma
 
 # Facts of the calibrated tile that its image hands on.
 _INHERITED = (
     "phase_centre_deg", "dec_app_deg", "telescope", "n_antennas", "n_subbands", "missing_subbands",
-    "bandpass", "gains", "calibrator", "flux_anchor", "gain_error", "applied_delays_sha256", "antenna_order_sha256",
+    "bandpass", "gains", "calibrator", "flux_anchor", "gain_error", "primary_beam", "applied_delays_sha256",
+    "antenna_order_sha256",
     "sun", "clock_epoch",
 )  # fmt: skip
 THRESHOLDS = QaOptions()
@@ -66,6 +68,7 @@ def image_tile(
     tile_id : str
     options : ImageOptions
     beam : BeamOptions
+        Where it says ``auto``, the beam that the tile's bandpass calibration measured is taken.
     catalogue : Path, optional
         Sky catalogue that provides spectral indices of bright sources, and that the image is compared with.
     threads : int
@@ -90,6 +93,8 @@ def image_tile(
     draft = TwinDraft("image", naming.iso(tile_id))
     source = draft.use(calibrated_twin)
     draft.facts = {key: source.facts[key] for key in _INHERITED if key in source.facts}
+    if any(beam.measures):
+        beam = _measured_beam(beam, draft)
     job = ImagingJob(calibrated, source, naming.iso(tile_id), options, beam, catalogue, qa, threads)
     with draft.product(output) as folder:
         folder.mkdir()
@@ -101,6 +106,15 @@ def image_tile(
         "beam": used_options("image_tile", "beam", beam),
     }
     return draft.write(twin, parameters=parameters, libraries=_LIBRARIES, judged_by={"qa": qa})
+
+
+def _measured_beam(beam: BeamOptions, draft: TwinDraft) -> BeamOptions:
+    """Return the beam that the tile's bandpass calibration measured; where there is none, the nominal one, and warn."""
+    found = draft.facts.get("primary_beam") or {}
+    if "offset_deg" not in found:
+        why = found.get("problem", "its bandpass was solved without measuring it: solve it again")
+        draft.warn("beam_not_measured", f"the beam is the nominal one, as it was not measured: {why}")
+    return measured_beam(beam, draft.facts)
 
 
 def _check(options: ImageOptions) -> None:

@@ -20,6 +20,7 @@ from contimg.mosaic.group_image import GroupImage, coadd_tiles
 from contimg.mosaic.mosaic_facts import group_facts, mosaic_facts, notes_on, notes_on_image
 from contimg.mosaic.mosaic_numbers import measure
 from contimg.mosaic.tile_agreement import compare_with_neighbours
+from contimg.mosaic.tile_fluxes import tile_fluxes, write_tile_fluxes
 from contimg.mosaic.tile_images import GroupTile, read_tiles, select, used
 from contimg.mosaic.unchecked import unchecked
 from contimg.products import gates
@@ -166,6 +167,8 @@ def _write(
         if name is not None and data is not None:
             write_plane(folder / name, data, head, kind, unit)
     fits_output.write_tiles_table(folder / files.tiles, mosaic.tiles)
+    if files.tile_fluxes is not None:
+        write_tile_fluxes(folder / files.tile_fluxes, [tile_fluxes(tile, image) for tile, image in used(mosaic.tiles)])
     shown_mjy = measured.rms_mjy or float(np.nanmedian(mosaic.rms)) * 1e3
     picture.draw(
         folder / files.picture, mosaic.image, mosaic.grid, facts, shown_mjy, mosaic_id=mosaic_id, synthetic=synthetic

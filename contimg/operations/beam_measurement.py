@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contimg import naming
-from contimg.config import BeamOptions, Config
-from contimg.crossmatch.beam_fit import BeamFit, TileFluxes, fit_beam
-from contimg.errors import ConfigError, InputError, UnknownIdError
-from contimg.mosaic.tile_images import TileImage, read_tiles, used
+from contimg.config import Config
+from contimg.errors import InputError, UnknownIdError
+from contimg.mosaic.tile_fluxes import tile_fluxes
+from contimg.mosaic.tile_images import read_tiles, used
 from contimg.plan.standing import read_group
 from contimg.products.judged import options_of
+from contimg.sky.beam_fit import BeamFit, TileFluxes, fit_beam
 from contimg.sky.catalogue import Catalogue, read_catalogue
+from contimg.sky.strips import catalogue_at
 
 
 @dataclass(frozen=True)
@@ -33,81 +35,73 @@ def measure_beam(config: Config, mosaics: Sequence[str] = ()) -> list[Measuremen
     ----------
     config : Config
     mosaics : sequence of str
-        Ids; all groups with images on the stage where none is given.
+        Ids, or nights (YYYY-MM-DD); all groups with images on the stage where none is given.
 
     Returns
     -------
     list of Measurement
-        The last one is of all groups, and has a fit.
+        The last one is of all groups, and has a fit. Without a catalogue (``sky.catalogue``) it is that of the drift of
+        sources through the beam.
 
     Raises
     ------
-    ConfigError
-        If there is no catalogue.
     UnknownIdError
         If there is no such group.
     InputError
-        If no group has images, they were divided by different beams, or have too few catalogued sources.
+        If no group has images, or they have too few isolated bright sources.
     """
-    if config.sky.catalogue is None:
-        raise ConfigError("the beam is measured with the fluxes of a catalogue: name one in sky.catalogue")
-    catalogue = read_catalogue(Path(config.sky.catalogue))
-    groups = {name: _tiles(config, name) for name in _names(config, mosaics)}
-    tiles = {name: [fluxes for fluxes, _ in found] for name, found in groups.items() if found}
+    groups = {name: fluxes_of_group(config, name) for name in groups_of(config, mosaics)}
+    tiles = {name: found for name, found in groups.items() if found}
     if not tiles:
         raise InputError(f"no group in {config.layout.stage} has tile images: run snakemake first")
-    beams = [beam for found in groups.values() for _, beam in found]
-    if any(beam != beams[0] for beam in beams):
-        raise InputError("these tile images were divided by different beams: name the mosaics of one of them")
-    every = {one.tile: one for found in tiles.values() for one in found}  # overlapping groups share tiles
     if len(tiles) == 1:
-        (name,) = tiles
-        return [_measure((name,), tiles[name], catalogue, beams[0])]
+        ((name, found),) = tiles.items()
+        return [_measure((name,), found, config)]
     single = []
     for name, found in tiles.items():
         try:
-            single.append(_measure((name,), found, catalogue, beams[0]))
+            single.append(_measure((name,), found, config))
         except InputError as error:  # its sources count in all together
             single.append(Measurement((name,), len(found), None, str(error)))
-    return [*single, _measure(tuple(tiles), list(every.values()), catalogue, beams[0])]
+    every = {one.tile: one for found in tiles.values() for one in found}  # overlapping groups share tiles
+    return [*single, _measure(tuple(tiles), list(every.values()), config)]
 
 
-def _measure(names: tuple[str, ...], tiles: list[TileFluxes], catalogue: Catalogue, beam: BeamOptions) -> Measurement:
+def _measure(names: tuple[str, ...], tiles: list[TileFluxes], config: Config) -> Measurement:
     """Return the beam of some tiles."""
-    return Measurement(names, len(tiles), fit_beam(tiles, catalogue, beam))
+    return Measurement(names, len(tiles), fit_beam(tiles, catalogue_of(config, tiles), config.beam))
 
 
-def _names(config: Config, mosaics: Sequence[str]) -> list[str]:
-    """Return the ids of the mosaics asked for, or of all groups."""
+def catalogue_of(config: Config, tiles: Sequence[TileFluxes]) -> Catalogue | None:
+    """Return the catalogue of some tiles' strip; None where none is configured."""
+    if config.sky.catalogue is None:
+        return None
+    return read_catalogue(catalogue_at(Path(config.sky.catalogue), tiles[0].centre_deg[1]))
+
+
+def groups_of(config: Config, names: Sequence[str]) -> list[str]:
+    """Return the ids of mosaics, in order of time, that are named or belong to nights (YYYY-MM-DD); or of all groups.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is no such group.
+    """
     folder = config.layout.stage / "groups"
-    known = sorted(naming.mosaic_id(read_group(path)["id"]) for path in folder.glob("*.json"))
-    for name in mosaics:
-        if name not in known:
-            raise UnknownIdError(f"there is no group of mosaic {name} in {folder}: see 'contimg status'")
-    return list(mosaics) or known
+    known = {naming.mosaic_id(group): naming.date(group) for path in folder.glob("*.json") if (group := _id_of(path))}
+    for name in names:
+        if name not in known and name not in known.values():
+            raise UnknownIdError(f"there is no group of mosaic or night {name} in {folder}: see 'contimg status'")
+    return sorted(one for one, night in known.items() if not names or one in names or night in names)
 
 
-def _tiles(config: Config, mosaic_id: str) -> list[tuple[TileFluxes, BeamOptions]]:
-    """Return the bright sources of a group's tiles, and the beam that each was divided by."""
+def _id_of(path: Path) -> str:
+    return str(read_group(path)["id"])
+
+
+def fluxes_of_group(config: Config, mosaic_id: str) -> list[TileFluxes]:
+    """Return the bright sources of a group's tile images."""
     group = read_group(config.layout.group(naming.iso(mosaic_id)))
     twins = [config.layout.twin("image", tile["id"]) for tile in group["tiles"]]
     found = read_tiles([twin for twin in twins if twin.exists()], config.image.pb_limit, options_of(config))
-    return [(_fluxes(tile.id, image), BeamOptions(**tile.twin.parameters["beam"])) for tile, image in used(found)]
-
-
-def _fluxes(tile_id: str, image: TileImage) -> TileFluxes:
-    """Return the fluxes of the bright sources of a tile image."""
-    facts, sources = image.facts, image.sources
-    return TileFluxes(
-        tile=tile_id,
-        start_mjd=facts.start_mjd,
-        end_mjd=facts.end_mjd,
-        centre_deg=facts.centre_deg,
-        freq_hz=facts.freq_hz,
-        bandwidth_hz=facts.bandwidth_hz,
-        beam_arcsec=(facts.beam.bmaj_arcsec * facts.beam.bmin_arcsec) ** 0.5,
-        ra_deg=sources.ra_deg,
-        dec_deg=sources.dec_deg,
-        flux_jy=sources.flux_jy,
-        e_flux_jy=sources.e_flux_jy,
-    )
+    return [tile_fluxes(tile, image) for tile, image in used(found)]

@@ -72,6 +72,9 @@ def _calibration(config: Config, calibration_id: str) -> dict[str, Any]:
         (item["time"], item["decision"], f"{item['decision']} by {item['by']}: {item['reason']}") for item in decided
     ]
     sections = [_table("Decisions", ("time", "decision", "who and why"), rows)]
+    if facts.flux_scale is not None:
+        scale = [("rests on", facts.flux_scale), ("anchor", facts.flux_anchor)]
+        sections.append(_table("Flux scale", ("what", "value"), scale))
     sections.append(_calibrators_of(config, twin) if facts.type == "bandpass" else _bandpasses_of(config, twin))
     return _story(twin, headline, [*sections, _table("Tiles that use it", ("tile", "verdict"), users)])
 

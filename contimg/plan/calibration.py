@@ -30,10 +30,9 @@ Set = TypeVar("Set", CalibrationRecord, PlannedCalibration)
 def add_calibrations(
     plan: Plan,
     records: Sequence[CalibrationRecord],
-    calibrators: Mapping[str, str],
+    calibrators: Calibrators,
     config: Config,
     patience: Patience,
-    unsteady: Collection[str] = (),
 ) -> None:
     """Choose the calibrations of every tile of every group, and plan those that have to be solved.
 
@@ -43,23 +42,22 @@ def add_calibrations(
         Gets ``calibrations`` and ``choices``; a group without a bandpass moves to ``waiting``.
     records : sequence of CalibrationRecord
         Calibrations solved before, certified or not.
-    calibrators : mapping of tile id to calibrator name
-        The ready tiles in which a calibrator transits within the beam.
+    calibrators : Calibrators
     config : Config
     patience : Patience
         Which groups may go on without a tile that has no bandpass.
-    unsteady : collection of str
-        Names of calibrators that are used only where no other is in reach.
     """
-    options = config.calibration
+    options, unsteady = config.calibration, calibrators.unsteady
     bad = [record for record in records if not record.certified]
     rejected = {record.id: record.reason for record in bad}
     sets = {r.id: replace(from_record(r), unsteady=r.calibrator in unsteady) for r in records if r.certified}
-    for tile_id, name in sorted(calibrators.items()):
+    for tile_id, name in sorted(calibrators.by_tile.items()):
         planned = replace(_bandpass(plan.tiles[tile_id], name), unsteady=name in unsteady)
         if planned.id not in rejected:
             sets.setdefault(planned.id, planned)
     tiles = {t: plan.tiles[t] for group in plan.groups.values() for t in group.tiles}
+    members = [[tiles[t] for t in group.tiles] for group in plan.groups.values()]
+    _plan_field_bandpasses(members, sets, rejected, calibrators, options)
     _plan_gains(plan, tiles, sets, rejected, config)
     known, unusable = _Timeline(sets.values(), options), _Timeline(bad, options)
     for group in list(plan.groups.values()):
@@ -86,6 +84,25 @@ def add_calibrations(
 def _may_stand(tiles: Sequence[str], plan: Plan, config: Config) -> bool:
     """Return True if the rest of a group can be a group: it is large enough, and no other group has its id."""
     return len(tiles) >= config.group.min_tiles and tiles[0] not in plan.groups
+
+
+@dataclass(frozen=True)
+class Calibrators:
+    """What the list of calibrators has for the tiles of a plan.
+
+    Attributes
+    ----------
+    by_tile : mapping of str to str
+        By ready tile in which one transits within the beam: the best one's name.
+    unsteady : collection of str
+        Names of calibrators that are used only where no other is in reach.
+    without : collection of str
+        Ready tiles of strips that no calibrator ever crosses, where the bandpass is solved on the catalogue's sky.
+    """
+
+    by_tile: Mapping[str, str]
+    unsteady: Collection[str] = ()
+    without: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -146,8 +163,8 @@ class _Timeline(Generic[Set]):
         return self._sets[first : bisect_right(self._times, tile.mid_mjd + self._reach_days)]
 
 
-def _bandpass(tile: PlannedTile, calibrator: str) -> PlannedCalibration:
-    """Return the bandpass calibration to be solved on a calibrator's transit in a tile."""
+def _bandpass(tile: PlannedTile, calibrator: str | None) -> PlannedCalibration:
+    """Return the bandpass calibration to be solved in a tile: on a calibrator's transit, or on the catalogue's sky."""
     return PlannedCalibration(
         naming.calibration_id(tile.id),
         "bandpass",
@@ -158,6 +175,31 @@ def _bandpass(tile: PlannedTile, calibrator: str) -> PlannedCalibration:
         None,
         tile.setup,
     )
+
+
+def _plan_field_bandpasses(
+    groups: Iterable[Sequence[PlannedTile]],
+    sets: dict[str, PlannedCalibration],
+    rejected: Mapping[str, str],
+    calibrators: Calibrators,
+    options: CalibrationOptions,
+) -> None:
+    """Plan a bandpass on the catalogue's sky for each group that no other reaches, in strips without any calibrator.
+
+    It is solved on the group's middle tile, or the nearest to it on which it has not failed.
+    """
+    for members in groups:
+        if any(tile.id not in calibrators.without for tile in members):
+            continue
+        known = _Timeline(sets.values(), options)
+        if all(_serving(t, known.near(t), "bandpass", options) is not None for t in members):
+            continue
+        middle = (len(members) - 1) // 2
+        free = [i for i, tile in enumerate(members) if naming.calibration_id(tile.id) not in {*rejected, *sets}]
+        chosen = min(free, key=lambda i: (abs(i - middle), i), default=None)
+        if chosen is not None:
+            planned = _bandpass(members[chosen], None)
+            sets[planned.id] = planned
 
 
 def _plan_gains(

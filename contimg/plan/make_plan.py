@@ -13,7 +13,7 @@ from contimg import naming
 from contimg.config import Config
 from contimg.correlator.facts import FileFacts
 from contimg.correlator.inbox import Cluster, Listing, Quarantined, subbands_text
-from contimg.plan.calibration import Patience, add_calibrations
+from contimg.plan.calibration import Calibrators, Patience, add_calibrations
 from contimg.plan.groups import add_groups, is_asked_for
 from contimg.plan.model import (
     CalibrationRecord,
@@ -58,6 +58,7 @@ def make_plan(  # everything that a plan depends on: it reads nothing by itself
     config: Config,
     now: datetime,
     unsteady: Collection[str] = (),
+    is_without: Callable[[PlannedTile], bool] = lambda tile: False,
 ) -> Plan:
     """Return the plan: the tiles, groups and calibrations to be made from the files and products that exist.
 
@@ -78,12 +79,15 @@ def make_plan(  # everything that a plan depends on: it reads nothing by itself
         With a time zone; decides only what is overdue.
     unsteady : collection of str
         Names of calibrators that are used only where no other is in reach.
+    is_without : callable
+        Tells whether no calibrator ever crosses a tile's strip, so that its bandpass is solved on the catalogue's sky.
     """
     plan = make_tiles(listing, facts, committed, config, now)
     add_groups(plan, committed, config, now)
-    calibrators = {tile.id: name for tile in plan.tiles.values() if (name := calibrator_of(tile)) is not None}
+    by_tile = {tile.id: name for tile in plan.tiles.values() if (name := calibrator_of(tile)) is not None}
+    without = {tile.id for tile in plan.tiles.values() if is_without(tile)}
     patience = Patience(frozenset(group.id for group in committed), now)
-    add_calibrations(plan, records, calibrators, config, patience, unsteady)
+    add_calibrations(plan, records, Calibrators(by_tile, unsteady, without), config, patience)
     used = {t for group in plan.groups.values() for t in group.tiles}
     used |= {calibration.tile for calibration in plan.calibrations.values()}
     plan.tiles = {key: tile for key, tile in sorted(plan.tiles.items()) if key in used}

@@ -27,6 +27,7 @@ from contimg.products.twin import DamagedTwinError
 from contimg.sky import calibrator_lists
 from contimg.sky.calibrators import Calibrator
 from contimg.sky.preference import is_unsteady
+from contimg.sky.strip_calibrators import is_crossed
 from contimg.sky.strip_files import read_header
 from contimg.sky.strips import catalogue_at, strips_of
 from contimg.sky.transits import DriftScan
@@ -105,7 +106,8 @@ def current_plan(config: Config, *, now: datetime | None = None) -> Plan:
         return finder(tile)
 
     unsteady = {one.name for one in calibrator_lists.load(config.calibration.calibrators) if is_unsteady(one)}
-    plan = make_plan(seen.listing, seen.facts, seen.committed, records, calibrator_of, config, now, unsteady)
+    without = _strips_without(config)
+    plan = make_plan(seen.listing, seen.facts, seen.committed, records, calibrator_of, config, now, unsteady, without)
     plan.waiting = [with_step(_with_advice(one, tiles, config), ahead_s) for one in plan.waiting]
     return plan
 
@@ -131,6 +133,25 @@ def with_step(waiting: Waiting, ahead_s: float) -> Waiting:
         " time yet: until then the deadline is counted without that step"
     )
     return replace(waiting, message=message)
+
+
+def _strips_without(config: Config) -> Callable[[PlannedTile], bool]:
+    """Return a function that tells whether the bandpass of a tile is solved on the catalogue's sky.
+
+    It is where no calibrator of the list ever crosses the strip, whatever files are there: so that plans agree.
+    """
+    found: dict[float, bool] = {}
+
+    def is_without(tile: PlannedTile) -> bool:
+        if config.sky.catalogue is None or not config.calibration.field_bandpass:
+            return False
+        strip = round(tile.dec_app_deg, 2)
+        if strip not in found:
+            known = calibrator_lists.load(config.calibration.calibrators)
+            found[strip] = not is_crossed(known, _scan_of(tile), config.beam, config.calibration)
+        return found[strip]
+
+    return is_without
 
 
 def _with_advice(waiting: Waiting, tiles: Mapping[str, PlannedTile], config: Config) -> Waiting:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from contimg.products.conditions import ClockEpochFacts, SunFacts, SunRange
 from contimg.products.record import Record, read_record
@@ -72,12 +73,18 @@ class CalibratedFacts(MsFacts):
     gain_sets: list[str] = []
     calibrator: str | None = None
     flux_anchor: str | None = None
+    primary_beam: dict[str, Any] | None = None
     inverse_variance_weights: bool = False
     choice: Choice = Choice()
 
 
 class CalibrationFacts(Record):
-    """Facts of a calibration, which may have failed at any stage."""
+    """Facts of a calibration, which may have failed at any stage.
+
+    ``flux_scale`` says what the amplitudes rest on: ``standard`` (a calibrator of known flux density), ``ensemble`` (20
+    catalogued sources of the field or more), ``list`` (the flux density of a listed calibrator) or ``field`` (fewer
+    catalogued sources).
+    """
 
     type: str
     tile: str
@@ -90,6 +97,8 @@ class CalibrationFacts(Record):
     calibrator: str | None = None
     bandpass: str | None = None
     flux_anchor: str | None = None
+    flux_scale: str | None = None
+    primary_beam: dict[str, Any] | None = None
     flux_jy: float | None = None
     apparent_flux_jy: float | None = None
     transit_mjd: float | None = None
@@ -210,6 +219,7 @@ class MosaicFiles(Record):
     coverage: str | None = None
     frequency: str | None = None
     spectral_index: str | None = None
+    tile_fluxes: str | None = None
 
 
 class MosaicImageFacts(MosaicFacts):

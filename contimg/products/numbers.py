@@ -138,6 +138,20 @@ class CrossmatchQa(Record):
     e_peak_over_total: float | None = None
     unmatched_fraction: float | None = None
     diagnosis: str | None = None
+    beam_offset_deg: float | None = None
+    e_beam_offset_deg: float | None = None
+    beam_offset_deg_of: str | None = None
+    beam_width: float | None = None
+    e_beam_width: float | None = None
+    beam_width_of: str | None = None
+    beam_east_deg: float | None = None
+    e_beam_east_deg: float | None = None
+    beam_north_deg: float | None = None
+    e_beam_north_deg: float | None = None
+    beam_flux_scale: float | None = None
+    e_beam_flux_scale: float | None = None
+    beam_scatter: float | None = None
+    beam_sources: int | None = None
 
 
 def ms_qa(twin: Twin, where: Path | str | None = None) -> MsQa:

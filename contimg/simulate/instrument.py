@@ -8,7 +8,7 @@ import numpy as np
 
 from contimg.simulate import array, frames
 from contimg.simulate import constants as c
-from contimg.simulate.beam import power_beam, voltage_beam
+from contimg.simulate.beam import power_beam, tapered_voltage, voltage_beam
 from contimg.simulate.options import NightOptions
 from contimg.simulate.randomness import generator
 
@@ -47,6 +47,8 @@ class Instrument:
         (3,), unit vector of the common beam axis.
     beam_width : float
         Relative to the nominal beam.
+    tapered : bool
+        The dishes' illumination falls to the edge.
     antenna_beams : AntennaBeams or None
         None where all antennas have the common beam.
     """
@@ -57,6 +59,7 @@ class Instrument:
     axis: np.ndarray
     beam_width: float = 1.0
     antenna_beams: AntennaBeams | None = None
+    tapered: bool = False
 
     def offsets_rad(self, towards: np.ndarray) -> np.ndarray:
         """Return the angles between directions (..., 3) and the common beam axis, rad."""
@@ -64,7 +67,8 @@ class Instrument:
 
     def power(self, offsets_rad: np.ndarray, frequency_hz: float) -> np.ndarray:
         """Return the common power beam at angles from its axis."""
-        return power_beam(offsets_rad / self.beam_width, np.asarray(frequency_hz))
+        scaled, frequency = offsets_rad / self.beam_width, np.asarray(frequency_hz)
+        return tapered_voltage(scaled, frequency) ** 2 if self.tapered else power_beam(scaled, frequency)
 
     def voltages(self, towards: np.ndarray, frequency_hz: float) -> np.ndarray:
         """Return the voltage beam of every antenna, (times, antennas, sources), towards (times, sources, 3)."""
@@ -72,7 +76,8 @@ class Instrument:
             raise ValueError("all antennas have the common beam")
         beams = self.antenna_beams
         offsets = _angle(towards[:, None] - beams.axes[None, :, None])
-        return voltage_beam(offsets / beams.widths[None, :, None], np.asarray(frequency_hz))
+        scaled, frequency = offsets / beams.widths[None, :, None], np.asarray(frequency_hz)
+        return tapered_voltage(scaled, frequency) if self.tapered else voltage_beam(scaled, frequency)
 
 
 def make_instrument(options: NightOptions, stations: tuple[int, ...], declination_rad: float) -> Instrument:
@@ -96,6 +101,7 @@ def make_instrument(options: NightOptions, stations: tuple[int, ...], declinatio
         axis=_offset_axis(declination_rad, np.asarray(east), np.asarray(north)),
         beam_width=beam.width,
         antenna_beams=_antenna_beams(options, len(stations), declination_rad),
+        tapered=beam.pattern == "tapered",
     )
 
 

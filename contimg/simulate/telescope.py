@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 POLARIZATION_CODES = {"XX": -5, "YY": -6, "XY": -7, "YX": -8}
 """AIPS numbering of linear polarisation products."""
+BEAM_PATTERNS = ("airy", "tapered")
 SATELLITE_KINDS = ("iridium", "starlink")
 
 
@@ -22,6 +23,8 @@ class BeamErrors:
         Beam axis minus (hour angle 0, true pointing declination), east and north, deg on the sky.
     width : float
         Width of the beam relative to the nominal one.
+    pattern : str
+        ``airy``, or ``tapered``: a dish whose illumination falls to the edge, differently over the band.
     antenna_offset_deg : float
         Rms scatter of the antennas' axes about the common one, in each coordinate, deg.
     antenna_width : float
@@ -30,6 +33,7 @@ class BeamErrors:
 
     offset_deg: tuple[float, float] = (0.0, 0.0)
     width: float = 1.0
+    pattern: str = "airy"
     antenna_offset_deg: float = 0.0
     antenna_width: float = 0.0
 

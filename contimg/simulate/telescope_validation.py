@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from contimg.simulate import constants as c
 from contimg.simulate.errors import SimulationError
-from contimg.simulate.telescope import POLARIZATION_CODES, SATELLITE_KINDS, TelescopeErrors
+from contimg.simulate.telescope import BEAM_PATTERNS, POLARIZATION_CODES, SATELLITE_KINDS, TelescopeErrors
 
 
 def validate_telescope(errors: TelescopeErrors) -> None:
@@ -21,6 +21,7 @@ def validate_telescope(errors: TelescopeErrors) -> None:
     for value in beam.offset_deg:
         _within("--beam-offset", value, -5.0, 5.0)
     _within("--beam-width", beam.width, 0.3, 3.0)
+    _one_of("--beam-pattern", beam.pattern, BEAM_PATTERNS)
     _within("--antenna-beam-offset", beam.antenna_offset_deg, 0.0, 2.0)
     _within("--antenna-beam-width", beam.antenna_width, 0.0, 0.3)
     for _, east_m, north_m in errors.array.moved_antennas:

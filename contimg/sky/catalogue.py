@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -67,6 +68,12 @@ class Catalogue:
         index = np.asarray(which)
         arrays = {f.name: getattr(self, f.name)[index] for f in fields(self) if f.name not in ("assumed", "notes")}
         return replace(self, **arrays)
+
+    def followed_by(self, other: Catalogue) -> Catalogue:
+        """Return these sources and then those of another catalogue; what is said of them is that of this one."""
+        names = [f.name for f in fields(self) if f.name not in ("assumed", "notes")]
+        joined: dict[str, Any] = {one: np.concatenate([getattr(self, one), getattr(other, one)]) for one in names}
+        return replace(self, **joined)
 
     def within(self, ra_rad: float, dec_rad: float, radius_rad: float) -> Catalogue:
         """Return the sources within an angle of a direction."""

@@ -61,7 +61,7 @@ def _cube_attenuation(
     cube = read_cube(path)
     cube.check_band(path, vis.freq_hz)
     sources, axes = unit_vectors(np.stack([ra_rad, dec_rad], axis=-1)), beam_axes(vis.pointing_rad, beam)
-    return np.stack([cube.response(sources, axis, vis.freq_hz, beam.fwhm_scale) for axis in axes], axis=1)
+    return np.stack([cube.response(sources, axis, vis.freq_hz, beam.width) for axis in axes], axis=1)
 
 
 def array_location(vis: Coordinates) -> geometry.Location:

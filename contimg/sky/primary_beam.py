@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -16,7 +19,7 @@ def beam_axes(pointing_rad: NDArray[np.float64], beam: BeamOptions) -> NDArray[n
     The offset is an angle in the direction of east and north at the pointing, the same at every declination and time.
     """
     pointing = unit_vectors(pointing_rad)
-    east_rad, north_rad = np.radians(beam.offset_deg)
+    east_rad, north_rad = np.radians(beam.offset)
     angle = float(np.hypot(east_rad, north_rad))
     if angle == 0:
         return pointing
@@ -37,5 +40,16 @@ def airy_response(angle_rad: ArrayLike, freq_hz: ArrayLike, beam: BeamOptions) -
     beam : BeamOptions
         ``fwhm_scale`` times as wide as the pattern of the dish.
     """
-    scaled = np.asarray(angle_rad) / beam.fwhm_scale
+    scaled = np.asarray(angle_rad) / beam.width
     return airy_power(scaled, freq_hz, beam.dish_diameter_m, beam.blockage_diameter_m)
+
+
+def measured_beam(beam: BeamOptions, facts: Mapping[str, Any]) -> BeamOptions:
+    """Return the beam with what a calibration measured of it in place of ``auto``, by the facts of its twin.
+
+    Without a measurement it is the nominal one.
+    """
+    found = facts.get("primary_beam") or {}
+    offset = found.get("offset_deg", beam.offset) if beam.measures[0] else beam.offset
+    width = found.get("fwhm_scale", beam.width) if beam.measures[1] else beam.width
+    return beam.with_axis(offset, width)

@@ -10,6 +10,7 @@ import csv
 import functools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from contimg.config import BeamOptions, CalibrationOptions
@@ -32,12 +33,9 @@ def strip_advice(
     options : CalibrationOptions
         The list's name and the limits that a calibrator must reach.
     """
-    day = DriftScan(
-        scan.dec_app_rad, scan.start_mjd, scan.start_mjd + 1 / SIDEREAL_DAYS_PER_DAY, scan.longitude_rad,
-        scan.latitude_rad,
-    )  # fmt: skip
-    if transits(listed, day, beam, options):
+    if is_crossed(listed, scan, beam, options):
         return None
+    day = _sidereal_day(scan)
     dec_deg = math.degrees(scan.dec_app_rad)
     source = "built-in list" if options.calibrators == "builtin" else Path(options.calibrators).name
     shortage = (
@@ -49,6 +47,16 @@ def strip_advice(
     if not count:
         return f"{shortage}, nor of the VLA calibrator list: lower calibration.min_calibrator_jy"
     return f"{shortage}; the VLA calibrator list has {count}: name it (.txt) in calibration.calibrators"
+
+
+def is_crossed(listed: Sequence[Calibrator], scan: DriftScan, beam: BeamOptions, options: CalibrationOptions) -> bool:
+    """Return True if a usable calibrator of a list crosses a strip within a sidereal day. Parameters as of above."""
+    return bool(transits(listed, _sidereal_day(scan), beam, options))
+
+
+def _sidereal_day(scan: DriftScan) -> DriftScan:
+    """Return the sidereal day that begins with a scan."""
+    return replace(scan, end_mjd=scan.start_mjd + 1 / SIDEREAL_DAYS_PER_DAY)
 
 
 @functools.cache

@@ -143,7 +143,7 @@ def passages(
         offset_rad = float(dec_app[i] - scan.dec_app_rad)
         if not above_horizon or abs(offset_rad) >= first_null_rad:
             continue
-        east_rad, north_rad = np.radians(beam.offset_deg)
+        east_rad, north_rad = np.radians(beam.offset)
         response = float(airy_response(math.hypot(offset_rad - north_rad, east_rad), freq_hz, beam))
         for time_mjd in np.arange(scan.start_mjd + wait_days[i], scan.end_mjd, 2 * np.pi / _SIDEREAL_RAD_DAY):
             found.append(_passage(calibrators[i], float(time_mjd), offset_rad, response, options, freq_hz))

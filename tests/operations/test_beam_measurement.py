@@ -1,6 +1,7 @@
 """The beam measured from tile images on the stage."""
 
 import json
+import math
 
 import pytest
 from click.testing import CliRunner
@@ -8,7 +9,7 @@ from click.testing import CliRunner
 from contimg import naming
 from contimg.cli import main
 from contimg.config import BeamOptions
-from contimg.errors import ConfigError, InputError, UnknownIdError
+from contimg.errors import InputError, UnknownIdError
 from contimg.operations.beam_measurement import measure_beam
 from contimg.products.twin import read_twin, write_twin
 from tests.support.fake_tiles import DEC_DEG, TILE_S, TileMaker, strip_sky
@@ -36,6 +37,10 @@ def commit(config, tiles):
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps({"id": members[0]["id"], "tiles": members}))
     return naming.mosaic_id(members[0]["id"])
+
+
+def _members(config, mosaic):
+    return json.loads(config.layout.group(naming.iso(mosaic)).read_text())["tiles"]
 
 
 @pytest.fixture(scope="module")
@@ -77,22 +82,38 @@ def test_one_mosaic_by_its_name(stage):
     assert only.mosaics == (names[1],) and only.n_tiles == 2
 
 
-def test_what_cannot_be_measured_is_said(stage, tmp_path):
-    config, names = stage
+def test_what_cannot_be_measured_is_said(stage):
+    config, _ = stage
     with pytest.raises(UnknownIdError, match="contimg status"):
         measure_beam(config, ["mosaic_20200101T000000"])
     with pytest.raises(InputError, match="has tile images: run snakemake first"):
         measure_beam(config, ["mosaic_20260212T000000"])
+
+
+def test_the_drift_alone_gives_the_offset_to_the_east_and_the_width(stage):
+    """The fluxes need not be known: each source stands at several places of the beam."""
+    config, _ = stage
     without = config.model_copy(update={"sky": config.sky.model_copy(update={"catalogue": None})})
-    with pytest.raises(ConfigError, match=r"sky\.catalogue"):
-        measure_beam(without)
-    twin = config.layout.twin("image", read_twin(config.layout.twin("image", naming.iso(names[0]))).id)
-    before = read_twin(twin)
-    other = BeamOptions(fwhm_scale=1.1).model_dump()
-    write_twin(twin, before.model_copy(update={"parameters": {"beam": other}}))
-    with pytest.raises(InputError, match="divided by different beams"):
-        measure_beam(config)
-    write_twin(twin, before)
+    fit = measure_beam(without)[-1].fit
+    assert abs(fit.east_deg) < 4 * fit.e_east_deg < 0.1
+    assert fit.fwhm_scale == pytest.approx(1, abs=4 * fit.e_fwhm_scale) and fit.e_fwhm_scale < 0.02
+    assert fit.north_deg == 0 and math.isinf(fit.e_north_deg) and math.isnan(fit.flux_scale)
+
+
+def test_each_tile_counts_with_the_beam_that_it_was_divided_by(stage):
+    """Two tiles that say they were divided by a wider beam have fluxes that say the beam is wider."""
+    config, names = stage
+    twins = [config.layout.twin("image", tile["id"]) for tile in _members(config, names[0])]
+    before = [read_twin(path) for path in twins]
+    for path, twin in zip(twins, before, strict=True):
+        other = BeamOptions(fwhm_scale=1.1, offset_deg=[0.0, 0.1]).model_dump()
+        write_twin(path, twin.model_copy(update={"parameters": {"beam": other}}))
+    first, second, _ = (one.fit for one in measure_beam(config))
+    for path, twin in zip(twins, before, strict=True):
+        write_twin(path, twin)
+    assert first.fwhm_scale == pytest.approx(1.1, abs=4 * first.e_fwhm_scale)
+    assert first.north_deg == pytest.approx(0.1, abs=4 * first.e_north_deg)
+    assert second.fwhm_scale == pytest.approx(1, abs=4 * second.e_fwhm_scale)
 
 
 def test_command(stage):

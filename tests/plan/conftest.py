@@ -27,12 +27,18 @@ class Night:
     facts: dict[str, FileFacts]
     config: Config
 
-    def plan(self, *, order=None, committed=(), records=(), calibrators=("",), now=LONG_AFTER, unsteady=(), **config):
+    def plan(
+        self, *, order=None, committed=(), records=(), calibrators=("",), now=LONG_AFTER, unsteady=(), without=(),
+        **config,
+    ):  # fmt: skip
         settings = self.config.model_copy(update=config)
         listing = inbox.arrange(order or sorted(self.facts), settings.ingest)
         names = dict.fromkeys(calibrators, "3C286") | dict.fromkeys(unsteady, "3C454.3")
         find = lambda tile: names.get(tile.id)  # noqa: E731
-        return make_plan(listing, self.facts, committed, records, find, settings, now, ["3C454.3"])
+        empty = {tile_id(number) for number in without}
+        return make_plan(
+            listing, self.facts, committed, records, find, settings, now, ["3C454.3"], lambda tile: tile.id in empty
+        )
 
     def drop(self, tile, subband):
         return self.facts.pop(self.path(tile, subband))

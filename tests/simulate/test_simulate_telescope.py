@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
+from scipy.special import j0
 
 from contimg.simulate import (
     ArrayErrors,
@@ -21,7 +22,7 @@ from contimg.simulate import (
     TelescopeErrors,
     simulate_night,
 )
-from contimg.simulate.beam import power_beam
+from contimg.simulate.beam import power_beam, tapered_voltage
 from contimg.simulate.far_sources import ATEAM, disc_visibility, ionospheric_shift_rad
 from contimg.simulate.frames import sun_places
 
@@ -267,6 +268,46 @@ def test_beam_offset_and_width(written):
     centred = power_beam(np.radians(west), ideal.frequencies[:1])[0]
     offset = power_beam(np.radians(np.hypot(0.3 + west, 0.4)) / 1.1, ideal.frequencies[:1])[0]
     assert later == pytest.approx(offset / centred, rel=2e-4)
+
+
+def _aperture(x, frequency):
+    """Return the voltage pattern of the tapered dish by integration over its rings (Hankel transform)."""
+    radius = np.linspace(0.4064 / 4.65, 1.0, 20001)
+    edge = 0.345 + 0.2 * (frequency - 1.4e9) / 187.5e6
+    rings = radius * (edge + (1 - edge) * (1 - radius**2))
+    # The blocked centre counts as evenly lit: it differs from the taper there by less than 1e-3 of the dish.
+    return np.trapezoid(rings * j0(x * radius), radius) / np.trapezoid(rings, radius)
+
+
+@pytest.mark.parametrize("frequency", [1.311e9, 1.4e9, 1.499e9])
+def test_the_tapered_beam_is_the_transform_of_its_aperture(frequency):
+    angle = np.radians([0.0, 0.3, 0.7, 1.0, 1.4, 1.9])
+    x = np.pi * 4.65 * frequency / 299792458.0 * np.sin(angle)
+    expected = [_aperture(one, frequency) for one in x]
+    assert tapered_voltage(angle, np.array(frequency)) == pytest.approx(expected, abs=1e-4)
+    assert tapered_voltage(np.radians(8.1), np.array(frequency)) == 0
+
+
+def test_the_tapered_beam_is_no_airy_pattern():
+    """It is wider by 12 per cent at the low end of the band and by 7 at the high one."""
+    angle = np.radians(np.linspace(1.0, 2.0, 2001))
+    ratios = []
+    for frequency in (1.311e9, 1.499e9):
+        half = [angle[np.argmin(np.abs(power - 0.5))] for power in (
+            tapered_voltage(angle, np.array(frequency)) ** 2, power_beam(angle, np.array(frequency))
+        )]  # fmt: skip
+        ratios.append(half[0] / half[1])
+    assert ratios == pytest.approx([1.12, 1.07], abs=0.005)
+
+
+def test_a_night_through_the_tapered_beam(written):
+    ideal = written()
+    tapered = written(beam=BeamErrors(offset_deg=(0.3, -0.4), pattern="tapered"))
+    row = ideal.pairs.index(pair_with(ideal, 50))
+    ratio = np.abs(tapered.data[2, row, :, 0] / ideal.data[2, row, :, 0])  # at transit: 0.5 deg from the axis
+    assert ratio == pytest.approx(tapered_voltage(np.radians(0.5), ideal.frequencies) ** 2, rel=2e-5)
+    with pytest.raises(SimulationError, match="--beam-pattern 'square' is unknown: use one of airy, tapered"):
+        written(beam=BeamErrors(pattern="square"))
 
 
 def test_beams_of_single_antennas_multiply(written):

@@ -115,7 +115,8 @@ def test_one_tile_passes_through_all_adapters(tile):
         frozen_plan=str(layout.frozen_plan))  # fmt: skip
     run(tile, "crossmatch_mosaic", {"mosaic_twin": twin("mosaic"), "catalogue": catalogue},
         made("matches", "crossmatch"),
-        crossmatch=options(tile, "crossmatch", "crossmatch_mosaic"), frozen_plan=str(layout.frozen_plan))  # fmt: skip
+        crossmatch=options(tile, "crossmatch", "crossmatch_mosaic"),
+        beam=options(tile, "beam", "crossmatch_mosaic"), frozen_plan=str(layout.frozen_plan))  # fmt: skip
     run(tile, "summarise_mosaic", {"mosaic_twin": twin("mosaic"), "crossmatch_twin": [twin("crossmatch")]},
         {"page": place("summary")}, paths=options(tile, "paths"),
         judged_by=frozen.threshold_options(tile.config))  # fmt: skip

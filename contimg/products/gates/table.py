@@ -173,6 +173,8 @@ CROSSMATCH = (
 CATALOGUE_FIT = tuple(
     Gate("crossmatch", *row, "warning", unmeasured=None, when=row[0], error=f"e_{row[0]}")
     for row in (
+        ("beam_offset_deg", "axis of the primary beam off the one used", "deg", "max", "qa.max_beam_offset_deg"),
+        ("beam_width", "width of the primary beam over the one used", "", "factor", "qa.max_beam_width"),
         ("flux_scale", "flux scale against the catalogue", "", "factor", "qa.max_flux_scale_error"),
         ("flux_tilt_ra", "change of fluxes with right ascension", "", "abs", "qa.max_flux_tilt_ra"),
         ("flux_tilt_dec", "change of fluxes with declination", "", "abs", "qa.max_flux_tilt_dec"),

@@ -3,7 +3,7 @@
 A source drifts through the beam, so that neighbouring tiles see it at different offsets from the axis. If the true
 beam differs from the one that the images were divided by, its flux depends on that offset: an offset of the beam to
 the north gives a slope with declination, one to the east a slope along the tile, and another width a change from axis
-to edge.
+to edge. The drift alone, without a catalogue, gives the offset to the east and the width.
 """
 
 from __future__ import annotations
@@ -18,18 +18,21 @@ from numpy.typing import NDArray
 from contimg.config import BeamOptions
 from contimg.errors import InputError
 from contimg.sky.beam_cube import read_cube
-from contimg.sky.catalogue import Catalogue
+from contimg.sky.catalogue import DEFAULT_REF_FREQ_HZ, DEFAULT_SPECTRAL_INDEX, Catalogue
+from contimg.sky.common_errors import FluxErrors
 from contimg.sky.constants import SIDEREAL_DAYS_PER_DAY
 from contimg.sky.primary_beam import airy_response, beam_axes
 from contimg.sky.spherical import unit_vectors
-from contimg.statistics import robust_fit
+from contimg.statistics import RobustFit, robust_fit
 
 MIN_SOURCES = 20
 """Least number of catalogued sources: the fit has five parameters, and some sources vary."""
 _TIMES, _CHANNELS = 7, 5
 # Fractional errors: of single fluxes, by the effective beam and the deconvolution; of a tile's gains; of the catalogue,
 # which has another resolution, frequency and epoch. Where fluxes scatter more, all errors grow.
-_FLUX_FLOOR, _TILE_SCALE, _CATALOGUE = 0.005, 0.02, 0.05
+_FLUX_FLOOR, TILE_SCALE, CATALOGUE_ERROR = 0.005, 0.02, 0.05
+_UNKNOWN_FLUX = 3.0  # of ln S: without a catalogue sources have any flux
+_REACH_RAD = math.radians(5.0)  # sources further from a tile's centre are not in its image
 _CROWDED_BEAMS, _CROWDED_FRACTION = 2.5, 0.03
 _STEPS = np.array([0.01, 0.01, 0.01])  # deg, deg, and fraction of the width: small against the beam
 _MAX_ITERATIONS, _SETTLED = 12, 1e-4
@@ -51,6 +54,8 @@ class TileFluxes:
     beam_arcsec : float
         Restoring beam, geometric mean of the axes.
     ra_deg, dec_deg, flux_jy, e_flux_jy : (n,) float64
+    divided_by : BeamOptions, optional
+        The beam that the fluxes were divided by; None: that which the fit begins with.
     """
 
     tile: str
@@ -64,6 +69,7 @@ class TileFluxes:
     dec_deg: NDArray[np.float64]
     flux_jy: NDArray[np.float64]
     e_flux_jy: NDArray[np.float64]
+    divided_by: BeamOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -108,57 +114,98 @@ def tile_response(
     freq_hz = _frequencies(tile)
     if beam.cube is not None:
         cube = read_cube(beam.cube)
-        return np.stack([cube.response(sources, axis, freq_hz, beam.fwhm_scale) for axis in axes], axis=1)
+        return np.stack([cube.response(sources, axis, freq_hz, beam.width) for axis in axes], axis=1)
     chord = np.linalg.norm(sources[:, None] - axes[None], axis=-1)
     return airy_response(2 * np.arcsin(chord / 2)[:, :, None], freq_hz, beam)
 
 
-def fit_beam(tiles: Sequence[TileFluxes], catalogue: Catalogue, used: BeamOptions) -> BeamFit:
-    """Fit the beam to the fluxes of catalogued sources.
+def fit_beam(
+    tiles: Sequence[TileFluxes],
+    catalogue: Catalogue | None,
+    used: BeamOptions,
+    *,
+    fitted: tuple[bool, bool] = (True, True),
+    tile_scale: float = TILE_SCALE,
+) -> BeamFit:
+    """Fit the beam to the fluxes of catalogued sources, or to the drift of sources whose fluxes are not known.
 
     Parameters
     ----------
     tiles : sequence of TileFluxes
-    catalogue : Catalogue
+    catalogue : Catalogue or None
+        None: the sources of the tiles themselves, of unknown flux. Offset to the north and flux scale are then not
+        measured: the former stays as used with an infinite error, and the latter is NaN.
     used : BeamOptions
-        The beam that the images were divided by, where the fit begins.
+        Where the fit begins, and the beam that the images were divided by.
+    fitted : (bool, bool)
+        Whether the offset and the width are fitted; what is not stays as used, with an error of 0.
+    tile_scale : float
+        Fraction by which the tiles' gains may differ.
 
     Raises
     ------
     InputError
-        If fewer than 20 isolated catalogued sources are bright enough.
+        If fewer than 20 isolated sources are bright enough, or no beam explains their fluxes.
 
     Notes
     -----
     Huber's estimator on ln of the flux ratios, each source's made independent of each other by the catalogue's error
-    that they have in common; the tiles' gains are free to 2 %. Gauss-Newton steps until nothing changes by 1e-4 deg.
+    that they have in common; the tiles' gains are free within `tile_scale`. Gauss-Newton steps until nothing changes
+    by 1e-4 deg.
     """
-    data = _Data.of(tiles, catalogue, used)
+    known = sources_of(tiles) if catalogue is None else catalogue
+    data = _Data.of(tiles, known, used, CATALOGUE_ERROR if catalogue is not None else _UNKNOWN_FLUX, tile_scale)
     if data.n_sources < MIN_SOURCES:
         raise InputError(
             f"only {data.n_sources} isolated catalogued sources are bright enough to measure the beam, {MIN_SOURCES} "
             "must be: add tiles, or a catalogue that has more of this strip"
         )
-    place = np.array([*used.offset_deg, used.fwhm_scale])
+    free = np.array([fitted[0], fitted[0] and catalogue is not None, fitted[1]])
+    place, fit = _solve(data, used, free)
+    errors = np.zeros(3)
+    errors[free] = fit.errors[: free.sum()]
+    scale, e_log_scale = math.exp(fit.coefficients[free.sum()]), float(fit.errors[free.sum()])
+    if catalogue is None:
+        scale, errors[1] = math.nan, math.inf
+    (east, north, width), (e_east, e_north, e_width) = map(float, place), map(float, errors)
+    return BeamFit(
+        east, e_east, north, e_north, width, e_width, scale, scale * e_log_scale, data.n_sources, len(data.log_flux),
+        fit.inflation,
+    )  # fmt: skip
+
+
+def _solve(data: _Data, used: BeamOptions, free: NDArray[np.bool_]) -> tuple[NDArray[np.float64], RobustFit]:
+    """Return offset (deg) and width of the beam, and the last step of the fit: free ones, scale, tiles."""
+    place = np.array([*used.offset, used.width])
     for _ in range(_MAX_ITERATIONS):
         expected = data.expected(place, used)
         slopes = [
             (data.expected(place + step, used) - data.expected(place - step, used)) / (2 * step.sum())
-            for step in np.diag(_STEPS)
+            for step in np.diag(_STEPS)[free]
         ]
         design = np.column_stack([*slopes, np.ones(len(expected)), data.tiles])
         fit = robust_fit(*data.independent(design, data.log_flux - expected))
-        place = place + fit.coefficients[:3]
+        place[free] += fit.coefficients[: free.sum()]
         place[2] = min(max(place[2], 0.5), 2.0)
-        if np.abs(fit.coefficients[:3]).max() < _SETTLED:
-            break
-    else:
-        raise InputError("no offset and width of the beam explain these fluxes: look at the quality of the tiles first")
-    scale = math.exp(fit.coefficients[3])
-    (east, north, width), (e_east, e_north, e_width, e_scale) = place, fit.errors[:4]
-    return BeamFit(
-        float(east), float(e_east), float(north), float(e_north), float(width), float(e_width), scale,
-        scale * float(e_scale), data.n_sources, len(data.log_flux), fit.inflation,
+        if np.abs(fit.coefficients[: free.sum()]).max(initial=0.0) < _SETTLED:
+            return place, fit
+    raise InputError("no offset and width of the beam explain these fluxes: look at the quality of the tiles first")
+
+
+def sources_of(tiles: Sequence[TileFluxes]) -> Catalogue:
+    """Return the sources of tiles as a catalogue: each once, at its first tile's place and flux."""
+    ra, dec, flux = (np.concatenate([getattr(one, key) for one in tiles]) for key in ("ra_deg", "dec_deg", "flux_jy"))
+    places = unit_vectors(np.radians(np.stack([ra, dec], axis=1)))
+    beam = math.radians(max((one.beam_arcsec for one in tiles), default=0.0) / 3600)
+    kept: list[int] = []
+    for number, place in enumerate(places):
+        if not kept or np.linalg.norm(places[kept] - place, axis=1).min() > beam:
+            kept.append(number)
+    one = np.ones(len(kept))
+    freq_hz = float(np.mean([tile.freq_hz for tile in tiles])) if tiles else DEFAULT_REF_FREQ_HZ
+    return Catalogue(
+        np.array([f"source {number}" for number in kept]), ra[kept], dec[kept], flux[kept], np.nan * one, freq_hz * one,
+        DEFAULT_SPECTRAL_INDEX * one, assumed=("spectral_index",),
     )  # fmt: skip
 
 
@@ -166,7 +213,8 @@ def fit_beam(tiles: Sequence[TileFluxes], catalogue: Catalogue, used: BeamOption
 class _Data:
     """Fluxes of all tiles in one list, each with its tile and its catalogued source.
 
-    `tiles` is (n, ntiles), 1 in the column of the flux's tile; `source` (n,) counts the sources from 0.
+    `tiles` is (n, ntiles), 1 in the column of the flux's tile; `source` (n,) counts the sources from 0. `e_source` is
+    the error of ln flux that the fluxes of a source have in common, `e_tile` the one of a tile.
     """
 
     parts: tuple[tuple[TileFluxes, Catalogue, NDArray[np.float64]], ...]
@@ -174,24 +222,29 @@ class _Data:
     e_log_flux: NDArray[np.float64]
     tiles: NDArray[np.float64]
     source: NDArray[np.int64]
+    e_source: float
+    e_tile: float
 
     @classmethod
-    def of(cls, tiles: Sequence[TileFluxes], catalogue: Catalogue, used: BeamOptions) -> _Data:
+    def of(  # what the data are, and how well they are known
+        cls, tiles: Sequence[TileFluxes], catalogue: Catalogue, used: BeamOptions, e_source: float, e_tile: float
+    ) -> _Data:
         """Match the sources of tiles with a catalogue."""
         parts, log_flux, errors, columns, sources = [], [], [], [], []
         for number, tile in enumerate(tiles):
-            mine, known = _match(tile, catalogue)
+            mine, known = match_sources(tile, catalogue)
             matched = replace(
                 tile, **{key: getattr(tile, key)[mine] for key in ("ra_deg", "dec_deg", "flux_jy", "e_flux_jy")}
             )
-            divided = tile_response(matched, matched.ra_deg, matched.dec_deg, used).mean((1, 2))
+            divided = tile_response(matched, matched.ra_deg, matched.dec_deg, tile.divided_by or used).mean((1, 2))
             parts.append((matched, catalogue.select(known), divided))
             log_flux.append(np.log(matched.flux_jy))
             errors.append(np.hypot(matched.e_flux_jy / matched.flux_jy, _FLUX_FLOOR))
             columns.append(np.eye(len(tiles))[np.full(len(known), number)])
             sources.append(known)
         source = np.unique(np.concatenate(sources), return_inverse=True)[1]
-        return cls(tuple(parts), np.concatenate(log_flux), np.concatenate(errors), np.concatenate(columns), source)
+        values = (np.concatenate(log_flux), np.concatenate(errors), np.concatenate(columns))
+        return cls(tuple(parts), *values, source, e_source, e_tile)
 
     @property
     def n_sources(self) -> int:
@@ -199,8 +252,8 @@ class _Data:
         return int(self.source.max(initial=-1)) + 1
 
     def expected(self, place: NDArray[np.float64], used: BeamOptions) -> NDArray[np.float64]:
-        """Return ln of the fluxes expected with a beam of the given offset (deg) and width."""
-        beam = used.model_copy(update={"offset_deg": [float(place[0]), float(place[1])], "fwhm_scale": float(place[2])})
+        """Return ln of the fluxes that a beam of some offset (deg) and width would give."""
+        beam = used.with_axis([float(one) for one in place[:2]], float(place[2]))
         logs = []
         for tile, known, divided in self.parts:
             seen = tile_response(tile, tile.ra_deg, tile.dec_deg, beam).mean(1) * known.flux_at(_frequencies(tile))
@@ -210,23 +263,9 @@ class _Data:
     def independent(
         self, design: NDArray[np.float64], values: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return design, values and unit errors in combinations of each source's fluxes that are independent.
-
-        The fluxes of a source have the catalogue's error in common. Rows that hold each tile's scale near the others'
-        come last.
-        """
-        rows, targets = [], []
-        order = np.argsort(self.source, kind="stable")
-        for index in np.split(order, np.flatnonzero(np.diff(self.source[order])) + 1):
-            covariance = np.diag(self.e_log_flux[index] ** 2) + _CATALOGUE**2
-            whiten = np.linalg.inv(np.linalg.cholesky(covariance))
-            rows.append(whiten @ design[index])
-            targets.append(whiten @ values[index])
-        n_tiles = self.tiles.shape[1]
-        prior = np.zeros((n_tiles, design.shape[1]))
-        prior[:, -n_tiles:] = np.eye(n_tiles) / _TILE_SCALE
-        all_rows, all_targets = np.concatenate([*rows, prior]), np.concatenate([*targets, np.zeros(n_tiles)])
-        return all_rows, all_targets, np.ones(len(all_targets))
+        """Return design, values and unit errors in combinations of the fluxes that are independent."""
+        errors = FluxErrors(self.e_log_flux, self.source, self.e_source, self.tiles.shape[1], self.e_tile)
+        return errors.independent(design, values)
 
 
 def _frequencies(tile: TileFluxes) -> NDArray[np.float64]:
@@ -234,12 +273,17 @@ def _frequencies(tile: TileFluxes) -> NDArray[np.float64]:
     return tile.freq_hz + tile.bandwidth_hz * ((np.arange(_CHANNELS) + 0.5) / _CHANNELS - 0.5)
 
 
-def _match(tile: TileFluxes, catalogue: Catalogue) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def match_sources(tile: TileFluxes, catalogue: Catalogue) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the indices of a tile's sources and of their catalogue entries, where no other entry adds to the flux."""
     if not len(tile.ra_deg) or not len(catalogue):
         return np.array([], np.int64), np.array([], np.int64)
     sources = unit_vectors(np.radians(np.stack([tile.ra_deg, tile.dec_deg], axis=1)))
     known = unit_vectors(np.radians(np.stack([catalogue.ra_deg, catalogue.dec_deg], axis=1)))
+    centre = unit_vectors(np.radians(np.array(tile.centre_deg)))
+    near_tile = np.flatnonzero(np.linalg.norm(known - centre, axis=1) < _REACH_RAD)
+    known, catalogue = known[near_tile], catalogue.select(near_tile)
+    if not len(known):
+        return np.array([], np.int64), np.array([], np.int64)
     flux = catalogue.flux_at([tile.freq_hz])[:, 0]
     beam = math.radians(tile.beam_arcsec / 3600)
     mine, theirs = [], []
@@ -249,5 +293,5 @@ def _match(tile: TileFluxes, catalogue: Catalogue) -> tuple[NDArray[np.int64], N
         near = (chord < _CROWDED_BEAMS * beam) & (np.arange(len(chord)) != nearest)
         if chord[nearest] < beam and not flux[near].sum() > _CROWDED_FRACTION * flux[nearest]:
             mine.append(number)
-            theirs.append(nearest)
+            theirs.append(int(near_tile[nearest]))
     return np.array(mine, np.int64), np.array(theirs, np.int64)
