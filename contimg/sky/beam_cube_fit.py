@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ from contimg.statistics import robust_fit
 MIN_FLUXES = 60
 """Least number of fluxes of a band: eight parameters, sources of uncertain fluxes."""
 _RADIAL = 4
-_TIMES = 7
+_TIMES = 11
 _FLUX_FLOOR = 0.005  # least error of ln flux, by the deconvolution
 _MAX_ITERATIONS, _SETTLED = 20, 1e-5
 _MOST = 3.5  # of the power's -ln: terms on the way to the fit are held within it
@@ -120,7 +121,7 @@ def fit_band(bands: Sequence[TileFluxes], catalogue: Catalogue, beam: BeamOption
         terms = terms + fit.coefficients[:n_terms]
         if np.abs(fit.coefficients[:n_terms]).max() < _SETTLED:
             break
-    covariance = np.linalg.pinv(rows.T @ rows)[:n_terms, :n_terms] * fit.inflation**2
+    covariance = np.asarray(np.linalg.pinv(rows.T @ rows)[:n_terms, :n_terms] * fit.inflation**2, np.float64)
     reach = float(np.sqrt((seen.offsets**2).sum(-1)).max())
     count = len(np.unique(seen.source))
     return BandBeam(bands[0].freq_hz, terms, covariance, reach, count, len(values) - n_tiles, fit.inflation)
@@ -151,7 +152,7 @@ class _Observations:
     @classmethod
     def of(cls, bands: Sequence[TileFluxes], catalogue: Catalogue, beam: BeamOptions) -> _Observations:
         """Match the fluxes of a band with a catalogue."""
-        parts = []
+        parts: list[tuple[NDArray[Any], ...]] = []
         for band in bands:
             mine, known = match_sources(band, catalogue)
             if len(mine):

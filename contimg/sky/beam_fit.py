@@ -27,7 +27,7 @@ from contimg.statistics import RobustFit, robust_fit
 
 MIN_SOURCES = 20
 """Least number of catalogued sources: the fit has five parameters, and some sources vary."""
-_TIMES, _CHANNELS = 7, 5
+_TIMES, _CHANNELS = 11, 5
 # Fractional errors: of single fluxes, by the effective beam and the deconvolution; of a tile's gains; of the catalogue,
 # which has another resolution, frequency and epoch. Where fluxes scatter more, all errors grow.
 _FLUX_FLOOR, TILE_SCALE, CATALOGUE_ERROR = 0.005, 0.02, 0.05

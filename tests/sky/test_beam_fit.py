@@ -17,7 +17,7 @@ def test_the_response_of_a_tile_is_the_mean_over_its_times_and_channels():
     tile = tiles[2]
     mean = tile_response(tile, known.ra_deg, known.dec_deg, BeamOptions()).mean((1, 2))
     truth = divided_by(known.ra_deg, known.dec_deg, tile.centre_deg[0])
-    assert np.abs(mean - truth)[truth > 0.3].max() < 1e-3  # seven times and five channels for 24 and 16
+    assert np.abs(mean - truth)[truth > 0.3].max() < 1e-3  # eleven times and five channels for 24 and 16
 
 
 @pytest.mark.parametrize(
