@@ -52,9 +52,10 @@ def write_tile_fluxes(path: Path, tiles: Iterable[TileFluxes]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for tile in tiles:
-            beam = tile.divided_by or BeamOptions()
+            # The beam that the tile's twin names, with numbers: not the configuration's.
+            beam = (tile.divided_by or BeamOptions()).model_dump()
             head = (tile.tile, tile.start_mjd, tile.end_mjd, *tile.centre_deg, tile.freq_hz, tile.bandwidth_hz)
-            axis = (round(tile.beam_arcsec, 4), *beam.offset, beam.width)
+            axis = (round(tile.beam_arcsec, 4), *beam["offset_deg"], beam["fwhm_scale"])
             places = zip(tile.ra_deg, tile.dec_deg, tile.flux_jy, tile.e_flux_jy, strict=True)
             for ra, dec, flux, error in places:
                 east, north = _offset_deg(ra, dec, tile.centre_deg)
