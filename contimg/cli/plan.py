@@ -46,6 +46,8 @@ def plan(context: Context, as_json: bool, names: TextIO | None) -> None:
             ("calibration", "type", "calibrator", "on top of"),
             [(c.id, c.type, c.calibrator or "catalogue sky", c.bandpass) for c in made.calibrations.values()],
         )
+    for note in made.notes:
+        click.echo(note)
     lacking = [(t.id, subbands_text(t.missing)) for t in made.tiles.values() if t.missing]
     if lacking:
         print_table("\nTiles without all subbands", ("tile", "missing"), lacking)

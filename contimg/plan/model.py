@@ -229,6 +229,8 @@ class Plan:
     choices : dict of str to Choice
         By tile.
     quarantined, waiting, late : list
+    notes : list of str
+        What a person should know of the plan: strips without a calibrator, and what would calibrate them.
     """
 
     tiles: dict[str, PlannedTile] = field(default_factory=dict)
@@ -238,6 +240,7 @@ class Plan:
     quarantined: list[Quarantined] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
     late: list[Late] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON content."""
@@ -258,6 +261,7 @@ class Plan:
             [Quarantined(**value) for value in content["quarantined"]],
             [Waiting(**value) for value in content["waiting"]],
             [Late(**_tuples(value)) for value in content["late"]],
+            list(content.get("notes", [])),
         )
 
 

@@ -18,8 +18,16 @@ from contimg.correlator.setup import CorrelatorSetup
 from contimg.errors import InputError
 from contimg.plan import clock
 from contimg.plan.make_plan import has_open_work, held_by, make_plan, make_tiles, may_be_late, owners
-from contimg.plan.model import CalibrationRecord, CommittedGroup, CommittedTile, Plan, PlannedTile, Waiting
+from contimg.plan.model import (
+    CalibrationRecord,
+    CommittedGroup,
+    CommittedTile,
+    Plan,
+    PlannedTile,
+    Waiting,
+)
 from contimg.plan.standing import read_group, read_marker, read_note
+from contimg.plan.strip_advice import note_on_strip, scan_of, strips_without, with_advice
 from contimg.plan.tiles import compare_spares
 from contimg.products.facts import check_facts
 from contimg.products.judged import options_of, read_judged
@@ -27,10 +35,8 @@ from contimg.products.twin import DamagedTwinError
 from contimg.sky import calibrator_lists
 from contimg.sky.calibrators import Calibrator
 from contimg.sky.preference import is_unsteady
-from contimg.sky.strip_calibrators import is_crossed
 from contimg.sky.strip_files import read_header
 from contimg.sky.strips import catalogue_at, strips_of
-from contimg.sky.transits import DriftScan
 from contimg.sky.transits import transits as find_transits
 from contimg.times import mjd_from_datetime
 
@@ -106,9 +112,10 @@ def current_plan(config: Config, *, now: datetime | None = None) -> Plan:
         return finder(tile)
 
     unsteady = {one.name for one in calibrator_lists.load(config.calibration.calibrators) if is_unsteady(one)}
-    without = _strips_without(config)
+    without = strips_without(config)
     plan = make_plan(seen.listing, seen.facts, seen.committed, records, calibrator_of, config, now, unsteady, without)
-    plan.waiting = [with_step(_with_advice(one, tiles, config), ahead_s) for one in plan.waiting]
+    plan.notes = [note for one in plan.calibrations.values() if (note := note_on_strip(one, tiles, config))]
+    plan.waiting = [with_step(with_advice(one, tiles, config), ahead_s) for one in plan.waiting]
     return plan
 
 
@@ -133,37 +140,6 @@ def with_step(waiting: Waiting, ahead_s: float) -> Waiting:
         " time yet: until then the deadline is counted without that step"
     )
     return replace(waiting, message=message)
-
-
-def _strips_without(config: Config) -> Callable[[PlannedTile], bool]:
-    """Return a function that tells whether the bandpass of a tile is solved on the catalogue's sky.
-
-    It is where no calibrator of the list ever crosses the strip, whatever files are there: so that plans agree.
-    """
-    found: dict[float, bool] = {}
-
-    def is_without(tile: PlannedTile) -> bool:
-        if config.sky.catalogue is None or not config.calibration.field_bandpass:
-            return False
-        strip = round(tile.dec_app_deg, 2)
-        if strip not in found:
-            known = calibrator_lists.load(config.calibration.calibrators)
-            found[strip] = not is_crossed(known, _scan_of(tile), config.beam, config.calibration)
-        return found[strip]
-
-    return is_without
-
-
-def _with_advice(waiting: Waiting, tiles: Mapping[str, PlannedTile], config: Config) -> Waiting:
-    """Add to what waits for a bandpass that no calibrator of the list ever crosses its strip, and what would."""
-    tile = tiles.get(waiting.since)
-    if waiting.code != "no_bandpass" or tile is None:
-        return waiting
-    from contimg.sky.strip_calibrators import strip_advice
-
-    known = calibrator_lists.load(config.calibration.calibrators)
-    advice = strip_advice(known, _scan_of(tile), config.beam, config.calibration)
-    return waiting if advice is None else replace(waiting, message=f"{waiting.message}; {advice}")
 
 
 def _in_reach(clusters: Iterable[Cluster], config: Config) -> set[str]:
@@ -202,23 +178,11 @@ def calibrator_finder(config: Config) -> Callable[[PlannedTile], str | None]:
     def find(tile: PlannedTile) -> str | None:
         catalogue = field_catalogue(config, tile.dec_app_deg)
         transits = find_transits(
-            of_strip(tile.dec_app_deg), _scan_of(tile), config.beam, config.calibration, catalogue=catalogue
+            of_strip(tile.dec_app_deg), scan_of(tile), config.beam, config.calibration, catalogue=catalogue
         )
         return transits[0].name if transits else None
 
     return find
-
-
-def _scan_of(tile: PlannedTile) -> DriftScan:
-    """Return the drift scan of a tile, whose times are the centres of integrations."""
-    half_days = tile.integration_s / 2 / 86400
-    return DriftScan(
-        math.radians(tile.dec_app_deg),
-        tile.start_mjd - half_days,
-        tile.end_mjd + half_days,
-        tile.longitude_rad,
-        tile.latitude_rad,
-    )
 
 
 def field_catalogue(config: Config, dec_deg: float) -> Path | None:

@@ -2,7 +2,7 @@
 
 from contimg.config import CalibrationOptions, Config, PathOptions, SkyOptions
 from contimg.plan.model import CalibrationRecord
-from contimg.plan.observe import _strips_without
+from contimg.plan.strip_advice import strips_without
 from tests.plan.conftest import tile_id
 
 SKY = SkyOptions(catalogue="sky.csv")
@@ -58,7 +58,7 @@ def test_strips_are_told_by_the_list_alone(make_night, tmp_path):
     """3C286 crosses +30.4; nothing of Perley & Butler crosses +71.6."""
     (crossed,) = make_night(1, dec_deg=30.4).plan(calibrators=(tile_id(0),)).tiles.values()
     (empty,) = make_night(1, dec_deg=71.6).plan(calibrators=(tile_id(0),)).tiles.values()
-    assert [_strips_without(_config(tmp_path))(tile) for tile in (crossed, empty)] == [False, True]
-    never = _strips_without(_config(tmp_path, field_bandpass=False))
+    assert [strips_without(_config(tmp_path))(tile) for tile in (crossed, empty)] == [False, True]
+    never = strips_without(_config(tmp_path, field_bandpass=False))
     assert not never(empty)
-    assert not _strips_without(Config(paths=PathOptions(incoming=tmp_path)))(empty)  # no catalogue
+    assert not strips_without(Config(paths=PathOptions(incoming=tmp_path)))(empty)  # no catalogue

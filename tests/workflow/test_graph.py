@@ -89,12 +89,24 @@ def test_a_late_subband_joins_its_tile(night):
 
 
 def test_no_group_waits_silently_without_a_bandpass(night):
-    night.change_config(calibration={"min_calibrator_jy": 1e6})
+    night.change_config(calibration={"min_calibrator_jy": 1e6, "field_bandpass": False})
     assert night.planned() == {}
     waiting = night.plan()["waiting"]
     assert [w["code"] for w in waiting] == ["no_bandpass"]
     assert "no certified or planned bandpass within 24 h" in waiting[0]["message"]
     assert "; no source of the built-in list crosses +30.4 with 1e+06 Jy through the beam" in waiting[0]["message"]
+
+
+def test_a_strip_without_a_calibrator_is_solved_on_the_catalogue_sky_and_the_plan_says_why(night):
+    night.change_config(calibration={"min_calibrator_jy": 1e6})
+    assert night.planned() == WHOLE
+    plan = night.plan()
+    (bandpass,) = plan["calibrations"].values()
+    assert (bandpass["type"], bandpass["calibrator"]) == ("bandpass", None)
+    assert plan["notes"] == [
+        f"{bandpass['id']} is solved on the catalogue's sky: no source of the built-in list crosses +30.4 with 1e+06 Jy"
+        " through the beam, nor of the VLA calibrator list: lower calibration.min_calibrator_jy"
+    ]
 
 
 def test_other_nights_are_left_alone(night):
