@@ -1,4 +1,4 @@
-"""Strips that no calibrator of the list crosses: how they are calibrated, and what a person is told of them."""
+"""Strips that no calibrator of the list crosses: how they are calibrated, and what the plan says of them."""
 
 from __future__ import annotations
 
