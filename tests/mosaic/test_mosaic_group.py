@@ -15,7 +15,10 @@ from tests.support.fake_tiles import DEC_DEG, Sky, TileMaker, strip_sky
 from tests.support.mosaics_of_tiles import MOSAIC_ID, mosaic, plane
 
 SPACING_DEG = 1.29
-PLANES = (".fits", ".weights.fits", ".rms.fits", ".coverage.fits", ".frequency.fits", ".png", ".tiles.csv")
+PLANES = (
+    ".fits", ".weights.fits", ".rms.fits", ".coverage.fits", ".frequency.fits", ".png", ".tiles.csv",
+    ".tile_fluxes.csv",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
