@@ -51,6 +51,11 @@ LABELS = {
     "field_rotation_deg": ("rotation of the field", "deg"),
     "field_stretch": ("stretch of the field, less 1", ""),
     "beam_ratio_map": ("error of the primary beam over its map, lowest and highest", ""),
+    "beam_east_deg": ("axis of the primary beam, east of the pointing", "deg"),
+    "beam_north_deg": ("axis of the primary beam, north of the pointing", "deg"),
+    "beam_flux_scale": ("flux scale with that beam", ""),
+    "beam_sources": ("sources that show the beam", ""),
+    "beam_scatter": ("scatter of their fluxes over the expected", ""),
     "diagnosis": ("best explanation of the differences", ""),
 }
 
