@@ -14,6 +14,7 @@ from contimg import naming
 from contimg.config import Config
 from contimg.errors import InputError
 from contimg.naming import Layout
+from contimg.operations.lost_calibrations import lost_calibrations
 from contimg.plan.model import Plan
 from contimg.plan.standing import read_marker
 from contimg.products.facts import check_facts
@@ -65,6 +66,10 @@ def _damaged(layout: Layout, plan: Plan) -> Iterator[tuple[Path, str]]:
             problem = _problem(layout.twin(kind, name), kind, name)
             if problem is not None:
                 yield layout.twin(kind, name), problem
+    for name, lost in lost_calibrations(layout, plan).items():
+        if plan.calibrations[name].tile in plan.tiles:
+            path = layout.twin("calibration", name)
+            yield path, f"{path} describes a calibration that is not whole ({lost})"
     for group in plan.groups:
         marker = layout.twin("registered", group)
         try:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from contimg.config import Config
 from contimg.errors import ConfigError, ContimgError
-from contimg.operations import references
+from contimg.operations import lost_calibrations, references
 from contimg.operations.imaging_options import imaging_findings
 from contimg.operations.job_log import sentence
 from contimg.operations.resources import mosaic_sizes, tile_sizes
@@ -57,6 +57,7 @@ def checked_plan(config: Config, *, local: bool = True) -> Plan:
         [
             lambda: references.strip_findings(config, plan, known),
             lambda: imaging_findings(config, plan, known, local=local),
+            lambda: lost_calibrations.findings(config, plan),
             lambda: _disk(config, plan),
         ]
     )

@@ -71,6 +71,19 @@ def read_product(twin_path: Path) -> tuple[Twin, Input]:
     return twin, record
 
 
+def lost_file(twin_path: Path, twin: Twin) -> str | None:
+    """Return what is missing of a product's files, or not of its size, without reading any; None if all are there."""
+    place = product_of(twin_path, twin.kind)
+    for name, record in (twin.files or {}).items():
+        try:
+            size = (place / name).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return f"{place / name} is missing"
+        if size != record.size:
+            return f"{place / name} has {size} bytes instead of {record.size}"
+    return None
+
+
 def verify_product(twin_path: Path, twin: Twin, *, read_all: bool = False) -> None:
     """Compare a product's files with the manifest in its twin.
 

@@ -74,9 +74,17 @@ def test_an_edited_catalogue_is_a_new_sky_and_a_touched_one_is_not(night):
     assert night.planned() == {}
 
 
-def test_the_image_of_the_calibrators_tile_comes_back_and_the_night_is_finished(night):
+def test_a_lost_table_is_solved_again_where_a_tile_needs_it(night):
+    """The image of the calibrator's tile and the gain table: both come back, and the night is finished."""
+    (table,) = night.stage.glob("calibrations/*/cal_*/*G*")
+    with without(night, str(table.relative_to(night.stage))):
+        assert "not whole" not in night.snakemake("-n", "--quiet", "rules").stderr  # no job would read it
     shutil.rmtree(next(night.stage.glob(f"images/*/{calibrator_tile(night)}")))
+    shutil.rmtree(table)
+    said = night.snakemake("-n", "--quiet", "rules").stderr
+    assert f"({table}/" in said and "will set it aside" in said
     night.snakemake("--quiet", "rules")
+    assert table.is_dir()
     assert night.planned() == {}
     shown = json.loads(night.contimg("registry", "list", "--all-versions", "--json").stdout)
     assert [row["status"] for row in shown] == ["published"]  # the same pixels: no new version
@@ -96,7 +104,7 @@ def test_torn_twins_are_made_again_by_the_same_command(night):
     assert image.exists()
     night.snakemake("--quiet", "rules")
     assert night.planned() == {}
-    assert len(list(night.stage.rglob("*.damaged"))) == len(torn) == 3
+    assert len(list(night.stage.rglob("*.damaged"))) == len(torn) == 3  # that of the lost table is replaced
     shown = json.loads(night.contimg("registry", "list", "--all-versions", "--json").stdout)
     assert [row["status"] for row in shown] == ["published"]  # the same pixels: no new version
 
