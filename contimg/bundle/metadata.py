@@ -22,6 +22,8 @@ REQUIRED_FACTS = (
     "centre_deg",
 )
 REQUIRED_QA = ("rms_mjy",)
+# Facts that the bundle states of each calibration.
+CALIBRATION_FACTS = ("type", "calibrator", "flux_anchor", "mid_mjd")
 
 
 def verdict(twins: list[Twin]) -> Verdict:
@@ -33,7 +35,8 @@ def describe(data_id: str, mosaic: Node, crossmatch: Node | None, lineage: Linea
     """Return the metadata of a mosaic: a pure function of its twins, null where a twin states nothing.
 
     Facts and numbers are copied as they stand in the twins, those that no model of `contimg.products.facts` names too:
-    the bundle's identity follows from these bytes.
+    the bundle's identity follows from these bytes, which a typed model would write otherwise (1400000000 as
+    1400000000.0). The names above are fields of those models.
     """
     twins = [mosaic.twin] + ([crossmatch.twin] if crossmatch is not None else [])
     facts, qa = mosaic.twin.facts, mosaic.twin.qa
@@ -72,8 +75,7 @@ def summary(metadata: dict[str, Any]) -> dict[str, Any]:
 
 def _calibration(node: Node) -> dict[str, Any]:
     twin = node.twin
-    keys = ("type", "calibrator", "flux_anchor", "mid_mjd")
-    return {"id": twin.id, "verdict": twin.verdict, **{key: twin.facts.get(key) for key in keys}}
+    return {"id": twin.id, "verdict": twin.verdict, **{key: twin.facts.get(key) for key in CALIBRATION_FACTS}}
 
 
 def _libraries(lineage: Lineage) -> dict[str, list[str]]:
