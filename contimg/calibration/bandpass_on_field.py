@@ -86,7 +86,7 @@ def _solve_with_measured_beam(job: SolvingJob, solved: _Solved | None) -> tuple[
             break
         for kind in FILES:
             remove(job.table(kind))
-        job = replace(job, beam=beam)
+        job, solved = replace(job, beam=beam), None  # its data are no longer needed in memory
         solved = _solve(job)
     return job, solved
 

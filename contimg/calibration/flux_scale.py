@@ -132,7 +132,7 @@ def _tied(draft: TwinDraft, found: EnsembleScale, rests_on: str) -> None:
     """Record that the flux scale is the ensemble's."""
     draft.facts["flux_scale"] = "ensemble"
     error = found.error / found.scale
-    draft.facts["flux_anchor"] = f"ensemble of {found.n} catalogued sources, ± {error:.1%} ({rests_on})"
+    draft.facts["flux_anchor"] = f"ensemble of {found.n} catalogued sources, known to {error:.1%} ({rests_on})"
 
 
 def _note_difference(draft: TwinDraft, found: EnsembleScale, name: str) -> None:

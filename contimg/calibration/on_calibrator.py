@@ -187,7 +187,7 @@ def _solve_with_measured_beam(
             break
         for kind in FILES:
             remove(job.table(kind))
-        job = replace(job, beam=beam)
+        job, solved = replace(job, beam=beam), None  # its data are no longer needed in memory
         solved = _solve(job, calibrator)
     return job, solved
 

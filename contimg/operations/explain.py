@@ -75,6 +75,8 @@ def _calibration(config: Config, calibration_id: str) -> dict[str, Any]:
     if facts.flux_scale is not None:
         scale = [("rests on", facts.flux_scale), ("anchor", facts.flux_anchor)]
         sections.append(_table("Flux scale", ("what", "value"), scale))
+    if facts.primary_beam:
+        sections.append(_table("Primary beam measured with it", ("what", "value"), [*facts.primary_beam.items()]))
     sections.append(_calibrators_of(config, twin) if facts.type == "bandpass" else _bandpasses_of(config, twin))
     return _story(twin, headline, [*sections, _table("Tiles that use it", ("tile", "verdict"), users)])
 

@@ -104,11 +104,14 @@ class ImageKeywords:
 
 
 def add_keywords(header: Any, keywords: ImageKeywords) -> None:
-    """Add an image's keywords and history to a FITS header that has its celestial coordinates."""
+    """Add an image's keywords and history to a FITS header that has its celestial coordinates.
+
+    FITS headers are ASCII: names of a person's files and calibrators, which the history has, may hold other letters.
+    """
     for key, card in keywords.cards().items():
         header[key] = card
     for line in keywords.history:
-        header["HISTORY"] = line
+        header["HISTORY"] = line.encode("ascii", "replace").decode("ascii")
 
 
 def write_plane(

@@ -9,6 +9,7 @@ from contimg.calibration import certification
 from contimg.config import load
 from contimg.errors import UnknownIdError
 from contimg.operations.explain import explain
+from contimg.operations.status import find_twin
 from contimg.plan.model import Choice, Plan, PlannedCalibration
 from contimg.products.twin import Input, Reason, Twin, read_twin, verdict_of, write_twin
 from contimg.publishing.publish_mosaic import publish_mosaic
@@ -158,6 +159,17 @@ def test_a_calibration_names_its_users_and_the_decisions_about_it(config):
     assert story["headline"].endswith("verdict passed, not used by any plan")
     said = f"withdrawn by {made['by']}: wrong flux scale"
     assert table(story, "Decisions") == [(made["time"], "withdrawn", said)]
+
+
+def test_a_calibration_says_what_its_flux_scale_rests_on_and_which_beam_it_measured(config):
+    twin = find_twin(config.layout.twin("calibration", CALIBRATION), config)
+    beam = {"offset_deg": [0.05, 0.12], "e_offset_deg": [0.01, 0.01], "fwhm_scale": 1.1, "e_fwhm_scale": 0.002}
+    anchor = "ensemble of 34 catalogued sources, known to 0.9% (catalogue sky)"
+    said = {"flux_scale": "ensemble", "flux_anchor": anchor, "primary_beam": beam}
+    change(config, "calibration", CALIBRATION, facts=twin.facts | said)
+    story = explain(config, CALIBRATION)
+    assert table(story, "Flux scale") == [("rests on", "ensemble"), ("anchor", anchor)]
+    assert table(story, "Primary beam measured with it") == list(beam.items())
 
 
 def with_calibrators(config, *sources):

@@ -34,6 +34,13 @@ def test_values_are_the_same_for_tiles_and_mosaics(kind):
     assert head.comments["OBJECT"] == kind
 
 
+def test_letters_that_fits_does_not_have_are_replaced():
+    """In names of a person's files and calibrators, which the history has."""
+    head = fits.Header()
+    add_keywords(head, keywords("tile", history=["flux anchor: kalibratoren_süd.csv: 3 Jy ± 1 %"]))
+    assert list(head["HISTORY"]) == ["flux anchor: kalibratoren_s?d.csv: 3 Jy ? 1 %"]
+
+
 def test_a_telescope_that_is_not_known_is_not_invented():
     assert "TELESCOP" not in keywords(telescope=None).cards()
 
