@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from benchmarks import find
 from contimg.crossmatch.gaussian_fit import Pixels, fit, total_flux
 from contimg.crossmatch.islands import SkyImage, find_islands, noise_correlation
 from contimg.crossmatch.source_finder import find_components
@@ -160,6 +161,14 @@ def test_a_source_cut_by_the_edge_is_still_one_source():
     (one,) = find_components(SkyImage(corner, np.ones((50, 50)), BEAM, 2 * BEAM))
     assert (one.peak_jy, one.e_peak_jy) == (20.0, 1.0)
     assert np.sqrt(np.diag(one.place_covariance)) == pytest.approx([SIGMA[1], SIGMA[0]])
+
+
+def test_memory_is_bounded_by_the_number_of_pixels():
+    """Beyond the image and its rms: a mask, and rows of work. `benchmarks/find.py` shows time and larger sizes."""
+    used = [find.measure(size) for size in (600, 1200)]
+    assert all(one["complete"] == 1.0 for one in used)
+    assert all(one["bytes"] < 12 for one in used)
+    assert used[1]["bytes"] < 1.1 * used[0]["bytes"]
 
 
 def test_islands_and_their_maxima():
