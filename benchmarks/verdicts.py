@@ -101,7 +101,7 @@ def clean_options(number: int) -> dict[str, Any]:
         found |= {"calibrator_flux_jy": float(np.round(rng.uniform(4, 20), 1))}
         found |= {"cross_ra0": bool(rng.uniform() < 0.1)}
     # The more sources, the fainter the brightest: the sky has 0.05 sources above 1 Jy a square degree.
-    count = int(rng.choice([0, 4, 15, 40, 80, 120, 200]))
+    count = max(4, int(rng.choice([0, 4, 15, 40, 80, 120, 200])))
     brightest = float(rng.choice([1.0, 3.0, 8.0] if count <= 40 else [0.5, 1.0, 3.0]))
     found |= {"sources": count, "flux_min_jy": float(rng.choice([0.02, 0.05, 0.1])), "flux_max_jy": brightest}
     if rng.uniform() < 0.3:

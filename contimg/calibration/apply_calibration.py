@@ -133,7 +133,7 @@ def _origin(used: Sequence[CalibrationSet], choice: Mapping[str, Any]) -> dict[s
     """Return the facts of a calibrated tile about the origin of its calibration."""
     if not used:
         nothing = dict.fromkeys(("bandpass", "gains", "flux_anchor", "calibrator", "gain_error"))
-        return nothing | {"gain_sets": []}
+        return nothing | {"gain_sets": [], "uncalibrated_subbands": []}
     measured = {"primary_beam": beam} if (beam := used[0].twin.facts.get("primary_beam")) else {}
     gain_sets = [one.twin.id for one in _gain_sets(used, choice)]
     first = used[0].twin.facts
@@ -146,6 +146,7 @@ def _origin(used: Sequence[CalibrationSet], choice: Mapping[str, Any]) -> dict[s
         "flux_anchor": (scaled or [first])[0].get("flux_anchor"),
         "calibrator": first.get("calibrator"),
         "gain_error": used[0].twin.qa.get("gain_error"),
+        "uncalibrated_subbands": first.get("missing_subbands") or [],
     } | measured
 
 

@@ -109,6 +109,9 @@ class QaOptions(Section):
     max_pixel_outliers: Count = Field(
         4, description="places that one tile alone shows or lacks above which a mosaic is a warning"
     )
+    max_pixel_outlier_sigma: Positive = Field(
+        10.0, description="a place that one tile alone shows or lacks is a warning beyond this size [expected error]"
+    )
     max_beam_ratio_error: Positive = Field(
         0.05, description="error of the primary beam where overlapping tiles show it above which it is a warning"
     )

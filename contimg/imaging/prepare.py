@@ -177,7 +177,10 @@ def prepare(job: ImagingJob, coordinates: Coordinates) -> PreparedTile:
     if not weight.any():
         raise Unusable("no_data", "the tile has no unflagged visibility beyond image.min_uv_klambda", facts, qa)
     sums = time_channel_weights(samples, weight, len(coordinates.times_mjd_s), vis.usable)
-    qa |= _lost(coordinates, sums, job.source.facts.get("missing_subbands", []))
+    # What its calibrator's tile lacks was not lost here, and cannot be calibrated: twins name it as missing there.
+    known = job.source.facts
+    absent = [*known.get("missing_subbands", ()), *known.get("uncalibrated_subbands", ())]
+    qa |= _lost(coordinates, sums, absent)
     response = effective_beam(coordinates.pointing_rad, sums, coordinates.freq_hz, grid, job.beam)
     # Simulated nights have no smearing unless they are asked for it.
     corrected = not (job.source.synthetic or coordinates.synthetic) if options.smearing is None else options.smearing

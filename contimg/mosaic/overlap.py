@@ -13,6 +13,7 @@ from contimg.mosaic.beam_ratio import TileRatios, beam_ratio_map
 from contimg.mosaic.coadd import Contribution, TilePlanes
 from contimg.mosaic.grid import Footprint, MosaicGrid
 from contimg.mosaic.neighbours import Difference, Disagreements, NeighbourLimits, judge_pairs
+from contimg.mosaic.pair_statistics import lower_median
 from contimg.mosaic.pixel_pairs import PixelDifference, compare_pixels
 from contimg.mosaic.tile_samples import Sampling, TileSamples
 from contimg.mosaic.tile_trends import tile_trends
@@ -21,7 +22,8 @@ from contimg.sky.restoring_beam import RestoringBeam
 NUMBERS = (
     "pixel_scale_spread", "e_pixel_scale_spread", "pixel_shift_spread_beams", "e_pixel_shift_spread_beams",
     "difference_width", "difference_width_of", "difference_residue", "difference_residue_of", "difference_stripe",
-    "difference_stripe_of", "pixel_outliers", "pixel_outliers_of", "beam_ratio_error", "e_beam_ratio_error",
+    "difference_stripe_of", "pixel_outliers", "pixel_outliers_of", "pixel_outlier_sigma",
+    "pixel_outlier_sigma_of", "beam_ratio_error", "e_beam_ratio_error",
     "beam_ratio_error_of", "beam_ratio_map",
 )  # fmt: skip
 """Keys of a mosaic's ``qa`` that this comparison fills."""
@@ -172,17 +174,29 @@ def _extremes(
 
 
 def _outliers(pairs: Mapping[tuple[str, str], PixelDifference]) -> dict[str, Any]:
-    """Return the largest number of places in which a tile alone differs, and the tile.
+    """Return the largest number of places in which a tile alone differs, the worst such place, and the tiles.
 
     What is wrong in one tile is counted in each of its pairs, and in one pair of each of its neighbours: the number of
     a tile is the median over its pairs, the lower of two.
     """
-    counts: dict[str, list[int]] = {}
-    for pair, one in pairs.items():
-        for name in pair:
-            counts.setdefault(name, []).append(one.difference.n_missing)
-    if not counts:
+    if not pairs:
         return {}
-    middle = {name: sorted(some)[(len(some) - 1) // 2] for name, some in counts.items()}
+    count, of_count = _largest_of_tile({pair: one.difference.n_missing for pair, one in pairs.items()})
+    size, of_size = _largest_of_tile({pair: one.worst_place for pair, one in pairs.items()})
+    return {
+        "pixel_outliers": int(count),
+        "pixel_outliers_of": of_count,
+        "pixel_outlier_sigma": round(size, 2),
+        "pixel_outlier_sigma_of": of_size,
+    }
+
+
+def _largest_of_tile(values: Mapping[tuple[str, str], float]) -> tuple[float, str | None]:
+    """Return the largest of the tiles' medians over their pairs, and the tile; no tile where it is 0."""
+    of_tile: dict[str, list[float]] = {}
+    for pair, value in values.items():
+        for name in pair:
+            of_tile.setdefault(name, []).append(value)
+    middle = {name: lower_median(some) for name, some in of_tile.items()}
     worst = max(middle, key=lambda name: (middle[name], name))
-    return {"pixel_outliers": middle[worst], "pixel_outliers_of": f"tile {worst}" if middle[worst] else None}
+    return middle[worst], f"tile {worst}" if middle[worst] else None

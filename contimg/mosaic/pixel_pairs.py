@@ -70,6 +70,8 @@ class PixelDifference:
     blocks : BlockRatios
     unit : (m, n) float32
         Differences of the faint pixels over their noise; NaN elsewhere.
+    worst_place : float
+        Difference of the most significant place that only one of them shows, over its expected size; 0 without one.
     """
 
     difference: Difference
@@ -77,6 +79,7 @@ class PixelDifference:
     residue: float
     blocks: BlockRatios
     unit: NDArray[np.float32]
+    worst_place: float = 0.0
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -120,7 +123,7 @@ def compare_pixels(one: TileSamples, other: TileSamples, sampling: Sampling) -> 
         return None
     fits = _fit_blocks(pixels, sampling)
     scale, shift = _overall(fits, sampling)
-    places = _only_in_one(pixels, sampling, scale[0])
+    places, worst_place = _only_in_one(pixels, sampling, scale[0])
     log_scale, e_log_scale = _log_ratio(np.array(scale[0]), np.array(scale[1]), float(np.nanmean(pixels.share)))
     return PixelDifference(
         Difference(
@@ -135,6 +138,7 @@ def compare_pixels(one: TileSamples, other: TileSamples, sampling: Sampling) -> 
             *_log_ratio(fits.change[:, 0], fits.error[:, 0], fits.share),
         ),
         unit=unit,
+        worst_place=worst_place,
     )  # fmt: skip
 
 
@@ -238,13 +242,13 @@ def _log_ratio(
     return np.log(above / below), error / (above * below)
 
 
-def _only_in_one(pixels: _Pixels, sampling: Sampling, change: float) -> int:
-    """Return the number of places, a beam apart, that one tile shows and the other does not."""
+def _only_in_one(pixels: _Pixels, sampling: Sampling, change: float) -> tuple[int, float]:
+    """Return the number of places, a beam apart, that one tile shows and the other does not, and the worst's size."""
     residual = pixels.difference - np.float32(np.clip(change, -_MOST_CHANGE, _MOST_CHANGE)) * pixels.mean
     with np.errstate(invalid="ignore"):
         ys, xs = np.nonzero(np.abs(residual) > OUTLIER * np.sqrt(pixels.variance))
     if not len(ys):
-        return 0
+        return 0, 0.0
     rows, columns = pixels.mean.shape
     local = np.zeros(len(ys), np.float32)
     for dy in range(-_NEAR, _NEAR + 1):
@@ -256,7 +260,8 @@ def _only_in_one(pixels: _Pixels, sampling: Sampling, change: float) -> int:
     expected = np.sqrt(pixels.variance[ys, xs] + (FLUX_ERROR * local) ** 2 + near**2)
     size = np.abs(residual[ys, xs]) / expected
     found = size > OUTLIER
-    return count_apart(np.column_stack([ys, xs])[found], size[found], sampling.beam)
+    count = count_apart(np.column_stack([ys, xs])[found], size[found], sampling.beam)
+    return count, float(size[found].max(initial=0.0))
 
 
 def _residue(unit: NDArray[np.float32], sampling: Sampling) -> float:

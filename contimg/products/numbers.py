@@ -85,6 +85,8 @@ class MosaicQa(Record):
     difference_stripe_of: str | None = None
     pixel_outliers: int | None = None
     pixel_outliers_of: str | None = None
+    pixel_outlier_sigma: float | None = None
+    pixel_outlier_sigma_of: str | None = None
     beam_ratio_error: float | None = None
     e_beam_ratio_error: float | None = None
     beam_ratio_error_of: str | None = None

@@ -52,6 +52,14 @@ def test_beside_a_bright_source_a_thousandth_of_it_is_no_outlier(noise):
     assert (count, worst) == (1, pytest.approx(8, rel=1e-4))
 
 
+def test_the_far_sidelobes_of_a_bright_source_count_a_third(noise):
+    image = noise.copy()
+    image[400, 400] = 10_000
+    image[600, 400] = -20  # 50 beams away: the noise is hypot(1, 3.33) there
+    count, worst = negative_outliers(image, local(image), BEAM_PX)
+    assert (count, worst) == (0, pytest.approx(20 / np.hypot(1, 10 / 3), rel=1e-3))
+
+
 def test_depth_is_in_units_of_the_local_noise(noise):
     image = noise.copy()
     image[700, 300] = -8

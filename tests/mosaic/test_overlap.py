@@ -57,6 +57,17 @@ def mosaic(folder, twins, **options):
     )  # fmt: skip
 
 
+def test_one_strong_source_in_one_tile_alone_is_enough(tmp_path):
+    """Fewer places than the limit, but one that noise and errors of 10 % cannot make."""
+    twins = tiles(tmp_path, sources=120, spacing_deg=0.4, skies={1: with_sources([126.5], [54.6], 0.2)})
+    made = mosaic(tmp_path / "m", twins)
+    assert made.qa["pixel_outliers"] < 3 and "pixel_outliers_high" not in codes(made)
+    assert made.qa["pixel_outlier_sigma"] > 10
+    assert "pixel_outlier_sigma_high" in codes(made)
+    reason = next(one for one in made.reasons if one.code == "pixel_outlier_sigma_high")
+    assert "00:05:09" in reason.message
+
+
 def codes(made):
     return [reason.code for reason in made.reasons]
 

@@ -27,7 +27,7 @@ IMAGE = {
 CATALOGUED = {"n_compared": 40, "median_flux_ratio": 1.01, "flux_outliers": 0.02, "median_offset_beams": 0.02}
 OVERLAPPING = {
     "noise_ratio": 1.2, "tile_fraction": 1.0, "striping": 0.1, "difference_width": 0.97, "difference_residue": 0.2,
-    "difference_stripe": 0.15, "pixel_outliers": 0,
+    "difference_stripe": 0.15, "pixel_outliers": 0, "pixel_outlier_sigma": 7.0,
 }  # fmt: skip
 # label -> (kind, numbers of a good product); counts are no gates' numbers themselves.
 GOOD = {
@@ -92,6 +92,7 @@ def test_good_numbers_give_no_reason(label):
         ("overlapping", "difference_residue", 1.01, "difference_residue_high", "warning", 1.0),
         ("overlapping", "difference_stripe", 0.41, "difference_stripe_high", "warning", 0.4),
         ("overlapping", "pixel_outliers", 5, "pixel_outliers_high", "warning", 4),
+        ("overlapping", "pixel_outlier_sigma", 10.1, "pixel_outlier_sigma_high", "warning", 10.0),
         ("crossmatch", "median_flux_ratio", 0.79, "median_flux_ratio_low", "failed", 0.8),
         ("crossmatch", "median_flux_ratio", 1.21, "median_flux_ratio_high", "failed", 1.2),
         ("crossmatch", "flux_outliers", 0.26, "flux_outliers_high", "warning", 0.25),

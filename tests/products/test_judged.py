@@ -55,7 +55,7 @@ def test_thresholds_are_those_of_the_kind():
         "max_scale_spread", "max_beam_width_error", "max_negative_outliers", "max_shift_spread_beams",
         "max_negative_sigma", "max_band_tilt", "max_striping", "max_pixel_scale_spread", "max_pixel_shift_spread_beams",
         "max_difference_width", "max_difference_residue", "max_difference_stripe", "max_pixel_outliers",
-        "max_beam_ratio_error", "commissioning",
+        "max_pixel_outlier_sigma", "max_beam_ratio_error", "commissioning",
     )  # fmt: skip
     assert found == {"qa": {"max_noise_ratio": 2.5} | {key: getattr(QaOptions(), key) for key in keys}}
     assert thresholds("mosaic", {"qa": QaOptions(max_noise_ratio=2.5).model_dump()}) == found

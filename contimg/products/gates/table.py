@@ -143,6 +143,8 @@ _TILE_ROWS: tuple[tuple[str, str, Bound, str, str], ...] = (
     ("difference_stripe", "amplitude of the strongest stripe in the difference of two tiles over its noise", "max",
      "qa.max_difference_stripe", ""),
     ("pixel_outliers", "number of places that one tile alone shows or lacks", "max", "qa.max_pixel_outliers", ""),
+    ("pixel_outlier_sigma", "difference of the worst place that one tile alone shows or lacks, over its expected size,",
+     "max", "qa.max_pixel_outlier_sigma", ""),
     ("beam_ratio_error", "error of the primary beam at one place, by the ratio of overlapping tiles", "abs",
      "qa.max_beam_ratio_error", "e_beam_ratio_error"),
 )  # fmt: skip
