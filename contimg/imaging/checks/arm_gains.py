@@ -133,18 +133,21 @@ class _PhaseFit:
 
 def _across(sums: ArmSums, arm: int) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
     """Return product and power (n,) of the baselines from one arm to all others."""
-    product = sums.product[arm].sum(0) - sums.product[arm, arm]
-    product = product + sums.product[:arm, arm].conj().sum(0)
-    power = sums.power[arm].sum(0) - sums.power[arm, arm] + sums.power[:arm, arm].sum(0)
+    # Sums of the others alone: what is left of all but one is not exactly zero where there are no others.
+    product = sums.product[arm, arm + 1 :].sum(0) + sums.product[:arm, arm].conj().sum(0)
+    power = sums.power[arm, arm + 1 :].sum(0) + sums.power[:arm, arm].sum(0)
     return product, power
 
 
 def _fit_phase(sums: ArmSums, arm: int) -> _PhaseFit | None:
     """Fit a delay and a phase to one arm's baselines to the others; None with too little signal."""
     product, power = _across(sums, arm)
-    weight = power / max(float(power.sum()), 1e-300)
-    middle_hz = float((weight * sums.freq_hz).sum())
-    turns = (sums.freq_hz - middle_hz) * 1e-9  # of a ns
+    seen = power > 0  # averaged channels of short baselines stand for several subbands
+    if np.count_nonzero(seen) < _MIN_SUBBANDS:
+        return None
+    product, power, freq_hz = product[seen], power[seen], sums.freq_hz[seen]
+    middle_hz = float((power * freq_hz).sum() / power.sum())
+    turns = (freq_hz - middle_hz) * 1e-9  # of a ns
     trial = np.exp(-2j * np.pi * np.outer(_DELAYS_NS, turns)) @ product
     delay = float(_DELAYS_NS[int(np.argmax(np.abs(trial)))])
     if np.abs(trial).max() < _MIN_SNR * math.sqrt(float(power.sum())):

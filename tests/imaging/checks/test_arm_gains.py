@@ -12,7 +12,18 @@ NAMES = [str(i) for i in (*range(1, 13), *range(60, 70), *range(103, 107))]
 ALL = ["east-west arm", "north-south arm", "outriggers"]
 
 
-def numbers(delay_ns=0.0, phase_deg=0.0, gain=1.0, *, arm="north-south arm", names=NAMES, noise=1.0, seed=1, power=2e4):
+def numbers(
+    delay_ns=0.0,
+    phase_deg=0.0,
+    gain=1.0,
+    *,
+    arm="north-south arm",
+    names=NAMES,
+    noise=1.0,
+    seed=1,
+    power=2e4,
+    dead=None,
+):
     """Return the numbers of an array with one arm late, turned or louder; of every pair of antennas equally much."""
     rng = np.random.default_rng(seed)
     one, two = np.triu_indices(len(names), 1)
@@ -27,6 +38,11 @@ def numbers(delay_ns=0.0, phase_deg=0.0, gain=1.0, *, arm="north-south arm", nam
     product, powers = np.zeros((PAIRS + 1, 16), complex), np.zeros((PAIRS + 1, 16))
     np.add.at(product, pair, cross)
     np.add.at(powers, pair, np.full((len(pair), 16), each))
+    if (
+        dead is not None
+    ):  # averaged channels of short baselines, which are within arms, stand for a subband without data
+        across = [one for one in range(PAIRS) if one % (len(ARMS) + 1)]
+        product[np.ix_(across, dead)], powers[np.ix_(across, dead)] = 0, 0
     return arm_numbers(arm_sums(product, powers, FREQ))
 
 
@@ -84,6 +100,13 @@ def test_all_at_once():
     assert found["arm_delay_ns"] == pytest.approx(10, abs=4 * found["e_arm_delay_ns"])
     assert found["arm_phase_deg"] == pytest.approx(60, abs=4 * found["e_arm_phase_deg"])
     assert found["arm_gain"] == pytest.approx(1.3, abs=4 * found["e_arm_gain"])
+
+
+@pytest.mark.parametrize("dead", [[0], [7], [2, 11]])
+def test_subbands_in_which_only_baselines_within_arms_have_data(dead):
+    found = numbers(3.0, dead=dead)
+    assert found["arm_delay_ns"] == pytest.approx(3.0, abs=4 * found["e_arm_delay_ns"])
+    assert found["arm_delay_ns_of"] == "the north-south arm against the others"
 
 
 def test_of_two_arms_nothing_tells_which_is_wrong():
