@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.verdict_kinds import KINDS
 from contimg.config import QaOptions
 from contimg.products.gates import GATES, Gate
 
@@ -24,8 +25,13 @@ def _faulty(runs: Sequence[Record]) -> list[Record]:
     return [run for run in runs if run["mode"] != "clean"]
 
 
+def _of_usual_size(runs: Sequence[Record]) -> list[Record]:
+    """Return the runs with a fault of the size that its kind has; others are steps of a ladder."""
+    return [run for run in _faulty(runs) if run["value"] == KINDS[run["kind"]].value]
+
+
 def _totals(runs: Sequence[Record]) -> str:
-    faulty, clean = _faulty(runs), [run for run in runs if run["mode"] == "clean"]
+    faulty, clean = _of_usual_size(runs), [run for run in runs if run["mode"] == "clean"]
     right, quiet = sum(run["right"] for run in faulty), sum(run["right"] for run in clean)
     said = f"{len(faulty)} runs with a fault of {len({run['kind'] for run in faulty})} kinds: "
     said += f"{right} named ({right / max(1, len(faulty)):.1%}). "
@@ -38,7 +44,7 @@ def _totals(runs: Sequence[Record]) -> str:
 
 def _kinds(runs: Sequence[Record]) -> str:
     groups: dict[tuple[str, str, float], list[Record]] = defaultdict(list)
-    for run in _faulty(runs):
+    for run in _of_usual_size(runs):
         groups[run["kind"], run["mode"], run["value"]].append(run)
     lines = [
         "| fault | as | size | runs | named | verdicts | reasons most often given |",
@@ -108,7 +114,7 @@ def _shown(gate: Gate, badness: float) -> float:
     """Return the number that a badness is of."""
     if gate.bound == "factor":
         return float(np.exp(badness))
-    return -badness if gate.bound == "min" else badness
+    return max(0.0, -badness) if gate.bound == "min" else badness
 
 
 def _known(numbers: Record, key: str) -> bool:

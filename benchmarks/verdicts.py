@@ -8,12 +8,13 @@ the fault touches is made again. Each run is a line of ``DIR/record.jsonl``; run
 With ``--clean`` N nights without faults of many declinations, calibrators and skies are processed too, and with
 ``--ladders`` faults of growing size instead, for the smallest size that is seen. The report is a table of kinds and
 verdicts, and for each gate the fractions of clean and of faulty nights beyond its limit (receiver operating
-characteristic). ``docs/verdicts.md`` was written from ``docs/records/verdicts.jsonl``.
+characteristic). ``docs/verdicts.md`` was written from ``docs/records/verdicts.jsonl.gz``.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import re
 import shutil
@@ -322,7 +323,8 @@ def _judged_numbers(qa: dict[str, Any]) -> dict[str, Any]:
 
 def read_record(path: Path) -> list[Run]:
     """Return the runs on record; of several with the same key the last."""
-    lines = path.read_text().splitlines() if path.exists() else []
+    content = path.read_bytes() if path.exists() else b""
+    lines = (gzip.decompress(content) if path.suffix == ".gz" else content).decode().splitlines()
     return list({run.key: run for run in (Run(**json.loads(line)) for line in lines)}.values())
 
 
@@ -336,8 +338,9 @@ def write_record(path: Path, runs: list[Run]) -> None:
         if run.mode in ("edited", "made", "uncatalogued"):
             kept.pop("tiles", None)  # the numbers of a tile before its files were changed
         lines.append(json.dumps(kept, separators=(",", ":")))
+    content = ("\n".join(lines) + "\n").encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n")
+    path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
 
 
 def main() -> None:
