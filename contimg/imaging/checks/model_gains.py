@@ -24,6 +24,9 @@ from contimg.statistics import MAD_TO_SIGMA, robust_fit
 _BLOCK_SAMPLES = 1 << 18
 _MIN_PARTS = 5
 """Least number of subbands, integrations or antennas with which one can be compared with the others."""
+_LEAST_SHARE = 0.1
+"""Least power of the model in a part, over that of the median part. The averaged channels of the shortest baselines
+stand for a missing subband between two others, and see the faint sources that the model lacks."""
 KEYS = ("subband_gain", "time_gain", "antenna_gain")
 
 
@@ -130,6 +133,8 @@ def _worst_part(kind: str, sums: _Sums, names: list[str], *, slope: bool) -> dic
     elif kind == "antenna":
         found["antenna_gain_scatter"] = None
     there = np.flatnonzero(sums.power > 0)
+    if len(there):
+        there = np.flatnonzero(sums.power >= _LEAST_SHARE * np.median(sums.power[there]))
     if len(there) < _MIN_PARTS:
         return found
     gain = np.abs(sums.product[there]) / sums.power[there]

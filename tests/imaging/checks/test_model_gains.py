@@ -9,6 +9,7 @@ import pytest
 
 from contimg.config import QaOptions
 from contimg.correlator.band import subband_frequencies
+from contimg.imaging.checks import model_gains
 from contimg.imaging.checks.model_gains import measure_model_gains
 from contimg.imaging.checks.system_noise import measure_system_noise
 from contimg.imaging.visibilities.samples import stokes_i
@@ -182,3 +183,18 @@ class TestSystemNoise:
         found = measure_system_noise(vis, stokes_i(vis), calibrated_weights=False)
         assert found["system_noise"] is None
         assert codes(found) == []
+
+
+def test_a_part_of_which_hardly_anything_is_left_is_not_compared():
+    """A missing subband has the power of a few short baselines that stand for it; what these say is no gain of it."""
+    power = np.full(16, 1e6)
+    power[4] = 3e4
+    product = power.astype(np.complex128)
+    product[4] *= 1.2
+    names = [f"sb{i:02d}" for i in range(16)]
+    found = model_gains._worst_part("subband", model_gains._Sums(product, power), names, slope=True)
+    assert "sb04" not in found["gain_by_subband"] and found["subband_gain"] == pytest.approx(1)
+    power[4] = 3e5
+    product[4] = 1.2 * power[4]
+    found = model_gains._worst_part("subband", model_gains._Sums(product, power), names, slope=True)
+    assert found["subband_gain_of"] == "sb04" and found["subband_gain"] == pytest.approx(1.2, rel=0.02)
