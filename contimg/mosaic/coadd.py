@@ -12,11 +12,17 @@ from numpy.typing import NDArray
 from contimg.mosaic.fourier_image import FourierImage
 from contimg.mosaic.grid import Footprint, MosaicGrid
 from contimg.mosaic.noise import NoiseMap
-from contimg.mosaic.pixel_map import PixelMap, pixel_map
+from contimg.mosaic.pixel_map import PixelMap, SmoothPlane, pixel_map
 
 _ROWS = 256
 _LINEAR_PX = 1500
 """Images of at least this width: the effective beam, which spans it, is interpolated linearly to 2e-6."""
+_BEAM_ERROR = 1e-5
+"""Largest error of the beam as a polynomial; where it is larger, the beam is interpolated pixel by pixel."""
+_CHECKED = 64
+_MOST_BEYOND = 1.15
+"""Largest distance of a node from the tile's middle, in half widths: beyond, a polynomial of 14 terms multiplies the
+rounding errors of the beam map by more than 1000."""
 
 
 @dataclass
@@ -174,12 +180,17 @@ def contributions(grid: MosaicGrid, tile: TilePlanes, pb_limit: float) -> Iterat
     """Yield what a tile adds to the mosaic, by blocks of rows; it has no weight where its PB is below `pb_limit`."""
     rows, columns = grid.box(tile.footprint)
     cut = grid.cutout(rows, columns)
-    places = pixel_map(cut, tile.wcs)
+    places, smooth = pixel_map(cut, tile.wcs), None
+    if min(tile.pb.shape) >= _LINEAR_PX:
+        smooth = beam_on_grid(places, tile.pb)
     blocks = list(row_blocks(cut.shape[0]))
-    selected = [_select(tile, places, block, pb_limit) for block in blocks]
-    chosen, there = [one for one, _ in selected], _joined([place for _, place in selected])
-    del selected
-    values = tile.image.at(there)  # one transform for all pixels of the tile
+    there = np.empty((cut.shape[0] * cut.shape[1], 2))  # what is not used takes no memory
+    chosen, count = [], 0
+    for block in blocks:
+        one = _select(tile, places, smooth, (block, there[count:]), pb_limit)
+        chosen.append(one)
+        count += len(one.beam)
+    values = tile.image.at(there[:count])  # one transform for all pixels of the tile
     start = 0
     for block, one in zip(blocks, chosen, strict=True):
         signal = one.weight * values[start : start + len(one.beam)]
@@ -198,30 +209,56 @@ class _Selection:
 
 
 def _select(
-    tile: TilePlanes, places: PixelMap, block: slice, pb_limit: float
-) -> tuple[_Selection, NDArray[np.float64]]:
-    """Return the pixels of some rows where a tile has weight, and their (n, 2) places in the tile."""
+    tile: TilePlanes,
+    places: PixelMap,
+    smooth: SmoothPlane | None,
+    into: tuple[slice, NDArray[np.float64]],
+    pb_limit: float,
+) -> _Selection:
+    """Return the pixels of some rows where a tile has weight, and put their places in the tile into an (n, 2) array."""
+    block, there = into
     y, x = places.rows(block)
     ny, nx = tile.pb.shape
     inside = (y >= -0.5) & (y <= ny - 0.5) & (x >= -0.5) & (x <= nx - 0.5)
+    if smooth is not None:
+        beam = smooth.rows(block)
+        inside &= beam >= pb_limit
+        beam = beam[inside]
     y, x = y[inside], x[inside]
-    beam = interpolate_smooth(tile.pb, y, x)
+    if smooth is None:
+        beam = interpolate_smooth(tile.pb, y, x)
     chosen = (beam >= pb_limit) & tile.image.knows(y, x)  # False where the beam is NaN
-    inside[inside] = chosen
-    there, beam = np.column_stack([y[chosen], x[chosen]]), beam[chosen]
-    return _Selection(inside, _weight(tile.noise, there) * beam, beam), there
+    if not chosen.all():
+        inside[inside] = chosen
+        y, x, beam = y[chosen], x[chosen], beam[chosen]
+    there = there[: len(beam)]
+    there[:, 0], there[:, 1] = y, x
+    return _Selection(inside, _weight(tile.noise, there) * beam, beam)
 
 
-def _joined(parts: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Return concatenated arrays and empty the list, so that both do not take memory at the same time."""
-    joined = np.empty((sum(len(part) for part in parts), 2))
-    start = 0
-    parts.reverse()
-    while parts:
-        part = parts.pop()
-        joined[start : start + len(part)] = part
-        start += len(part)
-    return joined
+def beam_on_grid(places: PixelMap, pb: NDArray[np.floating]) -> SmoothPlane | None:
+    """Return an effective beam on the pixels of a cut-out of the mosaic; None where it is not smooth enough.
+
+    The beam becomes a polynomial over the tile's pixels, evaluated at the nodes of the map to the mosaic, some of which
+    may lie a little outside the tile. The result is compared with the beam map itself at a thousand places.
+    """
+    y, x = places.nodes()
+    own = PixelMap.of_pixels((pb.shape[0], pb.shape[1]))
+    beyond = max(np.abs(2 * at / (n - 1) - 1).max() for at, n in zip((y, x), pb.shape, strict=True))
+    rows, columns = own.nodes()
+    values = interpolate_smooth(pb, rows.ravel(), columns.ravel()).reshape(rows.shape)
+    if beyond > _MOST_BEYOND or not np.isfinite(values).all():
+        return None
+    smooth = places.plane(own.plane(values.astype(np.float64)).without_noise().at(y, x))
+    sampled = np.linspace(0, places.shape[1] - 1, _CHECKED).astype(np.intp)
+    for row in np.linspace(0, places.shape[0] - 1, _CHECKED // 4).astype(int):
+        here = slice(int(row), int(row) + 1)
+        y, x = (at[0, sampled] for at in places.rows(here))
+        inside = (y >= 0) & (y <= pb.shape[0] - 1) & (x >= 0) & (x <= pb.shape[1] - 1)
+        true = interpolate_smooth(pb, y[inside], x[inside])
+        if not (np.abs(smooth.rows(here)[0, sampled][inside] - true) <= _BEAM_ERROR).all():
+            return None
+    return smooth
 
 
 def _weight(noise: NoiseMap | float, places: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from contimg.sky.restoring_beam import FWHM_PER_SIGMA, RestoringBeam
 
-EPSILON = 2e-6
-"""Error of the non-uniform transform, as a fraction of the rms of the image's Fourier modes."""
+EPSILON = 3e-5
+"""Error asked of the non-uniform transform, as a fraction of the rms of the Fourier modes. Measured: 3e-5 of the noise,
+and 4e-7 of the peak, in an image with a source of 77 000 times its noise."""
 TAIL_SIGMA = 5.0
 """Half the width of the padding around an image, in standard deviations of the kernel."""
 MIN_PAD_PX = 16
@@ -114,7 +115,7 @@ def fourier_image(
     cdelt_deg : (float, float)
         Signed pixel size along x (east is positive) and y (north).
     """
-    from scipy.fft import fft2, next_fast_len
+    from scipy.fft import next_fast_len, rfft2
 
     scale = np.diag(1 / np.radians(cdelt_deg))
     between = scale @ (target.covariance() - beam.covariance()) @ scale  # pixels^2, (x, y)
@@ -131,14 +132,27 @@ def fourier_image(
     else:
         filled = _fill(filled, blank)
     transfer = None if same else _transfer((shape[0], shape[1]), between)
-    modes = fft2(_padded(filled, borders))
+    half = rfft2(_padded(filled, borders))
     if transfer is not None:
-        modes *= transfer
-        modes *= np.float32(target.area_rad2 / beam.area_rad2)
+        transfer *= np.float32(target.area_rad2 / beam.area_rad2)
+        half *= transfer
         if blank is not None:
+            transfer *= np.float32(beam.area_rad2 / target.area_rad2)
             blank = _near_blank(blank, borders, transfer)
+    modes = _both_halves(half, shape[1])
     margin = (0, 0) if same else tuple(int(np.ceil(EDGE_SIGMA * width - 0.5)) for width in widths)
     return FourierImage(modes, pad, blank, (margin[0], margin[1]), (image.shape[0], image.shape[1]))
+
+
+def _both_halves(half: NDArray[np.complex64], width: int) -> NDArray[np.complex64]:
+    """Return all Fourier modes of a real image from those of columns that are not negative: c(-k) = conj(c(k))."""
+    modes = np.empty((half.shape[0], width), half.dtype)
+    kept = half.shape[1]
+    modes[:, :kept] = half
+    mirrored = half[:, width - kept : 0 : -1]
+    np.conjugate(mirrored[0], out=modes[0, kept:])
+    np.conjugate(mirrored[:0:-1], out=modes[1:, kept:])
+    return modes
 
 
 def _padded(image: NDArray[np.float32], borders: list[tuple[int, int]]) -> NDArray[np.float32]:
@@ -168,9 +182,12 @@ def sampling_loss(bmin_px: float) -> float:
 
 
 def _transfer(shape: tuple[int, int], covariance: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the Fourier transform of a Gaussian of unit integral; covariance (2, 2) in (x, y), pixels^2."""
+    """Return the Fourier transform of a Gaussian of unit integral; covariance (2, 2) in (x, y), pixels^2.
+
+    Of the columns that are not negative, as `scipy.fft.rfft2` has them.
+    """
     ky = np.fft.fftfreq(shape[0]).astype(np.float32)[:, None]
-    kx = np.fft.fftfreq(shape[1]).astype(np.float32)[None, :]
+    kx = np.fft.rfftfreq(shape[1]).astype(np.float32)[None, :]
     xx, xy, yy = (np.float32(-2 * np.pi**2 * value) for value in (covariance[0, 0], covariance[0, 1], covariance[1, 1]))
     exponent = (2 * xy) * (ky * kx)
     exponent += yy * ky**2
@@ -182,9 +199,10 @@ def _near_blank(
     blank: NDArray[np.bool_], borders: list[tuple[int, int]], transfer: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
     """Return the pixels whose kernel lies on blank pixels with more than the allowed fraction."""
-    from scipy.fft import fft2, ifft2
+    from scipy.fft import irfft2, rfft2
 
-    spread = ifft2(fft2(np.pad(blank.astype(np.float32), borders)) * transfer).real
+    padded = np.pad(blank.astype(np.float32), borders)
+    spread = irfft2(rfft2(padded) * transfer, s=padded.shape)
     rows, columns = (slice(before, before + n) for (before, _), n in zip(borders, blank.shape, strict=True))
     return blank | (spread[rows, columns] > SPREAD_ALLOWED)
 

@@ -212,11 +212,10 @@ def _add_all(
 
 def _planes(target: _Target, tile: GroupTile, source: TileImage) -> tuple[coadd.TilePlanes, float]:
     """Return one tile at the common beam, with its noise in boxes, and its noise as a whole (Jy/beam)."""
-    apparent, pb = read_image(source.image), read_image(source.pb)
-    response = pb.data.astype(np.float32)
+    apparent, pb = (read_image(path, dtype=np.float32) for path in (source.image, source.pb))
     x_step, y_step = apparent.wcs.pixel_scale_matrix.diagonal()
     beam = turned(target.beam, -target.grid.north_deg(source.facts.centre_deg[0]))
-    data = apparent.data if tile.rescaled_by is None else tile.rescaled_by * apparent.data
+    data = apparent.data if tile.rescaled_by is None else np.float32(tile.rescaled_by) * apparent.data
     smooth = fourier_image(data, source.beam, beam, (x_step, y_step))
     pixels, beam_px = smooth.pixels(), beam.bmaj_deg / abs(x_step)
     rms_jy = noise.rms_off_sources(pixels, pb.data >= target.pb_limit, beam_px)
@@ -227,7 +226,7 @@ def _planes(target: _Target, tile: GroupTile, source: TileImage) -> tuple[coadd.
     planes = coadd.TilePlanes(
         footprint=source.footprint,
         image=smooth,
-        pb=response,
+        pb=pb.data,
         wcs=apparent.wcs,
         noise=rms_jy if local is None else local,
         # Convolution changes the expected noise by the same factor as that of the image.

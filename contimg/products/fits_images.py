@@ -29,19 +29,19 @@ class FitsImage:
     Attributes
     ----------
     path : Path
-    data : (ny, nx) float64
+    data : (ny, nx) float64, or the precision that was asked for
     header : astropy.io.fits.Header
     wcs : astropy.wcs.WCS
         The celestial axes.
     """
 
     path: Path
-    data: NDArray[np.float64]
+    data: NDArray[Any]
     header: Any
     wcs: Any
 
 
-def read_image(path: Path, *, verify: bool = False) -> FitsImage:
+def read_image(path: Path, *, verify: bool = False, dtype: type[np.floating] = np.float64) -> FitsImage:
     """Read a FITS image of one plane.
 
     Parameters
@@ -49,6 +49,8 @@ def read_image(path: Path, *, verify: bool = False) -> FitsImage:
     path : Path
     verify : bool
         Compare the pixels with the header's ``DATASUM``, which every image of a product has.
+    dtype : type
+        Precision of the pixels. Images of products are in single precision on disk.
 
     Raises
     ------
@@ -80,7 +82,7 @@ def read_image(path: Path, *, verify: bool = False) -> FitsImage:
         raise DamagedFileError(path, "is not an image of one plane")
     if wcs.naxis != 2:
         raise DamagedFileError(path, "has no celestial coordinates")
-    return FitsImage(path, data.reshape(data.shape[-2:]).astype(np.float64), header, wcs)
+    return FitsImage(path, data.reshape(data.shape[-2:]).astype(dtype), header, wcs)
 
 
 def _first_line(error: Exception) -> str:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from contimg.mosaic import coadd, noise
+from contimg.mosaic.coadd import beam_on_grid
 from contimg.mosaic.fourier_image import fourier_image
 from contimg.mosaic.grid import Footprint, MosaicGrid, footprint_of
+from contimg.mosaic.pixel_map import pixel_map
 from tests.support.beams import beam, sin_wcs
 
 ROUND = beam(240, 240, 0)
@@ -128,3 +130,42 @@ def test_a_beam_map_between_its_pixels(size):
     plane[10, 10] = np.nan
     beside = coadd.interpolate_smooth(plane, np.array([9.5, 11.5]), np.array([9.5, 11.5]))
     assert np.isnan(beside).tolist() == [True, False]
+
+
+class TestBeamOnGrid:
+    """The effective beam at the mosaic's pixels by polynomials, as wide tiles have it."""
+
+    GRID = MosaicGrid((127.0, 40.0), 1 / 60, (130, 120), (240, 250))
+
+    def places(self, ra_deg=127.0):
+        return pixel_map(self.GRID, self.wcs(ra_deg))
+
+    def wcs(self, ra_deg):
+        from astropy.wcs import WCS
+
+        wcs = WCS(naxis=2)
+        wcs.wcs.ctype, wcs.wcs.cunit = ["RA---SIN", "DEC--SIN"], ["deg", "deg"]
+        wcs.wcs.crval, wcs.wcs.crpix, wcs.wcs.cdelt = [ra_deg, 40.0], [751, 751], [-1 / 360, 1 / 360]
+        return wcs
+
+    def beam(self, ripple=0.0):
+        y, x = np.mgrid[:1501, :1501]
+        beam = np.exp(-4 * np.log(2) * ((y - 750) ** 2 + (x - 750) ** 2) / 1020**2)
+        return (beam * (1 + ripple * np.cos(x / 6))).astype(np.float32)
+
+    @pytest.mark.parametrize("ra_deg", [127.0, 126.8])
+    def test_is_that_of_the_map_between_its_pixels(self, ra_deg):
+        places, beam = self.places(ra_deg), self.beam()
+        smooth = beam_on_grid(places, beam)
+        y, x = places.rows(slice(0, 240))
+        true = np.exp(-4 * np.log(2) * ((y - 750) ** 2 + (x - 750) ** 2) / 1020**2)
+        inside = (y >= 0) & (y <= 1500) & (x >= 0) & (x <= 1500)
+        assert inside.mean() > 0.9
+        assert np.abs(smooth.rows(slice(0, 240)) - true)[inside].max() < 1e-5
+
+    @pytest.mark.parametrize("fault", ["ripple", "blank", "far"])
+    def test_is_not_used_where_it_is_not_right(self, fault):
+        beam = self.beam(1e-3 if fault == "ripple" else 0.0)
+        if fault == "blank":
+            beam[:240, :240] = np.nan
+        assert beam_on_grid(self.places(125.5 if fault == "far" else 127.0), beam) is None

@@ -161,3 +161,13 @@ def test_modes_are_single_precision():
     made = fourier_image(np.zeros((50, 60)), ROUND, ROUND, STEPS)
     assert isinstance(made, FourierImage) and made.modes.dtype == np.complex64
     assert made.pixels().dtype == made.at(np.array([[3.0, 3.0]])).dtype == np.float32
+
+
+@pytest.mark.parametrize("shape", [(6, 8), (7, 9), (8, 7), (5, 6)])
+def test_both_halves_of_the_modes_of_a_real_image(shape):
+    from scipy.fft import fft2, rfft2
+
+    from contimg.mosaic.fourier_image import _both_halves
+
+    image = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    np.testing.assert_allclose(_both_halves(rfft2(image), shape[1]), fft2(image), atol=1e-5)
