@@ -29,10 +29,13 @@ from contimg.products.record import Record, read_record
 from contimg.products.twin import Twin, read_twin
 from contimg.sky.restoring_beam import RestoringBeam
 from contimg.statistics import clipped_sigma
+from contimg.storage import locks
 from contimg.template import stack as stacking
 from contimg.template.changes import Change, find_changes, write_changes
 from contimg.template.stack import Epoch, MosaicPlanes, Stack
 
+LOCK_FILE = "update.lock"
+"""In the folder of all templates: one update at a time. A run of the workflow may go on beside it."""
 LIBRARIES = ("numpy", "scipy", "astropy", "ducc0")
 
 
@@ -106,8 +109,19 @@ def update_template(mosaic_twin: Path, config: Config) -> Outcome:
         If the mosaic is missing, or on a tangent plane (of an earlier version of contimg).
     ConfigError
         If the template would be larger than ``mosaic.max_size_px``.
+    BusyError
+        If another process updates templates on this stage.
     """
     mosaic = judged(read_twin(mosaic_twin), {"qa": config.qa})
+    lock = locks.acquire(config.layout.templates("") / LOCK_FILE, key="paths.stage")
+    try:
+        return _update(mosaic, mosaic_twin, config)
+    finally:
+        lock.release()
+
+
+def _update(mosaic: Twin, mosaic_twin: Path, config: Config) -> Outcome:
+    """Update the template, which no other process changes meanwhile."""
     if mosaic.verdict == "failed" or not has_image(mosaic):
         return Outcome(None, None, f"{mosaic.id} failed")
     facts = mosaic_image_facts(mosaic, mosaic_twin)

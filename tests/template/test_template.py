@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from astropy.wcs import WCS
 from click.testing import CliRunner
 
 from contimg.config import QaOptions
-from contimg.errors import InputError
+from contimg.errors import BusyError, InputError
 from contimg.mosaic.grid import MosaicGrid
 from contimg.mosaic.mosaic_group import mosaic_group
 from contimg.products.gates import judge
@@ -20,7 +22,7 @@ from contimg.products.twin import read_twin
 from contimg.sky.restoring_beam import RestoringBeam
 from contimg.template import stack as stacking
 from contimg.template.stack import Epoch, Stack
-from contimg.template.update_template import newest, strip_of, update_template
+from contimg.template.update_template import LOCK_FILE, newest, strip_of, update_template
 from tests.support.fake_tiles import DEC_DEG, Sky, TileMaker, strip_sky
 from tests.support.mosaics import config_below
 
@@ -134,6 +136,50 @@ def test_a_night_goes_in_once_and_order_does_not_matter(four, tmp_path):
     one, same = images[0][0], images[1][0]
     assert one.shape == same.shape and np.array_equal(np.isfinite(one), np.isfinite(same))
     assert np.nanmax(np.abs(one - same)) < 1e-6
+
+
+def test_one_update_at_a_time(four):
+    """While another process updates templates, one sentence and no new version."""
+    config, twins, _ = four
+    place = config.layout.templates("")
+    program = f"""
+from contimg.storage import locks
+locks.acquire({str(place / LOCK_FILE)!r}, key="paths.stage")
+print("held", flush=True)
+input()
+"""
+    holder = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "held\n"
+    before = sorted(place.rglob("*"))
+    with pytest.raises(BusyError, match=r"update\.lock"):
+        update_template(twins[1], config)
+    holder.communicate("\n", timeout=60)
+    assert sorted(place.rglob("*")) == before
+    assert "already" in update_template(twins[1], config).why_not
+
+
+def test_an_interrupted_update_is_finished_by_the_same_command(four, tmp_path, monkeypatch):
+    """Interrupted between the difference and the new version: neither half a version nor a lock stays."""
+    config, twins, _ = four
+    other = config_of(tmp_path)
+    shutil.copytree(config.layout.stage / "mosaics", other.layout.stage / "mosaics")
+    first, second = (other.layout.twin("mosaic", twins[number].stem) for number in (0, 1))
+    update_template(first, other)
+
+    def interrupt(*given):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stacking, "add", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            update_template(second, other)
+    place = other.layout.templates(STRIP)
+    assert newest(other.layout, STRIP).stem == "v1"
+    assert sorted(path.name for path in place.iterdir()) == ["v1", "v1.json"]
+    made = update_template(second, other)
+    assert made.template.qa["n_epochs"] == 2 and made.difference.verdict == "passed"
+    image = plane(place / "v2", "v2")[0]
+    np.testing.assert_array_equal(image, plane(config.layout.templates(STRIP) / "v2", "v2")[0])
 
 
 @pytest.fixture
