@@ -1,6 +1,7 @@
 """Configuration, plan and input functions that the rules share; decisions are made in contimg/operations."""
 
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.enums import Quietness
@@ -11,9 +12,19 @@ sys.path.insert(0, workflow.basedir)
 from contimg import config as configuration
 from contimg import naming
 from contimg.config import used_keys
-from contimg.operations import damaged_twins, interruption, preflight, resources, run_lock, status, targets
+from contimg.operations import (
+    damaged_twins,
+    interruption,
+    orphans,
+    preflight,
+    resources,
+    run_lock,
+    status,
+    targets,
+)
 from contimg.errors import ContimgError
 from contimg.plan import frozen
+from contimg.retention import end_of_run
 from contimg.products.judged import verdict_of_image
 
 run_lock.share_library(workflow.basedir)
@@ -46,6 +57,8 @@ if workflow.is_main_process:
 else:
     PLAN = or_stop(frozen.frozen_plan, SETTINGS)
 
+# A job on a cluster runs in a Snakemake of its own, which counts as memory of the job.
+REMOTE = workflow.resource_settings.nodes is not None
 EPOCH = SETTINGS.processing_epoch
 DIGESTS = or_stop(targets.reference_digests, SETTINGS)
 # A parameter of the rules that write verdicts for people: only they run again when a threshold changes.
@@ -57,17 +70,25 @@ def begin_run():
     """Take the locks of this run, which a second run on the same roots cannot, and write its plan."""
     interruption.watch()
     or_stop(run_lock.hold_run_locks, LAYOUT)
+    orphans.announce_controller()
+    if cancelled := or_stop(orphans.cancel_slurm_jobs, Path.cwd()):
+        print(f"contimg: cancelled Slurm jobs of an earlier run: {' '.join(cancelled)}", file=sys.stderr)
     or_stop(frozen.freeze, PLAN, SETTINGS)
 
 
 def outcome():
     or_stop(frozen.write_quarantine, PLAN, SETTINGS)
-    return status.outcome(SETTINGS, PLAN)
+    return "\n".join(filter(None, [status.outcome(SETTINGS, PLAN), tidied()]))
 
 
 def failure():
     or_stop(frozen.write_quarantine, PLAN, SETTINGS)
-    return status.failure(interruption.interrupted())
+    return "\n".join(filter(None, [status.failure(interruption.interrupted()), tidied()]))
+
+
+def tidied():
+    """Apply the limits of what is kept; at every end of a run, as a full disk is a reason why jobs fail."""
+    return or_stop(end_of_run.tidy, SETTINGS, Path.cwd())
 
 
 def wanted_products():
@@ -133,14 +154,32 @@ def made_from(tile):
 
 def tile_memory(rule, tile_of=tile_of):
     """Return a function for the memory (MB) of a rule on a tile, by attempt."""
-    return lambda wildcards, attempt: resources.tile_mb(SETTINGS, tile_of(wildcards), rule, attempt)
+    return lambda wildcards, attempt: resources.tile_mb(
+        SETTINGS, tile_of(wildcards), rule, attempt, remote=REMOTE
+    )
 
 
 def mosaic_memory(rule):
     """Return a function for the memory (MB) of a rule on a mosaic, by attempt."""
-    return lambda wildcards, attempt: resources.mosaic_mb(
-        SETTINGS, PLAN, group_of(wildcards).id, rule, attempt
-    )
+
+    def memory(wildcards, attempt):
+        if REMOTE and workflow.is_main_process and rule == "mosaic_group":
+            forget_parameters(rule, wildcards.mosaic)
+        return resources.mosaic_mb(SETTINGS, PLAN, group_of(wildcards).id, rule, attempt, remote=REMOTE)
+
+    return memory
+
+
+def forget_parameters(rule, mosaic):
+    """Let Snakemake evaluate the parameters of a mosaic's job anew when it has ended, and record these.
+
+    It evaluates requests again before it submits a job, and so calls this; the parameters of jobs on a cluster it would
+    record as they were when it planned (9.27): before the tiles had verdicts, so that the next run made the mosaic again.
+    """
+    workflow.persistence._params.cache_clear()
+    for job in workflow.dag.jobs:
+        if job.rule.name == rule and job.wildcards.mosaic == mosaic:
+            job._non_derived_params = None
 
 
 def catalogue_path(wildcards):

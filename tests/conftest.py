@@ -10,10 +10,18 @@ pytest_plugins = ["tests.support.databases"]
 ENABLED_BY = {"chromium": "apt-get install chromium", "wsclean": "apt-get install wsclean"}
 
 
+SLURM = "apt-get install slurmctld slurmd slurm-client munge; .ci/slurm start; export CONTIMG_TEST_SLURM=1"
+
+
 def pytest_runtest_setup(item):
+    if item.get_closest_marker("slurm") and os.environ.get("CONTIMG_TEST_SLURM") != "1":
+        _skip(f"no Slurm to try: {SLURM}")
     for program, command in ENABLED_BY.items():
         if item.get_closest_marker(program) and shutil.which(program) is None:
-            reason = f"{program} is not installed: {command}"
-            if os.environ.get("CI") == "true":
-                pytest.fail(f"in CI nothing is skipped, but {reason}")
-            pytest.skip(reason)
+            _skip(f"{program} is not installed: {command}")
+
+
+def _skip(reason):
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"in CI nothing is skipped, but {reason}")
+    pytest.skip(reason)

@@ -28,6 +28,10 @@ COMMANDS = {
     "calibration": ("contimg.cli.calibration", "calibration", "List, show, certify or withdraw calibrations."),
     "beam": ("contimg.cli.beam", "beam", "Measure the primary beam on the sky."),
     "status": ("contimg.cli.status", "status", "Show the state of groups, their tiles and mosaics."),
+    "watch": ("contimg.cli.watch", "watch", "Follow the inbox, and run the workflow when there is work."),
+    "pause": ("contimg.cli.watch", "pause", "Let the watch finish its jobs and start no more."),
+    "resume": ("contimg.cli.watch", "resume", "Let the watch go on."),
+    "usage": ("contimg.cli.usage", "usage", "Show disk space by kind, and when the disks are full."),
     "why": ("contimg.cli.why", "why", "Explain the state of a tile, calibration or mosaic."),
     "report": ("contimg.cli.report", "report", "Show a mosaic's verdict, numbers and files."),
     "template": ("contimg.cli.template", "template", "Compare mosaics with their strip's template, and update it."),
@@ -39,6 +43,7 @@ COMMANDS = {
     "reproduce": ("contimg.cli.reproduce", "reproduce", "Make a mosaic again from its files and compare pixels."),
     "archive": ("contimg.cli.archive", "archive", "Make the archive's tables, sky map and gallery again."),
     "prune": ("contimg.cli.prune", "prune", "Remove what settled groups no longer need from the stage."),
+    "retain": ("contimg.cli.usage", "retain", "Remove what has passed its limits of age and size."),
     "reconcile": ("contimg.cli.reconcile", "reconcile", "Compare archive and registry, and repair them."),
 }
 

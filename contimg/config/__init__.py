@@ -7,6 +7,7 @@ files itself. Both return immutable sections, and raise an error of one sentence
 from contimg.config.default_text import as_yaml
 from contimg.config.key_types import Section
 from contimg.config.loading import check_files, default_file, from_sections, load, load_files
+from contimg.config.operation_sections import Limit, RetentionOptions, WatchOptions
 from contimg.config.qa_section import QaOptions
 from contimg.config.science_sections import (
     BeamOptions,
@@ -37,15 +38,18 @@ __all__ = [
     "GroupOptions",
     "ImageOptions",
     "IngestOptions",
+    "Limit",
     "MosaicOptions",
     "PathOptions",
     "PublishOptions",
     "QaOptions",
     "RegistryOptions",
+    "RetentionOptions",
     "Section",
     "SelfcalOptions",
     "SkyOptions",
     "TemplateOptions",
+    "WatchOptions",
     "as_yaml",
     "check_files",
     "default_file",

@@ -26,17 +26,17 @@ def as_yaml() -> str:
         lines.append(f"{indent}# {text}")
         lines.append(f"{indent}{name}: {plain}")
 
-    def entries(section: type[Section], indent: str) -> None:
-        for name, field in section.model_fields.items():
-            value = field.get_default(call_default_factory=True)
+    def entries(section: Section, indent: str) -> None:
+        for name, field in type(section).model_fields.items():
+            value = getattr(section, name)
             if not indent:
                 lines.append("")
             if not isinstance(value, Section):
                 entry(name, value, field.description or "", indent)
                 continue
-            lines.append(f"{indent}# {(type(value).__doc__ or '').strip()}")
+            lines.append(f"{indent}# {field.description or (type(value).__doc__ or '').strip()}")
             lines.append(f"{indent}{name}:")
-            entries(type(value), indent + "  ")
+            entries(value, indent + "  ")
 
-    entries(Config, "")
+    entries(Config(), "")
     return "\n".join(lines) + "\n"

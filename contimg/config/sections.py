@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from contimg.config.key_types import Count, Fraction, Night, NotNegative, Positive, Root, Section
+from contimg.config.operation_sections import RetentionOptions, WatchOptions
 from contimg.config.qa_section import QaOptions
 from contimg.config.science_sections import (
     BeamOptions,
@@ -109,6 +110,8 @@ class Config(Section):
     qa: QaOptions = QaOptions()
     publish: PublishOptions = PublishOptions()
     registry: RegistryOptions = RegistryOptions()
+    watch: WatchOptions = WatchOptions()
+    retention: RetentionOptions = RetentionOptions()
     keep: list[Literal["ms", "calibrated"]] = Field(
         default_factory=list, description="intermediate kinds that are kept: ms, calibrated"
     )

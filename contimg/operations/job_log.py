@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from contimg.errors import ContimgError
+from contimg.operations.orphans import end_with_controller
 
 _REMEDIES = {
     errno.ENOENT: "put it there or correct the name",
@@ -44,10 +45,11 @@ def to_file(place: str | Path) -> Iterator[None]:
     """Send everything that is printed, by C libraries as well, to a job's log file.
 
     An error goes there with its traceback; one sentence goes to the terminal, and the process ends with
-    exit code 1.
+    exit code 1. So it does when the run that started the job was killed.
     """
     place = Path(place)
     place.parent.mkdir(parents=True, exist_ok=True)
+    end_with_controller()
     terminal = os.dup(2)
     with open(place, "w", buffering=1) as file:
         os.dup2(file.fileno(), 1)

@@ -99,19 +99,19 @@ def prune(  # one parameter for each option of `contimg prune`
     with contextlib.nullcontext() if dry_run else run_lock.run_locks(config.layout):
         free = shutil.disk_usage(config.paths.stage).free
         chosen = []
-        for item in _removable(config, work, kinds, limit):
+        for item in removable(config, work, kinds, limit):
             if free_bytes is not None and free >= free_bytes:
                 break
             free += item.bytes
             chosen.append(item)
         if not dry_run:
             for item in chosen:
-                _remove(config, item)
+                remove_item(config, item)
             free = shutil.disk_usage(config.paths.stage).free
     return Pruning(tuple(chosen), free, dry_run)
 
 
-def _removable(config: Config, work: Path, kinds: Sequence[str], limit: datetime) -> Iterator[Item]:
+def removable(config: Config, work: Path, kinds: Sequence[str], limit: datetime) -> Iterator[Item]:
     """Yield what groups that were settled before a time can spare, the longest settled first."""
     groups = committed_groups(config)
     needed = _needed(groups, config.group.stride)
@@ -124,7 +124,7 @@ def _removable(config: Config, work: Path, kinds: Sequence[str], limit: datetime
         for kind in kinds:
             for path in _paths(config, work, kind, group, tiles):
                 if _is_own(path, config.paths.stage if kind in _PRODUCTS else work):
-                    yield Item(kind, group.id, str(path), _size(path))
+                    yield Item(kind, group.id, str(path), size_on_disk(path))
 
 
 def _needed(groups: Sequence[CommittedGroup], stride: int) -> set[str]:
@@ -157,7 +157,7 @@ def _is_own(path: Path, root: Path) -> bool:
     return path.parent.resolve() == root.resolve() / path.parent.relative_to(root)
 
 
-def _size(path: Path) -> int:
+def size_on_disk(path: Path) -> int:
     """Return the size of a file or folder on its disk (bytes in allocated blocks)."""
     if path.is_symlink() or not path.is_dir():
         return path.lstat().st_blocks * 512
@@ -168,7 +168,7 @@ def _size(path: Path) -> int:
     )
 
 
-def _remove(config: Config, item: Item) -> None:
+def remove_item(config: Config, item: Item) -> None:
     """Mark a group as pruned, then remove an item of it; in reverse order where the disk is too full for the mark."""
     try:
         _mark(config, item.group)

@@ -17,6 +17,11 @@ from contimg.plan.model import Plan, PlannedTile
 from contimg.sky.constants import C_M_S, SIDEREAL_DAYS_PER_DAY
 
 GROWTH_PER_ATTEMPT = 1.5
+SNAKEMAKE_BYTES = 2 * 0.145e9
+"""What a job on a cluster needs beside its rule: Snakemake runs twice in it (in the batch script and in the step that
+srun starts), with a resident memory of 134 MB each, measured under Slurm 22.05; a job that asks for less is killed."""
+ON_HEAD_NODE = ("register_mosaic", "publish_mosaic")
+"""Rules that are never submitted to a cluster."""
 LOWEST_HZ = 1.28e9
 """Lower edge of the band, where the primary beam is widest (Hz)."""
 
@@ -142,9 +147,10 @@ def publish_bytes(_mosaic: MosaicSizes) -> float:
     return 0.175e9
 
 
-def megabytes(needed_bytes: float, attempt: int) -> int:
-    """Return a request in MB, which is larger by half at each attempt after the first."""
-    return math.ceil(needed_bytes * GROWTH_PER_ATTEMPT ** (attempt - 1) / 1e6)
+def megabytes(needed_bytes: float, attempt: int, *, remote: bool = False) -> int:
+    """Return a request in MB, larger by half at each attempt after the first; `remote`: for a job on a cluster."""
+    own = SNAKEMAKE_BYTES if remote else 0.0
+    return math.ceil((needed_bytes + own) * GROWTH_PER_ATTEMPT ** (attempt - 1) / 1e6)
 
 
 _OF_TILE: dict[str, Callable[[TileSizes], float]] = {
@@ -162,11 +168,12 @@ _OF_MOSAIC: dict[str, Callable[[MosaicSizes], float]] = {
 }
 
 
-def tile_mb(config: Config, tile: PlannedTile, rule: str, attempt: int) -> int:
+def tile_mb(config: Config, tile: PlannedTile, rule: str, attempt: int, *, remote: bool = False) -> int:
     """Return the memory (MB) that a rule asks for on a planned tile."""
-    return megabytes(_OF_TILE[rule](tile_sizes(config, tile)), attempt)
+    return megabytes(_OF_TILE[rule](tile_sizes(config, tile)), attempt, remote=remote)
 
 
-def mosaic_mb(config: Config, plan: Plan, group_id: str, rule: str, attempt: int) -> int:
+def mosaic_mb(config: Config, plan: Plan, group_id: str, rule: str, attempt: int, *, remote: bool = False) -> int:
     """Return the memory (MB) that a rule asks for on a planned mosaic."""
-    return megabytes(_OF_MOSAIC[rule](mosaic_sizes(config, plan, group_id)), attempt)
+    remote = remote and rule not in ON_HEAD_NODE
+    return megabytes(_OF_MOSAIC[rule](mosaic_sizes(config, plan, group_id)), attempt, remote=remote)

@@ -121,6 +121,19 @@ def test_requests_of_a_full_size_night_in_mb_grow_by_half_at_each_attempt():
     assert 2610 <= resources.mosaic_mb(config, plan, group, "mosaic_group", 1) <= 1.6 * 2610
 
 
+def test_a_job_on_a_cluster_asks_for_the_snakemake_in_it_as_well():
+    """Twice 134 MB were measured under Slurm; what runs on the head node is not submitted."""
+    config, plan = night()
+    tile, group = next(iter(plan.tiles.values())), next(iter(plan.groups))
+    here = resources.tile_mb(config, tile, "convert_tile", 1)
+    there = [resources.tile_mb(config, tile, "convert_tile", attempt, remote=True) for attempt in (1, 2)]
+    assert 2 * 134 <= there[0] - here <= 1.2 * 2 * 134
+    assert there[1] == pytest.approx(1.5 * there[0], abs=1)
+    for rule, more in (("mosaic_group", 290), ("register_mosaic", 0), ("publish_mosaic", 0)):
+        asked = [resources.mosaic_mb(config, plan, group, rule, 1, remote=remote) for remote in (False, True)]
+        assert asked[1] - asked[0] == pytest.approx(more, abs=1)
+
+
 def test_an_image_that_follows_its_beam_is_as_wide_as_the_beam_reaches():
     """A 4.65-m dish falls to 0.2 at 2.0 deg (1.4 GHz) to 2.2 deg (1.28 GHz); the sky drifts by 1.3 deg."""
     config, _ = night(size_px=None)

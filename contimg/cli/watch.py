@@ -1,0 +1,54 @@
+"""`contimg watch`, `pause` and `resume`: the workflow is run while data come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from contimg.cli.common import Context
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def watch(context: Context, options: tuple[str, ...]) -> None:
+    """Follow the inbox and run the workflow when there is work, until SIGTERM or Ctrl-C.
+
+    OPTIONS go to snakemake: --cores 2, or --profile PATH/profiles/slurm. Runs happen in the folder of -d, or in the
+    present one. One watch works on a state at a time; after a restart it goes on where it was.
+    """
+    from contimg.config import default_file, load_files
+    from contimg.watching.watch import snakemake_command
+    from contimg.watching.watch import watch as watch_inbox
+
+    work = (context.directory or Path.cwd()).resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    command = snakemake_command(context.configfiles, work, options or ("--cores", "all"))
+    files = [default_file(), *(file.resolve() for file in context.configfiles)]
+    watch_inbox(lambda: load_files(files, base=context.directory), command, _say)
+
+
+def _say(line: str) -> None:
+    from contimg import times
+
+    click.echo(f"{times.now(0)} {line}")
+
+
+@click.command()
+@click.option("--reason", required=True, help="Why, for whoever looks at it later.")
+@click.pass_obj
+def pause(context: Context, reason: str) -> None:
+    """Let `contimg watch` finish its running jobs and start nothing more, until `contimg resume`."""
+    from contimg.watching import pause as notes
+
+    click.echo(str(notes.pause(context.config.layout, reason)))
+
+
+@click.command()
+@click.pass_obj
+def resume(context: Context) -> None:
+    """Let `contimg watch` go on."""
+    from contimg.watching import pause as notes
+
+    click.echo(f"resumed; it was {notes.resume(context.config.layout)}")

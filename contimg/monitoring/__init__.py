@@ -1,0 +1,1 @@
+"""What a running installation uses, does and needs: resources, disk, forecasts, trends and alarms."""

@@ -1,0 +1,1 @@
+"""`contimg watch`: runs of the workflow while data come, for days."""
