@@ -1,45 +1,82 @@
-"""`contimg status`: state of groups, of their tiles and of their mosaics."""
+"""`contimg status`: one screen about everything, for a person, a program, a browser or a monitor."""
 
 from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from contimg.cli.common import Context, json_option, print_json, print_table
 
+if TYPE_CHECKING:
+    from contimg.monitoring.overview import Overview
+
 
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Every group, however long ago it was settled.")
+@click.option("--watch", "every_s", is_flag=False, flag_value=10.0, type=click.FloatRange(min=1),
+              help="Show it again every 10 s, or SECONDS, until Ctrl-C.", metavar="[SECONDS]")  # fmt: skip
+@click.option("--html", "page", type=click.Path(path_type=Path), help="Write one static page to a file.")
+@click.option("--prometheus", "metrics", type=click.Path(path_type=Path),
+              help="Write the numbers to a .prom file for Prometheus.")  # fmt: skip
+@click.option("--check", is_flag=True, help="Exit code 3 while there is an alarm, for monitors.")
 @json_option
 @click.pass_obj
-def status(context: Context, everything: bool, as_json: bool) -> None:
-    """Show groups with the state of their tiles, the verdict on their mosaic and its publication.
+def status(
+    context: Context,
+    everything: bool,
+    every_s: float | None,
+    page: Path | None,
+    metrics: Path | None,
+    check: bool,
+    as_json: bool,
+) -> None:
+    """Show what came, waits, runs, failed, is held and was published, the disks, and the health of antennas.
 
-    All groups with open work, and the last 50 others.
+    Groups: all with open work, and the last 50 others.
     """
-    from contimg.operations.status import group_states
+    from contimg.monitoring.overview import overview
 
-    states, left_out = group_states(context.config, everything=everything)
+    work = context.directory or Path.cwd()
+    while True:
+        seen = overview(context.config, work, everything=everything)
+        _write(seen, page, metrics)
+        if every_s is None:
+            break
+        click.clear()
+        _show(seen.content)
+        time.sleep(every_s)
     if as_json:
-        print_json(states)
-        return
-    columns = ("mosaic", "tiles", "calibrated", "imaged", "verdict", "Sun", "state", "version", "next step")
-    rows = [
-        (
-            s["mosaic"],
-            s["tiles"],
-            s["calibrated"],
-            s["imaged"],
-            s["verdict"],
-            s["sun"],
-            s["state"],
-            s["version"],
-            s["next"],
-        )
-        for s in states
-    ]
-    print_table("Groups", columns, rows)
-    for s in states:
-        if s["error"]:
-            click.echo(f"{s['mosaic']} waits for a person: {s['error']}; then: {s['next']}")
-    if left_out:
-        click.echo(f"{left_out} older settled groups are not listed: --all lists them.")
+        print_json(seen.content)
+    else:
+        _show(seen.content)
+    if check and seen.needs:
+        sys.exit(3)
+
+
+def _write(seen: Overview, page: Path | None, metrics: Path | None) -> None:
+    """Write the page and the file for Prometheus that were asked for."""
+    if page is not None:
+        from contimg.monitoring.overview_page import write_page
+
+        write_page(seen.content, page)
+    if metrics is not None:
+        from contimg.monitoring.prometheus import write_metrics
+
+        write_metrics(seen.content, metrics)
+
+
+def _show(content: dict[str, Any]) -> None:
+    """Print the sections that have something to show."""
+    from contimg.monitoring.screen import sections
+
+    for one in sections(content):
+        print_table(f"\n{one.title}", one.columns, one.rows)
+    for group in content["groups"]:
+        if group["error"]:
+            click.echo(f"{group['mosaic']} waits for a person: {group['error']}; then: {group['next']}")
+    if content["groups_not_listed"]:
+        click.echo(f"{content['groups_not_listed']} older settled groups are not listed: --all lists them.")

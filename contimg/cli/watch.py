@@ -18,7 +18,8 @@ def watch(context: Context, options: tuple[str, ...]) -> None:
     OPTIONS go to snakemake: --cores 2, or --profile PATH/profiles/slurm. Runs happen in the folder of -d, or in the
     present one. One watch works on a state at a time; after a restart it goes on where it was.
     """
-    from contimg.config import default_file, load_files
+    from contimg.config import default_file
+    from contimg.watching.config_file import ConfigFiles
     from contimg.watching.watch import snakemake_command
     from contimg.watching.watch import watch as watch_inbox
 
@@ -26,7 +27,7 @@ def watch(context: Context, options: tuple[str, ...]) -> None:
     work.mkdir(parents=True, exist_ok=True)
     command = snakemake_command(context.configfiles, work, options or ("--cores", "all"))
     files = [default_file(), *(file.resolve() for file in context.configfiles)]
-    watch_inbox(lambda: load_files(files, base=context.directory), command, _say)
+    watch_inbox(ConfigFiles(files, context.directory).load, command, _say)
 
 
 def _say(line: str) -> None:

@@ -46,16 +46,20 @@ class JobRecord:
     asked_min: float
 
 
-def job_records(work: Path) -> Iterator[JobRecord]:
+def job_records(work: Path, *, last_dates: int | None = None) -> Iterator[JobRecord]:
     """Yield what is recorded of the jobs in a working directory; files that are not whole are passed over.
 
     Parameters
     ----------
     work : Path
         Snakemake's working directory, which holds ``benchmarks/<rule>/<date>/<id>.tsv``.
+    last_dates : int, optional
+        Only so many dates of each rule, the last ones: a season has too many files to be read at each look.
     """
     csv.field_size_limit(_FIELD_BYTES)
-    for path in sorted((work / "benchmarks").glob("*/*/*.tsv")):
+    folders = [sorted(rule.glob("????-??-??")) for rule in sorted((work / "benchmarks").glob("*"))]
+    chosen = [day for days in folders for day in (days if last_dates is None else days[-last_dates:])]
+    for path in (path for day in chosen for path in sorted(day.glob("*.tsv"))):
         try:
             with open(path, newline="") as file:
                 rows = list(csv.DictReader(file, delimiter="\t"))

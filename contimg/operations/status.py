@@ -35,7 +35,9 @@ def find_twin(path: Path, config: Config) -> Twin | None:
     return read_judged(path, options_of(config)) if path.exists() else None
 
 
-def group_states(config: Config, *, everything: bool = True) -> tuple[list[dict[str, Any]], int]:
+def group_states(
+    config: Config, *, everything: bool = True, plan: Plan | None = None
+) -> tuple[list[dict[str, Any]], int]:
     """Return one row for each committed group (tiles made, verdict, state), and the number of groups not shown.
 
     Parameters
@@ -44,6 +46,8 @@ def group_states(config: Config, *, everything: bool = True) -> tuple[list[dict[
     everything : bool
         False: only groups with open work and the last `RECENT` others, so that the time does not grow with the
         archive.
+    plan : Plan, optional
+        The present plan, where the caller has made it; else it is made if a group needs it.
     """
     from contimg.registry import queries
     from contimg.registry.engine import open_registry
@@ -57,17 +61,17 @@ def group_states(config: Config, *, everything: bool = True) -> tuple[list[dict[
         recent = set(stems[-RECENT:])
         shown = [stem for stem in stems if stem in recent or f"mosaic_{stem}" not in closed]
     states = [_group_state(config, stem, stuck) for stem in shown]
-    _say_what_waits(config, states)
+    _say_what_waits(config, states, plan)
     return states, len(stems) - len(shown)
 
 
-def _say_what_waits(config: Config, states: list[dict[str, Any]]) -> None:
+def _say_what_waits(config: Config, states: list[dict[str, Any]], plan: Plan | None) -> None:
     """Replace the next step 'snakemake' by what the plan waits for, where snakemake would do nothing."""
     asked = [state for state in states if state["next"] == "snakemake"]
     if not asked:
         return
     try:
-        plan = current_plan(config)
+        plan = plan or current_plan(config)
     except ContimgError:  # snakemake reports it
         return
     waiting = {item.id: item.message for item in plan.waiting}

@@ -142,6 +142,14 @@ def count(registry: Registry, statuses: Sequence[str] = ()) -> int:
         return connection.execute(query).scalar_one()
 
 
+def count_published_since(registry: Registry, since: str) -> int:
+    """Return how many products were published at a time (UTC) or later."""
+    table = data_registry
+    query = select(func.count()).select_from(table).where(table.c.status == "published", table.c.published_at >= since)
+    with registry.read() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
 def closed_ids(registry: Registry) -> set[str]:
     """Return the ids of products with a published, rejected or withdrawn version, and none staged, claimed or held."""
     column = data_registry.c.status

@@ -18,7 +18,6 @@ from pathlib import Path
 from contimg import times
 from contimg.config import Config
 from contimg.errors import BusyError, ContimgError
-from contimg.monitoring.alarms import alarms
 from contimg.naming import Layout
 from contimg.operations import run_lock
 from contimg.operations.job_log import sentence
@@ -26,6 +25,7 @@ from contimg.plan.model import Plan
 from contimg.plan.observe import current_plan
 from contimg.retention.retain import retain
 from contimg.storage.atomic import write_json
+from contimg.watching.alarms import alarms
 from contimg.watching.hook import call_hook
 from contimg.watching.inbox_changes import InboxChanges
 from contimg.watching.pause import paused

@@ -104,7 +104,7 @@ def test_status_prints_a_line_for_each_group_and_the_step_that_it_waits_for(prog
     (line,) = (one for one in lines(done.out) if one[0] == ID)
     assert line[1:8] == ["2", "2", "2", "warning", "held", "1", "contimg"]
     assert "are not listed" not in done.out and "waits for a person" not in done.out
-    assert program("status", "--json").json[0]["state"] == "held"
+    assert program("status", "--json").json["groups"][0]["state"] == "held"
 
 
 def test_status_counts_the_groups_that_it_does_not_list(program, sqlite_config, publish, monkeypatch):

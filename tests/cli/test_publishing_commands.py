@@ -120,24 +120,24 @@ def test_after_the_last_attempt_status_and_report_name_the_command(contimg, sqli
     mosaics.make_mosaic(sqlite_config)
     register_mosaic(ID, sqlite_config)
     for attempt in range(1, sqlite_config.publish.max_attempts + 1):
-        (state,) = contimg("status", "--json")
+        (state,) = contimg("status", "--json")["groups"]
         assert (state["state"], state["error"]) == ("registered", None)
         assert state["next"].startswith("waits: files of 2 tiles")  # what lies in this inbox is no HDF5
         assert "not published" not in contimg("report", ID)
         with pytest.raises(ContimgError):
             publish_mosaic(ID, sqlite_config, waits_s=())
         assert contimg("registry", "show", ID, "--json")["attempts"] == attempt
-    (state,) = contimg("status", "--json")
+    (state,) = contimg("status", "--json")["groups"]
     assert state["next"] == command and "leads through 'mosaics'" in state["error"]
     said = contimg("status")
     assert f"{ID} waits for a person" in said and command in said
     assert command in contimg("report", ID) and contimg("report", ID, "--json")[0]["next"] == command
     (products / "mosaics").unlink()
     contimg("publish", "retry", "--all", "--reason", "cleared the way")
-    assert contimg("status", "--json")[0]["next"] == ""
+    assert contimg("status", "--json")["groups"][0]["next"] == ""
     contimg("publish", "withdraw", ID, "--reason", "wrong flux scale")
     make(sqlite_config, seed=2, reasons=[mosaics.WARNING])
-    command = contimg("status", "--json")[0]["next"]
+    command = contimg("status", "--json")["groups"][0]["next"]
     assert command.startswith(f"contimg publish approve {ID} --version 2 --manifest ")
     assert "has versions 1 (withdrawn), 2 (held): say which" in contimg(
         "publish", "approve", ID, "--reason", "x", code=1

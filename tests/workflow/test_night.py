@@ -214,7 +214,7 @@ def test_why_tells_the_story(finished_night, mosaic):
 
 
 def test_status_and_report_agree(finished_night, mosaic):
-    (state,) = json.loads(finished_night.contimg("status", "--json").stdout)
+    (state,) = json.loads(finished_night.contimg("status", "--json").stdout)["groups"]
     assert (state["state"], state["verdict"], state["version"]) == ("published", "passed", 1)
     (record,) = json.loads(finished_night.contimg("report", "--json").stdout)
     assert record["fits"] == str(mosaic / f"{mosaic.name}.fits")

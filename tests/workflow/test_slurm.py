@@ -113,7 +113,7 @@ def test_a_night_survives_what_a_cluster_does_to_it(night, tmp_path):
     said = first.read_text()
     assert f"'{cancelled}' failed, SLURM status is: 'CANCELLED'" in said
     assert memory_asked(said, "image_tile")[0] == 250
-    published = json.loads(night.contimg("status", "--json").stdout)
+    published = json.loads(night.contimg("status", "--json").stdout)["groups"]
     assert [(one["state"], one["version"], one["imaged"]) for one in published] == [("published", 1, 2)]
     assert not set(orphans) & set(jobs(night))
     assert not [path for path in night.stage.rglob(".*part-*")]

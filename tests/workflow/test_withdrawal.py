@@ -74,12 +74,12 @@ def test_a_withdrawn_calibration_is_gone_round_and_the_mosaic_gets_a_new_version
     assert all(any(name == bad and "cable swap" in why for name, _, why in c["rejected"]) for c in choices.values())
 
     published.snakemake("--quiet", "rules")
-    (state,) = json.loads(published.contimg("status", "--json").stdout)
+    (state,) = json.loads(published.contimg("status", "--json").stdout)["groups"]
     assert (state["state"], state["version"]) == ("held", 2)  # farther from its calibrator, so noisier
     marker = json.loads(next(published.stage.glob("published/*/mosaic_*.json")).read_text())
     assert "poorer than version 1, which stays until a person decides (noise: " in marker["message"]
     published.contimg(*shlex.split(state["next"].replace("...", "the cable was swapped"))[1:])
-    (state,) = json.loads(published.contimg("status", "--json").stdout)
+    (state,) = json.loads(published.contimg("status", "--json").stdout)["groups"]
     assert (state["state"], state["version"]) == ("published", 2)
     assert {path.name: path.read_bytes() for path in version_1.iterdir() if path.is_file()} == before
     assert published.planned() == {}
@@ -111,10 +111,10 @@ def test_status_says_what_a_group_waits_for_where_snakemake_would_do_nothing(pub
     for row in calibrations(published).values():
         published.contimg("calibration", "withdraw", row["id"], "--reason", "correlator fault", "--reprocess")
     assert published.planned() == {}
-    (state,) = json.loads(published.contimg("status", "--json").stdout)
+    (state,) = json.loads(published.contimg("status", "--json").stdout)["groups"]
     assert state["next"].startswith("waits: no certified or planned bandpass within 24 h of ")
     assert "not certified (withdrawn by " in state["next"]
     assert state["next"].removeprefix("waits: ") in {w["message"] for w in published.plan()["waiting"]}
     published.change_config(nights=["2030-01-01"])
-    (state,) = json.loads(published.contimg("status", "--json").stdout)
+    (state,) = json.loads(published.contimg("status", "--json").stdout)["groups"]
     assert state["next"] == "snakemake, with its night in nights or none named there"

@@ -1,0 +1,182 @@
+"""What `contimg status` shows: what came, waits, runs, failed, is held and published, and how much room is left."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from contimg import naming
+from contimg.config import Config
+from contimg.correlator.inbox import arrange, list_files
+from contimg.errors import ContimgError
+from contimg.monitoring.antennas import antenna_health
+from contimg.monitoring.benchmark_records import JobRecord, job_records
+from contimg.monitoring.jobs import failed_jobs, running_jobs
+from contimg.operations.job_log import sentence
+from contimg.operations.status import group_states
+from contimg.plan.model import Plan
+from contimg.plan.observe import current_plan
+from contimg.retention.usage import full_on, growth_of_disk
+from contimg.storage.json_files import read_json
+from contimg.storage.process import Owner, is_dead
+from contimg.watching.pause import paused
+from contimg.watching.room import free_gb, lack_of_room
+from contimg.watching.watcher import state_file
+
+TILE_S = 309.2376
+"""Sky time of a tile [s]: 24 integrations of 12.88 s."""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """One look at everything, as JSON content; `needs` says what a person or a monitor has to know, by alarm."""
+
+    content: dict[str, Any]
+
+    @property
+    def needs(self) -> dict[str, str]:
+        found: dict[str, str] = self.content["alarms"]
+        return found
+
+
+def overview(config: Config, work: Path, *, everything: bool = False, now: datetime | None = None) -> Overview:
+    """Look at inbox, plan, stage, registry, disks and the records of jobs.
+
+    Parameters
+    ----------
+    config : Config
+    work : Path
+        Snakemake's working directory.
+    everything : bool
+        Every group, however long ago it was settled.
+    now : datetime, optional
+        The present time; the system clock's by default.
+    """
+    moment = now or datetime.now(UTC)
+    plan, trouble = _plan(config)
+    groups, left_out = group_states(config, everything=everything, plan=plan)
+    records = list(job_records(work, last_dates=3))
+    failed = [job.to_json() for job in failed_jobs(work)]
+    content: dict[str, Any] = {
+        "time": moment.isoformat()[:19],
+        "inbox": _inbox(config, moment) | {"trouble": trouble},
+        "watch": _watch(config),
+        "paused": None if (pause := paused(config.layout)) is None else str(pause),
+        "waiting": [{"id": w.id, "what": w.what, "code": w.code, "message": w.message} for w in plan.waiting],
+        "running": [job.to_json() for job in running_jobs(config.layout, work, records)],
+        "failed": failed,
+        "quarantined": dict(Counter(one.code for one in plan.quarantined)),
+        "groups": groups,
+        "groups_not_listed": left_out,
+        "published_today": _published_on(config, moment),
+        "disks": _disks(config, moment),
+        "real_time_factor": real_time_factor(records, moment),
+        "calibration": _newest_calibration(config, moment),
+        "antennas": [one.to_json() for one in antenna_health(config, now=moment)],
+    }
+    content["alarms"] = _alarms(config, content)
+    return Overview(content)
+
+
+def _plan(config: Config) -> tuple[Plan, str | None]:
+    """Return the present plan, or an empty one with the reason why there is none."""
+    try:
+        return current_plan(config), None
+    except (ContimgError, OSError) as error:
+        return Plan(), sentence(error)
+
+
+def _inbox(config: Config, now: datetime) -> dict[str, Any]:
+    try:
+        listing = arrange(list_files(config.layout.incoming), config.ingest)
+    except ContimgError:
+        return {"tiles": 0, "files": 0, "newest": None, "age_h": None}
+    newest = max((cluster.name_time for cluster in listing.clusters), default=None)
+    return {
+        "tiles": len(listing.clusters),
+        "files": sum(len(cluster.files) for cluster in listing.clusters),
+        "newest": None if newest is None else naming.id_from_datetime(newest),
+        "age_h": None if newest is None else round((now - newest).total_seconds() / 3600, 2),
+    }
+
+
+def _watch(config: Config) -> dict[str, Any] | None:
+    """Return what the watch noted last; None where none ever ran. `alive` says whether it is still there."""
+    content = read_json(state_file(config.layout))
+    if not isinstance(content, dict):
+        return None
+    owner = read_json(config.layout.state / "watch.lock")
+    try:
+        alive = isinstance(owner, dict) and not is_dead(Owner(**owner), same_machine=True)
+    except TypeError:
+        alive = False
+    return content | {"alive": alive}
+
+
+def _published_on(config: Config, now: datetime) -> int:
+    from contimg.registry import queries
+    from contimg.registry.engine import open_registry
+
+    with contextlib.closing(open_registry(config)) as registry:
+        return queries.count_published_since(registry, now.strftime("%Y-%m-%dT00:00:00"))
+
+
+def _disks(config: Config, now: datetime) -> list[dict[str, Any]]:
+    found = []
+    for name in ("stage", "products", "state"):
+        free = free_gb(getattr(config.paths, name))
+        growth = growth_of_disk(config, name, now)
+        full = None if growth is None else full_on(free * 1e9, growth, now)
+        found.append({"root": name, "free_gb": round(free, 2), "full_on": full})
+    return found
+
+
+def real_time_factor(records: list[JobRecord], now: datetime) -> float | None:
+    """Return the sky time of the tiles imaged in the last day over the time in which jobs ran; None without any.
+
+    The time is that in which at least one job ran, so that nights without data do not count.
+    """
+    since = (now - timedelta(days=1)).timestamp()
+    recent = [one for one in records if one.finished_unix_s >= since and one.wall_s == one.wall_s]
+    tiles = sum(one.rule == "image_tile" for one in recent)
+    spans = sorted((one.finished_unix_s - one.wall_s, one.finished_unix_s) for one in recent)
+    busy_s, end = 0.0, 0.0
+    for first, last in spans:
+        busy_s += max(0.0, last - max(first, end))
+        end = max(end, last)
+    return round(tiles * TILE_S / busy_s, 2) if tiles and busy_s > 0 else None
+
+
+def _newest_calibration(config: Config, now: datetime) -> dict[str, Any] | None:
+    days = sorted((config.layout.stage / "calibrations").glob("????-??-??"))
+    names = [path.stem for day in days[-2:] for path in sorted(day.glob("cal_*.json"))]
+    if not names:
+        return None
+    age = now - naming.parse_id(names[-1])
+    return {"id": names[-1], "age_h": round(age.total_seconds() / 3600, 2)}
+
+
+def _alarms(config: Config, content: dict[str, Any]) -> dict[str, str]:
+    """Return what a monitor should raise, by kind of alarm."""
+    found = {}
+    if content["failed"]:
+        first = content["failed"][0]
+        found["failed"] = (
+            f"{len(content['failed'])} jobs failed, first {first['rule']} {first['id']}: {first['reason']}"
+        )
+    held = [one for one in content["groups"] if one["state"] in ("held", "damaged") or one["error"]]
+    if held:
+        found["held"] = f"{len(held)} wait for a person, first {held[0]['mosaic']}: {held[0]['next']}"
+    if (lack := lack_of_room(config)) is not None:
+        found["low_disk"] = lack
+    lacking = [one for one in content["waiting"] if one["code"] == "no_bandpass"]
+    if lacking:
+        found["no_calibrator"] = f"{len(lacking)} wait for a calibrator, first {lacking[0]['id']}"
+    watch = content["watch"]
+    if watch is not None and watch["alive"]:
+        found |= {key: text for key, text in watch.get("alarms", {}).items() if key in ("no_data", "failed")}
+    return found

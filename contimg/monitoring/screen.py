@@ -1,0 +1,79 @@
+"""The overview as tables, for a terminal and for a page: one list of sections, drawn by either."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_WORST_ANTENNAS = 12
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table: its title, the names of its columns and its rows."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+def sections(content: dict[str, Any]) -> list[Section]:
+    """Return the sections of an overview that have something to show, the most urgent first."""
+    found = [
+        Section("Alarms", ("alarm", "what it is"), tuple(content["alarms"].items())),
+        Section("State", ("what", "now"), tuple(_state(content))),
+        _of(content["failed"], "Failed", ("rule", "id", "reason", "log")),
+        _of(content["running"], "Running now", ("rule", "id", "since", "expected")),
+        _of(content["waiting"], "Waiting", ("what", "id", "message")),
+        Section("Set aside", ("reason", "files"), tuple(content["quarantined"].items())),
+        _groups(content["groups"]),
+        Section("Disks", ("root", "free GB", "full on"), tuple(tuple(disk.values()) for disk in content["disks"])),
+        Section("Antennas, last 7 days", ("antenna", "SEFD [Jy]", "flagged"), tuple(_antennas(content["antennas"]))),
+    ]
+    return [one for one in found if one.rows]
+
+
+def _of(items: Sequence[dict[str, Any]], title: str, columns: tuple[str, ...]) -> Section:
+    return Section(title, columns, tuple(tuple(item[name] for name in columns) for item in items))
+
+
+def _state(content: dict[str, Any]) -> list[tuple[str, Any]]:
+    inbox, watch, calibration = content["inbox"], content["watch"], content["calibration"]
+    newest = "nothing" if inbox["newest"] is None else f"newest {inbox['newest']}, {inbox['age_h']:.1f} h ago"
+    rows: list[tuple[str, Any]] = [("inbox", f"{inbox['tiles']} tiles, {inbox['files']} files; {newest}")]
+    if inbox["trouble"]:
+        rows.append(("plan", inbox["trouble"]))
+    if watch is not None:
+        rows.append(("watch", f"{watch['state']}: {watch['message']}" if watch["alive"] else "not running"))
+    if content["paused"]:
+        rows.append(("pause", content["paused"]))
+    rows.append(("published today", content["published_today"]))
+    factor = content["real_time_factor"]
+    rows.append(("real-time factor, last day", "no tile imaged" if factor is None else factor))
+    last = "none" if calibration is None else f"{calibration['id']}, {calibration['age_h']:.1f} h old"
+    rows.append(("newest calibration", last))
+    return rows
+
+
+def _groups(groups: Sequence[dict[str, Any]]) -> Section:
+    columns = ("mosaic", "tiles", "calibrated", "imaged", "verdict", "sun", "state", "version", "next")
+    rows = tuple(tuple(group.get(name) for name in columns) for group in groups)
+    return Section("Groups", (*columns[:5], "Sun", "state", "version", "next step"), rows)
+
+
+def _antennas(antennas: Sequence[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """Return the antennas that stand out: the most flagged, or the noisiest."""
+
+    def badness(one: dict[str, Any]) -> float:
+        return float(max(one["flagged"] or 0.0, (one["sefd_jy"] or 0.0) / 1e5))
+
+    worst = sorted(antennas, key=badness, reverse=True)[:_WORST_ANTENNAS]
+    return [
+        (
+            one["name"],
+            None if one["sefd_jy"] is None else f"{one['sefd_jy']:.0f}",
+            None if one["flagged"] is None else f"{one['flagged']:.1%}",
+        )
+        for one in worst
+    ]
