@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from contimg.cli.common import Context, json_option, print_json, print_table
 from contimg.config import IngestOptions
 from contimg.correlator.inbox import arrange, subbands_text
+
+if TYPE_CHECKING:
+    from contimg.plan.model import Plan
 
 
 @click.command()
@@ -18,8 +22,10 @@ from contimg.correlator.inbox import arrange, subbands_text
     type=click.File(),
     help="Cluster the file names listed in FILE, one a line ('-' = standard input), and open nothing.",
 )
+@click.option("--forecast", "foretell", is_flag=True, help="Show what the plan will take: jobs, CPU, disk, time.")
+@click.option("--cores", "cores", type=click.IntRange(min=1), multiple=True, help="With --forecast: on so many cores.")
 @click.pass_obj
-def plan(context: Context, as_json: bool, names: TextIO | None) -> None:
+def plan(context: Context, as_json: bool, names: TextIO | None, foretell: bool, cores: tuple[int, ...]) -> None:
     """Show groups, calibrations, and what waits or was set aside; opens headers, changes nothing.
 
     `snakemake -n` shows the same plan as a list of jobs.
@@ -30,6 +36,9 @@ def plan(context: Context, as_json: bool, names: TextIO | None) -> None:
     from contimg.plan.observe import current_plan
 
     made = current_plan(context.config)
+    if foretell:
+        _show_forecast(context, made, cores or (1, 2, 4, 8, 16), as_json)
+        return
     if as_json:
         print_json(made.to_json())
         return
@@ -93,3 +102,22 @@ def _show_names(names: TextIO, options: IngestOptions, as_json: bool) -> None:
         print_table("\nSet aside", ("reason", "what"), [(q.code, q.message) for q in listing.quarantined])
     complete = sum(not lacking for lacking in missing.values())
     click.echo(f"\n{len(rows)} tiles, {complete} complete; {len(listing.open_files)} files are still open")
+
+
+def _show_forecast(context: Context, made: Plan, cores: tuple[int, ...], as_json: bool) -> None:
+    """Print what a plan will take, by rule and by number of cores."""
+    from contimg.monitoring.forecast import forecast
+
+    seen = forecast(context.config, made, context.directory or Path.cwd(), cores)
+    if as_json:
+        print_json(seen.to_json())
+        return
+    rows = [
+        (rule, number, f"{cost.wall_s:.1f}", f"{cost.cpu_s:.1f}", cost.measured or "none: scaled from full size")
+        for rule, number, cost in ((rule, number, seen.costs[rule]) for rule, number in seen.jobs.items())
+    ]
+    print_table("Jobs", ("rule", "jobs", "s each", "CPU s each", "jobs measured"), rows)
+    walls = [(number, f"{hours:.2f}") for number, hours in seen.wall_h.items()]
+    print_table("\nWall time", ("cores", "hours"), walls)
+    total = sum(seen.jobs.values())
+    click.echo(f"\n{total} jobs, {seen.cpu_h:.2f} CPU hours, at most {seen.disk_peak_gb:.2f} GB more on the stage.")
