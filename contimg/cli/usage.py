@@ -10,10 +10,14 @@ from contimg.cli.common import Context, json_option, print_json, print_table
 
 
 @click.command()
+@click.option("--jobs", is_flag=True, help="Show what the jobs of each rule asked for and took, instead.")
 @json_option
 @click.pass_obj
-def usage(context: Context, as_json: bool) -> None:
+def usage(context: Context, jobs: bool, as_json: bool) -> None:
     """Show the disk space of each kind of file, how fast the disks fill, and the day on which they are full."""
+    if jobs:
+        _show_jobs(context.directory or Path.cwd(), as_json)
+        return
     from contimg.retention.usage import RECENT_DAYS
     from contimg.retention.usage import usage as measure
 
@@ -35,6 +39,23 @@ def usage(context: Context, as_json: bool) -> None:
         for disk in found.disks
     ]
     print_table("\nDisks", ("roots on it", "GB", "free GB", "GB a day", "full on"), disks)
+
+
+def _show_jobs(work: Path, as_json: bool) -> None:
+    """Print memory and time that each rule asked for and took."""
+    from contimg.monitoring.resource_use import resource_use
+
+    found = resource_use(work)
+    if as_json:
+        print_json([one.to_json() for one in found])
+        return
+    rows = [
+        (one.rule, one.jobs, f"{one.asked_mb:.0f}", f"{one.used_mb:.0f}", f"{one.asked_min:.0f}",
+         f"{one.used_min:.1f}", f"{one.cpu_h:.2f}")
+        for one in found
+    ]  # fmt: skip
+    columns = ("rule", "jobs", "asked MB", "took MB", "asked min", "took min", "CPU hours")
+    print_table("Jobs: what was asked for, and the most that one took", columns, rows)
 
 
 @click.command()
