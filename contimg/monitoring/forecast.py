@@ -119,7 +119,8 @@ def _scales(config: Config, plan: Plan) -> Mapping[str, float]:
 
 def tasks_of(config: Config, plan: Plan, costs: Mapping[str, Cost]) -> list[Task]:
     """Return the jobs of a plan whose products are not there, with what they need and leave on the disk."""
-    layout, tasks = config.layout, []
+    layout = config.layout
+    tasks: list[Task] = []
 
     def add(rule: str, name: str, after: Sequence[str] = (), disk: float = 0.0, frees: Sequence[str] = ()) -> None:
         tasks.append(Task(f"{rule} {name}", rule, costs[rule].wall_s, tuple(after), disk, tuple(frees)))
