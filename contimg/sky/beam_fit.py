@@ -153,6 +153,8 @@ def fit_beam(
     that they have in common; the tiles' gains are free within `tile_scale`. Gauss-Newton steps until nothing changes
     by 1e-4 deg.
     """
+    if not tiles:
+        raise InputError("no tile has an isolated source that is bright enough to measure the beam: add tiles")
     known = sources_of(tiles) if catalogue is None else catalogue
     data = _Data.of(tiles, known, used, CATALOGUE_ERROR if catalogue is not None else _UNKNOWN_FLUX, tile_scale)
     if data.n_sources < MIN_SOURCES:

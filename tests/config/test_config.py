@@ -96,3 +96,24 @@ def test_files_that_are_no_config_are_named(tmp_path):
         config.load_files([bad])
     with pytest.raises(ConfigError, match=r"absent\.yaml cannot be read"):
         config.load_files([tmp_path / "absent.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"offset_deg": "atuo"}, "'beam.offset_deg' must be 'auto' or a list in degrees, but is 'atuo'"),
+        ({"offset_deg": [1]}, "'beam.offset_deg' must be 'auto' or a list of at least 2 items, not 1 in degrees"),
+        ({"offset_deg": [1, "x"]}, "'beam.offset_deg.1' must be 'auto' or a number, but is 'x'"),
+        ({"fwhm_scale": 3}, "'beam.fwhm_scale' must be 'auto' or less than or equal to 2, but is 3"),
+        ({"fwhm_scale": None}, "'beam.fwhm_scale' must be 'auto' or a number, but is null"),
+    ],
+)
+def test_a_key_that_may_be_a_word_or_a_number_says_both(section, said):
+    with pytest.raises(ConfigError) as error:
+        config.load({"beam": section})
+    assert said in str(error.value)
+
+
+def test_a_beam_may_be_measured():
+    beam = config.load({"beam": {"offset_deg": "auto", "fwhm_scale": 1.05}}).beam
+    assert (beam.measures, beam.offset, beam.width) == ((True, False), (0.0, 0.0), 1.05)

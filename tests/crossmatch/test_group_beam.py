@@ -55,6 +55,12 @@ def test_few_sources_are_said_and_give_no_number(tmp_path):
     assert judged(found.numbers) == {}
 
 
+def test_a_group_without_any_bright_source_gives_no_number(tmp_path):
+    write_tile_fluxes(tmp_path / "t.csv", [])
+    found = measure_group_beam(tmp_path / "t.csv", observe(8)[1], BeamOptions())
+    assert found.numbers == {} and "no tile has an isolated source" in found.sentence
+
+
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", "tile\nx\n"])
 def test_another_table_is_refused(tmp_path, text):
     (tmp_path / "t.csv").write_text(text)

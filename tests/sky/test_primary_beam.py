@@ -10,7 +10,7 @@ from contimg.imaging.effective_beam import effective_beam
 from contimg.imaging.grid import TileGrid
 from contimg.sky.calibrator_lists import load
 from contimg.sky.predict import attenuation
-from contimg.sky.primary_beam import airy_response, beam_axes
+from contimg.sky.primary_beam import airy_response, beam_axes, measured_beam
 from contimg.sky.spherical import separation
 from contimg.sky.transits import DriftScan, passages
 from tests.sky.test_beam_cube import write
@@ -84,3 +84,25 @@ def test_a_calibrator_crosses_the_beam_where_it_is():
     assert found["north"].beam_response == pytest.approx(
         float(airy_response(math.radians(abs(offset - 0.4)), 1.405e9, BeamOptions())), abs=1e-12
     )
+
+
+@pytest.mark.parametrize(
+    ("asked", "facts", "offset", "width"),
+    [
+        ({}, {"primary_beam": {"offset_deg": [0.1, 0.2], "fwhm_scale": 1.2}}, (0.0, 0.0), 1.0),
+        ({"offset_deg": "auto"}, {"primary_beam": {"offset_deg": [0.1, 0.2], "fwhm_scale": 1.2}}, (0.1, 0.2), 1.0),
+        ({"fwhm_scale": "auto"}, {"primary_beam": {"offset_deg": [0.1, 0.2], "fwhm_scale": 1.2}}, (0.0, 0.0), 1.2),
+        ({"offset_deg": "auto", "fwhm_scale": 0.9}, {"primary_beam": {"problem": "too few"}}, (0.0, 0.0), 0.9),
+        ({"offset_deg": "auto", "fwhm_scale": "auto"}, {}, (0.0, 0.0), 1.0),
+    ],
+)
+def test_what_a_calibration_measured_stands_for_auto_and_for_nothing_else(asked, facts, offset, width):
+    beam = measured_beam(BeamOptions(**asked), facts)
+    assert beam.measures == (False, False)
+    assert (beam.offset, beam.width) == (offset, width)
+
+
+def test_until_it_is_measured_auto_is_the_nominal_beam():
+    pointing, auto = np.radians([[10.0, 33.0]]), BeamOptions(offset_deg="auto", fwhm_scale="auto")
+    np.testing.assert_array_equal(beam_axes(pointing, auto), beam_axes(pointing, BeamOptions()))
+    assert airy_response(0.02, 1.4e9, auto) == airy_response(0.02, 1.4e9, BeamOptions())
