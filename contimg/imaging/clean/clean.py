@@ -122,6 +122,7 @@ class Cleaner:
             self._residual = np.stack([group.gridder.dirty(task.vis, self._epsilon) for group in task.groups])
         self._made = Cleaned(np.zeros(shape, np.float32), self._mean(self._residual), task.vis)
         self._kept_misfit = self._misfit()
+        self._known_noise_jy: float | None = None
 
     def clean(self) -> Cleaned:
         """Deconvolve down to ``auto_mask_sigma``, then within the components' mask down to ``threshold_sigma``."""
@@ -129,13 +130,13 @@ class Cleaner:
         # Radler makes its mask once, from components above a threshold that it sets with the noise at that time. So
         # it is made last: first runs without a mask, until their residual has the noise of the final image.
         for _ in range(_MAX_PASSES):
-            noise = image_sigma(made.residual)
+            noise = self._noise_jy()
             highest = float(np.abs(made.residual).max())
             low = highest <= _NEAR * options.auto_mask_sigma * noise  # Radler's masked run begins with the rest
             if made.diverged or low or made.iterations >= options.max_iterations:
                 break
             self._run(masked=False)
-            if image_sigma(made.residual) > _SETTLED * noise:
+            if self._noise_jy() > _SETTLED * noise:
                 break
         if made.diverged:
             return made
@@ -149,16 +150,16 @@ class Cleaner:
         """Deconvolve down to ``threshold_sigma`` at the components, again if that lowers the noise and so the mask."""
         made = self._made
         for _ in range(_MAX_PASSES):
-            noise = image_sigma(made.residual)
+            noise = self._noise_jy()
             self._run(masked=True)
-            settled = image_sigma(made.residual) > _SETTLED * noise
+            settled = self._noise_jy() > _SETTLED * noise
             if settled or made.diverged or made.iterations >= self._task.options.max_iterations:
                 break
 
     def _with_catalogue_mask(self, catalogue_mask: NDArray[np.bool_]) -> None:
         """Deconvolve down to ``threshold_sigma`` at the components and at the catalogue's sources."""
         made = self._made
-        if float(np.abs(made.residual).max()) > self._task.options.auto_mask_sigma * image_sigma(made.residual):
+        if float(np.abs(made.residual).max()) > self._task.options.auto_mask_sigma * self._noise_jy():
             self._run(masked=False)
         allowed = catalogue_mask | (made.model != 0).any(0)
         if made.diverged or not allowed.any():
@@ -181,7 +182,8 @@ class Cleaner:
         if not kept:
             made.diverged = not made.model.any()  # else CLEAN ends with the components that it has
             self._depth = len(_OWN_MAJOR_GAINS) - 1
-            self._major_cycle()
+            self._subtract_model()
+            self._image_residual()
 
     def _improve(self, model: NDArray[np.float32], residual: NDArray[np.float32]) -> bool:
         """Make the major cycle after a minor one; return False, and undo the minor one, if that went too deep.
@@ -194,15 +196,18 @@ class Cleaner:
         made, predicted = self._made, self._residual.copy()
         kept = bool(np.isfinite(made.model).all() and np.isfinite(predicted).all())
         if kept:
-            self._major_cycle()
+            self._subtract_model()
             misfit, last = self._misfit(), self._depth == len(_OWN_MAJOR_GAINS) - 1
+            kept = misfit <= self._kept_misfit * (1 + _SAME_MISFIT)  # if not, no image of the residual is needed
+        if kept:
+            self._image_residual()
             error_jy = float(np.abs(self._residual - predicted).max())
-            kept = misfit <= self._kept_misfit * (1 + _SAME_MISFIT)
-            kept = kept and (last or error_jy <= _MAX_ERROR * float(np.abs(predicted).max()))
+            kept = last or error_jy <= _MAX_ERROR * float(np.abs(predicted).max())
         if kept:
             self._kept_misfit = misfit
             return True
         made.model[:], self._residual[:] = model, residual
+        made.residual, self._known_noise_jy = self._mean(self._residual), None
         made.undone += 1
         self._depth += 1
         return False
@@ -234,19 +239,29 @@ class Cleaner:
             radler.Polarization.stokes_i,
         )  # fmt: skip
 
-    def _major_cycle(self) -> None:
-        """Subtract the components from the visibilities, and image the residual."""
+    def _subtract_model(self) -> None:
+        """Subtract the components from the visibilities."""
         made, task = self._made, self._task
-        # The residual is accurate to a fraction of what the minor cycle has left, not of the model.
-        left_jy = float(np.abs(self._residual).max())
         made.residual_vis = task.vis
         for group, model in zip(self._groups, made.model, strict=True):
             if model.any():
                 made.residual_vis = made.residual_vis - group.gridder.predict(model, self._epsilon)
+        made.major_cycles += 1
+
+    def _image_residual(self) -> None:
+        """Image the residual visibilities, in place of what the minor cycle has left."""
+        made, task = self._made, self._task
+        # The residual is accurate to a fraction of what the minor cycle has left, not of the model.
+        left_jy = float(np.abs(self._residual).max())
         for group, residual in zip(self._groups, self._residual, strict=True):
             residual[:] = group.gridder.dirty(made.residual_vis, accuracy(task.noise_jy, left_jy))
-        made.residual = self._mean(self._residual)
-        made.major_cycles += 1
+        made.residual, self._known_noise_jy = self._mean(self._residual), None
+
+    def _noise_jy(self) -> float:
+        """Return the noise of the residual image (Jy/beam), measured once for each."""
+        if self._known_noise_jy is None:
+            self._known_noise_jy = image_sigma(self._made.residual)
+        return self._known_noise_jy
 
     def _mean(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the plane (size, size) of the whole band: the weighted mean of the groups'."""
@@ -259,7 +274,7 @@ class Cleaner:
         """Tell whether the residual at the components is as low as a further cycle would make it."""
         residual = self._made.residual
         left = np.abs(residual[(self._made.model != 0).any(0)]).max(initial=0)
-        return bool(left <= _CLOSE * self._task.options.threshold_sigma * image_sigma(residual))
+        return bool(left <= _CLOSE * self._task.options.threshold_sigma * self._noise_jy())
 
     def _settings(self, masked: bool, mask: Path | None) -> Any:
         """Return Radler's settings for a run."""
