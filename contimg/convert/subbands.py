@@ -16,6 +16,9 @@ from contimg.correlator.integrations import Lattice
 from contimg.correlator.setup import SAME_DECLINATION_DEG, most_frequent
 from contimg.errors import InputError
 
+_SAME_PLACE = 1e-9
+"""Degrees and metres: the rounding of a longitude that is counted eastwards."""
+
 
 @dataclass
 class TileFiles:
@@ -181,11 +184,11 @@ def _difference(one: hdf5.Header, other: hdf5.Header) -> str | None:
         ("antenna order", "antenna_order_sha256"),
         ("number of polarisations", "polarisations"),
         ("integration time", "integration_s"),
-        ("latitude", "latitude_deg"),
-        ("longitude", "longitude_deg"),
-        ("altitude", "altitude_m"),
     ):
         if getattr(one, name) != getattr(other, name):
+            return what
+    for what, name in (("latitude", "latitude_deg"), ("longitude", "longitude_deg"), ("altitude", "altitude_m")):
+        if abs(getattr(one, name) - getattr(other, name)) > _SAME_PLACE:
             return what
     if len(one.freq_hz) != len(other.freq_hz):
         return "number of channels"

@@ -58,7 +58,7 @@ _CODES = {
 # What the process or the machine lacks, whatever the file.
 _OF_THE_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EINTR}
 
-PASSING = frozenset({"permission", "vanished", "stale", "unreachable", "locked", "read_error"})
+PASSING = frozenset({"permission", "vanished", "stale", "unreachable", "locked", "read_error", "filter"})
 """Codes of faults that may end without a change of the file's size or mtime: they are not to be remembered."""
 
 

@@ -157,6 +157,7 @@ def parse(reader: HeaderReader, *, any_frame: bool = False) -> Header:
     frequencies, width_hz = _frequencies(reader)
     products = _products(reader)
     location = [reader.number(key) for key in ("latitude", "longitude", "altitude")]
+    location[1] -= 360 if location[1] >= 180 else 0  # 241.7 is -118.3: one place, one number
     telescope = reader.text("telescope_name")
     problem = header_checks.wrong_site(telescope, location[0], location[1])
     if problem:

@@ -155,7 +155,17 @@ class HeaderReader(HeaderValues):
                 raise self.fault("dtype", f"{name} is of type {_type_name(dataset)}, not {expected}")
             if dataset.shape != shape:
                 raise self.fault("contradiction", f"{name} has the shape {dataset.shape}, its header says {shape}")
+            self._check_filters(name, dataset)
         return found
+
+    def _check_filters(self, name: str, dataset: Any) -> None:
+        """Look whether HDF5 has what the data were compressed with."""
+        made = dataset.get_create_plist()
+        for number in range(made.get_nfilters()):
+            code, *_, said = made.get_filter(number)
+            if not self._h5.h5z.filter_avail(code):
+                what = f"{name} is compressed with HDF5's filter {code}{f' ({as_text(said)})' if said else ''}"
+                raise self.fault("filter", f"{what}, which is not installed here: add it to HDF5_PLUGIN_PATH")
 
     def _open_optional(self, key: str) -> Any:
         """Open a dataset of the header; None if its group has no such name."""

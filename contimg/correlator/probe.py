@@ -14,7 +14,7 @@ from contimg.correlator.known_headers import KnownHeaders
 
 __all__ = ["PASSING", "VERSION", "DataShape", "FileFault", "Probe", "look"]
 
-VERSION = 4
+VERSION = 5
 """Raised whenever a file can get another answer than before, so that no remembered answer outlives its checks."""
 
 
@@ -72,7 +72,8 @@ def look(path: Path) -> Probe:
     ------
     FileFault
         ``unreadable`` (no whole HDF5 file), ``missing_key``, ``dtype``, ``antennas``, ``times``, ``polarisations``,
-        ``contradiction`` (shapes, values out of range), ``frequency``, ``elsewhere`` (values in another file); or
+        ``contradiction`` (shapes, values out of range), ``frequency``, ``elsewhere`` (values in another file),
+        ``filter`` (data compressed by what HDF5 does not have here); or
         what the operating system said: ``permission``, ``vanished``, ``stale``, ``unreachable``, ``locked``,
         ``read_error``, ``not_a_file``.
     OSError

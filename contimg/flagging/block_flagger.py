@@ -28,7 +28,7 @@ from contimg.config import FlagOptions
 from contimg.flagging.amplitudes import MIN_NOISE, has_noise, median_and_relative_sigma
 from contimg.flagging.aoflagger import AOFlagger
 from contimg.flagging.findings import BlockFindings, CellSums, TileAxes
-from contimg.flagging.flag_codes import N_CODES, FlagCode, count
+from contimg.flagging.flag_codes import LARGEST_AMPLITUDE, N_CODES, FlagCode, count
 from contimg.flagging.polarisation_residual import AntennaPower, residual_amplitude
 
 _AOFLAGGER_SIGMA = 4.0
@@ -198,8 +198,8 @@ def _flag_no_data(
     received: NDArray[np.bool_],
 ) -> None:
     """Flag samples that are not finite, zero or constant, in place; values that are not finite become 0."""
-    if not (amplitude.min(initial=1) > 0 and amplitude.max(initial=0) < np.inf):  # NaN is neither
-        infinite = ~np.isfinite(amplitude)
+    if not (amplitude.min(initial=1) > 0 and amplitude.max(initial=0) < LARGEST_AMPLITUDE):  # NaN is neither
+        infinite = ~(amplitude < LARGEST_AMPLITUDE)
         data[infinite] = 0
         code[infinite & (code == 0)] = FlagCode.NOT_FINITE.value
         code[(amplitude == 0) & (code == 0)] = FlagCode.ZERO.value

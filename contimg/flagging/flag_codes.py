@@ -27,6 +27,7 @@ class FlagCode(IntEnum):
     CORRELATOR = 2
     """Flagged in the file, or no samples were averaged (``nsamples`` is 0)."""
     NOT_FINITE = 3
+    """NaN, infinite, or beyond `LARGEST_AMPLITUDE`."""
     ZERO = 4
     CONSTANT = 5
     """The baseline has one and the same value at all times and channels."""
@@ -46,6 +47,10 @@ class FlagCode(IntEnum):
         """The name in the twin: ``dead_antenna``."""
         return self.name.lower()
 
+
+LARGEST_AMPLITUDE = 1e18
+"""Above it squares of visibilities (correlator units or Jy) and their sums are no single-precision numbers: such values
+are bytes of something else."""
 
 N_CODES = len(FlagCode)
 """Codes are 0 to ``N_CODES - 1``: the length of an array of counts by code."""

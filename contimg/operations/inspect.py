@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from contimg import measurement_set
 from contimg.correlator import hdf5
 from contimg.errors import InputError
+from contimg.flagging.flag_codes import LARGEST_AMPLITUDE
 from contimg.sky import geometry
 from contimg.times import utc_from_mjd
 
@@ -123,7 +124,7 @@ class _Sums:
         received = received[cross]
         with np.errstate(over="ignore"):  # an amplitude beyond float32 counts as not finite
             amplitude = np.abs(data)
-        finite = np.isfinite(amplitude)
+        finite = amplitude < LARGEST_AMPLITUDE
         good = ~flag & received & finite
         self.samples["all"] += int(received.sum())
         self.samples["flagged"] += int(flag.sum())

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from contimg.correlator import hdf5, header_checks, probe
+from contimg.correlator import files, hdf5, header_checks, probe
 from contimg.correlator.files import FileFault
 from contimg.correlator.header_checks import CHECKS
 from contimg.errors import InputError
@@ -252,3 +252,39 @@ def test_a_group_that_is_not_there_is_missing_and_a_link_into_nothing_is_damage(
         probe.look(changed(lambda file: file.__delitem__(group)))
     assert verdict(changed(lambda file: file.__delitem__(group))) == "missing_key"
     assert verdict(changed(lead_nowhere)) == "unreadable"
+
+
+def with_filter(file, code):
+    """Say that the visibilities went through a filter, which is left out of every chunk."""
+    values = file["Data/visdata"][()]
+    del file["Data/visdata"]
+    made = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    made.set_chunk((64, *values.shape[1:]))
+    made.set_filter(code, h5py.h5z.FLAG_OPTIONAL, (0, 2))
+    space = h5py.h5s.create_simple(values.shape)
+    h5py.h5d.create(file["Data"].id, b"visdata", h5py.h5t.py_create(values.dtype, logical=True), space, made)
+
+
+def test_data_compressed_with_a_filter_that_is_missing_are_a_fault_that_may_pass(changed):
+    """32008 is bitshuffle, which HDF5 has as a plugin only."""
+    path = changed(lambda file: with_filter(file, 32008))
+    with pytest.raises(FileFault, match=r"visdata is compressed with HDF5's filter 32008.*HDF5_PLUGIN_PATH") as caught:
+        probe.look(path)
+    assert caught.value.code == "filter" and "filter" in files.PASSING
+
+
+def test_data_compressed_with_a_filter_of_hdf5_itself_are_read(changed):
+    def compress(file):
+        values = file["Data/visdata"][()]
+        del file["Data/visdata"]
+        file.create_dataset(
+            "Data/visdata", data=values, chunks=(64, *values.shape[1:]), compression="gzip", shuffle=True
+        )
+
+    assert probe.look(changed(compress)).subband == 0
+
+
+def test_a_longitude_counted_eastwards_is_the_same_place(small_tile, changed):
+    path = changed({"Header/longitude": lambda old: old + 360})
+    assert probe.look(path).longitude_deg == pytest.approx(probe.look(small_tile[0]).longitude_deg, abs=1e-12)
+    assert -180 <= probe.look(path).longitude_deg < 180

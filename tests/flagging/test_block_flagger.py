@@ -71,6 +71,17 @@ def test_not_finite_values_become_zero():
     assert data[0, 0, 0, 0] == 0
 
 
+@pytest.mark.parametrize("value", [1e18, 1.4e19, 1e38, complex(0, -3e38)])
+def test_values_whose_square_is_no_number_are_not_finite(value):
+    """Bytes of something else than visibilities: their sums would make a whole subband, or image, infinite."""
+    data = noise(shape=(N_TIMES, 2, N_CHANNELS, 2))
+    data[0, 0, 0, 0], data[1, 1, 1, 1] = value, 1e17
+    code = np.zeros(data.shape, np.uint8)
+    flagger(aoflagger=False).flag_block(data, code, ONE[:2], TWO[:2])
+    assert data[0, 0, 0, 0] == 0 and code[0, 0, 0, 0] == CODES["not_finite"]
+    assert code[1, 1, 1, 1] != CODES["not_finite"]
+
+
 def test_no_block_is_flagged_after_the_first_phase_has_ended():
     """The second phase takes the result of the first, which a later block would not be in."""
     tool, data = flagger(aoflagger=False), noise(shape=(N_TIMES, 2, N_CHANNELS, 2))
