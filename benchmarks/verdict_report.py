@@ -61,7 +61,7 @@ def _kinds(runs: Sequence[Record]) -> str:
         lines.append(
             f"| {kind} | {mode} | {value:g} | {len(same)} | {sum(run['right'] for run in same)} | "
             f"{', '.join(f'{count} {verdict}' for verdict, count in verdicts.most_common())} | "
-            f"{', '.join(code for code, _ in codes.most_common(3))} |"
+            f"{', '.join(code for code, _ in sorted(codes.items(), key=lambda one: (-one[1], one[0]))[:3])} |"
         )
     return "\n".join(lines)
 
