@@ -99,7 +99,7 @@ def solve_calibration(  # one parameter for each input, output and parameter of 
     _record_first_light(draft, first_light)
     with draft.product(output) as part:
         part.mkdir()
-        job = SolvingJob(Path(ms), part, draft, options, beam, known)
+        job = SolvingJob(Path(ms), part, draft, _without_sun(options, first_light, draft), beam, known)
         tables = _solve(job, tile, calibrator, bandpass)
         if tables:
             _judge(job, tables, previous)
@@ -126,6 +126,17 @@ def _record_first_light(draft: TwinDraft, first_light: Mapping[str, Any] | None)
         draft.facts["first_light"] = dict(first_light)
         refuted = [one["text"] for one in first_light.get("findings", ()) if one["verdict"] == "refuted"]
         draft.notes += [f"first light: {text}" for text in refuted]
+
+
+def _without_sun(
+    options: CalibrationOptions, first_light: Mapping[str, Any] | None, draft: TwinDraft
+) -> CalibrationOptions:
+    """Return the options, without the baselines on which the Sun is seen where the check of the raw files found it."""
+    shortest = max(options.min_uv_klambda, options.sun_min_uv_klambda)
+    if "sun" not in (first_light or {}).get("refuted", ()) or shortest == options.min_uv_klambda:
+        return options
+    draft.notes.append(f"the Sun is in the data: solved on baselines above {shortest:g} klambda")
+    return options.model_copy(update={"min_uv_klambda": shortest})
 
 
 def _use_reference_files(

@@ -46,6 +46,9 @@ class CalibrationOptions(Section):
         10.0, description="calibrators of a larger extent are not used, as they are resolved [arcsec]"
     )
     min_uv_klambda: NotNegative = Field(0.0, description="shortest baseline used in solving [thousands of wavelengths]")
+    sun_min_uv_klambda: NotNegative = Field(
+        0.3, description="the same where the Sun is found in the calibrator's tile [thousands of wavelengths]"
+    )
     min_snr: Positive = Field(3.0, description="solutions below this signal-to-noise ratio are flagged")
     max_flagged: Fraction = Field(
         0.3, description="a calibration that lost a larger fraction of its solutions is failed"
@@ -176,6 +179,9 @@ class ImageOptions(Section):
     )
     min_uv_klambda: NotNegative = Field(
         0.0, description="shortest baseline that is imaged [thousands of wavelengths] (backend contimg)"
+    )
+    sun_min_uv_klambda: NotNegative = Field(
+        0.3, description="the same in tiles in which the Sun is found [thousands of wavelengths] (backend contimg)"
     )
     taper_arcsec: NotNegative = Field(
         0.0, description="width of a Gaussian by which the beam is made wider, 0 for none [arcsec] (backend contimg)"

@@ -17,7 +17,8 @@ USED_KEYS: dict[str, dict[str, tuple[str, ...] | None]] = {
     "convert_tile": {"ingest": ("subbands", "min_subbands", "max_clock_error_s"), "flag": None},
     "solve_calibration": {
         "calibration": (
-            *_CALIBRATOR_CHOICE, "refant", "min_uv_klambda", "min_snr", "gain_interval_s", "min_field_jy",
+            *_CALIBRATOR_CHOICE, "refant", "min_uv_klambda", "sun_min_uv_klambda", "min_snr", "gain_interval_s",
+            "min_field_jy",
             "max_gain_change", "max_flagged",
             "max_dec_difference_deg",
         ),

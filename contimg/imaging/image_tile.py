@@ -183,7 +183,22 @@ def _image(job: ImagingJob, folder: Path, tile: PreparedTile, draft: TwinDraft) 
     draft.qa |= qa
     draft.notes += [*imaged.notes, *(tile.catalogue.notes if tile.catalogue is not None else ())]
     draft.reasons += gates.judge("image", qa, {"qa": job.qa})
+    _name_sun(draft)
     write_products(folder, FinishedTile(job, tile, imaged, pb, compared), draft)
+
+
+def _name_sun(draft: TwinDraft) -> None:
+    """Say that the Sun is in the data where it was found: as a reason where the noise is too high, else as a note."""
+    if not draft.facts.get("sun_in_data"):
+        return
+    shortest = draft.facts["min_uv_klambda"]
+    message = (
+        f"the Sun is in the data, {draft.qa['sun_jy']:g} Jy apparent: baselines below {shortest:g} klambda left out"
+    )
+    if any(reason.code == "noise_ratio_high" for reason in draft.reasons):
+        draft.warn("sun", message, draft.qa["sun_jy"])
+    else:
+        draft.notes.append(message)
 
 
 def _file_facts(job: ImagingJob, imaged: ImagerResult) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from contimg.config import BeamOptions, ImageOptions, QaOptions
 from contimg.correlator.band import subband_of_frequencies
 from contimg.imaging import field_of_view, limits
+from contimg.imaging.checks.sun import measure_sun
 from contimg.imaging.checks.system_noise import measure_system_noise
 from contimg.imaging.effective_beam import EffectiveBeam, effective_beam
 from contimg.imaging.grid import TileGrid
@@ -173,6 +174,9 @@ def prepare(job: ImagingJob, coordinates: Coordinates) -> PreparedTile:
     calibrated_weights = bool(job.source.facts.get("inverse_variance_weights"))
     qa |= measure_system_noise(vis, samples, calibrated_weights=calibrated_weights)
     coordinates = Coordinates(**{f.name: getattr(vis, f.name) for f in fields(Coordinates)})
+    options, found = _without_sun(job, coordinates, samples)
+    qa |= found
+    facts |= {"min_uv_klambda": options.min_uv_klambda, "sun_in_data": options is not job.options}
     weight = imaging_weights(samples, grid, options)
     if not weight.any():
         raise Unusable("no_data", "the tile has no unflagged visibility beyond image.min_uv_klambda", facts, qa)
@@ -204,6 +208,29 @@ def prepare(job: ImagingJob, coordinates: Coordinates) -> PreparedTile:
         facts=facts,
         qa=qa,
     )
+
+
+def _without_sun(
+    job: ImagingJob, coordinates: Coordinates, samples: Samples
+) -> tuple[ImageOptions, dict[str, float | None]]:
+    """Look for the Sun by day.
+
+    Returns
+    -------
+    options : ImageOptions
+        Without the baselines on which the Sun is seen, where it is found; else the job's own.
+    qa : dict
+        Its apparent flux density, of tiles of the day.
+    """
+    options, sun = job.options, (job.source.facts.get("sun") or {})
+    if not sun.get("daytime"):
+        return options, {}
+    seen = measure_sun(coordinates, samples)
+    qa = {"sun_jy": None if seen is None else round(seen.apparent_jy, 2)}
+    if seen is None or not seen.detected or options.backend != "contimg":
+        return options, qa
+    shortest = max(options.min_uv_klambda, options.sun_min_uv_klambda)
+    return options.model_copy(update={"min_uv_klambda": shortest}), qa
 
 
 def _surroundings(coordinates: Coordinates, grid: TileGrid) -> tuple[float, float, float]:

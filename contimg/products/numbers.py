@@ -34,6 +34,7 @@ class ImageQa(Record):
     rms_mjy: float | None = None
     expected_rms_mjy: float | None = None
     noise_ratio: float | None = None
+    sun_jy: float | None = None
     flagged_fraction: float | None = None
     peak_mjy: float | None = None
     min_mjy: float | None = None
