@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contimg import naming
+from contimg.archive.thumbnail import write_thumbnail
 from contimg.bundle import bundle
 from contimg.bundle.pixel_rows import pixel_rows
 from contimg.storage.atomic import atomic_path, write_json
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SCHEMA = 2
-THUMBNAIL_PX = 420
+SCHEMA = 3
 MOC_ORDER = 11  # cells of 1.7 arcmin
 
 
@@ -84,7 +84,7 @@ def _read_bundle(folder: Path, path: Path, data_id: str) -> dict[str, Any]:
         "n_images": metadata["n_images"],
         "calibrators": metadata["calibrators"] or [],
         "kilobytes": image.stat().st_size // 1024 if image.exists() else None,
-        "thumbnail": _thumbnail(path / f"{data_id}.png", folder / f"{path.name}.png"),
+        "thumbnail": _thumbnail(image, folder / f"{path.name}.png", metadata["rms_mjy"]),
         "page": f"{data_id}.html" if (path / f"{data_id}.html").exists() else None,
         "corners_deg": None,
         "shape_px": None,
@@ -108,17 +108,9 @@ def _spans_of_tiles(metadata: Mapping[str, Any]) -> list[float]:
     ]
 
 
-def _thumbnail(picture: Path, place: Path) -> str | None:
-    """Write a small copy of a picture and return its name; None when there is no picture."""
-    from PIL import Image
-
-    if not picture.exists():
-        return None
-    with Image.open(picture) as image, atomic_path(place) as part:
-        small = image.convert("RGB")
-        small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-        small.save(part, format="PNG", optimize=True)
-    return place.name
+def _thumbnail(image: Path, place: Path, rms_mjy: float | None) -> str | None:
+    """Write the thumbnail of an image and return its name; None where there is no image, or no pixel in it."""
+    return write_thumbnail(image, place, rms_mjy) if image.exists() else None
 
 
 def _footprint(image: Path, place: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ input[type=search]:focus { outline: 2px solid #1f5fa8; outline-offset: 1px; }
 .gallery article { background: #fff; border: 1px solid #dde2e9; border-radius: 12px; overflow: hidden; }
 .gallery article > a img { width: 100%; aspect-ratio: 4 / 3; object-fit: contain; background: #fff;
   border-bottom: 1px solid #dde2e9; }
+.gallery h3 { grid-column: 1 / -1; margin: 14px 0 0; font-size: 15px; }
+.filters { display: flex; flex-wrap: wrap; gap: 6px 18px; font-size: 14px; }
 .gallery .none { aspect-ratio: 4 / 3; display: grid; place-items: center; color: #5b6675; background: #f5f7fa; }
 .gallery .text { padding: 12px 15px 15px; }
 .gallery h2 { font-size: 14.5px; margin: 0 0 6px; overflow-wrap: anywhere; }
@@ -43,81 +46,8 @@ input[type=search]:focus { outline: 2px solid #1f5fa8; outline-offset: 1px; }
 .gallery dt { color: #5b6675; } .gallery dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; }
 """
 
-_SCRIPT = """
-const months = JSON.parse(document.getElementById('months').textContent), shown = %d;
-const grid = document.getElementById('grid'), box = document.getElementById('search');
-const fields = document.getElementById('fields'), status = document.getElementById('count');
-const loaded = new Map();  // month -> its mosaics, the newest first
-const total = months.reduce((sum, m) => sum + m.mosaics, 0);
-function make(tag, text, css) {
-  const one = document.createElement(tag);
-  if (text !== undefined) one.textContent = text;
-  if (css) one.className = css;
-  return one;
-}
-function contimg(month, mosaics) { loaded.set(month, mosaics); }  // what a month's file calls
-function load(month) {
-  if (loaded.has(month)) return Promise.resolve();
-  return new Promise(done => {
-    const file = make('script');
-    file.src = 'gallery/' + month + '/mosaics.js';
-    file.onload = done;
-    file.onerror = () => { loaded.set(month, []); done(); };
-    document.head.append(file);
-  });
-}
-function card(e) {
-  const one = make('article'), link = make('a'), text = make('div', undefined, 'text'), list = make('dl');
-  one.id = e.name;
-  link.href = e.href;
-  if (e.thumbnail) {
-    const picture = make('img');
-    picture.src = e.thumbnail; picture.alt = 'picture of ' + e.name; picture.loading = 'lazy';
-    link.append(picture);
-  } else link.append(make('div', 'no picture', 'none'));
-  text.append(make('h2', e.name), make('span', e.verdict, 'badge ' + e.verdict));
-  if (e.synthetic) text.append(' ', make('span', 'simulated', 'badge synthetic'));
-  for (const [name, value] of e.facts) list.append(make('dt', name), make('dd', value));
-  text.append(list);
-  if (e.note) text.append(make('p', e.note, 'soft small'));
-  one.append(link, text);
-  return one;
-}
-function outline(e) {
-  const one = document.createElementNS('http://www.w3.org/2000/svg', 'path');
-  const title = document.createElementNS('http://www.w3.org/2000/svg', 'title');
-  one.setAttribute('class', 'field ' + e.verdict);
-  one.setAttribute('d', e.outline);
-  title.textContent = e.name + ': ' + e.verdict;
-  one.append(title);
-  one.addEventListener('click', () => { box.value = e.name; draw(); });
-  return one;
-}
-let asked = 0;
-async function draw(only) {
-  const turn = ++asked, words = box.value.toLowerCase().split(/\\s+/).filter(Boolean), found = [];
-  let count = 0;
-  for (const m of months) {  // the newest first; without words no more are read than are drawn
-    if (only ? m.month !== only : !words.length && found.length >= shown) continue;
-    await load(m.month);
-    if (turn !== asked) return;  // the words have changed meanwhile
-    const some = loaded.get(m.month).filter(e => words.every(word => e.text.includes(word)));
-    count += some.length;
-    found.push(...some.slice(0, shown - found.length));
-    if (words.length) status.textContent = 'searching ' + m.month + ' …';
-  }
-  if (!only && !words.length) count = total;
-  grid.replaceChildren(...found.map(card));
-  fields.replaceChildren(...found.filter(e => e.outline).map(outline).reverse());
-  const more = count > found.length ? ', the newest ' + found.length + ' drawn' : '';
-  status.textContent = count + ' of ' + total + ' mosaics' + more;
-  document.body.dataset.drawn = found.length;
-}
-for (const one of document.querySelectorAll('#list a'))
-  one.addEventListener('click', event => { event.preventDefault(); box.value = ''; draw(one.dataset.month); });
-box.addEventListener('input', () => draw());
-draw();
-"""
+# The script is a file of its own: gallery.js.
+_SCRIPT = Path(__file__).with_name("gallery.js")
 
 
 def write_month(path: Path, entries: Sequence[Mapping[str, Any]], folder: Path) -> None:
@@ -142,7 +72,14 @@ def write_page(path: Path, months: Sequence[Mapping[str, Any]], coverage: Path) 
         MOC of the whole archive.
     """
     newest = sorted(months, key=lambda one: one["month"], reverse=True)
-    data = json.dumps([{key: one[key] for key in ("month", "mosaics")} for one in newest])
+    settings = {
+        "months": [{key: one[key] for key in ("month", "mosaics")} for one in newest],
+        "shown": _SHOWN,
+        "positions": _calibrator_positions(),
+    }
+    strips = Counter[str]()
+    for one in months:
+        strips.update(one["strips"])
     total, n_synthetic = (sum(one[key] for one in months) for key in ("mosaics", "simulated"))
     made = f", {n_synthetic} of them simulated" if n_synthetic else ""
     path.write_text(
@@ -153,16 +90,63 @@ def write_page(path: Path, months: Sequence[Mapping[str, Any]], coverage: Path) 
 <p class="soft">{total} published{made}. Tables: <a href="obscore.vot">VOTable</a>,
 <a href="obscore.fits">FITS</a> (ObsCore); sky coverage: <a href="coverage.moc.fits">MOC</a>.</p>
 <div class="card map">{sky_map(coverage)}</div>
-<input id="search" type="search" placeholder="Search: date, verdict, calibrator, position, simulated …" autofocus>
+<input id="search" type="search" autofocus aria-label="search" placeholder="13:31:08 +30:30 · 202.8 30.5 r=1 · 3C286 · \
+2026-02-01..2026-02-14 · rms&lt;2 · warning · simulated">
+<p class="filters">
+<label>strip <select id="strip"><option value="">all</option>{_strip_options(strips)}</select></label>
+<label>verdict <select id="verdict"><option value="">all</option><option>passed</option><option>warning</option>
+<option>failed</option></select></label>
+<label><input type="checkbox" id="epochs"> epochs of a field together</label></p>
 <p class="soft small" id="list">{_month_links(newest)}</p>
 <p class="soft small" id="count"></p>
 <div class="gallery" id="grid"></div>
 <noscript>This page needs JavaScript to draw the mosaics; they stand below mosaics/.</noscript>
-<script type="application/json" id="months">{data}</script>
-<script>{_SCRIPT % _SHOWN}</script>
+<script type="application/json" id="settings">{json.dumps(settings)}</script>
+<script>{_SCRIPT.read_text(encoding="utf-8")}</script>
 </main></body></html>
 """
     )
+
+
+def _calibrator_positions() -> dict[str, tuple[float, float]]:
+    """Return the positions (deg) of the built-in calibrators by their names and aliases, in lower case."""
+    from contimg.sky.calibrators import builtin
+
+    found = {}
+    for one in builtin():
+        for name in (one.name, *one.aliases):
+            found[name.lower().replace(" ", "")] = (round(one.ra_deg, 5), round(one.dec_deg, 5))
+    return found
+
+
+def _strip_options(strips: Mapping[str, int]) -> str:
+    """Return the options of the list of strips, from south to north, with the number of mosaics of each, as HTML."""
+    ordered = sorted(strips.items(), key=lambda item: float(item[0].rstrip("°")))
+    return "".join(f'<option value="{name}">{name} ({number})</option>' for name, number in ordered)
+
+
+def strip_of(entry: Mapping[str, Any]) -> str | None:
+    """Return the declination strip of a mosaic, to half a degree: ``+30.5°``; None where its centre is not known."""
+    centre = entry["centre_deg"]
+    return None if not centre else f"{round(2 * centre[1]) / 2 + 0.0:+.1f}°"
+
+
+def _field_of(entry: Mapping[str, Any]) -> str | None:
+    """Return the field of a mosaic: its strip and its right ascension to a quarter of an hour."""
+    strip, centre = strip_of(entry), entry["centre_deg"]
+    if strip is None:
+        return None
+    quarters = round(centre[0] / 3.75) % 96
+    return f"strip {strip}, {quarters // 4:02d}h{quarters % 4 * 15:02d}m"
+
+
+def _half_widths(entry: Mapping[str, Any]) -> list[float] | None:
+    """Return half the extent of a field in right ascension and declination (deg); None where it is not known."""
+    corners, centre = entry["corners_deg"], entry["centre_deg"]
+    if not corners or not centre:
+        return None
+    east = max(abs((ra - centre[0] + 540) % 360 - 180) for ra, _ in corners)
+    return [round(east, 3), round(max(abs(dec - centre[1]) for _, dec in corners), 3)]
 
 
 def _month_links(newest: Sequence[Mapping[str, Any]]) -> str:
@@ -201,6 +185,12 @@ def _record(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "note": note,
         "text": " ".join(words + [value for _, value in facts]).lower(),
         "outline": _outline(entry) if entry["corners_deg"] else None,
+        "centre": centre,
+        "half": _half_widths(entry),
+        "rms": entry["rms_mjy"],
+        "date": None if entry["start_mjd"] is None else utc_from_mjd(entry["start_mjd"], 0)[:10],
+        "strip": strip_of(entry),
+        "field": _field_of(entry),
     }
 
 

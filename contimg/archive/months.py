@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from contimg.storage.atomic import atomic_path, remove, write_json
 from contimg.storage.json_files import read_json
 
 SUMMARY = "month.json"
-SCHEMA = 1
+SCHEMA = 2
 
 
 def month_of(name: str) -> str:
@@ -33,7 +33,7 @@ def split(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]
 
 
 def summaries(top: Path) -> list[dict[str, Any]]:
-    """Return the summary of each month (mosaics, simulated, verdicts), the earliest first."""
+    """Return the summary of each month (mosaics, simulated, strips, verdicts), the earliest first."""
     found = [_read_summary(path.parent) for path in sorted(top.glob(f"????-??/{SUMMARY}"))]
     return [one for one in found if one is not None]
 
@@ -80,5 +80,7 @@ def write(top: Path, month: str, rows: Sequence[Mapping[str, Any]], *, anew: boo
     # Last, so that everything that it lists is there.
     content = {"schema": SCHEMA, "month": month, "mosaics": len(found), "rows_sha256": identity}
     content["simulated"] = sum(one["synthetic"] for one in found)
+    strips = Counter(strip for one in found if (strip := gallery.strip_of(one)) is not None)
+    content["strips"] = dict(sorted(strips.items()))
     content["verdicts"] = {v: sum(one["verdict"] == v for one in found) for v in ("passed", "warning", "failed")}
     write_json(folder / SUMMARY, content)

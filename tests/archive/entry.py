@@ -3,7 +3,7 @@
 from typing import Any
 
 ENTRY: dict[str, Any] = {
-    "schema": 2,
+    "schema": 3,
     "data_id": "mosaic_20260211T002649",
     "version": 1,
     "name": "mosaic_20260211T002649",

@@ -149,16 +149,18 @@ def test_cells_that_the_maps_edge_cuts_are_left_out(tmp_path):
 
 def test_the_page_lists_months_by_year(tmp_path):
     months = [
-        {"month": "2025-12", "mosaics": 3, "simulated": 0},
-        {"month": "2026-02", "mosaics": 5, "simulated": 2},
-        {"month": "2026-01", "mosaics": 1, "simulated": 0},
+        {"month": "2025-12", "mosaics": 3, "simulated": 0, "strips": {"+30.5°": 1}},
+        {"month": "2026-02", "mosaics": 5, "simulated": 2, "strips": {"-20.0°": 2, "+30.5°": 3}},
+        {"month": "2026-01", "mosaics": 1, "simulated": 0, "strips": {"+30.5°": 1}},
     ]
     MOC.new_empty(11).save(str(tmp_path / "coverage.fits"), format="fits")
     gallery.write_page(tmp_path / "index.html", months, tmp_path / "coverage.fits")
     page = (tmp_path / "index.html").read_text()
     assert "9 published, 2 of them simulated." in page
-    shown = re.search(r'id="months">(.*?)</script>', page)[1]
-    assert json.loads(shown) == [
+    settings = json.loads(re.search(r'id="settings">(.*?)</script>', page)[1])
+    assert '<option value="-20.0°">-20.0° (2)</option><option value="+30.5°">+30.5° (5)</option></select>' in page
+    assert settings["positions"]["3c286"] == pytest.approx([202.78453, 30.50915], abs=1e-4)
+    assert settings["months"] == [
         {"month": "2026-02", "mosaics": 5},
         {"month": "2026-01", "mosaics": 1},
         {"month": "2025-12", "mosaics": 3},

@@ -1,0 +1,146 @@
+"""The gallery's search in a browser: positions as a cone, ranges of noise and dates, verdicts, strips, epochs."""
+
+import html
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mocpy import MOC
+
+from contimg.archive import gallery
+from tests.archive.entry import made, unmeasured
+
+pytestmark = pytest.mark.chromium
+
+# Fields of 2 x 2 deg; 3C286 is at 202.7845, +30.5092 deg.
+FIELDS = {
+    "mosaic_20260301T000000": {"centre": (202.8, 30.5), "rms": 1.5, "verdict": "passed", "mjd": 61100.0},
+    "mosaic_20260215T000000": {"centre": (203.2, 30.4), "rms": 2.5, "verdict": "warning", "mjd": 61086.0},
+    "mosaic_20260211T000000": {"centre": (0.3, 30.5), "rms": 0.9, "verdict": "passed", "mjd": 61082.0},
+    "mosaic_20251224T000000": {"centre": (202.8, -20.0), "rms": 3.5, "verdict": "failed", "mjd": 61033.0},
+}
+A, B, C, D = FIELDS
+EMPTY = "mosaic_20251201T000000"
+
+
+def corners(ra, dec):
+    east = 1 / np.cos(np.radians(dec))
+    return [[ra + x * east, dec + y] for x, y in ((1, -1), (-1, -1), (-1, 1), (1, 1))]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """The page of five mosaics in three months."""
+    place = tmp_path_factory.mktemp("archive")
+    found = [
+        made(data_id=name, name=name, path=f"{place}/mosaics/{name}", centre_deg=list(one["centre"]),
+             rms_mjy=one["rms"], verdict=one["verdict"], start_mjd=one["mjd"], corners_deg=corners(*one["centre"]),
+             calibrators=[])
+        for name, one in FIELDS.items()
+    ]  # fmt: skip
+    found.append(unmeasured(data_id=EMPTY, name=EMPTY, path=f"{place}/mosaics/{EMPTY}"))
+    months = []
+    for month in ("2026-03", "2026-02", "2025-12"):
+        folder = place / "gallery" / month
+        folder.mkdir(parents=True)
+        some = [one for one in found if one["name"][7:13] == month.replace("-", "")]
+        gallery.write_month(folder / "mosaics.js", some, folder)
+        strips = [gallery.strip_of(one) for one in some]
+        months.append({"month": month, "mosaics": len(some), "simulated": 0,
+                       "strips": {one: strips.count(one) for one in strips if one}})  # fmt: skip
+    MOC.from_healpix_cells(np.array([0], np.uint64), np.array([6], np.uint8), 11).save(
+        str(place / "coverage.fits"), format="fits"
+    )
+    gallery.write_page(place / "index.html", months, place / "coverage.fits")
+    return place / "index.html"
+
+
+ASKED: dict[str, list[str]] = {
+    "": [A, B, C, D, EMPTY],
+    # sexagesimal and decimal positions, with a radius, across 0 h
+    "13:31:08 +30:30:33": [A, B],
+    "13h31m08.3s +30d30m33s": [A, B],
+    "13 31 08 30 30 33": [A, B],
+    "202.78 30.51": [A, B],
+    "202.78 +30": [A, B],
+    "202.78, −20.5": [D],
+    "359.9 +30.5": [C],
+    "202.8 28.0": [],
+    "202.8 28.0 r=1.6": [A, B],
+    "202.8 28.0 r=1.45": [B],
+    # names of calibrators: position or word
+    "3C286": [A, B],
+    "3c286 rms<2": [A],
+    # noise
+    "rms<1": [C],
+    "rms >= 2.5": [B, D],
+    "rms 1-3": [A, B],
+    "rms<=1.5 rms>1": [A],
+    # dates
+    "2026-02": [B, C],
+    "2026-02-11": [C],
+    "2026-02-11..2026-03-01": [A, B, C],
+    "2025-12..2026-02": [B, C, D],
+    # verdicts are not parts of words
+    "passed": [A, C, EMPTY],
+    "warning 2026": [B],
+    "failed 13:31:08 -20:00:00": [D],
+    "20260301": [A],
+    "nothing of it": [],
+}
+SCRIPT = """
+<script>
+(async () => {
+  const asked = %s, found = {};
+  const ids = () => [...grid.querySelectorAll('article')].map(one => one.id);
+  for (const text of asked) { box.value = text; await draw(); found[text] = ids(); }
+  box.value = '';
+  strips.value = '+30.5°'; await draw(); found['#strip'] = ids();
+  verdicts.value = 'passed'; await draw(); found['#strip and verdict'] = ids();
+  strips.value = ''; verdicts.value = ''; grouped.checked = true; await draw(); found['#epochs'] = ids();
+  found['#headings'] = [...grid.querySelectorAll('h3')].map(one => one.textContent);
+  found['#options'] = [...strips.options].map(one => one.textContent);
+  document.body.setAttribute('data-found', JSON.stringify(found));
+})();
+</script>
+"""
+
+
+@pytest.fixture(scope="module")
+def found(page, tmp_path_factory):
+    """What the page finds for each question, from one run of the browser."""
+    tested = page.with_name("tested.html")
+    tested.write_text(page.read_text().replace("</main>", SCRIPT % json.dumps(list(ASKED)) + "</main>"))
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000",
+               f"--user-data-dir={tmp_path_factory.mktemp('profile')}", "--enable-logging=stderr",
+               "--host-resolver-rules=MAP * ~NOTFOUND", "--dump-dom", tested.as_uri()]  # fmt: skip
+    done = subprocess.run(command, check=True, capture_output=True, timeout=180)
+    assert b"CONSOLE" not in done.stderr, done.stderr  # no error of the script
+    return json.loads(html.unescape(re.search(r'data-found="([^"]*)"', done.stdout.decode())[1]))
+
+
+@pytest.mark.parametrize("asked", list(ASKED), ids=[text or "all" for text in ASKED])
+def test_a_question_finds_what_it_asks_for(asked, found):
+    assert found[asked] == ASKED[asked]
+
+
+def test_lists_of_strips_and_verdicts_filter(found):
+    assert found["#options"] == ["all", "-20.0° (1)", "+30.5° (3)"]
+    assert found["#strip"] == [A, B, C] and found["#strip and verdict"] == [A, C]
+
+
+def test_epochs_of_a_field_stand_together(found):
+    assert found["#headings"] == [
+        "place not measured: 1 epoch", "strip +30.5°, 00h00m: 1 epoch", "strip +30.5°, 13h30m: 2 epochs",
+        "strip -20.0°, 13h30m: 1 epoch",
+    ]  # fmt: skip
+    assert found["#epochs"] == [EMPTY, C, A, B, D]
+
+
+def test_the_page_is_small_and_fetches_nothing(page):
+    text = page.read_text()
+    assert len(text) < 120_000 and "http://" not in text.replace("http://www.w3.org/2000/svg", "")
+    assert Path(gallery.__file__).with_name("gallery.js").read_text() in text
