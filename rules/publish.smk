@@ -1,4 +1,5 @@
-# The only two rules that write to the registry: they run on the head node, one at a time.
+# The only two rules that write to the registry: they run on the head node, one at a time. Where it is stands in the
+# configuration and is no parameter: parameters are recorded and printed, and the URL may hold a password.
 
 
 rule register_mosaic:
@@ -24,7 +25,6 @@ rule register_mosaic:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         paths=options("paths"),
-        registry=options("registry"),
         publish={"auto": SETTINGS.publish.auto},
         judged_by=THRESHOLDS,
     script:
@@ -51,7 +51,6 @@ rule publish_mosaic:
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         paths=options("paths"),
-        registry=options("registry"),
         publish=options("publish"),
     script:
         "../scripts/publish_mosaic.py"

@@ -17,6 +17,7 @@ The bundle's identity is the SHA-256 of the manifest. `verify` needs nothing but
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -28,6 +29,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from contimg.bundle import metadata_schema
 from contimg.errors import InputError, RegistryError
 from contimg.products.twin import Twin, twin_digest
 from contimg.storage import safe_files
@@ -43,7 +45,7 @@ class Problem:
     """A fault of a bundle: the file (relative name), the kind of fault, and one sentence about it."""
 
     path: str
-    kind: Literal["missing", "altered", "unlisted", "manifest", "invalid"]
+    kind: Literal["missing", "altered", "unlisted", "manifest", "invalid", "unreadable"]
     message: str
 
 
@@ -111,11 +113,13 @@ def parse_manifest(content: bytes) -> dict[str, str]:
     return digests
 
 
-def put_file(folder: int, name: str, content: bytes) -> None:
+def put_file(folder: int, name: str, content: bytes, *, read_only: bool = False) -> None:
     """Write a new file into an opened folder and fsync it."""
     descriptor = safe_files.create(folder, name)
     try:
         safe_files.write_all(descriptor, content)
+        if read_only:
+            safe_files.make_read_only(descriptor)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -175,13 +179,18 @@ def archived_problem(path: Path, expected: str) -> str | None:
 
 
 def _verify(path: Path, folder: int, expected: str | None, progress: Callable[[int], None] | None) -> Verification:
-    present = list(safe_files.list_tree(folder))
+    try:
+        present = list(safe_files.list_tree(folder))
+    except OSError as error:
+        return Verification(path, None, 0, 0, (_unreadable(path, "", error),))
     try:
         manifest = read_file(folder, MANIFEST)
         digests = parse_manifest(manifest)
     except (FileNotFoundError, InputError, RegistryError) as error:
         sentence = str(error) if not isinstance(error, OSError) else f"{path} holds no {MANIFEST}"
         return Verification(path, None, 0, 0, (Problem(MANIFEST, "manifest", sentence),))
+    except OSError as error:
+        return Verification(path, None, 0, 0, (_unreadable(path, MANIFEST, error),))
     found = hashlib.sha256(manifest).hexdigest()
     problems = []
     if expected is not None and found != expected:
@@ -203,10 +212,24 @@ def _verify(path: Path, folder: int, expected: str | None, progress: Callable[[i
             problems.append(Problem(name, "missing", f"{path / name} is missing"))
         except RegistryError as error:
             problems.append(Problem(name, "altered", f"{path / name}: {error}"))
+        except OSError as error:
+            problems.append(_unreadable(path, name, error))
         else:
             if not same:
                 problems.append(Problem(name, "altered", f"{path / name} does not have the SHA-256 of the manifest"))
     return Verification(path, found, len(digests), total, tuple(problems))
+
+
+# What a filesystem says of a block that it cannot give back as it was written: EIO of ZFS, btrfs and of the disk, and
+# EBADMSG and EUCLEAN of ext4 and XFS.
+_ROTTEN = frozenset({errno.EIO, errno.EBADMSG, errno.EUCLEAN})
+
+
+def _unreadable(path: Path, name: str, error: OSError) -> Problem:
+    """Return the problem that the disk cannot give a file back; any other error is no fault of the file, and raised."""
+    if error.errno not in _ROTTEN:
+        raise error
+    return Problem(name, "unreadable", f"{path / name} cannot be read from its disk ({error.strerror})")
 
 
 def _folder_below(folder: int, relative: PurePosixPath) -> contextlib.AbstractContextManager[int]:
@@ -233,18 +256,15 @@ def read_metadata(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If it is missing or holds no JSON object.
+        If it is missing, holds no JSON object, or one of another form (`contimg.bundle.metadata_schema`).
     """
     try:
         with safe_files.open_folder(path) as folder:
-            content = json.loads(read_file(folder, METADATA))
+            return metadata_schema.parse(read_file(folder, METADATA))
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{Path(path) / METADATA} does not exist: name the folder of a bundle") from None
-    except (ValueError, RecursionError):
-        raise InputError(f"{Path(path) / METADATA} is no JSON: restore it from a copy") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{Path(path) / METADATA} holds no JSON object: restore it from a copy")
-    return content
+    except ValueError as error:
+        raise InputError(f"{Path(path) / METADATA} {error}: restore it from a copy") from None
 
 
 def read_twins(path: Path, data_id: str) -> list[Twin]:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from contimg.bundle.bundle import PUBLICATION, json_bytes, put_file, read_file
+from contimg.bundle.bundle import MANIFEST, PUBLICATION, json_bytes, put_file, read_file
 from contimg.errors import RegistryError
 from contimg.storage import safe_files
 from contimg.storage.process import part_name
@@ -92,6 +92,14 @@ def with_decisions(record: Mapping[str, Any], decisions: Iterable[Decision]) -> 
     return dict(record) | {"decisions": [asdict(one) for one in sorted(set(decisions))]}
 
 
+def _is_read_only(folder: int) -> bool:
+    """Return whether a bundle's files are read-only, as its manifest shows: the record is then too."""
+    try:
+        return not os.stat(MANIFEST, dir_fd=folder).st_mode & 0o222
+    except FileNotFoundError:
+        return False
+
+
 def write_record(root: Path, path: Path, key: str, content: Mapping[str, Any]) -> None:
     """Replace the record of a bundle, atomically, and fsync it.
 
@@ -123,7 +131,7 @@ def write_record(root: Path, path: Path, key: str, content: Mapping[str, Any]) -
         part = part_name(f"{relative.name}.{PUBLICATION}")
         safe_files.remove_tree(parent, part)
         try:
-            put_file(parent, part, json_bytes(content))
+            put_file(parent, part, json_bytes(content), read_only=_is_read_only(folder))
             os.rename(part, PUBLICATION, src_dir_fd=parent, dst_dir_fd=folder)
         except BaseException as error:
             safe_files.remove_tree(parent, part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from contimg.config import Config, default_file, load_files
+from contimg.storage.process import one_line
 
 if TYPE_CHECKING:
     from contimg.registry.engine import Registry
@@ -30,7 +32,9 @@ class Context:
 
     @cached_property
     def config(self) -> Config:
-        return load_files([default_file(), *self.configfiles], base=self.directory)
+        config = load_files([default_file(), *self.configfiles], base=self.directory)
+        os.umask(int(config.umask, 8))  # that of the shell may make an archive that nobody else can read
+        return config
 
 
 @contextlib.contextmanager
@@ -42,6 +46,11 @@ def opened(context: Context) -> Iterator[Registry]:
         yield database
 
 
+def plain(text: str) -> str:
+    """Return a text for a terminal: its lines without control characters, which would move the cursor or colour it."""
+    return "\n".join(one_line(line) for line in text.split("\n"))
+
+
 def print_json(content: Any) -> None:
     """Print JSON for a program."""
     click.echo(json.dumps(content, indent=1))
@@ -51,6 +60,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     """Print a table for a person; verdicts and states are coloured on a terminal."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     colours = {
         "passed": "green",
@@ -63,10 +73,11 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     }
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column.replace("[", r"\["), overflow="fold")
+        table.add_column(Text(column), overflow="fold")
     for row in rows:
-        cells = ["" if cell is None else str(cell) for cell in row]
-        table.add_row(*(f"[{colours[c]}]{c}[/]" if c in colours else c.replace("[", r"\[") for c in cells))
+        cells = ["" if cell is None else one_line(str(cell)) for cell in row]
+        # As texts, and not as markup: they may come from files of others.
+        table.add_row(*(Text(cell, style=colours.get(cell, "")) for cell in cells))
     # A file or pipe has no width: do not fold ids there.
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 

@@ -97,10 +97,13 @@ def run() -> None:
     try:
         main(prog_name="contimg")
     except ContimgError as error:
-        click.echo(f"contimg: {error}", err=True)
+        from contimg.cli.common import plain
+
+        click.echo(f"contimg: {plain(str(error))}", err=True)
         sys.exit(1)
     except OSError as error:
+        from contimg.cli.common import plain
         from contimg.operations.job_log import sentence
 
-        click.echo(f"contimg: {sentence(error)}", err=True)
+        click.echo(f"contimg: {plain(sentence(error))}", err=True)
         sys.exit(1)

@@ -1,9 +1,10 @@
-"""`contimg registry`: what is registered, in what state, and whether the archive holds it."""
+"""`contimg registry`: what is registered, in what state, and whether the archive holds it; backups of it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,7 +15,7 @@ from contimg.cli.verify import verify
 
 @click.group()
 def registry() -> None:
-    """List, show and verify registered mosaics."""
+    """List, show and verify registered mosaics; back the registry up and restore it."""
 
 
 def as_record(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,6 +100,37 @@ def show(context: Context, mosaic: str, version: int | None, as_json: bool) -> N
         for event in history
     ]
     print_table("History", columns, table)
+
+
+@registry.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@json_option
+@click.pass_obj
+def backup(context: Context, file: Path, as_json: bool) -> None:
+    """Write the registry as it is now to FILE, while others go on working with it."""
+    from contimg.registry.backup import backup as make
+
+    with opened(context) as database:
+        _tell(make(database, file.absolute()), f"{file} holds", as_json)
+
+
+@registry.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@json_option
+@click.pass_obj
+def restore(context: Context, file: Path, as_json: bool) -> None:
+    """Copy the backup FILE into the configured registry, which must be empty; then type: contimg reconcile."""
+    from contimg.registry.backup import restore as put_back
+
+    with opened(context) as database:
+        _tell(put_back(database, file.absolute()), f"{database.where} holds", as_json)
+
+
+def _tell(counts: Mapping[str, int], what: str, as_json: bool) -> None:
+    if as_json:
+        print_json(counts)
+    else:
+        click.echo(f"{what} {counts['data_registry']} versions of mosaics and {counts['publish_events']} events")
 
 
 registry.add_command(verify)

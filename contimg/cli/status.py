@@ -53,8 +53,21 @@ def status(
         print_json(seen.content)
     else:
         _show(seen.content)
+        _show_unread(context)
     if check and seen.needs:
         sys.exit(3)
+
+
+def _show_unread(context: Context) -> None:
+    """Say how many published mosaics nobody has read for long, with the command that reads them."""
+    from contimg.operations.status import UNREAD_DAYS, unverified
+
+    unread, published = unverified(context.config)
+    if unread:
+        click.echo(
+            f"{unread} of {published} published mosaics were not verified for {UNREAD_DAYS} days: contimg verify --all "
+            f"--older-than {UNREAD_DAYS}"
+        )
 
 
 def _write(seen: Overview, page: Path | None, metrics: Path | None) -> None:

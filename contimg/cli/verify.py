@@ -7,30 +7,50 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from contimg.cli.common import Context, json_option, opened, print_json, print_table
 
+if TYPE_CHECKING:
+    from contimg.publishing.scrub import Pace
+
 
 @click.command()
 @click.argument("mosaic", required=False)
-@click.option("--all", "everything", is_flag=True, help="Every published mosaic.")
+@click.option("--all", "everything", is_flag=True, help="Every published mosaic, the longest unread first.")
+@click.option(
+    "--older-than", type=click.FloatRange(min=0), metavar="DAYS", help="With --all: those unread for so long."
+)
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), metavar="MB/S", help="Read no faster than this.")
+@click.option("--for", "hours", type=click.FloatRange(min=0), metavar="HOURS", help="Begin none after so many hours.")
 @json_option
 @click.pass_obj
-def verify(context: Context, mosaic: str | None, everything: bool, as_json: bool) -> None:
+def verify(
+    context: Context,
+    mosaic: str | None,
+    everything: bool,
+    older_than: float | None,
+    rate: float | None,
+    hours: float | None,
+    as_json: bool,
+) -> None:
     """Read every byte of the published MOSAIC and compare with its manifest and the registry.
 
     MOSAIC may also be the folder of a bundle, wherever it stands: it is compared with its own manifest,
-    without a registry. Exit code 3 when something differs.
+    without a registry. When a bundle was last found right is noted, so that an interrupted `verify --all` goes on
+    where it was. Exit code 3 when something differs.
     """
+    from contimg.publishing.scrub import Pace
+
     if (mosaic is None) != everything:
         raise click.UsageError("name one MOSAIC, or --all")
-    wanted = _wanted(context, mosaic)  # imports happen here, so that the printed speed is that of reading
+    if older_than is not None and not everything:
+        raise click.UsageError("--older-than goes with --all")
+    pace = Pace(rate, None if hours is None else hours * 3600)
     started = time.monotonic()
-    with _progress(sum(_size(one["path"]) for one in wanted)) as advance:
-        results = [_verify(one, advance) for one in wanted]
+    results = _one(context, mosaic, pace) if mosaic is not None else _all(context, older_than, pace)
     took_s = time.monotonic() - started
     if as_json:
         print_json(results)
@@ -47,46 +67,53 @@ def verify(context: Context, mosaic: str | None, everything: bool, as_json: bool
         sys.exit(3)
 
 
-def _wanted(context: Context, mosaic: str | None) -> list[dict[str, Any]]:
-    """Return id, version, path and expected manifest digest of what is to be read."""
+def _all(context: Context, older_than: float | None, pace: Pace) -> list[dict[str, Any]]:
+    """Verify all published bundles, or those that were not read for some days."""
+    from contimg.publishing import archive_root, scrub
+    from contimg.registry import queries
+
+    since = None if older_than is None else scrub.cutoff(older_than)
+    with opened(context) as database:
+        archive_root.require(database, context.config.layout, change=False)
+        total = sum(_size(row["published_path"]) for row in queries.longest_unread(database, since))
+        with _progress(total) as advance:
+            return list(
+                scrub.scrub(database, unread_since=since, pace=pace, note=not database.read_only, progress=advance)
+            )
+
+
+def _one(context: Context, mosaic: str, pace: Pace) -> list[dict[str, Any]]:
+    """Verify the published versions of one mosaic, or a folder by its own manifest."""
     from contimg import naming
     from contimg.bundle import bundle
     from contimg.errors import RegistryError
     from contimg.publishing import archive_root
+    from contimg.publishing.scrub import verify_row
     from contimg.registry import queries
 
-    if mosaic is not None and (Path(mosaic) / bundle.MANIFEST).exists():
+    if (Path(mosaic) / bundle.MANIFEST).exists():
         path = Path(mosaic).resolve()
-        return [{"data_id": path.name, "version": None, "path": str(path), "expected": None}]
+        row = {"data_id": path.name, "version": None, "published_path": str(path), "sha256": None}
+        with _progress(_size(str(path))) as advance:
+            return [verify_row(None, row, _both(pace, advance))]
     with opened(context) as database:
         archive_root.require(database, context.config.layout, change=False)
-        if mosaic is None:
-            rows = queries.listing(database, statuses=("published",), latest_only=False, with_metadata=False)
-        else:
-            data_id = naming.as_mosaic_id(mosaic)
-            row = queries.get(database, data_id)
-            rows = [other for other in queries.versions(database, data_id) if other["status"] == "published"]
-            if not rows:
-                raise RegistryError(
-                    f"{data_id} is {row['status']}, not published: see 'contimg registry show {data_id}'"
-                )
-    return [
-        {key: row[key] for key in ("data_id", "version")} | {"path": row["published_path"], "expected": row["sha256"]}
-        for row in rows
-    ]
+        data_id = naming.as_mosaic_id(mosaic)
+        row = dict(queries.get(database, data_id))
+        rows = [other for other in queries.versions(database, data_id) if other["status"] == "published"]
+        if not rows:
+            raise RegistryError(f"{data_id} is {row['status']}, not published: see 'contimg registry show {data_id}'")
+        with _progress(sum(_size(one["published_path"]) for one in rows)) as advance:
+            to_note = None if database.read_only else database
+            return [verify_row(to_note, one, _both(pace, advance)) for one in rows]
 
 
-def _verify(one: dict[str, Any], advance: Callable[[int], None]) -> dict[str, Any]:
-    from contimg.bundle import bundle
-    from contimg.errors import InputError
+def _both(pace: Pace, advance: Callable[[int], None]) -> Callable[[int], None]:
+    def spend(count: int) -> None:
+        pace.spend(count)
+        advance(count)
 
-    result = {key: one[key] for key in ("data_id", "version", "path")}
-    try:
-        found = bundle.verify(Path(one["path"]), expected=one["expected"], progress=advance)
-    except InputError as error:
-        return result | {"ok": False, "files": 0, "bytes": 0, "problems": [str(error)]}
-    problems = [problem.message for problem in found.problems]
-    return result | {"ok": found.ok, "files": found.n_files, "bytes": found.n_bytes, "problems": problems}
+    return spend
 
 
 def _size(path: str) -> int:

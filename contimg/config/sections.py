@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from contimg.config.key_types import Count, Fraction, Night, NotNegative, Positive, Root, Section
+from contimg.config.key_types import Count, Fraction, Night, NotNegative, Positive, Root, Section, Umask
 from contimg.config.operation_sections import RetentionOptions, WatchOptions
 from contimg.config.qa_section import QaOptions
 from contimg.config.science_sections import (
@@ -80,13 +80,17 @@ class PublishOptions(Section):
     max_repair_share: Fraction = Field(
         0.1, description="largest share of published mosaics that reconcile takes out of sight by itself"
     )
+    read_only: bool = Field(True, description="files of published bundles cannot be written to")
     remove_stage: bool = Field(False, description="remove the staged bundle once the archive copy is verified again")
 
 
 class RegistryOptions(Section):
     """The database of products."""
 
-    url: str | None = Field(None, description="SQLAlchemy URL of a PostgreSQL; null = SQLite below paths.state")
+    url: str | None = Field(
+        None,
+        description="SQLAlchemy URL of a PostgreSQL, its password better in ~/.pgpass; null = SQLite below paths.state",
+    )
 
 
 class Config(Section):
@@ -112,6 +116,9 @@ class Config(Section):
     registry: RegistryOptions = RegistryOptions()
     watch: WatchOptions = WatchOptions()
     retention: RetentionOptions = RetentionOptions()
+    umask: Umask = Field(
+        "0022", description="permissions that no file or folder made here gets; '0002' for a group of operators"
+    )
     keep: list[Literal["ms", "calibrated"]] = Field(
         default_factory=list, description="intermediate kinds that are kept: ms, calibrated"
     )

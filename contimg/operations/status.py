@@ -19,6 +19,7 @@ from contimg.products.judged import options_of, read_judged
 from contimg.products.twin import Twin, worst
 from contimg.publishing.commands import approve_command
 
+UNREAD_DAYS = 30  # a published mosaic that nobody read for so long is told
 RECENT = 50  # groups that `contimg status` shows although nothing is to be done about them
 
 
@@ -63,6 +64,16 @@ def group_states(
     states = [_group_state(config, stem, stuck) for stem in shown]
     _say_what_waits(config, states, plan)
     return states, len(stems) - len(shown)
+
+
+def unverified(config: Config) -> tuple[int, int]:
+    """Return how many published mosaics (versions) were not verified for `UNREAD_DAYS`, and how many there are."""
+    from contimg.publishing.scrub import cutoff
+    from contimg.registry import queries
+    from contimg.registry.engine import open_registry
+
+    with contextlib.closing(open_registry(config)) as registry:
+        return queries.count_unread(registry, cutoff(UNREAD_DAYS)), queries.count(registry, ("published",))
 
 
 def _say_what_waits(config: Config, states: list[dict[str, Any]], plan: Plan | None) -> None:

@@ -28,7 +28,8 @@ def place(registry: Registry) -> str:
 def require(registry: Registry, layout: Layout, *, change: bool = True, make: bool = False) -> None:
     """Raise unless ``paths.products`` is the archive of this registry; a new registry takes possession of it.
 
-    A registry is new when it never had an archive, or was made again in the place of the one that the marker names.
+    A registry is new when it never had an archive, or stands in the place of the one that the marker names: made again
+    without rows, or restored from a backup of before its first publication.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def require(registry: Registry, layout: Layout, *, change: bool = True, make: bo
     change : bool
         False: nothing is written, also for a registry without an archive.
     make : bool
-        A new registry's archive is made where there is no such folder yet: by the first publication only.
+        A new registry takes possession of the folder, and makes it where there is none: by its first publication.
 
     Raises
     ------
@@ -49,16 +50,17 @@ def require(registry: Registry, layout: Layout, *, change: bool = True, make: bo
     if marker is None:
         # Before there were markers an archive had none: one of its bundles, at least, must stand there.
         had_one = mine is not None and mine.archive_since is not None
-        if had_one or (queries.count(registry, _ARCHIVED) > 0 and next(iter(find_bundles(layout)), None) is None):
+        has_rows = queries.count(registry, _ARCHIVED) > 0
+        if had_one or (has_rows and next(iter(find_bundles(layout)), None) is None):
             raise unmounted(layout, registry.where, None if mine is None else mine.archive_since)
-        if change and (make or layout.products.is_dir()):
+        if change and (make or has_rows):
             adopt(registry, layout)
         return
     same = mine is not None and marker["registry"] == mine.uuid
     in_place = marker["place"] == place(registry)
     if same and in_place:
         return
-    if not in_place or queries.count(registry) > 0:
+    if not in_place or (mine is not None and queries.count(registry) > 0):
         raise foreign(layout, registry.where, marker, copied=same)
     if change:
         take_archive(registry, marker["registry"])

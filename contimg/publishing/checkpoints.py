@@ -22,6 +22,7 @@ NAMES = (
     "publish:file",
     "publish:copied",
     "publish:verified",
+    "publish:renaming",
     "publish:renamed",
     "publish:recording",
     "publish:recorded",

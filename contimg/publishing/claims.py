@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, func, update
 
 from contimg.errors import BusyError
-from contimg.registry.engine import Registry
-from contimg.registry.queries import add_event, latest
+from contimg.registry.engine import Registry, unix_time_s
+from contimg.registry.queries import add_event, latest, versions
 from contimg.registry.schema import data_registry
 from contimg.storage.process import Owner, is_dead, me
 from contimg.times import now
@@ -55,14 +55,38 @@ class Claim:
 
 
 def is_abandoned(registry: Registry, row: Mapping[str, Any]) -> bool:
-    """Return whether a row is claimed by a publisher that has ended, or whose claim has expired."""
-    if row["status"] != "publishing":
+    """Return whether a row is claimed by a publisher that has ended, or whose claim has expired.
+
+    The database's clock decides about the latter: those of two hosts may be minutes apart.
+    """
+    if row["status"] != "publishing" or row["claim_token"] in _held:
         return False
-    if row["claim_token"] in _held:
-        return False
+    if _has_ended(row, local=registry.engine.dialect.name == "sqlite"):
+        return True
+    with registry.read() as connection:
+        return bool(row["claim_expires_unix_s"] < unix_time_s(connection))
+
+
+def _has_ended(row: Mapping[str, Any], *, local: bool) -> bool:
+    """Return whether the publisher that claimed a row is known to have ended; `local`: it ran on this machine."""
     owner = Owner.from_json(row["claim_owner"])
-    local = registry.engine.dialect.name == "sqlite"
-    return owner == me() or is_dead(owner, same_machine=local) or row["claim_expires_unix_s"] < time.time()
+    return owner == me() or is_dead(owner, same_machine=local)
+
+
+def _left_s(connection: Connection, row: Mapping[str, Any]) -> float:
+    """Return for how long the claim of a row holds, 0 when it holds no more [s]."""
+    local = connection.dialect.name == "sqlite"
+    if row["claim_token"] not in _held and _has_ended(row, local=local):
+        return 0.0
+    left_s = float(row["claim_expires_unix_s"]) - unix_time_s(connection)
+    return max(left_s, 1.0) if row["claim_token"] in _held else max(left_s, 0.0)
+
+
+def _expiry(connection: Connection, claim_s: float) -> Any:
+    """Return the value of the column ``claim_expires_unix_s`` for a claim that begins now, by the database's clock."""
+    if connection.dialect.name == "sqlite":
+        return time.time() + claim_s
+    return func.extract("epoch", func.clock_timestamp()) + claim_s
 
 
 def take(registry: Registry, data_id: str, version: int, claim_s: float) -> Claim | None:
@@ -87,18 +111,18 @@ def take(registry: Registry, data_id: str, version: int, claim_s: float) -> Clai
         row = latest(connection, data_id, version)
         if row is None or row["status"] not in ("staging", "publishing"):
             return None
-        if row["status"] == "publishing" and not is_abandoned(registry, row):
+        if row["status"] == "publishing" and (left_s := _left_s(connection, row)) > 0:
             owner = Owner.from_json(row["claim_owner"])
             raise BusyError(
                 f"{data_id} is being published by {owner}: wait for it, or rerun when it has ended "
-                f"(its claim expires in {max(0.0, row['claim_expires_unix_s'] - time.time()):.0f} s at most)"
+                f"(its claim expires in {left_s:.0f} s at most)"
             )
         connection.execute(
             _row(data_id, version).values(
                 status="publishing",
                 claim_token=token,
                 claim_owner=me().to_json(),
-                claim_expires_unix_s=time.time() + claim_s,
+                claim_expires_unix_s=_expiry(connection, claim_s),
             )
         )
     _held.add(token)
@@ -129,8 +153,13 @@ def renew(registry: Registry, claim: Claim, *, at_once: bool = False) -> None:
     if not at_once and time.monotonic() - claim.renewed_monotonic_s < claim.claim_s / 3:
         return
     with registry.transaction(lock=claim.data_id, durable=False) as connection:
-        _change(connection, claim, {"claim_expires_unix_s": time.time() + claim.claim_s})
+        _change(connection, claim, {"claim_expires_unix_s": _expiry(connection, claim.claim_s)})
     claim.renewed_monotonic_s = time.monotonic()
+
+
+def tokens(registry: Registry, data_id: str) -> set[str]:
+    """Return the tokens of the claims on any version of a product."""
+    return {row["claim_token"] for row in versions(registry, data_id) if row["status"] == "publishing"}
 
 
 def record_published(registry: Registry, claim: Claim, path: str) -> None:
@@ -141,7 +170,9 @@ def record_published(registry: Registry, claim: Claim, path: str) -> None:
     ClaimLost
         If the claim is no longer held; then the one who took over records it.
     """
-    values = {"status": "published", "published_path": path, "published_at": now(), "error": None, **_FREE}
+    time = now()  # the copy has just been read back
+    values = {"status": "published", "published_path": path, "published_at": time, "verified_at": time, "error": None}
+    values |= _FREE
     with registry.transaction(lock=claim.data_id) as connection:
         _change(connection, claim, values)
         add_event(connection, claim.data_id, claim.version, "published", path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,6 +23,25 @@ def incoming_name(data_id: str, token: str) -> str:
     return f"{data_id}.{token}"
 
 
+def fence(incoming: int, data_id: str, living: Collection[str]) -> None:
+    """Remove the copies of a product that are not of a living claim, each after renaming it away.
+
+    A publisher that lost its claim while it was stopped cannot give its copy the final name any more.
+
+    Parameters
+    ----------
+    incoming : int
+        The opened folder of copies.
+    data_id : str
+    living : collection of str
+        The tokens of the claims on any version of it, as they stand in the registry now.
+    """
+    for name in sorted(os.listdir(incoming)):
+        owner, _, token = name.partition(".")
+        if owner == data_id and token not in living:
+            safe_files.discard(incoming, name)
+
+
 @dataclass(frozen=True)
 class CopyJob:
     """The bundle to copy, and the manifest that it must have.
@@ -38,6 +57,8 @@ class CopyJob:
         The bundle's record, which goes beside the manifest.
     alive : callable
         Called between files and blocks; raises when the copy should stop.
+    read_only : bool
+        Files of the copy get no permission to be written to.
     """
 
     layout: naming.Layout
@@ -45,6 +66,7 @@ class CopyJob:
     manifest_sha256: str
     record: dict[str, Any]
     alive: Callable[[], None]
+    read_only: bool = True
 
 
 def copy_bundle(job: CopyJob, incoming: int, name: str) -> None:
@@ -73,8 +95,8 @@ def copy_bundle(job: CopyJob, incoming: int, name: str) -> None:
         target = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=incoming)
         try:
             _copy_files(job, source, target, bundle.parse_manifest(manifest))
-            bundle.put_file(target, bundle.MANIFEST, manifest)
-            bundle.put_file(target, bundle.PUBLICATION, bundle.json_bytes(job.record))
+            bundle.put_file(target, bundle.MANIFEST, manifest, read_only=job.read_only)
+            bundle.put_file(target, bundle.PUBLICATION, bundle.json_bytes(job.record), read_only=job.read_only)
             checkpoint("publish:copied")
             _sync_folders(target)
             if bundle.read_file(target, bundle.MANIFEST) != manifest:
@@ -108,24 +130,24 @@ def _copy_files(job: CopyJob, source: int, target: int, digests: Mapping[str, st
             safe_files.open_folder(Path(f"/proc/self/fd/{source}"), place.parent) as source_folder,
             safe_files.open_folder(Path(f"/proc/self/fd/{target}"), place.parent, create=True) as target_folder,
         ):
-            _copy_file(source_folder, target_folder, place.name, digest, job.stage_path / file, job.alive)
+            _copy_file(source_folder, target_folder, place.name, digest, job, job.stage_path / file)
         checkpoint("publish:file")
 
 
 _REMEDY = "the bundle was altered on the stage, so make it again with snakemake --forcerun register_mosaic"
 
 
-def _copy_file(
-    source_folder: int, target_folder: int, name: str, digest: str, source_path: Path, alive: Callable[[], None]
-) -> None:
+def _copy_file(source_folder: int, target_folder: int, name: str, digest: str, job: CopyJob, source_path: Path) -> None:
     with safe_files.open_file(source_folder, name) as source:
         target = safe_files.create(target_folder, name)
         try:
-            safe_files.copy(source, target, alive)
+            safe_files.copy(source, target, job.alive)
+            if job.read_only:
+                safe_files.make_read_only(target)
             os.fsync(target)
             # Now the pages are clean and can be dropped: what is compared comes from the disk.
             os.posix_fadvise(target, 0, 0, os.POSIX_FADV_DONTNEED)
-            if safe_files.sha256(target, lambda _count: alive()) == digest:
+            if safe_files.sha256(target, lambda _count: job.alive()) == digest:
                 return
         finally:
             os.close(target)

@@ -6,6 +6,7 @@ dies in between, `reconcile` does the rest.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +19,7 @@ from contimg import naming
 from contimg.bundle import bundle
 from contimg.bundle.record import Decision
 from contimg.errors import RegistryError
-from contimg.publishing import archive_root, markers, places
+from contimg.publishing import archive_root, claims, copying, markers, places
 from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.commands import MANIFEST_DIGITS
 from contimg.publishing.places import Places
@@ -26,7 +27,8 @@ from contimg.publishing.recording import is_earned, publication, recorded, unkno
 from contimg.registry import queries
 from contimg.registry.engine import Registry
 from contimg.registry.schema import data_registry
-from contimg.storage.process import me, operator
+from contimg.storage import safe_files
+from contimg.storage.process import me, one_line, operator
 from contimg.times import now, utc_from_datetime
 
 Row = Mapping[str, Any]
@@ -85,6 +87,8 @@ class _Rule:
         The end of the message in any other state.
     values : callable
         Returns the columns that it sets.
+    before : callable
+        Raises where the bundle cannot be moved as the decision asks.
     """
 
     command: str
@@ -92,6 +96,7 @@ class _Rule:
     allowed: tuple[str, ...]
     hint: str
     values: Callable[[Decision], dict[str, Any]]
+    before: Callable[[Places], None] = lambda _where: None
 
 
 def _approval(made: Decision) -> dict[str, Any]:
@@ -112,8 +117,9 @@ _REJECT = _Rule(
     "reject", "rejected", ("held", "staging"), "only what is held or in staging can be rejected", _closing("rejected")
 )
 _WITHDRAW = _Rule(
-    "withdraw", "withdrawn", ("published",), "only what is published can be withdrawn", _closing("withdrawn")
-)
+    "withdraw", "withdrawn", ("published",), "only what is published can be withdrawn", _closing("withdrawn"),
+    Places.require_movable,
+)  # fmt: skip
 _RESTORE = _Rule(
     "restore", "restored", ("withdrawn",), "only what is withdrawn can be restored", lambda _made: {"status": "staging"}
 )
@@ -144,6 +150,7 @@ def _decide(
     named = mosaic if isinstance(mosaic, Named) else Named(mosaic)
     if not reason.strip():
         raise RegistryError(f"{named.data_id}: no reason given: say why with --reason '...'")
+    _require_one_line(named.data_id, reason)
     archive_root.require(registry, layout)
     with registry.transaction(lock=named.data_id) as connection:
         row = _chosen(connection, named, rule.command)
@@ -156,6 +163,7 @@ def _decide(
                 f"the record of {named.data_id} version {row['version']} holds decisions that the registry does not "
                 f"know: 'contimg reconcile {named.data_id}' first"
             )
+        rule.before(where)
         made = Decision(_later(known), rule.decision, reason, operator(), me().host)
         try:
             where.record(publication(row), [*known, made])
@@ -169,6 +177,14 @@ def _decide(
         _set(connection, row, rule.values(made))
         queries.add_event(connection, row["data_id"], row["version"], rule.decision, reason, _stamp(made))
     return queries.get(registry, row["data_id"], row["version"])
+
+
+def _require_one_line(data_id: str, reason: str) -> None:
+    """Raise where a reason holds a line break or another control character, with which it could forge a line."""
+    if one_line(reason) != reason:
+        raise RegistryError(
+            f"{data_id}: the reason holds a line break or control character ({one_line(reason)}): write it in one line"
+        )
 
 
 def _later(known: list[Decision]) -> str:
@@ -216,9 +232,16 @@ def reject(registry: Registry, layout: naming.Layout, mosaic: Named | str, reaso
         If it is in another state, is another making than the person named, or no reason is given.
     """
     row = _decide(registry, layout, mosaic, reason, _REJECT)
+    _fence(registry, layout, row["data_id"])
     places.hide(Places.of(layout, row))  # a copy that a publisher renamed before it died
     markers.write_published(registry, layout, row["data_id"])
     return row
+
+
+def _fence(registry: Registry, layout: naming.Layout, data_id: str) -> None:
+    """Remove what a publisher without a claim has copied: it may be stopped just before giving it the final name."""
+    with contextlib.suppress(FileNotFoundError), safe_files.open_folder(layout.products, copying.INCOMING) as incoming:
+        copying.fence(incoming, data_id, claims.tokens(registry, data_id))
 
 
 def retry(
@@ -233,6 +256,7 @@ def retry(
     RegistryError
         If it is neither in staging nor being published.
     """
+    _require_one_line(data_id, reason)
     with registry.transaction(lock=data_id) as connection:
         row = queries.latest(connection, data_id, version)
         if row is not None and row["status"] in ("staging", "publishing"):
@@ -287,16 +311,27 @@ def restore(registry: Registry, layout: naming.Layout, mosaic: Named | str, reas
     RegistryError
         If it is not withdrawn, or its bundle is not whole.
     """
+    whole: list[tuple[str, int, str]] = []
+
+    def key(row: Row) -> tuple[str, int, str]:
+        return row["data_id"], row["version"], row["sha256"]
 
     def is_whole(row: Row) -> None:
         if not is_earned(row):
             raise RegistryError(
                 f"{row['data_id']} version {row['version']} did not pass and was never approved: make a new one"
             )
-        problem = bundle.problem(Places.of(layout, row).hidden, row["sha256"])
-        if problem is not None:
-            raise RegistryError(f"{row['data_id']} cannot be restored: {problem}: restore that from a backup first")
+        if key(row) not in whole:
+            problem = bundle.problem(Places.of(layout, row).hidden, row["sha256"])
+            if problem is not None:
+                raise RegistryError(f"{row['data_id']} cannot be restored: {problem}: restore that from a backup first")
 
+    # Read before the transaction, which would hold up others meanwhile.
+    with registry.read() as connection:
+        chosen = _chosen(connection, mosaic if isinstance(mosaic, Named) else Named(mosaic), _RESTORE.command)
+    if chosen["status"] == "withdrawn" and reason.strip():
+        is_whole(chosen)
+        whole.append(key(chosen))
     row = _decide(registry, layout, mosaic, reason, _RESTORE, is_whole)
     checkpoint("restore:recorded")
     where = Places.of(layout, row)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, update
 
+from contimg.errors import BusyError, ContimgError
 from contimg.naming import Layout
 from contimg.products.gates import Options
 from contimg.publishing import claims
 from contimg.registry import queries
-from contimg.registry.engine import Registry
+from contimg.registry.engine import Registry, RegistryStalled, RegistryUnavailable
 from contimg.registry.schema import data_registry
 
 Row = Mapping[str, Any]
@@ -29,7 +30,8 @@ class Difference:
     code : str
         ``claim_left``, ``incoming_left``, ``part_left``, ``not_recorded``, ``missing``, ``altered``, ``stage_altered``,
         ``row_lost``, ``decision_lost``, ``record_lost``, ``record_unreadable``, ``not_hidden``, ``not_in_sight``,
-        ``unapproved``, ``in_two_places``, ``marker_differs``, ``foreign``.
+        ``unapproved``, ``in_two_places``, ``marker_differs``, ``foreign``, ``stray``, ``verdict_differs``,
+        ``record_differs``, ``unreadable``.
     data_id, version
         What it is about.
     path : str
@@ -68,6 +70,8 @@ class Scope:
         it is made again; without them its products keep the verdicts of the day on which they were made.
     max_share : float
         Largest share of the published mosaics that `bounded` repairs.
+    aside : set of (str, int)
+        Ids and versions that could not be looked at, so that later steps leave them alone.
     """
 
     registry: Registry
@@ -76,6 +80,7 @@ class Scope:
     dry_run: bool
     judged_by: Options | None = None
     max_share: float = MAX_SHARE
+    aside: set[tuple[str, int]] = field(default_factory=set)
 
     def rows(self, *statuses: str) -> list[Row]:
         """Return the rows of the scope in some states, or in all, the oldest version first."""
@@ -91,6 +96,27 @@ class Scope:
     def is_worked_on(self, row: Row) -> bool:
         """Tell whether a living publisher holds a product."""
         return row["status"] == "publishing" and not claims.is_abandoned(self.registry, row)
+
+    def each(self, rows: Iterable[Row], look: Callable[[Row], Iterator[Difference]]) -> Iterator[Difference]:
+        """Look at one row after the other; what cannot be read concerns that row alone, and the others are looked at.
+
+        Where one product is asked for, its error is raised: whoever asked cannot go on without it.
+        """
+        for row in rows:
+            key = (row["data_id"], row["version"])
+            if key in self.aside:
+                continue
+            try:
+                yield from look(row)
+            except (RegistryUnavailable, RegistryStalled, BusyError):
+                raise
+            except (ContimgError, OSError) as error:
+                if self.data_id is not None:
+                    raise
+                self.aside.add(key)
+                path = row["published_path"] or row["stage_path"]
+                message = f"{row['data_id']} version {row['version']} could not be looked at: {sentence(error)}"
+                yield about("unreadable", row, path, message, needs_person=True)
 
     def repair(self, difference: Difference, action: Callable[[], object]) -> Difference:
         """Run a repair unless this is a dry run; it returns False when the state has changed since it was read."""
@@ -154,6 +180,14 @@ class Scope:
                     meanwhile(connection)
                 queries.add_event(connection, row["data_id"], row["version"], event, message)
         return changed
+
+
+def sentence(error: Exception) -> str:
+    """Return what an error says; of one of the operating system what it refused, and the file."""
+    if not isinstance(error, OSError):
+        return str(error)
+    where = f" ({error.filename})" if error.filename is not None else ""
+    return f"{error.strerror or error}{where}"
 
 
 def about(code: str, row: Row, path: object, message: str, *, needs_person: bool = False) -> Difference:

@@ -15,6 +15,7 @@ from typing import Any
 
 from contimg.bundle.find import hidden_place
 from contimg.bundle.record import Decision, decisions_in, read_record, with_decisions, write_record
+from contimg.errors import RegistryError
 from contimg.naming import Layout
 from contimg.storage import safe_files
 
@@ -47,6 +48,45 @@ class Places:
     def standing(self) -> list[Path]:
         """Return the places that hold a folder, those of the archive first."""
         return [place for place in (self.sight, self.hidden, self.stage) if is_folder(place)]
+
+    def require_no_link(self) -> None:
+        """Raise `RegistryError` where the way to the bundle in sight leads through a symlink below the archive's root.
+
+        What stands behind one is not below the archive: no rename can hide it, and it may change without notice.
+        """
+        place = self.layout.products
+        for part in self.sight.parent.relative_to(place).parts:
+            place = place / part
+            if place.is_symlink():
+                raise RegistryError(
+                    f"{place} is a symlink (to {os.readlink(place)}), which the archive must not lead through: mount "
+                    "that disk there, or move the folder back"
+                )
+
+    def require_movable(self) -> None:
+        """Raise `RegistryError` where the bundle in sight cannot be moved to its hidden place by this user.
+
+        Looked at before a decision is recorded, so that none is recorded that cannot be carried out.
+        """
+        self.require_no_link()
+        there = next(path for path in self.hidden.parents if path.exists())
+        for place in (self.sight, self.sight.parent, there):
+            if not os.access(place, os.W_OK | os.X_OK):
+                raise RegistryError(
+                    f"{self.sight} cannot be moved, as {place} is not writable: mount the archive for writing, or give "
+                    "yourself write access, then type the same command again"
+                )
+
+    def differs(self, base: Mapping[str, Any]) -> bool:
+        """Return whether the record of the bundle in sight is missing, or names another bundle than the registry."""
+        if not is_folder(self.sight):
+            return False
+        record = read_record(self.sight)
+        return any(record.get(key) != base[key] for key in ("data_id", "version", "sha256"))
+
+    def record_anew(self, base: Mapping[str, Any], decisions: Iterable[Decision]) -> None:
+        """Replace the record of the bundle in sight."""
+        write_record(self.layout.products, self.sight, "paths.products", with_decisions(base, decisions))
 
     def decisions(self) -> list[Decision]:
         """Return the decisions that are recorded in any copy, the oldest first.

@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +27,7 @@ from typing import Any
 from contimg import naming
 from contimg.bundle import bundle
 from contimg.bundle.record import Decision, with_decisions
-from contimg.errors import RegistryError
+from contimg.errors import BusyError, RegistryError
 from contimg.publishing import archive_root, claims, copying, markers
 from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.finalize import finalize
@@ -39,6 +41,9 @@ _TRANSIENT = frozenset(
     {errno.EIO, errno.EAGAIN, errno.EINTR, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT, errno.ENETDOWN,
      errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ECONNRESET, errno.EREMOTEIO}
 )  # fmt: skip
+
+
+_POLL_S = 0.25  # between looks at what another publisher has come to
 
 
 class PublishFailed(RegistryError):
@@ -74,6 +79,8 @@ def publish(
     *,
     claim_s: float,
     max_attempts: int,
+    wait_s: float = 0.0,
+    read_only: bool = True,
 ) -> Outcome:
     """Publish a registered product, unless it is held or closed; a second call changes nothing.
 
@@ -88,18 +95,44 @@ def publish(
         The claim expires after this unless renewed [s].
     max_attempts : int
         After so many failed attempts the product waits for a person. Faults that may pass by themselves do not count.
+    wait_s : float
+        How long to wait for another process that is publishing it: that it succeeds is a success of this call too [s].
+    read_only : bool
+        Files of the published bundle get no permission to be written to.
 
     Raises
     ------
     UnknownIdError
         If it is not registered.
     BusyError
-        If another process is publishing it.
+        If another process is publishing it, and has not ended after `wait_s`.
     PublishFailed
         If the machine failed or the target is taken; the row is back in staging with the error.
     WrongArchive
         If ``paths.products`` is not the archive of this registry.
     """
+    deadline_s = time.monotonic() + wait_s
+    while True:
+        try:
+            return _publish_now(registry, layout, data_id, version, _Terms(claim_s, max_attempts, read_only))
+        except BusyError:
+            if time.monotonic() >= deadline_s:
+                raise
+            time.sleep(min(_POLL_S, wait_s))
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """Arguments of `publish`."""
+
+    claim_s: float
+    max_attempts: int
+    read_only: bool
+
+
+def _publish_now(
+    registry: Registry, layout: naming.Layout, data_id: str, version: int | None, terms: _Terms
+) -> Outcome:
     row = queries.get(registry, data_id, version)
     version = row["version"]
     if row["status"] == "staging" and row["finalization_status"] == "pending":
@@ -108,16 +141,16 @@ def publish(
     created = False
     if row["status"] in ("staging", "publishing"):
         archive_root.require(registry, layout, make=True)
-        if row["attempts"] >= max_attempts:
+        if row["attempts"] >= terms.max_attempts:
             raise RegistryError(
                 f"{data_id} failed to be published {row['attempts']} times (the last time: {row['error']}): repair "
                 f"that, then 'contimg publish retry {data_id}'"
             )
-        claim = claims.take(registry, data_id, version, claim_s)
+        claim = claims.take(registry, data_id, version, terms.claim_s)
         if claim is not None:
             try:
                 checkpoint("publish:claimed")
-                created = _publish_claimed(registry, layout, row, claim)
+                created = _publish_claimed(registry, layout, row, claim, read_only=terms.read_only)
             finally:
                 claims.forget(claim)
         row = queries.get(registry, data_id, version)
@@ -158,11 +191,13 @@ def sentence(error: OSError) -> str:
     return f"{error.strerror or error}{where}"
 
 
-def _publish_claimed(registry: Registry, layout: naming.Layout, row: Mapping[str, Any], claim: claims.Claim) -> bool:
+def _publish_claimed(
+    registry: Registry, layout: naming.Layout, row: Mapping[str, Any], claim: claims.Claim, *, read_only: bool
+) -> bool:
     """Publish a claimed product; False when another publisher took over meanwhile and has published it."""
     data_id = row["data_id"]
     try:
-        final = _transfer(registry, layout, row, claim)
+        final = _transfer(registry, layout, row, claim, read_only=read_only)
         checkpoint("publish:recording")
         claims.record_published(registry, claim, str(final))
         checkpoint("publish:recorded")
@@ -193,7 +228,9 @@ def _leave_to_winner(registry: Registry, row: Mapping[str, Any]) -> None:
         raise claims.ClaimLost(f"{row['data_id']} was taken over by another publisher: rerun to see what it made")
 
 
-def _transfer(registry: Registry, layout: naming.Layout, row: Mapping[str, Any], claim: claims.Claim) -> Path:
+def _transfer(
+    registry: Registry, layout: naming.Layout, row: Mapping[str, Any], claim: claims.Claim, *, read_only: bool
+) -> Path:
     """Copy the bundle into the archive and give it its final name (steps 1, 3 and 4); return its path."""
     data_id, version = row["data_id"], row["version"]
     stage_path = Path(row["stage_path"])
@@ -206,15 +243,18 @@ def _transfer(registry: Registry, layout: naming.Layout, row: Mapping[str, Any],
         safe_files.open_folder(layout.products, copying.INCOMING, create=True) as incoming,
         safe_files.open_folder(layout.products, target.parent, create=True) as parent,
     ):
+        copying.fence(incoming, data_id, claims.tokens(registry, data_id))
         if safe_files.exists(parent, target.name):
             _accept_existing(final, row)
             return final
         try:
             record = with_decisions(publication(row), _decisions(registry, row))
-            job = copying.CopyJob(layout, stage_path, row["sha256"], record, lambda: claims.renew(registry, claim))
+            alive = functools.partial(claims.renew, registry, claim)
+            job = copying.CopyJob(layout, stage_path, row["sha256"], record, alive, read_only)
             copying.copy_bundle(job, incoming, name)
             _check_verdict(row, stage_path)
             claims.renew(registry, claim, at_once=True)
+            checkpoint("publish:renaming")
             try:
                 safe_files.rename_new(incoming, name, parent, target.name)
             except FileExistsError:

@@ -28,14 +28,15 @@ WAITS_S = (1.0, 5.0, 25.0)
 def publish_mosaic(mosaic_id: str, config: Config, *, waits_s: Sequence[float] = WAITS_S) -> Outcome:
     """Reconcile and publish a registered mosaic, and write its marker: the work of the rule ``publish_mosaic``.
 
-    After faults that may pass by themselves it is tried again; all others are raised at once.
+    After faults that may pass by themselves it is tried again; all others are raised at once. Another process that
+    publishes it is waited for, as long as a claim lasts.
 
     Parameters
     ----------
     mosaic_id : str
     config : Config
     waits_s : sequence of float
-        How long to wait before each further attempt [s].
+        How long to wait before each further attempt [s]; without any, nothing is waited for.
 
     Returns
     -------
@@ -50,7 +51,7 @@ def publish_mosaic(mosaic_id: str, config: Config, *, waits_s: Sequence[float] =
     data_id = naming.as_mosaic_id(mosaic_id)
     for wait_s in waits_s:
         try:
-            return _publish_once(data_id, config)
+            return _publish_once(data_id, config, wait_s=config.publish.claim_s)
         except (PublishFailed, RegistryUnavailable) as failure:
             if not getattr(failure, "transient", True):
                 raise
@@ -58,14 +59,17 @@ def publish_mosaic(mosaic_id: str, config: Config, *, waits_s: Sequence[float] =
     return _publish_once(data_id, config)
 
 
-def _publish_once(data_id: str, config: Config) -> Outcome:
+def _publish_once(data_id: str, config: Config, *, wait_s: float = 0.0) -> Outcome:
     layout, options = config.layout, config.publish
     with (
         machine_faults(f"{data_id} was not published"),
         contextlib.closing(open_registry(config)) as registry,
     ):
         reconcile(registry, layout, data_id, judged_by=options_of(config), max_share=options.max_repair_share)
-        outcome = publish(registry, layout, data_id, claim_s=options.claim_s, max_attempts=options.max_attempts)
+        outcome = publish(
+            registry, layout, data_id, claim_s=options.claim_s, max_attempts=options.max_attempts, wait_s=wait_s,
+            read_only=options.read_only,
+        )  # fmt: skip
         if options.remove_stage and outcome.status == "published":
             remove_staged(registry, layout, data_id, outcome.version)
         if options.update_archive and outcome.status == "published" and not knows(layout, outcome.path):

@@ -20,63 +20,74 @@ from contimg.times import now
 
 def unrecorded(scope: Scope) -> Iterator[Difference]:
     """Find bundles that stand under their final name while the row says ``staging``: they are recorded as published."""
-    for row in scope.settled_rows("staging", "publishing"):
-        final = scope.layout.bundle(row["data_id"], row["version"])
-        if not final.is_dir() or row["finalization_status"] != "finalized":
-            continue
-        problem = bundle.archived_problem(final, row["sha256"])
-        if problem is not None:
-            message = f"{final} stands where {row['data_id']} is to be published, and differs ({problem}): move it away"
-            yield about("foreign", row, final, message, needs_person=True)
-            continue
-        if not is_earned(row):
-            message = f"{final} is in sight, and nothing shows that it was approved: move it away"
-            yield about("unapproved", row, final, message, needs_person=True)
-            continue
-        found = about("not_recorded", row, final, f"{final} is whole but was not recorded as published: recorded")
-        yield scope.repair(found, functools.partial(_record, scope, row, final))
+    yield from scope.each(scope.settled_rows("staging", "publishing"), functools.partial(_unrecorded, scope))
+
+
+def _unrecorded(scope: Scope, row: Row) -> Iterator[Difference]:
+    final = scope.layout.bundle(row["data_id"], row["version"])
+    if not final.is_dir() or row["finalization_status"] != "finalized":
+        return
+    problem = bundle.archived_problem(final, row["sha256"])
+    if problem is not None:
+        message = f"{final} stands where {row['data_id']} is to be published, and differs ({problem}): move it away"
+        yield about("foreign", row, final, message, needs_person=True)
+        return
+    if not is_earned(row):
+        message = f"{final} is in sight, and nothing shows that it was approved: move it away"
+        yield about("unapproved", row, final, message, needs_person=True)
+        return
+    found = about("not_recorded", row, final, f"{final} is whole but was not recorded as published: recorded")
+    yield scope.repair(found, functools.partial(_record, scope, row, final))
 
 
 def _record(scope: Scope, row: Row, final: Path) -> bool:
-    values = {"status": "published", "published_path": str(final), "published_at": now(), "error": None}
+    time = now()
+    values = {"status": "published", "published_path": str(final), "published_at": time, "error": None}
+    values |= {"verified_at": time}
     values |= dict.fromkeys(("closed_at", "closed_by", "closed_reason"))
     return scope.change(row, values, "published", f"{final} (found by reconcile)")
 
 
+Lost = list[tuple[Difference, Callable[[], object]]]
+
+
 def published(scope: Scope) -> Iterator[Difference]:
     """Find published bundles that are missing or altered: set back to ``staging``, to be published again."""
-    lost: list[tuple[Difference, Callable[[], object]]] = []
-    for row in scope.rows("published"):
-        path = Path(row["published_path"])
-        where = Places.of(scope.layout, row)
-        if path == where.sight and places.is_folder(where.hidden):  # `misplaced` looks after these
-            continue
-        missing = not path.is_dir()
-        problem = f"{path} is missing" if missing else bundle.archived_problem(path, row["sha256"])
-        if problem is None:
-            contradiction = None if row["approved_by"] else verdict_contradiction(row, path)
-            if contradiction is not None:
-                message = f"{contradiction}: restore the registry from a backup, or withdraw the mosaic"
-                yield about("verdict_differs", row, path, message, needs_person=True)
-            continue
-        strays = bundle.strays(path, row["sha256"])
-        if path == where.sight and strays:
-            message = f"{path / strays[0]} is not of the bundle ({len(strays)} such files): moved to {ALTERED}"
-            yield scope.repair(
-                about("stray", row, path, message), functools.partial(places.set_aside_strays, where, strays)
-            )
-            continue
-        found = about("missing" if missing else "altered", row, path, problem)
-        # After a move of the archive, or with nothing whole on the stage, a person must decide.
-        if path != where.sight or not _can_be_made_again(scope, row):
-            message = f"{problem}, and no whole copy is on the stage: restore it from a backup, or withdraw it"
-            yield replace(found, message=message, needs_person=True)
-            continue
-        moved = "" if missing else f", the altered bundle moved to {scope.layout.products / ALTERED}"
-        message = f"{problem}: given back to staging to be published again{moved}"
-        action = functools.partial(_unpublish, scope, row, where, missing, problem)
-        lost.append((replace(found, message=message), action))
+    lost: Lost = []
+    yield from scope.each(scope.rows("published"), functools.partial(_published, scope, lost))
     yield from scope.bounded(lost)
+
+
+def _published(scope: Scope, lost: Lost, row: Row) -> Iterator[Difference]:
+    path = Path(row["published_path"])
+    where = Places.of(scope.layout, row)
+    if path == where.sight and places.is_folder(where.hidden):  # `misplaced` looks after these
+        return
+    missing = not path.is_dir()
+    problem = f"{path} is missing" if missing else bundle.archived_problem(path, row["sha256"])
+    if problem is None:
+        contradiction = None if row["approved_by"] else verdict_contradiction(row, path)
+        if contradiction is not None:
+            message = f"{contradiction}: restore the registry from a backup, or withdraw the mosaic"
+            yield about("verdict_differs", row, path, message, needs_person=True)
+        return
+    strays = bundle.strays(path, row["sha256"])
+    if path == where.sight and strays:
+        message = f"{path / strays[0]} is not of the bundle ({len(strays)} such files): moved to {ALTERED}"
+        yield scope.repair(
+            about("stray", row, path, message), functools.partial(places.set_aside_strays, where, strays)
+        )
+        return
+    found = about("missing" if missing else "altered", row, path, problem)
+    # After a move of the archive, or with nothing whole on the stage, a person must decide.
+    if path != where.sight or not _can_be_made_again(scope, row):
+        message = f"{problem}, and no whole copy is on the stage: restore it from a backup, or withdraw it"
+        yield replace(found, message=message, needs_person=True)
+        return
+    moved = "" if missing else f", the altered bundle moved to {scope.layout.products / ALTERED}"
+    message = f"{problem}: given back to staging to be published again{moved}"
+    action = functools.partial(_unpublish, scope, row, where, missing, problem)
+    lost.append((replace(found, message=message), action))
 
 
 def _can_be_made_again(scope: Scope, row: Row) -> bool:
@@ -98,19 +109,22 @@ def _unpublish(scope: Scope, row: Row, where: Places, missing: bool, problem: st
 
 def staged(scope: Scope) -> Iterator[Difference]:
     """Find bundles on the stage that are missing or altered: made again from the mosaic."""
-    for row in scope.rows("staging", "held"):
-        place = Path(row["stage_path"])
-        # Reading every byte costs as much as publishing: for one product only after a failure.
-        settled = row["finalization_status"] == "finalized" and row["error"] is None
-        if scope.data_id is not None and settled and place.is_dir():
-            continue
-        problem = stage_problem(row)
-        if problem is None:
-            continue
-        found = about("stage_altered", row, place, f"{problem}: made again from the mosaic")
-        if _can_be_made_again(scope, row):
-            action = functools.partial(reassemble, scope.registry, scope.layout, row, scope.judged_by)
-            yield scope.repair(found, action)
-        else:
-            message = f"{problem}, and the mosaic on the stage is another one now: snakemake --forcerun mosaic_group"
-            yield replace(found, message=message, needs_person=True)
+    yield from scope.each(scope.rows("staging", "held"), functools.partial(_staged, scope))
+
+
+def _staged(scope: Scope, row: Row) -> Iterator[Difference]:
+    place = Path(row["stage_path"])
+    # Reading every byte costs as much as publishing: for one product only after a failure.
+    settled = row["finalization_status"] == "finalized" and row["error"] is None
+    if scope.data_id is not None and settled and place.is_dir():
+        return
+    problem = stage_problem(row)
+    if problem is None:
+        return
+    found = about("stage_altered", row, place, f"{problem}: made again from the mosaic")
+    if _can_be_made_again(scope, row):
+        action = functools.partial(reassemble, scope.registry, scope.layout, row, scope.judged_by)
+        yield scope.repair(found, action)
+    else:
+        message = f"{problem}, and the mosaic on the stage is another one now: snakemake --forcerun mosaic_group"
+        yield replace(found, message=message, needs_person=True)

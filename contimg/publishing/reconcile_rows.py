@@ -51,24 +51,31 @@ def _lost(scope: Scope, path: Path, data_id: str, version: int, rebuild: object)
 
 def lost_decisions(scope: Scope) -> Iterator[Difference]:
     """Find decisions that stand in a bundle's record and not in the registry, or the reverse: copied to the other."""
-    for row in scope.settled_rows():
-        where = Places.of(scope.layout, row)
-        try:
-            on_disk = where.decisions()
-        except RegistryError as error:
-            yield about("record_unreadable", row, where.sight, str(error), needs_person=True)
-            continue
-        with scope.registry.read() as connection:
-            known = recorded(connection, row)
-        lost = unknown_to(known, on_disk)
-        if lost:
-            message = f"the registry did not know that {_said(lost)}: taken from the record beside the bundle"
-            found = about("decision_lost", row, _first(where), message)
-            yield scope.repair(found, functools.partial(_apply, scope, row, lost, where))
-        elif known and any(not _holds(where, place, known) for place in where.standing()):
-            message = f"the record of {row['data_id']} did not say that {_said(known)}: written into it"
-            found = about("record_lost", row, _first(where), message)
-            yield scope.repair(found, functools.partial(where.record, publication(row), known))
+    yield from scope.each(scope.settled_rows(), functools.partial(_lost_decisions, scope))
+
+
+def _lost_decisions(scope: Scope, row: Row) -> Iterator[Difference]:
+    where = Places.of(scope.layout, row)
+    try:
+        on_disk = where.decisions()
+    except RegistryError as error:
+        yield about("record_unreadable", row, where.sight, str(error), needs_person=True)
+        return
+    with scope.registry.read() as connection:
+        known = recorded(connection, row)
+    lost = unknown_to(known, on_disk)
+    if lost:
+        message = f"the registry did not know that {_said(lost)}: taken from the record beside the bundle"
+        found = about("decision_lost", row, _first(where), message)
+        yield scope.repair(found, functools.partial(_apply, scope, row, lost, where))
+    elif known and any(not _holds(where, place, known) for place in where.standing()):
+        message = f"the record of {row['data_id']} did not say that {_said(known)}: written into it"
+        found = about("record_lost", row, _first(where), message)
+        yield scope.repair(found, functools.partial(where.record, publication(row), known))
+    elif row["status"] == "published" and where.differs(publication(row)):
+        message = f"the record of {row['data_id']} does not say what the registry does, or is gone: written anew"
+        found = about("record_differs", row, _first(where), message)
+        yield scope.repair(found, functools.partial(where.record_anew, publication(row), known))
 
 
 def _holds(where: Places, place: Path, decisions: list[Decision]) -> bool:
@@ -162,26 +169,31 @@ def answer(one: Standing) -> Answer | None:
 def misplaced(scope: Scope) -> Iterator[Difference]:
     """Find bundles under their final name, or among the withdrawn ones, that should not be there: moved."""
     hidden_ones: list[tuple[Difference, Callable[[], object]]] = []
-    for row in scope.settled_rows():
-        where = Places.of(scope.layout, row)
-        sight, hidden = is_folder(where.sight), is_folder(where.hidden)
-        last = _last_decision(scope, row) if hidden else None
-        found = answer(Standing(row["status"], sight, hidden, last))
-        if found is None:
-            if row["status"] == "withdrawn" and hidden and row["published_path"] != str(where.hidden):
-                found = Answer("not_hidden", "hide", "is {status}, and the registry named another place: corrected")
-            else:
-                continue
-        message = f"{row['data_id']} version {row['version']} {found.message.format(status=row['status'])}"
-        difference = about(found.code, row, where.sight, message, needs_person=found.action == "person")
-        action = functools.partial(_move, scope, row, where, found.action)
-        if found.action == "person":
-            yield difference
-        elif sight and found.action in ("hide", "aside"):
-            hidden_ones.append((difference, action))
-        else:
-            yield scope.repair(difference, action)
+    yield from scope.each(scope.settled_rows(), functools.partial(_misplaced, scope, hidden_ones))
     yield from scope.bounded(hidden_ones)
+
+
+def _misplaced(
+    scope: Scope, hidden_ones: list[tuple[Difference, Callable[[], object]]], row: Row
+) -> Iterator[Difference]:
+    where = Places.of(scope.layout, row)
+    where.require_no_link()
+    sight, hidden = is_folder(where.sight), is_folder(where.hidden)
+    last = _last_decision(scope, row) if hidden else None
+    found = answer(Standing(row["status"], sight, hidden, last))
+    if found is None:
+        if row["status"] != "withdrawn" or not hidden or row["published_path"] == str(where.hidden):
+            return
+        found = Answer("not_hidden", "hide", "is {status}, and the registry named another place: corrected")
+    message = f"{row['data_id']} version {row['version']} {found.message.format(status=row['status'])}"
+    difference = about(found.code, row, where.sight, message, needs_person=found.action == "person")
+    action = functools.partial(_move, scope, row, where, found.action)
+    if found.action == "person":
+        yield difference
+    elif sight and found.action in ("hide", "aside"):
+        hidden_ones.append((difference, action))
+    else:
+        yield scope.repair(difference, action)
 
 
 def _last_decision(scope: Scope, row: Row) -> str | None:

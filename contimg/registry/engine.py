@@ -17,7 +17,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from sqlalchemy.pool import NullPool
 
 from contimg.errors import ConfigError, RegistryError
-from contimg.registry import migrations, schema
+from contimg.registry import migrations, postgres, schema
+from contimg.registry.stalls import stopped_writer
 from contimg.storage.filesystem import refuse_network
 from contimg.storage.locks import exclusive, require_locks
 
@@ -25,10 +26,16 @@ if TYPE_CHECKING:
     from contimg.config import Config
 
 BUSY_TIMEOUT_S = 30.0
+_TRY_S = 1.0  # after so long without the lock it is looked who holds it
+EXCLUSIVE_S = 600.0  # the gallery of 100 000 mosaics, made anew, takes a minute and a half
 
 
 class RegistryUnavailable(RegistryError):
     """The database is locked, full or out of reach; the same operation may succeed later."""
+
+
+class RegistryStalled(RegistryError):
+    """The database is locked by a process that is stopped: waiting does not help, a person must act."""
 
 
 class Registry:
@@ -45,6 +52,11 @@ class Registry:
         self.engine = engine
         self.where = where
 
+    @property
+    def read_only(self) -> bool:
+        """True where this user may only read the database."""
+        return _is_read_only(self.engine.url)
+
     @contextlib.contextmanager
     def transaction(self, lock: str | None = None, *, durable: bool = True) -> Iterator[Connection]:
         """Run a block within one write transaction and give its connection: all of it is committed, or nothing.
@@ -59,7 +71,7 @@ class Registry:
         RegistryError
             If the database is locked, full or unreachable. Nothing was written.
         """
-        if _is_read_only(self.engine.url):
+        if self.read_only:
             raise RegistryError(
                 f"registry {self.where} can only be read from here: give yourself write access to the file and its "
                 "folder, then type the same command again"
@@ -96,8 +108,17 @@ class Registry:
                 yield
             return
         with self._report(), self.engine.connect() as connection, connection.begin():
-            query = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
-            connection.execute(query, {"name": f"contimg {name}"})
+            limit_ms = round(EXCLUSIVE_S * 1000)  # this transaction is idle while the block works
+            connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = {limit_ms}"))
+            query = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+            deadline_s = time.monotonic() + EXCLUSIVE_S
+            while not connection.execute(query, {"name": f"contimg {name}"}).scalar_one():
+                if time.monotonic() > deadline_s:
+                    raise RegistryUnavailable(
+                        f"registry {self.where}: another process has worked on '{name}' for {EXCLUSIVE_S:.0f} s: rerun "
+                        "the same command when it has ended"
+                    )
+                time.sleep(0.1)
             yield
 
     def close(self) -> None:
@@ -110,7 +131,8 @@ class Registry:
             yield
         except DBAPIError as error:
             what = " ".join(str(error.orig).split())
-            kind = RegistryUnavailable if isinstance(error, OperationalError) else RegistryError
+            passing = isinstance(error, OperationalError) or error.connection_invalidated
+            kind = RegistryUnavailable if passing else RegistryError
             raise kind(
                 f"registry {self.where} refused an operation ({what}): nothing was written by it; {_remedy(what)} and "
                 "rerun the same command"
@@ -165,6 +187,8 @@ def open_sqlite(file: Path) -> Registry:
         raise RegistryError(f"{file.parent} cannot be made ({error.strerror}): correct paths.state") from error
     if file.exists() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)):
         return _open(_read_only(file), where=str(file))
+    with contextlib.suppress(OSError):  # SQLite would make it with 0644, whatever the umask lets the group do
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
     require_locks(file.parent, key="paths.state")  # SQLite would wait, and then speak of an I/O error or a busy file
     return _open(URL.create("sqlite", database=str(file)), where=str(file))
 
@@ -207,7 +231,8 @@ def open_url(url: str) -> Registry:
             f"config key 'registry.url' names a {parsed.get_backend_name()} database: use PostgreSQL "
             "(postgresql+psycopg://user@host/database) or null for SQLite"
         )
-    return _open(parsed, where=parsed.render_as_string(hide_password=True))
+    # Without its query: a password may stand there too.
+    return _open(parsed, where=parsed.set(query={}).render_as_string(hide_password=True))
 
 
 def _open(url: URL, where: str) -> Registry:
@@ -217,7 +242,7 @@ def _open(url: URL, where: str) -> Registry:
             event.listen(engine, "connect", _prepare_reader if _is_read_only(url) else _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
         else:
-            engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+            engine = postgres.make_engine(url)
     except NoSuchModuleError as error:
         raise ConfigError(f"config key 'registry.url': {error}: write postgresql+psycopg://…") from None
     except ModuleNotFoundError as error:
@@ -279,9 +304,41 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.02)
 
 
+def unix_time_s(connection: Connection) -> float:
+    """Return the time of the database [Unix s]: the same clock for all hosts that share it."""
+    if connection.dialect.name == "sqlite":
+        return time.time()
+    return float(connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
+
+
+def _begin_immediate(connection: Connection) -> None:
+    """Take SQLite's write lock; a holder that is stopped is named at once."""
+    file = Path(str(connection.engine.url.database))
+    deadline_s = time.monotonic() + BUSY_TIMEOUT_S
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(min(_TRY_S, BUSY_TIMEOUT_S) * 1000)}")
+    before = None
+    while True:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            return
+        except OperationalError as error:
+            if "locked" not in str(error.orig) or time.monotonic() > deadline_s:
+                raise
+        holder = stopped_writer(file)
+        if holder is not None and holder == before:
+            raise RegistryStalled(
+                f"registry {file} is locked by process {holder}, which is stopped: 'kill -CONT {holder}' lets it go "
+                f"on, 'kill -KILL {holder}' ends it, and then the same command works"
+            )
+        before = holder
+
+
 def _begin_sqlite(connection: Connection) -> None:
     options = connection.get_execution_options()
     write = options.get("contimg_write", False)
     if not options.get("contimg_durable", True):  # for this connection only, which serves one transaction
         connection.exec_driver_sql("PRAGMA synchronous = NORMAL")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    if write:
+        _begin_immediate(connection)
+    else:
+        connection.exec_driver_sql("BEGIN")

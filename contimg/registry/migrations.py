@@ -24,11 +24,21 @@ def _know_archive_and_verifications(connection: Connection) -> None:
         connection.execute(text("ALTER TABLE data_registry ADD COLUMN verified_at VARCHAR"))
 
 
+def _index_verifications(connection: Connection) -> None:
+    connection.execute(
+        text(
+            "CREATE INDEX IF NOT EXISTS data_registry_by_verified ON data_registry (verified_at) "
+            "WHERE status = 'published'"
+        )
+    )
+
+
 # version -> the step that makes it from the version before. A step is plain SQL text: it must go on
 # meaning the same when the tables in `schema` have moved on.
 STEPS: dict[int, Callable[[Connection], None]] = {
     2: _index_states_with_ids,
     3: _know_archive_and_verifications,
+    4: _index_verifications,
 }
 
 

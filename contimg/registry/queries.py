@@ -112,6 +112,39 @@ def published(registry: Registry, month: str | None = None) -> list[Row]:
         return [row for row in _rows(rows) if row["status"] == "published"]
 
 
+def longest_unread(registry: Registry, since: str | None = None) -> list[Row]:
+    """Return what a verification needs of published rows, those first whose bundles were read the longest ago.
+
+    Parameters
+    ----------
+    registry : Registry
+    since : str, optional
+        Only those that were not read since this time (UTC).
+    """
+    names = ("data_id", "version", "published_path", "sha256", "qa_status", "approved_by", "verified_at")
+    column = data_registry.c
+    query = select(*(column[name] for name in names)).where(column.status == "published")
+    if since is not None:
+        query = query.where(_unread(since))
+    with registry.read() as connection:
+        # False comes first, and with it what was never read.
+        ordered = query.order_by(column.verified_at.is_not(None), column.verified_at, column.data_id, column.version)
+        return _rows(connection.execute(ordered).mappings())
+
+
+def count_unread(registry: Registry, since: str) -> int:
+    """Return how many published bundles were not read since a time (UTC)."""
+    column = data_registry.c
+    query = select(func.count()).select_from(data_registry).where(column.status == "published", _unread(since))
+    with registry.read() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def _unread(since: str) -> ColumnElement[bool]:
+    """Return the condition that a bundle was not read and found right since a time, or never."""
+    return (data_registry.c.verified_at < since) | data_registry.c.verified_at.is_(None)
+
+
 def _is_current() -> ColumnElement[bool]:
     """Return the condition that a row is the current version of its product: the latest that is published."""
     later = data_registry.alias("later")

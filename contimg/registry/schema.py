@@ -23,9 +23,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
-VERSION = 3
+VERSION = 4
 STATUSES = ("staging", "publishing", "published", "held", "rejected", "superseded", "withdrawn")
 QA_STATUSES = ("pending", "passed", "warning", "failed")
 VALIDATION_STATUSES = ("pending", "validated", "failed")
@@ -184,6 +185,13 @@ data_registry = Table(
     Column("verified_at", String),  # when every byte of the published bundle was last read and found right
     UniqueConstraint("data_id", "version", name="data_id_version_once"),
     Index("data_registry_by_status", "status", "data_id"),  # which products are in a state, without reading the rows
+    # Which published bundles were not verified for long, of 100 000 in milliseconds.
+    Index(
+        "data_registry_by_verified",
+        "verified_at",
+        sqlite_where=text("status = 'published'"),
+        postgresql_where=text("status = 'published'"),
+    ),
     _one_of("status", STATUSES),
     _one_of("qa_status", QA_STATUSES),
     _one_of("validation_status", VALIDATION_STATUSES),

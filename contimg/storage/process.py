@@ -7,10 +7,10 @@ namespace of process ids (each container has its own) and the start time it is u
 from __future__ import annotations
 
 import functools
-import getpass
 import hashlib
 import json
 import os
+import pwd
 import re
 import socket
 import time
@@ -175,8 +175,24 @@ def _last_change_unix_s(path: Path) -> float:
 
 
 def operator() -> str:
-    """Return the name of the person at the keyboard: that of the login, else of the user id."""
+    """Return who is at the keyboard: the name of the login, and what the system knows of the user id.
+
+    The name of the login is what the environment says (LOGNAME), so that a shared account may say who uses it; account,
+    full name and number cannot be set so: ``ada (uid 1001, Ada Lovelace)``, or ``x (uid 1001, ada, Ada Lovelace)``.
+    """
+    uid = os.getuid()
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
+        account = pwd.getpwuid(uid)
+    except KeyError:
+        known = None
+    else:
+        known = (account.pw_name, account.pw_gecos.split(",")[0])
+    said = next(filter(None, map(os.environ.get, ("LOGNAME", "USER"))), known[0] if known else "")
+    names = [] if known is None else [name for name in dict.fromkeys(known) if name and name != said]
+    who = ", ".join([f"uid {uid}", *names])
+    return one_line(f"{said} ({who})" if said else who)
+
+
+def one_line(text: str) -> str:
+    """Return a text with line breaks and other control characters as escapes, so that it cannot forge another line."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

@@ -164,6 +164,11 @@ def create(folder: int, name: str) -> int:
     return os.open(name, flags, 0o666, dir_fd=folder)
 
 
+def make_read_only(descriptor: int) -> None:
+    """Take the permission to write from everybody, for an opened file."""
+    os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o555)
+
+
 def list_tree(folder: int, prefix: str = "") -> Iterator[str]:
     """Give the relative paths of all that stands in an opened folder and below it, except folders, sorted by folder."""
     for name in sorted(os.listdir(folder)):

@@ -44,7 +44,7 @@ def program(sqlite_config, tmp_path, monkeypatch, capsys):
             {
                 "paths": sqlite_config.paths.model_dump(mode="json"),
                 "crossmatch": {"enabled": False},
-                "publish": {"update_archive": False},
+                "publish": {"update_archive": False, "read_only": False},
             }
         )
     )

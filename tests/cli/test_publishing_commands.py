@@ -1,6 +1,5 @@
 """The commands as people and programs use them."""
 
-import getpass
 import json
 import re
 import shlex
@@ -14,6 +13,7 @@ from contimg.errors import ContimgError
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.storage.atomic import write_json
+from contimg.storage.process import operator
 from tests.support import mosaics
 
 ID = mosaics.MOSAIC
@@ -158,7 +158,7 @@ def test_after_the_last_attempt_status_and_report_name_the_command(contimg, sqli
     }
     times = [event["time"] for event in decided.values()]
     assert times == sorted(times) and all(re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", time) for time in times)
-    assert {event["actor"] for event in decided.values()} == {getpass.getuser()}
+    assert {event["actor"] for event in decided.values()} == {operator()}
 
 
 def test_reconcile(contimg, sqlite_config):

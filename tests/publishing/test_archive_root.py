@@ -143,9 +143,9 @@ def test_only_a_publication_makes_the_root_of_a_new_registry(registry, config):
     archive_root.require(registry, config.layout)
     assert not config.paths.products.exists() and identity(registry) is None
     config.paths.products.mkdir()
-    archive_root.require(registry, config.layout, change=False)
-    assert read_marker(config.layout) is None
     archive_root.require(registry, config.layout)
+    assert read_marker(config.layout) is None
+    archive_root.require(registry, config.layout, make=True)
     assert read_marker(config.layout)["registry"] == identity(registry).uuid
 
 

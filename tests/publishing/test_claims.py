@@ -211,3 +211,44 @@ def test_an_abandoned_claim_is_freed_unless_another_took_it_meanwhile(registry, 
         assert claims.free_abandoned(connection, queries.get(registry, ID)) is True
     assert queries.get(registry, ID)["status"] == "staging"
     assert "had been left over" in queries.events(registry, ID)[-1]["message"]
+
+
+@pytest.fixture
+def server(config):
+    if config.registry.url is None:
+        pytest.skip("on one machine there is one clock")
+
+
+@pytest.mark.parametrize("ahead_s", [1000.0, -1000.0])
+def test_the_databases_clock_decides_about_claims(registry, config, staged, server, monkeypatch, ahead_s):
+    """Of two hosts one is 17 minutes off: neither takes the living claim of the other, nor makes an endless one."""
+    elsewhere = Owner("there", "00-1", 1, 1)
+    claimed(registry, elsewhere, time.time() + 60)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + ahead_s)
+    assert not claims.is_abandoned(registry, queries.get(registry, ID))
+    with pytest.raises(BusyError, match=r"expires in (5\d|60) s at most"):
+        claims.take(registry, ID, 1, claim_s=60)
+    with registry.transaction() as connection:
+        connection.execute(update(data_registry).values(claim_expires_unix_s=real() - 5))
+    claim = claims.take(registry, ID, 1, claim_s=60)
+    claims.renew(registry, claim, at_once=True)
+    assert abs(queries.get(registry, ID)["claim_expires_unix_s"] - (real() + 60)) < 10
+
+
+def test_the_claim_of_a_process_that_died_before_a_reboot_is_free_at_once(registry, config):
+    """Another boot of the same installation: on PostgreSQL too, without waiting for the claim to expire."""
+    here = me()
+    if not here.installation:
+        pytest.skip("this machine has no /etc/machine-id")
+    mosaics.make_mosaic(config)
+    register_mosaic(ID, config)
+    boot = "0" * len(here.boot) + here.machine[len(here.boot) :]
+    claimed(registry, Owner(here.host, boot, os.getpid(), here.start, here.installation), time.time() + 900)
+    assert publish_mosaic(ID, config, waits_s=()).created
+
+
+def test_tokens_are_those_of_all_versions_that_are_claimed(registry, staged):
+    assert claims.tokens(registry, ID) == set()
+    claim = claims.take(registry, ID, 1, claim_s=60)
+    assert claims.tokens(registry, ID) == {claim.token}

@@ -2,15 +2,17 @@
 
 import contextlib
 import os
+import stat
 from dataclasses import replace
 
 import pytest
 
 from contimg.bundle import bundle
 from contimg.errors import RegistryError
-from contimg.publishing import checkpoints
+from contimg.publishing import checkpoints, copying, decisions, publish
 from contimg.publishing.copying import CopyJob, copy_bundle, incoming_name
 from contimg.publishing.register import register
+from contimg.publishing.register_mosaic import register_mosaic
 from contimg.storage import safe_files
 from tests.support import mosaics
 from tests.support.databases import memory_folder
@@ -158,3 +160,29 @@ def test_checkpoints_are_passed_once_for_each_file_and_in_order(job):
     copied(job)
     files = len(bundle.read_manifest(job.stage_path)[1])
     assert passed == ["publish:incoming", *["publish:file"] * files, "publish:copied", "publish:verified"]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_a_copy_that_is_read_only_lets_everybody_read_whom_the_umask_lets(registry, config, umask):
+    mosaics.make_mosaic(config)
+    register_mosaic(ID, config)
+    before = os.umask(umask)
+    try:
+        done = publish.publish(registry, config.layout, ID, claim_s=60, max_attempts=3, read_only=True)
+    finally:
+        os.umask(before)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in done.path.rglob("*") if path.is_file()}
+    assert modes == {0o444 & ~umask}
+    assert stat.S_IMODE(done.path.stat().st_mode) == 0o777 & ~umask
+    decisions.withdraw(registry, config.layout, ID, "wrong")
+    decisions.restore(registry, config.layout, ID, "right after all")
+    assert stat.S_IMODE((done.path / bundle.PUBLICATION).stat().st_mode) & 0o222 == 0
+
+
+def test_only_copies_without_a_living_claim_are_fenced_off(tmp_path):
+    for name in ("mosaic_a.one", "mosaic_a.two", "mosaic_ab.one", ".mosaic_a.part-1"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").touch()
+    with safe_files.open_folder(tmp_path) as incoming:
+        copying.fence(incoming, "mosaic_a", {"two"})
+    assert {path.name for path in tmp_path.iterdir()} == {"mosaic_a.two", "mosaic_ab.one", ".mosaic_a.part-1"}

@@ -28,7 +28,7 @@ def failing(times, error):
     """Return a publisher whose first attempts fail, and the list of when each was made."""
     real, made = rule._publish_once, []
 
-    def once(data_id, config):
+    def once(data_id, config, **_options):
         made.append(time.monotonic())
         if len(made) <= times:
             raise error

@@ -1,6 +1,7 @@
 """Owners: which process it was, and whether it surely runs no more."""
 
 import os
+import pwd
 import subprocess
 import sys
 from dataclasses import replace
@@ -168,14 +169,27 @@ def test_a_change_deep_inside_shows_that_somebody_works_there(tmp_path):
     assert is_orphan(path)
 
 
-def test_the_operator_is_the_login_or_the_number(monkeypatch):
-    monkeypatch.setenv("LOGNAME", "ada")
-    assert process.operator() == "ada"
-    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
-        monkeypatch.delenv(name, raising=False)
+@pytest.mark.parametrize(
+    ("said", "account", "expected"),
+    [
+        ("ada", ("ada", "Ada Lovelace,,,"), "ada (uid 1001, Ada Lovelace)"),
+        ("x", ("ada", "Ada Lovelace"), "x (uid 1001, ada, Ada Lovelace)"),  # what the environment says, and what is
+        ("", ("ada", ""), "ada (uid 1001)"),
+        ("root", ("root", "root"), "root (uid 1001)"),
+        ("ada", None, "ada (uid 1001)"),
+        ("", None, "uid 1001"),
+        ("a\nb\x1b[31m", ("ada", ""), "a\\nb\\x1b[31m (uid 1001, ada)"),
+    ],
+)
+def test_the_operator_is_named_by_login_and_by_what_nobody_can_set(monkeypatch, said, account, expected):
+    monkeypatch.setenv("LOGNAME", said)
+    monkeypatch.delenv("USER", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 1001)
 
-    def unknown(_uid: int) -> None:
-        raise KeyError("getpwuid(): uid not found")
+    def known(uid: int) -> pwd.struct_passwd:
+        if account is None:
+            raise KeyError(uid)
+        return pwd.struct_passwd((account[0], "x", uid, uid, account[1], "/", "/bin/sh"))
 
-    monkeypatch.setattr("pwd.getpwuid", unknown)
-    assert process.operator() == f"uid {os.getuid()}"
+    monkeypatch.setattr(pwd, "getpwuid", known)
+    assert process.operator() == expected

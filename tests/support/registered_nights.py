@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 
+from contimg.publishing import archive_root
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry.engine import open_registry
 from tests.support import mosaics
@@ -28,8 +30,11 @@ class RegisteredNight:
         self._folder, self._place = folder, folder / "night"
         self.config = mosaics.config_below(self._place)
         for verdict, reasons in VERDICTS.items():
+            self.config.paths.products.mkdir(parents=True)
             mosaics.make_mosaic(self.config, reasons=reasons)
             register_mosaic(mosaics.MOSAIC, self.config)
+            with contextlib.closing(open_registry(self.config)) as registry:
+                archive_root.adopt(registry, self.config.layout)  # as an earlier publication did
             self._place.rename(folder / verdict)
         self.restore("passed")
         self.registry = open_registry(self.config)

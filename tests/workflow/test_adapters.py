@@ -35,7 +35,7 @@ def run(night, name, given, made, wildcards=(), **params):
     log = night.place / f"{name}.log"
     snakemake = SimpleNamespace(
         input=named(given), output=named(made), params=SimpleNamespace(**params), log=[str(log)], threads=1,
-        wildcards=SimpleNamespace(**dict(wildcards)),
+        wildcards=SimpleNamespace(**dict(wildcards)), config={"registry": night.config.registry.model_dump()},
     )  # fmt: skip
     with keys_read() as read:
         runpy.run_path(str(ROOT / "scripts" / f"{name}.py"), init_globals={"snakemake": snakemake})
@@ -120,7 +120,7 @@ def test_one_tile_passes_through_all_adapters(tile):
     run(tile, "summarise_mosaic", {"mosaic_twin": twin("mosaic"), "crossmatch_twin": [twin("crossmatch")]},
         {"page": place("summary")}, paths=options(tile, "paths"),
         judged_by=frozen.threshold_options(tile.config))  # fmt: skip
-    shared = {"paths": options(tile, "paths"), "registry": options(tile, "registry")}
+    shared = {"paths": options(tile, "paths")}
     run(
         tile,
         "register_mosaic",

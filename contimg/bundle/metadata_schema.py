@@ -1,0 +1,93 @@
+"""The form of a bundle's ``metadata.json``: what readers rely on has the type that they expect, or is null."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from contimg.products.twin import Verdict
+
+MAX_DEPTH = 100  # what contimg writes is nested nine deep
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+
+class _Verdict(_Part):
+    verdict: Verdict
+    reasons: list[dict[str, Any]] = Field(default_factory=list)
+    notes: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class _Lineage(_Part):
+    products: list[dict[str, Any]]
+    files: list[dict[str, Any]]
+
+
+class _Metadata(_Part):
+    """All keys may be missing here: who needs one says so by its name."""
+
+    data_type: str = ""
+    data_id: str = ""
+    synthetic: bool = False
+    verdict: _Verdict | None = None
+    lineage: _Lineage | None = None
+    group: str | None = None
+    n_images: int | None = None
+    start_mjd: float | None = None
+    end_mjd: float | None = None
+    start_utc: str | None = None
+    end_utc: str | None = None
+    calibrators: list[str] | None = None
+    flux_anchor: str | None = None
+    freq_hz: float | None = None
+    bandwidth_hz: float | None = None
+    beam: dict[str, float | None] | None = None
+    centre_deg: list[float] | None = None
+    rms_mjy: float | None = None
+    tiles: list[str] | None = None
+    tiles_used: list[str] | None = None
+    calibrations: list[dict[str, Any]] = Field(default_factory=list)
+    facts: dict[str, Any] = Field(default_factory=dict)
+    qa: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+def parse(content: bytes) -> dict[str, Any]:
+    """Return the metadata in the bytes of a file.
+
+    Raises
+    ------
+    ValueError
+        If it is not JSON (NaN and infinities are none), no object, nested too deeply, or of another form. Says what the
+        file 'is' or 'holds', and where.
+    """
+    try:
+        found = json.loads(content, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise ValueError("is no JSON") from None
+    if not isinstance(found, dict):
+        raise ValueError("holds no JSON object")
+    if _is_deeper(found, MAX_DEPTH):
+        raise ValueError("is nested too deeply")
+    try:
+        _Metadata.model_validate(found)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"is damaged: '{where}': {first['msg'][:1].lower()}{first['msg'][1:]}") from None
+    return found
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _is_deeper(content: object, depth: int) -> bool:
+    if depth < 0:
+        return True
+    inner = content.values() if isinstance(content, dict) else content if isinstance(content, list) else ()
+    return any(_is_deeper(one, depth - 1) for one in inner)

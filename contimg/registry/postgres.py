@@ -1,0 +1,86 @@
+"""Connections to a PostgreSQL server: none waits for ever, whatever the server, the network or another client does.
+
+Four limits, each for a different fault:
+
+* connecting, and TCP keepalives, for a machine or network that is gone;
+* ``lock_timeout`` and ``statement_timeout``, which the server keeps, for other clients and for slow statements;
+* ``idle_in_transaction_session_timeout``, by which the server ends the transaction of a client that was stopped, so
+  that others waiting for its lock go on;
+* a limit in this process on waiting for an answer, for a server process that is frozen and keeps no limit itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine, create_engine, event
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
+CONNECT_S = 10
+IDLE_IN_TRANSACTION_S = 20.0
+# Longer than the limit before, so that who waits for a stopped client is served.
+LOCK_S = 45.0
+STATEMENT_S = 60.0
+# Longer than all of the server's, so that it is the server that says what happened while it can.
+ANSWER_S = 75.0
+_KEEPALIVE = {
+    "keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000,
+}  # fmt: skip
+
+
+def make_engine(url: URL) -> Engine:
+    """Return an engine for a PostgreSQL server; what the URL's query sets itself is kept.
+
+    Transactions are READ COMMITTED, whatever the server's default: a writer waits for its product's lock in its first
+    statement, and must then see what the one before it wrote.
+    """
+    given = dict(url.query)
+    limits = {
+        "lock_timeout": LOCK_S,
+        "statement_timeout": STATEMENT_S,
+        "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_S,
+    }
+    options = " ".join(f"-c {name}={round(limit_s * 1000)}" for name, limit_s in limits.items())
+    own = given.get("options", "")  # the later setting counts
+    arguments: dict[str, Any] = {"connect_timeout": CONNECT_S, **_KEEPALIVE}
+    arguments = {name: value for name, value in arguments.items() if name not in given}
+    arguments["options"] = f"{options} {own if isinstance(own, str) else ' '.join(own)}".strip()
+    engine = create_engine(url, pool_pre_ping=True, connect_args=arguments, isolation_level="READ COMMITTED")
+    if url.get_driver_name() == "psycopg":
+        event.listen(engine, "do_connect", _connect)
+    return engine
+
+
+def _connect(_dialect: object, _record: object, arguments: list[Any], keywords: dict[str, Any]) -> Any:
+    """Connect with a class of connections whose waiting for the server is limited."""
+    import psycopg
+
+    class LimitedConnection(psycopg.Connection[Any]):
+        def wait(self, gen: Generator[Any, Any, Any], *args: Any, **kwargs: Any) -> Any:
+            return super().wait(_limited(self, gen), *args, **kwargs)
+
+    return LimitedConnection.connect(*arguments, **keywords)
+
+
+def _limited(connection: Any, exchange: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """Pass an exchange with the server on, and end it, with the connection, when it takes longer than `ANSWER_S`.
+
+    psycopg resumes it at each answer, and ten times a second without one.
+    """
+    import psycopg
+
+    deadline_s = time.monotonic() + ANSWER_S
+    try:
+        wanted = next(exchange)
+        while True:
+            ready = yield wanted
+            if not ready and time.monotonic() > deadline_s:
+                connection.pgconn.finish()  # a late answer must not be taken for another question's
+                raise psycopg.OperationalError(f"the connection's server did not answer within {ANSWER_S:.0f} s")
+            wanted = exchange.send(ready)
+    except StopIteration as done:
+        return done.value

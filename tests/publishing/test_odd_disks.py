@@ -1,0 +1,145 @@
+"""What disks and people do to an archive: one bundle is named and set aside, and the others are looked at."""
+
+import errno
+import json
+import os
+import shutil
+
+import pytest
+
+from contimg import naming
+from contimg.bundle import bundle
+from contimg.errors import RegistryError
+from contimg.publishing import decisions
+from contimg.publishing.publish_mosaic import publish_mosaic
+from contimg.publishing.reconcile import reconcile
+from contimg.publishing.register_mosaic import register_mosaic
+from contimg.registry import queries
+from contimg.storage import safe_files
+from tests.publishing.test_archive_root import lose_rows
+from tests.support import mosaics
+
+ID = mosaics.MOSAIC
+OTHER = "2026-02-13T00:26:49"
+
+
+@pytest.fixture
+def two(registry, config):
+    """The folders of two published mosaics, of two days."""
+    first = mosaics.run(config).path
+    mosaics.make_mosaic(config, tiles=(OTHER,))
+    register_mosaic(naming.mosaic_id(OTHER), config)
+    return first, publish_mosaic(naming.mosaic_id(OTHER), config, waits_s=()).path
+
+
+def rot(monkeypatch, file, number=errno.EIO):
+    """Let the disk refuse to give the content of a file back, as ZFS and btrfs do for a block that has rotted."""
+    real = os.readv
+
+    def readv(descriptor, buffers):
+        if os.readlink(f"/proc/self/fd/{descriptor}") == str(file):
+            raise OSError(number, os.strerror(number))
+        return real(descriptor, buffers)
+
+    monkeypatch.setattr(safe_files.os, "readv", readv)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EBADMSG, errno.EUCLEAN])
+def test_a_rotten_file_is_a_problem_of_that_file(registry, config, two, monkeypatch, number):
+    first, second = two
+    rot(monkeypatch, first / f"{ID}.fits", number)
+    (problem,) = bundle.verify(first).problems
+    assert (problem.path, problem.kind) == (f"{ID}.fits", "unreadable") and str(first / f"{ID}.fits") in problem.message
+    assert bundle.verify(second).ok
+    found = {one.data_id: one for one in reconcile(registry, config.layout) if one.code == "altered"}
+    assert list(found) == [ID] and f"{ID}.fits cannot be read from its disk" in found[ID].message
+    monkeypatch.undo()  # the disk gave it another block
+    assert publish_mosaic(ID, config, waits_s=()).created and bundle.verify(first).ok
+
+
+def test_a_server_that_does_not_answer_is_no_problem_of_a_file(registry, config, two, monkeypatch):
+    rot(monkeypatch, two[0] / f"{ID}.fits", errno.ESTALE)
+    with pytest.raises(OSError, match="Stale"):
+        bundle.verify(two[0])
+    (found,) = reconcile(registry, config.layout)
+    assert (found.code, found.data_id, found.needs_person) == ("unreadable", ID, True)
+    assert queries.get(registry, ID)["status"] == "published"
+
+
+@pytest.fixture
+def linked(config, two, tmp_path):
+    """The first mosaic's date was moved to another disk, and a link was left."""
+    date = two[0].parent
+    shutil.copytree(date, tmp_path / date.name)
+    shutil.rmtree(date)
+    date.symlink_to(tmp_path / date.name)
+    return date
+
+
+def test_a_date_that_was_replaced_by_a_link_is_said_and_nothing_is_recorded(registry, config, two, linked):
+    before = queries.events(registry, ID)
+    for _ in range(2):
+        (found,) = reconcile(registry, config.layout)
+        assert (found.code, found.data_id, found.needs_person) == ("unreadable", ID, True)
+        assert f"{linked} is a symlink" in found.message and "mount that disk there" in found.message
+    with pytest.raises(RegistryError, match="is a symlink"):
+        decisions.withdraw(registry, config.layout, ID, "wrong")
+    assert queries.events(registry, ID) == before and queries.get(registry, ID)["status"] == "published"
+    assert decisions.withdraw(registry, config.layout, naming.mosaic_id(OTHER), "wrong")["status"] == "withdrawn"
+
+
+@pytest.mark.parametrize("place", ["bundle", "date"])
+def test_what_cannot_be_moved_is_not_recorded_as_withdrawn(registry, config, two, monkeypatch, place):
+    refused = two[0] if place == "bundle" else two[0].parent
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(refused) and real(path, mode))
+    before = queries.events(registry, ID)
+    with pytest.raises(RegistryError, match=rf"{refused} is not writable.*mount the archive for writing"):
+        decisions.withdraw(registry, config.layout, ID, "wrong")
+    assert queries.events(registry, ID) == before and two[0].is_dir()
+    assert reconcile(registry, config.layout) == []
+
+
+@pytest.mark.parametrize("harm", ["gone", "version", "sha256"])
+def test_a_record_that_is_gone_or_was_edited_is_written_anew(registry, config, two, harm):
+    record = two[0] / bundle.PUBLICATION
+    right = record.read_bytes()
+    content = json.loads(right)
+    record.unlink()
+    if harm != "gone":
+        changes = {"version": {"version": 9}, "sha256": {"sha256": "0" * 64}}
+        record.write_text(json.dumps(content | changes[harm]))
+    found = reconcile(registry, config.layout)
+    assert [(one.code, one.data_id, one.repaired) for one in found] == [("record_differs", ID, True)]
+    assert record.read_bytes() == right and reconcile(registry, config.layout) == []
+
+
+def hostile(kind):
+    """Return the content of a metadata.json of a kind."""
+    good = {"data_type": "mosaic", "data_id": ID, "synthetic": True, "verdict": {"verdict": "passed"}}
+    lineage = {"products": [], "files": []}
+    return {
+        "list": b"[]",
+        "NaN": b'{"data_id": NaN}',
+        "deep": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+        "types": json.dumps(good | {"verdict": ["passed"], "lineage": lineage}).encode(),
+        "lineage": json.dumps(good | {"lineage": {"products": [{"twin": 3}], "files": [None]}}).encode(),
+        "empty lineage": json.dumps(good | {"lineage": lineage}).encode(),
+        "another id": json.dumps(good | {"data_id": "../../etc", "lineage": lineage}).encode(),
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["list", "NaN", "deep", "types", "lineage", "empty lineage", "another id"])
+def test_hostile_metadata_sets_that_bundle_aside_and_the_others_are_rebuilt(registry, config, two, kind):
+    """The registry is lost; somebody made a bundle whose manifest is right and whose metadata are not."""
+    first, second = two
+    shutil.rmtree(config.paths.stage / "registered")
+    lose_rows(registry)
+    (first / bundle.METADATA).write_bytes(hostile(kind))
+    _, digests = bundle.read_manifest(first)
+    with safe_files.open_folder(first) as folder, safe_files.open_file(folder, bundle.METADATA) as file:
+        digests[bundle.METADATA] = safe_files.sha256(file)
+    (first / bundle.MANIFEST).write_bytes(bundle.format_manifest(digests))
+    found = {(one.code, one.data_id, one.repaired) for one in reconcile(registry, config.layout)}
+    assert ("foreign", ID, False) in found and ("row_lost", second.name, True) in found
+    assert [row["data_id"] for row in queries.listing(registry)] == [second.name]

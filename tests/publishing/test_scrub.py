@@ -1,0 +1,82 @@
+"""Verifying again: the longest unread first, resumable, at a pace; what is found right is noted."""
+
+import time
+
+import pytest
+from sqlalchemy import update
+
+from contimg import naming
+from contimg.operations.status import unverified
+from contimg.publishing import scrub
+from contimg.publishing.publish_mosaic import publish_mosaic
+from contimg.publishing.register_mosaic import register_mosaic
+from contimg.registry import queries
+from contimg.registry.schema import data_registry
+from tests.support import mosaics
+
+IDS = [f"mosaic_202602{day}T002649" for day in (11, 12, 13)]
+
+
+@pytest.fixture
+def archive(registry, config):
+    """Three published mosaics, which were verified on other days: the second one never."""
+    for mosaic_id, verified in zip(IDS, ("2026-03-01T00:00:00.000Z", None, "2026-02-20T00:00:00.000Z"), strict=True):
+        mosaics.make_mosaic(config, tiles=(naming.iso(mosaic_id.removeprefix("mosaic_")),))
+        register_mosaic(mosaic_id, config)
+        publish_mosaic(mosaic_id, config, waits_s=())
+        assert queries.get(registry, mosaic_id)["verified_at"] == queries.get(registry, mosaic_id)["published_at"]
+        with registry.transaction() as connection:
+            here = data_registry.c.data_id == mosaic_id
+            connection.execute(update(data_registry).where(here).values(verified_at=verified))
+
+
+def ids(results):
+    return [one["data_id"] for one in results]
+
+
+def test_the_longest_unread_comes_first_and_an_interrupted_scrub_goes_on(registry, config, archive):
+    started = scrub.scrub(registry)
+    assert next(started)["data_id"] == IDS[1]
+    started.close()  # interrupted
+    assert ids(scrub.scrub(registry, pace=scrub.Pace(seconds=0.0))) == []
+    assert ids(scrub.scrub(registry)) == [IDS[2], IDS[0], IDS[1]]
+    assert all(row["verified_at"] > "2026-03-02" for row in queries.listing(registry))
+
+
+def test_only_what_was_not_read_for_long_is_read(registry, config, archive):
+    assert unverified(config) == (3, 3)
+    assert ids(scrub.scrub(registry, unread_since="2026-02-25T00:00:00.000Z")) == [IDS[1], IDS[2]]
+    assert unverified(config) == (1, 3)
+    assert ids(scrub.scrub(registry, unread_since=scrub.cutoff(30))) == [IDS[0]]
+    assert unverified(config) == (0, 3) and ids(scrub.scrub(registry, unread_since=scrub.cutoff(30))) == []
+
+
+def test_a_bundle_with_a_problem_is_not_noted_as_verified(registry, config, archive):
+    path = config.layout.bundle(IDS[1], 1) / f"{IDS[1]}.png"
+    path.write_bytes(path.read_bytes()[:-1])
+    (bad,) = [one for one in scrub.scrub(registry) if not one["ok"]]
+    assert bad["data_id"] == IDS[1] and str(path) in bad["problems"][0]
+    assert queries.get(registry, IDS[1])["verified_at"] is None and unverified(config) == (1, 3)
+
+
+def test_a_verdict_in_the_row_that_its_bundle_contradicts_is_a_problem(registry, config, archive):
+    mosaics.make_mosaic(config, seed=5, reasons=[mosaics.WARNING])
+    register_mosaic(mosaics.MOSAIC, config)
+    row = dict(queries.get(registry, mosaics.MOSAIC))
+    row |= {"published_path": row["stage_path"], "qa_status": "passed", "approved_by": None}
+    assert "passed, and its bundle" in scrub.verify_row(None, row)["problems"][0]
+
+
+def test_nothing_is_noted_for_who_may_only_read(registry, config, archive):
+    assert len(list(scrub.scrub(registry, note=False))) == 3 and unverified(config) == (3, 3)
+
+
+def test_the_pace_is_kept():
+    pace = scrub.Pace(megabytes_per_s=1.0)
+    started = time.monotonic()
+    for _ in range(10):
+        pace.spend(30_000)
+    assert 0.28 <= time.monotonic() - started < 3
+    free = scrub.Pace()
+    free.spend(10**12)
+    assert not free.is_over and scrub.Pace(seconds=0.0).is_over
