@@ -164,9 +164,10 @@ def tile_memory(rule, tile_of=tile_of):
 
 def mosaic_memory(rule):
     """Return a function for the memory (MB) of a rule on a mosaic, by attempt."""
+    forgets = REMOTE and workflow.is_main_process and rule == "mosaic_group"
 
     def memory(wildcards, attempt):
-        if REMOTE and workflow.is_main_process and rule == "mosaic_group":
+        if forgets:
             forget_parameters(rule, wildcards.mosaic)
         return resources.mosaic_mb(SETTINGS, PLAN, group_of(wildcards).id, rule, attempt, remote=REMOTE)
 
@@ -181,7 +182,7 @@ def forget_parameters(rule, mosaic):
     """
     workflow.persistence._params.cache_clear()
     for job in workflow.dag.jobs:
-        if job.rule.name == rule and job.wildcards.mosaic == mosaic:
+        if (job.rule.name, job.wildcards.get("mosaic")) == (rule, mosaic):
             job._non_derived_params = None
 
 
