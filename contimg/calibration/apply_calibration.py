@@ -89,20 +89,23 @@ def apply_calibration(  # one parameter for each input, output and parameter of 
             part.mkdir()
         else:
             _apply(Path(ms), part, draft, used)
-    _inherit_warnings(draft, [tile, *(one.twin for one in used)])
-    draft.notes += [
+    sources = [tile, *(one.twin for one in used)]
+    _inherit_warnings(draft, sources)
+    draft.notes += _failures_overruled(draft, sources)
+    parameters = {
+        "calibrations": [one.twin.id for one in used],
+        "calibration": used_options("apply_calibration", "calibration", options),
+    }
+    return draft.write(twin, parameters=parameters, libraries=("numpy", "python-casacore"))
+
+
+def _failures_overruled(draft: TwinDraft, sources: Sequence[Twin]) -> list[str]:
+    """Return a note for each failed tile or calibration that was used because of ``qa.commissioning``."""
+    return [
         f"used all the same (qa.commissioning): {one.id} is failed: {one.reasons[0].message}"
-        for one in (tile, *(one.twin for one in used))
+        for one in sources
         if one.verdict == "failed" and not draft.failed
     ]
-    return draft.write(
-        twin,
-        parameters={
-            "calibrations": [one.twin.id for one in used],
-            "calibration": used_options("apply_calibration", "calibration", options),
-        },
-        libraries=("numpy", "python-casacore"),
-    )
 
 
 def _apply(ms: Path, part: Path, draft: TwinDraft, used: Sequence[CalibrationSet]) -> None:

@@ -90,12 +90,7 @@ def crossmatch_mosaic(
     parameters = {"crossmatch": used_options("crossmatch_mosaic", "crossmatch", options)}
     if beam is not None:
         parameters["beam"] = used_options("crossmatch_mosaic", "beam", beam)
-    return draft.write(
-        twin,
-        parameters=parameters,
-        libraries=LIBRARIES,
-        judged_by={"qa": qa},
-    )
+    return draft.write(twin, parameters=parameters, libraries=LIBRARIES, judged_by={"qa": qa})
 
 
 @dataclass(frozen=True)

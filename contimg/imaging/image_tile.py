@@ -93,18 +93,15 @@ def image_tile(
     draft = TwinDraft("image", naming.iso(tile_id))
     source = draft.use(calibrated_twin)
     draft.facts = {key: source.facts[key] for key in _INHERITED if key in source.facts}
-    if any(beam.measures):
-        beam = _measured_beam(beam, draft)
+    beam = _measured_beam(beam, draft) if any(beam.measures) else beam
     job = ImagingJob(calibrated, source, naming.iso(tile_id), options, beam, catalogue, qa, threads)
     with draft.product(output) as folder:
         folder.mkdir()
         _image_or_record(job, folder, draft)
     draft.use_file("beam_cube", beam.cube)
     draft.use_file("catalogue", catalogue)
-    parameters = {
-        "image": used_options("image_tile", "image", options),
-        "beam": used_options("image_tile", "beam", beam),
-    }
+    sections = {"image": options, "beam": beam}
+    parameters = {name: used_options("image_tile", name, section) for name, section in sections.items()}
     return draft.write(twin, parameters=parameters, libraries=_LIBRARIES, judged_by={"qa": qa})
 
 

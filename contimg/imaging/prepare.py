@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -181,13 +180,9 @@ def prepare(job: ImagingJob, coordinates: Coordinates) -> PreparedTile:
     if not weight.any():
         raise Unusable("no_data", "the tile has no unflagged visibility beyond image.min_uv_klambda", facts, qa)
     sums = time_channel_weights(samples, weight, len(coordinates.times_mjd_s), vis.usable)
-    # What its calibrator's tile lacks was not lost here, and cannot be calibrated: twins name it as missing there.
-    known = job.source.facts
-    absent = [*known.get("missing_subbands", ()), *known.get("uncalibrated_subbands", ())]
-    qa |= _lost(coordinates, sums, absent)
+    qa |= _lost(coordinates, sums, job.source)
     response = effective_beam(coordinates.pointing_rad, sums, coordinates.freq_hz, grid, job.beam)
-    # Simulated nights have no smearing unless they are asked for it.
-    corrected = not (job.source.synthetic or coordinates.synthetic) if options.smearing is None else options.smearing
+    corrected = _corrects_smearing(job, coordinates)
     smearing_map = measure_smearing(coordinates, samples, weight, grid) if corrected else None
     facts["smearing"]["corrected"] = corrected
     facts |= _observed(coordinates, sums, grid, response) | {"n_samples": int(np.count_nonzero(samples.weight))}
@@ -259,8 +254,22 @@ def _too_little(vis: Averaged, samples: Samples) -> tuple[str, str] | None:
     return None
 
 
-def _lost(coordinates: Coordinates, sums: NDArray[np.float64], missing: Sequence[int]) -> dict[str, Any]:
-    """Return how much came of which nothing is left: a fraction of the integrations, and subbands by name."""
+def _corrects_smearing(job: ImagingJob, coordinates: Coordinates) -> bool:
+    """Return whether smearing is corrected: as the options say, else for data of the telescope.
+
+    Simulated nights have no smearing unless they are asked for it.
+    """
+    if job.options.smearing is not None:
+        return job.options.smearing
+    return not (job.source.synthetic or coordinates.synthetic)
+
+
+def _lost(coordinates: Coordinates, sums: NDArray[np.float64], source: Twin) -> dict[str, Any]:
+    """Return how much came of which nothing is left: a fraction of the integrations, and subbands by name.
+
+    What the calibrator's tile lacks was not lost here, and cannot be calibrated: twins name it as missing there.
+    """
+    missing = [*source.facts.get("missing_subbands", ()), *source.facts.get("uncalibrated_subbands", ())]
     band = np.array([subband_of_frequencies(np.array([freq])) for freq in coordinates.freq_hz])
     came = sorted(set(band.tolist()) - set(missing))
     lost = [f"sb{number:02d}" for number in came if not sums[:, band == number].any()]
