@@ -23,6 +23,7 @@ from contimg.plan.observe import current_plan
 from contimg.retention.usage import full_on, growth_of_disk
 from contimg.storage.json_files import read_json
 from contimg.storage.process import Owner, is_dead
+from contimg.times import utc_from_datetime
 from contimg.watching.pause import paused
 from contimg.watching.room import free_gb, lack_of_room
 from contimg.watching.watcher import state_file
@@ -122,7 +123,9 @@ def _published_on(config: Config, now: datetime) -> int:
     from contimg.registry.engine import open_registry
 
     with contextlib.closing(open_registry(config)) as registry:
-        return queries.count_published_since(registry, now.strftime("%Y-%m-%dT00:00:00"))
+        return queries.count_published_since(
+            registry, utc_from_datetime(now.replace(hour=0, minute=0, second=0, microsecond=0), 0)
+        )
 
 
 def _disks(config: Config, now: datetime) -> list[dict[str, Any]]:

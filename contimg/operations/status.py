@@ -19,7 +19,7 @@ from contimg.products.judged import options_of, read_judged
 from contimg.products.twin import Twin, worst
 from contimg.publishing.commands import approve_command
 
-UNREAD_DAYS = 30  # a published mosaic that nobody read for so long is told
+UNREAD_DAYS = 30  # status counts the published mosaics that were not read for longer
 RECENT = 50  # groups that `contimg status` shows although nothing is to be done about them
 
 

@@ -187,9 +187,9 @@ def open_sqlite(file: Path) -> Registry:
         raise RegistryError(f"{file.parent} cannot be made ({error.strerror}): correct paths.state") from error
     if file.exists() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)):
         return _open(_read_only(file), where=str(file))
+    require_locks(file.parent, key="paths.state")  # SQLite would wait, and then speak of an I/O error or a busy file
     with contextlib.suppress(OSError):  # SQLite would make it with 0644, whatever the umask lets the group do
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
-    require_locks(file.parent, key="paths.state")  # SQLite would wait, and then speak of an I/O error or a busy file
     return _open(URL.create("sqlite", database=str(file)), where=str(file))
 
 

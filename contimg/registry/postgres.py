@@ -1,4 +1,4 @@
-"""Connections to a PostgreSQL server: none waits for ever, whatever the server, the network or another client does.
+"""Connections to a PostgreSQL server: none waits without a limit, whatever server, network and other clients do.
 
 Four limits, each for a different fault:
 

@@ -29,7 +29,7 @@ METADATA = {
         product("image", TILES[1], start_mjd=61082.01, end_mjd=61082.01 + 150 / 86400),
         product("image", "2026-02-11T00:37:07", start_mjd=61082.02, end_mjd=61083.0),  # left out of the mosaic
         product("ms", TILES[0], start_mjd=61082.0, end_mjd=61083.0),
-    ]},
+    ], "files": []},
 }  # fmt: skip
 
 
@@ -112,7 +112,9 @@ def test_exposure_is_that_of_the_tiles_used(tmp_path, kept):
     )  # fmt: skip
     for key in ("thumbnail", "page", "kilobytes", "bmaj_arcsec", "corners_deg"):
         assert found[key] is None
-    unknown = METADATA | {"lineage": {"products": [product("image", TILES[0], start_mjd=61082.0, end_mjd=None)]}}
+    unknown = METADATA | {
+        "lineage": {"products": [product("image", TILES[0], start_mjd=61082.0, end_mjd=None)], "files": []}
+    }
     found = entries.entry(kept, row(put(tmp_path / "other" / ID, metadata=unknown)), anew=True)
     assert found["exposure_s"] is found["tile_s"] is None
 

@@ -262,7 +262,7 @@ def test_a_browser_shows_the_page(config, tmp_path):
     assert "3 of 3 mosaics" in document and document.count('class="field passed"') == 3
     # Words in the search leave those that they are in, of whatever month.
     searched = tmp_path / "products" / "searched.html"
-    searched.write_text(page.read_text().replace("autofocus>", 'value="3c48 simulated">'))
+    searched.write_text(page.read_text().replace('id="search"', 'id="search" value="3c48 simulated"'))
     done = subprocess.run([*command, "--dump-dom", searched.as_uri()], check=True, capture_output=True, timeout=120)
     assert re.findall(r'<article id="(\w+)">', done.stdout.decode()) == ["mosaic_20251231T030000"]
     assert "1 of 3 mosaics" in done.stdout.decode()

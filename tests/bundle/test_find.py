@@ -121,9 +121,12 @@ def test_the_lineage_of_a_published_bundle(sqlite_config):
     others = [entry for entry in products if entry["twin"]["kind"] != "mosaic"]
     cases = [
         ({key: value for key, value in metadata.items() if key != "lineage"}, "holds no lineage: restore"),
-        (metadata | {"lineage": []}, "holds no lineage: restore"),
-        (metadata | {"lineage": {"products": products}}, "holds no lineage that can be read"),
-        (metadata | {"lineage": {"products": [1], "files": []}}, "holds no lineage that can be read"),
+        (metadata | {"lineage": []}, "is damaged: 'lineage': input should be a valid dictionary"),
+        (metadata | {"lineage": {"products": products}}, "is damaged: 'lineage.files': field required"),
+        (
+            metadata | {"lineage": {"products": [1], "files": []}},
+            "is damaged: 'lineage.products.0': input should be a valid",
+        ),
         (metadata | {"lineage": {"products": others, "files": []}}, "holds no lineage of one mosaic"),
     ]
     for content, message in cases:

@@ -20,7 +20,8 @@ def test_every_option_is_in_the_truth(program, tmp_path):
     done = program("simulate", tmp_path / "night", *small, *WORDS.split())
     assert done.code == 0, done.err
     assert json.loads((tmp_path / "night" / "truth.json").read_text())["options"]["telescope"] == {
-        "beam": {"offset_deg": [0.1, -0.2], "width": 1.1, "antenna_offset_deg": 0.2, "antenna_width": 0.05},
+        "beam": {"offset_deg": [0.1, -0.2], "width": 1.1, "pattern": "airy",
+                 "antenna_offset_deg": 0.2, "antenna_width": 0.05},
         "array": {"swapped_antennas": [[1, 50]], "moved_antennas": [[80, 2.0, -1.0]], "local_positions": True},
         "correlator": {"clock_error_s": -1.8, "conjugated": True, "swapped_polarisations": [1, 50],
                        "products": ["YY", "XX"], "packet_loss": [[80, 0.2]]},

@@ -18,6 +18,7 @@ from contimg.commissioning.receptors import (
 )
 from contimg.commissioning.sun import sun_finding
 from contimg.correlator.setup import table_of
+from contimg.sky.sun import SunPlace
 from tests.support.findings import NAMES, pairs, residual, said
 
 # --- receptors --------------------------------------------------------------------------------------------------
@@ -145,10 +146,15 @@ def test_files_are_named_with_their_faults_and_counted_without():
 @pytest.mark.parametrize(
     ("place", "measured", "verdict", "words"),
     [
-        ((-20.0, 90.0), None, "confirmed", "below the horizon: altitude -20°, 90° from the phase centre"),
-        ((40.0, 60.0), None, "not measurable", "altitude +40°, 60° from the phase centre; no baselines within"),
-        ((40.0, 60.0), (np.array([300.0, 250.0]), 5.0), "refuted", "apparent 300.0 / 250.0 ± 5.0 Jy in XX / YY"),
-        ((40.0, 60.0), (np.array([0.1, 0.0]), 5.0), "confirmed", "apparent 0.1 / 0.0 ± 5.0 Jy in XX / YY"),
+        (SunPlace(-20.0, 90.0), None, "confirmed", "below the horizon: altitude -20°, 90° from the phase centre"),
+        (SunPlace(40.0, 60.0), None, "not measurable", "altitude +40°, 60° from the phase centre; no baselines within"),
+        (
+            SunPlace(40.0, 60.0),
+            (np.array([300.0, 250.0]), 5.0),
+            "refuted",
+            "apparent 300.0 / 250.0 ± 5.0 Jy in XX / YY",
+        ),
+        (SunPlace(40.0, 60.0), (np.array([0.1, 0.0]), 5.0), "confirmed", "apparent 0.1 / 0.0 ± 5.0 Jy in XX / YY"),
     ],
 )
 def test_the_sun_is_in_the_data_where_short_baselines_show_it(place, measured, verdict, words):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from contimg.correlator import facts, files, inbox, probe
+from contimg.correlator import facts, files, inbox, known_headers, probe
 from contimg.errors import InputError, UnknownIdError
 from contimg.operations.accept_loss import accept_loss
 from contimg.plan import frozen, observe
@@ -45,6 +45,7 @@ def test_a_file_that_cannot_be_read_is_set_aside_and_read_again_once_it_can(copy
         monkeypatch.setattr(facts.os, "stat", failing(os.stat, bad, number))
     else:
         monkeypatch.setattr(files, "opened", failing(files.opened, bad, number))
+        monkeypatch.setattr(known_headers.os, "open", failing(os.open, bad, number))
     plan = current_plan(copy.config)
     assert [(item.path, item.code) for item in plan.quarantined] == [(str(bad), CODES[number])]
     said = plan.quarantined[0].message

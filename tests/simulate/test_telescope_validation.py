@@ -77,7 +77,7 @@ def test_what_makes_no_sense_is_said(options, sentence):
 def test_options_at_the_ends_of_their_ranges_are_accepted():
     validate_telescope(TelescopeErrors())
     for options in (
-        BeamErrors((-5.0, 5.0), 3.0, 2.0, 0.3), BeamErrors(width=0.3),
+        BeamErrors((-5.0, 5.0), 3.0, "tapered", 2.0, 0.3), BeamErrors(width=0.3),
         ArrayErrors(((1, 2),), ((3, -3000.0, 3000.0),)),
         CorrelatorErrors(-2.592e6, True, (), ("XY",), ((3, 0.5),)),
         CorrelatorErrors(products=("YY", "XX", "YX", "XY")),
