@@ -40,8 +40,8 @@ table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-
 th { text-align: left; color: var(--soft); font-weight: 600; background: var(--wash); white-space: nowrap; }
 th, td { padding: 7px 12px; border-bottom: 1px solid var(--line); vertical-align: top; }
 tr:last-child td { border-bottom: 0; }
-td.number, th.number { text-align: right; white-space: nowrap; }
-td.name { white-space: nowrap; }
+td.number, th.number { text-align: right; min-width: 11em; }
+td.name { min-width: 11em; }
 code { font: 12.5px ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
 img { max-width: 100%; height: auto; display: block; margin: 0 auto; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(430px, 1fr)); gap: 14px; }

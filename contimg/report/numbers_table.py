@@ -75,6 +75,7 @@ def numbers_table(twin: Twin) -> str:
 
 def _row(twin: Twin, key: str, gates: list[Gate]) -> tuple[str, object, str, str, Html]:
     label, unit = LABELS[key] if key in LABELS else (gates[0].label, gates[0].unit)
+    label = label.rstrip(",")  # of a clause in the middle of a reason
     value, error = twin.qa.get(key), twin.qa.get(_ERRORS.get(key, f"e_{key}"))
     limits = "; ".join(f"{gate.shown_threshold(twin.judged_with)} (else {gate.severity})" for gate in gates)
     if not gates:
