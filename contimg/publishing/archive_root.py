@@ -9,7 +9,7 @@ from contimg.naming import Layout
 from contimg.publishing.archive_marker import foreign, marker_place, read_marker, sqlite_place, unmounted
 from contimg.registry import queries
 from contimg.registry.engine import Registry
-from contimg.registry.identity import identity, server_place, take_archive
+from contimg.registry.identity import ensured_identity, identity, server_place, take_archive
 from contimg.storage.atomic import write_json
 from contimg.storage.process import me, operator
 from contimg.times import now
@@ -45,8 +45,8 @@ def require(registry: Registry, layout: Layout, *, change: bool = True, make: bo
     WrongArchive
         If the archive is not mounted, or is that of another registry.
     """
+    mine = identity(registry)  # before the marker, which is there before the registry says so: others may publish now
     marker = read_marker(layout)
-    mine = identity(registry)
     if marker is None:
         # Before there were markers an archive had none: one of its bundles, at least, must stand there.
         had_one = mine is not None and mine.archive_since is not None
@@ -74,13 +74,14 @@ def adopt(registry: Registry, layout: Layout) -> dict[str, Any]:
     dict
         The content of the marker.
     """
-    mine = take_archive(registry)
+    mine = ensured_identity(registry)
     layout.products.mkdir(parents=True, exist_ok=True)
     content = {
         "registry": mine.uuid,
         "place": place(registry),
-        "since": mine.archive_since,
+        "since": mine.archive_since or now(),
         "written": {"time": now(), "by": operator(), "host": me().host},
     }
     write_json(marker_place(layout), content)
+    take_archive(registry)  # after the marker, so that a process that dies in between leaves nothing to repair
     return content

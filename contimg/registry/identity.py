@@ -42,6 +42,16 @@ def _read(connection: Connection) -> Identity | None:
     return None if row is None else Identity(row.uuid, row.archive_since)
 
 
+def ensured_identity(registry: Registry) -> Identity:
+    """Return the identity of a registry, which gets one, without an archive, if it has none."""
+    with registry.transaction(lock="identity") as connection:
+        found = _read(connection)
+        if found is None:
+            found = Identity(str(uuid.uuid4()), None)
+            connection.execute(insert(registry_identity), {"uuid": found.uuid, "archive_since": None})
+    return found
+
+
 def take_archive(registry: Registry, known: str | None = None) -> Identity:
     """Record that the registry has an archive from now on; return its identity.
 
