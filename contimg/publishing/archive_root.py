@@ -76,12 +76,15 @@ def adopt(registry: Registry, layout: Layout) -> dict[str, Any]:
     """
     mine = ensured_identity(registry)
     layout.products.mkdir(parents=True, exist_ok=True)
+    since = mine.archive_since or now()
     content = {
         "registry": mine.uuid,
         "place": place(registry),
-        "since": mine.archive_since or now(),
+        "since": since,
         "written": {"time": now(), "by": operator(), "host": me().host},
     }
     write_json(marker_place(layout), content)
-    take_archive(registry)  # after the marker, so that a process that dies in between leaves nothing to repair
+    take_archive(
+        registry, since=since
+    )  # after the marker, so that a process that dies in between leaves nothing to repair
     return content

@@ -52,7 +52,7 @@ def ensured_identity(registry: Registry) -> Identity:
     return found
 
 
-def take_archive(registry: Registry, known: str | None = None) -> Identity:
+def take_archive(registry: Registry, known: str | None = None, since: str | None = None) -> Identity:
     """Record that the registry has an archive from now on; return its identity.
 
     Parameters
@@ -60,15 +60,17 @@ def take_archive(registry: Registry, known: str | None = None) -> Identity:
     registry : Registry
     known : str, optional
         The UUID to take: that of the lost registry whose place this one has taken.
+    since : str, optional
+        When the archive got its marker; now by default.
     """
     with registry.transaction(lock="identity") as connection:
         before = _read(connection)
         if before is None or (known is not None and before.uuid != known):
             connection.execute(delete(registry_identity))
-            values = {"uuid": known or str(uuid.uuid4()), "archive_since": now()}
+            values = {"uuid": known or str(uuid.uuid4()), "archive_since": since or now()}
             connection.execute(insert(registry_identity), values)
         elif before.archive_since is None:
-            connection.execute(update(registry_identity).values(archive_since=now()))
+            connection.execute(update(registry_identity).values(archive_since=since or now()))
         after = _read(connection)
     assert after is not None, "it has just been written"
     return after
