@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 
 from contimg.config import BeamOptions
 from contimg.errors import InputError
-from contimg.sky.beam_fit import CATALOGUE_ERROR, TILE_SCALE, TileFluxes, match_sources
+from contimg.sky.beam_fit import CATALOGUE_ERROR, TILE_SCALE, TileFluxes, axes_during, match_sources
 from contimg.sky.catalogue import Catalogue
 from contimg.sky.common_errors import FluxErrors
-from contimg.sky.constants import C_M_S, SIDEREAL_DAYS_PER_DAY
-from contimg.sky.primary_beam import beam_axes
+from contimg.sky.constants import C_M_S
 from contimg.sky.spherical import unit_vectors
 from contimg.statistics import robust_fit
 
@@ -170,10 +169,7 @@ def _offsets(
     tile: TileFluxes, ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64], beam: BeamOptions
 ) -> NDArray[np.float64]:
     """Return offsets (n, times, 2) of sources from the axis to east and north, as direction cosines (rad)."""
-    parts = (np.arange(_TIMES) + 0.5) / _TIMES - 0.5
-    turn = 2 * math.pi * SIDEREAL_DAYS_PER_DAY * (tile.end_mjd - tile.start_mjd) * parts
-    ra, dec = np.radians(tile.centre_deg)
-    axes = beam_axes(np.stack([ra + turn, np.full(_TIMES, dec)], axis=1), beam)
+    axes = axes_during(tile, beam, _TIMES)
     sources = unit_vectors(np.radians(np.stack([ra_deg, dec_deg], axis=1)))
     along = np.arctan2(axes[:, 1], axes[:, 0])
     east = np.stack([-np.sin(along), np.cos(along), np.zeros(_TIMES)], axis=1)

@@ -102,14 +102,19 @@ class BeamFit:
     scatter: float
 
 
+def axes_during(tile: TileFluxes, beam: BeamOptions, n_times: int) -> NDArray[np.float64]:
+    """Return unit vectors (times, 3) of the beam's axis at the middles of equal parts of a tile."""
+    parts = (np.arange(n_times) + 0.5) / n_times - 0.5
+    turn = 2 * math.pi * SIDEREAL_DAYS_PER_DAY * (tile.end_mjd - tile.start_mjd) * parts
+    ra, dec = np.radians(tile.centre_deg)
+    return beam_axes(np.stack([ra + turn, np.full(n_times, dec)], axis=1), beam)
+
+
 def tile_response(
     tile: TileFluxes, ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64], beam: BeamOptions
 ) -> NDArray[np.float64]:
     """Return the power response (n, times, channels) to sources during a tile, at a few times and frequencies."""
-    parts = (np.arange(_TIMES) + 0.5) / _TIMES - 0.5
-    turn = 2 * math.pi * SIDEREAL_DAYS_PER_DAY * (tile.end_mjd - tile.start_mjd) * parts
-    ra, dec = np.radians(tile.centre_deg)
-    axes = beam_axes(np.stack([ra + turn, np.full(_TIMES, dec)], axis=1), beam)
+    axes = axes_during(tile, beam, _TIMES)
     sources = unit_vectors(np.radians(np.stack([ra_deg, dec_deg], axis=1)))
     freq_hz = _frequencies(tile)
     if beam.cube is not None:
