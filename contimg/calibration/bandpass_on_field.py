@@ -56,7 +56,7 @@ def solve_bandpass_on_field(job: SolvingJob) -> tuple[SolvedTable, ...]:
 
 
 @dataclass(frozen=True)
-class _Solved:
+class _SolvedOnField:
     """What is left of a tile after CASA has solved it.
 
     Attributes
@@ -75,7 +75,9 @@ class _Solved:
     sources: Catalogue
 
 
-def _solve_with_measured_beam(job: SolvingJob, solved: _Solved | None) -> tuple[SolvingJob, _Solved | None]:
+def _solve_with_measured_beam(
+    job: SolvingJob, solved: _SolvedOnField | None
+) -> tuple[SolvingJob, _SolvedOnField | None]:
     """Measure the beam with a solved calibration and solve it with that beam, until both agree."""
     asked = job.beam
     for _ in range(PASSES):
@@ -91,7 +93,7 @@ def _solve_with_measured_beam(job: SolvingJob, solved: _Solved | None) -> tuple[
     return job, solved
 
 
-def _solve(job: SolvingJob) -> _Solved | None:
+def _solve(job: SolvingJob) -> _SolvedOnField | None:
     """Solve K, B and G with the beam of the job; None, with the reason, where data or sky will not do."""
     vis = measurement_set.read(job.ms)
     if not has_data(vis, job.draft):
@@ -112,7 +114,7 @@ def _solve(job: SolvingJob) -> _Solved | None:
     residual = None
     if solutions := solutions_so_far(job, "KBG"):
         residual = subtract_model(sample, sample_model, solutions)
-    return _Solved(antennas, data, residual, sources)
+    return _SolvedOnField(antennas, data, residual, sources)
 
 
 def _bright_enough(job: SolvingJob, vis: Visibilities) -> Catalogue | None:

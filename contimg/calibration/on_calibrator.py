@@ -96,7 +96,7 @@ class _Prepared:
 
 
 @dataclass(frozen=True)
-class _Solved:
+class _SolvedOnCalibrator:
     """What is left of a tile after CASA has solved it.
 
     Attributes
@@ -157,7 +157,7 @@ def solve_on_calibrator(job: SolvingJob, name: str) -> tuple[SolvedTable, ...]:
     return tables
 
 
-def _solve(job: SolvingJob, calibrator: Calibrator) -> _Solved | None:
+def _solve(job: SolvingJob, calibrator: Calibrator) -> _SolvedOnCalibrator | None:
     """Solve K, B and G with the beam of the job; None where the tile or the calibrator will not do."""
     prepared = _prepare(job, calibrator)
     if prepared is None:
@@ -170,12 +170,12 @@ def _solve(job: SolvingJob, calibrator: Calibrator) -> _Solved | None:
     residual = None
     if solutions := solutions_so_far(job, "KBG"):
         residual = subtract_model(prepared.sample, prepared.sample_model, solutions)
-    return _Solved(prepared.antennas, prepared.data, residual, prepared.others)
+    return _SolvedOnCalibrator(prepared.antennas, prepared.data, residual, prepared.others)
 
 
 def _solve_with_measured_beam(
-    job: SolvingJob, calibrator: Calibrator, solved: _Solved | None
-) -> tuple[SolvingJob, _Solved | None]:
+    job: SolvingJob, calibrator: Calibrator, solved: _SolvedOnCalibrator | None
+) -> tuple[SolvingJob, _SolvedOnCalibrator | None]:
     """Measure the beam with a solved calibration and solve it with that beam, until both agree."""
     asked = job.beam
     for _ in range(PASSES):
