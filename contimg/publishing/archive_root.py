@@ -83,8 +83,7 @@ def adopt(registry: Registry, layout: Layout) -> dict[str, Any]:
         "since": since,
         "written": {"time": now(), "by": operator(), "host": me().host},
     }
+    # The marker comes first: a process that dies in between leaves nothing to repair.
     write_json(marker_place(layout), content)
-    take_archive(
-        registry, since=since
-    )  # after the marker, so that a process that dies in between leaves nothing to repair
+    take_archive(registry, since=since)
     return content
