@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import time
 
@@ -17,6 +18,14 @@ from contimg.watching.watcher import Command, Watcher, fingerprint
 GROUP = "2026-02-11T00:26:49"
 OPTIONS = {"poll_s": 0.2, "quiet_s": 0.0, "max_wait_s": 0.2, "rerun_s": 3600.0, "retry_s": 600.0, "min_free_gb": 0.0}
 WORK = Plan(groups={GROUP: Group(GROUP, (GROUP,))})
+
+
+@pytest.fixture(autouse=True)
+def interrupts_are_handled():
+    """SIGINT has a handler, as in `watch`: runs would inherit that a shell's ``&`` has made it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Stand:
