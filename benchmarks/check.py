@@ -13,6 +13,7 @@ import argparse
 import json
 import resource
 import shutil
+import subprocess
 import tempfile
 import time
 from collections import defaultdict
@@ -39,6 +40,9 @@ from contimg.simulate import (
 )
 from contimg.simulate.array import antenna_positions, choose_stations, local_positions
 
+COMMIT = subprocess.run(
+    ["git", "describe", "--always", "--dirty"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+).stdout.strip()
 DECLINATIONS = (16.27, 33.15, 43.6, 54.57, 65.72, 71.6)
 
 
@@ -129,9 +133,20 @@ def clock(options: NightOptions, rng: np.random.Generator) -> Case:
     """
     least = max(8.0, 1.5 * 4 * ionosphere_s(np.radians(options.declination_deg), np.radians(37.233)))
     error = float(rng.choice([-1, 1]) * rng.uniform(least, 40))
+    return _clock(options, error, "clock")
+
+
+def small_clock(options: NightOptions, rng: np.random.Generator) -> Case:
+    """Return a night with a clock error close to the limit: 8 to 11 s up to declination 44 deg, more beyond."""
+    limit = 4 * ionosphere_s(np.radians(options.declination_deg), np.radians(37.233))
+    error = float(rng.choice([-1, 1]) * (max(8.0, 1.25 * limit) + rng.uniform(0, 3)))
+    return _clock(options, error, "small clock error")
+
+
+def _clock(options: NightOptions, error_s: float, fault: str) -> Case:
     options = replace(options, antennas=options.antennas + 12)
-    return Case("clock", _errors(options, correlator=CorrelatorErrors(clock_error_s=error)), "clock",
-                value=(error, 4.0))  # fmt: skip
+    return Case(fault, _errors(options, correlator=CorrelatorErrors(clock_error_s=error_s)), "clock",
+                value=(error_s, 4.0))  # fmt: skip
 
 
 def swapped_antennas(options: NightOptions, rng: np.random.Generator) -> Case:
@@ -280,10 +295,12 @@ def delay_step(options: NightOptions, rng: np.random.Generator) -> Case:
     return Case("delay of one subband", options, "delays", (str(station),), change=change)
 
 
+# Their number has no factor in common with that of the declinations, nor with 5: every fifth night has 48 channels.
 FAULTS: tuple[Callable[[NightOptions, np.random.Generator], Case], ...] = (
     clean, conjugated, clock, swapped_antennas, moved_antenna, clean, local_frame, exchanged_receptors, product_order,
     packet_loss, clean, dead_board, sun, declination_grid, host_delays, hostile, host_declination, exchanged_labels,
-    reversed_channels, clean, integration_time, station_order, delay_step,
+    reversed_channels, clean, integration_time, station_order, delay_step, small_clock, clean, hostile, clean, clean,
+    clean,
 )  # fmt: skip
 
 
@@ -315,7 +332,7 @@ def run(case: Case, folder: Path) -> dict[str, Any]:
     return {
         "fault": case.fault, "right": bool(right), "alarms": alarms, "seconds": round(seconds, 2),
         "channels": case.options.channels, "antennas": case.options.antennas, "seed": case.options.seed,
-        "declination": case.options.declination_deg, "named": case.named, "value": case.value,
+        "declination": case.options.declination_deg, "named": case.named, "value": case.value, "commit": COMMIT,
         "said": None if finding is None else f"{finding.verdict}: {finding.text}",
         "false": [one.text for one in outcome.refuted if one.key in alarms],
     }  # fmt: skip
