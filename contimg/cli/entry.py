@@ -45,6 +45,7 @@ COMMANDS = {
     "prune": ("contimg.cli.prune", "prune", "Remove what settled groups no longer need from the stage."),
     "retain": ("contimg.cli.usage", "retain", "Remove what has passed its limits of age and size."),
     "reconcile": ("contimg.cli.reconcile", "reconcile", "Compare archive and registry, and repair them."),
+    "replay": ("contimg.cli.replay", "replay", "Repeat a seed's simulated failures of processes, disk and power."),
 }
 
 

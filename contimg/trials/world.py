@@ -1,0 +1,246 @@
+"""The world of a trial: a stage, an archive and a registry, and what rules and persons do there."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from sqlalchemy import delete, event
+from sqlalchemy.pool import QueuePool
+
+from contimg.config import Config, load
+from contimg.errors import ContimgError
+from contimg.publishing import decisions, publish_mosaic, register_mosaic
+from contimg.publishing.reconcile import reconcile
+from contimg.registry import backup, queries, schema
+from contimg.registry import engine as registry_engine
+from contimg.registry.engine import Registry, open_registry
+from contimg.trials import calls, mosaics
+from contimg.trials.machine import Machine
+
+DECISIONS = ("approve", "reject", "withdraw", "restore")
+WORDS = {"approve": "approved", "reject": "rejected", "withdraw": "withdrawn", "restore": "restored"}
+
+
+def config_below(root: Path, url: str | None, **sections: Any) -> Config:
+    """Return the configuration of a world whose four roots stand below a folder; sections are added to it."""
+    paths = {name: str(root / name) for name in ("incoming", "stage", "products", "state")}
+    publish = {"update_archive": False, "claim_s": 60.0}
+    content = {"paths": paths, "crossmatch": {"enabled": False}, "publish": publish, "registry": {"url": url}}
+    return load(content | sections)
+
+
+def open_shared(config: Config) -> Registry:
+    """Open the registry of a world, with connections to SQLite that are used again.
+
+    Opening one takes longer than most transactions. Each is given back with the durability that it was opened with.
+    """
+    if config.registry.url is not None:
+        return open_registry(config)
+    with mock.patch.object(registry_engine, "NullPool", QueuePool):
+        registry = open_registry(config)
+
+    def opened(connection: Any, record: Any) -> None:
+        record.info["synchronous"] = connection.execute("PRAGMA synchronous").fetchone()[0]
+
+    def given_back(connection: Any, record: Any) -> None:
+        if connection is not None:
+            connection.execute(f"PRAGMA synchronous = {record.info['synchronous']}")
+
+    event.listen(registry.engine, "connect", opened)
+    event.listen(registry.engine, "checkin", given_back)
+    registry.engine.dispose()
+    return registry
+
+
+class _Shared(Registry):
+    """A registry that stays open when a rule closes it: opening costs more than what is tried."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A decision that somebody asked for: the mosaic, version and manifest, and which one; its reason is unique."""
+
+    data_id: str
+    version: int
+    sha256: str
+    word: str
+    reason: str
+
+
+@dataclass
+class Ledger:
+    """What is known of a world beside what its code wrote.
+
+    Attributes
+    ----------
+    verdicts : dict
+        The verdict with which each manifest was made, by id and SHA-256.
+    asked : list of Asked
+        Every decision that was asked for, in order, whether or not it was taken.
+    owed : dict of str to Asked
+        By reason, the decisions that were reported as taken and that no disaster of the outer world took away.
+    shown : dict
+        By id and version the manifest of each mosaic that was reported as published, unless somebody
+        asked to take it out of sight or the outer world removed it.
+    hidden : set
+        Ids and versions that were reported as withdrawn, unless somebody asked to restore them.
+    running : Counter
+        By id and version the decisions that were asked for and have not ended; those of killed processes never do.
+    """
+
+    verdicts: dict[tuple[str, str], str] = field(default_factory=dict)
+    asked: list[Asked] = field(default_factory=list)
+    owed: dict[str, Asked] = field(default_factory=dict)
+    shown: dict[tuple[str, int], str] = field(default_factory=dict)
+    hidden: set[tuple[str, int]] = field(default_factory=set)
+    running: Counter[tuple[str, int]] = field(default_factory=Counter)
+
+
+class World:
+    """A stage, an archive and a registry below one folder, on a simulated machine.
+
+    Attributes
+    ----------
+    config : Config
+    registry : Registry
+    machine : Machine
+    ledger : Ledger
+    """
+
+    def __init__(self, config: Config, machine: Machine, registry: Registry) -> None:
+        self.root, self.machine, self.ledger = config.paths.state.parent, machine, Ledger()
+        self.config, self.registry = config, _Shared(registry.engine, registry.where)
+        for place in (config.paths.stage, config.paths.incoming, config.paths.state):
+            place.mkdir(parents=True, exist_ok=True)
+        self.backups = 0
+
+    @contextlib.contextmanager
+    def installed(
+        self, recorder: calls.Recorder | None = None, database: calls.Committed | None = None
+    ) -> Iterator[None]:
+        """Let the code live on the simulated machine, with this world's registry as the configured one."""
+        with contextlib.ExitStack() as stack:
+            for module in (register_mosaic, publish_mosaic):
+                stack.enter_context(mock.patch.object(module, "open_registry", lambda _config: self.registry))
+            stack.enter_context(calls.installed(self.machine, recorder, database))
+            stack.enter_context(calls.watched(self.machine, self.registry.engine))
+            yield
+
+    def lay(self, making: mosaics.Making) -> None:
+        """Put a making of a mosaic on the stage, as its rule would have left it."""
+        from contimg.bundle.assembly import gather
+
+        for path, content in making.files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)  # a bundle may hold a link to it
+            path.write_bytes(content)
+        contents = gather(self.config.layout, making.mosaic_id)
+        self.ledger.verdicts[making.mosaic_id, contents.manifest_sha256] = making.verdict
+
+    def work(self, mosaic_id: str) -> str:
+        """Do the work of the two rules; return the outcome."""
+        register_mosaic.register_mosaic(mosaic_id, self.config)
+        outcome = publish_mosaic.publish_mosaic(mosaic_id, self.config, waits_s=())
+        key = (outcome.data_id, outcome.version)
+        disputed = any((one.data_id, one.version) == key and one.word != "approved" for one in self.ledger.asked)
+        if outcome.status == "published" and not disputed:
+            self.ledger.shown[key] = queries.get(self.registry, *key)["sha256"]
+        return outcome.status
+
+    def reconcile(self) -> list[Any]:
+        """Reconcile all."""
+        return reconcile(self.registry, self.config.layout)
+
+    def decision(self, command: str, row: Any) -> Callable[[], None]:
+        """Return the action of a person who decides about the version and manifest of a row, as the command would."""
+        number = len(self.ledger.asked) + 1
+        asked = Asked(row["data_id"], row["version"], row["sha256"], WORDS[command], f"reason {number}")
+        key = (asked.data_id, asked.version)
+        self.ledger.asked.append(asked)
+        if command != "approve":
+            self.ledger.shown.pop(key, None)
+            self.ledger.hidden.discard(key)
+        named = decisions.Named(asked.data_id, asked.version, asked.sha256[:12])
+        layout = self.config.layout
+
+        def decide() -> None:
+            if command == "approve":
+                reconcile(self.registry, layout, asked.data_id)
+            self.ledger.running[key] += 1
+            try:
+                getattr(decisions, command)(self.registry, layout, named, asked.reason)
+            except ContimgError:
+                self.ledger.running[key] -= 1
+                raise
+            self.ledger.running[key] -= 1
+            self.ledger.owed[asked.reason] = asked
+            if self.ledger.running[key] == 0 and command == "withdraw":
+                self.ledger.hidden.add(key)
+            if self.ledger.running[key] == 0 and command == "restore":
+                self.ledger.shown[key] = asked.sha256
+            if command == "approve":
+                publish_mosaic.publish_mosaic(asked.data_id, self.config, waits_s=())
+
+        return decide
+
+    def known_reasons(self) -> set[str]:
+        """Return the reasons of all decisions that stand in the registry or in a record of a bundle."""
+        import json
+
+        from sqlalchemy import select
+
+        with self.registry.read() as connection:
+            found = set(connection.execute(select(schema.publish_events.c.message)).scalars())
+        for top in (self.config.paths.stage, self.config.paths.products):
+            for record in top.rglob("publication.json"):
+                with contextlib.suppress(ValueError):
+                    found |= {one["reason"] for one in json.loads(record.read_bytes()).get("decisions", [])}
+        return found
+
+    @contextlib.contextmanager
+    def disaster(self) -> Iterator[None]:
+        """Run a block that destroys something; decisions that no place holds afterwards are owed no more."""
+        before = self.known_reasons()
+        yield
+        for reason in before - self.known_reasons():
+            self.ledger.owed.pop(reason, None)
+
+    def empty_registry(self) -> None:
+        """Lose all rows."""
+        with self.registry.transaction() as connection:
+            for table in reversed(schema.metadata.sorted_tables):
+                if table is not schema.schema_version:
+                    connection.execute(delete(table))
+
+    def back_up(self) -> Path:
+        """Back the registry up; return the file."""
+        self.backups += 1
+        file = self.root / f"backup{self.backups}.sqlite3"
+        backup.backup(self.registry, file)
+        return file
+
+    def restore_backup(self, file: Path) -> None:
+        """Put an older backup in the place of the registry."""
+        self.empty_registry()
+        backup.restore(self.registry, file)
+
+    def remove(self, path: Path, row: Any) -> None:
+        """Lose the folder of a bundle."""
+        shutil.rmtree(path)
+        self.ledger.shown.pop((row["data_id"], row["version"]), None)
+
+    @functools.cached_property
+    def layout(self) -> Any:
+        """Where everything stands."""
+        return self.config.layout

@@ -1,0 +1,114 @@
+"""Whether some order of operations explains what each of many processes saw: publishing as one object a mosaic.
+
+Operations overlap, and some have no known end (their process was killed, or its connection was cut): these may have
+taken place at any later time, or never. What is known is when each began and ended, and what it returned. `explained`
+looks for an order that keeps to these times and in which every operation returns what it returned (Herlihy & Wing 1990;
+the search is that of Wing & Gong 1993, with the states remembered, Lowe 2017).
+
+An operation that works in several transactions is several steps, between which others may see it half done.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+# What a reader may see of a mosaic. 'under way': in staging, or being published.
+STATES = ("absent", "under way", "held", "published", "rejected", "withdrawn")
+Apply = Callable[[str], str | None]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What a process asked for; `end` is infinite and `result` None where nothing is known of its end.
+
+    Results are ``ok``, a state (of a reading, a work, or a refusal: the state for which it was refused), or ``nothing``
+    where it certainly did nothing.
+    """
+
+    name: str
+    start: float
+    end: float = math.inf
+    result: str | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of an operation that takes place at one moment; `apply` returns the state after it, None if impossible."""
+
+    start: float
+    end: float
+    apply: Apply
+    optional: bool
+    before: int | None
+
+
+def _move(sources: Sequence[str], target: str) -> Apply:
+    return lambda state: target if state in sources else None
+
+
+def _try(sources: Sequence[str], target: str) -> Apply:
+    return lambda state: target if state in sources else state
+
+
+def _is(seen: str) -> Apply:
+    return lambda state: state if state == seen else None
+
+
+def steps_of(one: Operation, registered: str) -> list[tuple[Apply, bool]]:
+    """Return the steps of an operation, and whether each may be left out.
+
+    Parameters
+    ----------
+    one : Operation
+    registered : str
+        The state after the mosaic was registered: ``under way``, or ``held`` where it did not pass.
+    """
+    unknown = one.result is None
+    if one.result == "nothing":
+        return []
+    if one.name == "read":
+        return [] if unknown else [(_is(one.result), False)]
+    if one.name == "work":
+        begun = [(_try(["absent"], registered), unknown), (_try(["under way"], "published"), unknown)]
+        return begun if unknown else [*begun, (_is(one.result), False)]
+    moves: dict[str, list[Apply]] = {
+        "approve": [_move(["held"], "under way")],
+        "reject": [_move(["held", "under way"], "rejected")],
+        "withdraw": [_move(["published"], "withdrawn")],
+        "restore": [_move(["withdrawn"], "under way"), _try(["under way"], "published")],
+    }
+    if unknown or one.result == "ok":
+        return [(move, unknown) for move in moves[one.name]]
+    return [(_is(one.result), False)]  # refused, because of that state
+
+
+def explained(operations: Sequence[Operation], registered: str) -> bool:
+    """Return whether some order explains what operations on one mosaic returned, from its absence on."""
+    steps: list[Step] = []
+    for one in operations:
+        before = None
+        for apply, optional in steps_of(one, registered):
+            steps.append(Step(one.start, one.end, apply, optional, before))
+            before = len(steps) - 1
+    wanted = frozenset(number for number, step in enumerate(steps) if not step.optional)
+    seen: set[tuple[frozenset[int], str]] = set()
+    stack = [(frozenset[int](), "absent")]
+    while stack:
+        done, state = stack.pop()
+        if wanted <= done:
+            return True
+        if (done, state) in seen:
+            continue
+        seen.add((done, state))
+        limit = min(steps[number].end for number in wanted - done)
+        for number, step in enumerate(steps):
+            if number in done or step.start > limit:
+                continue
+            if step.before is not None and step.before not in done and not steps[step.before].optional:
+                continue
+            after = step.apply(state)
+            if after is not None and not (step.optional and after == state):
+                stack.append((done | {number}, after))
+    return False
