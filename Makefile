@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage lint format config clean
+.PHONY: help demo test coverage lint docs format config clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ coverage: $(INSTALLED)  ## all tests, and what of contimg/ they run: htmlcov/ind
 	  lines = json.load(sys.stdin)['totals']['percent_statements_covered']; \
 	  print(f'{lines:.1f} % of the lines run; 90 % must.'); sys.exit(lines < 90)"
 
+docs: $(INSTALLED)  ## the documentation as a site, site/index.html; a warning or a broken link is an error
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[docs]' -c envs/constraints.txt
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 lint: $(INSTALLED)  ## ruff, snakefmt, mypy, import-linter, snakemake --lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -46,8 +50,9 @@ format: $(INSTALLED)  ## apply the fixes and format of ruff and snakefmt
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
 
-config: $(INSTALLED)  ## write config.yaml anew from contimg/config/sections.py
+config: $(INSTALLED)  ## write config.yaml and its JSON schema anew from contimg/config/sections.py
 	$(BIN)/python -c "from contimg import config; print(config.as_yaml(), end='')" > config.yaml
+	$(BIN)/python -c "from contimg import config; print(config.as_json_schema(), end='')" > config.schema.json
 
 $(INSTALLED): pyproject.toml envs/constraints.txt
 	@$(PYTHON) -c "import sys; assert (3, 11) <= sys.version_info < (3, 13)" 2>/dev/null || \
@@ -57,4 +62,4 @@ $(INSTALLED): pyproject.toml envs/constraints.txt
 	@touch $@
 
 clean:  ## remove the demo night and the environment
-	rm -rf $(DEMO) $(VENV)
+	rm -rf $(DEMO) $(VENV) site build

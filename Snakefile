@@ -9,12 +9,14 @@ plan (rules/common.smk, contimg/plan); the rules only look things up in it.
 from snakemake.utils import min_version
 
 min_version("9.25")
+# Not workflow.basedir, which is the importer's where this file is a module or included.
+FOLDER = workflow.current_basedir.get_path_or_uri(secret_free=True)
 
 
 report: "report/workflow.rst"
 
 
-configfile: os.path.join(workflow.basedir, "config.yaml")
+configfile: os.path.join(FOLDER, "config.yaml")
 
 
 include: "rules/common.smk"

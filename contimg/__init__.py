@@ -4,4 +4,4 @@ The library behind the Snakemake workflow. It never imports snakemake; its heavy
 imported inside the functions that need them.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

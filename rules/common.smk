@@ -5,13 +5,15 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.settings.enums import Quietness
 
-# The library stands beside this file; jobs, local or on other nodes, import it from here.
-sys.path.insert(0, workflow.basedir)
+# In a clone the library stands beside the rules; jobs, local or on other nodes, import it from there.
+if os.path.isdir(os.path.join(FOLDER, "contimg")):
+    sys.path.insert(0, FOLDER)
 
+from contimg import __version__, naming
 from contimg import config as configuration
-from contimg import naming
 from contimg.config import used_keys
 from contimg.operations import (
     damaged_twins,
@@ -20,15 +22,26 @@ from contimg.operations import (
     preflight,
     resources,
     run_lock,
+    run_log,
     status,
     targets,
 )
+from contimg.operations import typed_commands
 from contimg.errors import ContimgError
 from contimg.plan import frozen
 from contimg.retention import end_of_run
 from contimg.products.judged import verdict_of_image
 
-run_lock.share_library(workflow.basedir)
+if FOLDER in sys.path:
+    run_lock.share_library(FOLDER)
+
+
+def pasteable(text):
+    """Return a message whose contimg commands name this run's configuration."""
+    roots = [str(path) for path in (config.get("paths") or {}).values()]
+    return typed_commands.with_options(
+        text, typed_commands.of_run(workflow.config_settings.configfiles, roots, os.getcwd())
+    )
 
 
 def or_stop(function, *args, **options):
@@ -36,12 +49,15 @@ def or_stop(function, *args, **options):
     try:
         return function(*args, **options)
     except (ContimgError, OSError) as error:
-        message = f"contimg: {preflight.one_sentence(error)}"
+        message = pasteable(f"contimg: {preflight.one_sentence(error)}")
         if Quietness.ALL in (workflow.output_settings.quiet or ()):  # Snakemake prints nothing then
             print(message, file=sys.stderr)
         raise WorkflowError(message) from None
 
 
+DRY_RUN = damaged_twins.is_dry_run(sys.argv)
+if workflow.is_main_process and not workflow.output_settings.verbose:
+    run_log.install(logger, dry_run=DRY_RUN, versions=f"contimg {__version__}")
 if workflow.is_main_process:
     or_stop(configuration.check_files, workflow.config_settings.configfiles)
 SETTINGS = or_stop(configuration.load, config)
@@ -52,7 +68,6 @@ os.umask(int(SETTINGS.umask, 8))
 # The main process plans; jobs read the plan it froze, since new files may have come meanwhile.
 if workflow.is_main_process:
     PLAN = or_stop(preflight.checked_plan, SETTINGS, local=workflow.resource_settings.nodes is None)
-    DRY_RUN = damaged_twins.is_dry_run(sys.argv)
     for sentence in or_stop(damaged_twins.set_aside_damaged_twins, SETTINGS, PLAN, dry_run=DRY_RUN):
         print(f"contimg: {sentence}", file=sys.stderr)
     if any(word.startswith("--report") for word in sys.argv):
@@ -79,9 +94,18 @@ def begin_run():
     or_stop(frozen.freeze, PLAN, SETTINGS)
 
 
+# Snakemake calls the handlers of the main Snakefile only: where this file is a module, the run begins here.
+if (
+    workflow.is_main_process
+    and not workflow.modifier.is_main_snakefile()
+    and not run_lock.only_looks(sys.argv)
+):
+    begin_run()
+
+
 def outcome():
     or_stop(frozen.write_quarantine, PLAN, SETTINGS)
-    return "\n".join(filter(None, [status.outcome(SETTINGS, PLAN), tidied()]))
+    return pasteable("\n".join(filter(None, [status.outcome(SETTINGS, PLAN), tidied()])))
 
 
 def failure():

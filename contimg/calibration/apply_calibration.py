@@ -13,6 +13,7 @@ flagged.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ from contimg.products.draft import TwinDraft
 from contimg.products.facts import is_converted
 from contimg.products.twin import Reason, Twin
 from contimg.storage.atomic import remove
+
+_LOG = logging.getLogger(__name__)
 
 _BLOCK_BYTES = 8 << 20  # of DATA; the products stay in the processor's cache
 
@@ -114,6 +117,7 @@ def _apply(ms: Path, part: Path, draft: TwinDraft, used: Sequence[CalibrationSet
     delays, bandpass = (used[0].solutions_for(kind, tile) for kind in "KB")
     gain_sets = _gain_sets(used, draft.facts["choice"])
     gains = [one.solutions_for("G", tile) for one in gain_sets]
+    _LOG.info("applies K and B of %s, G of %s", used[0].twin.id, ", ".join(one.twin.id for one in gain_sets))
     correction = Correction(tile, delays, bandpass, gains)
     tile.history.append(f"calibrated with {', '.join(one.twin.id for one in used)}")
     factors = _weight_factors(tile, used[0].twin)

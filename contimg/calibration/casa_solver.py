@@ -8,6 +8,7 @@ gains in amplitude and phase on top.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from typing import Any
 
 from contimg.calibration.caltables import FILES, subtract_mean_phase
 from contimg.config import CalibrationOptions
+
+_LOG = logging.getLogger(__name__)
 
 MIN_BASELINES = 4
 # K and B hold one time; the channels of B match those of the data one to one, and so do its flags.
@@ -92,6 +95,7 @@ class Solver:
         )
 
     def _common(self, table: Path) -> dict[str, Any]:
+        _LOG.info("CASA solves %s", table.name)
         shortest, longest = max(self.options.min_uv_klambda, self.klambda[0]), self.klambda[1]
         return {
             "vis": str(self.ms),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from contimg.cli.common import Context, json_option, opened, print_json
+from contimg.cli.common import Context, echo, json_option, opened, print_json
 
 
 @click.group(invoke_without_command=True)
@@ -30,7 +30,7 @@ def archive(ctx: click.Context, anew: bool, as_json: bool) -> None:
     if as_json:
         print_json({"mosaics": count, "files": [str(products / name) for name in names]})
     else:
-        click.echo(f"{count} mosaics: {products / 'index.html'}, with {', '.join(names[1:])} beside it")
+        echo(f"{count} mosaics: {products / 'index.html'}, with {', '.join(names[1:])} beside it")
 
 
 @archive.command()
@@ -51,4 +51,4 @@ def adopt(context: Context, as_json: bool) -> None:
     if as_json:
         print_json(content)
     else:
-        click.echo(f"{layout.products} is the archive of this registry now ({marker_place(layout)})")
+        echo(f"{layout.products} is the archive of this registry now ({marker_place(layout)})")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from contimg.cli.common import Context, json_option, print_json, print_table
+from contimg.cli.common import Context, echo, json_option, print_json, print_table
 
 if TYPE_CHECKING:
     from contimg.sky.beam_fit import BeamFit
@@ -52,15 +52,15 @@ def measure(context: Context, mosaics: tuple[str, ...], cube: Path | None, as_js
     rows = []
     for one in found:
         if one.fit is None:
-            click.echo(f"{one.mosaics[0]}: {one.problem}", err=True)
+            echo(f"{one.mosaics[0]}: {one.problem}", err=True)
         else:
             name = one.mosaics[0] if len(one.mosaics) == 1 else f"all {len(one.mosaics)}"
             rows.append((name, str(one.n_tiles), *_texts(one.fit)))
     print_table("Primary beam", _COLUMNS, rows)
     best = found[-1].fit
     if best is not None and math.isfinite(best.e_north_deg):
-        click.echo("In the configuration:\nbeam:")
-        click.echo(f"  offset_deg: [{best.east_deg:.3f}, {best.north_deg:.3f}]\n  fwhm_scale: {best.fwhm_scale:.3f}")
+        echo("In the configuration:\nbeam:")
+        echo(f"  offset_deg: [{best.east_deg:.3f}, {best.north_deg:.3f}]\n  fwhm_scale: {best.fwhm_scale:.3f}")
 
 
 def _measure_cube(context: Context, names: tuple[str, ...], output: Path, as_json: bool) -> None:
@@ -86,8 +86,8 @@ def _measure_cube(context: Context, names: tuple[str, ...], output: Path, as_jso
     columns = ("MHz", "FWHM (deg)", "0.2 at (deg)", "error there", "sources", "fluxes", "scatter")
     print_table("Primary beam in bands", columns, [tuple(map(str, row.values())) for row in rows])
     east, north = found.offset_deg
-    click.echo(f"In the configuration:\nbeam:\n  cube: {output.absolute()}\n  offset_deg: [{east:.3f}, {north:.3f}]")
-    click.echo("  fwhm_scale: 1.0")
+    echo(f"In the configuration:\nbeam:\n  cube: {output.absolute()}\n  offset_deg: [{east:.3f}, {north:.3f}]")
+    echo("  fwhm_scale: 1.0")
 
 
 def _numbers(fit: BeamFit) -> dict[str, float | None]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contimg.cli.common import Context, json_option, print_json, print_table
+from contimg.cli.common import Context, echo, json_option, print_json, print_table
 
 if TYPE_CHECKING:
     from contimg.products.twin import Twin
@@ -67,7 +67,7 @@ def show(context: Context, calibration_id: str, as_json: bool) -> None:
     if as_json:
         print_json(record)
         return
-    click.echo(f"{twin.id}: verdict {twin.verdict}, {record['standing']} ({record['folder']})")
+    echo(f"{twin.id}: verdict {twin.verdict}, {record['standing']} ({record['folder']})")
     long = ("sefd_jy", "refant_list", "files", "solutions_sha256", "lost_by_antenna", "gain_change_by_antenna")
     for title, values in (("Facts", twin.facts), ("Measured", twin.qa)):
         rows = [(k, "none" if v is None or v == [] else v) for k, v in values.items() if k not in long]
@@ -79,7 +79,7 @@ def show(context: Context, calibration_id: str, as_json: bool) -> None:
     if reasons:
         print_table("\nReasons", ("severity", "code", "reason", "measured", "threshold"), reasons)
     for note in twin.notes:
-        click.echo(f"note: {note}")
+        echo(f"note: {note}")
     if record["decisions"]:
         decisions = [(d["time"], d["decision"], d["by"], d["reason"]) for d in record["decisions"]]
         print_table("\nDecisions", ("time", "decision", "by", "reason"), decisions)
@@ -99,7 +99,7 @@ def certify(context: Context, calibration_id: str, reason: str, as_json: bool) -
     if as_json:
         print_json(made)
         return
-    click.echo(f"{calibration_id}: certified by {made['by']}: {made['reason']}")
+    echo(f"{calibration_id}: certified by {made['by']}: {made['reason']}")
 
 
 @calibration.command()
@@ -125,12 +125,12 @@ def withdraw(context: Context, calibration_id: str, reason: str, reprocess: bool
     if as_json:
         print_json(made | {"used_by": products, "reopened": opened})
         return
-    click.echo(f"{calibration_id}: withdrawn by {made['by']}: {made['reason']}")
+    echo(f"{calibration_id}: withdrawn by {made['by']}: {made['reason']}")
     _print_products(products)
     if reprocess:
-        click.echo(f"\nSettled groups opened again: {len(opened)}; 'snakemake -n' shows what will be made anew")
+        echo(f"\nSettled groups opened again: {len(opened)}; 'snakemake -n' shows what will be made anew")
     elif products["versions"] or products["mosaics"]:
-        click.echo("\nSettled groups stay as they are; with --reprocess the next snakemake makes them again")
+        echo("\nSettled groups stay as they are; with --reprocess the next snakemake makes them again")
 
 
 def _record(twin: Twin, standing: dict[str, Any], commissioning: bool) -> dict[str, Any]:

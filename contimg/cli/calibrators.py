@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from contimg.cli.common import Context, json_option, print_json, print_table
+from contimg.cli.common import Context, echo, json_option, print_json, print_table
 from contimg.errors import InputError
 from contimg.times import mjd_from_datetime
 
@@ -35,7 +35,7 @@ def calibrators(context: Context, date: str | None, dec: float | None, as_json: 
     from contimg import naming
     from contimg.sky import calibrator_lists, strip_calibrators, transits
 
-    config = context.config
+    config = context.settings
     day = _midnight(date)
     newest = newest_header(config)
     if dec is None:
@@ -64,10 +64,10 @@ def calibrators(context: Context, date: str | None, dec: float | None, as_json: 
     ]  # fmt: skip
     print_table(f"Calibrators in the beam at declination {dec:.2f} deg on {day:%Y-%m-%d}", columns, rows)
     if (advice := strip_calibrators.strip_advice(known, scan, config.beam, config.calibration)) is not None:
-        click.echo(f"\n{advice}")
+        echo(f"\n{advice}")
     usable = sum(r["reason"] is None for r in records)
     listed = "the built-in list" if config.calibration.calibrators == "builtin" else config.calibration.calibrators
-    click.echo(f"\n{usable} of {len(records)} can calibrate; {len(known)} sources in {listed}")
+    echo(f"\n{usable} of {len(records)} can calibrate; {len(known)} sources in {listed}")
 
 
 def newest_header(config: Config) -> Probe | None:

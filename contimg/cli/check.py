@@ -33,7 +33,7 @@ def check(context: Context, places: tuple[str, ...], page: Path | None, accept: 
             f"'{unknown[0]}' is no finding: use one of {', '.join(STATEMENTS)}", param_hint="--accept"
         )
     with progress_bar("check", not as_json) as tell:
-        outcome = first_light(places, context.config, tell)
+        outcome = first_light(places, context.settings, tell)
     if page is None and not as_json:
         page = Path(f"check_{outcome.files.tile_id.replace(':', '').replace('-', '')}.html")
     if page is not None:

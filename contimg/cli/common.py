@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from contimg.config import Config, default_file, load_files
+from contimg.errors import ConfigError
+from contimg.operations import typed_commands
 from contimg.storage.process import one_line
 
 if TYPE_CHECKING:
@@ -23,18 +27,66 @@ if TYPE_CHECKING:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
+_ID = re.compile(r"(?:mosaic_|cal_)?\d{8}T\d{6}(?:\.v\d+)?|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}")
+_NARROW = 10  # characters: columns of text fold at words down to this width
+
+# Commands that show or change what a configuration's roots hold.
+NEEDS_STATE = frozenset(
+    ("plan", "inbox", "calibration", "beam", "status", "pause", "resume", "usage", "why", "log", "report", "template",
+     "registry", "publish", "verify", "reproduce", "archive", "prune", "retain", "reconcile")
+)  # fmt: skip
+
+
 @dataclass
 class Context:
     """Options of the command line before the name of the command; the configuration is read at its first use."""
 
     configfiles: tuple[Path, ...]
     directory: Path | None
+    command: str | None = None
 
     @cached_property
+    def settings(self) -> Config:
+        """The configuration, whether anything exists below its roots or not."""
+        settings = load_files([default_file(), *self.configfiles], base=self.directory)
+        os.umask(int(settings.umask, 8))  # that of the shell may make an archive that nobody else can read
+        return settings
+
+    @property
     def config(self) -> Config:
-        config = load_files([default_file(), *self.configfiles], base=self.directory)
-        os.umask(int(config.umask, 8))  # that of the shell may make an archive that nobody else can read
-        return config
+        """The configuration of a command that works on what its roots hold.
+
+        Raises
+        ------
+        ConfigError
+            If no configuration is named, and none of the default roots exists in this folder.
+        """
+        paths = self.settings.paths
+        if self.command in NEEDS_STATE and not self.configfiles:
+            roots = (paths.incoming, paths.stage, paths.products, paths.state)
+            if not any(root.exists() for root in roots):
+                raise ConfigError(
+                    f"{self.directory or Path.cwd()} holds none of the folders {', '.join(one.name for one in roots)}: "
+                    f"name your configuration, contimg -c FILE {self.command}"
+                )
+        return self.settings
+
+    @property
+    def typed_options(self) -> str:
+        """The options as they are typed after ``contimg``: ``-c night.yaml``."""
+        return typed_commands.options(self.configfiles, self.directory)
+
+
+def pasteable(text: str) -> str:
+    """Return a message whose ``contimg`` commands have the options of this call."""
+    context = click.get_current_context(silent=True)
+    given = context.find_object(Context) if context is not None else None
+    return text if given is None else typed_commands.with_options(text, given.typed_options)
+
+
+def echo(message: str, *, err: bool = False) -> None:
+    """Print a message whose commands work when pasted, without control characters."""
+    click.echo(plain(pasteable(message)), err=err)
 
 
 @contextlib.contextmanager
@@ -71,20 +123,32 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
         "failed": "red",
         "refuted": "red",
     }
+    cells = [["" if cell is None else one_line(str(cell)) for cell in row] for row in rows]
+    least = [_least_width([title, *column]) for title, *column in zip(columns, *cells, strict=True)]
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(Text(column), overflow="fold")
-    for row in rows:
-        cells = ["" if cell is None else one_line(str(cell)) for cell in row]
+    for column, width in zip(columns, least, strict=True):
+        table.add_column(Text(column), overflow="fold", min_width=width)
+    for row in cells:
         # As texts, and not as markup: they may come from files of others.
-        table.add_row(*(Text(cell, style=colours.get(cell, "")) for cell in cells))
-    # A file or pipe has no width: do not fold ids there.
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+        table.add_row(*(Text(cell, style=colours.get(cell, "")) for cell in row))
+    # A file or pipe has no width. On a terminal ids stay whole: a table that needs more room runs over its edge.
+    needed = sum(least) + len(columns) - 1
+    width = max(shutil.get_terminal_size().columns, needed) if sys.stdout.isatty() else max(200, needed)
+    Console(width=width).print(table, soft_wrap=False)
+    # A cell may be folded: the commands in it are repeated below, each on one line.
+    for command in dict.fromkeys(found for row in cells for cell in row for found in typed_commands.quoted(cell)):
+        echo(f"type: {command}")
+
+
+def _least_width(cells: Sequence[str]) -> int:
+    """Return the least width of a column: its longest id, else `_NARROW`, or its longest cell where that is less."""
+    ids = [len(found) for cell in cells for found in _ID.findall(cell)]
+    return max([*ids, min(_NARROW, max(len(cell) for cell in cells))])
 
 
 @contextlib.contextmanager
 def progress_bar(what: str, shown: bool) -> Iterator[Callable[[int, int, str], None]]:
-    """Show a progress bar on a terminal; give the function that moves it: (steps done, steps in all, what is done)."""
+    """Show a progress bar on a terminal; yield the function that sets it: (steps done, steps in all, what is done)."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from contimg.cli.common import Context, json_option, print_json, print_table
+from contimg.cli.common import Context, echo, json_option, print_json, print_table
 
 
 @click.command()
@@ -22,7 +22,7 @@ def diff(context: Context, first: str, second: str, as_json: bool) -> None:
     from contimg.bundle.find import find_bundle, read_lineage
     from contimg.products.lineage_diff import compare
 
-    a, b = (read_lineage(find_bundle(context.config.layout, text))[1] for text in (first, second))
+    a, b = (read_lineage(find_bundle(context.settings.layout, text))[1] for text in (first, second))
     found = compare(a, b)
     if as_json:
         print_json([vars(one) for one in found])
@@ -30,6 +30,6 @@ def diff(context: Context, first: str, second: str, as_json: bool) -> None:
         rows = [(one.what, one.where, one.name, one.a, one.b) for one in found]
         print_table("Differences", ("what", "of", "name", first, second), rows)
     else:
-        click.echo("No input, parameter or version differs.")
+        echo("No input, parameter or version differs.")
     if found:
         sys.exit(3)

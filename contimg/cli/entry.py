@@ -7,8 +7,8 @@ or a person must act (`verify`, `diff`, a held mosaic).
 from __future__ import annotations
 
 import importlib
-import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,6 +17,7 @@ from contimg.errors import ContimgError
 
 # command -> (module, attribute, help in one line); the modules import what they need.
 COMMANDS = {
+    "run": ("contimg.cli.run", "run", "Run the workflow on a configuration: a door to snakemake."),
     "simulate": ("contimg.cli.simulate", "simulate", "Simulate part of a night in the correlator's format."),
     "check": ("contimg.cli.check", "check", "Test the telescope's conventions on raw files of a calibrator transit."),
     "fingerprint": ("contimg.cli.fingerprint", "fingerprint", "Write a small file of a transit that a site can share."),
@@ -33,6 +34,7 @@ COMMANDS = {
     "resume": ("contimg.cli.watch", "resume", "Let the watch go on."),
     "usage": ("contimg.cli.usage", "usage", "Show disk space by kind, and when the disks are full."),
     "why": ("contimg.cli.why", "why", "Explain the state of a tile, calibration or mosaic."),
+    "log": ("contimg.cli.log", "log", "Show the logs of the jobs behind a tile, calibration or mosaic."),
     "report": ("contimg.cli.report", "report", "Show a mosaic's verdict, numbers and files."),
     "template": ("contimg.cli.template", "template", "Compare mosaics with their strip's template, and update it."),
     "registry": ("contimg.cli.registry", "registry", "List, show and verify registered mosaics."),
@@ -60,6 +62,19 @@ class LazyGroup(click.Group):
             return None
         module, attribute, _ = COMMANDS[name]
         return getattr(importlib.import_module(module), attribute)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command: an error of input, configuration or disk is one sentence and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except (ContimgError, OSError) as error:
+            from contimg.cli.common import echo
+            from contimg.operations.job_log import sentence
+
+            if isinstance(error, BrokenPipeError):
+                raise
+            echo(f"contimg: {sentence(error)}", err=True)
+            ctx.exit(1)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -90,21 +105,9 @@ def main(ctx: click.Context, configfiles: tuple[Path, ...], directory: Path | No
     """
     from contimg.cli.common import Context
 
-    ctx.obj = Context(configfiles, directory)
+    ctx.obj = Context(configfiles, directory, ctx.invoked_subcommand)
 
 
 def run() -> None:
-    """Run the program: an error of input, configuration or disk is one sentence and exit code 1."""
-    try:
-        main(prog_name="contimg")
-    except ContimgError as error:
-        from contimg.cli.common import plain
-
-        click.echo(f"contimg: {plain(str(error))}", err=True)
-        sys.exit(1)
-    except OSError as error:
-        from contimg.cli.common import plain
-        from contimg.operations.job_log import sentence
-
-        click.echo(f"contimg: {plain(sentence(error))}", err=True)
-        sys.exit(1)
+    """Run the program `contimg`."""
+    main(prog_name="contimg")

@@ -25,7 +25,7 @@ def fingerprint(context: Context, places: tuple[str, ...], out: Path, antennas: 
     from contimg.commissioning.fingerprint import write_fingerprint
     from contimg.commissioning.tile import find_transit
 
-    files = find_transit(places, context.config)
+    files = find_transit(places, context.settings)
     with progress_bar("fingerprint", not as_json) as tell:
         made = write_fingerprint(files.headers, out, antennas, tell)
     if as_json:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from contimg.cli.common import Context, json_option, print_json, print_table
+from contimg.cli.common import Context, echo, json_option, print_json, print_table
 from contimg.config import Config
 from contimg.correlator.inbox import count_by_code, subbands_text
 from contimg.times import utc_from_datetime
@@ -47,7 +47,7 @@ def inbox(context: Context, as_json: bool, accept_loss: str | None) -> None:
             rows = [[_cell(name, row[name]) for name in fields or columns] for row in state[key]]
             print_table(f"\n{title}", columns, rows)
     counts = ", ".join(f"{number} {code}" for code, number in state["quarantined_by_code"].items())
-    click.echo(
+    echo(
         f"\n{state['left_alone']} tiles of settled groups or other nights, {len(state['ready'])} ready "
         f"({state['complete']} complete), {len(state['waiting'])} waiting; set aside: {counts or 'nothing'}"
     )
@@ -60,7 +60,7 @@ def _accept_loss(config: Config, tile: str, as_json: bool) -> None:
     if as_json:
         print_json({"tile": tile, "reopened": opened})
     else:
-        click.echo(f"{', '.join(opened)}: open again; 'snakemake -n' shows what will be made anew from the files left")
+        echo(f"{', '.join(opened)}: open again; 'snakemake -n' shows what will be made anew from the files left")
 
 
 def _state(config: Config) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from contimg.cli.common import Context, json_option, print_json, print_table
+from contimg.cli.common import Context, echo, json_option, print_json, print_table
 from contimg.config import IngestOptions
 from contimg.correlator.inbox import arrange, subbands_text
 
@@ -31,7 +31,7 @@ def plan(context: Context, as_json: bool, names: TextIO | None, foretell: bool, 
     `snakemake -n` shows the same plan as a list of jobs.
     """
     if names is not None:
-        _show_names(names, context.config.ingest, as_json)
+        _show_names(names, context.settings.ingest, as_json)
         return
     from contimg.plan.observe import current_plan
 
@@ -56,7 +56,7 @@ def plan(context: Context, as_json: bool, names: TextIO | None, foretell: bool, 
             [(c.id, c.type, c.calibrator or "catalogue sky", c.bandpass) for c in made.calibrations.values()],
         )
     for note in made.notes:
-        click.echo(note)
+        echo(note)
     lacking = [(t.id, subbands_text(t.missing)) for t in made.tiles.values() if t.missing]
     if lacking:
         print_table("\nTiles without all subbands", ("tile", "missing"), lacking)
@@ -75,7 +75,7 @@ def plan(context: Context, as_json: bool, names: TextIO | None, foretell: bool, 
     if made.quarantined:
         print_table("\nSet aside", ("reason", "what"), [(q.code, q.message) for q in made.quarantined])
     tiles = sum(len(group.tiles) for group in made.groups.values())
-    click.echo(f"\n{len(made.groups)} groups, {tiles} tiles, {len(made.calibrations)} calibrations")
+    echo(f"\n{len(made.groups)} groups, {tiles} tiles, {len(made.calibrations)} calibrations")
 
 
 def _show_names(names: TextIO, options: IngestOptions, as_json: bool) -> None:
@@ -101,7 +101,7 @@ def _show_names(names: TextIO, options: IngestOptions, as_json: bool) -> None:
     if listing.quarantined:
         print_table("\nSet aside", ("reason", "what"), [(q.code, q.message) for q in listing.quarantined])
     complete = sum(not lacking for lacking in missing.values())
-    click.echo(f"\n{len(rows)} tiles, {complete} complete; {len(listing.open_files)} files are still open")
+    echo(f"\n{len(rows)} tiles, {complete} complete; {len(listing.open_files)} files are still open")
 
 
 def _show_forecast(context: Context, made: Plan, cores: tuple[int, ...], as_json: bool) -> None:
@@ -120,4 +120,4 @@ def _show_forecast(context: Context, made: Plan, cores: tuple[int, ...], as_json
     walls = [(number, f"{hours:.2f}") for number, hours in seen.wall_h.items()]
     print_table("\nWall time", ("cores", "hours"), walls)
     total = sum(seen.jobs.values())
-    click.echo(f"\n{total} jobs, {seen.cpu_h:.2f} CPU hours, at most {seen.disk_peak_gb:.2f} GB more on the stage.")
+    echo(f"\n{total} jobs, {seen.cpu_h:.2f} CPU hours, at most {seen.disk_peak_gb:.2f} GB more on the stage.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contimg.cli.common import Context, json_option, print_json
+from contimg.cli.common import Context, echo, json_option, print_json
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -30,7 +30,7 @@ def provenance(context: Context, mosaic: str, export: Path | None, as_json: bool
     from contimg.products.w3c_prov import to_json
     from contimg.storage.atomic import atomic_path
 
-    path = find_bundle(context.config.layout, mosaic)
+    path = find_bundle(context.settings.layout, mosaic)
     metadata, lineage, top = read_lineage(path)
     if export is not None:
         with atomic_path(export.resolve()) as part:
@@ -38,7 +38,7 @@ def provenance(context: Context, mosaic: str, export: Path | None, as_json: bool
     if as_json:
         print_json(_nested(lineage, top))
     elif export is not None:
-        click.echo(f"{export}: provenance of {metadata['data_id']} as PROV-JSON")
+        echo(f"{export}: provenance of {metadata['data_id']} as PROV-JSON")
     else:
         _print(path, metadata, lineage, top)
 

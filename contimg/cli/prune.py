@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from contimg.cli.common import Context, json_option, print_json, print_table
+from contimg.cli.common import Context, echo, json_option, print_json, print_table
 
 KINDS = ("ms", "calibrated", "image", "logs", "benchmarks")  # as in contimg.operations.prune, which is loaded later
 
@@ -52,4 +52,4 @@ def prune(
     if rows:
         print_table("Would be removed" if dry_run else "Removed", ("kind", "group", "MB", "path"), rows)
     verb = "would be freed" if dry_run else "freed"
-    click.echo(f"{done.freed_bytes / 1e9:.3f} GB {verb}; {done.free_bytes / 1e9:.1f} GB of room on the stage's disk.")
+    echo(f"{done.freed_bytes / 1e9:.3f} GB {verb}; {done.free_bytes / 1e9:.1f} GB of room on the stage's disk.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contimg.cli.common import Context, json_option, opened, print_json
+from contimg.cli.common import Context, echo, json_option, opened, print_json
 from contimg.storage.process import one_line
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def retry(context: Context, mosaic: str | None, everything: bool, reason: str, a
         _update_archive(context, database, mosaic and naming.as_mosaic_id(mosaic))
     _show(results, as_json)
     for sentence in failures:
-        click.echo(f"contimg: {one_line(sentence)}", err=True)
+        echo(f"contimg: {one_line(sentence)}", err=True)
     if failures:
         sys.exit(1)
 
@@ -199,6 +199,6 @@ def _show(results: list[dict[str, Any]], as_json: bool) -> None:
         print_json(results)
         return
     for result in results:
-        click.echo(one_line(f"{result['data_id']}: {result['message']} ({result['path']})"))
+        echo(one_line(f"{result['data_id']}: {result['message']} ({result['path']})"))
     if not results:
-        click.echo("No mosaic waits in staging.")
+        echo("No mosaic waits in staging.")

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from contimg.cli.common import Context, json_option, opened, print_json, print_table
+from contimg.cli.common import Context, echo, json_option, opened, print_json, print_table
 
 
 @click.command()
@@ -44,6 +44,6 @@ def reconcile(context: Context, mosaic: str | None, dry_run: bool, repair_all: b
         ]
         print_table("Differences", columns, table)
     else:
-        click.echo("Archive and registry agree.")
+        echo("Archive and registry agree.")
     if any(one.needs_person for one in found) or (dry_run and found):
         sys.exit(3)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from contimg.cli.common import Context, json_option, opened, print_json, print_table
+from contimg.cli.common import Context, echo, json_option, opened, print_json, print_table
 from contimg.cli.verify import verify
 
 
@@ -62,7 +62,7 @@ def list_products(
     ]  # fmt: skip
     print_table("Registered mosaics", columns, table)
     if limit and len(rows) == limit < whole:
-        click.echo(f"The last {limit}; the registry holds {whole} rows: --limit 0 lists all.")
+        echo(f"The last {limit}; the registry holds {whole} rows: --limit 0 lists all.")
 
 
 @registry.command()

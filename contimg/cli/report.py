@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from contimg.cli.common import Context, json_option, print_json, print_table
+from contimg.cli.common import Context, echo, json_option, print_json, print_table
 
 SHOWN = {
     "rms_mjy": "rms [mJy/beam]",
@@ -58,13 +58,13 @@ def report(context: Context, mosaic: str | None, truth: Path | None, as_json: bo
         return
     for record in records:
         made = " (SIMULATED)" if record["synthetic"] else ""
-        click.echo(f"\n{record['mosaic']}{made}: verdict {record['verdict']}, {record['state']}")
+        echo(f"\n{record['mosaic']}{made}: verdict {record['verdict']}, {record['state']}")
         for reason in record["reasons"]:
-            click.echo(f"    {reason}")
+            echo(f"    {reason}")
         if record["error"]:
-            click.echo(f"    not published: {record['error']}")
+            echo(f"    not published: {record['error']}")
         if record["error"] or record["state"] == "held":
-            click.echo(f"    then: {record['next']}")
+            echo(f"    then: {record['next']}")
         rows = [(label, _shown(record["qa"].get(name))) for name, label in SHOWN.items() if name in record["qa"]]
         measured = record.get("truth", {})
         rows += [(label, _shown(measured[name])) for name, label in AGAINST_TRUTH.items() if name in measured]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from contimg.cli.common import Context, json_option, print_json
+from contimg.cli.common import Context, echo, json_option, print_json
 from contimg.operations import job_log
 
 
@@ -38,11 +38,11 @@ def reproduce(context: Context, mosaic: str, keep: Path | None, as_json: bool) -
             stage = keep
             stage.mkdir(parents=True, exist_ok=True)
         stack.enter_context(job_log.stdout_to_stderr())
-        found = reproducing.reproduce(path, stage, lambda what: click.echo(f"reproducing: {what}", err=True))
+        found = reproducing.reproduce(path, stage, lambda what: echo(f"reproducing: {what}", err=True))
     if as_json:
         print_json(vars(found) | {"same": found.same, "kept": keep is not None})
     else:
-        click.echo(
+        echo(
             f"{found.data_id}: {'reproduced' if found.same else 'NOT reproduced'}: of {found.n_pixels} pixels the "
             f"largest difference is {found.max_difference:.2e} and the rms {found.rms_difference:.2e} of the mosaic's "
             f"rms ({found.rms_jy * 1e3:.3g} mJy/beam), {found.n_only_one} are blank in one only"

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from contimg.cli.simulate_telescope import telescope_errors, telescope_options
+from contimg.config import schema_file
 from contimg.simulate import GainErrors, NightOptions, SimulationError, simulate_night
 from contimg.simulate.data_faults import FAULTS
 from contimg.simulate.inject import FaultRequest, inject
@@ -197,6 +198,7 @@ def simulate(out: Path, demo: bool, overwrite: bool, data_faults: tuple[str, ...
                 overwrite=overwrite,
                 progress=lambda done, total, what: bar.update(task, completed=done, total=total, description=what),
             )
+        _name_schema(record.config)
         injected = [(request.name, inject(out, request, options.seed)) for request in requests]
     except SimulationError as error:
         raise click.ClickException(str(error)) from error
@@ -234,3 +236,8 @@ def _options(demo: bool, given: dict[str, Any]) -> NightOptions:
     changes["gains"] = GainErrors(**values)
     changes["telescope"] = telescope
     return NightOptions.demo(**changes) if demo else NightOptions(**changes)
+
+
+def _name_schema(overlay: Path) -> None:
+    """Name the schema of the configuration in an overlay's first line, for editors."""
+    overlay.write_text(f"# yaml-language-server: $schema={schema_file()}\n{overlay.read_text()}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contimg.cli.common import Context, json_option, print_json, print_table
+from contimg.cli.common import Context, echo, json_option, print_json, print_table
 
 if TYPE_CHECKING:
     from contimg.monitoring.overview import Overview
@@ -64,7 +64,7 @@ def _show_unread(context: Context) -> None:
 
     unread, published = unverified(context.config)
     if unread:
-        click.echo(
+        echo(
             f"{unread} of {published} published mosaics were not verified for {UNREAD_DAYS} days: contimg verify --all "
             f"--older-than {UNREAD_DAYS}"
         )
@@ -87,9 +87,17 @@ def _show(content: dict[str, Any]) -> None:
     from contimg.monitoring.screen import sections
 
     for one in sections(content):
-        print_table(f"\n{one.title}", one.columns, one.rows)
+        rows = [(*row[:-1], _step(row[-1])) for row in one.rows] if one.columns[-1] == "next step" else one.rows
+        print_table(f"\n{one.title}", one.columns, rows)
     for group in content["groups"]:
         if group["error"]:
-            click.echo(f"{group['mosaic']} waits for a person: {group['error']}; then: {group['next']}")
+            echo(f"{group['mosaic']} waits for a person: {group['error']}; then: {group['next']}")
+        elif str(group["next"]).startswith("contimg"):
+            echo(f"{group['mosaic']}: {group['next']}")
     if content["groups_not_listed"]:
-        click.echo(f"{content['groups_not_listed']} older settled groups are not listed: --all lists them.")
+        echo(f"{content['groups_not_listed']} older settled groups are not listed: --all lists them.")
+
+
+def _step(step: Any) -> Any:
+    """Return the next step for the table; a command, which must not be folded, stands below it."""
+    return "your decision, see below" if str(step).startswith("contimg") else step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from contimg.cli.common import Context
+from contimg.cli.common import Context, echo
 
 
 @click.command()
@@ -25,19 +25,19 @@ def template(context: Context, mosaics: tuple[str, ...]) -> None:
         done = update_template(config.layout.twin("mosaic", mosaic), config)
         if done.difference is not None:
             qa = done.difference.qa
-            click.echo(
+            echo(
                 f"{done.difference.id}: verdict {done.difference.verdict}, differences"
                 f" {qa['difference_width']} times their noise; {qa['n_new']} new, {qa['n_brighter']} brighter,"
                 f" {qa['n_fainter']} fainter"
             )
             for note in done.difference.notes:
-                click.echo(f"    {note}")
+                echo(f"    {note}")
         if done.template is None:
             left_out += 1
-            click.echo(f"not in the template: {done.why_not}")
+            echo(f"not in the template: {done.why_not}")
         else:
             qa = done.template.qa
-            click.echo(
+            echo(
                 f"template {done.template.id}: verdict {done.template.verdict}, {qa['n_epochs']} mosaics, rms"
                 f" {qa['rms_mjy']} mJy/beam, expected {qa['expected_rms_mjy']}"
             )

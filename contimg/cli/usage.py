@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from contimg.cli.common import Context, json_option, print_json, print_table
+from contimg.cli.common import Context, echo, json_option, print_json, print_table
 
 
 @click.command()
@@ -77,5 +77,5 @@ def retain(context: Context, dry_run: bool, as_json: bool) -> None:
     if rows:
         print_table("Would be removed" if dry_run else "Removed", ("kind", "group", "MB", "path"), rows)
     for sentence in done.trouble:
-        click.echo(sentence, err=True)
-    click.echo(f"{done.freed_bytes / 1e9:.3f} GB {'would be freed' if dry_run else 'freed'}.")
+        echo(sentence, err=True)
+    echo(f"{done.freed_bytes / 1e9:.3f} GB {'would be freed' if dry_run else 'freed'}.")

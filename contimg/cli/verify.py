@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contimg.cli.common import Context, json_option, opened, print_json, print_table
+from contimg.cli.common import Context, echo, json_option, opened, print_json, print_table
 
 if TYPE_CHECKING:
     from contimg.publishing.scrub import Pace
@@ -62,7 +62,7 @@ def verify(
         ]
         print_table("Verified against manifest and registry", columns, table)
         megabytes = sum(r["bytes"] for r in results) / 1e6
-        click.echo(f"{megabytes:.1f} MB in {took_s:.2f} s: {megabytes / max(took_s, 1e-9):.0f} MB/s")
+        echo(f"{megabytes:.1f} MB in {took_s:.2f} s: {megabytes / max(took_s, 1e-9):.0f} MB/s")
     if not all(result["ok"] for result in results):
         sys.exit(3)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from contimg.cli.common import Context
+from contimg.cli.common import Context, echo
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -33,7 +33,7 @@ def watch(context: Context, options: tuple[str, ...]) -> None:
 def _say(line: str) -> None:
     from contimg import times
 
-    click.echo(f"{times.now(0)} {line}")
+    echo(f"{times.now(0)} {line}")
 
 
 @click.command()
@@ -43,7 +43,7 @@ def pause(context: Context, reason: str) -> None:
     """Let `contimg watch` finish its running jobs and start nothing more, until `contimg resume`."""
     from contimg.watching import pause as notes
 
-    click.echo(str(notes.pause(context.config.layout, reason)))
+    echo(str(notes.pause(context.config.layout, reason)))
 
 
 @click.command()
@@ -52,4 +52,4 @@ def resume(context: Context) -> None:
     """Let `contimg watch` go on."""
     from contimg.watching import pause as notes
 
-    click.echo(f"resumed; it was {notes.resume(context.config.layout)}")
+    echo(f"resumed; it was {notes.resume(context.config.layout)}")

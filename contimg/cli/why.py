@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from contimg.cli.common import Context, json_option, print_json, print_table
+from contimg.cli.common import Context, echo, json_option, print_json, print_table
 
 
 @click.command()
@@ -24,7 +24,7 @@ def why(context: Context, thing: str, as_json: bool) -> None:
     if as_json:
         print_json(story)
         return
-    click.echo(story["headline"])
+    echo(story["headline"])
     for section in story["sections"]:
         _print_section(section)
 

@@ -5,8 +5,9 @@ files itself. Both return immutable sections, and raise an error of one sentence
 """
 
 from contimg.config.default_text import as_yaml
+from contimg.config.json_schema import as_json_schema
 from contimg.config.key_types import Section
-from contimg.config.loading import check_files, default_file, from_sections, load, load_files
+from contimg.config.loading import check_files, from_sections, load, load_files
 from contimg.config.operation_sections import Limit, RetentionOptions, WatchOptions
 from contimg.config.qa_section import QaOptions
 from contimg.config.science_sections import (
@@ -28,6 +29,7 @@ from contimg.config.sections import (
     PublishOptions,
     RegistryOptions,
 )
+from contimg.config.workflow_files import default_file, schema_file, workflow_folder
 
 __all__ = [
     "BeamOptions",
@@ -50,10 +52,13 @@ __all__ = [
     "SkyOptions",
     "TemplateOptions",
     "WatchOptions",
+    "as_json_schema",
     "as_yaml",
     "check_files",
     "default_file",
     "from_sections",
     "load",
     "load_files",
+    "schema_file",
+    "workflow_folder",
 ]

@@ -14,6 +14,7 @@ def as_yaml() -> str:
     import yaml
 
     lines = [
+        "# yaml-language-server: $schema=config.schema.json",
         "# The science choices of contimg, with their defaults. Leave it; write an overlay with the keys you change,",
         "#   snakemake --configfile overlay.yaml",
         "# Units are in the names. Facts about a computer (threads, memory) are in profiles/.",

@@ -148,11 +148,6 @@ def _suggestion(where: tuple[int | str, ...]) -> str:
     return f" (did you mean '{prefix}{'.' if prefix else ''}{close[0]}'?)" if close else ""
 
 
-def default_file() -> Path:
-    """Return the project's own ``config.yaml``, which overlays are laid over."""
-    return Path(__file__).parents[2] / "config.yaml"
-
-
 def from_sections(**sections: Mapping[str, Any]) -> Config:
     """Return a configuration of the given sections, as a rule hands them to its script."""
     return load(sections)

@@ -7,6 +7,7 @@ calibration nor imaging uses them; their power shows which receptors are dead.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,8 @@ from contimg.convert.summary import ConversionReport, report_rejected
 from contimg.products.draft import TwinDraft
 from contimg.products.twin import Input, Twin
 from contimg.storage.atomic import file_sha256, remove
+
+_LOG = logging.getLogger(__name__)
 
 __all__ = ["convert_tile"]
 
@@ -68,6 +71,7 @@ def convert_tile(
     draft = TwinDraft("ms", naming.iso(tile_id))
     files = sorted(Path(path) for path in subband_files)
     tile = choose(files, tile_id, ingest)
+    _LOG.info("%d of %d subband files are usable", len(tile.headers), len(files))
     with ThreadPoolExecutor(1) as pool:  # hashlib releases the interpreter's lock
         hashes = pool.map(_digest, files)
         with draft.product(Path(ms)) as part:

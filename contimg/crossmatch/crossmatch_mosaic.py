@@ -5,6 +5,7 @@ Its parts: `sources` (found by `source_finder`), `matching`, `comparison_numbers
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +30,8 @@ from contimg.products.numbers import CrossmatchQa
 from contimg.products.twin import Twin
 from contimg.sky.catalogue import Catalogue, read_catalogue
 from contimg.sky.restoring_beam import RestoringBeam
+
+_LOG = logging.getLogger(__name__)
 
 LIBRARIES = ("numpy", "scipy", "astropy", "matplotlib")
 
@@ -120,9 +123,11 @@ def _compare(
         local = promised.data.astype(np.float32)
     beam = RestoringBeam.from_degrees(beam_deg, facts.beam.bmin_arcsec / 3600, facts.beam.bpa_deg)
     sources = find_sources(image.data, local, image.wcs, beam)
+    _LOG.info("%d sources above %g sigma", len(sources), PEAK_SIGMA)
     limits = MatchLimits(options.radius_arcsec, options.min_snr)
     matched = match(sources, catalogue, local, image.wcs, freq_hz=facts.freq_hz, beam_deg=beam_deg, limits=limits)
     mean_beam_arcsec = (facts.beam.bmaj_arcsec * facts.beam.bmin_arcsec) ** 0.5
+    _LOG.info("%d catalogue sources on the mosaic, %d matched", len(matched.source), (matched.source >= 0).sum())
     measured = measure(matched, len(sources), min_matches, mean_beam_arcsec)
     return _Compared(mosaic, facts, catalogue, sources, matched, measured, faults)
 

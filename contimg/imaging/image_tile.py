@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import tempfile
 from pathlib import Path
@@ -29,6 +30,8 @@ from contimg.products.draft import TwinDraft
 from contimg.products.twin import Twin
 from contimg.sky.primary_beam import measured_beam
 from contimg.statistics import robust_sigma
+
+_LOG = logging.getLogger(__name__)
 
 # Facts of the calibrated tile that its image hands on.
 _INHERITED = (
@@ -155,6 +158,10 @@ def _image(job: ImagingJob, folder: Path, tile: PreparedTile, draft: TwinDraft) 
     Unusable
         If there is no restoring beam, or CLEAN diverged.
     """
+    _LOG.info(
+        "prepared: %d samples, image of %d pixels, expected noise %.4g mJy/beam",
+        tile.facts["n_samples"], tile.grid.size_px, 1e3 * (tile.expected_jy or 0),
+    )  # fmt: skip
     imaged = _deconvolve(job, folder, tile)
     facts = tile.facts | _selfcal_facts(job, tile) | imaged.facts
     if isinstance(imaged, NoRestoringBeam):
@@ -165,6 +172,7 @@ def _image(job: ImagingJob, folder: Path, tile: PreparedTile, draft: TwinDraft) 
         if not job.qa.commissioning:
             raise Unusable("deconvolution_diverged", message, facts, tile.qa, imaged.notes)
         draft.warn("deconvolution_diverged", message)
+    _LOG.info("deconvolved: %s", {key: facts[key] for key in ("iterations", "major_cycles") if key in facts})
     # After self-calibration: differences of the correlations that were due to their gains are no noise.
     expected_jy = tile.expected_jy if tile.selfcal is None else expected_rms(tile.samples, tile.weight)
     qa = tile.qa | _measured(imaged, expected_jy, _gain_noise_jy(job, facts, imaged)) | imaged.gains

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -20,6 +21,8 @@ from contimg.mosaic.tile_agreement import judge_by_pixels, limits_of
 from contimg.mosaic.tile_images import GroupTile, TileImage, used
 from contimg.products.fits_images import read_image
 from contimg.sky.restoring_beam import RestoringBeam
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,7 @@ def _coadd(tiles: Sequence[GroupTile], options: MosaicOptions, pb_limit: float) 
     images = [image for _, image in chosen]
     grid = make_grid([image.footprint for image in images], options.cell_arcsec, options.max_size_px)
     target = _Target(grid, mosaic_beam(grid, images), options, pb_limit)
+    _LOG.info("%d of %d tiles go on %d x %d pixels", len(chosen), len(tiles), grid.shape[1], grid.shape[0])
     sums = coadd.Sums.empty(grid.shape, images[0].facts.freq_hz)
     overlap = OverlapComparison(grid, target.beam, [image.footprint for image in images])
     rejected: dict[int, int] = {}
@@ -206,6 +210,7 @@ def _add_all(
             if spool is not None:
                 spool.put(number, part)
         overlap.end(tile.id, planes)
+        _LOG.info("tile %s added: %.4g mJy/beam at the common beam, weight %.4g /Jy^2", tile.id, 1e3 * rms_jy, weight)
         added[tile.id] = rms_jy, weight
     return added
 

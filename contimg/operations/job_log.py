@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib.metadata
 import logging
 import os
+import platform
 import re
+import resource
+import socket
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+from contimg import __version__
 from contimg.errors import ContimgError
 from contimg.operations.orphans import end_with_controller
 
+_LOG = logging.getLogger(__name__)
 _REMEDIES = {
     errno.ENOENT: "put it there or correct the name",
     errno.ENOTDIR: "correct the name, which leads through a file",
@@ -39,13 +46,29 @@ _REMEDIES = {
 _SHORT_WRITE = re.compile(r"write error in (\S+?)(?::| |$)")
 """What casacore says where write(2) wrote less than it was given (FiledesIO::write)."""
 
+_LIBRARIES = {
+    "aoflagger": "aoflagger",
+    "astropy": "astropy",
+    "casatools": "casatools",
+    "casacore": "python-casacore",
+    "ducc0": "ducc0",
+    "h5py": "h5py",
+    "numpy": "numpy",
+    "radler": "radler",
+    "scipy": "scipy",
+    "sqlalchemy": "SQLAlchemy",
+}
+"""Modules whose versions the log of a job names if the job has loaded them, and their distributions."""
+
 
 @contextlib.contextmanager
 def to_file(place: str | Path) -> Iterator[None]:
     """Send everything that is printed, by C libraries as well, to a job's log file.
 
-    An error goes there with its traceback; one sentence goes to the terminal, and the process ends with
-    exit code 1. So it does when the run that started the job was killed.
+    The log begins with versions and host, has the steps that the library logs, with UTC times, and ends with time,
+    memory and the versions of the libraries that were used. An error goes there with its traceback; one sentence goes
+    to the terminal, and the process ends with exit code 1. So it does when the run that started the job was
+    killed.
     """
     place = Path(place)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -55,10 +78,15 @@ def to_file(place: str | Path) -> Iterator[None]:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         logging.basicConfig(
-            stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s", force=True
+            stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%SZ", force=True
         )
+        logging.Formatter.converter = time.gmtime
+        began = time.monotonic()
+        _LOG.info("%s on %s, contimg %s, Python %s", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                  socket.gethostname(), __version__, platform.python_version())  # fmt: skip
         try:
             yield
+            _LOG.info("done: %s", _cost(began))
         except KeyboardInterrupt:
             sys.stderr.write("stopped by the keyboard\n")
             raise SystemExit(130) from None
@@ -73,6 +101,16 @@ def to_file(place: str | Path) -> Iterator[None]:
             os.dup2(terminal, 1)
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+def _cost(began: float) -> str:
+    """Return time and memory of this process, and the versions of the libraries that it has loaded."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    used = [f"{dist} {importlib.metadata.version(dist)}" for name, dist in _LIBRARIES.items() if name in sys.modules]
+    return (
+        f"{time.monotonic() - began:.1f} s, {usage.ru_utime + usage.ru_stime:.1f} s of CPU, at most"
+        f" {usage.ru_maxrss / 1e6:.2f} GB of memory; {', '.join(used)}"
+    )
 
 
 @contextlib.contextmanager

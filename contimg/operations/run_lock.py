@@ -6,16 +6,26 @@ import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from contimg.errors import BusyError, ContimgError
 from contimg.naming import Layout
+from contimg.operations.damaged_twins import is_dry_run
 from contimg.storage import locks
 from contimg.storage.process import me
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _held: list[locks.Lock] = []
+
+
+_LOOKS = ("--report", "--lint", "--summary", "--detailed-summary", "--dag", "--rulegraph", "--filegraph", "--list")
+"""Options with which Snakemake runs no job, besides those of a dry run."""
+
+
+def only_looks(words: Sequence[str]) -> bool:
+    """Return whether the words of a Snakemake command ask for no jobs: a dry run, a report or a list."""
+    return is_dry_run(words) or any(word.startswith(_LOOKS) for word in words)
 
 
 def share_library(folder: str) -> None:

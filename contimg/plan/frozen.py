@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,19 @@ def freeze(plan: Plan, config: Config) -> None:
         if read_json(place) != json.loads(json.dumps(content)):
             write_json(place, content)
     write_quarantine(plan, config)
-    write_json(layout.frozen_plan, plan.to_json() | {"thresholds": _beside_the_parameters(config)})
+    write_json(
+        layout.frozen_plan,
+        plan.to_json() | {"thresholds": _beside_the_parameters(config), "working_folder": os.getcwd()},
+    )
+
+
+def working_folder(config: Config) -> Path | None:
+    """Return the folder in which Snakemake last ran on a configuration; None before its first run."""
+    try:
+        content = read_json(config.layout.frozen_plan)
+    except (OSError, ValueError):
+        return None
+    return Path(content["working_folder"]) if isinstance(content, dict) and "working_folder" in content else None
 
 
 def _beside_the_parameters(config: Config) -> dict[str, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ from contimg.products.twin import (
     write_twin,
 )
 from contimg.storage.atomic import atomic_path, file_sha256
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass
@@ -78,6 +81,7 @@ class TwinDraft:
         if record not in self.inputs:
             self.inputs.append(record)
         self.synthetic = self.synthetic or twin.synthetic
+        _LOG.info("input %s %s: verdict %s, %d files verified", twin.kind, twin.id, twin.verdict, len(twin.files or ()))
         return twin
 
     def use_file(self, kind: str, path: Path | str | None) -> None:
@@ -109,6 +113,8 @@ class TwinDraft:
             yield part
             self._files = make_manifest(part)
             self._states = file_states(part, self._files)
+        size = sum(record.size for record in self._files.values())
+        _LOG.info("wrote %s: %d files, %.1f MB", output, len(self._files), size / 1e6)
 
     def write(
         self,
@@ -148,4 +154,15 @@ class TwinDraft:
             run=self._watch.read() | {"file_states": self._states},
         )
         write_twin(Path(twin_path), twin)
+        self._log(twin)
         return twin
+
+    @staticmethod
+    def _log(twin: Twin) -> None:
+        """Log verdict, reasons, notes and measured numbers of a twin."""
+        for reason in twin.reasons:
+            _LOG.info("%s: %s: %s", reason.severity, reason.code, reason.message)
+        for note in twin.notes:
+            _LOG.info("note: %s", note)
+        numbers = [f"{key} {value:.6g}" for key, value in twin.qa.items() if type(value) in (int, float)]
+        _LOG.info("%s %s: verdict %s; %s", twin.kind, twin.id, twin.verdict, ", ".join(numbers) or "nothing measured")

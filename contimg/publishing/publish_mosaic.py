@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from contimg.storage import safe_files
 
 if TYPE_CHECKING:
     from contimg.config import Config
+
+_LOG = logging.getLogger(__name__)
 
 WAITS_S = (1.0, 5.0, 25.0)
 
@@ -74,6 +77,7 @@ def _publish_once(data_id: str, config: Config, *, wait_s: float = 0.0) -> Outco
             remove_staged(registry, layout, data_id, outcome.version)
         if options.update_archive and outcome.status == "published" and not knows(layout, outcome.path):
             update(registry, layout, data_id)
+    _LOG.info("version %d of %s: %s; %s (%s)", outcome.version, data_id, outcome.status, outcome.message, outcome.path)
     return outcome
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import TYPE_CHECKING
 
 from contimg import naming
@@ -18,6 +19,8 @@ from contimg.registry.engine import open_registry
 
 if TYPE_CHECKING:
     from contimg.config import Config
+
+_LOG = logging.getLogger(__name__)
 
 
 def register_mosaic(mosaic_id: str, config: Config, *, judged_by: Options | None = None) -> Registered:
@@ -43,4 +46,5 @@ def register_mosaic(mosaic_id: str, config: Config, *, judged_by: Options | None
         finalize(registry, data_id, registered.version)
         markers.write(layout, "registered", markers.registered(queries.get(registry, data_id)))
     checkpoint("register:marked")
+    _LOG.info("registered version %d of %s", registered.version, data_id)
     return registered

@@ -5,6 +5,7 @@ Its parts: `numbers_table`, `product_tables`, `provenance_tables`, and the pictu
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from contimg.errors import InputError
@@ -24,6 +25,8 @@ from contimg.report.product_tables import calibrations_table, thumbnails, tiles_
 from contimg.report.provenance_tables import provenance_tables
 from contimg.storage.atomic import atomic_path
 from contimg.times import span_from_mjd
+
+_LOG = logging.getLogger(__name__)
 
 
 def summarise_mosaic(
@@ -84,6 +87,7 @@ def summarise_mosaic(
     ]
     with atomic_path(output) as part:
         part.write_text(page(mosaic.id, "\n".join(parts)), encoding="utf-8")
+    _LOG.info("wrote %s: %d products behind %s", output, len(lineage.nodes), mosaic.id)
 
 
 def _ranking(mosaic: Twin, comparison: Twin | None, lineage: Lineage, judged_by: Options) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from contimg.config import Config
+from contimg.config import Config, workflow_folder
 from contimg.errors import BusyError, ContimgError
 from contimg.naming import Layout
 from contimg.storage import locks
@@ -91,7 +91,7 @@ def snakemake_command(configfiles: Sequence[Path], work: Path, extra: Sequence[s
     ContimgError
         If the Snakefile does not stand beside the library.
     """
-    snakefile = Path(__file__).parents[2] / "Snakefile"
+    snakefile = workflow_folder() / "Snakefile"
     if not snakefile.is_file():
         raise ContimgError(f"{snakefile} is missing: run contimg from a clone, in which make has set up .venv")
     words = [sys.executable, "-m", "snakemake", "-s", str(snakefile), "--directory", str(work)]

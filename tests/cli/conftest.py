@@ -21,8 +21,9 @@ class Done:
     """What a command left: exit code, standard output and standard error."""
 
     code: int
-    out: str
+    out: str  # without the options that commands in messages have, which `raw` keeps
     err: str
+    raw: str = ""
 
     @property
     def json(self) -> Any:
@@ -55,7 +56,8 @@ def program(sqlite_config, tmp_path, monkeypatch, capsys):
         with pytest.raises(SystemExit) as ended:
             run()
         out, err = capsys.readouterr()
-        return Done(ended.value.code or 0, out, err)
+        plain = (text.replace(f"contimg -c {overlay} ", "contimg ") for text in (out, err))
+        return Done(ended.value.code or 0, *plain, raw=out + err)
 
     return call
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from contimg import __version__
 from contimg.config import CalibrationOptions, CrossmatchOptions, MosaicOptions, QaOptions
 from contimg.crossmatch.crossmatch_mosaic import crossmatch_mosaic
 from contimg.errors import InputError
@@ -117,7 +118,7 @@ def test_lists_tiles_calibrations_and_provenance(page):
     assert "cal_20260211T000000 passed bandpass 3C147 PB2017 24 87.50 1.2 %" in text
     assert "subband files 16" in text
     assert "stage/mosaics/2026-02-11/" in text
-    assert "contimg 0.1.0" in text
+    assert f"contimg {__version__}" in text
 
 
 def test_is_well_formed_html(page):

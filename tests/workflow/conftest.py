@@ -64,13 +64,9 @@ class Night:
 
     def planned_files(self, rule):
         """Return the ids (tile, calibration, mosaic) for which a dry run schedules a rule."""
-        said = self.snakemake("-n").stdout.split("\nrule ")
-        ids = []
-        for block in said[1:]:
-            if block.startswith(f"{rule}:"):
-                line = next(item for item in block.splitlines() if item.strip().startswith("wildcards:"))
-                ids.append(line.rpartition("=")[2])
-        return sorted(ids)
+        jobs = (line.split() for line in self.snakemake("-n").stdout.splitlines())
+        ids = (words[1] for words in jobs if words[:1] == [rule] and len(words) > 1 and not words[1].isdigit())
+        return sorted(one.replace("-", "").replace(":", "") for one in ids)  # as in file names
 
     def plan(self):
         return json.loads(self.contimg("plan", "--json").stdout)

@@ -130,7 +130,8 @@ def test_a_disk_with_too_little_room(night):
         pytest.skip("mounting a filesystem needs root")
     try:
         done = night.snakemake("--quiet", "rules", check=False)
-        assert_one_sentence(done, f"paths.stage {night.stage} has 0.00 GB of room", "make room (contimg prune)")
+        remedy = f"make room (contimg -c {night.config_file} prune)"
+        assert_one_sentence(done, f"paths.stage {night.stage} has 0.00 GB of room", remedy)
         assert not (night.place / "work" / "logs").exists()
     finally:
         subprocess.run(["umount", str(night.stage)], check=True)

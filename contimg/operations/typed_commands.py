@@ -1,0 +1,72 @@
+"""Commands in messages with the options that the reader's configuration needs, so that they work when pasted."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+WITH_CONFIGURATION = (
+    "plan",
+    "inbox",
+    "calibrators",
+    "calibration",
+    "beam",
+    "status",
+    "pause",
+    "resume",
+    "usage",
+    "why",
+    "log",
+    "report",
+    "template",
+    "registry",
+    "publish",
+    "verify",
+    "provenance",
+    "diff",
+    "reproduce",
+    "archive",
+    "prune",
+    "retain",
+    "reconcile",
+)
+"""Commands that read the configuration; the others (simulate, inspect, ...) take files only.
+
+Without ``watch``: messages say that it runs, not that somebody types it."""
+_COMMAND = re.compile(rf"(?<![\w./-])contimg (?=(?:{'|'.join(WITH_CONFIGURATION)})\b)")
+_QUOTED = re.compile(rf"['`(](contimg (?:{'|'.join(WITH_CONFIGURATION)})\b[^'`()]*)['`)]")
+
+
+def options(configfiles: Sequence[Path | str], directory: Path | str | None = None) -> str:
+    """Return the options that name a configuration, as they are typed: ``-c night.yaml``."""
+    words = [word for file in configfiles for word in ("-c", str(file))]
+    words += [] if directory is None else ["-d", str(directory)]
+    return shlex.join(words)
+
+
+def with_options(text: str, given: str) -> str:
+    """Return a message whose ``contimg`` commands have some options (of `options`) after the program's name."""
+    return _COMMAND.sub(lambda found: f"{found[0]}{given} ", text) if given else text
+
+
+def quoted(text: str) -> list[str]:
+    """Return the commands that stand in quotes or brackets in a message."""
+    return [found[1] for found in _QUOTED.finditer(text)]
+
+
+def of_run(configfiles: Sequence[Path | str], roots: Sequence[str], folder: Path | str) -> str:
+    """Return the options for the commands that a run of Snakemake prints.
+
+    Parameters
+    ----------
+    configfiles : sequence of path
+        As given to ``--configfile``.
+    roots : sequence of str
+        The paths of the configuration as they are written there: relative ones start from `folder`.
+    folder : path
+        Snakemake's working folder.
+    """
+    relative = any(not Path(root).expanduser().is_absolute() for root in roots)
+    return options(configfiles, folder if relative else None)

@@ -1,0 +1,93 @@
+"""`contimg log`, commands without a configuration, and tables on narrow terminals."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from contimg.cli import common, run
+from contimg.cli.entry import COMMANDS
+from contimg.cli.status import _step
+from contimg.storage.atomic import write_json
+from tests.operations.test_job_logs import TILE, write_log
+
+MOSAIC = "mosaic_20260211T002649"
+
+
+def test_log_prints_each_jobs_lines_and_the_paths(program, sqlite_config, tmp_path):
+    path = write_log(tmp_path / "work", "image_tile", "20260211T002649", 0)
+    write_json(sqlite_config.layout.frozen_plan, {"working_folder": str(tmp_path / "work")})
+    assert program("log", TILE).out == f"image_tile: {path}\n    image_tile worked\n"
+    assert program("log", TILE, "--paths").out == f"{path}\n"
+    assert program("log", TILE, "--json").json == [{"rule": "image_tile", "path": str(path)}]
+    assert "contimg -c " in program("log", MOSAIC).raw  # the remedy names the configuration
+
+
+def plain(text):
+    """Return a text without the terminal's colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+WORDS = {
+    "calibration": ["list"], "beam": ["measure"], "why": [MOSAIC], "log": [MOSAIC], "template": [MOSAIC],
+    "registry": ["list"], "publish": ["retry", "--all"], "verify": ["--all"], "reproduce": [MOSAIC],
+    "pause": ["--reason", "cable swap"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", sorted(common.NEEDS_STATE))
+def test_without_configuration_and_state_a_command_says_so_and_creates_nothing(command, tmp_path, monkeypatch, capsys):
+    assert command in COMMANDS
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["contimg", command, *WORDS.get(command, [])])
+    with pytest.raises(SystemExit) as ended:
+        run()
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out) == (1, "")
+    assert f"name your configuration, contimg -c FILE {command}" in err and err.count("\n") == 1
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("words", [["provenance", MOSAIC], ["diff", MOSAIC, MOSAIC]])
+def test_lineage_of_an_unknown_mosaic_creates_nothing_either(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["contimg", *words])
+    with pytest.raises(SystemExit) as ended:
+        run()
+    assert ended.value.code == 1 and MOSAIC in capsys.readouterr().err
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("width", [40, 80, 132])
+def test_no_table_splits_an_id(width, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(common.shutil, "get_terminal_size", lambda: os.terminal_size((width, 24)))
+    ids = [MOSAIC, "cal_20260211T002649", TILE]
+    long = "words that go on and on until the line of the terminal is full, and then on the next"
+    common.print_table("Ids", ("mosaic", "calibration", "tile", "what", "more"), [(*ids, long, long)])
+    shown = plain(capsys.readouterr().out)
+    (row,) = (line for line in shown.splitlines() if MOSAIC in line)
+    assert all(one in row for one in ids)
+    assert max(map(len, shown.splitlines())) <= max(width, sum(map(len, ids)) + 2 * common._NARROW + 4)
+
+
+def test_a_table_fills_the_terminal_and_not_more(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(common.shutil, "get_terminal_size", lambda: os.terminal_size((60, 24)))
+    common.print_table("T", ("tile", "text"), [(TILE, "a sentence of many words, " * 5)])
+    assert max(map(len, plain(capsys.readouterr().out).splitlines())) <= 60
+
+
+def test_a_message_has_the_options_and_no_control_characters(capsys):
+    context = click.Context(click.Command("why"), obj=common.Context((Path("a night.yaml"),), None))
+    with context:
+        common.echo("\x1b[2Jsee 'contimg why x'\r\n[red]next")
+    assert capsys.readouterr().out == "\\x1b[2Jsee 'contimg -c 'a night.yaml' why x'\\r\n[red]next\n"
+
+
+def test_a_next_step_that_is_a_command_stands_whole_below_the_table():
+    assert _step("contimg publish approve x") == "your decision, see below"
+    assert (_step("run again"), _step(None)) == ("run again", None)

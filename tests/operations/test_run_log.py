@@ -1,0 +1,175 @@
+"""Snakemake's records as the terminal shows them: one line a job, with progress by a given clock."""
+
+import enum
+import logging
+
+import pytest
+
+from contimg.operations import run_log
+
+
+class Event(enum.Enum):
+    """The names of Snakemake's events."""
+
+    RUN_INFO = 0
+    WORKFLOW_STARTED = 1
+    JOB_INFO = 2
+    JOB_STARTED = 3
+    JOB_FINISHED = 4
+    PROGRESS = 5
+
+
+def record(event=None, text="", **fields):
+    made = logging.LogRecord("snakemake", logging.INFO, "", 0, text, None, None)
+    if event is not None:
+        made.event = Event[event]
+    for key, value in fields.items():
+        setattr(made, key, value)
+    return made
+
+
+def job(number, rule="convert_tile", reason="Missing output files: /a/x.ms", threads=1, **wildcards):
+    return record("JOB_INFO", jobid=number, rule_name=rule, wildcards=wildcards, reason=reason, threads=threads)
+
+
+class Clock:
+    """A clock that tests set."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def run(clock):
+    """Return a function that gives the text of a record, as the handler's formatter and the logger's filter see it."""
+    state = run_log.RunState(clock)
+
+    def show(one, dry_run=False):
+        assert state.filter(one) is True
+        handler = logging.StreamHandler()
+        formatter = formatters.setdefault(
+            dry_run, run_log.RunFormatter(handler, state, dry_run=dry_run, versions="contimg 1")
+        )
+        return formatter.format(one)
+
+    formatters = {}
+    show.state = state
+    return show
+
+
+TILE = {"date": "2026-02-11", "tile": "20260211T002649"}
+
+
+def test_a_dry_run_has_a_line_for_each_job_with_the_id_and_the_reason(run):
+    assert run(job(1, **TILE), dry_run=True) == f"{'convert_tile':<18} {'2026-02-11T00:26:49':<28} output missing"
+    made = job(2, "solve_calibration", "Forced execution", date="2026-02-11", calibration="cal_20260211T002649")
+    assert run(made, dry_run=True).split() == ["solve_calibration", "cal_20260211T002649", "Forced", "execution"]
+    assert run(job(3, "all", ""), dry_run=True) == "all"
+
+
+def test_a_job_that_ends_tells_its_time_and_that_of_the_run(run, clock):
+    run(record("RUN_INFO", "table", stats={"convert_tile": 3, "image_tile": 1, "total": 4}))
+    assert "convert_tile" in run(job(1, **TILE)) and run.state.left_s() is None
+    clock.now = 10.0
+    line = run(record("JOB_FINISHED", job_id=1))
+    # three jobs are left, of 10 s each, one at a time
+    assert line.endswith("done in 10 s; 1 of 4 jobs, about 30 s left") and "2026-02-11T00:26:49" in line
+    run(job(2, **TILE))
+    clock.now = 14.0
+    assert run.state.left_s() == pytest.approx(30 - 4)
+    clock.now = 30.0
+    assert run(record("JOB_FINISHED", job_id=2)).endswith("done in 20 s; 2 of 4 jobs, about 30 s left")  # 2 of 15 s
+
+
+def test_two_jobs_at_once_halve_the_time_that_is_left(run, clock):
+    run(record("RUN_INFO", "table", stats={"convert_tile": 6, "total": 6}))
+    for number in (1, 2):
+        run(job(number, **TILE))
+    clock.now = 20.0
+    for number in (1, 2):
+        run(record("JOB_FINISHED", job_id=number))
+    assert run.state.left_s() == pytest.approx(4 * 20 / 2)
+
+
+def test_the_last_job_leaves_no_time(run, clock):
+    run(record("RUN_INFO", "table", stats={"convert_tile": 1, "total": 1}))
+    run(job(1, **TILE))
+    clock.now = 75.0
+    assert run(record("JOB_FINISHED", job_id=1)).endswith("done in 1 min 15 s; 1 of 1 jobs")
+
+
+def test_what_every_run_says_is_left_out_and_other_messages_stay(run):
+    assert run(record("RUN_INFO", "Job stats", stats={"total": 0})) == "Job stats"
+    assert run(record("RUN_INFO", "Job stats", stats={"total": 0})) == ""
+    for text in ("Would remove temporary output /a/x.ms", "Select jobs to execute...", "Reasons:\n    (check)"):
+        assert run(record(None, text)) == ""
+    for event in ("JOB_STARTED", "PROGRESS"):
+        assert run(record(event)) == ""
+    assert run(record(None, "Nothing to be done.")) == "Nothing to be done."
+
+
+def test_the_head_names_versions_configuration_and_folder(run):
+    head = run(record("WORKFLOW_STARTED", configfiles=["night.yaml", "/x/config.yaml"], snakemake_version="9.27.1",
+                      python_version="3.11.7 (main)", cwd="/work"))  # fmt: skip
+    assert head.splitlines() == [
+        "contimg 1, Snakemake 9.27.1, Python 3.11.7", "configuration: night.yaml", "working folder: /work",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Missing output files: /a, /b; Input files updated by another job: /c", "output missing"),
+        ("Input files updated by another job: /c, /d", "inputs are made again"),
+        ("Updated input files: /in/x.hdf5, /in/y.hdf5, /in/z.hdf5", "newer x.hdf5 and 2 more inputs"),
+        ("Updated input files: /in/x.hdf5", "newer x.hdf5"),
+        ("Set of input files has changed since last execution", "other input files than before"),
+        ("Forced execution", "Forced execution"),
+        ("", ""),
+    ],
+)
+def test_reasons_are_short(text, shown):
+    assert run_log.reason(text) == shown
+
+
+CHANGED = "Params have changed since last execution: Union of exclusive params before and now across all output: "
+
+
+def test_changed_parameters_are_named_with_both_values():
+    text = CHANGED + "before: {'robust': 0.5, 'size_px': 4800} now: {'robust': 0.0, 'size_px': 4800} "
+    assert run_log.reason(text) == "parameters changed (robust 0.5 -> 0.0)"
+    many = CHANGED + "before: {'a': 1, 'b': 2, 'c': 3, 'd': 4} now: {'a': 0, 'b': 0, 'c': 0, 'd': 0} "
+    assert run_log.reason(many) == "parameters changed (a 1 -> 0, b 2 -> 0, c 3 -> 0, and 1 more)"
+
+
+def test_long_parameters_are_digests_that_do_not_depend_on_their_order():
+    one, other = ("before: <x>,[1, 2] now: <y> ", "before: [1, 2],<x> now: <y> ")
+    assert run_log.reason(CHANGED + one).startswith("parameters changed (")
+    first, second = (run_log.reason(CHANGED + "Missing; " + text).split(" -> ")[0] for text in (one, other))
+    assert len(first) < 40 and sorted(first[-8:]) != [] and first == second
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "0 s"), (59.4, "59 s"), (200, "3 min 20 s"), (1234, "21 min"), (7500, "2 h 5 min")],
+)
+def test_durations_read_as_people_write_them(seconds, text):
+    assert run_log.duration(seconds) == text
+
+
+def test_only_the_terminal_is_shortened(tmp_path):
+    logger = logging.Logger("snakemake")
+    terminal, file = logging.StreamHandler(), logging.FileHandler(tmp_path / "full.log")
+    for handler in (terminal, file):
+        logger.addHandler(handler)
+    run_log.install(logger, dry_run=True, versions="contimg 1")
+    assert isinstance(terminal.formatter, run_log.RunFormatter)
+    assert file.formatter is None
+    file.close()

@@ -1,0 +1,48 @@
+"""Commands in messages name the configuration that the reader uses."""
+
+from pathlib import Path
+
+import pytest
+
+from contimg.cli.entry import COMMANDS
+from contimg.operations import typed_commands
+
+FILES_ONLY = {"simulate", "inspect", "catalogue", "check", "fingerprint", "run"}
+
+
+def test_every_command_that_reads_the_configuration_is_known():
+    """But `watch`, of which messages speak as a program."""
+    assert set(typed_commands.WITH_CONFIGURATION) == set(COMMANDS) - FILES_ONLY - {"watch"}
+
+
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        ("see 'contimg registry list'", "see 'contimg -c night.yaml registry list'"),
+        ("contimg status, then contimg why x", "contimg -c night.yaml status, then contimg -c night.yaml why x"),
+        ("contimg -c other.yaml status", "contimg -c other.yaml status"),
+        ("contimg itself is at fault", "contimg itself is at fault"),
+        ("contimg simulate OUT", "contimg simulate OUT"),
+        ("/opt/contimg status", "/opt/contimg status"),
+    ],
+)
+def test_commands_get_the_options_once(text, typed):
+    assert typed_commands.with_options(text, "-c night.yaml") == typed
+
+
+def test_commands_in_quotes_or_brackets_are_found_whole():
+    text = "gone (contimg inbox --accept-loss X), see 'contimg registry list' and `contimg plan`; contimg status"
+    assert typed_commands.quoted(text) == ["contimg inbox --accept-loss X", "contimg registry list", "contimg plan"]
+
+
+def test_without_options_a_message_stays():
+    assert typed_commands.with_options("contimg status", "") == "contimg status"
+
+
+def test_options_are_quoted_for_a_shell():
+    assert typed_commands.options([Path("a night.yaml"), "b.yaml"], "/w") == "-c 'a night.yaml' -c b.yaml -d /w"
+
+
+def test_a_run_names_its_folder_only_where_paths_start_from_it():
+    assert typed_commands.of_run(["n.yaml"], ["/a", "~/b"], "/w") == "-c n.yaml"
+    assert typed_commands.of_run(["n.yaml"], ["/a", "b"], "/w") == "-c n.yaml -d /w"
