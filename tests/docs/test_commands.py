@@ -18,18 +18,19 @@ PAGES += [page for page in sorted([*(ROOT / "docs").glob("*.md"), ROOT / "CONTRI
 FENCE = re.compile(
     r"(?:<!-- not run: (?P<why>[^>]+) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
-ELSEWHERE = ("text", "python", "sql", "console")  # the last: typed by test_operations.py
+ELSEWHERE = ("text", "python", "sql", "console")  # the last is typed by test_operations.py
 PROGRAMS = ("contimg", "snakemake", "make", "pip", "podman", "docker", "python", "sqlite3", "uvx", "apt-get")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: the page, the language, the reason why it is not run, and its text."""
+    """A fenced block: the page, the language, the reason why it is not run, its text, and where it begins."""
 
     page: str
     language: str
     why: str | None
     text: str
+    place: int
 
     @property
     def commands(self):
@@ -41,12 +42,26 @@ class Block:
 def blocks(page):
     """Return the fenced blocks of a page."""
     found = FENCE.finditer(page.read_text())
-    return [Block(page.relative_to(ROOT).as_posix(), one["language"], one["why"], one["text"]) for one in found]
+    return [
+        Block(page.relative_to(ROOT).as_posix(), one["language"], one["why"], one["text"], one.start()) for one in found
+    ]
 
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
-RUN = [(block.page, command) for block in BLOCKS if block.language == "sh" and block.why is None
-       for command in block.commands]  # fmt: skip
+INLINE = re.compile(r"`(contimg (?:-c|run) [^`.]*\.yaml[^`\n]*)`")
+"""Commands in the text that name a configuration: they are typed as well; others name a command or its options."""
+
+
+def typed(page):
+    """Return the commands of a page that are run, in its order."""
+    found = [(block.place, command) for block in BLOCKS if block.page == page.relative_to(ROOT).as_posix()
+             if block.language == "sh" and block.why is None for command in block.commands]  # fmt: skip
+    text = re.sub(r"^```.*?^```$", lambda block: " " * len(block[0]), page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    found += [(one.start(), one[1]) for one in INLINE.finditer(text) if "..." not in one[1]]
+    return [command for _, command in sorted(found, key=lambda one: one[0])]
+
+
+RUN = [(page.relative_to(ROOT).as_posix(), command) for page in PAGES for command in typed(page)]
 
 
 def test_commands_stand_in_blocks_that_are_run_or_say_why_not():

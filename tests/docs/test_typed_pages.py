@@ -1,0 +1,135 @@
+"""The commands of README and docs, typed as they stand, page after page, in one folder with a small simulated night.
+
+`test_commands` reads the pages: what cannot run here stands below a comment that says why ("not run: ...").
+"""
+
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.docs.test_commands import BLOCKS, RUN
+from tests.support import surveys
+from tests.support.warm_programs import warm_programs
+
+ROOT = Path(__file__).parents[2]
+SHELL = re.compile(r"^(?!contimg |snakemake )|>")
+"""Lines that only a shell can run; of the others it makes the words, and a fork of a warm process runs them."""
+
+
+class Typist:
+    """The folder in which the commands are typed; PATH of the pages is the clone, W Snakemake's working folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.environment = os.environ | {
+            "PYTHONPATH": str(ROOT),
+            "OMP_NUM_THREADS": "1",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
+
+    def type(self, command):
+        """Run a command; return its exit code and all that it printed."""
+        line = command.replace("PATH/", f"{ROOT}/")
+        if SHELL.search(line):
+            return self._said(self._bash(line))
+        program, *words = self._bash(f"printf '%s\\0' {line}").stdout.split("\0")[:-1]
+        if program == "snakemake" and "-n" not in words:
+            return self._said(self._bash(line))
+        return self._said(warm_programs().run(program, words, folder=self.folder, environment=self.environment))
+
+    def _bash(self, line):
+        return subprocess.run(
+            ["bash", "-c", line], cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+
+    @staticmethod
+    def _said(done):
+        return done.returncode, done.stdout + done.stderr
+
+
+def printed_overlay(page):
+    """Return the overlay that a page prints."""
+    (block,) = (block for block in BLOCKS if block.page == page and block.language == "yaml")
+    return block.text
+
+
+def write_overlay(folder):
+    """Write night.yaml as the README prints it, with the folders of the night here and what its simulation needs."""
+    simulated = yaml.safe_load((folder / "night/config.yaml").read_text())
+    printed = yaml.safe_load(printed_overlay("README.md"))
+    places = {"paths": simulated["paths"], "sky": simulated["sky"]}
+    assert printed.keys() <= simulated.keys()
+    (folder / "night.yaml").write_text(yaml.safe_dump(simulated | printed | places))
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory):
+    """Type the commands of all pages in order; return (page, command) -> exit code and what was printed."""
+    folder = tmp_path_factory.mktemp("pages")
+    (folder / "W").mkdir()
+    surveys.vizier_text(folder / "nvss.tsv")
+    typist, said = Typist(folder), {}
+    for page, command in RUN:
+        if not (folder / "night.yaml").exists() and (folder / "night/config.yaml").exists():
+            write_overlay(folder)
+        said[page, command] = typist.type(command)
+    return folder, said
+
+
+@pytest.mark.parametrize(("page", "command"), dict.fromkeys(RUN), ids=lambda text: re.sub(r"\W+", "-", text)[:60])
+def test_the_command_does_what_it_says(page, command, walk):
+    code, said = walk[1][page, command]
+    assert code == 0, f"{page}: {command}\n{said[-3000:]}"
+    assert "Traceback" not in said
+
+
+def test_the_night_of_the_pages_was_published_and_judged(walk):
+    folder, said = walk
+    published = list(folder.glob("night/products/mosaics/2026-02-11/mosaic_20260211T115136*/manifest-sha256.txt"))
+    assert len(published) == 1
+    assert (
+        "verdict passed, published" in said["docs/first-ten-minutes.md", "contimg run night/config.yaml --cores 2"][1]
+    )
+    assert (folder / "W/report.html").stat().st_size > 1e5 or (folder / "report.html").stat().st_size > 1e5
+
+
+def test_after_the_first_run_nothing_was_done_again(walk):
+    """The same night by `snakemake`, from another working folder and with the README's overlay."""
+    again = [said for (page, command), (_, said) in walk[1].items()
+             if page != "docs/first-ten-minutes.md" and re.search(r"--cores 2", command)]  # fmt: skip
+    assert len(again) >= 3
+    assert not [said for said in again if re.search(r"^(\[[\d:]+\] )?(convert_tile|image_tile) ", said, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("page", ["README.md", "config/README.md"])
+def test_an_overlay_works_as_printed(page, tmp_path, walk):
+    """Only the folders are others: below the night's, a copy of which has the raw files and nothing else."""
+    text = printed_overlay(page).replace("/data/nvss_strip.csv", str(walk[0] / "night/catalogue.csv"))
+    text = text.replace("/data/incoming", str(walk[0] / "night/incoming"))
+    text = text.replace("/data", str(tmp_path)).replace("/var/lib/contimg", str(tmp_path / "state"))
+    assert "nights: [2026-02-11]" in text and "$schema=PATH/config.schema.json" in text.splitlines()[0]
+    (tmp_path / "night.yaml").write_text(text)
+    code, said = Typist(tmp_path).type("contimg run night.yaml -n")
+    assert code == 0, said
+    assert said.count("convert_tile ") == 4  # three jobs, and the row of the table
+
+
+def test_python_and_sql_of_the_pages(walk):
+    """The archive's page: its table in Python, its query of the registry in SQL."""
+    night = walk[0] / "night"
+    for block in BLOCKS:
+        if block.language == "python" and "products/" in block.text:
+            done = subprocess.run([sys.executable, "-c", block.text + "\nassert len(deep) <= len(mosaics) == 1"],
+                                  cwd=night, capture_output=True, text=True, check=False)  # fmt: skip
+            assert done.returncode == 0, done.stderr
+        if block.language == "sql":
+            shutil.copy(night / "state/registry.sqlite3", walk[0] / "copy.sqlite3")
+            rows = sqlite3.connect(walk[0] / "copy.sqlite3").execute(block.text).fetchall()
+            assert [row[:5] for row in rows] == [("mosaic_20260211T115136", 1, "published", "passed", 3)]
