@@ -38,10 +38,9 @@ if FOLDER in sys.path:
 
 def pasteable(text):
     """Return a message whose contimg commands name this run's configuration."""
-    roots = [str(path) for path in (config.get("paths") or {}).values()]
-    return typed_commands.with_options(
-        text, typed_commands.of_run(workflow.config_settings.configfiles, roots, os.getcwd())
-    )
+    folder = os.getcwd() if configuration.has_relative_paths(config) else None
+    given = typed_commands.options(workflow.config_settings.configfiles, folder)
+    return typed_commands.with_options(text, given)
 
 
 def or_stop(function, *args, **options):

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contimg.config import Config, default_file, load_files
+from contimg.config import Config, default_file, has_relative_paths, load
+from contimg.config.files import merged, read_file
 from contimg.errors import ConfigError
 from contimg.operations import typed_commands
 from contimg.storage.process import one_line
@@ -46,9 +47,14 @@ class Context:
     command: str | None = None
 
     @cached_property
+    def _content(self) -> dict[str, Any]:
+        """The merged configuration files, as they are written."""
+        return merged(read_file(file) for file in (default_file(), *self.configfiles))
+
+    @cached_property
     def settings(self) -> Config:
         """The configuration, whether anything exists below its roots or not."""
-        settings = load_files([default_file(), *self.configfiles], base=self.directory)
+        settings = load(self._content, base=self.directory)
         os.umask(int(settings.umask, 8))  # that of the shell may make an archive that nobody else can read
         return settings
 
@@ -73,15 +79,20 @@ class Context:
 
     @property
     def typed_options(self) -> str:
-        """The options as they are typed after ``contimg``: ``-c night.yaml``."""
-        return typed_commands.options(self.configfiles, self.directory)
+        """The options as they are typed after ``contimg``, in any folder: ``-c /data/night.yaml``."""
+        folder = self.directory
+        with contextlib.suppress(ConfigError):  # of a file that cannot be read: the message is about that
+            folder = folder or (Path.cwd() if has_relative_paths(self._content) else None)
+        return typed_commands.options(self.configfiles, folder)
 
 
 def pasteable(text: str) -> str:
     """Return a message whose ``contimg`` commands have the options of this call."""
     context = click.get_current_context(silent=True)
     given = context.find_object(Context) if context is not None else None
-    return text if given is None else typed_commands.with_options(text, given.typed_options)
+    if given is None or not typed_commands.are_named(text):
+        return text
+    return typed_commands.with_options(text, given.typed_options)
 
 
 def echo(message: str, *, err: bool = False) -> None:

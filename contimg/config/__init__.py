@@ -7,7 +7,7 @@ files itself. Both return immutable sections, and raise an error of one sentence
 from contimg.config.default_text import as_yaml
 from contimg.config.json_schema import as_json_schema
 from contimg.config.key_types import Section
-from contimg.config.loading import check_files, from_sections, load, load_files
+from contimg.config.loading import check_files, from_sections, has_relative_paths, load, load_files
 from contimg.config.operation_sections import Limit, RetentionOptions, WatchOptions
 from contimg.config.qa_section import QaOptions
 from contimg.config.science_sections import (
@@ -57,6 +57,7 @@ __all__ = [
     "check_files",
     "default_file",
     "from_sections",
+    "has_relative_paths",
     "load",
     "load_files",
     "schema_file",

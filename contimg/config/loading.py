@@ -33,6 +33,10 @@ UNITS = {
 }
 
 
+_FILES = (("sky", "catalogue"), ("beam", "cube"), ("calibration", "calibrators"))
+"""Keys beside those of the section ``paths`` whose values are paths."""
+
+
 def load(content: Mapping[str, Any], *, base: Path | None = None) -> Config:
     """Check a configuration and make its paths absolute.
 
@@ -56,7 +60,7 @@ def load(content: Mapping[str, Any], *, base: Path | None = None) -> Config:
     roots = {name: absolute(f"paths.{name}", getattr(config.paths, name), base) for name in PathOptions.model_fields}
     refuse_nested(roots)
     update: dict[str, Any] = {"paths": PathOptions(**roots)}
-    for section, key in (("sky", "catalogue"), ("beam", "cube"), ("calibration", "calibrators")):
+    for section, key in _FILES:
         options = getattr(config, section)
         place = getattr(options, key)
         if place not in (None, "builtin"):
@@ -75,6 +79,19 @@ def check_files(files: Iterable[str | Path]) -> None:
     """
     for file in files:
         read_file(Path(file))
+
+
+def has_relative_paths(content: Mapping[str, Any]) -> bool:
+    """Return whether a configuration has a path that depends on the folder in which it is read.
+
+    Parameters
+    ----------
+    content : mapping
+        The merged configuration files, before `load` makes their paths absolute.
+    """
+    given = {section: content.get(section) or {} for section in ("paths", *(section for section, _ in _FILES))}
+    places = [*given["paths"].values(), *(given[section].get(key) for section, key in _FILES)]
+    return any(not Path(str(one)).expanduser().is_absolute() for one in places if one not in (None, "builtin"))
 
 
 def load_files(files: Iterable[Path], *, base: Path | None = None) -> Config:

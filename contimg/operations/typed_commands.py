@@ -40,10 +40,23 @@ _QUOTED = re.compile(rf"['`(](contimg (?:{'|'.join(WITH_CONFIGURATION)})\b[^'`()
 
 
 def options(configfiles: Sequence[Path | str], directory: Path | str | None = None) -> str:
-    """Return the options that name a configuration, as they are typed: ``-c night.yaml``."""
-    words = [word for file in configfiles for word in ("-c", str(file))]
-    words += [] if directory is None else ["-d", str(directory)]
+    """Return the options that name a configuration, as they are typed: ``-c /data/night.yaml``.
+
+    Parameters
+    ----------
+    configfiles : sequence of path
+        Overlays, as given to ``-c`` or ``--configfile``; made absolute, since commands are pasted elsewhere, too.
+    directory : path, optional
+        Where relative paths of the configuration start, if it has any.
+    """
+    words = [word for file in configfiles for word in ("-c", str(Path(file).absolute()))]
+    words += [] if directory is None else ["-d", str(Path(directory).absolute())]
     return shlex.join(words)
+
+
+def are_named(text: str) -> bool:
+    """Return whether a message names a command that reads the configuration."""
+    return _COMMAND.search(text) is not None
 
 
 def with_options(text: str, given: str) -> str:
@@ -54,19 +67,3 @@ def with_options(text: str, given: str) -> str:
 def quoted(text: str) -> list[str]:
     """Return the commands that stand in quotes or brackets in a message."""
     return [found[1] for found in _QUOTED.finditer(text)]
-
-
-def of_run(configfiles: Sequence[Path | str], roots: Sequence[str], folder: Path | str) -> str:
-    """Return the options for the commands that a run of Snakemake prints.
-
-    Parameters
-    ----------
-    configfiles : sequence of path
-        As given to ``--configfile``.
-    roots : sequence of str
-        The paths of the configuration as they are written there: relative ones start from `folder`.
-    folder : path
-        Snakemake's working folder.
-    """
-    relative = any(not Path(root).expanduser().is_absolute() for root in roots)
-    return options(configfiles, folder if relative else None)

@@ -81,11 +81,36 @@ def test_a_table_fills_the_terminal_and_not_more(monkeypatch, capsys):
     assert max(map(len, plain(capsys.readouterr().out).splitlines())) <= 60
 
 
-def test_a_message_has_the_options_and_no_control_characters(capsys):
+def test_a_message_has_the_options_and_no_control_characters(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     context = click.Context(click.Command("why"), obj=common.Context((Path("a night.yaml"),), None))
     with context:
         common.echo("\x1b[2Jsee 'contimg why x'\r\n[red]next")
-    assert capsys.readouterr().out == "\\x1b[2Jsee 'contimg -c 'a night.yaml' why x'\\r\n[red]next\n"
+    given = f"-c '{tmp_path}/a night.yaml'"
+    assert capsys.readouterr().out == f"\\x1b[2Jsee 'contimg {given} why x'\\r\n[red]next\n"
+
+
+@pytest.mark.parametrize(
+    ("overlay", "folder"),
+    [
+        ("paths: {incoming: /i, stage: /s, products: /p, state: /t}", False),
+        ("paths: {incoming: /i, stage: s, products: /p, state: /t}", True),
+        ("paths: {incoming: /i, stage: /s, products: /p}", True),  # the default state is a folder here
+        ("paths: {incoming: /i, stage: ~/s, products: /p, state: /t}\nsky: {catalogue: strip.csv}", True),
+    ],
+)
+def test_a_command_names_the_folder_where_a_path_starts_from_it(overlay, folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("n.yaml").write_text(overlay + "\n")
+    given = common.Context((Path("n.yaml"),), None).typed_options
+    assert given == f"-c {tmp_path}/n.yaml" + (f" -d {tmp_path}" if folder else "")
+
+
+def test_a_message_without_commands_reads_no_configuration(capsys):
+    with click.Context(click.Command("simulate"), obj=common.Context((Path("gone.yaml"),), None)) as context:
+        common.echo("Simulated night in night")
+        assert "_content" not in vars(context.obj)
+    assert capsys.readouterr().out == "Simulated night in night\n"
 
 
 def test_a_next_step_that_is_a_command_stands_whole_below_the_table():

@@ -40,9 +40,9 @@ def test_without_options_a_message_stays():
 
 
 def test_options_are_quoted_for_a_shell():
-    assert typed_commands.options([Path("a night.yaml"), "b.yaml"], "/w") == "-c 'a night.yaml' -c b.yaml -d /w"
+    assert typed_commands.options([Path("/a night.yaml"), "/b.yaml"], "/w") == "-c '/a night.yaml' -c /b.yaml -d /w"
 
 
-def test_a_run_names_its_folder_only_where_paths_start_from_it():
-    assert typed_commands.of_run(["n.yaml"], ["/a", "~/b"], "/w") == "-c n.yaml"
-    assert typed_commands.of_run(["n.yaml"], ["/a", "b"], "/w") == "-c n.yaml -d /w"
+def test_options_hold_in_another_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert typed_commands.options(["n.yaml"], "w") == f"-c {tmp_path}/n.yaml -d {tmp_path}/w"
