@@ -172,7 +172,8 @@ def _image(job: ImagingJob, folder: Path, tile: PreparedTile, draft: TwinDraft) 
         if not job.qa.commissioning:
             raise Unusable("deconvolution_diverged", message, facts, tile.qa, imaged.notes)
         draft.warn("deconvolution_diverged", message)
-    _LOG.info("deconvolved: %s", {key: facts[key] for key in ("iterations", "major_cycles") if key in facts})
+    counts = [f"{facts[key]} {key.replace('_', ' ')}" for key in ("iterations", "major_cycles") if key in facts]
+    _LOG.info("deconvolved: %s", ", ".join(counts) or job.options.backend)
     # After self-calibration: differences of the correlations that were due to their gains are no noise.
     expected_jy = tile.expected_jy if tile.selfcal is None else expected_rms(tile.samples, tile.weight)
     qa = tile.qa | _measured(imaged, expected_jy, _gain_noise_jy(job, facts, imaged)) | imaged.gains

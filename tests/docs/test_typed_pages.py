@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from contimg.cli import run
 from tests.docs.test_commands import BLOCKS, RUN
 from tests.support import surveys
 from tests.support.warm_programs import warm_programs
@@ -133,3 +134,41 @@ def test_python_and_sql_of_the_pages(walk):
             shutil.copy(night / "state/registry.sqlite3", walk[0] / "copy.sqlite3")
             rows = sqlite3.connect(walk[0] / "copy.sqlite3").execute(block.text).fetchall()
             assert [row[:5] for row in rows] == [("mosaic_20260211T115136", 1, "published", "passed", 3)]
+
+
+MOSAIC, CALIBRATION, TILE = "mosaic_20260211T115136", "cal_20260211T115645", "2026-02-11T11:56:45"
+TABLES = (
+    "status", "status --all", "plan", "plan --names night/names.txt", "inbox", "calibration list",
+    f"calibration show {CALIBRATION}", f"why {MOSAIC}", f"why {TILE}", f"why {CALIBRATION}", f"report {MOSAIC}",
+    "registry list", f"registry show {MOSAIC}", "verify --all", "reconcile --dry-run", f"provenance {MOSAIC}",
+    f"diff {MOSAIC} {MOSAIC}", "calibrators --date 2026-02-11", "usage", "-d W usage --jobs", "prune --dry-run",
+    "retain --dry-run", "-d W plan --forecast", "beam measure", f"template {MOSAIC}",
+    "inspect night/incoming/2026-02-11T11:56:37_sb01.hdf5",
+)  # fmt: skip
+"""Commands that print tables."""
+IDS = re.compile(r"(?:mosaic_|cal_)\d{8}T\d{6}|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}")
+
+
+@pytest.fixture
+def shown(walk, monkeypatch, capsys):
+    """Return a function that shows a command's output on a terminal of some columns, or in a pipe."""
+    monkeypatch.chdir(walk[0])
+    (walk[0] / "night/names.txt").write_text("\n".join(path.name for path in (walk[0] / "night/incoming").iterdir()))
+
+    def show(command, columns=None):
+        monkeypatch.setattr(sys, "argv", ["contimg", "-c", "night.yaml", *command.split()])
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: columns is not None)
+        monkeypatch.setattr(shutil, "get_terminal_size", lambda *_: os.terminal_size((columns or 200, 24)))
+        with pytest.raises(SystemExit) as ended:
+            run()
+        assert ended.value.code in (None, 0, 3), capsys.readouterr()
+        return re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+
+    return show
+
+
+@pytest.mark.parametrize("command", TABLES)
+def test_tables_on_80_columns_split_no_id(command, shown):
+    """Every id of the wide table stands whole in the narrow one, as often: none is cut or folded."""
+    wide, narrow = (IDS.findall(shown(command, columns)) for columns in (None, 80))
+    assert sorted(narrow) == sorted(wide)
