@@ -16,9 +16,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from astropy.io import fits
 from mocpy import MOC
 
 from contimg.archive import gallery
+from contimg.archive.thumbnail import write_thumbnail
 from tests.archive.entry import made
 
 SCRIPT = """
@@ -42,6 +44,7 @@ SCRIPT = """
 def write(folder: Path, count: int) -> Path:
     """Write a page of made-up mosaics, 420 a month; return its path."""
     rng = np.random.default_rng(0)
+    picture = _picture(folder / "picture.png", rng)
     months, left, year, month = [], count, 2026, 12
     while left > 0:
         name = f"{year}-{month:02d}"
@@ -53,7 +56,9 @@ def write(folder: Path, count: int) -> Path:
             ra, dec = rng.uniform(0, 360), rng.choice([-10.0, 16.5, 30.5, 54.0])
             corners = [[ra + x, dec + y] for x, y in ((4, 1.5), (-4, 1.5), (-4, -1.5), (4, -1.5))]
             some.append(made(data_id=ident, name=ident, path=str(folder / "mosaics" / ident), centre_deg=[ra, dec],
-                             corners_deg=corners, rms_mjy=float(rng.uniform(0.5, 4)), thumbnail=None))  # fmt: skip
+                             corners_deg=corners, rms_mjy=float(rng.uniform(0.5, 4)),
+                             thumbnail=f"{ident}.png"))  # fmt: skip
+            (place / f"{ident}.png").hardlink_to(picture)
         gallery.write_month(place / "mosaics.js", some, place)
         strips = [gallery.strip_of(one) for one in some]
         months.append({"month": name, "mosaics": len(some), "simulated": 0,
@@ -64,6 +69,14 @@ def write(folder: Path, count: int) -> Path:
     MOC.from_healpix_cells(cells, np.full(len(cells), 6, np.uint8), 11).save(str(folder / "moc.fits"), format="fits")
     gallery.write_page(folder / "index.html", months, folder / "moc.fits")
     return folder / "index.html"
+
+
+def _picture(place: Path, rng: np.random.Generator) -> Path:
+    """Write a thumbnail of noise in its usual size, which all mosaics get under names of their own; return its path."""
+    pixels = rng.normal(0, 1e-3, (270, 420)).astype(np.float32)
+    fits.writeto(place.with_suffix(".fits"), pixels)
+    write_thumbnail(place.with_suffix(".fits"), place, 1.0)
+    return place
 
 
 def measure(page: Path, profile: Path) -> dict[str, float]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from contimg.cli.table_layout import GAP, column_widths, folded, needed_width
 from contimg.config import Config, default_file, has_relative_paths, load
 from contimg.config.files import merged, read_file
 from contimg.errors import ConfigError
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
-
-_ID = re.compile(r"(?:mosaic_|cal_)?\d{8}T\d{6}(?:\.v\d+)?|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}")
-_NARROW = 10  # characters: columns of text fold at words down to this width
 
 # Commands that show or change what a configuration's roots hold.
 NEEDS_STATE = frozenset(
@@ -135,26 +132,22 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
         "refuted": "red",
     }
     cells = [["" if cell is None else one_line(str(cell)) for cell in row] for row in rows]
-    least = [_least_width([title, *column]) for title, *column in zip(columns, *cells, strict=True)]
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for column, width in zip(columns, least, strict=True):
-        table.add_column(Text(column), overflow="fold", min_width=width)
+    texts = list(zip(columns, *cells, strict=True))
+    # A file or pipe has no width. On a terminal ids stay whole: a table that needs more room runs over its edge.
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
+    widths = column_widths(texts, max(room, needed_width(texts)))
+    table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, GAP // 2))
+    for column, width in zip(columns, widths, strict=True):
+        table.add_column(Text(folded(column, width)), width=width, no_wrap=True)
     for row in cells:
         # As texts, and not as markup: they may come from files of others.
-        table.add_row(*(Text(cell, style=colours.get(cell, "")) for cell in row))
-    # A file or pipe has no width. On a terminal ids stay whole: a table that needs more room runs over its edge.
-    needed = sum(least) + len(columns) - 1
-    width = max(shutil.get_terminal_size().columns, needed) if sys.stdout.isatty() else max(200, needed)
-    Console(width=width).print(table, soft_wrap=False)
+        table.add_row(*(Text(folded(one, w), style=colours.get(one, "")) for one, w in zip(row, widths, strict=True)))
+    console = Console(width=max(sum(widths) + GAP * (len(widths) - 1), len(title)))
+    console.print(Text(title, style="italic"))
+    console.print(table)
     # A cell may be folded: the commands in it are repeated below, each on one line.
     for command in dict.fromkeys(found for row in cells for cell in row for found in typed_commands.quoted(cell)):
         echo(f"type: {command}")
-
-
-def _least_width(cells: Sequence[str]) -> int:
-    """Return the least width of a column: its longest id, else `_NARROW`, or its longest cell where that is less."""
-    ids = [len(found) for cell in cells for found in _ID.findall(cell)]
-    return max([*ids, min(_NARROW, max(len(cell) for cell in cells))])
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from contimg import __version__
+from contimg import __version__, times
 from contimg.errors import ContimgError
 from contimg.operations.orphans import end_with_controller
 
@@ -82,7 +82,7 @@ def to_file(place: str | Path) -> Iterator[None]:
         )
         logging.Formatter.converter = time.gmtime
         began = time.monotonic()
-        _LOG.info("%s on %s, contimg %s, Python %s", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        _LOG.info("%s on %s, contimg %s, Python %s", times.now(0),
                   socket.gethostname(), __version__, platform.python_version())  # fmt: skip
         try:
             yield

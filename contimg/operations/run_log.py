@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from contimg import naming
+from contimg import naming, times
 
 _ID_KEYS = ("tile", "calibration", "mosaic")
 """Wildcards that name what a job makes."""
@@ -253,7 +253,8 @@ def duration(seconds: float) -> str:
 
 
 def _now() -> str:
-    return time.strftime("[%H:%M:%S]")
+    """Return the time of day, UTC as in the logs of jobs: ``06:13:28Z``."""
+    return times.now(0)[11:]
 
 
 def _nothing(_: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ import pytest
 from contimg.cli import common, run
 from contimg.cli.entry import COMMANDS
 from contimg.cli.status import _step
+from contimg.cli.table_layout import GAP
 from contimg.storage.atomic import write_json
 from tests.operations.test_job_logs import TILE, write_log
 
@@ -71,7 +72,7 @@ def test_no_table_splits_an_id(width, monkeypatch, capsys):
     shown = plain(capsys.readouterr().out)
     (row,) = (line for line in shown.splitlines() if MOSAIC in line)
     assert all(one in row for one in ids)
-    assert max(map(len, shown.splitlines())) <= max(width, sum(map(len, ids)) + 2 * common._NARROW + 4)
+    assert max(map(len, shown.splitlines())) <= max(width, sum(map(len, ids)) + 2 * 10 + 4 * GAP)
 
 
 def test_a_table_fills_the_terminal_and_not_more(monkeypatch, capsys):

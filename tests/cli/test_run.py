@@ -59,9 +59,32 @@ def test_the_command_is_printed_as_it_would_be_typed(become):
     assert become("--cores", "2")[1].startswith(f"snakemake -s {FOLDER}/Snakefile --configfile ")
 
 
-def test_a_configuration_that_does_not_exist_is_refused():
-    done = CliRunner().invoke(main, ["run", "nowhere.yaml"])
-    assert done.exit_code == 2 and "nowhere.yaml" in done.output
+@pytest.mark.parametrize("words", [["run", "nowhere.yaml"], ["-c", "nowhere.yaml", "run", "-n"]])
+def test_a_configuration_that_does_not_exist_is_refused(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2 and "nowhere.yaml is no file" in done.output
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("words", [["run"], ["run", "-n"]])
+def test_without_a_configuration_the_command_says_how_to_name_it(words):
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2 and "contimg run night.yaml" in done.output
+
+
+def test_configuration_and_folder_named_before_the_command_are_handed_on(monkeypatch, tmp_path):
+    called = []
+    monkeypatch.setattr(os, "execv", lambda program, words: called.append(words[5:]))
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text("{}\n")
+    for words in (["-c", "a.yaml", "-d", "W", "run", "-n"], ["-c", "a.yaml", "run", "b.yaml", "-j", "2"]):
+        assert CliRunner().invoke(main, words).exit_code == 0
+    assert called == [
+        ["--configfile", "a.yaml", "--directory", "W", "-n", "--cores", "all"],
+        ["--configfile", "a.yaml", "b.yaml", "-j", "2"],
+    ]
 
 
 def test_shells_complete_commands(monkeypatch):
