@@ -31,6 +31,9 @@ function load(month) {
 // --- search: positions, ranges of the noise, dates, verdicts; all other words are looked for in the text -----------
 
 const SEXAGESIMAL = /(\d{1,2})(?:h|:| )\s*(\d{1,2})(?:m|:| )\s*(\d{1,2}(?:\.\d*)?)s?[\s,]+([-+−])?(\d{1,2})(?:d|°|:| )\s*(\d{1,2})(?:m|'|′|:| )\s*(\d{1,2}(?:\.\d*)?)(?:s|"|″)?/;
+// Without seconds, where letters or colons tell hours from degrees; and the digits of a name, J1331+3030.
+const MINUTES = /(\d{1,2})(?:h|:)\s*(\d{1,2}(?:\.\d*)?)(?:(?:m|:)\s*(\d{1,2}(?:\.\d*)?)s?|m)?[\s,]+([-+−])?(\d{1,2})(?:d|°|:)\s*(\d{1,2}(?:\.\d*)?)(?:(?:m|'|′|:)\s*(\d{1,2}(?:\.\d*)?)(?:s|"|″)?|m|'|′)?/;
+const NAME = /(?:^|\s)[jb]?(\d\d)(\d\d)(\d\d(?:\.\d*)?)?\s*([-+−])(\d\d)(\d\d)(\d\d(?:\.\d*)?)?(?=$|\s)/;
 const DEGREES = /(?:^|\s)(\d{1,3}(?:\.\d*)?)°?[\s,]+([-+−]\d{1,2}(?:\.\d*)?|\d{1,2}\.\d*)°?(?=$|[\s,])/;
 const RADIUS = /(?:^|\s)(?:r|radius)\s*=?\s*([\d.]+)°?(?=$|\s)/;
 const RMS = /(?:^|\s)rms\s*(<=?|>=?|≤|≥)\s*([\d.]+)/g;
@@ -43,7 +46,8 @@ function signed(sign, degrees) { return sign === '-' || sign === '−' ? -degree
 // Return what a text asks for: {place, radius, rms, dates, verdict, words}.
 function parse(text) {
   const asked = {place: null, radius: 0, rms: [], dates: null, verdict: null, words: []};
-  let rest = text.toLowerCase(), found;
+  // A declination may follow without a space: 13h31m08s+30d30m33s.
+  let rest = text.toLowerCase().replace(/(\d|[hms°])([+−])(?=\d)/g, '$1 $2').replace(/([hms])-(?=\d)/g, '$1 -'), found;
   const take = pattern => {
     found = pattern.exec(rest);
     if (found) rest = rest.replace(found[0], ' ');
@@ -57,9 +61,9 @@ function parse(text) {
   if (take(RMS_RANGE)) asked.rms.push(['>=', Number(found[1])], ['<=', Number(found[2])]);
   if (take(DATES)) asked.dates = [found[1], found[2] + '~'];
   else if (take(DATE)) asked.dates = [found[1], found[1] + '~'];
-  if (take(SEXAGESIMAL)) {
+  if (take(SEXAGESIMAL) || take(MINUTES) || take(NAME)) {
     const [, h, m, s, sign, d, dm, ds] = found;
-    asked.place = [15 * (+h + m / 60 + s / 3600), signed(sign, +d + dm / 60 + ds / 3600)];
+    asked.place = [15 * (+h + m / 60 + (s || 0) / 3600), signed(sign, +d + dm / 60 + (ds || 0) / 3600)];
   } else if (take(DEGREES)) {
     const dec = found[2].replace('−', '-');
     asked.place = [Number(found[1]) % 360, Number(dec)];
