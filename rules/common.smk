@@ -104,7 +104,8 @@ if (
 
 def outcome():
     or_stop(frozen.write_quarantine, PLAN, SETTINGS)
-    return pasteable("\n".join(filter(None, [status.outcome(SETTINGS, PLAN), tidied()])))
+    parts = [status.outcome(SETTINGS, PLAN), status.held_mosaics(SETTINGS, pasteable), tidied()]
+    return pasteable("\n".join(filter(None, parts)))
 
 
 def failure():

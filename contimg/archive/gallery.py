@@ -21,7 +21,7 @@ _MAP_WIDTH, _MAP_HEIGHT = 960.0, 480.0
 _SHOWN = 120  # cards drawn at once; the search finds the others
 _MAP_ORDER = 6  # HEALPix cells of 0.9 deg, in which the map shows the coverage
 
-_OWN_STYLE = """
+CARD_STYLE = """
 .map { margin: 20px 0; padding: 14px; }
 .map svg { display: block; width: 100%; height: auto; max-height: 400px; }
 .map .sky { fill: #f2f5fa; stroke: #b9c3d0; }
@@ -35,8 +35,8 @@ input[type=search] { width: 100%; padding: 11px 15px; font: inherit; border: 1px
 input[type=search]:focus { outline: 2px solid #1f5fa8; outline-offset: 1px; }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(252px, 1fr)); gap: 18px; margin-top: 18px; }
 .gallery article { background: #fff; border: 1px solid #dde2e9; border-radius: 12px; overflow: hidden; }
-.gallery article > a img { width: 100%; aspect-ratio: 4 / 3; object-fit: contain; background: #fff;
-  border-bottom: 1px solid #dde2e9; }
+.gallery article > a img, .gallery article > img { width: 100%; aspect-ratio: 4 / 3; object-fit: contain;
+  background: #fff; border-bottom: 1px solid #dde2e9; }
 .gallery h3 { grid-column: 1 / -1; margin: 14px 0 0; font-size: 15px; }
 .filters { display: flex; flex-wrap: wrap; gap: 6px 18px; font-size: 14px; }
 .gallery .none { aspect-ratio: 4 / 3; display: grid; place-items: center; color: #5b6675; background: #f5f7fa; }
@@ -85,7 +85,7 @@ def write_page(path: Path, months: Sequence[Mapping[str, Any]], coverage: Path) 
     path.write_text(
         f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>DSA-110 continuum mosaics</title><style>{STYLE}{_OWN_STYLE}</style></head><body><main>
+<title>DSA-110 continuum mosaics</title><style>{STYLE}{CARD_STYLE}</style></head><body><main>
 <h1>DSA-110 continuum mosaics</h1>
 <p class="soft">{total} published{made}. Tables: <a href="obscore.vot">VOTable</a>,
 <a href="obscore.fits">FITS</a> (ObsCore); sky coverage: <a href="coverage.moc.fits">MOC</a>.</p>

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from contimg.cli.common import Context, echo, json_option, opened, print_json
+from contimg.cli.common import Context, echo, json_option, opened, pasteable, print_json
 
 
 @click.group(invoke_without_command=True)
@@ -12,10 +12,11 @@ from contimg.cli.common import Context, echo, json_option, opened, print_json
 @json_option
 @click.pass_context
 def archive(ctx: click.Context, anew: bool, as_json: bool) -> None:
-    """Make the ObsCore tables, the sky coverage and the gallery of all published mosaics again.
+    """Make the tables, sky coverage and gallery of all published mosaics again, and the page of those that are held.
 
     Each publish does so; this repairs what was deleted or could not be written.
     """
+    from contimg.archive.held_page import page_of, write_held_page
     from contimg.archive.update import rebuild
     from contimg.publishing import archive_root
 
@@ -26,11 +27,14 @@ def archive(ctx: click.Context, anew: bool, as_json: bool) -> None:
     with opened(context) as database:
         archive_root.require(database, context.config.layout, make=True)
         count = rebuild(database, context.config.layout, anew=anew)
+        held = write_held_page(database, context.config.layout, pasteable)
     names = ("index.html", "obscore.vot", "obscore.fits", "coverage.moc.fits")
     if as_json:
-        print_json({"mosaics": count, "files": [str(products / name) for name in names]})
+        print_json({"mosaics": count, "files": [str(products / name) for name in names], "held": held})
     else:
         echo(f"{count} mosaics: {products / 'index.html'}, with {', '.join(names[1:])} beside it")
+        if held:
+            echo(f"{held} held: {page_of(context.config.layout)}")
 
 
 @archive.command()

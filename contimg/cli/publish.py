@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contimg.cli.common import Context, echo, json_option, opened, print_json
+from contimg.cli.common import Context, echo, json_option, opened, pasteable, print_json
 from contimg.storage.process import one_line
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def reject(
 
     with opened(context) as database:
         row = decisions.reject(database, context.config.layout, _named(mosaic, version, manifest), reason)
+        _update_held(context, database)
     _show([_decided(row)], as_json)
 
 
@@ -178,6 +179,14 @@ def _update_archive(context: Context, database: Registry, data_id: str | None) -
 
     if context.config.publish.update_archive:
         update(database, context.config.layout, data_id)
+    _update_held(context, database)
+
+
+def _update_held(context: Context, database: Registry) -> None:
+    from contimg.archive.held_page import update_held_page
+
+    if context.config.publish.update_archive and (said := update_held_page(database, context.config.layout, pasteable)):
+        echo(said, err=True)
 
 
 def _as_record(outcome: Outcome) -> dict[str, Any]:

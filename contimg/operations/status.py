@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +225,24 @@ def outcome(config: Config, plan: Plan) -> str:
         where = config.layout.stage / "quarantine"
         lines.append(f"set aside: {len(plan.quarantined)} files, with reasons in {where}")
     return "\n".join(lines)
+
+
+def held_mosaics(config: Config, pasteable: Callable[[str], str]) -> str:
+    """Bring the page of held mosaics up to date, and return a sentence about it; empty where nothing is held.
+
+    Parameters
+    ----------
+    config : Config
+    pasteable : callable
+        Gives a command the options that name the configuration.
+    """
+    from contimg.archive.held_page import update_held_page
+    from contimg.registry.engine import open_registry
+
+    if not config.publish.update_archive or not (config.layout.stage / "registered").is_dir():
+        return ""
+    with contextlib.closing(open_registry(config)) as registry:
+        return update_held_page(registry, config.layout, pasteable)
 
 
 def failure(signal: str | None = None) -> str:

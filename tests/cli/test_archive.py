@@ -12,7 +12,7 @@ LATER = ("2026-02-12T03:00:00", "2026-02-12T03:05:09")
 def test_an_empty_archive_has_tables_without_rows(program, sqlite_config):
     done = program("archive", "--json")
     products = sqlite_config.layout.products
-    assert (done.code, done.json) == (0, {"mosaics": 0, "files": [str(products / name) for name in FILES]})
+    assert (done.code, done.json) == (0, {"mosaics": 0, "files": [str(products / name) for name in FILES], "held": 0})
     assert all((products / name).is_file() for name in FILES)
     assert len(fits.getdata(products / "obscore.fits")) == 0
 
