@@ -36,9 +36,15 @@ _UPDATED = re.compile(r"Updated input files: (.*)")
 _PARAMS = re.compile(
     r"Params have changed since last execution: .*?before: (.*?) now: (.*?)(?=; Software environment|$)", re.DOTALL
 )
+_SCRIPT_FAILED = re.compile(
+    r"RuleException:\s+CalledProcessError in file .*(?:returned non-zero exit status|died with <Signals\.(\w+))",
+    re.DOTALL,
+)
+"""What Snakemake says of a script that ended with an error, or by a signal."""
 _QUIET = re.compile(r"(Would remove|Removing) temporary output |Select jobs to execute|Using workflow specific profile"
                     r"|Assuming unrestricted shared filesystem|Config file \S+ is extended|Provided (cores|resources)"
-                    r"|Rules claiming more threads|Reasons:\n|Creating specified working directory")  # fmt: skip
+                    r"|Rules claiming more threads|Reasons:\n|Some jobs were triggered by|Rules with provenance"
+                    r"|Creating specified working directory")  # fmt: skip
 """Messages of every run that tell nothing of this one."""
 
 
@@ -81,6 +87,8 @@ class RunState:
             self._start = self.clock() if self._start is None else self._start
         elif event == "JOB_FINISHED":
             self._finish(record.__dict__["job_id"])
+        elif event == "JOB_ERROR":
+            self._began.pop(record.__dict__["jobid"], None)  # one that is tried again begins anew
         return True
 
     def _finish(self, job: int) -> None:
@@ -137,12 +145,15 @@ class RunFormatter(logging.Formatter):
             "JOB_INFO": self._job,
             "JOB_STARTED": _nothing,
             "JOB_FINISHED": self._finished,
+            "JOB_ERROR": self._failed,
             "PROGRESS": _nothing,
         }.get(event_of(record) or "")
         if shown is not None:
             return shown(record.__dict__)
         if _QUIET.match(str(record.msg)):
             return ""
+        if script := _SCRIPT_FAILED.search(str(record.msg)):  # why, the job has said; a signal, it could not
+            return f"contimg: the job was ended by {script[1]}" if script[1] else ""
         return self._standard.format(record)
 
     def _head(self, fields: Mapping[str, Any]) -> str:
@@ -177,6 +188,12 @@ class RunFormatter(logging.Formatter):
         line += f"; {state.done} of {max(state.total, state.done)} jobs"
         left = state.left_s()
         return line if left is None or state.done >= state.total else f"{line}, about {duration(left)} left"
+
+    def _failed(self, fields: Mapping[str, Any]) -> str:
+        """Return the line of a job that failed: what is known of it, and its logs; Snakemake lists every input, too."""
+        rule, name = self._state.names.get(fields["jobid"], (fields["rule_name"], ""))
+        why = f": {fields['rule_msg']}" if fields["rule_msg"] else ""
+        return f"{_now()} {f'{rule:<18} {name}':<47} failed{why}; log: {', '.join(map(str, fields['log']))}"
 
 
 def install(logger: logging.Logger, *, dry_run: bool, versions: str) -> RunState:
@@ -227,9 +244,18 @@ def _change(before: str, now: str) -> str:
         return f"{_digest(before)} -> {_digest(now)}"
     if not isinstance(old, dict) or not isinstance(new, dict):
         return f"{_shown(old)} -> {_shown(new)}"
+    old, new = _leaves(old), _leaves(new)
     keys = [key for key in dict.fromkeys((*old, *new)) if old.get(key) != new.get(key)]
     changes = [f"{key} {_shown(old.get(key))} -> {_shown(new.get(key))}" for key in keys[:3]]
     return ", ".join(changes) + (f", and {len(keys) - 3} more" if len(keys) > 3 else "")
+
+
+def _leaves(value: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Return the values of nested mappings by their dotted keys: ``selfcal.rounds``."""
+    found: dict[str, Any] = {}
+    for key, one in value.items():
+        found |= _leaves(one, f"{path}{key}.") if isinstance(one, Mapping) and one else {f"{path}{key}": one}
+    return found
 
 
 def _shown(value: Any) -> str:

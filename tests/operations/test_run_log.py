@@ -17,6 +17,8 @@ class Event(enum.Enum):
     JOB_STARTED = 3
     JOB_FINISHED = 4
     PROGRESS = 5
+    JOB_ERROR = 6
+    ERROR = 7
 
 
 def record(event=None, text="", **fields):
@@ -123,6 +125,49 @@ def test_the_head_names_versions_configuration_and_folder(run):
     ]  # fmt: skip
 
 
+def failure(number, message=None):
+    files = ["/in/a.hdf5"] * 16
+    return record("JOB_ERROR", f"Error in rule convert_tile, jobid: {number}", jobid=number, rule_name="convert_tile",
+                  rule_msg=message, input=files, log=["logs/convert_tile/x.log", "slurm/7.log"])  # fmt: skip
+
+
+def test_a_job_that_failed_is_one_line_with_its_logs(run):
+    run(job(1, tile="20260211T002649"))
+    line = run(failure(1))
+    assert line[10:] == (
+        "convert_tile       2026-02-11T00:26:49          failed; log: logs/convert_tile/x.log, slurm/7.log"
+    )
+    said = "SLURM-job '7' failed, SLURM status is: 'CANCELLED'."
+    assert f" failed: {said}; log: " in run(failure(1, said))
+
+
+def test_the_time_of_a_job_that_is_tried_again_begins_anew(run, clock):
+    run(record("RUN_INFO", stats={"convert_tile": 1, "total": 1}))
+    run(job(1, tile="20260211T002649"))
+    clock.now = 100.0
+    run(failure(1))
+    clock.now = 130.0
+    run(job(1, tile="20260211T002649"))
+    clock.now = 137.0
+    assert run(record("JOB_FINISHED", job_id=1)).endswith("done in 7 s; 1 of 1 jobs")
+
+
+@pytest.mark.parametrize(
+    ("end", "shown"),
+    [
+        ("returned non-zero exit status 1.", ""),  # the job has said why
+        ("died with <Signals.SIGKILL: 9>.", "contimg: the job was ended by SIGKILL"),
+    ],
+)
+def test_of_a_script_that_failed_only_the_signal_is_told(end, shown, run):
+    text = "RuleException:\nCalledProcessError in file /w/convert.smk, line 24:\nCommand 'set -euo pipefail;  x.py' "
+    assert run(record("ERROR", text + end)) == shown
+
+
+def test_other_exceptions_are_shown_whole(run):
+    assert run(record("ERROR", "WorkflowError:\ncontimg: a sentence")) == "WorkflowError:\ncontimg: a sentence"
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -145,6 +190,8 @@ CHANGED = "Params have changed since last execution: Union of exclusive params b
 def test_changed_parameters_are_named_with_both_values():
     text = CHANGED + "before: {'robust': 0.5, 'size_px': 4800} now: {'robust': 0.0, 'size_px': 4800} "
     assert run_log.reason(text) == "parameters changed (robust 0.5 -> 0.0)"
+    nested = CHANGED + "before: {'selfcal': {'rounds': 3, 'snr': 5}} now: {'selfcal': {'rounds': 2, 'snr': 5}} "
+    assert run_log.reason(nested) == "parameters changed (selfcal.rounds 3 -> 2)"
     many = CHANGED + "before: {'a': 1, 'b': 2, 'c': 3, 'd': 4} now: {'a': 0, 'b': 0, 'c': 0, 'd': 0} "
     assert run_log.reason(many) == "parameters changed (a 1 -> 0, b 2 -> 0, c 3 -> 0, and 1 more)"
 
