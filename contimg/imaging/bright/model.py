@@ -9,6 +9,7 @@ are bright enough, spectral indices are refined until nothing of them is left in
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +28,8 @@ from contimg.sky.predict import attenuation
 from contimg.sky.restoring_beam import RestoringBeam
 from contimg.sky.spherical import separation
 from contimg.statistics import image_sigma
+
+_LOG = logging.getLogger(__name__)
 
 _MAX_ROUNDS = 10
 _MAX_STEPS = 8
@@ -227,6 +230,8 @@ class BrightModel:
             image = self._dirty(model)
         else:
             settled = False
+        left_mjy = 1e3 * float(np.abs(image).max())
+        _LOG.info("%d bright sources in the model, residual to %.4g mJy/beam", len(model.sources), left_mjy)
         return BrightSubtraction(model.sources, self._residual(model), image, 0.0, steps, settled)
 
     def _refine(self, model: _Model, goal_jy: float, noise_jy: float) -> tuple[_Model, float, int]:

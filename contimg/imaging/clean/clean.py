@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import tempfile
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from contimg.imaging.transforms.wgridder import accuracy
 from contimg.imaging.visibilities.samples import row_blocks
 from contimg.sky.restoring_beam import RestoringBeam
 from contimg.statistics import image_sigma
+
+_LOG = logging.getLogger(__name__)
 
 # A major cycle starts when the peak has fallen by this fraction (WSClean's -mgain 0.8).
 MAJOR_GAIN = 0.8
@@ -256,6 +259,8 @@ class Cleaner:
         for group, residual in zip(self._groups, self._residual, strict=True):
             residual[:] = group.gridder.dirty(made.residual_vis, accuracy(task.noise_jy, left_jy))
         made.residual, self._known_noise_jy = self._mean(self._residual), None
+        left_mjy, n = 1e3 * float(np.abs(made.residual).max()), made.iterations
+        _LOG.info("major cycle %d: %d iterations, residual to %.4g mJy/beam", made.major_cycles, n, left_mjy)
 
     def _noise_jy(self) -> float:
         """Return the noise of the residual image (Jy/beam), measured once for each."""

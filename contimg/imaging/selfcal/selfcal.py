@@ -9,6 +9,7 @@ undone.
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,8 @@ from contimg.imaging.selfcal.baseline_sums import BaselineSums, Summation
 from contimg.imaging.selfcal.solver import GainSolver
 from contimg.imaging.visibilities.samples import Samples, stokes_i
 from contimg.measurement_set import Visibilities
+
+_LOG = logging.getLogger(__name__)
 
 # A later round that changes phases by less than this fraction of their errors is not worth applying.
 _CONVERGED = 0.3
@@ -123,6 +126,10 @@ class SelfCalibration:
             self._vis = None
             return False
         self._divide(vis, gains)
+        _LOG.info(
+            "self-calibration, round %d: gains changed by %.3g deg and %.3g %% rms",
+            self._state.rounds, np.degrees(rms(np.angle(gains))), 100 * rms(np.abs(gains) - 1),
+        )  # fmt: skip
         return True
 
     def _next_phases(
