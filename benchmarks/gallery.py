@@ -85,7 +85,7 @@ def measure(page: Path, profile: Path) -> dict[str, float]:
     tested = page.with_name("tested.html")
     tested.write_text(page.read_text().replace("</main>", SCRIPT + "</main>"))
     command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}",
-               "--timeout=20000", "--window-size=1400,1000", "--dump-dom", tested.as_uri()]  # fmt: skip
+               "--timeout=60000", "--window-size=1400,1000", "--dump-dom", tested.as_uri()]  # fmt: skip
     done = subprocess.run(command, check=True, capture_output=True, timeout=300)
     return json.loads(html.unescape(re.search(r'data-times="([^"]*)"', done.stdout.decode())[1]))
 
