@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +14,14 @@ from contimg.archive import gallery
 from contimg.archive.thumbnail import write_thumbnail
 from contimg.errors import ContimgError
 from contimg.naming import Layout
-from contimg.publishing.commands import MANIFEST_DIGITS, approve_command, reject_command
 from contimg.report.markup import STYLE
 from contimg.storage import safe_files
 from contimg.storage.atomic import atomic_path
 
 if TYPE_CHECKING:
     from contimg.registry.engine import Registry
+
+Commands = Callable[[Mapping[str, Any]], Sequence[str]]
 
 FOLDER = "held"
 """Folder of the thumbnails, below the stage."""
@@ -36,27 +37,27 @@ def page_of(layout: Layout) -> Path:
     return layout.stage / "held.html"
 
 
-def update_held_page(registry: Registry, layout: Layout, pasteable: Callable[[str], str]) -> str:
+def update_held_page(registry: Registry, layout: Layout, commands: Commands) -> str:
     """Write the page and return a sentence about it for the terminal; empty where nothing is held.
 
     A page that cannot be written is said, and stops nothing: decisions and mosaics stand in the registry.
     """
     try:
-        count = write_held_page(registry, layout, pasteable)
+        count = write_held_page(registry, layout, commands)
     except (ContimgError, OSError) as error:
         return f"the page of held mosaics {page_of(layout)} was not written: {error}"
     return f"{count} held, with picture, reasons and commands: {page_of(layout)}" if count else ""
 
 
-def write_held_page(registry: Registry, layout: Layout, pasteable: Callable[[str], str]) -> int:
+def write_held_page(registry: Registry, layout: Layout, commands: Commands) -> int:
     """Write the page of all held mosaics, and return their number; without any, and without a page, nothing is written.
 
     Parameters
     ----------
     registry : Registry
     layout : Layout
-    pasteable : callable
-        Gives a command the options that name the configuration, so that it works when pasted.
+    commands : callable
+        Gives the commands of a decision for a mosaic's row in the registry, as a person types them.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def write_held_page(registry: Registry, layout: Layout, pasteable: Callable[[str
     for row in rows:
         picture = _picture(row, layout.stage / FOLDER)
         pictures.add(picture)
-        cards.append(_card(row, picture, layout.stage, pasteable))
+        cards.append(_card(row, picture, layout.stage, commands))
     for old in set(os.listdir(layout.stage / FOLDER)) - pictures:
         (layout.stage / FOLDER / old).unlink(missing_ok=True)
     with atomic_path(page_of(layout)) as part:
@@ -84,7 +85,7 @@ def write_held_page(registry: Registry, layout: Layout, pasteable: Callable[[str
 
 def _picture(row: Mapping[str, Any], folder: Path) -> str | None:
     """Return the name of a mosaic's thumbnail, which is written once; None where there is no image or no pixel."""
-    name = f"{row['data_id']}.v{row['version']}.{row['sha256'][:MANIFEST_DIGITS]}.png"
+    name = f"{row['data_id']}.v{row['version']}.{row['sha256'][:12]}.png"
     image = Path(row["stage_path"]) / f"{row['data_id']}.fits"
     if (folder / name).exists():
         return name
@@ -92,7 +93,7 @@ def _picture(row: Mapping[str, Any], folder: Path) -> str | None:
     return write_thumbnail(image, folder / name, rms_mjy) if image.exists() else None
 
 
-def _card(row: Mapping[str, Any], picture: str | None, stage: Path, pasteable: Callable[[str], str]) -> str:
+def _card(row: Mapping[str, Any], picture: str | None, stage: Path, commands: Commands) -> str:
     """Return the card of a mosaic as HTML."""
     page = Path(row["stage_path"]) / f"{row['data_id']}.html"
     shown = f'<img src="{FOLDER}/{picture}" alt="picture of {row["data_id"]}" loading="lazy">' if picture else None
@@ -100,11 +101,11 @@ def _card(row: Mapping[str, Any], picture: str | None, stage: Path, pasteable: C
     if page.exists():
         shown = f'<a href="{quote(os.path.relpath(page, stage))}">{shown}</a>'
     reasons = "".join(f"<li>{escape(one['message'])}</li>" for one in json.loads(row["held_json"] or "[]"))
-    commands = "".join(f"<code>{escape(pasteable(one(row)))}</code>" for one in (approve_command, reject_command))
+    typed = "".join(f"<code>{escape(one)}</code>" for one in commands(row))
     version = f" version {row['version']}" if row["version"] > 1 else ""
     return (
         f'<article id="{row["data_id"]}">{shown}<div class="text"><h2>{row["data_id"]}{version}</h2>'
-        f'<span class="badge {row["qa_status"]}">{row["qa_status"]}</span><ul>{reasons}</ul>{commands}</div></article>'
+        f'<span class="badge {row["qa_status"]}">{row["qa_status"]}</span><ul>{reasons}</ul>{typed}</div></article>'
     )
 
 

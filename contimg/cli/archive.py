@@ -19,6 +19,7 @@ def archive(ctx: click.Context, anew: bool, as_json: bool) -> None:
     from contimg.archive.held_page import page_of, write_held_page
     from contimg.archive.update import rebuild
     from contimg.publishing import archive_root
+    from contimg.publishing.commands import decision_commands
 
     if ctx.invoked_subcommand is not None:
         return
@@ -27,7 +28,7 @@ def archive(ctx: click.Context, anew: bool, as_json: bool) -> None:
     with opened(context) as database:
         archive_root.require(database, context.config.layout, make=True)
         count = rebuild(database, context.config.layout, anew=anew)
-        held = write_held_page(database, context.config.layout, pasteable)
+        held = write_held_page(database, context.config.layout, lambda row: decision_commands(row, pasteable))
     names = ("index.html", "obscore.vot", "obscore.fits", "coverage.moc.fits")
     if as_json:
         print_json({"mosaics": count, "files": [str(products / name) for name in names], "held": held})

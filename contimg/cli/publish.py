@@ -184,8 +184,12 @@ def _update_archive(context: Context, database: Registry, data_id: str | None) -
 
 def _update_held(context: Context, database: Registry) -> None:
     from contimg.archive.held_page import update_held_page
+    from contimg.publishing.commands import decision_commands
 
-    if context.config.publish.update_archive and (said := update_held_page(database, context.config.layout, pasteable)):
+    if not context.config.publish.update_archive:
+        return
+    said = update_held_page(database, context.config.layout, lambda row: decision_commands(row, pasteable))
+    if said:
         echo(said, err=True)
 
 

@@ -17,7 +17,7 @@ from contimg.plan.standing import read_group, read_marker
 from contimg.products.facts import mosaic_facts
 from contimg.products.judged import options_of, read_judged
 from contimg.products.twin import Twin, worst
-from contimg.publishing.commands import approve_command
+from contimg.publishing.commands import approve_command, decision_commands
 
 UNREAD_DAYS = 30  # status counts the published mosaics that were not read for longer
 RECENT = 50  # groups that `contimg status` shows although nothing is to be done about them
@@ -242,7 +242,7 @@ def held_mosaics(config: Config, pasteable: Callable[[str], str]) -> str:
     if not config.publish.update_archive or not (config.layout.stage / "registered").is_dir():
         return ""
     with contextlib.closing(open_registry(config)) as registry:
-        return update_held_page(registry, config.layout, pasteable)
+        return update_held_page(registry, config.layout, lambda row: decision_commands(row, pasteable))
 
 
 def failure(signal: str | None = None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 MANIFEST_DIGITS = 12  # of the manifest's SHA-256: enough to tell one making of a mosaic from another
@@ -16,6 +16,19 @@ def approve_command(row: Mapping[str, Any]) -> str:
 def reject_command(row: Mapping[str, Any]) -> str:
     """Return the command that rejects exactly this version and this making of a mosaic."""
     return f"contimg publish reject {_which(row)} --reason '...'"
+
+
+def decision_commands(row: Mapping[str, Any], pasteable: Callable[[str], str]) -> list[str]:
+    """Return the commands that approve or reject a mosaic.
+
+    Parameters
+    ----------
+    row : mapping
+        Its row in the registry.
+    pasteable : callable
+        Gives a command the options that name the configuration, so that it works when pasted.
+    """
+    return [pasteable(command(row)) for command in (approve_command, reject_command)]
 
 
 def _which(row: Mapping[str, Any]) -> str:

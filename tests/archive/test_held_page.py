@@ -13,6 +13,7 @@ from contimg.archive.held_page import page_of, update_held_page, write_held_page
 from contimg.config import load
 from contimg.operations.status import held_mosaics
 from contimg.publishing import decisions
+from contimg.publishing.commands import decision_commands
 from contimg.publishing.decisions import Named
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.register_mosaic import register_mosaic
@@ -22,8 +23,12 @@ from tests.support import mosaics
 OTHER = "2026-02-13T00:26:49"
 
 
-def typed(command):
+def pasteable(command):
     return command.replace("contimg ", "contimg -c '/a night.yaml' ", 1)
+
+
+def typed(row):
+    return decision_commands(row, pasteable)
 
 
 def publish(config, **mosaic):
@@ -94,7 +99,7 @@ def test_a_page_that_cannot_be_written_is_said(sqlite_config, registry, tmp_path
 
 def test_the_end_of_a_run_names_the_page(sqlite_config):
     publish(sqlite_config, reasons=[mosaics.FAILED])
-    assert held_mosaics(sqlite_config, typed) == ""  # publish.update_archive is false in tests
+    assert held_mosaics(sqlite_config, pasteable) == ""  # publish.update_archive is false in tests
     content = sqlite_config.model_dump(mode="json")
     config = load(content | {"publish": content["publish"] | {"update_archive": True}})
-    assert held_mosaics(config, typed) == f"1 held, with picture, reasons and commands: {page_of(config.layout)}"
+    assert held_mosaics(config, pasteable) == f"1 held, with picture, reasons and commands: {page_of(config.layout)}"
