@@ -7,7 +7,7 @@ import pytest
 from contimg.cli.entry import COMMANDS
 from contimg.operations import typed_commands
 
-FILES_ONLY = {"simulate", "inspect", "catalogue", "check", "fingerprint", "run"}
+FILES_ONLY = {"simulate", "inspect", "catalogue", "check", "fingerprint", "replay", "run"}
 
 
 def test_every_command_that_reads_the_configuration_is_known():
