@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage lint docs format config clean
+.PHONY: help demo test coverage night torture lint docs format config clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,12 @@ coverage: $(INSTALLED)  ## all tests, and what of contimg/ they run: htmlcov/ind
 	@$(BIN)/coverage json -q -o - | $(BIN)/python -c "import json, sys; \
 	  lines = json.load(sys.stdin)['totals']['percent_statements_covered']; \
 	  print(f'{lines:.1f} % of the lines run; 90 % must.'); sys.exit(lines < 90)"
+
+night: $(INSTALLED)  ## a group of ten tiles at full size, measured: 50 GB of disk, an hour of CPU time
+	$(BIN)/python -m benchmarks.night --cores $(CORES)
+
+torture: $(INSTALLED)  ## the demo night, killed at 200 random instants: about an hour
+	$(BIN)/python -m benchmarks.torture --kills 200
 
 docs: $(INSTALLED)  ## the documentation as a site, site/index.html; a warning or a broken link is an error
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[docs]' -c envs/constraints.txt

@@ -32,6 +32,7 @@ COMMANDS = {
     "watch": ("contimg.cli.watch", "watch", "Follow the inbox, and run the workflow when there is work."),
     "pause": ("contimg.cli.watch", "pause", "Let the watch finish its jobs and start no more."),
     "resume": ("contimg.cli.watch", "resume", "Let the watch go on."),
+    "trends": ("contimg.cli.trends", "trends", "Show gains, delays, noise and flux scale over weeks."),
     "usage": ("contimg.cli.usage", "usage", "Show disk space by kind, and when the disks are full."),
     "why": ("contimg.cli.why", "why", "Explain the state of a tile, calibration or mosaic."),
     "log": ("contimg.cli.log", "log", "Show the logs of the jobs behind a tile, calibration or mosaic."),

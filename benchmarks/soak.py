@@ -1,0 +1,395 @@
+"""`contimg watch` for a while, with all that goes wrong: small tiles come at speed, and what came of each is counted.
+
+    python -m benchmarks.soak [--tiles 100] [--seed 1] [--folder DIR] [--record FILE]
+
+A night of small tiles is simulated, and its files are moved into the inbox tile by tile while `contimg watch` follows
+it. Some subbands are missing, torn or late; the clock of all processes jumps ahead by two days and back (libfaketime);
+the stage stands on a disk of its own that is filled, first below ``watch.min_free_gb`` and then to the last byte while
+jobs run; the watch is killed and started again, and paused. At the end every tile has to be in a mosaic that is
+published or held, or waits for a reason that was put in; nothing half-made is left, the watch has not grown, and ends
+at SIGTERM. Needs root, for the disk (tmpfs), and ``apt-get install libfaketime``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from benchmarks.contest import ROOT
+
+FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+WATCH = {
+    "poll_s": 2.0, "quiet_s": 1.0, "max_wait_s": 10.0, "rerun_s": 20.0, "retry_s": 5.0, "stop_s": 30.0,
+    "min_free_gb": 0.05,
+}  # fmt: skip
+SIZE = ("--antennas", "12", "--channels", "2", "--sources", "6", "--max-baseline", "400")
+STAGE_MB = 600
+GROWTH_MB = 30.0
+
+
+@dataclass
+class Outcome:
+    """What came of the soak.
+
+    ``mosaics`` counts states; ``resident_mb`` is the watch's memory, at first and at last; ``stop_s`` how long it
+    took to end; ``seen`` the states that the watch went through, ``calls`` the alarms of which its hook was told.
+    """
+
+    tiles: int
+    wall_s: float = 0.0
+    mosaics: dict[str, int] = field(default_factory=dict)
+    tiles_in_mosaics: int = 0
+    runs: int = 0
+    resident_mb: tuple[float, float] = (0.0, 0.0)
+    stop_s: float = 0.0
+    seen: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+class WatchedNight:
+    """A simulated night whose files come into an inbox, and the `contimg watch` that follows it.
+
+    Parameters
+    ----------
+    place : Path
+    options : sequence of str
+        Of `contimg simulate`.
+    watch : mapping
+        The section ``watch`` of the configuration.
+    sections : mapping
+        Other sections.
+    """
+
+    def __init__(
+        self, place: Path, options: Sequence[str], watch: dict[str, Any], sections: dict[str, Any] | None = None
+    ) -> None:
+        self.place, self.source = place, place / "to_come"
+        self.contimg("simulate", str(place), *options)
+        (place / "incoming").rename(self.source)
+        (place / "incoming").mkdir()
+        (place / "stage").mkdir(exist_ok=True)
+        hook = place / "hook.sh"
+        hook.write_text(f"#!/bin/sh\necho \"$1\" >> '{place}/called'\n")
+        hook.chmod(0o755)
+        overlay = yaml.safe_load((place / "config.yaml").read_text())
+        overlay |= {"watch": watch | {"hook": str(hook)}, "nights": []} | (sections or {})
+        (place / "config.yaml").write_text(yaml.safe_dump(overlay))
+        self._process: subprocess.Popen[bytes] | None = None
+        self.set_clock("+0")
+
+    def contimg(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run one of our commands."""
+        code = "from contimg.cli import run; run()"
+        return subprocess.run(
+            [sys.executable, "-c", code, *words], check=check, capture_output=True, text=True,
+            env=_environment(None), cwd=self.place.parent,
+        )  # fmt: skip
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run one of our commands on this night."""
+        return self.contimg("-c", str(self.place / "config.yaml"), "-d", str(self.place / "work"), *words)
+
+    def set_clock(self, offset: str) -> None:
+        """Set the clock of the watch and its jobs, as an offset such as ``+2d``, where libfaketime is there."""
+        (self.place / "clock").write_text(offset + "\n")
+
+    def start(self) -> None:
+        """Start the watch."""
+        code = "from contimg.cli import run; run()"
+        words = ["-c", str(self.place / "config.yaml"), "-d", str(self.place / "work"), "watch", "--cores", "2"]
+        with open(self.place / "watch.log", "ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", code, *words], env=_environment(self.place / "clock"), stdin=subprocess.DEVNULL,
+                stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        """The watch's process id."""
+        if self._process is None:
+            raise RuntimeError("the watch was not started")
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the watch runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def resident_mb(self) -> float:
+        """Memory of the watch itself [MB]."""
+        return psutil.Process(self.pid).memory_info().rss / 1e6
+
+    def kill(self) -> None:
+        """End the watch and all that it started, at once."""
+        if self._process is not None:
+            for one in _family(self.pid):
+                with contextlib.suppress(psutil.Error):
+                    one.kill()
+            self._process.wait()
+
+    def stop(self, seconds: float = 90.0) -> float:
+        """End the watch by SIGTERM; return how long that took [s]."""
+        if self._process is None:
+            return 0.0
+        began = time.monotonic()
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(seconds)
+        return time.monotonic() - began
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the watch says that it does."""
+        try:
+            found: dict[str, Any] = json.loads((self.place / "state" / "watch.json").read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return {}
+        return found
+
+    @property
+    def said(self) -> str:
+        """What the watch printed."""
+        return (self.place / "watch.log").read_text(errors="replace")
+
+    def times(self) -> list[str]:
+        """Return the names' times of the tiles that are to come, in order."""
+        return sorted({path.name.rpartition("_sb")[0] for path in self.source.glob("*.hdf5")})
+
+    def bring(self, files: Sequence[Path]) -> None:
+        """Move files into the inbox, as the telescope does when they are whole."""
+        for path in files:
+            shutil.move(path, self.place / "incoming" / path.name)
+
+    def settled(self) -> dict[str, str]:
+        """Return the state of each mosaic that has a final marker, by its id."""
+        found = {}
+        for path in (self.place / "stage" / "published").glob("*/*.json"):
+            found[path.stem] = json.loads(path.read_text())["status"]
+        return found
+
+    def wait(self, until: Callable[[], bool], seconds: float, what: str) -> None:
+        """Wait until something is so.
+
+        Raises
+        ------
+        TimeoutError
+            If it is not so in time, or the watch has ended.
+        """
+        end = time.monotonic() + seconds
+        while not until():
+            if time.monotonic() > end or not self.alive:
+                raise TimeoutError(f"{what} did not come in {seconds:g} s; the watch said:\n{self.said[-3000:]}")
+            time.sleep(0.2)
+
+
+def _environment(clock: Path | None) -> dict[str, str]:
+    found = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    if clock is not None and FAKETIME.exists():
+        found |= {
+            "LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1", "FAKETIME_DONT_RESET": "1",
+        }  # fmt: skip
+    return found
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        one = psutil.Process(pid)
+        return [one, *one.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+@contextlib.contextmanager
+def disk(place: Path, size_mb: int) -> Iterator[None]:
+    """Give a folder a disk of its own, in memory, during a block.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        Without the rights of root.
+    """
+    place.mkdir(parents=True, exist_ok=True)
+    words = ["mount", "-t", "tmpfs", "-o", f"size={size_mb}m", "tmpfs", str(place)]
+    subprocess.run(words, check=True, capture_output=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def fill(place: Path, leave_mb: float) -> Path:
+    """Fill a disk so that so much room is left (0: to the last byte), and return the file that does."""
+    path = place / "filling"
+    block = bytes(100_000)
+    with open(path, "wb", buffering=0) as file, contextlib.suppress(OSError):  # full: what was wanted
+        while shutil.disk_usage(place).free > leave_mb * 1e6 or leave_mb == 0:
+            file.write(block)
+    return path
+
+
+def soak(night: WatchedNight, seed: int) -> Outcome:
+    """Let all tiles come, with what goes wrong in between, and see what became of them."""
+    random_ = random.Random(seed)
+    times = night.times()
+    outcome = Outcome(len(times))
+    began = time.monotonic()
+    late: list[Path] = []
+    events = _events(night, outcome, len(times))
+    night.start()
+    for number, moment in enumerate(times):
+        files = sorted(night.source.glob(f"{moment}_sb*.hdf5"))
+        chosen = random_.random()
+        if chosen < 0.05:
+            files[3].write_bytes(files[3].read_bytes()[:1000])  # torn
+        elif chosen < 0.10:
+            files.pop(5).unlink()  # never written
+        elif chosen < 0.15:
+            late.append(files.pop(7))
+        night.bring(files)
+        for event in events.get(number, ()):
+            event()
+        if late and random_.random() < 0.1:
+            night.bring([late.pop()])
+        time.sleep(random_.uniform(0.0, 4.0))
+    night.bring(late)
+    _wait_for_the_end(night, outcome, len(times))
+    outcome.resident_mb = (outcome.resident_mb[0], night.resident_mb)
+    outcome.stop_s = night.stop()
+    outcome.wall_s = time.monotonic() - began
+    return _judge(night, outcome)
+
+
+def _events(night: WatchedNight, outcome: Outcome, tiles: int) -> dict[int, list[Callable[[], None]]]:
+    """Return what happens after which tile."""
+    stage = night.place / "stage"
+
+    def first_memory() -> None:
+        outcome.resident_mb = (night.resident_mb, 0.0)
+
+    def little_room() -> None:
+        path = fill(stage, leave_mb=40)
+        night.wait(lambda: night.state.get("state") == "low_disk", 180, "the pause for want of room")
+        if night.state["alarms"].keys() != {"low_disk"} and "failed" in night.state["alarms"]:
+            outcome.problems.append("something broke before the pause for want of room")
+        path.unlink()
+
+    def no_room() -> None:
+        night.wait(lambda: night.state.get("state") == "running", 300, "a run")
+        path = fill(stage, leave_mb=0)
+        time.sleep(15)
+        path.unlink()
+
+    def clock_ahead() -> None:
+        night.set_clock("+2d")
+
+    def clock_back() -> None:
+        night.set_clock("+0")
+
+    def killed() -> None:
+        night.kill()
+        night.start()
+
+    def paused() -> None:
+        night.command("pause", "--reason", "soak")
+        night.wait(lambda: night.state.get("state") == "paused", 180, "the pause")
+        night.command("resume")
+
+    share = tiles / 100
+    return {
+        round(12 * share): [first_memory],
+        round(25 * share): [little_room],
+        round(40 * share): [clock_ahead],
+        round(50 * share): [clock_back],
+        round(60 * share): [no_room],
+        round(70 * share): [killed],
+        round(80 * share): [paused],
+    }
+
+
+def _wait_for_the_end(night: WatchedNight, outcome: Outcome, tiles: int) -> None:
+    """Wait until the watch is idle and nothing changed for a while."""
+
+    def done() -> bool:
+        count = sum(len(json.loads(path.read_text())["tiles"]) for path in _groups(night))
+        idle = night.state.get("state") in ("idle", "waiting")
+        return idle and count == tiles and len(night.settled()) == len(_groups(night))
+
+    try:
+        night.wait(done, 1200 + 15 * tiles, "the end of the work")
+    except TimeoutError as error:
+        outcome.problems.append(str(error))
+
+
+def _groups(night: WatchedNight) -> list[Path]:
+    return sorted((night.place / "stage" / "groups").glob("*.json"))
+
+
+def _judge(night: WatchedNight, outcome: Outcome) -> Outcome:
+    """Count what became of the tiles, and look for what must not be."""
+    states = night.settled()
+    outcome.mosaics = {state: list(states.values()).count(state) for state in sorted(set(states.values()))}
+    outcome.tiles_in_mosaics = sum(len(json.loads(path.read_text())["tiles"]) for path in _groups(night))
+    outcome.runs = night.said.count(" running: run ")
+    outcome.seen = sorted({line.split(" ")[1].rstrip(":") for line in night.said.splitlines() if line[:2] == "20"})
+    called = night.place / "called"
+    outcome.calls = called.read_text().split() if called.exists() else []
+    if not set(states.values()) <= {"published", "held"}:
+        outcome.problems.append(f"states {states}")
+    if outcome.tiles_in_mosaics != outcome.tiles:
+        outcome.problems.append(f"{outcome.tiles_in_mosaics} of {outcome.tiles} tiles are in mosaics")
+    for root in ("stage", "products", "state"):
+        outcome.problems += [f"{path} was left behind" for path in (night.place / root).rglob(".*part-*")]
+    outcome.problems += [f"{path} was left behind" for path in (night.place / "stage").glob("ms/*/*.ms")]
+    if outcome.resident_mb[1] > outcome.resident_mb[0] + GROWTH_MB:
+        outcome.problems.append(f"the watch grew from {outcome.resident_mb[0]:.0f} to {outcome.resident_mb[1]:.0f} MB")
+    if night.state.get("state") != "stopped":
+        outcome.problems.append(f"the watch ended in the state {night.state.get('state')}")
+    if "Traceback" in night.said:
+        outcome.problems.append("a traceback in what the watch printed")
+    return outcome
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tiles", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--folder", type=Path, help="kept; a temporary folder that is removed by default")
+    parser.add_argument("--record", type=Path, help="add a line of JSON to this file")
+    given = parser.parse_args(arguments)
+    with contextlib.ExitStack() as stack:
+        place = given.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="contimg-soak-")))
+        options = ("--tiles", str(given.tiles), *SIZE, "--seed", str(given.seed))
+        night = WatchedNight(place.resolve() / "night", options, WATCH)
+        stack.enter_context(disk(night.place / "stage", STAGE_MB))
+        try:
+            outcome = soak(night, given.seed)
+        finally:
+            night.kill()
+    print(json.dumps(asdict(outcome), indent=1))
+    if given.record:
+        with given.record.open("a") as file:
+            file.write(json.dumps(asdict(outcome)) + "\n")
+    return 1 if outcome.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
