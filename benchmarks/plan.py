@@ -99,11 +99,12 @@ class Templates:
 
 @dataclass
 class Season:
-    """A season on disk: ``published`` nights, then ``open_nights``."""
+    """A season on disk: ``published`` nights, of which the last ``kept`` are in the inbox, then ``open_nights``."""
 
     root: Path
     published: int
     open_nights: int
+    kept: int | None = None
 
     def make(self, templates: Templates) -> configuration.Config:
         """Write everything; return the configuration."""
@@ -120,9 +121,10 @@ class Season:
         config = configuration.load_files([configuration.default_file(), self.overlay])
         incoming = self.root / "incoming"
         for night in range(self.published):
-            for tile in range(TILES):
-                for name in names_of(night, tile):
-                    (incoming / name).touch()
+            if self.kept is None or night >= self.published - self.kept:
+                for tile in range(TILES):
+                    for name in names_of(night, tile):
+                        (incoming / name).touch()
             for members in groups_of(night):
                 self._settle(config, night, members)
         for night in range(self.published, self.published + self.open_nights):

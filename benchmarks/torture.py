@@ -176,7 +176,7 @@ def pretend_a_reboot(place: Path) -> None:
     for root in (place / "stage", place / "products", place / "state"):
         for path in sorted(root.rglob(f"*{ours}*"), key=lambda one: len(one.parts), reverse=True):
             path.rename(path.with_name(path.name.replace(ours, other)))
-        for path in [*root.rglob("*.lock"), *root.rglob(".run.lock")]:
+        for path in root.glob("*.lock"):  # "*" finds hidden names too
             path.write_text(path.read_text().replace(ours, other))
     for database in (place / "state").glob("*.sqlite3"):
         with contextlib.closing(sqlite3.connect(database)) as connection, connection:

@@ -115,7 +115,7 @@ def failure():
 
 def tidied():
     """Apply the limits of what is kept; at every end of a run, as a full disk is a reason why jobs fail."""
-    return or_stop(end_of_run.tidy, SETTINGS, Path.cwd())
+    return or_stop(end_of_run.tidy, SETTINGS, Path.cwd(), PLAN)
 
 
 def wanted_products():

@@ -35,13 +35,28 @@ AGAINST_TRUTH = {
 @click.argument("mosaic", metavar="[ID]", required=False)
 @click.option("--truth", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="Catalogue of the true sources, truth.csv of a simulated night, to compare with.")  # fmt: skip
+@click.option("--night", metavar="DATE", help="Report of a night (UTC date) instead: what was planned and done.")
+@click.option("--run", "last_run", is_flag=True, help="Report of the last run instead.")
+@click.option("--html", "place", type=click.Path(path_type=Path),
+              help="With --night or --run: write one page that needs no network.")  # fmt: skip
 @json_option
 @click.pass_obj
-def report(context: Context, mosaic: str | None, truth: Path | None, as_json: bool) -> None:
+def report(
+    context: Context, mosaic: str | None, truth: Path | None, night: str | None, last_run: bool, place: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Show a mosaic's verdict, its measured numbers, and the paths of mosaic, picture and page.
 
-    Without ID: every mosaic. The whole report is made by `snakemake --report`.
+    Without ID: every mosaic. With --night or --run: products planned and done, verdicts, slow jobs, what jobs asked for
+    and took, and failures with the end of their logs. All pictures together are in `snakemake --report`.
     """
+    if night is not None or last_run:
+        if mosaic or truth or (night is not None and last_run):
+            raise click.UsageError("--night, --run and ID exclude each other, and --truth belongs to ID")
+        _report_of_period(context, night, place, as_json)
+        return
+    if place is not None:
+        raise click.UsageError("--html belongs to --night or --run; the page of a mosaic is named by: contimg report")
     from contimg.operations.status import mosaic_record
     from contimg.plan.observe import committed_groups
 
@@ -70,6 +85,30 @@ def report(context: Context, mosaic: str | None, truth: Path | None, as_json: bo
         rows += [(label, _shown(measured[name])) for name, label in AGAINST_TRUTH.items() if name in measured]
         rows += [("mosaic", record["fits"]), ("picture", record["png"]), ("page", record["page"])]
         print_table("", ("measured", "value"), rows)
+
+
+def _report_of_period(context: Context, night: str | None, place: Path | None, as_json: bool) -> None:
+    """Print or write the report of a night, or of the last run."""
+    from contimg.monitoring.period_page import write_period_page
+    from contimg.monitoring.period_report import of_night, of_run, period_report
+
+    scope = of_run(context.config) if night is None else of_night(context.config, night)
+    content = period_report(context.config, context.directory or Path.cwd(), scope)
+    if place is not None:
+        write_period_page(content, place)
+    if as_json:
+        print_json(content)
+        return
+    keys = ("rule", "planned", "done", "jobs")
+    rows = [(*(one[key] for key in keys), f"{one['cpu_s'] / 60:.1f}") for one in content["work"]]
+    print_table(f"Report of {content['title']}", ("rule", "planned", "done", "jobs", "CPU [min]"), rows)
+    for kind in ("mosaics", "calibrations", "tiles"):
+        judged = [(one["id"], one["verdict"], "; ".join(one["reasons"])) for one in content[kind]]
+        print_table(f"\n{kind.capitalize()}", ("id", "verdict", "reasons"), judged)
+    for one in content["failures"]:
+        click.echo(f"\n{one['rule']} {one['id']} failed: {one['reason']} ({one['log']})\n{one['tail']}")
+    for one in content["waiting"]:
+        click.echo(f"waits: {one['what']} {one['id']}: {one['message']}")
 
 
 def _against_truth(context: Context, mosaic_id: str, truth: Path) -> dict[str, Any]:

@@ -49,4 +49,7 @@ class RetentionOptions(Section):
     bundle: Limit = Field(Limit(days=30.0), description="staged bundles of mosaics whose copy in the archive is whole")
     snakemake: Limit = Field(Limit(days=30.0, gb=10.0), description="Snakemake's logs, and records of what is gone")
     cache: Limit = Field(Limit(days=30.0, gb=10.0), description="headers and digests that were read before")
+    raw: Limit = Field(
+        Limit(days=30.0), description="copies of files whose tiles wait for a calibrator; age of the data"
+    )
     quarantine: Limit = Field(Limit(days=400.0, gb=1.0), description="lists of files that were set aside")

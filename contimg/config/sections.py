@@ -50,6 +50,15 @@ class IngestOptions(Section):
         600.0,
         description="a name may differ by this from the header's time, or be ahead of the clock [s]",
     )
+    files_kept_h: Positive | None = Field(
+        84.0, description="the telescope removes its files after this long; null: never [h]"
+    )
+    warn_before_h: NotNegative = Field(
+        24.0, description="files of open work that are removed within this time are named by the plan [h]"
+    )
+    keep_raw_until_calibrated: bool = Field(
+        True, description="those of tiles that wait for a calibrator are then copied below paths.stage"
+    )
 
 
 class GroupOptions(Section):

@@ -6,6 +6,7 @@ of calibrations do by way of `contimg.calibration.compatibility`.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -84,12 +85,17 @@ def setup_differences(one: CorrelatorSetup, other: CorrelatorSetup, *, strict: b
     An item that is known on one side only differs where `strict`, as before data are changed; else it contradicts
     nothing.
     """
-    differing = {}
+    return dict(_differences(one, other, strict))
+
+
+@functools.lru_cache(maxsize=4096)  # a plan compares each tile with a hundred calibrations, which all have one setup
+def _differences(one: CorrelatorSetup, other: CorrelatorSetup, strict: bool) -> tuple[tuple[str, str], ...]:
+    differing = []
     for key, name in NAMES.items():
         mine, its = (comparable(key, getattr(setup, key)) for setup in (one, other))
         if mine != its and (strict or None not in (mine, its)):
-            differing[key] = name
-    return differing
+            differing.append((key, name))
+    return tuple(differing)
 
 
 def most_frequent(values: Sequence[Value]) -> Value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from typing import Any
 
 from contimg import naming
 from contimg.config import Config
-from contimg.correlator.inbox import arrange, list_files
+from contimg.correlator.inbox import list_files
 from contimg.errors import ContimgError
 from contimg.monitoring.antennas import antenna_health
 from contimg.monitoring.benchmark_records import JobRecord, job_records
@@ -60,7 +61,7 @@ def overview(config: Config, work: Path, *, everything: bool = False, now: datet
     moment = now or datetime.now(UTC)
     plan, trouble = _plan(config)
     groups, left_out = group_states(config, everything=everything, plan=plan)
-    records = list(job_records(work, last_dates=3))
+    records = list(job_records(work, last_dates=2))
     failed = [job.to_json() for job in failed_jobs(work)]
     content: dict[str, Any] = {
         "time": moment.isoformat()[:19],
@@ -92,16 +93,25 @@ def _plan(config: Config) -> tuple[Plan, str | None]:
 
 
 def _inbox(config: Config, now: datetime) -> dict[str, Any]:
+    """Return how many files and tiles the inbox holds by their names, and the newest; a tile's names are close in time.
+
+    The plan clusters them by more than that; to be counted, some thousand names need not be read again.
+    """
     try:
-        listing = arrange(list_files(config.layout.incoming), config.ingest)
+        names = [os.path.basename(path) for path in list_files(config.layout.incoming)]
     except ContimgError:
         return {"tiles": 0, "files": 0, "newest": None, "age_h": None}
-    newest = max((cluster.name_time for cluster in listing.clusters), default=None)
+    texts = [match[1] for name in names if (match := naming.SUBBAND_FILE.fullmatch(name)) is not None]
+    moments = sorted(one.time for text in set(texts) if (one := naming.SubbandName.parse(f"{text}_sb00.hdf5")))
+    reach = timedelta(seconds=config.ingest.cluster_s)
+    starts = [
+        one for before, one in zip([None, *moments], moments, strict=False) if before is None or one - before > reach
+    ]
     return {
-        "tiles": len(listing.clusters),
-        "files": sum(len(cluster.files) for cluster in listing.clusters),
-        "newest": None if newest is None else naming.id_from_datetime(newest),
-        "age_h": None if newest is None else round((now - newest).total_seconds() / 3600, 2),
+        "tiles": len(starts),
+        "files": len(texts),
+        "newest": naming.id_from_datetime(starts[-1]) if starts else None,
+        "age_h": round((now - starts[-1]).total_seconds() / 3600, 2) if starts else None,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -45,7 +45,11 @@ def resource_use(work: Path, *, since_unix_s: float = 0.0) -> list[RuleUse]:
     since_unix_s : float
         Only jobs that ended later [Unix s].
     """
-    records = [one for one in job_records(work) if one.finished_unix_s >= since_unix_s]
+    return use_of_records([one for one in job_records(work) if one.finished_unix_s >= since_unix_s])
+
+
+def use_of_records(records: Sequence[JobRecord]) -> list[RuleUse]:
+    """Return one row for each rule of some jobs, in the order of their first job."""
     rules = dict.fromkeys(one.rule for one in sorted(records, key=lambda one: one.finished_unix_s))
     return [_use(rule, [one for one in records if one.rule == rule]) for rule in rules]
 

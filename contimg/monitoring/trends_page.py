@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from contimg import plotting
 from contimg.monitoring.trends import Series, Trends
-from contimg.report.markup import page, picture, safe, table
+from contimg.report.markup import page, picture, safe, table, wide
 from contimg.storage.atomic import atomic_path
 
 _WIDTH_PX = 1180
@@ -54,11 +54,13 @@ def write_trends_page(found: Trends, place: Path) -> None:
 
 
 def _row(event: Any) -> tuple[Any, ...]:
-    return event.kind.replace("_", " "), ", ".join(event.receptors), event.since, event.message
+    return event.kind.replace("_", " "), ", ".join(event.receptors), event.since, wide(event.message)
 
 
 def _card(drawn: io.BytesIO, words: str) -> str:
-    return f'<div class="card">{picture(drawn, _WIDTH_PX, words)}</div>'
+    """Return a picture that keeps a readable size on a telephone, where it scrolls."""
+    shown = picture(drawn, _WIDTH_PX, words).replace("<img ", '<img style="min-width: 800px" ', 1)
+    return f'<div class="scroll">{shown}</div>'
 
 
 def _positive(values: NDArray[np.float64]) -> NDArray[np.float64]:

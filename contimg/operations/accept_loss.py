@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from contimg import naming
 from contimg.config import Config
 from contimg.correlator.facts import FactsCache, inspect
-from contimg.correlator.inbox import arrange, list_files, subbands_text
+from contimg.correlator.inbox import arrange, subbands_text
 from contimg.errors import InputError, UnknownIdError
 from contimg.plan.model import CommittedTile, Plan
 from contimg.plan.observe import committed_groups
+from contimg.plan.raw_copies import inbox_files
 from contimg.plan.standing import read_group
 from contimg.plan.tiles import sound_files
 from contimg.publishing import markers
@@ -74,7 +75,7 @@ def _sound_subbands(config: Config, tile_id: str) -> frozenset[int]:
     """Return the subbands of a committed tile that are in the inbox and can be read."""
     tiles = [tile for group in committed_groups(config) for tile in group.tiles if tile.id == tile_id]
     names = {name for tile in tiles for name in tile.files}
-    listing = arrange(list_files(config.layout.incoming), config.ingest)
+    listing = arrange(inbox_files(config), config.ingest)
     clusters = [cluster for cluster in listing.clusters if any(file.name in names for file in cluster.files)]
     facts = inspect(clusters, FactsCache(config.layout.cache / "headers"), config.ingest, datetime.now(UTC))
     return frozenset[int]().union(*(sound_files(cluster, facts, Plan()).subbands for cluster in clusters))

@@ -13,10 +13,10 @@ from contimg import naming, times
 from contimg.calibration import certification
 from contimg.config import Config
 from contimg.correlator.facts import FactsCache, FileFacts, inspect
-from contimg.correlator.inbox import Cluster, Listing, arrange, list_files
+from contimg.correlator.inbox import Cluster, Listing, arrange
 from contimg.correlator.setup import CorrelatorSetup
 from contimg.errors import InputError
-from contimg.plan import clock
+from contimg.plan import clock, raw_copies
 from contimg.plan.make_plan import has_open_work, held_by, make_plan, make_tiles, may_be_late, owners
 from contimg.plan.model import (
     CalibrationRecord,
@@ -68,7 +68,7 @@ def look(config: Config, now: datetime) -> Inbox:
         If the inbox is missing, unreadable or empty.
     """
     layout = config.layout
-    listing = arrange(list_files(layout.incoming), config.ingest)
+    listing = arrange(raw_copies.inbox_files(config), config.ingest)
     if not listing.clusters and not listing.quarantined:
         raise InputError(f"paths.incoming {layout.incoming} holds no subband files: wait for some or correct the key")
     committed = committed_groups(config)
@@ -115,6 +115,7 @@ def current_plan(config: Config, *, now: datetime | None = None) -> Plan:
     without = strips_without(config)
     plan = make_plan(seen.listing, seen.facts, seen.committed, records, calibrator_of, config, now, unsteady, without)
     plan.notes = [note for one in plan.calibrations.values() if (note := note_on_strip(one, tiles, config))]
+    plan.notes += raw_copies.loss_notes(seen.in_scope, plan, config, now)
     plan.waiting = [with_step(with_advice(one, tiles, config), ahead_s) for one in plan.waiting]
     return plan
 

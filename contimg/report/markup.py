@@ -84,6 +84,11 @@ def code(text: str) -> Html:
     return Html(f"<code>{escape(text)}</code>")
 
 
+def wide(content: str | Html) -> Html:
+    """Return a sentence or command for a cell that stays wide enough to be read, and breaks long words."""
+    return Html(f'<div style="min-width: 16em; overflow-wrap: anywhere">{safe(content)}</div>')
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Sequence[str] = ()) -> str:
     """Return a table; columns named in `numbers` are right-aligned. Without rows, a sentence.
 

@@ -14,8 +14,8 @@ from contimg.naming import Layout
 OF_GROUPS = ("ms", "calibrated", "image", "logs", "benchmarks")
 """Removed group by group, once settled (`contimg.operations.prune`)."""
 
-BY_AGE = ("snakemake", "cache", "quarantine")
-"""Removed file by file: nothing but convenience is lost with them."""
+BY_AGE = ("snakemake", "cache", "quarantine", "raw")
+"""Removed file by file: convenience is lost with them, or data for which no calibrator came."""
 
 _SNAKEMAKE_FOLDERS = ("log", "scripts", "slurm_logs", "auxiliary")
 
@@ -37,8 +37,8 @@ def files_of(kind: str, layout: Layout, work: Path) -> Iterator[Aged]:
     """
     if kind == "cache":
         yield from _below(kind, layout.cache)
-    elif kind == "quarantine":
-        yield from _below(kind, layout.stage / "quarantine")
+    elif kind in ("quarantine", "raw"):
+        yield from _below(kind, layout.stage / kind)
     else:
         for name in _SNAKEMAKE_FOLDERS:
             yield from _below(kind, work / ".snakemake" / name)

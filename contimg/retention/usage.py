@@ -28,6 +28,7 @@ _OTHER_FOLDERS = {
     "template": "templates",
     "difference": "differences",
     "quarantine": "quarantine",
+    "raw": "raw",
 }
 
 

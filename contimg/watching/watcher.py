@@ -23,6 +23,7 @@ from contimg.operations import run_lock
 from contimg.operations.job_log import sentence
 from contimg.plan.model import Plan
 from contimg.plan.observe import current_plan
+from contimg.retention.end_of_run import keep_what_waits
 from contimg.retention.retain import retain
 from contimg.storage.atomic import write_json
 from contimg.watching.alarms import alarms
@@ -156,6 +157,8 @@ class Watcher:
             self._report("waiting", sentence(error))
             return
         self._judge(plan)
+        if plan.waiting and (kept := keep_what_waits(self.config, plan)):
+            self._say(kept)
         work = fingerprint(plan)
         if not work or (now < self._next_run and (self._failures or work == self._done_for)):
             if self._reported.get("state") != "failed":

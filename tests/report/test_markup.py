@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from contimg.report.markup import Html, badge, code, page, picture, safe, table
+from contimg.report.markup import Html, badge, code, page, picture, safe, table, wide
 
 EVIL = "<script>alert('1') & \"2\"</script>"
 
@@ -49,6 +49,11 @@ def test_words_and_code_are_escaped():
     assert badge("simulated", "synthetic") == Html('<span class="badge synthetic">simulated</span>')
     assert ElementTree.fromstring(badge(EVIL, EVIL).text).text == EVIL
     assert ElementTree.fromstring(code(EVIL).text).text == EVIL
+
+
+def test_a_wide_cell_holds_text_and_markup():
+    assert ElementTree.fromstring(wide(EVIL).text).text == EVIL
+    assert "<code>a</code>" in wide(code("a")).text
 
 
 def test_a_table_has_its_cells_in_order():
