@@ -17,11 +17,11 @@ def night(tmp_path_factory):
 
 
 def test_a_night_killed_at_random_instants_is_the_undisturbed_one(night):
-    """Every kind of kill is tried; more than half of the kills hit rules at work."""
+    """Four kills, of which `make torture` has two hundred."""
     tortured = torture.Torture(night, seed=5, mean_wait_s=6.0)
-    result = tortured.run(8)
+    result = tortured.run(4)
     assert result.problems == []
-    assert len(result.kills) == 8 and result.files > 20
+    assert len(result.kills) == 4 and result.files > 20
     assert result.second_run_cpu_s <= torture.SECOND_RUN_CPU_S
 
 

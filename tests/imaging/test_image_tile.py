@@ -8,7 +8,8 @@ import pytest
 
 from contimg import measurement_set
 from contimg.config import BeamOptions, ImageOptions
-from contimg.imaging.image_tile import image_tile
+from contimg.imaging.image_tile import _measured_beam, image_tile
+from contimg.products.draft import TwinDraft
 from contimg.products.twin import Twin, twin_digest
 from tests.imaging.transforms.test_wgridder import peak_of
 from tests.support import skies
@@ -351,3 +352,25 @@ def test_what_came_but_is_lost_is_counted_and_named(tmp_path):
     messages = {reason.code: reason.message for reason in twin.reasons}
     assert "lost_integrations_high" in messages
     assert messages["lost_subbands_high"].endswith(": sb13, sb14")  # of 16 from the top, two channels each
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        ({}, "its bandpass was solved without measuring it: solve it again"),
+        ({"primary_beam": {"problem": "3 sources of 5 needed"}}, "3 sources of 5 needed"),
+    ],
+    ids=["never", "problem"],
+)
+def test_a_beam_that_could_not_be_measured_is_the_nominal_one_with_a_warning(facts, why):
+    draft = TwinDraft("image", "2026-02-11T00:26:49", facts=facts)
+    beam = _measured_beam(BeamOptions(offset_deg="auto", fwhm_scale="auto"), draft)
+    assert (tuple(beam.offset_deg), beam.fwhm_scale) == ((0.0, 0.0), 1.0)
+    (reason,) = draft.reasons
+    assert (reason.code, reason.severity) == ("beam_not_measured", "warning") and reason.message.endswith(why)
+
+
+def test_a_measured_beam_is_taken_without_a_warning():
+    draft = TwinDraft("image", facts={"primary_beam": {"offset_deg": [0.06, 0.12], "fwhm_scale": 1.1}})
+    beam = _measured_beam(BeamOptions(offset_deg="auto", fwhm_scale="auto"), draft)
+    assert (tuple(beam.offset_deg), beam.fwhm_scale, draft.reasons) == ((0.06, 0.12), 1.1, [])
