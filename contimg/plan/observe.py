@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from contimg import naming, times
@@ -26,6 +26,7 @@ from contimg.plan.model import (
     PlannedTile,
     Waiting,
 )
+from contimg.plan.settled import SettledGroups
 from contimg.plan.standing import read_group, read_marker, read_note
 from contimg.plan.strip_advice import note_on_strip, scan_of, strips_without, with_advice
 from contimg.plan.tiles import compare_spares
@@ -45,6 +46,8 @@ _LARGE_BYTES = 20e6
 # Calibrators further from a tile's declination are beyond the first null of the beam.
 _STRIP_DEG = 20.0
 _WITH_DEADLINE = frozenset({"subbands", "scan_open", "no_bandpass"})
+# Of a group before the oldest file of the inbox, beyond which none of its tiles can reach into the inbox.
+_REACH = timedelta(days=2)
 # A mosaic with one of these outcomes needs nothing more, unless its night is asked for by name.
 SETTLED = ("published", "rejected", "withdrawn")
 
@@ -71,7 +74,8 @@ def look(config: Config, now: datetime) -> Inbox:
     listing = arrange(raw_copies.inbox_files(config), config.ingest)
     if not listing.clusters and not listing.quarantined:
         raise InputError(f"paths.incoming {layout.incoming} holds no subband files: wait for some or correct the key")
-    committed = committed_groups(config)
+    oldest = min((cluster.name_time for cluster in listing.clusters), default=now)
+    committed = committed_groups(config, since=oldest - _REACH)
     owner = owners(committed)
     near = [c for c in listing.clusters if _near(c, config)]
     in_scope = [c for c in near if has_open_work(c, owner, config)]
@@ -198,19 +202,39 @@ def field_catalogue(config: Config, dec_deg: float) -> Path | None:
     return chosen if chosen.is_file() and (read_header(chosen) or chosen.stat().st_size < _LARGE_BYTES) else None
 
 
-def committed_groups(config: Config) -> list[CommittedGroup]:
-    """Read the groups whose membership is fixed, and which of them are settled."""
-    standing = _Standing(config.layout.stage)
+def committed_groups(config: Config, *, since: datetime | None = None) -> list[CommittedGroup]:
+    """Read the groups whose membership is fixed, and which of them are settled.
+
+    Parameters
+    ----------
+    config : Config
+    since : datetime, optional
+        Leave out groups that begin before and are settled, unless their night is asked for: they cost no reading.
+    """
+    standing, remembered = _Standing(config.layout.stage), SettledGroups(config.layout)
     groups = []
     for place in sorted((config.layout.stage / "groups").glob("*.json")):
+        if since is not None and _is_past(place.stem, since, config) and naming.iso(place.stem) in remembered:
+            continue
         content = read_group(place)
         tiles = tuple(
             CommittedTile(t["id"], t["name_time"], tuple(t["files"]), standing.holds_any_of_tile(t["id"]))
             for t in content["tiles"]
         )
         settled, pruned = _outcome(config, content["id"], standing)
+        remembered.note(content["id"], settled=settled)
         groups.append(CommittedGroup(content["id"], tiles, settled, pruned))
+    if since is not None:
+        remembered.save()
     return groups
+
+
+def _is_past(stem: str, since: datetime, config: Config) -> bool:
+    """Return True if a group begins before a moment, by the name of its file, and its night is not asked for."""
+    try:
+        return naming.parse_id(stem) < since and naming.date(stem) not in config.nights
+    except InputError:  # no name of ours: reading it says so
+        return False
 
 
 class _Standing:

@@ -1,0 +1,100 @@
+"""Groups that are settled and long past are not read again, until their marker changes."""
+
+import json
+import os
+from datetime import datetime
+
+import pytest
+
+from contimg import naming
+from contimg.errors import InputError
+from contimg.plan import observe
+from contimg.plan.observe import committed_groups
+from contimg.plan.settled import SettledGroups
+from contimg.storage.atomic import write_json
+from tests.support import mosaics
+
+OLD, NEW = "2026-02-01T00:00:00", "2026-02-11T00:00:00"
+SINCE = naming.parse_id("2026-02-09T00:00:00")
+
+
+@pytest.fixture
+def config(tmp_path):
+    made = mosaics.config_below(tmp_path)
+    for group in (OLD, NEW):
+        settle(made, group)
+    return made
+
+
+def settle(config, group, status="published"):
+    write_json(config.layout.group(group), {"id": group, "tiles": [{"id": group, "name_time": group, "files": ["a"]}]})
+    write_json(config.layout.twin("published", group), {"status": status, "version": 1, "data_id": "x", "time": "t"})
+
+
+def ids(config, **options):
+    return [group.id for group in committed_groups(config, since=SINCE, **options)]
+
+
+def read(monkeypatch):
+    """Return the list to which the groups that are read are added."""
+    seen, honest = [], observe.read_group
+    monkeypatch.setattr(observe, "read_group", lambda place: seen.append(place.stem) or honest(place))
+    return seen
+
+
+def test_a_past_group_is_read_once(config, monkeypatch):
+    seen = read(monkeypatch)
+    assert ids(config) == [OLD, NEW]
+    assert ids(config) == [NEW] and ids(config) == [NEW]
+    assert seen.count(naming.stem(OLD)) == 1 and seen.count(naming.stem(NEW)) == 3
+
+
+def test_without_a_moment_all_are_read(config):
+    ids(config)
+    assert [group.id for group in committed_groups(config)] == [OLD, NEW]
+
+
+def test_a_marker_that_changes_or_goes_brings_its_group_back(config):
+    ids(config)
+    settle(config, OLD, "held")
+    later = datetime.now().timestamp() + 5
+    os.utime(config.layout.twin("published", OLD), (later, later))
+    assert next((group.id, group.settled) for group in committed_groups(config, since=SINCE)) == (OLD, False)
+    assert ids(config) == [OLD, NEW]  # open, so that it is read each time
+    settle(config, OLD)
+    assert ids(config) == [OLD, NEW] and ids(config) == [NEW]
+    config.layout.twin("published", OLD).unlink()
+    assert ids(config) == [OLD, NEW]
+
+
+def test_a_night_that_is_asked_for_is_read(config):
+    ids(config)
+    asked = config.model_copy(update={"nights": [OLD[:10]]})
+    assert ids(asked) == [OLD, NEW]
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"a": ', '{"2026-02-01T00:00:00": "x"}'])
+def test_a_damaged_memory_costs_time_only(config, content):
+    config.layout.cache.mkdir(parents=True, exist_ok=True)
+    (config.layout.cache / "settled.json").write_text(content)
+    assert ids(config) == [OLD, NEW] and ids(config) == [NEW]
+    assert list(json.loads((config.layout.cache / "settled.json").read_text())) == [OLD, NEW]
+
+
+def test_a_group_file_with_a_foreign_name_is_refused_as_before(config):
+    (config.layout.stage / "groups" / "notes.json").write_text("{")
+    with pytest.raises(InputError, match=r"notes\.json"):
+        ids(config)
+
+
+def test_nothing_is_written_without_a_change(config):
+    ids(config)
+    place = config.layout.cache / "settled.json"
+    before = place.stat().st_mtime_ns
+    remembered = SettledGroups(config.layout)
+    remembered.note(NEW, settled=True)
+    remembered.save()
+    assert place.stat().st_mtime_ns == before and OLD in remembered
+    remembered.note(NEW, settled=False)
+    remembered.save()
+    assert NEW not in SettledGroups(config.layout)
