@@ -47,7 +47,7 @@ class Schedule:
     ends: dict[str, float] = field(default_factory=dict)
 
 
-def simulate(tasks: Sequence[Task], cores: int, *, overhead_s: float = 0.0) -> Schedule:
+def simulate(tasks: Sequence[Task], cores: int, *, overhead_s: float = 0.0, notice_s: float = 0.0) -> Schedule:
     """Run jobs on some cores as a scheduler without foresight does: what is ready first begins first.
 
     Parameters
@@ -57,20 +57,23 @@ def simulate(tasks: Sequence[Task], cores: int, *, overhead_s: float = 0.0) -> S
     cores : int
         Jobs that run at the same time.
     overhead_s : float
-        Added to each job: start of its processes, and the time until its end is noticed [s].
+        Added to each job, on its core: start of its processes [s].
+    notice_s : float
+        Time until the end of a job is noticed, in which its core does other work: a cluster's states are asked for
+        once in a while [s].
 
     Raises
     ------
     ContimgError
         If jobs wait for each other.
     """
-    return _Simulation(tasks, cores, overhead_s).run()
+    return _Simulation(tasks, cores, overhead_s, notice_s).run()
 
 
 class _Simulation:
     """The jobs, what each still waits for, and the events to come: (time, order of the job, kind, job)."""
 
-    def __init__(self, tasks: Sequence[Task], cores: int, overhead_s: float) -> None:
+    def __init__(self, tasks: Sequence[Task], cores: int, overhead_s: float, notice_s: float) -> None:
         self._tasks = {task.name: task for task in tasks}
         self._order = {name: position for position, name in enumerate(self._tasks)}
         self._waits = {task.name: {one for one in task.after if one in self._tasks} for task in tasks}
@@ -81,7 +84,7 @@ class _Simulation:
                 self._followers.setdefault(one, []).append(task.name)
             for one in task.frees:
                 self._users[one] = self._users.get(one, 0) + 1
-        self._free, self._overhead_s, self._disk = cores, overhead_s, 0.0
+        self._free, self._overhead_s, self._notice_s, self._disk = cores, overhead_s, notice_s, 0.0
         self._events: list[tuple[float, int, str, str]] = []
         self._ready: list[tuple[int, str]] = []
         self._done = Schedule()
@@ -95,6 +98,8 @@ class _Simulation:
             now, position, kind, name = heapq.heappop(self._events)
             if kind == "ready":
                 heapq.heappush(self._ready, (position, name))
+            elif kind == "free":
+                self._free += 1
             else:
                 self._end(name, now)
             if not self._events or self._events[0][0] > now:  # all that happens at this moment is known
@@ -114,11 +119,12 @@ class _Simulation:
             _, name = heapq.heappop(self._ready)
             self._free -= 1
             self._done.work_s += self._tasks[name].seconds
-            self._expect(now + self._tasks[name].seconds + self._overhead_s, "end", name)
+            end = now + self._tasks[name].seconds + self._overhead_s
+            self._expect(end, "free", name)
+            self._expect(end + self._notice_s, "end", name)
 
     def _end(self, name: str, now: float) -> None:
-        """Free the core and the disk of what is not needed any more, and see who may begin."""
-        self._free += 1
+        """Free the disk of what is not needed any more, and see who may begin."""
         self._done.ends[name] = self._done.end_s = now
         self._disk += self._tasks[name].disk_bytes
         self._done.peak_bytes = max(self._done.peak_bytes, self._disk)

@@ -53,3 +53,10 @@ def test_what_is_there_already_is_not_waited_for():
 def test_a_circle_is_an_error():
     with pytest.raises(ContimgError, match="job a waits for b"):
         simulate([Task("a", "r", 1.0, after=("b",)), Task("b", "r", 1.0, after=("a",))], 1)
+
+
+def test_what_is_noticed_late_holds_up_followers_and_no_core():
+    """Two chains on one core: 10 s each, noticed after 30: the second job runs meanwhile."""
+    tasks = [Task("a", "r", 10.0), Task("b", "r", 10.0), Task("c", "r", 10.0, after=("a",))]
+    assert simulate(tasks, 1, notice_s=30.0).ends == {"a": 40, "b": 50, "c": 80}
+    assert simulate(tasks, 1).ends == {"a": 10, "b": 20, "c": 30}
