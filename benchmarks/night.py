@@ -31,8 +31,10 @@ from typing import Any
 from benchmarks.contest import ROOT, judge
 from benchmarks.run_sampler import RunSampler, Seen
 from contimg.config import Config, load_files
+from contimg.monitoring import forecast
 from contimg.monitoring.benchmark_records import JobRecord, job_records
 from contimg.monitoring.schedule import Task, simulate
+from contimg.plan.observe import current_plan
 
 TILE_S = 24 * 12.884902
 FULL = {"antennas": 96, "channels": 48}
@@ -67,6 +69,8 @@ class NightCost:
         From the start of the run (all files are closed) to the first tile's image and the published mosaic [min].
     quiet_wall_s, quiet_tile_s : float
         Wall time of the schedule, and of one tile from its files to its image, by the CPU times of the jobs.
+    foretold_cpu_s : (float, float)
+        CPU time that `contimg plan --forecast` tells for this night: without earlier jobs, and from the records of these.
     quality : dict
         Numbers of the mosaic, and of its comparison with the truth.
     """
@@ -81,6 +85,7 @@ class NightCost:
     mosaic_min: float
     quiet_wall_s: float
     quiet_tile_s: float
+    foretold_cpu_s: tuple[float, float] = (0.0, 0.0)
     quality: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -218,8 +223,12 @@ def quality_of(night: Path) -> dict[str, Any]:
 def measure(night: Path, tiles: int, cores: int) -> NightCost:
     """Run the workflow on a simulated night, and measure."""
     config = load_files([ROOT / "config.yaml", night / "config.yaml"])
+    plan = current_plan(config)
+    foretold = forecast.forecast(config, plan, night / "work", [cores])
     started, wall, cpu, seen = run_workflow(night, config, cores)
     records = list(job_records(night / "work"))
+    costs = forecast.costs_of(config, plan, records)
+    again = sum(costs[rule].cpu_s * number for rule, number in foretold.jobs.items())
     ends = {rule: [one.finished_unix_s for one in records if one.rule == rule] for rule in RULES}
     tasks = tasks_of(records)
     # Starts of processes and Snakemake itself are in no job's own figure.
@@ -229,7 +238,7 @@ def measure(night: Path, tiles: int, cores: int) -> NightCost:
         tiles=tiles, cores=cores, wall_s=wall, cpu_s=cpu, seen=seen, rules=of_rules(records),
         tile_min=(min(ends["image_tile"]) - started) / 60, mosaic_min=(max(ends["publish_mosaic"]) - started) / 60,
         quiet_wall_s=simulate(tasks, cores, overhead_s=overhead).end_s, quiet_tile_s=tile + 3 * overhead,
-        quality=quality_of(night),
+        foretold_cpu_s=(foretold.cpu_h * 3600, again), quality=quality_of(night),
     )  # fmt: skip
 
 
@@ -247,6 +256,8 @@ def show(cost: NightCost) -> None:
         print(f"    {name:24}{value}")
     judge("real-time factor, measured", cost.real_time_factor, "at least", GOAL_FACTOR)
     judge("real-time factor of the schedule, by CPU time", cost.quiet_factor, "at least", GOAL_FACTOR)
+    first, again = (one / cost.cpu_s for one in cost.foretold_cpu_s)
+    print(f"plan --forecast over the command's CPU time: {first:.2f} without earlier jobs, {again:.2f} from these jobs")
     judge("one tile, files to image, by CPU time [min]", cost.quiet_tile_s / 60, "at most", GOAL_TILE_MIN)
     print(f"from the start, all files closed: first image {cost.tile_min:.1f} min, mosaic {cost.mosaic_min:.1f} min")
 
