@@ -70,7 +70,7 @@ class NightCost:
     quiet_wall_s, quiet_tile_s : float
         Wall time of the schedule, and of one tile from its files to its image, by the CPU times of the jobs.
     foretold_cpu_s : (float, float)
-        CPU time that `contimg plan --forecast` tells for this night: without earlier jobs, and from the records of these.
+        What `contimg plan --forecast` tells of this night: without earlier jobs, and from the records of these.
     quality : dict
         Numbers of the mosaic, and of its comparison with the truth.
     """
