@@ -297,9 +297,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--small", action="store_true", help="three tiles of 20 antennas instead of the demo night")
     parser.add_argument("--mean-wait", type=float, default=MEAN_WAIT_S, help="mean time between kills [s]")
-    parser.add_argument(
-        "--folder", type=Path, help="kept, with digests of the undisturbed run; else temporary"
-    )
+    parser.add_argument("--folder", type=Path, help="kept, with digests of the undisturbed run; else temporary")
     parser.add_argument("--record", type=Path, help="add a line of JSON to this file")
     given = parser.parse_args(arguments)
     with contextlib.ExitStack() as stack:
