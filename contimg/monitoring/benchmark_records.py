@@ -46,7 +46,7 @@ class JobRecord:
     asked_min: float
 
 
-def job_records(work: Path, *, last_dates: int | None = None) -> Iterator[JobRecord]:
+def job_records(work: Path, *, last_dates: int | None = None, requests: bool = True) -> Iterator[JobRecord]:
     """Yield what is recorded of the jobs in a working directory; files that are not whole are passed over.
 
     Parameters
@@ -55,6 +55,8 @@ def job_records(work: Path, *, last_dates: int | None = None) -> Iterator[JobRec
         Snakemake's working directory, which holds ``benchmarks/<rule>/<date>/<id>.tsv``.
     last_dates : int, optional
         Only so many dates of each rule, the last ones: a season has too many files to be read at each look.
+    requests : bool
+        Read what the jobs asked for, too, which takes most of the time.
     """
     csv.field_size_limit(_FIELD_BYTES)
     folders = [sorted(rule.glob("????-??-??")) for rule in sorted((work / "benchmarks").glob("*"))]
@@ -67,11 +69,11 @@ def job_records(work: Path, *, last_dates: int | None = None) -> Iterator[JobRec
         except (OSError, csv.Error, UnicodeDecodeError):  # pruned meanwhile, or torn by a full disk
             continue
         if rows:
-            yield _record(path, rows[-1], finished)
+            yield _record(path, rows[-1], finished, requests=requests)
 
 
-def _record(path: Path, row: Mapping[str, str | None], finished: float) -> JobRecord:
-    asked = _resources(row.get("resources"))
+def _record(path: Path, row: Mapping[str, str | None], finished: float, *, requests: bool) -> JobRecord:
+    asked = _resources(row.get("resources")) if requests else {}
     return JobRecord(
         rule=path.parts[-3],
         name=path.stem,

@@ -61,7 +61,7 @@ def overview(config: Config, work: Path, *, everything: bool = False, now: datet
     moment = now or datetime.now(UTC)
     plan, trouble = _plan(config)
     groups, left_out = group_states(config, everything=everything, plan=plan)
-    records = list(job_records(work, last_dates=2))
+    records = list(job_records(work, last_dates=2, requests=False))
     failed = [job.to_json() for job in failed_jobs(work)]
     content: dict[str, Any] = {
         "time": moment.isoformat()[:19],

@@ -213,28 +213,30 @@ def committed_groups(config: Config, *, since: datetime | None = None) -> list[C
     """
     standing, remembered = _Standing(config.layout.stage), SettledGroups(config.layout)
     groups = []
-    for place in sorted((config.layout.stage / "groups").glob("*.json")):
-        if since is not None and _is_past(place.stem, since, config) and naming.iso(place.stem) in remembered:
+    first = None if since is None else naming.stem(naming.id_from_datetime(since))
+    folder = config.layout.stage / "groups"
+    for stem in sorted(name[:-5] for name in _listed(folder) if name.endswith(".json")):
+        if first is not None and stem < first and stem in remembered and naming.date(stem) not in config.nights:
             continue
-        content = read_group(place)
+        content = read_group(folder / f"{stem}.json")
         tiles = tuple(
             CommittedTile(t["id"], t["name_time"], tuple(t["files"]), standing.holds_any_of_tile(t["id"]))
             for t in content["tiles"]
         )
         settled, pruned = _outcome(config, content["id"], standing)
-        remembered.note(content["id"], settled=settled)
+        remembered.note(stem, settled=settled)
         groups.append(CommittedGroup(content["id"], tiles, settled, pruned))
     if since is not None:
         remembered.save()
     return groups
 
 
-def _is_past(stem: str, since: datetime, config: Config) -> bool:
-    """Return True if a group begins before a moment, by the name of its file, and its night is not asked for."""
+def _listed(folder: Path) -> list[str]:
+    """Return the names in a folder; none where it does not exist."""
     try:
-        return naming.parse_id(stem) < since and naming.date(stem) not in config.nights
-    except InputError:  # no name of ours: reading it says so
-        return False
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
 
 
 class _Standing:
@@ -259,10 +261,7 @@ class _Standing:
 
     def _list(self, folder: str) -> frozenset[str]:
         if folder not in self._names:
-            try:
-                self._names[folder] = frozenset(os.listdir(self._stage / folder))
-            except FileNotFoundError:
-                self._names[folder] = frozenset()
+            self._names[folder] = frozenset(_listed(self._stage / folder))
         return self._names[folder]
 
 

@@ -8,6 +8,7 @@ group nor marker is read. The memory may be lost.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from contimg.naming import Layout
@@ -16,7 +17,7 @@ from contimg.storage.json_files import read_json
 
 
 class SettledGroups:
-    """Which groups were settled when their marker was read last.
+    """Which groups were settled when their marker was read last, by the stems of their ids.
 
     Parameters
     ----------
@@ -24,25 +25,27 @@ class SettledGroups:
     """
 
     def __init__(self, layout: Layout) -> None:
-        self._layout, self._place = layout, layout.cache / "settled.json"
+        self._place = layout.cache / "settled.json"
         content = read_json(self._place)
         self._known: dict[str, int] = content if isinstance(content, dict) else {}
+        # Each folder is listed once: a season has thousands of markers.
+        self._standing = dict(_markers(layout.stage / "published"))
         self._changed = False
 
-    def __contains__(self, group_id: str) -> bool:
+    def __contains__(self, stem: str) -> bool:
         """Whether a group was settled, and its marker is the one that said so."""
-        known = self._known.get(group_id)
-        return known is not None and known == _mtime_ns(self._layout.twin("published", group_id))
+        known = self._known.get(stem)
+        return known is not None and known == self._standing.get(stem)
 
-    def note(self, group_id: str, *, settled: bool) -> None:
+    def note(self, stem: str, *, settled: bool) -> None:
         """Remember whether a group is settled by its present marker."""
-        mtime_ns = _mtime_ns(self._layout.twin("published", group_id)) if settled else None
-        if self._known.get(group_id) != mtime_ns:
+        mtime_ns = self._standing.get(stem) if settled else None
+        if self._known.get(stem) != mtime_ns:
             self._changed = True
             if mtime_ns is None:
-                del self._known[group_id]
+                del self._known[stem]
             else:
-                self._known[group_id] = mtime_ns
+                self._known[stem] = mtime_ns
 
     def save(self) -> None:
         """Write the memory, if it changed."""
@@ -51,8 +54,13 @@ class SettledGroups:
             self._changed = False
 
 
-def _mtime_ns(path: Path) -> int | None:
+def _markers(folder: Path) -> Iterator[tuple[str, int]]:
+    """Yield stem and modification time [ns] of the markers of published mosaics."""
     try:
-        return os.stat(path).st_mtime_ns
-    except FileNotFoundError:
-        return None
+        with os.scandir(folder) as days:
+            for day in days:
+                with os.scandir(day.path) as files:
+                    for file in files:
+                        yield file.name.removeprefix("mosaic_").removesuffix(".json"), file.stat().st_mtime_ns
+    except (FileNotFoundError, NotADirectoryError):  # nothing is published yet, or a day was pruned meanwhile
+        return

@@ -73,12 +73,12 @@ def test_a_night_that_is_asked_for_is_read(config):
     assert ids(asked) == [OLD, NEW]
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"a": ', '{"2026-02-01T00:00:00": "x"}'])
+@pytest.mark.parametrize("content", ["", "[]", '{"a": ', '{"20260201T000000": "x"}'])
 def test_a_damaged_memory_costs_time_only(config, content):
     config.layout.cache.mkdir(parents=True, exist_ok=True)
     (config.layout.cache / "settled.json").write_text(content)
     assert ids(config) == [OLD, NEW] and ids(config) == [NEW]
-    assert list(json.loads((config.layout.cache / "settled.json").read_text())) == [OLD, NEW]
+    assert list(json.loads((config.layout.cache / "settled.json").read_text())) == [naming.stem(OLD), naming.stem(NEW)]
 
 
 def test_a_group_file_with_a_foreign_name_is_refused_as_before(config):
@@ -92,9 +92,9 @@ def test_nothing_is_written_without_a_change(config):
     place = config.layout.cache / "settled.json"
     before = place.stat().st_mtime_ns
     remembered = SettledGroups(config.layout)
-    remembered.note(NEW, settled=True)
+    remembered.note(naming.stem(NEW), settled=True)
     remembered.save()
-    assert place.stat().st_mtime_ns == before and OLD in remembered
-    remembered.note(NEW, settled=False)
+    assert place.stat().st_mtime_ns == before and naming.stem(OLD) in remembered
+    remembered.note(naming.stem(NEW), settled=False)
     remembered.save()
-    assert NEW not in SettledGroups(config.layout)
+    assert naming.stem(NEW) not in SettledGroups(config.layout)

@@ -4,6 +4,7 @@ Two whole runs bear several conditions each; a test a condition looks at what it
 home that is read-only (test_errors), a changed threshold (test_changed_keys).
 """
 
+import json
 import os
 import shutil
 import stat
@@ -143,13 +144,13 @@ def test_a_night_that_is_added_while_a_run_works_is_the_next_runs(small_night, t
     for path in sorted((place / "incoming").iterdir())[-16:]:
         shutil.move(path, place / "next")
     assert list(night.plan()["tiles"]) == tiles[:2]
-    with running(night) as process:
+    with running(night, "--until", "convert_tile") as process:
         wait_for_logs(place / "work" / "logs" / "convert_tile", 1)
         for path in sorted((place / "next").iterdir()):
             shutil.move(path, place / "incoming")
         process.wait(300)
     assert process.returncode == 0
-    done = {naming.iso(path.stem) for path in night.stage.glob("images/*/*.json")}
-    assert done == set(tiles[:2])
-    later = night.planned()
-    assert later["convert_tile"] == later["image_tile"] == later["mosaic_group"] == 1
+    assert {naming.iso(path.stem) for path in night.stage.glob("ms/*/*.json")} == set(tiles[:2])
+    assert list(json.loads((place / "state" / "plan.json").read_text())["tiles"]) == tiles[:2]
+    assert night.planned()["image_tile"] == 3
+    assert naming.stem(tiles[2]) in night.planned_files("convert_tile")

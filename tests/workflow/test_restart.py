@@ -12,10 +12,10 @@ from tests.workflow.conftest import ROOT
 
 
 @contextlib.contextmanager
-def running(night, *, log=os.devnull):
+def running(night, *words, log=os.devnull):
     """Start the workflow in a session of its own; at the end kill -9 it with all its jobs."""
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", "work"]
-    command += ["--configfile", str(night.config_file), "--cores", "2", "--quiet", "rules"]
+    command += ["--configfile", str(night.config_file), "--cores", "2", "--quiet", "rules", *words]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     with open(log, "w") as file:
         process = subprocess.Popen(
