@@ -145,7 +145,7 @@ def test_a_night_that_is_added_while_a_run_works_is_the_next_runs(small_night, t
         shutil.move(path, place / "next")
     assert list(night.plan()["tiles"]) == tiles[:2]
     with running(night, "--until", "convert_tile") as process:
-        wait_for_logs(place / "work" / "logs" / "convert_tile", 1)
+        wait_for_logs(place / "work" / "logs" / "convert_tile", 1, seconds=240)
         for path in sorted((place / "next").iterdir()):
             shutil.move(path, place / "incoming")
         process.wait(300)
