@@ -24,26 +24,27 @@ _MAP_ORDER = 6  # HEALPix cells of 0.9 deg, in which the map shows the coverage
 CARD_STYLE = """
 .map { margin: 20px 0; padding: 14px; }
 .map svg { display: block; width: 100%; height: auto; max-height: 400px; }
-.map .sky { fill: #f2f5fa; stroke: #b9c3d0; }
+.map .sky { fill: var(--wash); stroke: var(--line); }
 .map .cover { fill: #9dbbe0; stroke: #9dbbe0; stroke-width: .5; }
-.map .grid { fill: none; stroke: #d9e0e9; stroke-width: .8; }
-.map text { fill: #7b8696; font-size: 11px; }
+.map .grid { fill: none; stroke: var(--line); stroke-width: .8; }
+.map text { fill: var(--soft); font-size: 11px; }
 .map .field { stroke-width: 2.2; fill-opacity: .45; stroke-linejoin: round; cursor: pointer; }
-.map .passed { fill: #18794e; stroke: #18794e; } .map .warning { fill: #c77a00; stroke: #c77a00; }
-.map .failed { fill: #b00020; stroke: #b00020; }
-input[type=search] { width: 100%; padding: 11px 15px; font: inherit; border: 1px solid #c9d1dc; border-radius: 10px; }
-input[type=search]:focus { outline: 2px solid #1f5fa8; outline-offset: 1px; }
+.map .passed { fill: var(--good); stroke: var(--good); } .map .warning { fill: var(--warn); stroke: var(--warn); }
+.map .failed { fill: var(--bad); stroke: var(--bad); }
+input[type=search] { width: 100%; padding: 11px 15px; font: inherit; border: 1px solid var(--line); border-radius: 10px;
+  background: var(--paper); color: var(--ink); }
+input[type=search]:focus { outline: 2px solid var(--blue); outline-offset: 1px; }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(252px, 1fr)); gap: 18px; margin-top: 18px; }
-.gallery article { background: #fff; border: 1px solid #dde2e9; border-radius: 12px; overflow: hidden; }
+.gallery article { background: var(--paper); border: 1px solid var(--line); border-radius: 12px; overflow: hidden; }
 .gallery article > a img, .gallery article > img { width: 100%; aspect-ratio: 4 / 3; object-fit: contain;
-  background: #fff; border-bottom: 1px solid #dde2e9; }
+  background: var(--paper); border-bottom: 1px solid var(--line); }
 .gallery h3 { grid-column: 1 / -1; margin: 14px 0 0; font-size: 15px; }
 .filters { display: flex; flex-wrap: wrap; gap: 6px 18px; font-size: 14px; }
-.gallery .none { aspect-ratio: 4 / 3; display: grid; place-items: center; color: #5b6675; background: #f5f7fa; }
+.gallery .none { aspect-ratio: 4 / 3; display: grid; place-items: center; color: var(--soft); background: var(--wash); }
 .gallery .text { padding: 12px 15px 15px; }
 .gallery h2 { font-size: 14.5px; margin: 0 0 6px; overflow-wrap: anywhere; }
 .gallery dl { display: grid; grid-template-columns: auto 1fr; gap: 1px 10px; margin: 8px 0 0; font-size: 13px; }
-.gallery dt { color: #5b6675; } .gallery dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; }
+.gallery dt { color: var(--soft); } .gallery dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; }
 """
 
 # The script is a file of its own: gallery.js.

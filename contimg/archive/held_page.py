@@ -27,7 +27,7 @@ FOLDER = "held"
 """Folder of the thumbnails, below the stage."""
 
 _OWN_STYLE = """
-code { display: block; margin-top: 6px; padding: 6px 9px; border-radius: 6px; background: #f0f3f7; font-size: 12px;
+code { display: block; margin-top: 6px; padding: 6px 9px; border-radius: 6px; background: var(--wash); font-size: 12px;
   overflow-wrap: anywhere; user-select: all; }
 """
 
