@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -252,19 +252,22 @@ def _cells(coverage: Path) -> str:
     ra, dec = HEALPix(2**_MAP_ORDER, order="nested").boundaries_lonlat(cells, step=1)
     outlines = []
     for ra_deg, dec_deg in zip(ra.deg, dec.deg, strict=True):
-        points = [aitoff(r, d) for r, d in zip(ra_deg, dec_deg, strict=True)]
-        xs = [x for x, _ in points]
-        if max(xs) - min(xs) < _MAP_WIDTH / 2:
-            outlines.append(_path(points, closed=True))
+        if not _crosses_edge(ra_deg):
+            outlines.append(_path([aitoff(r, d) for r, d in zip(ra_deg, dec_deg, strict=True)], closed=True))
     return "".join(outlines)
+
+
+def _crosses_edge(ra_deg: Iterable[float]) -> bool:
+    """Return whether an outline lies on both sides of the map's edge (12 h): near the poles the map is narrow there."""
+    from_edge = [(ra - 180) % 360 for ra in ra_deg]
+    return max(from_edge) - min(from_edge) > 180
 
 
 def _outline(entry: Mapping[str, Any]) -> str:
     """Return a field's outline; one that crosses the map's edge (12 h) is drawn on the side of its centre."""
     corners = entry["corners_deg"]
     points = [aitoff(ra, dec) for ra, dec in corners]
-    xs = [x for x, _ in points]
-    if max(xs) - min(xs) > _MAP_WIDTH / 2:
+    if _crosses_edge([ra for ra, _ in corners]):
         side = aitoff(*entry["centre_deg"])[0] < _MAP_WIDTH / 2 if entry["centre_deg"] else True
         edge_deg = 180 - 1e-6 if side else 180 + 1e-6
         points = [aitoff(ra if ((ra % 360) < 180) == side else edge_deg, dec) for ra, dec in corners]

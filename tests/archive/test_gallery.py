@@ -147,6 +147,26 @@ def test_cells_that_the_maps_edge_cuts_are_left_out(tmp_path):
         assert max(xs) - min(xs) < 30
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_no_cell_near_a_pole_is_drawn_across_the_map(sign, tmp_path):
+    """The map is narrow there, so that the width of an outline does not tell on which sides of the edge it lies."""
+    from astropy_healpix import HEALPix
+
+    every = np.arange(12 * 64**2)
+    _, dec = HEALPix(64, order="nested").healpix_to_lonlat(every)
+    drawn = map_of(tmp_path, every[sign * dec.deg > 55])
+    assert drawn.count("M") > 4000
+    for outline in drawn.removesuffix("Z").split("Z"):
+        xs = [x for x, _ in points(outline + "Z")]
+        assert max(xs) - min(xs) < 30
+
+
+def test_a_field_far_north_that_the_edge_cuts_is_on_one_side(tmp_path):
+    corners = [[186.0, 74.0], [174.0, 74.0], [174.0, 76.0], [186.0, 76.0]]
+    found = points(record(tmp_path, made(corners_deg=corners, centre_deg=[179.0, 75.0]))["outline"])
+    assert all(x < 480 for x, _ in found) and np.ptp([x for x, _ in found]) < 60
+
+
 def test_the_page_lists_months_by_year(tmp_path):
     months = [
         {"month": "2025-12", "mosaics": 3, "simulated": 0, "strips": {"+30.5°": 1}},
