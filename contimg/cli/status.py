@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contimg.cli.common import Context, echo, json_option, print_json, print_table
+from contimg.cli.common import Context, echo, json_option, pasteable, print_json, print_table
 
 if TYPE_CHECKING:
     from contimg.monitoring.overview import Overview
@@ -75,11 +75,20 @@ def _write(seen: Overview, page: Path | None, metrics: Path | None) -> None:
     if page is not None:
         from contimg.monitoring.overview_page import write_page
 
-        write_page(seen.content, page)
+        write_page(_pasteable(seen.content), page)
     if metrics is not None:
         from contimg.monitoring.prometheus import write_metrics
 
         write_metrics(seen.content, metrics)
+
+
+def _pasteable(content: Any) -> Any:
+    """Return the content with commands that work when pasted from the page."""
+    if isinstance(content, dict):
+        return {key: _pasteable(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_pasteable(value) for value in content]
+    return pasteable(content) if isinstance(content, str) else content
 
 
 def _show(content: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Commands that messages print are pasted into a shell elsewhere: the configuration's path has spaces, its roots are
 relative to the folder in which the first command was typed."""
 
+import html
 import os
 import re
 import shlex
@@ -56,6 +57,14 @@ def test_a_held_mosaic_is_approved_by_the_command_that_status_prints(typed, sqli
     assert set(pasted(said, typed, tmp_path / "else").values()) == {0}
     code, said = typed([*FIRST, "registry", "list", "--status", "published"])
     assert code == 0 and mosaics.MOSAIC in said
+
+
+def test_the_page_of_status_has_commands_that_work_elsewhere(typed, sqlite_config, publish, tmp_path):  # noqa: F811
+    commit(sqlite_config, mosaics.TILES)
+    publish(reasons=(mosaics.FAILED,))
+    assert typed([*FIRST, "status", "--html", str(tmp_path / "state.html")])[0] == 0
+    said = html.unescape((tmp_path / "state.html").read_text())
+    assert set(pasted(said, typed, tmp_path / "else").values()) == {0}
 
 
 @pytest.mark.parametrize(
