@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contimg.cli.table_layout import GAP, column_widths, folded, needed_width
+from contimg.cli.table_layout import GAP, column_widths, edge_splits_id, folded, needed_width, records
 from contimg.config import Config, default_file, has_relative_paths, load
 from contimg.config.files import merged, read_file
 from contimg.errors import ConfigError
@@ -133,18 +133,23 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     }
     cells = [["" if cell is None else one_line(str(cell)) for cell in row] for row in rows]
     texts = list(zip(columns, *cells, strict=True))
-    # A file or pipe has no width. On a terminal ids stay whole: a table that needs more room runs over its edge.
+    # A file or pipe has no width. On a terminal ids stay whole: a table that needs more room runs over its edge, or has
+    # a line for each cell where the edge would split an id.
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
     widths = column_widths(texts, max(room, needed_width(texts)))
-    table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, GAP // 2))
-    for column, width in zip(columns, widths, strict=True):
-        table.add_column(Text(folded(column, width)), width=width, no_wrap=True)
-    for row in cells:
-        # As texts, and not as markup: they may come from files of others.
-        table.add_row(*(Text(folded(one, w), style=colours.get(one, "")) for one, w in zip(row, widths, strict=True)))
     console = Console(width=max(sum(widths) + GAP * (len(widths) - 1), len(title)))
     console.print(Text(title, style="italic"))
-    console.print(table)
+    if sys.stdout.isatty() and edge_splits_id(texts, widths, room):
+        click.echo("\n".join(records(columns, cells, room)).rstrip())
+    else:
+        table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, GAP // 2))
+        for column, width in zip(columns, widths, strict=True):
+            table.add_column(Text(folded(column, width)), width=width, no_wrap=True)
+        for row in cells:
+            # As texts, and not as markup: they may come from files of others.
+            texts_of_row = (folded(one, width) for one, width in zip(row, widths, strict=True))
+            table.add_row(*(Text(text, style=colours.get(text, "")) for text in texts_of_row))
+        console.print(table)
     # A cell may be folded: the commands in it are repeated below, each on one line.
     for command in dict.fromkeys(found for row in cells for cell in row for found in typed_commands.quoted(cell)):
         echo(f"type: {command}")

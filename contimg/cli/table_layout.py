@@ -39,6 +39,29 @@ def column_widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
     return widths
 
 
+def edge_splits_id(columns: Sequence[Sequence[str]], widths: Sequence[int], room: int) -> bool:
+    """Return whether a terminal of `room` characters, which goes on in the next line, would split an id of a column."""
+    start = 0
+    for column, width in zip(columns, widths, strict=True):
+        longest = max((len(found) for cell in column for found in _ID.findall(cell)), default=0)
+        if longest and start // room != (start + longest - 1) // room:
+            return True
+        start += width + GAP
+    return False
+
+
+def records(columns: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> list[str]:
+    """Return the lines of a table in which each cell has a line of its own, behind its column's name."""
+    label = max(map(len, columns)) + GAP
+    lines = []
+    for row in rows:
+        for column, cell in zip(columns, row, strict=True):
+            first, *others = folded(cell, max(room - label, _least_width([cell]))).split("\n")
+            lines += [f"{column:<{label}}{first}".rstrip(), *(" " * label + other for other in others)]
+        lines.append("")
+    return lines
+
+
 def folded(text: str, width: int) -> str:
     """Return a text in lines of at most `width` characters: broken at spaces, longer words behind ``/`` or anywhere."""
     lines = [""]

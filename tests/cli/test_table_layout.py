@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contimg.cli.table_layout import GAP, column_widths, folded, needed_width
+from contimg.cli.table_layout import GAP, column_widths, edge_splits_id, folded, needed_width, records
 
 ID = "mosaic_20260211T002649"
 PATH = f"/archive/products/mosaics/2026-02-11/{ID}/{ID}.fits"
@@ -64,3 +64,20 @@ def test_nothing_is_lost_and_no_id_is_cut(words):
     assert max(map(len, lines)) <= width
     assert "".join("".join(lines).split()) == "".join(text.split())
     assert "\n".join(lines).count(ID) == text.count(ID)
+
+
+@pytest.mark.parametrize(
+    ("room", "splits"),
+    [(24, False), (41, True), (45, True), (46, False), (22, True), (200, False)],
+)
+def test_an_id_over_the_edge_of_the_terminal_is_found(room, splits):
+    """Two ids of 22 characters, at 0 to 21 and at 24 to 45; a screen of 24 has the second at the start of a line."""
+    columns = [("mosaic", ID), ("other", ID)]
+    assert edge_splits_id(columns, [22, 22], room) is splits
+
+
+def test_records_have_a_line_for_each_cell():
+    lines = records(("mosaic", "what"), [(ID, "one two three"), (ID, "")], 16)
+    assert lines == [
+        f"mosaic  {ID}", "what    one two", "        three", "", f"mosaic  {ID}", "what", "",
+    ]  # fmt: skip
