@@ -31,7 +31,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 # Commands that show or change what a configuration's roots hold.
 NEEDS_STATE = frozenset(
     ("plan", "inbox", "calibration", "beam", "status", "pause", "resume", "usage", "why", "log", "report", "template",
-     "registry", "publish", "verify", "reproduce", "archive", "prune", "retain", "reconcile")
+     "trends", "registry", "publish", "verify", "reproduce", "archive", "prune", "retain", "reconcile")
 )  # fmt: skip
 
 

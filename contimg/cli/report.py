@@ -106,9 +106,9 @@ def _report_of_period(context: Context, night: str | None, place: Path | None, a
         judged = [(one["id"], one["verdict"], "; ".join(one["reasons"])) for one in content[kind]]
         print_table(f"\n{kind.capitalize()}", ("id", "verdict", "reasons"), judged)
     for one in content["failures"]:
-        click.echo(f"\n{one['rule']} {one['id']} failed: {one['reason']} ({one['log']})\n{one['tail']}")
+        echo(f"\n{one['rule']} {one['id']} failed: {one['reason']} ({one['log']})\n{one['tail']}")
     for one in content["waiting"]:
-        click.echo(f"waits: {one['what']} {one['id']}: {one['message']}")
+        echo(f"waits: {one['what']} {one['id']}: {one['message']}")
 
 
 def _against_truth(context: Context, mosaic_id: str, truth: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from contimg.cli.common import Context, json_option, print_json, print_table
+from contimg.cli.common import Context, echo, json_option, print_json, print_table
 
 
 @click.command()
@@ -38,4 +38,4 @@ def trends(context: Context, days: int, place: Path | None, as_json: bool) -> No
         rows.append((one.title, len(one.values), *(f"{value:.4g}" for value in (*numbers, max(one.values)))))
     print_table("\nNumbers", ("what", "values", "median", "median of the last fifth", "least", "most"), rows)
     for sentence in found.trouble:
-        click.echo(sentence, err=True)
+        echo(sentence, err=True)

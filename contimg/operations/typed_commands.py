@@ -20,6 +20,7 @@ WITH_CONFIGURATION = (
     "why",
     "log",
     "report",
+    "trends",
     "template",
     "registry",
     "publish",

@@ -142,7 +142,7 @@ TABLES = (
     f"calibration show {CALIBRATION}", f"why {MOSAIC}", f"why {TILE}", f"why {CALIBRATION}", f"report {MOSAIC}",
     "registry list", f"registry show {MOSAIC}", "verify --all", "reconcile --dry-run", f"provenance {MOSAIC}",
     f"diff {MOSAIC} {MOSAIC}", "calibrators --date 2026-02-11", "usage", "-d W usage --jobs", "prune --dry-run",
-    "retain --dry-run", "-d W plan --forecast", f"template {MOSAIC}",
+    "retain --dry-run", "-d W plan --forecast", "trends", "-d W report --night 2026-02-11", f"template {MOSAIC}",
     "inspect night/incoming/2026-02-11T11:56:37_sb01.hdf5",
 )  # fmt: skip
 """Commands that print tables."""
