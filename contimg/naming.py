@@ -147,12 +147,21 @@ def relative(kind: str, any_id: str) -> str:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything stands below the four configured roots (all absolute and resolved)."""
+    """Where everything stands below the four configured roots (all absolute and resolved).
+
+    Attributes
+    ----------
+    incoming, stage, products, state : Path
+        The roots.
+    archive_mode : int
+        Permissions of files below `products`; folders can also be entered by whom files can be read.
+    """
 
     incoming: Path
     stage: Path
     products: Path
     state: Path
+    archive_mode: int = 0o644
 
     def product(self, kind: str, any_id: str) -> Path:
         """Return the path of a product: a directory, an MS, or a page."""

@@ -74,6 +74,11 @@ def now(decimals: int = 3) -> str:
     return utc_from_datetime(datetime.now(UTC), decimals) + "Z"
 
 
+def unix_from_utc(time: str) -> float:
+    """Return a time of the registry, ``YYYY-MM-DDTHH:MM:SS.mmmZ``, as Unix time [s]."""
+    return datetime.fromisoformat(time).timestamp()
+
+
 def span_from_mjd(start_mjd: float, end_mjd: float) -> str:
     """Return a span of time as a person reads it, ``YYYY-MM-DD HH:MM:SS – HH:MM:SS UTC``, each end rounded to 1 s."""
     start, end = (utc_from_mjd(mjd, 0) for mjd in (start_mjd, end_mjd))

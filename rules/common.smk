@@ -61,8 +61,8 @@ if workflow.is_main_process:
     or_stop(configuration.check_files, workflow.config_settings.configfiles)
 SETTINGS = or_stop(configuration.load, config)
 LAYOUT = SETTINGS.layout
-# Jobs inherit it; that of the shell may make products that nobody else can read.
-os.umask(int(SETTINGS.umask, 8))
+if SETTINGS.umask is not None:
+    os.umask(int(SETTINGS.umask, 8))  # jobs inherit it
 
 # The main process plans; jobs read the plan it froze, since new files may have come meanwhile.
 if workflow.is_main_process:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SCHEMA = 3
+SCHEMA = 4
 MOC_ORDER = 11  # cells of 1.7 arcmin
+_ORDER_0_DEG = 58.6  # width of a HEALPix cell of order 0: sqrt(4 pi / 12) rad
+_MAX_POINTS = 1_000_000  # whose positions are computed, in a second or so
 
 
 def entry(folder: Path, row: Mapping[str, Any], *, anew: bool = False) -> dict[str, Any]:
@@ -61,8 +64,8 @@ def entry(folder: Path, row: Mapping[str, Any], *, anew: bool = False) -> dict[s
 
 def _read_bundle(folder: Path, path: Path, data_id: str) -> dict[str, Any]:
     """Return what an entry takes from a bundle; write its thumbnail and MOC into `folder`."""
-    metadata = bundle.read_metadata(path)
-    image = path / f"{data_id}.fits"
+    metadata, inside = bundle.read_metadata(path), bundle.payload(path)
+    image, page = inside / f"{data_id}.fits", inside / f"{data_id}.html"
     footprint = _footprint(image, folder / f"{path.name}.moc.fits") if image.exists() else {}
     spans_d = _spans_of_tiles(metadata)
     beam = metadata["beam"] or {}
@@ -85,7 +88,8 @@ def _read_bundle(folder: Path, path: Path, data_id: str) -> dict[str, Any]:
         "calibrators": metadata["calibrators"] or [],
         "kilobytes": image.stat().st_size // 1024 if image.exists() else None,
         "thumbnail": _thumbnail(image, folder / f"{path.name}.png", metadata["rms_mjy"]),
-        "page": f"{data_id}.html" if (path / f"{data_id}.html").exists() else None,
+        "image": image.relative_to(path).as_posix(),
+        "page": page.relative_to(path).as_posix() if page.exists() else None,
         "corners_deg": None,
         "shape_px": None,
         "field_deg": None,
@@ -123,13 +127,12 @@ def _footprint(image: Path, place: Path) -> dict[str, Any]:
     with fits.open(image, memmap=False) as opened:
         wcs = WCS(opened[0].header).celestial
         ny, nx = (1, *opened[0].shape)[-2:]
-        step_deg = np.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix)))
-        # A cell is covered when one of its points is: a grid of half the cell's width misses none.
-        stride = max(1, int(0.5 * 58.6 / 2**MOC_ORDER / step_deg))  # HEALPix: sqrt(4 pi / 12) rad = 58.6 deg at order 0
+        step_deg = float(np.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix))))
+        stride, order = _sampling(nx * ny, step_deg)
         rows, columns, x, y = _covered(pixel_rows(opened[0]), nx, stride)
     sky = wcs.pixel_to_world(x, y)
     seen = np.isfinite(sky.icrs.ra.deg)
-    moc = MOC.from_lonlat(sky.icrs.ra[seen], sky.icrs.dec[seen], max_norder=MOC_ORDER)
+    moc = MOC.from_lonlat(sky.icrs.ra[seen], sky.icrs.dec[seen], max_norder=order)
     with atomic_path(place) as part:
         moc.save(str(part), format="fits")
     if not rows.size:
@@ -144,6 +147,18 @@ def _footprint(image: Path, place: Path) -> dict[str, Any]:
         "field_deg": round(float(max(x1 - x0, y1 - y0) + 1) * float(step_deg), 6),
         "moc": place.name,
     }
+
+
+def _sampling(n_pixels: int, step_deg: float) -> tuple[int, int]:
+    """Return of which pixels the positions are looked at, each so many-th, and the order of the MOC that they fill.
+
+    A cell is covered when one of its points is: a grid of half the cell's width misses none. Where the pixels, or a
+    million of them over a wide field, are further apart than that, the cells are larger.
+    """
+    wanted = int(0.5 * _ORDER_0_DEG / 2**MOC_ORDER / step_deg)
+    stride = max(1, wanted, math.ceil(math.sqrt(n_pixels / _MAX_POINTS)))
+    order = math.floor(math.log2(_ORDER_0_DEG / (2 * stride * step_deg)) + 1e-9)
+    return stride, max(0, min(MOC_ORDER, order))
 
 
 def _covered(

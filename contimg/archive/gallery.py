@@ -89,7 +89,7 @@ def write_page(path: Path, months: Sequence[Mapping[str, Any]], coverage: Path) 
 <title>DSA-110 continuum mosaics</title><style>{STYLE}{CARD_STYLE}</style></head><body><main>
 <h1>DSA-110 continuum mosaics</h1>
 <p class="soft">{total} published{made}. Tables: <a href="obscore.vot">VOTable</a>,
-<a href="obscore.fits">FITS</a> (ObsCore); sky coverage: <a href="coverage.moc.fits">MOC</a>.</p>
+<a href="obscore.fits">FITS</a> (ObsCore){_year_links(newest)}; sky coverage: <a href="coverage.moc.fits">MOC</a>.</p>
 <div class="card map">{sky_map(coverage)}</div>
 <input id="search" type="search" autofocus aria-label="search" placeholder="13:31:08 +30:30 · 202.8 30.5 r=1 · 3C286 · \
 2026-02-01..2026-02-14 · rms&lt;2 · warning · simulated">
@@ -148,6 +148,13 @@ def _half_widths(entry: Mapping[str, Any]) -> list[float] | None:
         return None
     east = max(abs((ra - centre[0] + 540) % 360 - 180) for ra, _ in corners)
     return [round(east, 3), round(max(abs(dec - centre[1]) for _, dec in corners), 3)]
+
+
+def _year_links(newest: Sequence[Mapping[str, Any]]) -> str:
+    """Return links to the tables of each year, where there are several, as HTML."""
+    years = sorted({one["month"][:4] for one in newest}, reverse=True)
+    links = " · ".join(f'<a href="obscore-{year}.vot">{year}</a>' for year in years)
+    return f", of each year: {links}" if len(years) > 1 else ""
 
 
 def _month_links(newest: Sequence[Mapping[str, Any]]) -> str:

@@ -16,7 +16,7 @@ from contimg.storage.atomic import atomic_path, remove, write_json
 from contimg.storage.json_files import read_json
 
 SUMMARY = "month.json"
-SCHEMA = 2
+SCHEMA = 3
 
 
 def month_of(name: str) -> str:
@@ -39,9 +39,10 @@ def summaries(top: Path) -> list[dict[str, Any]]:
 
 
 def _read_summary(folder: Path) -> dict[str, Any] | None:
-    """Return the summary of a month; None when it is missing, damaged or of another version."""
+    """Return the summary of a month; None when it is missing, damaged, of another version or of before a move."""
     content = read_json(folder / SUMMARY)
-    return content if isinstance(content, dict) and content.get("schema") == SCHEMA else None
+    known = {"schema": SCHEMA, "archive": str(folder.parents[1])}
+    return content if isinstance(content, dict) and known.items() <= content.items() else None
 
 
 def write(top: Path, month: str, rows: Sequence[Mapping[str, Any]], *, anew: bool) -> None:
@@ -78,7 +79,8 @@ def write(top: Path, month: str, rows: Sequence[Mapping[str, Any]], *, anew: boo
         with atomic_path(folder / name) as part:
             make(part, found, folder)
     # Last, so that everything that it lists is there.
-    content = {"schema": SCHEMA, "month": month, "mosaics": len(found), "rows_sha256": identity}
+    content = {"schema": SCHEMA, "archive": str(top.parent), "month": month}
+    content |= {"mosaics": len(found), "rows_sha256": identity}
     content["simulated"] = sum(one["synthetic"] for one in found)
     strips = Counter(strip for one in found if (strip := gallery.strip_of(one)) is not None)
     content["strips"] = dict(sorted(strips.items()))

@@ -70,7 +70,7 @@ def obscore_row(entry: Mapping[str, Any]) -> dict[str, Any]:
         "obs_collection": "DSA-110 continuum",
         "obs_id": entry["data_id"],
         "obs_publisher_did": f"urn:contimg:{entry['name']}",
-        "access_url": (path / f"{entry['data_id']}.fits").as_uri(),
+        "access_url": (path / entry["image"]).as_uri(),
         "access_format": "image/fits",
         "access_estsize": entry["kilobytes"],
         "target_name": entry["data_id"],

@@ -3,18 +3,21 @@
 ::
 
     obscore.vot, obscore.fits    ObsCore 1.1, a row a published mosaic
+    obscore-<year>.vot, .fits    those of a year
     coverage.moc.fits            where the archive has data (MOC)
     index.html                   gallery with search; needs no network
     gallery/<month>/             what is kept of each mosaic, and the month's part of all of the above
 
-A publish makes the part of its own month again and puts the parts together, so that it costs what a month
-costs. All of it follows from the registry and the bundles: deleted, it is made again by the next publish or
-by ``contimg archive``.
+A publish makes the part of its own month again and puts the parts of its year together, so that it costs what a year
+costs; the tables of all years are put together at each publish of a small archive, and once a day of a large one.
+All of it follows from the registry and the bundles: deleted, it is made again by the next publish or by
+``contimg archive``.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from contimg.registry.engine import Registry
 
 GALLERY = "gallery"
+WHOLE_AT_ONCE = 10_000  # mosaics, whose tables have 16 MB
+_DAY_S = 86_400.0
 
 
 def knows(layout: Layout, bundle: Path) -> bool:
@@ -41,7 +46,7 @@ def knows(layout: Layout, bundle: Path) -> bool:
     return times == sorted(times)
 
 
-def update(registry: Registry, layout: Layout, data_id: str | None = None) -> bool:
+def update(registry: Registry, layout: Layout, data_id: str | None = None, *, whole: bool = True) -> bool:
     """Bring a mosaic's month up to date; return whether that worked. Errors are logged in one line and never raised.
 
     Parameters
@@ -50,9 +55,11 @@ def update(registry: Registry, layout: Layout, data_id: str | None = None) -> bo
     layout : Layout
     data_id : str, optional
         The mosaic that was published or withdrawn; every month is looked at when not given.
+    whole : bool
+        As for `rebuild`.
     """
     try:
-        rebuild(registry, layout, data_id)
+        rebuild(registry, layout, data_id, whole=whole)
     except Exception as error:  # noqa: BLE001  contimg-ok: the mosaic is published, whatever becomes of its thumbnail
         what = "the archive's tables and gallery were not brought up to date (%s): run 'contimg archive'"
         logging.getLogger(__name__).warning(what, error)
@@ -60,7 +67,9 @@ def update(registry: Registry, layout: Layout, data_id: str | None = None) -> bo
     return True
 
 
-def rebuild(registry: Registry, layout: Layout, data_id: str | None = None, *, anew: bool = False) -> int:
+def rebuild(
+    registry: Registry, layout: Layout, data_id: str | None = None, *, anew: bool = False, whole: bool = True
+) -> int:
     """Write tables, sky map and gallery of all published mosaics; return their number.
 
     Parameters
@@ -71,6 +80,8 @@ def rebuild(registry: Registry, layout: Layout, data_id: str | None = None, *, a
         Look at this mosaic's month only, if all others together have as many mosaics as the registry.
     anew : bool
         Read every bundle again instead of what is kept of it.
+    whole : bool
+        False: the tables of all years may be a day old where they are large (`WHOLE_AT_ONCE`).
 
     Raises
     ------
@@ -81,24 +92,48 @@ def rebuild(registry: Registry, layout: Layout, data_id: str | None = None, *, a
     from contimg.registry import queries
 
     top = layout.products / GALLERY
-    with safe_files.open_folder(layout.products, GALLERY, create=True), registry.exclusive(GALLERY):
+    with (
+        registry.exclusive(GALLERY),
+        safe_files.permissions(layout.archive_mode),
+        safe_files.open_folder(layout.products, GALLERY, create=True),
+    ):
         if data_id is not None:
             month = months.month_of(data_id)
             months.write(top, month, queries.published(registry, month), anew=anew)
         wanted = queries.count_current(registry)
-        if data_id is None or sum(one["mosaics"] for one in months.summaries(top)) != wanted:
+        everything = data_id is None or sum(one["mosaics"] for one in months.summaries(top)) != wanted
+        if everything:
             by_month = months.split(queries.published(registry))
             for month in sorted(by_month.keys() | {one["month"] for one in months.summaries(top)}):
                 months.write(top, month, by_month.get(month, []), anew=anew)
         summaries = months.summaries(top)
         folders = [top / one["month"] for one in summaries]
-        for name, write in (
-            ("obscore.vot", tables.join_votables),
-            ("obscore.fits", tables.join_fits),
-            ("coverage.moc.fits", tables.join_coverage),
-        ):
-            with atomic_path(layout.products / name) as part:
-                write(part, [folder / name for folder in folders])
+        years = {folder.name[:4] for folder in folders}
+        for year in sorted(years):
+            if data_id is not None and not everything and year != months.month_of(data_id)[:4]:
+                continue
+            _write_tables(layout.products, f"obscore-{year}", [one for one in folders if one.name.startswith(year)])
+        for path in layout.products.glob("obscore-*.*"):
+            if path.stem.removeprefix("obscore-") not in years:
+                path.unlink()
+        if whole or everything or _is_due(layout.products / "obscore.fits", wanted):
+            _write_tables(layout.products, "obscore", folders)
+        with atomic_path(layout.products / "coverage.moc.fits") as part:
+            tables.join_coverage(part, [folder / "coverage.moc.fits" for folder in folders])
         with atomic_path(layout.products / "index.html") as part:
             gallery.write_page(part, summaries, layout.products / "coverage.moc.fits")
     return sum(one["mosaics"] for one in summaries)
+
+
+def _write_tables(products: Path, stem: str, folders: list[Path]) -> None:
+    """Write VOTable and FITS table of the mosaics of some months, from the months' own tables."""
+    from contimg.archive import tables
+
+    for suffix, join in ((".vot", tables.join_votables), (".fits", tables.join_fits)):
+        with atomic_path(products / f"{stem}{suffix}") as part:
+            join(part, [folder / f"obscore{suffix}" for folder in folders])
+
+
+def _is_due(table: Path, mosaics: int) -> bool:
+    """Return whether the table of all years is to be written again at a publish: it is small, or a day old."""
+    return mosaics <= WHOLE_AT_ONCE or not table.exists() or time.time() - table.stat().st_mtime > _DAY_S

@@ -6,14 +6,16 @@ import contextlib
 import errno
 import hashlib
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from contimg import naming
-from contimg.bundle.bundle import MANIFEST, METADATA, PUBLICATION, format_manifest, json_bytes, put_file
+from contimg.bundle.bag import PAYLOAD, tag_files
+from contimg.bundle.bundle import MANIFEST, METADATA, format_manifest, json_bytes, parse_manifest, put_file
 from contimg.bundle.metadata import describe
+from contimg.bundle.unchanged import is_older
 from contimg.errors import RegistryError
 from contimg.products.gates import Options
 from contimg.products.lineage import Lineage, Node, collect, twin_content
@@ -21,6 +23,7 @@ from contimg.products.manifest import product_of
 from contimg.storage import safe_files
 
 _LINKED_BYTES = 1 << 20
+_INSIDE, _COMPARED = f"{PAYLOAD}/", f"{PAYLOAD}/crossmatch/"
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,9 @@ class Contents:
     data_id : str
         Id of the mosaic.
     linked : mapping
-        Relative name -> file of a product on the stage.
+        Name in the bundle -> file of a product on the stage.
     generated : mapping
-        Relative name -> bytes of a file that only the bundle has.
+        Name in the bundle -> bytes of a file that only the bundle has.
     manifest : bytes
     metadata : mapping
         The content of ``metadata.json``.
@@ -60,7 +63,9 @@ class Contents:
         object.__setattr__(self, "manifest_sha256", hashlib.sha256(self.manifest).hexdigest())
 
 
-def gather(layout: naming.Layout, mosaic_id: str, judged_by: Options | None = None) -> Contents:
+def gather(
+    layout: naming.Layout, mosaic_id: str, judged_by: Options | None = None, read_before_unix_s: float | None = None
+) -> Contents:
     """Return the content of a mosaic's bundle; equal products and thresholds give an equal manifest.
 
     Parameters
@@ -70,6 +75,8 @@ def gather(layout: naming.Layout, mosaic_id: str, judged_by: Options | None = No
     judged_by : mapping of str to Section, optional
         The sections of the configuration that hold the thresholds; without them every product keeps the verdict
         that it got when it was made.
+    read_before_unix_s : float, optional
+        When every file was read and found right [Unix s]: those that were not changed since are not read again.
 
     Raises
     ------
@@ -90,27 +97,61 @@ def gather(layout: naming.Layout, mosaic_id: str, judged_by: Options | None = No
         raise RegistryError(
             f"{crossmatch_twin} compares another making of {mosaic_id}: rerun snakemake to make the crossmatch again"
         )
-    linked = _listing(layout, layout.product("mosaic", mosaic_id), "")
-    generated = {f"{mosaic_id}.json": json_bytes(twin_content(mosaic.twin))}
+    linked = _listing(layout, layout.product("mosaic", mosaic_id), _INSIDE)
+    generated = {f"{_INSIDE}{mosaic_id}.json": json_bytes(twin_content(mosaic.twin))}
     if crossmatch is not None:
-        linked |= _listing(layout, layout.product("crossmatch", mosaic_id), "crossmatch/")
-        generated[f"crossmatch/{mosaic_id}.json"] = json_bytes(twin_content(crossmatch.twin))
+        linked |= _listing(layout, layout.product("crossmatch", mosaic_id), _COMPARED)
+        generated[f"{_COMPARED}{mosaic_id}.json"] = json_bytes(twin_content(crossmatch.twin))
     summary = layout.product("summary", mosaic_id)
     if summary.exists():
-        linked[summary.name] = summary
+        linked[_INSIDE + summary.name] = summary
     metadata = describe(mosaic_id, mosaic, crossmatch, lineage)
-    generated[METADATA] = json_bytes(metadata)
-    taken = {MANIFEST, PUBLICATION, *generated} & set(linked)
+    generated[_INSIDE + METADATA] = json_bytes(metadata)
+    taken = set(generated) & set(linked)
     if taken:
+        name = min(taken).removeprefix(_INSIDE)
         raise RegistryError(
-            f"{layout.product('mosaic', mosaic_id)} holds '{min(taken)}', a name that the bundle needs: rename it"
+            f"{layout.product('mosaic', mosaic_id)} holds '{name}', a name that the bundle needs: rename it"
         )
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in generated.items()}
-    digests |= {name: _digest(layout, path) for name, path in linked.items()}
-    _check_as_judged(mosaic, "", digests, linked)
+    known = {} if read_before_unix_s is None else _unchanged(linked, (mosaic, crossmatch), read_before_unix_s)
+    digests |= {name: known.get(name) or _digest(layout, path) for name, path in linked.items()}
+    _check_as_judged(mosaic, _INSIDE, digests, linked)
     if crossmatch is not None:
-        _check_as_judged(crossmatch, "crossmatch/", digests, linked)
+        _check_as_judged(crossmatch, _COMPARED, digests, linked)
     return Contents(mosaic_id, linked, generated, format_manifest(digests), metadata, lineage, mosaic, crossmatch)
+
+
+def _unchanged(linked: Mapping[str, Path], nodes: Iterable[Node | None], since_unix_s: float) -> dict[str, str]:
+    """Return the SHA-256 that the twins list of files that have their size and were not changed since a time."""
+    found = {}
+    for node, prefix in zip(nodes, (_INSIDE, _COMPARED), strict=True):
+        for name, record in (node.twin.files or {}).items() if node is not None else ():
+            path = linked.get(prefix + name)
+            if path is not None:
+                seen = path.stat(follow_symlinks=False)
+                if seen.st_size == record.size and is_older(seen, since_unix_s):
+                    found[prefix + name] = record.sha256
+    return found
+
+
+def as_registered(contents: Contents, manifest_sha256: str) -> Contents | None:
+    """Return contents in the layout in which they were registered, a bag or that of before; None if they are others."""
+    for one in (contents, _flat(contents)):
+        if one.manifest_sha256 == manifest_sha256:
+            return one
+    return None
+
+
+def _flat(contents: Contents) -> Contents:
+    """Return contents with all files beside the manifest, the layout before bundles were bags."""
+    digests = {name.removeprefix(_INSIDE): sha256 for name, sha256 in parse_manifest(contents.manifest).items()}
+    return replace(
+        contents,
+        linked={name.removeprefix(_INSIDE): path for name, path in contents.linked.items()},
+        generated={name.removeprefix(_INSIDE): content for name, content in contents.generated.items()},
+        manifest=format_manifest(digests),
+    )
 
 
 def _check_as_judged(node: Node, prefix: str, digests: Mapping[str, str], linked: Mapping[str, Path]) -> None:
@@ -200,6 +241,32 @@ def assemble(contents: Contents, layout: naming.Layout, parent: int, name: str) 
             put_file(folder_of(place.parent), place.name, content)
         for descriptor in opened.values():
             os.fsync(descriptor)
+
+
+def put_tags(contents: Contents, parent: int, part: str, name: str, doi: str | None) -> None:
+    """Write the tag files into an assembled bundle, and fsync them.
+
+    Parameters
+    ----------
+    contents : Contents
+    parent : int
+        Descriptor of the folder in which it was assembled.
+    part, name : str
+        The name there, and the one that it will have in the archive.
+    doi : str or None
+        The DOI under which it is cited.
+    """
+    if _INSIDE + METADATA not in contents.generated:  # of the layout before
+        return
+    sizes = {file: len(content) for file, content in contents.generated.items()}
+    sizes |= {file: source.stat().st_size for file, source in contents.linked.items()}
+    folder = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        for file, content in tag_files(contents.metadata, sizes, contents.manifest, name, doi).items():
+            put_file(folder, file, content)
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _link_or_copy(layout: naming.Layout, source: Path, folder: int, name: str) -> None:

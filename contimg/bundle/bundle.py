@@ -3,15 +3,18 @@
 ::
 
     mosaic_20260211T002649/
-        mosaic_20260211T002649.fits, .weights.fits, .rms.fits, .png, .tiles.csv    the mosaic
-        mosaic_20260211T002649.json                                                 its twin
-        mosaic_20260211T002649.html                                                 summary page
-        crossmatch/…                                                                comparison, with its twin
-        metadata.json            what it is, verdict, parameters, lineage down to the subband files
+        data/
+            mosaic_20260211T002649.fits, .weights.fits, .rms.fits, .png, .tiles.csv    the mosaic
+            mosaic_20260211T002649.json                                                 its twin
+            mosaic_20260211T002649.html                                                 summary page
+            crossmatch/…                                                                comparison, with its twin
+            metadata.json        what it is, verdict, parameters, lineage down to the subband files
         manifest-sha256.txt      SHA-256 of every file above; `sha256sum -c manifest-sha256.txt` checks it
-        publication.json         version, approval: written by the publisher, not part of the manifest
+        README.txt, bagit.txt, bag-info.txt, tagmanifest-sha256.txt    the tag files of BagIt (`contimg.bundle.bag`)
+        publication.json         version, approval, DOI: written by the publisher, not part of a manifest
 
-The bundle's identity is the SHA-256 of the manifest. `verify` needs nothing but the folder.
+The bundle's identity is the SHA-256 of the manifest. `verify` needs nothing but the folder. Bundles that were published
+before they were bags have no ``data/`` and no tag files; they are read and verified as they are.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from contimg.bundle import metadata_schema
+from contimg.bundle.bag import PAYLOAD, TAG_MANIFEST, TAGS
 from contimg.errors import InputError, RegistryError
 from contimg.products.twin import Twin, twin_digest
 from contimg.storage import safe_files
@@ -76,6 +80,12 @@ class Verification:
         return not self.problems
 
 
+def payload(path: Path) -> Path:
+    """Return the folder of a bundle that holds the mosaic and its metadata."""
+    inside = Path(path) / PAYLOAD
+    return inside if inside.is_dir() else Path(path)
+
+
 def json_bytes(content: Any) -> bytes:
     """Return an object as the bytes of a JSON file, as bundles hold it."""
     return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
@@ -95,8 +105,8 @@ def format_manifest(digests: Mapping[str, str]) -> bytes:
     return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
 
 
-def parse_manifest(content: bytes) -> dict[str, str]:
-    """Read a manifest: relative name -> SHA-256.
+def parse_manifest(content: bytes, what: str = MANIFEST) -> dict[str, str]:
+    """Read a manifest: relative name -> SHA-256; `what` is its name, for messages.
 
     Raises
     ------
@@ -108,7 +118,7 @@ def parse_manifest(content: bytes) -> dict[str, str]:
         match = _LINE.fullmatch(line)
         name = "" if match is None else match[2]
         if match is None or name in digests or name.startswith("/") or ".." in PurePosixPath(name).parts:
-            raise InputError(f"line {number} of {MANIFEST} is not one of a manifest: restore it from a copy")
+            raise InputError(f"line {number} of {what} is not one of a manifest: restore it from a copy")
         digests[name] = match[1]
     return digests
 
@@ -197,12 +207,22 @@ def _verify(path: Path, folder: int, expected: str | None, progress: Callable[[i
         problems.append(
             Problem(MANIFEST, "manifest", f"the manifest of {path} is not the one that the registry knows ({expected})")
         )
-    if METADATA not in digests:
+    if METADATA not in digests and f"{PAYLOAD}/{METADATA}" not in digests:
         problems.append(Problem(METADATA, "manifest", f"the manifest of {path} does not list {METADATA}"))
-    for name in sorted(set(present) - set(digests) - {MANIFEST, PUBLICATION}):
+    strange = set(present) - set(digests) - {MANIFEST, PUBLICATION, TAG_MANIFEST}
+    try:
+        tags = read_tags(folder, found)
+        strange -= set(tags)
+    except (InputError, RegistryError) as error:
+        tags = {}
+        strange -= set(TAGS)
+        problems.append(Problem(TAG_MANIFEST, "manifest", f"{path}: {error}"))
+    except OSError as error:
+        return Verification(path, found, 0, 0, (*problems, _unreadable(path, TAG_MANIFEST, error)))
+    for name in sorted(strange):
         problems.append(Problem(name, "unlisted", f"{path / name} is not in the manifest"))
     total = 0
-    for name, digest in sorted(digests.items()):
+    for name, digest in sorted((digests | tags).items()):
         place = PurePosixPath(name)
         try:
             with _folder_below(folder, place.parent) as below, safe_files.open_file(below, place.name) as descriptor:
@@ -218,6 +238,26 @@ def _verify(path: Path, folder: int, expected: str | None, progress: Callable[[i
             if not same:
                 problems.append(Problem(name, "altered", f"{path / name} does not have the SHA-256 of the manifest"))
     return Verification(path, found, len(digests), total, tuple(problems))
+
+
+def read_tags(folder: int, manifest_sha256: str) -> dict[str, str]:
+    """Return the tag files that the tag manifest of an opened bundle lists, with their SHA-256; of old ones none.
+
+    Raises
+    ------
+    InputError
+        If it does not list what it should, or is of another manifest.
+    """
+    try:
+        content = read_file(folder, TAG_MANIFEST)
+    except FileNotFoundError:
+        if safe_files.exists(folder, TAGS[0]):
+            raise InputError(f"{TAG_MANIFEST} is missing: restore it from a copy") from None
+        return {}
+    tags = parse_manifest(content, TAG_MANIFEST)
+    if tags.pop(MANIFEST, None) != manifest_sha256 or set(tags) != set(TAGS):
+        raise InputError(f"{TAG_MANIFEST} does not belong to {MANIFEST}: restore it from a copy")
+    return tags
 
 
 # What a filesystem says of a block that it cannot give back as it was written: EIO of ZFS, btrfs and of the disk, and
@@ -258,13 +298,14 @@ def read_metadata(path: Path) -> dict[str, Any]:
     InputError
         If it is missing, holds no JSON object, or one of another form (`contimg.bundle.metadata_schema`).
     """
+    where = payload(path)
     try:
-        with safe_files.open_folder(path) as folder:
+        with safe_files.open_folder(where) as folder:
             return metadata_schema.parse(read_file(folder, METADATA))
     except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{Path(path) / METADATA} does not exist: name the folder of a bundle") from None
+        raise InputError(f"{where / METADATA} does not exist: name the folder of a bundle") from None
     except ValueError as error:
-        raise InputError(f"{Path(path) / METADATA} {error}: restore it from a copy") from None
+        raise InputError(f"{where / METADATA} {error}: restore it from a copy") from None
 
 
 def read_twins(path: Path, data_id: str) -> list[Twin]:
@@ -275,11 +316,11 @@ def read_twins(path: Path, data_id: str) -> list[Twin]:
     InputError
         If a twin is missing, invalid, or not the one in the bundle's lineage.
     """
-    metadata = read_metadata(path)
+    metadata, path = read_metadata(path), payload(path)
     try:
         listed = {entry["sha256"] for entry in metadata["lineage"]["products"]}
     except (KeyError, TypeError):
-        raise InputError(f"{Path(path) / METADATA} holds no lineage: restore it from a copy") from None
+        raise InputError(f"{path / METADATA} holds no lineage: restore it from a copy") from None
     twins: list[Twin] = []
     for name in (f"{data_id}.json", f"crossmatch/{data_id}.json"):
         place = PurePosixPath(name)
@@ -289,10 +330,10 @@ def read_twins(path: Path, data_id: str) -> list[Twin]:
         except FileNotFoundError:
             if twins:
                 continue
-            raise InputError(f"{Path(path) / name} does not exist: name the folder of a bundle") from None
+            raise InputError(f"{path / name} does not exist: name the folder of a bundle") from None
         except ValidationError:
-            raise InputError(f"{Path(path) / name} is not a valid twin: restore it from a copy") from None
+            raise InputError(f"{path / name} is not a valid twin: restore it from a copy") from None
         if twin_digest(twin) not in listed:
-            raise InputError(f"{Path(path) / name} is not the twin in the bundle's lineage: restore it from a copy")
+            raise InputError(f"{path / name} is not the twin in the bundle's lineage: restore it from a copy")
         twins.append(twin)
     return twins

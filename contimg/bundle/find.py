@@ -32,7 +32,7 @@ def find_bundle(layout: naming.Layout, text: str) -> Path:
     UnknownIdError
         If there is no such bundle.
     """
-    if (Path(text) / bundle.METADATA).exists():
+    if (bundle.payload(Path(text)) / bundle.METADATA).exists():
         return Path(text).resolve()
     match = _VERSIONED.fullmatch(text)
     assert match is not None, "any text matches"
@@ -63,7 +63,7 @@ def read_lineage(path: Path) -> tuple[dict[str, Any], Lineage, Node]:
         If they are missing or were altered.
     """
     metadata = bundle.read_metadata(path)
-    where = str(Path(path) / bundle.METADATA)
+    where = str(bundle.payload(path) / bundle.METADATA)
     if not isinstance(metadata.get("lineage"), dict):
         raise InputError(f"{where} holds no lineage: restore it from a copy")
     lineage = Lineage.from_json(metadata["lineage"], where)

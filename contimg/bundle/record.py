@@ -8,16 +8,32 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Json, ValidationError
 
 from contimg.bundle.bundle import MANIFEST, PUBLICATION, json_bytes, put_file, read_file
 from contimg.errors import RegistryError
 from contimg.storage import safe_files
-from contimg.storage.process import part_name
+from contimg.storage.process import one_line, part_name
 
+_TIME = re.compile(r"2[01]\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", re.ASCII)
+
+
+def _time(text: str) -> str:
+    """Return a time of a record; raise ValueError where it is none, also for one of centuries from now."""
+    if _TIME.fullmatch(text) is None:
+        raise ValueError(f"{text!a} is no time")
+    datetime.fromisoformat(text)
+    return text
+
+
+_Time = Annotated[str, AfterValidator(_time)]
 KINDS = ("approved", "rejected", "withdrawn", "restored")
 
 
@@ -42,13 +58,33 @@ class Decision:
     host: str
 
 
+class _Form(BaseModel):
+    """The types of what rows are rebuilt from; `contimg.publishing.recording.publication` writes it."""
+
+    model_config = ConfigDict(strict=True)
+
+    data_id: str | None = None
+    version: int | None = None
+    sha256: str | None = None
+    qa_status: str | None = None
+    validation_status: str | None = None
+    auto_publish: bool | None = None
+    doi: str | None = None
+    held_json: Json[list[dict[str, Any]]] | None = None
+    created_at: _Time | None = None
+    staged_at: _Time | None = None
+    approved_by: str | None = None
+    approved_at: _Time | None = None
+    approved_reason: str | None = None
+
+
 def read_record(path: Path) -> dict[str, Any]:
     """Return the record of the bundle at a path; empty when it has none.
 
     Raises
     ------
     RegistryError
-        If it is not JSON, or holds something that is not a decision.
+        If it is not JSON, of another form, or holds something that is not a decision.
     """
     with safe_files.open_folder(path) as folder:
         try:
@@ -59,6 +95,13 @@ def read_record(path: Path) -> dict[str, Any]:
             raise RegistryError(f"{path / PUBLICATION} is no JSON: restore it from a copy, or remove it") from None
     if not isinstance(content, dict):
         raise RegistryError(f"{path / PUBLICATION} holds no JSON object: restore it from a copy, or remove it")
+    try:
+        _Form.model_validate(content)
+    except (ValidationError, RecursionError) as error:
+        first = str(error.errors(include_url=False)[0]["loc"][0]) if isinstance(error, ValidationError) else "held_json"
+        raise RegistryError(
+            f"{path / PUBLICATION} is damaged ('{first}'): restore it from a copy, or remove it"
+        ) from None
     decisions_in(content, path)
     return content
 
@@ -82,9 +125,20 @@ def decisions_in(record: Mapping[str, Any], path: Path) -> list[Decision]:
         if not isinstance(entry, dict) or set(entry) != names or not all(isinstance(v, str) for v in entry.values()):
             raise RegistryError(f"{path / PUBLICATION} holds a decision that is none: restore it from a copy")
         if entry["decision"] not in KINDS:
-            raise RegistryError(f"{path / PUBLICATION} holds an unknown decision '{entry['decision']}': update contimg")
+            kind = one_line(entry["decision"])
+            raise RegistryError(f"{path / PUBLICATION} holds an unknown decision '{kind}': update contimg")
+        if any(one_line(text) != text for text in entry.values()) or not _is_time(entry["time"]):
+            raise RegistryError(f"{path / PUBLICATION} holds a decision that is none: restore it from a copy")
         found.append(Decision(**entry))
     return sorted(found)
+
+
+def _is_time(text: str) -> bool:
+    try:
+        _time(text)
+    except ValueError:
+        return False
+    return True
 
 
 def with_decisions(record: Mapping[str, Any], decisions: Iterable[Decision]) -> dict[str, Any]:

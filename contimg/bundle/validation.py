@@ -21,11 +21,12 @@ REQUIRED_SUFFIXES = (".fits", ".weights.fits", ".rms.fits", ".png", ".json")
 _GRID = ("CTYPE1", "CTYPE2", "CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CDELT1", "CDELT2")
 
 
-def validate(path: Path, data_id: str, manifest_sha256: str) -> list[Reason]:
+def validate(path: Path, data_id: str, manifest_sha256: str, *, just_read: bool = False) -> list[Reason]:
     """Return the faults of a bundle's content; an empty list when it can be published.
 
     Checked: the required files and metadata; that the image has finite pixels, a restoring beam and a
-    unit; that weights and rms lie on its grid and are positive wherever the image is finite.
+    unit; that weights and rms lie on its grid and are positive wherever the image is finite. With `just_read` the files
+    are not compared with the manifest.
 
     Raises
     ------
@@ -33,12 +34,10 @@ def validate(path: Path, data_id: str, manifest_sha256: str) -> list[Reason]:
         If a file differs from the manifest, or the manifest from the registry: a fault of the machine, which is
         no verdict on the data.
     """
-    verification = bundle.verify(path, expected=manifest_sha256)
-    if not verification.ok:
-        raise RegistryError(
-            f"{verification.problems[0].message}: rerun the same command, which makes the bundle again from the mosaic"
-        )
-    metadata = bundle.read_metadata(path)
+    problem = None if just_read else bundle.problem(path, manifest_sha256)
+    if problem is not None:
+        raise RegistryError(f"{problem}: rerun the same command, which makes the bundle again from the mosaic")
+    metadata, path = bundle.read_metadata(path), bundle.payload(path)
     reasons = []
     for key in (*REQUIRED_FACTS, *REQUIRED_QA):
         if metadata.get(key) is None:

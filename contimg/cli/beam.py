@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from contimg.cli.common import Context, echo, json_option, print_json, print_table
+from contimg.storage.process import one_line
 
 if TYPE_CHECKING:
     from contimg.sky.beam_fit import BeamFit
@@ -52,7 +53,7 @@ def measure(context: Context, mosaics: tuple[str, ...], cube: Path | None, as_js
     rows = []
     for one in found:
         if one.fit is None:
-            echo(f"{one.mosaics[0]}: {one.problem}", err=True)
+            echo(f"{one.mosaics[0]}: {one_line(str(one.problem))}", err=True)
         else:
             name = one.mosaics[0] if len(one.mosaics) == 1 else f"all {len(one.mosaics)}"
             rows.append((name, str(one.n_tiles), *_texts(one.fit)))

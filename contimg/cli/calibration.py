@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from contimg.cli.common import Context, echo, json_option, print_json, print_table
+from contimg.storage.process import one_line
 
 if TYPE_CHECKING:
     from contimg.products.twin import Twin
@@ -79,7 +80,7 @@ def show(context: Context, calibration_id: str, as_json: bool) -> None:
     if reasons:
         print_table("\nReasons", ("severity", "code", "reason", "measured", "threshold"), reasons)
     for note in twin.notes:
-        echo(f"note: {note}")
+        echo(f"note: {one_line(note)}")
     if record["decisions"]:
         decisions = [(d["time"], d["decision"], d["by"], d["reason"]) for d in record["decisions"]]
         print_table("\nDecisions", ("time", "decision", "by", "reason"), decisions)
@@ -99,7 +100,7 @@ def certify(context: Context, calibration_id: str, reason: str, as_json: bool) -
     if as_json:
         print_json(made)
         return
-    echo(f"{calibration_id}: certified by {made['by']}: {made['reason']}")
+    echo(f"{calibration_id}: certified by {one_line(made['by'])}: {one_line(made['reason'])}")
 
 
 @calibration.command()
@@ -125,7 +126,7 @@ def withdraw(context: Context, calibration_id: str, reason: str, reprocess: bool
     if as_json:
         print_json(made | {"used_by": products, "reopened": opened})
         return
-    echo(f"{calibration_id}: withdrawn by {made['by']}: {made['reason']}")
+    echo(f"{calibration_id}: withdrawn by {one_line(made['by'])}: {one_line(made['reason'])}")
     _print_products(products)
     if reprocess:
         echo(f"\nSettled groups opened again: {len(opened)}; 'snakemake -n' shows what will be made anew")

@@ -31,7 +31,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 # Commands that show or change what a configuration's roots hold.
 NEEDS_STATE = frozenset(
     ("plan", "inbox", "calibration", "beam", "status", "pause", "resume", "usage", "why", "log", "report", "template",
-     "trends", "registry", "publish", "verify", "reproduce", "archive", "prune", "retain", "reconcile")
+     "trends", "registry", "publish", "verify", "reproduce", "archive", "prune", "retain", "replicas", "reconcile")
 )  # fmt: skip
 
 
@@ -52,7 +52,8 @@ class Context:
     def settings(self) -> Config:
         """The configuration, whether anything exists below its roots or not."""
         settings = load(self._content, base=self.directory)
-        os.umask(int(settings.umask, 8))  # that of the shell may make an archive that nobody else can read
+        if settings.umask is not None:
+            os.umask(int(settings.umask, 8))
         return settings
 
     @property

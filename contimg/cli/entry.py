@@ -47,6 +47,7 @@ COMMANDS = {
     "archive": ("contimg.cli.archive", "archive", "Make the archive's tables, sky map and gallery again."),
     "prune": ("contimg.cli.prune", "prune", "Remove what settled groups no longer need from the stage."),
     "retain": ("contimg.cli.usage", "retain", "Remove what has passed its limits of age and size."),
+    "replicas": ("contimg.cli.replicas", "replicas", "Adopt replicas of the archive, and bring them up to date."),
     "reconcile": ("contimg.cli.reconcile", "reconcile", "Compare archive and registry, and repair them."),
     "replay": ("contimg.cli.replay", "replay", "Repeat a seed's simulated failures of processes, disk and power."),
 }

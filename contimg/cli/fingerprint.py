@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from contimg.cli.common import Context, json_option, print_json, progress_bar
+from contimg.storage.process import one_line
 
 
 @click.command()
@@ -36,7 +37,7 @@ def fingerprint(context: Context, places: tuple[str, ...], out: Path, antennas: 
         })  # fmt: skip
         return
     for fault in files.faults:
-        click.echo(f"left out: {fault}", err=True)
+        click.echo(f"left out: {one_line(str(fault))}", err=True)
     click.echo(
         f"{made.path}: {made.bytes / 1e6:.2f} MB, tile {files.tile_id}, {len(files.headers)} subbands of "
         f"{made.channels} channels, {made.baselines} baselines of antennas {' '.join(made.antennas)}"

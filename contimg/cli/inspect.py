@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from contimg.cli.common import json_option, print_json
+from contimg.storage.process import one_line
 
 
 @click.command()
@@ -28,6 +29,6 @@ def inspect(path: Path, plots: Path | None, as_json: bool) -> None:
         return
     click.echo(str(path))
     for what, value in lines(seen.facts):
-        click.echo(f"  {what:<16} {value}")
+        click.echo(f"  {what:<16} {one_line(str(value))}")
     for picture in made:
         click.echo(f"  {'picture':<16} {picture}")

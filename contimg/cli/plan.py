@@ -10,6 +10,7 @@ import click
 from contimg.cli.common import Context, echo, json_option, print_json, print_table
 from contimg.config import IngestOptions
 from contimg.correlator.inbox import arrange, subbands_text
+from contimg.storage.process import one_line
 
 if TYPE_CHECKING:
     from contimg.plan.model import Plan
@@ -56,7 +57,7 @@ def plan(context: Context, as_json: bool, names: TextIO | None, foretell: bool, 
             [(c.id, c.type, c.calibrator or "catalogue sky", c.bandpass) for c in made.calibrations.values()],
         )
     for note in made.notes:
-        echo(note)
+        echo(one_line(note))
     lacking = [(t.id, subbands_text(t.missing)) for t in made.tiles.values() if t.missing]
     if lacking:
         print_table("\nTiles without all subbands", ("tile", "missing"), lacking)

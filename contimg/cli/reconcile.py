@@ -34,6 +34,7 @@ def reconcile(context: Context, mosaic: str | None, dry_run: bool, repair_all: b
             dry_run=dry_run,
             judged_by=options_of(context.config),
             max_share=1.0 if repair_all else context.config.publish.max_repair_share,
+            replicas=context.config.publish.replicas,
         )
     if as_json:
         print_json([vars(one) for one in found])

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from contimg.cli.common import Context, echo, json_option, print_json, print_table
+from contimg.storage.process import one_line
 
 SHOWN = {
     "rms_mjy": "rms [mJy/beam]",
@@ -75,9 +76,9 @@ def report(
         made = " (SIMULATED)" if record["synthetic"] else ""
         echo(f"\n{record['mosaic']}{made}: verdict {record['verdict']}, {record['state']}")
         for reason in record["reasons"]:
-            echo(f"    {reason}")
+            echo(f"    {one_line(reason)}")
         if record["error"]:
-            echo(f"    not published: {record['error']}")
+            echo(f"    not published: {one_line(record['error'])}")
         if record["error"] or record["state"] == "held":
             echo(f"    then: {record['next']}")
         rows = [(label, _shown(record["qa"].get(name))) for name, label in SHOWN.items() if name in record["qa"]]

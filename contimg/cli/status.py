@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from contimg.cli.common import Context, echo, json_option, pasteable, print_json, print_table
+from contimg.storage.process import one_line
 
 if TYPE_CHECKING:
     from contimg.monitoring.overview import Overview
@@ -60,7 +61,7 @@ def status(
 
 def _show_unread(context: Context) -> None:
     """Say how many published mosaics nobody has read for long, with the command that reads them."""
-    from contimg.operations.status import UNREAD_DAYS, unverified
+    from contimg.operations.status import UNREAD_DAYS, replica_counts, unverified
 
     unread, published = unverified(context.config)
     if unread:
@@ -68,6 +69,12 @@ def _show_unread(context: Context) -> None:
             f"{unread} of {published} published mosaics were not verified for {UNREAD_DAYS} days: contimg verify --all "
             f"--older-than {UNREAD_DAYS}"
         )
+    for url, counts in replica_counts(context.config).items():
+        if any(counts.values()):
+            echo(
+                f"replica {url} lacks {counts['missing']} copies and has {counts['damaged']} damaged ones: contimg "
+                "replicas sync"
+            )
 
 
 def _write(seen: Overview, page: Path | None, metrics: Path | None) -> None:
@@ -100,7 +107,7 @@ def _show(content: dict[str, Any]) -> None:
         print_table(f"\n{one.title}", one.columns, rows)
     for group in content["groups"]:
         if group["error"]:
-            echo(f"{group['mosaic']} waits for a person: {group['error']}; then: {group['next']}")
+            echo(f"{group['mosaic']} waits for a person: {one_line(group['error'])}; then: {group['next']}")
         elif str(group["next"]).startswith("contimg"):
             echo(f"{group['mosaic']}: {group['next']}")
     if content["groups_not_listed"]:

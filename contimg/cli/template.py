@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from contimg.cli.common import Context, echo
+from contimg.storage.process import one_line
 
 
 @click.command()
@@ -31,10 +32,10 @@ def template(context: Context, mosaics: tuple[str, ...]) -> None:
                 f" {qa['n_fainter']} fainter"
             )
             for note in done.difference.notes:
-                echo(f"    {note}")
+                echo(f"    {one_line(note)}")
         if done.template is None:
             left_out += 1
-            echo(f"not in the template: {done.why_not}")
+            echo(f"not in the template: {one_line(done.why_not)}")
         else:
             qa = done.template.qa
             echo(

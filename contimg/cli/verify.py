@@ -14,7 +14,7 @@ import click
 from contimg.cli.common import Context, echo, json_option, opened, print_json, print_table
 
 if TYPE_CHECKING:
-    from contimg.publishing.scrub import Pace
+    from contimg.storage.pace import Pace
 
 
 @click.command()
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 )
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), metavar="MB/S", help="Read no faster than this.")
 @click.option("--for", "hours", type=click.FloatRange(min=0), metavar="HOURS", help="Begin none after so many hours.")
+@click.option("--replicas", "in_replicas", is_flag=True, help="Read the copies in publish.replicas instead.")
 @json_option
 @click.pass_obj
 def verify(
@@ -34,6 +35,7 @@ def verify(
     older_than: float | None,
     rate: float | None,
     hours: float | None,
+    in_replicas: bool,
     as_json: bool,
 ) -> None:
     """Read every byte of the published MOSAIC and compare with its manifest and the registry.
@@ -42,7 +44,7 @@ def verify(
     without a registry. When a bundle was last found right is noted, so that an interrupted `verify --all` goes on
     where it was. Exit code 3 when something differs.
     """
-    from contimg.publishing.scrub import Pace
+    from contimg.storage.pace import Pace
 
     if (mosaic is None) != everything:
         raise click.UsageError("name one MOSAIC, or --all")
@@ -50,6 +52,9 @@ def verify(
         raise click.UsageError("--older-than goes with --all")
     pace = Pace(rate, None if hours is None else hours * 3600)
     started = time.monotonic()
+    if in_replicas:
+        _replicas(context, mosaic, older_than, pace, as_json)
+        return
     results = _one(context, mosaic, pace) if mosaic is not None else _all(context, older_than, pace)
     took_s = time.monotonic() - started
     if as_json:
@@ -64,6 +69,38 @@ def verify(
         megabytes = sum(r["bytes"] for r in results) / 1e6
         echo(f"{megabytes:.1f} MB in {took_s:.2f} s: {megabytes / max(took_s, 1e-9):.0f} MB/s")
     if not all(result["ok"] for result in results):
+        sys.exit(3)
+
+
+def _replicas(context: Context, mosaic: str | None, older_than: float | None, pace: Pace, as_json: bool) -> None:
+    """Verify the copies in all replicas; exit with code 3 when one is missing or damaged, or a replica is not there."""
+    from contimg import naming
+    from contimg.cli.replicas import configured
+    from contimg.errors import RegistryError
+    from contimg.publishing import scrub
+    from contimg.replicas import sync
+
+    since = None if older_than is None else scrub.cutoff(older_than)
+    data_id = None if mosaic is None else naming.as_mosaic_id(mosaic)
+    rows = []
+    with opened(context) as database:
+        for one in configured(context):
+            try:
+                found = sync.verify(
+                    database, context.config.layout, one, unread_since=since, data_id=data_id, pace=pace,
+                    note=not database.read_only,
+                )  # fmt: skip
+                rows += [vars(done) for done in found]
+            except RegistryError as error:
+                rows.append({"replica": one.url, "data_id": "", "version": 0, "what": "problem", "message": str(error)})
+    ok = all(row["what"] == "whole" for row in rows)
+    if as_json:
+        print_json(rows)
+    else:
+        columns = ("replica", "mosaic", "version", "verified", "message")
+        table = [(r["replica"], r["data_id"], r["version"] or None, r["what"], r["message"]) for r in rows]
+        print_table("Copies read again", columns, table)
+    if not ok:
         sys.exit(3)
 
 
@@ -104,8 +141,8 @@ def _one(context: Context, mosaic: str, pace: Pace) -> list[dict[str, Any]]:
         if not rows:
             raise RegistryError(f"{data_id} is {row['status']}, not published: see 'contimg registry show {data_id}'")
         with _progress(sum(_size(one["published_path"]) for one in rows)) as advance:
-            to_note = None if database.read_only else database
-            return [verify_row(to_note, one, _both(pace, advance)) for one in rows]
+            note = not database.read_only
+            return [verify_row(database, one, _both(pace, advance), note=note) for one in rows]
 
 
 def _both(pace: Pace, advance: Callable[[int], None]) -> Callable[[int], None]:

@@ -39,6 +39,8 @@ Positive = Annotated[Number, Field(gt=0)]
 NotNegative = Annotated[Number, Field(ge=0)]
 Fraction = Annotated[Number, Field(ge=0, le=1)]
 Umask = Annotated[str, Field(pattern="^0[0-7]{3}$")]
+Doi = Annotated[str, Field(pattern=r"^10\.[0-9]{4,9}/[!-~]+$")]
+Mode = Annotated[str, Field(pattern="^06[046][046]$")]  # of files: their owner can always read and write them
 Night = Annotated[str, Field(pattern=f"^{DATE_PATTERN}$"), BeforeValidator(_night), AfterValidator(_real_date)]
 Count = Annotated[int, Field(ge=1)]
 Root = Annotated[Path, Strict(False)]

@@ -7,11 +7,11 @@ Every key has a type, its unit in its name, and its meaning as description. The 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from contimg.config.key_types import Count, Fraction, Night, NotNegative, Positive, Root, Section, Umask
+from contimg.config.key_types import Count, Doi, Fraction, Mode, Night, NotNegative, Positive, Root, Section, Umask
 from contimg.config.operation_sections import RetentionOptions, WatchOptions
 from contimg.config.qa_section import QaOptions
 from contimg.config.science_sections import (
@@ -77,6 +77,17 @@ class GroupOptions(Section):
     )
 
 
+class ReplicaOptions(Section):
+    """A further place for copies of published bundles."""
+
+    url: Annotated[str, Field(min_length=1)] = Field(description="a folder on another disk, or s3://bucket/prefix")
+    keep: Literal["all", "current"] = Field("all", description="all published versions, or the current one of each")
+    days: NotNegative | None = Field(
+        None,
+        description="copies of what is withdrawn or no longer current go after this; null: never [days]",
+    )
+
+
 class PublishOptions(Section):
     """What becomes of registered mosaics."""
 
@@ -88,6 +99,15 @@ class PublishOptions(Section):
     )
     max_repair_share: Fraction = Field(
         0.1, description="largest share of published mosaics that reconcile takes out of sight by itself"
+    )
+    mode: Mode = Field(
+        "0644", description="permissions of files in the archive, whatever the umask; '0664' for a group of operators"
+    )
+    replicas: list[ReplicaOptions] = Field(
+        default_factory=list, description="where published bundles are copied to: url, keep and days of each"
+    )
+    doi: Doi | None = Field(
+        None, description="DOI of what is published, as 10.5555/dsa110.NAME; NAME stands for mosaic and version"
     )
     read_only: bool = Field(True, description="files of published bundles cannot be written to")
     remove_stage: bool = Field(False, description="remove the staged bundle once the archive copy is verified again")
@@ -125,8 +145,9 @@ class Config(Section):
     registry: RegistryOptions = RegistryOptions()
     watch: WatchOptions = WatchOptions()
     retention: RetentionOptions = RetentionOptions()
-    umask: Umask = Field(
-        "0022", description="permissions that no file or folder made here gets; '0002' for a group of operators"
+    umask: Umask | None = Field(
+        None,
+        description="permissions that no file or folder gets; null: the umask of who runs it; '0002' for a group",
     )
     keep: list[Literal["ms", "calibrated"]] = Field(
         default_factory=list, description="intermediate kinds that are kept: ms, calibrated"
@@ -147,4 +168,5 @@ class Config(Section):
     @property
     def layout(self) -> Layout:
         """Where everything stands."""
-        return Layout(**{name: getattr(self.paths, name) for name in PathOptions.model_fields})
+        roots = {name: getattr(self.paths, name) for name in PathOptions.model_fields}
+        return Layout(**roots, archive_mode=int(self.publish.mode, 8))

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from contimg import config as options
 from contimg import naming
+from contimg.bundle.bundle import payload
 from contimg.bundle.find import read_lineage
 from contimg.errors import InputError
 from contimg.products.lineage import TWIN_KINDS, Lineage, Node
@@ -88,7 +89,7 @@ def reproduce(bundle_path: Path, stage: Path, tell: Callable[[str], None] = lamb
     remade = runner.layout.product("mosaic", mosaic.twin.id)
     name = f"{mosaic.twin.id}.fits"
     rms_jy = metadata["rms_mjy"] / 1e3
-    return _compare(mosaic.twin.id, Path(bundle_path) / name, remade / name, rms_jy)
+    return _compare(mosaic.twin.id, payload(Path(bundle_path)) / name, remade / name, rms_jy)
 
 
 def _rank(twin: Twin) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from contimg import naming
+from contimg.bundle.bundle import payload
 from contimg.config import Config
 from contimg.errors import ContimgError, InputError, UnknownIdError
 from contimg.plan.model import Plan
@@ -74,6 +75,17 @@ def unverified(config: Config) -> tuple[int, int]:
 
     with contextlib.closing(open_registry(config)) as registry:
         return queries.count_unread(registry, cutoff(UNREAD_DAYS)), queries.count(registry, ("published",))
+
+
+def replica_counts(config: Config) -> dict[str, dict[str, int]]:
+    """Return for each replica how many copies it lacks, and how many were found damaged; nothing is read of it."""
+    from contimg.registry.engine import open_registry
+    from contimg.replicas import copy_rows
+
+    if not config.publish.replicas:
+        return {}
+    with contextlib.closing(open_registry(config)) as registry:
+        return {one.url: copy_rows.counts(registry, one.url, one.keep) for one in config.publish.replicas}
 
 
 def _say_what_waits(config: Config, states: list[dict[str, Any]], plan: Plan | None) -> None:
@@ -173,7 +185,9 @@ def mosaic_record(config: Config, text: str) -> dict[str, Any]:
         raise UnknownIdError(f"no mosaic {mosaic_id} has been made: see `contimg status`")
     crossmatch = find_twin(layout.twin("crossmatch", mosaic_id), config)
     marker = find_marker(layout.twin("published", mosaic_id)) or find_marker(layout.twin("registered", mosaic_id))
-    folder = Path(marker["path"]) if marker and marker["status"] == "published" else layout.product("mosaic", mosaic_id)
+    published = marker is not None and marker["status"] == "published"
+    folder = Path(marker["path"]) if marker and published else layout.product("mosaic", mosaic_id)
+    inside = payload(folder)
     twins = [mosaic] + ([crossmatch] if crossmatch else [])
     state = marker["status"] if marker else "open"
     error = _error(config, mosaic_id) if state == "registered" else None
@@ -186,8 +200,8 @@ def mosaic_record(config: Config, text: str) -> dict[str, Any]:
         "next": _next(mosaic_id, state, error is not None, marker),
         "error": error,
         "folder": str(folder),
-        "fits": str(folder / f"{mosaic_id}.fits"),
-        "png": str(folder / f"{mosaic_id}.png"),
+        "fits": str(inside / f"{mosaic_id}.fits"),
+        "png": str(inside / f"{mosaic_id}.png"),
         "page": str(layout.product("summary", mosaic_id)),
         "reasons": [f"{r.code}: {r.message}" for t in twins for r in t.reasons],
         "notes": [note for t in twins for note in t.notes],

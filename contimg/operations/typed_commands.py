@@ -32,6 +32,7 @@ WITH_CONFIGURATION = (
     "prune",
     "retain",
     "reconcile",
+    "replicas",
 )
 """Commands that read the configuration; the others (simulate, inspect, ...) take files only.
 

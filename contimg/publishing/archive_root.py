@@ -10,6 +10,7 @@ from contimg.publishing.archive_marker import foreign, marker_place, read_marker
 from contimg.registry import queries
 from contimg.registry.engine import Registry
 from contimg.registry.identity import ensured_identity, identity, server_place, take_archive
+from contimg.storage import safe_files
 from contimg.storage.atomic import write_json
 from contimg.storage.process import me, operator
 from contimg.times import now
@@ -75,7 +76,6 @@ def adopt(registry: Registry, layout: Layout) -> dict[str, Any]:
         The content of the marker.
     """
     mine = ensured_identity(registry)
-    layout.products.mkdir(parents=True, exist_ok=True)
     since = mine.archive_since or now()
     content = {
         "registry": mine.uuid,
@@ -83,7 +83,9 @@ def adopt(registry: Registry, layout: Layout) -> dict[str, Any]:
         "since": since,
         "written": {"time": now(), "by": operator(), "host": me().host},
     }
-    # The marker comes first: a process that dies in between leaves nothing to repair.
-    write_json(marker_place(layout), content)
+    with safe_files.permissions(layout.archive_mode):
+        layout.products.mkdir(parents=True, exist_ok=True)
+        write_json(marker_place(layout), content)
+    # After the marker, so that a process that dies in between leaves nothing to repair.
     take_archive(registry, since=since)
     return content

@@ -11,7 +11,8 @@ from typing import Any
 
 from contimg import naming
 from contimg.bundle import bundle
-from contimg.errors import RegistryError
+from contimg.bundle.bag import TAG_MANIFEST
+from contimg.errors import InputError, RegistryError
 from contimg.publishing.checkpoints import checkpoint
 from contimg.storage import safe_files
 
@@ -19,8 +20,27 @@ INCOMING = ".incoming"
 
 
 def incoming_name(data_id: str, token: str) -> str:
-    """Return the name under ``<products>/.incoming`` of a copy that is under way."""
+    """Return the name in a folder ``.incoming`` of a copy that is under way."""
     return f"{data_id}.{token}"
+
+
+def incoming_places(layout: naming.Layout, data_id: str | None = None) -> list[Path]:
+    """Return the folders that may hold copies under way, of a product or of all.
+
+    Beside those of the archive's root there are some in dates that are on another disk than the root.
+    """
+    dates = layout.products / "mosaics"
+    date = "*" if data_id is None else naming.date(data_id)
+    found = [layout.products / INCOMING, *sorted(dates.glob(f"{date}/{INCOMING}"))]
+    return [path for path in found if path.is_dir() and not path.is_symlink()]
+
+
+def fence_all(layout: naming.Layout, data_id: str, living: Collection[str]) -> None:
+    """Do what `fence` does in every folder that may hold copies of a product."""
+    for place in incoming_places(layout, data_id):
+        relative = safe_files.relative_to_root(place, layout.products, "paths.products")
+        with safe_files.open_folder(layout.products, relative) as incoming:
+            fence(incoming, data_id, living)
 
 
 def fence(incoming: int, data_id: str, living: Collection[str]) -> None:
@@ -89,12 +109,15 @@ def copy_bundle(job: CopyJob, incoming: int, name: str) -> None:
     """
     relative = safe_files.relative_to_root(job.stage_path, job.layout.stage, "paths.stage")
     with safe_files.open_folder(job.layout.stage, relative) as source:
-        manifest = _registered_manifest(job, source)
+        manifest, tags = _registered_manifest(job, source)
         os.mkdir(name, 0o777, dir_fd=incoming)
         checkpoint("publish:incoming")
         target = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=incoming)
         try:
-            _copy_files(job, source, target, bundle.parse_manifest(manifest))
+            _copy_files(job, source, target, bundle.parse_manifest(manifest) | tags)
+            if tags:
+                tag_manifest = bundle.read_file(source, TAG_MANIFEST)
+                bundle.put_file(target, TAG_MANIFEST, tag_manifest, read_only=job.read_only)
             bundle.put_file(target, bundle.MANIFEST, manifest, read_only=job.read_only)
             bundle.put_file(target, bundle.PUBLICATION, bundle.json_bytes(job.record), read_only=job.read_only)
             checkpoint("publish:copied")
@@ -110,16 +133,20 @@ def copy_bundle(job: CopyJob, incoming: int, name: str) -> None:
     checkpoint("publish:verified")
 
 
-def _registered_manifest(job: CopyJob, source: int) -> bytes:
-    """Return the manifest of a staged bundle, if it is the registered one and lists all that stands there."""
+def _registered_manifest(job: CopyJob, source: int) -> tuple[bytes, dict[str, str]]:
+    """Return the manifest of a staged bundle and its tag files, if it is the registered one and lists all there is."""
     manifest = bundle.read_file(source, bundle.MANIFEST)
     if hashlib.sha256(manifest).hexdigest() != job.manifest_sha256:
         raise RegistryError(f"{job.stage_path / bundle.MANIFEST} is not the manifest that was registered: {_REMEDY}")
-    listed = set(bundle.parse_manifest(manifest)) | {bundle.MANIFEST, bundle.PUBLICATION}
+    try:
+        tags = bundle.read_tags(source, job.manifest_sha256)
+    except InputError as error:
+        raise RegistryError(f"{job.stage_path}: {error}, or: {_REMEDY}") from None
+    listed = {*bundle.parse_manifest(manifest), *tags, TAG_MANIFEST, bundle.MANIFEST, bundle.PUBLICATION}
     unlisted = sorted(set(safe_files.list_tree(source)) - listed)
     if unlisted:
         raise RegistryError(f"{job.stage_path / unlisted[0]} is not in the manifest: {_REMEDY}")
-    return manifest
+    return manifest, tags
 
 
 def _copy_files(job: CopyJob, source: int, target: int, digests: Mapping[str, str]) -> None:

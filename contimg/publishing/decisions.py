@@ -6,7 +6,6 @@ dies in between, `reconcile` does the rest.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,7 +26,6 @@ from contimg.publishing.recording import is_earned, publication, recorded, unkno
 from contimg.registry import queries
 from contimg.registry.engine import Registry
 from contimg.registry.schema import data_registry
-from contimg.storage import safe_files
 from contimg.storage.process import me, one_line, operator
 from contimg.times import now, utc_from_datetime
 
@@ -217,7 +215,7 @@ def approve(registry: Registry, layout: naming.Layout, mosaic: Named | str, reas
     """
 
     def has_image(row: Row) -> None:
-        if not (Path(row["stage_path"]) / f"{row['data_id']}.fits").is_file():
+        if not (bundle.payload(Path(row["stage_path"])) / f"{row['data_id']}.fits").is_file():
             raise RegistryError(f"{row['data_id']} has no image (see {row['stage_path']}): there is nothing to publish")
 
     return _decide(registry, layout, mosaic, reason, _APPROVE, has_image)
@@ -240,8 +238,7 @@ def reject(registry: Registry, layout: naming.Layout, mosaic: Named | str, reaso
 
 def _fence(registry: Registry, layout: naming.Layout, data_id: str) -> None:
     """Remove what a publisher without a claim has copied: it may be stopped just before giving it the final name."""
-    with contextlib.suppress(FileNotFoundError), safe_files.open_folder(layout.products, copying.INCOMING) as incoming:
-        copying.fence(incoming, data_id, claims.tokens(registry, data_id))
+    copying.fence_all(layout, data_id, claims.tokens(registry, data_id))
 
 
 def retry(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, update
 
@@ -15,6 +15,9 @@ from contimg.publishing import claims
 from contimg.registry import queries
 from contimg.registry.engine import Registry, RegistryStalled, RegistryUnavailable
 from contimg.registry.schema import data_registry
+
+if TYPE_CHECKING:
+    from contimg.config.sections import ReplicaOptions
 
 Row = Mapping[str, Any]
 MAX_SHARE = 0.1  # of the published mosaics: more are not taken out of sight without a person
@@ -70,6 +73,8 @@ class Scope:
         it is made again; without them its products keep the verdicts of the day on which they were made.
     max_share : float
         Largest share of the published mosaics that `bounded` repairs.
+    replicas : sequence of ReplicaOptions
+        Where whole copies may stand of bundles that the archive lost.
     aside : set of (str, int)
         Ids and versions that could not be looked at, so that later steps leave them alone.
     """
@@ -80,13 +85,20 @@ class Scope:
     dry_run: bool
     judged_by: Options | None = None
     max_share: float = MAX_SHARE
+    replicas: Sequence[ReplicaOptions] = ()
     aside: set[tuple[str, int]] = field(default_factory=set)
+    _read: list[list[Row]] = field(default_factory=list)
 
-    def rows(self, *statuses: str) -> list[Row]:
-        """Return the rows of the scope in some states, or in all, the oldest version first."""
+    def rows(self, *statuses: str, anew: bool = False) -> list[Row]:
+        """Return the rows of the scope in some states, or in all, the oldest version first.
+
+        Those of one product are read once, and again after each repair; `anew`: now, as others change them too.
+        """
         if self.data_id is None:
             return queries.listing(self.registry, statuses=statuses, latest_only=False)
-        rows = queries.versions(self.registry, self.data_id)
+        if anew or not self._read:
+            self._read[:] = [queries.versions(self.registry, self.data_id)]
+        (rows,) = self._read
         return [row for row in rows if not statuses or row["status"] in statuses]
 
     def settled_rows(self, *statuses: str) -> list[Row]:
@@ -122,6 +134,7 @@ class Scope:
         """Run a repair unless this is a dry run; it returns False when the state has changed since it was read."""
         if self.dry_run:
             return difference
+        self._read.clear()
         return replace(difference, repaired=action() is not False)
 
     def bounded(self, repairs: Iterable[tuple[Difference, Callable[[], object]]]) -> Iterator[Difference]:

@@ -34,12 +34,21 @@ class Finalized:
     held: tuple[dict[str, Any], ...]
 
 
-def finalize(registry: Registry, data_id: str, version: int) -> Finalized:
+def finalize(registry: Registry, data_id: str, version: int, *, just_read: bool = False) -> Finalized:
     """Set the verdict of a registered product from its bundle; a second call changes nothing.
 
     The verdict is that of the twins in the bundle, and no argument of the caller; the validation reads the
     bundle itself. A product that did not pass, must not be published by itself, or would replace an
     earlier version made from more or better data, is held.
+
+    Parameters
+    ----------
+    registry : Registry
+    data_id : str
+    version : int
+    just_read : bool
+        This process has just made the bundle of files that it read: only the images are read, to look at their pixels.
+        (Publishing compares every byte with the manifest.)
 
     Raises
     ------
@@ -57,6 +66,7 @@ def finalize(registry: Registry, data_id: str, version: int) -> Finalized:
         row["sha256"],
         auto_publish=row["auto_publish"],
         also=poorer_than_before(registry, row),
+        just_read=just_read,
     )
     # What a power cut undoes here is found again from the same bundle: no need to wait for the disk.
     with registry.transaction(lock=data_id, durable=False) as connection:
@@ -78,7 +88,13 @@ def finalize(registry: Registry, data_id: str, version: int) -> Finalized:
 
 
 def judge(
-    path: Path, data_id: str, manifest_sha256: str, *, auto_publish: bool, also: Sequence[Reason] = ()
+    path: Path,
+    data_id: str,
+    manifest_sha256: str,
+    *,
+    auto_publish: bool,
+    also: Sequence[Reason] = (),
+    just_read: bool = False,
 ) -> dict[str, Any]:
     """Return the columns of the row that finalizing sets.
 
@@ -92,8 +108,10 @@ def judge(
         False holds it also when it passed.
     also : sequence of Reason
         Further reasons to hold it.
+    just_read : bool
+        As for `finalize`.
     """
-    problems = validate(path, data_id, manifest_sha256)
+    problems = validate(path, data_id, manifest_sha256, just_read=just_read)
     held: list[dict[str, Any]] = [reason.model_dump(mode="json") for reason in problems]
     twins = bundle.read_twins(path, data_id)
     qa_status = metadata.verdict(twins)

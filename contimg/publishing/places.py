@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from contimg.bundle.find import hidden_place
 from contimg.bundle.record import Decision, decisions_in, read_record, with_decisions, write_record
 from contimg.errors import RegistryError
 from contimg.naming import Layout
-from contimg.storage import safe_files
+from contimg.storage import moving, safe_files
 
 ALTERED = ".altered"
 
@@ -66,7 +67,8 @@ class Places:
     def require_movable(self) -> None:
         """Raise `RegistryError` where the bundle in sight cannot be moved to its hidden place by this user.
 
-        Looked at before a decision is recorded, so that none is recorded that cannot be carried out.
+        Looked at before a decision is recorded, so that none is recorded that cannot be carried out. To another
+        disk the bundle is copied.
         """
         self.require_no_link()
         there = next(path for path in self.hidden.parents if path.exists())
@@ -76,17 +78,24 @@ class Places:
                     f"{self.sight} cannot be moved, as {place} is not writable: mount the archive for writing, or give "
                     "yourself write access, then type the same command again"
                 )
+        if os.stat(self.sight).st_dev != os.stat(there).st_dev:
+            size = sum(file.lstat().st_size for file in self.sight.rglob("*"))
+            if size > shutil.disk_usage(there).free:
+                raise RegistryError(
+                    f"{self.sight} cannot be moved to the disk of {there}, which has no room for its "
+                    f"{size / 1e6:.1f} MB: make room there, then type the same command again"
+                )
 
-    def differs(self, base: Mapping[str, Any]) -> bool:
-        """Return whether the record of the bundle in sight is missing, or names another bundle than the registry."""
-        if not is_folder(self.sight):
-            return False
-        record = read_record(self.sight)
-        return any(record.get(key) != base[key] for key in ("data_id", "version", "sha256"))
+    def record_anew(self, place: Path, base: Mapping[str, Any], decisions: Iterable[Decision]) -> None:
+        """Replace the record of the copy at one of the places."""
+        self._write(place, with_decisions(base, decisions))
 
-    def record_anew(self, base: Mapping[str, Any], decisions: Iterable[Decision]) -> None:
-        """Replace the record of the bundle in sight."""
-        write_record(self.layout.products, self.sight, "paths.products", with_decisions(base, decisions))
+    def _write(self, place: Path, record: Mapping[str, Any]) -> None:
+        if place == self.stage:
+            write_record(self.layout.stage, place, "paths.stage", record)
+            return
+        with safe_files.permissions(self.layout.archive_mode):
+            write_record(self.layout.products, place, "paths.products", record)
 
     def decisions(self) -> list[Decision]:
         """Return the decisions that are recorded in any copy, the oldest first.
@@ -117,10 +126,7 @@ class Places:
             kept = decisions_in(content, place)
             if "decisions" in content and decided <= set(kept):
                 continue
-            root, key = (self.layout.stage, "paths.stage") if place == self.stage else (
-                self.layout.products, "paths.products"
-            )  # fmt: skip
-            write_record(root, place, key, with_decisions(content or base, decided | set(kept)))
+            self._write(place, with_decisions(content or base, decided | set(kept)))
 
 
 def is_folder(path: Path) -> bool:
@@ -136,33 +142,47 @@ def hide(places: Places) -> bool:
     if is_folder(places.sight) and is_folder(places.hidden):
         set_aside(places)
         return True
-    return _move(places.layout.products, places.sight, places.hidden)
+    return _move(places.layout, places.sight, places.hidden)
 
 
 def bring_back(places: Places) -> bool:
     """Move a withdrawn bundle back to its final name; return whether it was withdrawn."""
-    return _move(places.layout.products, places.hidden, places.sight)
+    return _move(places.layout, places.hidden, places.sight)
 
 
 def set_aside(places: Places) -> None:
     """Move what stands under the final name to ``.altered``, under a number that is free."""
-    safe_files.set_aside(places.layout.products, places.sight, ALTERED)
+    _set_aside(places.layout, places.sight)
+
+
+def set_hidden_aside(places: Places) -> None:
+    """Move a withdrawn copy to ``.altered``, under a number that is free."""
+    _set_aside(places.layout, places.hidden)
 
 
 def set_aside_strays(places: Places, names: Sequence[str]) -> None:
     """Move files that are not of a bundle from under its final name to ``.altered``, under numbers that are free."""
     for name in names:
-        safe_files.set_aside(places.layout.products, places.sight / name, ALTERED)
+        _set_aside(places.layout, places.sight / name)
 
 
-def _move(root: Path, source: Path, target: Path) -> bool:
+def _set_aside(layout: Layout, path: Path) -> None:
+    with safe_files.permissions(layout.archive_mode):
+        moving.set_aside(layout.products, path, ALTERED)
+
+
+def _move(layout: Layout, source: Path, target: Path) -> bool:
+    root = layout.products
     one, other = (safe_files.relative_to_root(path, root, "paths.products") for path in (source, target))
     try:
-        opened = safe_files.open_folder(root, one.parent)
-        with opened as parent, safe_files.open_folder(root, other.parent, create=True) as target_parent:
+        with (
+            safe_files.permissions(layout.archive_mode),
+            safe_files.open_folder(root, one.parent) as parent,
+            safe_files.open_folder(root, other.parent, create=True) as target_parent,
+        ):
             if not safe_files.exists(parent, one.name):
                 return False
-            safe_files.rename_new(parent, one.name, target_parent, other.name)
+            moving.move_new(parent, one.name, target_parent, other.name)
             os.fsync(parent)
             os.fsync(target_parent)
     except FileNotFoundError:  # the folder of that date: then the bundle is not there either

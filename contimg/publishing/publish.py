@@ -4,7 +4,8 @@ Each step is safe to die after:
 
 1. check the paths: source inside the stage, target inside the archive, no symlink on the way;
 2. claim the row;
-3. copy to ``<products>/.incoming/<data_id>.<token>/``, fsync, read back and compare;
+3. copy to ``<products>/.incoming/<data_id>.<token>/`` (to ``.incoming`` in the date's folder where that is on
+   another disk), fsync, read back and compare;
 4. rename to the final name, never over an existing one;
 5. set ``published`` and write the event, in one transaction;
 6. write the marker.
@@ -34,7 +35,7 @@ from contimg.publishing.finalize import finalize
 from contimg.publishing.recording import publication, recorded, verdict_contradiction
 from contimg.registry import queries
 from contimg.registry.engine import Registry, RegistryUnavailable
-from contimg.storage import safe_files
+from contimg.storage import moving, safe_files
 
 # Faults of a machine that may pass by themselves; a full disk or a refused permission does not.
 _TRANSIENT = frozenset(
@@ -197,7 +198,8 @@ def _publish_claimed(
     """Publish a claimed product; False when another publisher took over meanwhile and has published it."""
     data_id = row["data_id"]
     try:
-        final = _transfer(registry, layout, row, claim, read_only=read_only)
+        with safe_files.permissions(layout.archive_mode):
+            final = _transfer(registry, layout, row, claim, read_only=read_only)
         checkpoint("publish:recording")
         claims.record_published(registry, claim, str(final))
         checkpoint("publish:recorded")
@@ -240,8 +242,8 @@ def _transfer(
     checkpoint("publish:checked")
     name = copying.incoming_name(data_id, claim.token)
     with (
-        safe_files.open_folder(layout.products, copying.INCOMING, create=True) as incoming,
         safe_files.open_folder(layout.products, target.parent, create=True) as parent,
+        moving.open_beside(layout.products, target.parent, copying.INCOMING) as incoming,
     ):
         copying.fence(incoming, data_id, claims.tokens(registry, data_id))
         if safe_files.exists(parent, target.name):

@@ -18,6 +18,7 @@ from contimg.publishing.publish import Outcome, PublishFailed, machine_faults, p
 from contimg.publishing.reconcile import reconcile
 from contimg.registry import queries
 from contimg.registry.engine import Registry, RegistryUnavailable, open_registry
+from contimg.replicas.sync import replicate
 from contimg.storage import safe_files
 
 if TYPE_CHECKING:
@@ -68,15 +69,22 @@ def _publish_once(data_id: str, config: Config, *, wait_s: float = 0.0) -> Outco
         machine_faults(f"{data_id} was not published"),
         contextlib.closing(open_registry(config)) as registry,
     ):
-        reconcile(registry, layout, data_id, judged_by=options_of(config), max_share=options.max_repair_share)
+        reconcile(
+            registry, layout, data_id, judged_by=options_of(config), max_share=options.max_repair_share,
+            replicas=options.replicas,
+        )  # fmt: skip
         outcome = publish(
             registry, layout, data_id, claim_s=options.claim_s, max_attempts=options.max_attempts, wait_s=wait_s,
             read_only=options.read_only,
         )  # fmt: skip
+        if outcome.status == "published":
+            for done in replicate(registry, layout, options.replicas, data_id):
+                if done.message:
+                    logging.getLogger(__name__).warning("%s: contimg replicas sync tries it again", done.message)
         if options.remove_stage and outcome.status == "published":
             remove_staged(registry, layout, data_id, outcome.version)
         if options.update_archive and outcome.status == "published" and not knows(layout, outcome.path):
-            update(registry, layout, data_id)
+            update(registry, layout, data_id, whole=False)
     _LOG.info("version %d of %s: %s; %s (%s)", outcome.version, data_id, outcome.status, outcome.message, outcome.path)
     return outcome
 

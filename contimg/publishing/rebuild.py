@@ -42,6 +42,9 @@ def rebuild_archived(
         reasons = held_reasons(values["held_json"])
         raise RegistryError(f"{path} did not pass ({reasons}) and no approval is recorded in it: move it away")
     row |= values | _state(layout, path, data_id, version, decisions) | {"staged_at": record.get("staged_at") or now()}
+    row["held_json"] = record.get(
+        "held_json", values["held_json"]
+    )  # it may have been held for what an earlier version had
     if approval is not None:
         row |= {"approved_by": approval.by, "approved_at": approval.time, "approved_reason": approval.reason}
 
@@ -83,13 +86,16 @@ def _base(
     metadata = bundle.read_metadata(path)
     missing = {"data_id", "data_type", "synthetic", "verdict", "lineage"} - set(metadata)
     if missing:
-        raise RegistryError(f"{path / bundle.METADATA} states no '{min(missing)}': move the folder away")
+        raise RegistryError(
+            f"{bundle.payload(path) / bundle.METADATA} states no '{min(missing)}': move the folder away"
+        )
     if metadata["data_id"] != data_id:
         raise RegistryError(f"{path} holds {metadata['data_id']}: give it its own name")
-    lineage = Lineage.from_json(metadata["lineage"], str(path / bundle.METADATA))
+    lineage = Lineage.from_json(metadata["lineage"], str(bundle.payload(path) / bundle.METADATA))
     auto_publish = bool(record.get("auto_publish", True))
     row = new_row(layout, metadata, manifest_sha256, version, auto_publish=auto_publish)
     row["created_at"] = record.get("created_at") or row["created_at"]
+    row["doi"] = record.get("doi")
     return row, lineage, _mosaic(path, lineage, data_id)
 
 
@@ -135,4 +141,6 @@ def _mosaic(path: Path, lineage: Lineage, data_id: str) -> Node:
     for node in lineage.of_kind("mosaic"):
         if naming.as_mosaic_id(node.twin.id) == data_id:
             return node
-    raise RegistryError(f"{path / bundle.METADATA} names no mosaic {data_id} in its lineage: restore it from a copy")
+    raise RegistryError(
+        f"{bundle.payload(path) / bundle.METADATA} names no mosaic {data_id} in its lineage: restore it from a copy"
+    )

@@ -8,6 +8,9 @@ finds nothing to do. docs/design.md holds the table of all combinations.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from contimg.naming import Layout
 from contimg.products.gates import Options
 from contimg.publishing import archive_root
@@ -16,6 +19,9 @@ from contimg.publishing.reconcile_bytes import published, staged, unrecorded
 from contimg.publishing.reconcile_remains import left_claims, marks, remains
 from contimg.publishing.reconcile_rows import lost_decisions, lost_rows, misplaced
 from contimg.registry.engine import Registry
+
+if TYPE_CHECKING:
+    from contimg.config.sections import ReplicaOptions
 
 # The order matters: later steps finish what earlier ones have found and repaired in part.
 STEPS = (lost_rows, left_claims, remains, lost_decisions, misplaced, unrecorded, published, staged, marks)
@@ -29,6 +35,7 @@ def reconcile(
     dry_run: bool = False,
     judged_by: Options | None = None,
     max_share: float = MAX_SHARE,
+    replicas: Sequence[ReplicaOptions] = (),
 ) -> list[Difference]:
     """Compare and repair; return the differences in order of product, each in the order of repair.
 
@@ -45,6 +52,8 @@ def reconcile(
         on the stage only with the same ones.
     max_share : float
         Largest share of the published mosaics that is taken out of sight by itself; above it a person must look.
+    replicas : sequence of ReplicaOptions
+        Where a whole copy is looked for, when a published bundle is lost and the stage has none.
 
     Raises
     ------
@@ -52,6 +61,6 @@ def reconcile(
         If ``paths.products`` is not the archive of this registry. Nothing was changed then.
     """
     archive_root.require(registry, layout, change=not dry_run)
-    scope = Scope(registry, layout, data_id, dry_run, judged_by, max_share)
+    scope = Scope(registry, layout, data_id, dry_run, judged_by, max_share, replicas)
     found = [difference for step in STEPS for difference in step(scope)]
     return sorted(found, key=lambda one: one.data_id)

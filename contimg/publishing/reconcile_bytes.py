@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from contimg.bundle import bundle
+from contimg.bundle import bundle, unchanged
+from contimg.errors import ContimgError, RegistryError
 from contimg.publishing import places
 from contimg.publishing.differences import Difference, Row, Scope, about
 from contimg.publishing.places import ALTERED, Places
 from contimg.publishing.recording import is_earned, verdict_contradiction
 from contimg.publishing.register import gather_registered, reassemble, stage_problem
-from contimg.times import now
+from contimg.replicas import copies, sync
+from contimg.replicas.stores import Store
+from contimg.storage import safe_files
+from contimg.storage.atomic import atomic_path
+from contimg.times import now, unix_from_utc
 
 
 def unrecorded(scope: Scope) -> Iterator[Difference]:
@@ -64,7 +70,7 @@ def _published(scope: Scope, lost: Lost, row: Row) -> Iterator[Difference]:
     if path == where.sight and places.is_folder(where.hidden):  # `misplaced` looks after these
         return
     missing = not path.is_dir()
-    problem = f"{path} is missing" if missing else bundle.archived_problem(path, row["sha256"])
+    problem = f"{path} is missing" if missing else _problem(scope, row, path)
     if problem is None:
         contradiction = None if row["approved_by"] else verdict_contradiction(row, path)
         if contradiction is not None:
@@ -79,15 +85,30 @@ def _published(scope: Scope, lost: Lost, row: Row) -> Iterator[Difference]:
         )
         return
     found = about("missing" if missing else "altered", row, path, problem)
-    # After a move of the archive, or with nothing whole on the stage, a person must decide.
-    if path != where.sight or not _can_be_made_again(scope, row):
+    # After a move of the archive, or with nothing whole anywhere, a person must decide.
+    can = path == where.sight and _can_be_made_again(scope, row)
+    source = None if can or path != where.sight else replica_with(scope, row)
+    if not can and source is None:
         message = f"{problem}, and no whole copy is on the stage: restore it from a backup, or withdraw it"
         yield replace(found, message=message, needs_person=True)
         return
     moved = "" if missing else f", the altered bundle moved to {scope.layout.products / ALTERED}"
-    message = f"{problem}: given back to staging to be published again{moved}"
-    action = functools.partial(_unpublish, scope, row, where, missing, problem)
+    again = "" if source is None else f" from replica {source.where}"
+    message = f"{problem}: given back to staging to be published again{again}{moved}"
+    action = functools.partial(_unpublish, scope, row, where, problem, source)
     lost.append((replace(found, message=message), action))
+
+
+def _problem(scope: Scope, row: Row, path: Path) -> str | None:
+    """Return what is wrong with a published bundle.
+
+    Of one product, which is about to be registered or published, nothing is read that was found right before and that
+    nobody has touched since; a reconciliation of all reads every byte.
+    """
+    read = row["verified_at"] if scope.data_id is not None else None
+    if read is not None and unchanged.is_unchanged(path, row["sha256"], unix_from_utc(read)):
+        return None
+    return bundle.archived_problem(path, row["sha256"])
 
 
 def _can_be_made_again(scope: Scope, row: Row) -> bool:
@@ -96,7 +117,40 @@ def _can_be_made_again(scope: Scope, row: Row) -> bool:
     return gather_registered(scope.layout, row, scope.judged_by) is not None
 
 
-def _unpublish(scope: Scope, row: Row, where: Places, missing: bool, problem: str) -> bool:
+def replica_with(scope: Scope, row: Row) -> Store | None:
+    """Return a replica that says it has a copy of a row's bundle; those that cannot be reached are passed over."""
+    for replica in scope.replicas:
+        try:
+            store = sync.opened(scope.registry, replica)
+            known = copies.commit_of(store, copies.row_place(scope.layout, row))
+        except ContimgError:
+            continue
+        if known is not None and known.manifest_sha256 == row["sha256"]:
+            return store
+    return None
+
+
+def _fetch(scope: Scope, row: Row, source: Store) -> bool:
+    """Bring a bundle from a replica back to the stage; False where its copy is not whole, or cannot be read."""
+    staged = Path(row["stage_path"])
+    relative = safe_files.relative_to_root(staged, scope.layout.stage, "paths.stage")
+    try:
+        with (
+            safe_files.open_folder(scope.layout.stage, relative.parent, create=True),
+            atomic_path(staged) as part,
+        ):
+            part.mkdir()
+            copies.fetch_copy(source, copies.row_place(scope.layout, row), part, row["sha256"])
+    except RegistryError as error:
+        logging.getLogger(__name__).warning("%s", error)
+        return False
+    return True
+
+
+def _unpublish(scope: Scope, row: Row, where: Places, problem: str, source: Store | None) -> bool:
+    if source is not None and not _fetch(scope, row, source):
+        return False
+    missing = not where.sight.is_dir()
     values = {"status": "staging", "published_path": None, "published_at": None, "attempts": 0}
 
     def aside(_connection: Connection) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from contimg import naming
 from contimg.publishing import claims, copying, markers
@@ -31,21 +31,24 @@ def _free(scope: Scope, row: Row) -> bool:
 
 def remains(scope: Scope) -> Iterator[Difference]:
     """Find unfinished copies in the archive and temporary files beside bundles that no process works on: removed."""
-    with (
-        contextlib.suppress(FileNotFoundError),
-        safe_files.open_folder(scope.layout.products, copying.INCOMING) as folder,
-    ):
-        # Listed before the claims are read: a copy's claim is older than the copy.
-        names = sorted(os.listdir(folder))
-        tokens = {row["claim_token"] for row in scope.rows("publishing") if scope.is_worked_on(row)}
-        for name in names:
-            data_id, _, token = name.lstrip(".").partition(".")  # hidden: being removed by a process that died
-            if token in tokens or (scope.data_id is not None and data_id != scope.data_id):
-                continue
-            path = scope.layout.products / copying.INCOMING / name
-            found = Difference("incoming_left", data_id, 0, str(path), f"{path} was left unfinished: removed")
-            yield scope.repair(found, functools.partial(safe_files.discard, folder, name))
+    for place in copying.incoming_places(scope.layout, scope.data_id):
+        relative = safe_files.relative_to_root(place, scope.layout.products, "paths.products")
+        with safe_files.open_folder(scope.layout.products, relative) as folder:
+            yield from _copies(scope, place, folder)
     yield from _parts(scope)
+
+
+def _copies(scope: Scope, place: Path, folder: int) -> Iterator[Difference]:
+    # Listed before the claims are read: a copy's claim is older than the copy.
+    names = sorted(os.listdir(folder))
+    tokens = {row["claim_token"] for row in scope.rows("publishing", anew=True) if scope.is_worked_on(row)}
+    for name in names:
+        data_id, _, token = name.lstrip(".").partition(".")  # hidden: being removed by a process that died
+        if token in tokens or (scope.data_id is not None and data_id != scope.data_id):
+            continue
+        path = place / name
+        found = Difference("incoming_left", data_id, 0, str(path), f"{path} was left unfinished: removed")
+        yield scope.repair(found, functools.partial(safe_files.discard, folder, name))
 
 
 def _parts(scope: Scope) -> Iterator[Difference]:

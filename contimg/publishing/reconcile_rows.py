@@ -11,14 +11,14 @@ from sqlalchemy import Connection
 
 from contimg.bundle import bundle
 from contimg.bundle.find import find_bundles, find_staged
-from contimg.bundle.record import Decision
+from contimg.bundle.record import Decision, read_record
 from contimg.errors import ContimgError, RegistryError
 from contimg.publishing import places
 from contimg.publishing.decisions import finish_withdrawal
-from contimg.publishing.differences import Difference, Row, Scope, about
+from contimg.publishing.differences import Difference, Row, Scope, about, sentence
 from contimg.publishing.places import Places, is_folder
 from contimg.publishing.rebuild import rebuild_archived, rebuild_staged
-from contimg.publishing.recording import add_decisions, after, publication, recorded, unknown_to
+from contimg.publishing.recording import add_decisions, after, edited, publication, recorded, unknown_to
 
 
 def lost_rows(scope: Scope) -> Iterator[Difference]:
@@ -34,6 +34,16 @@ def lost_rows(scope: Scope) -> Iterator[Difference]:
 
 
 def _lost(scope: Scope, path: Path, data_id: str, version: int, rebuild: object) -> Difference:
+    try:
+        return _rebuilt(scope, path, data_id, version, rebuild)
+    except OSError as error:  # of that bundle: it may not be read, or its disk cannot give it back
+        if scope.data_id is not None:
+            raise
+        message = f"{path} is not in the registry, and could not be looked at: {sentence(error)}"
+        return Difference("unreadable", data_id, version, str(path), message, needs_person=True)
+
+
+def _rebuilt(scope: Scope, path: Path, data_id: str, version: int, rebuild: object) -> Difference:
     found = Difference("row_lost", data_id, version, str(path), f"{path} is not in the registry: row rebuilt from it")
     problem = bundle.problem(path, None)
     if problem is not None:
@@ -72,10 +82,25 @@ def _lost_decisions(scope: Scope, row: Row) -> Iterator[Difference]:
         message = f"the record of {row['data_id']} did not say that {_said(known)}: written into it"
         found = about("record_lost", row, _first(where), message)
         yield scope.repair(found, functools.partial(where.record, publication(row), known))
-    elif row["status"] == "published" and where.differs(publication(row)):
-        message = f"the record of {row['data_id']} does not say what the registry does, or is gone: written anew"
-        found = about("record_differs", row, _first(where), message)
-        yield scope.repair(found, functools.partial(where.record_anew, publication(row), known))
+    else:
+        yield from _edited_records(scope, row, where, known)
+
+
+def _edited_records(scope: Scope, row: Row, where: Places, known: list[Decision]) -> Iterator[Difference]:
+    """Find copies whose record is gone or says otherwise than the registry: written anew.
+
+    What stands in the archive though the row says that nothing does is not touched: it may be another's.
+    """
+    archived = {"published": where.sight, "withdrawn": where.hidden}.get(row["status"])
+    for place in (one for one in where.standing() if one in (where.stage, archived)):
+        names = edited(read_record(place), row, known, archived=place != where.stage)
+        if names:
+            message = (
+                f"{place / bundle.PUBLICATION} does not say what the registry does ({', '.join(names)}): written anew"
+            )
+            found = about("record_differs", row, place, message)
+            base = publication(row)
+            yield scope.repair(found, functools.partial(where.record_anew, place, base, known))
 
 
 def _holds(where: Places, place: Path, decisions: list[Decision]) -> bool:
@@ -132,7 +157,8 @@ class Answer:
     code : str
         Of the `Difference`.
     action : str
-        ``hide``, ``bring back``, ``aside`` (move to ``.altered``), ``withdraw`` (record it as withdrawn) or ``person``.
+        ``hide``, ``bring back``, ``aside`` (move to ``.altered``), ``hidden aside`` (the withdrawn copy), ``withdraw``
+        (record it as withdrawn) or ``person``.
     message : str
         With a field ``{status}``.
     """
@@ -150,6 +176,8 @@ def answer(one: Standing) -> Answer | None:
     if one.sight and one.hidden:
         if one.status in ("withdrawn", "rejected") or one.last in ("withdrawn", "rejected"):
             return Answer("not_hidden", "hide", "is {status} but was still in sight: set aside, as a copy is withdrawn")
+        if one.last == "restored" and one.status in ("staging", "published"):
+            return Answer("in_two_places", "hidden aside", "was restored, a copy stayed withdrawn: moved to .altered")
         return Answer("in_two_places", "person", "is in sight and withdrawn as well: remove one of the two")
     if one.hidden:
         if one.status in ("withdrawn", "rejected", "superseded"):
@@ -205,6 +233,8 @@ def _last_decision(scope: Scope, row: Row) -> str | None:
 def _move(scope: Scope, row: Row, where: Places, action: str) -> bool:
     if action == "aside":
         places.set_aside(where)
+    elif action == "hidden aside":
+        places.set_hidden_aside(where)
     elif action == "bring back":
         places.bring_back(where)
     elif action == "withdraw":

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from contimg.bundle.bundle import read_metadata
-from contimg.bundle.record import KINDS, Decision
+from contimg.bundle.record import KINDS, Decision, with_decisions
 from contimg.publishing.places import Places
 from contimg.registry import queries
 from contimg.registry.schema import publish_events
@@ -24,7 +24,7 @@ def held_reasons(held_json: str | None) -> str:
 def publication(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of a row that a bundle's record holds, so that the row can be rebuilt from it."""
     keys = ("data_id", "version", "sha256", "qa_status", "validation_status", "auto_publish", "held_json")
-    times = ("created_at", "staged_at", "approved_by", "approved_at", "approved_reason")
+    times = ("doi", "created_at", "staged_at", "approved_by", "approved_at", "approved_reason")
     return {key: row.get(key) for key in (*keys, *times)}
 
 
@@ -35,6 +35,33 @@ def recorded(connection: Connection, row: Mapping[str, Any]) -> list[Decision]:
         table.data_id == row["data_id"], table.version == row["version"], table.event.in_(KINDS)
     )
     return sorted(Decision(*found) for found in connection.execute(query))
+
+
+# What the record of a copy on the stage says from the registration on; the rest is known later.
+_FROM_THE_START = ("data_id", "version", "sha256", "auto_publish", "doi", "created_at")
+
+
+def edited(
+    record: Mapping[str, Any], row: Mapping[str, Any], decisions: Iterable[Decision], *, archived: bool
+) -> list[str]:
+    """Return what a bundle's record says otherwise than the registry: names of fields, and ``decisions``.
+
+    Parameters
+    ----------
+    record : mapping
+        As read; empty where there is none.
+    row : mapping
+        The version's row.
+    decisions : iterable of Decision
+        Those about it in the registry.
+    archived : bool
+        The copy is in the archive, and not on the stage.
+    """
+    expected = publication(row)
+    names = expected if archived else _FROM_THE_START
+    found = [name for name in names if record.get(name) != expected[name]]
+    listed = with_decisions({}, decisions)["decisions"]
+    return found + (["decisions"] if record.get("decisions", []) != listed else [])
 
 
 def unknown_to(known: Iterable[Decision], found: Iterable[Decision]) -> list[Decision]:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, update
 
 from contimg import naming
-from contimg.bundle import assembly, bundle
+from contimg.bundle import assembly, bundle, unchanged
 from contimg.bundle.record import with_decisions
 from contimg.errors import ContimgError
 from contimg.products.gates import Options
@@ -24,6 +24,9 @@ from contimg.registry.queries import add_event, latest
 from contimg.registry.rows import insert_product, new_row
 from contimg.storage import safe_files
 from contimg.storage.process import is_orphan, operator, part_name
+from contimg.times import unix_from_utc
+
+DOI_NAME = "NAME"
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ def register(
     *,
     auto_publish: bool,
     judged_by: Options | None = None,
+    doi: str | None = None,
 ) -> Registered:
     """Put a mosaic and everything it depends on into the registry; a second call changes nothing.
 
@@ -72,6 +76,8 @@ def register(
         False holds it for a person even when its verdict is passed.
     judged_by : mapping of str to Section, optional
         Thresholds of the verdicts, as in `contimg.bundle.assembly.gather`.
+    doi : str, optional
+        The DOI under which a new version is cited, ``publish.doi``; `DOI_NAME` in it stands for the bundle's name.
 
     Raises
     ------
@@ -80,21 +86,33 @@ def register(
     OSError
         If the machine fails. Nothing is registered then.
     """
-    contents = assembly.gather(layout, mosaic_id, judged_by)
-    data_id = contents.data_id
+    data_id = naming.as_mosaic_id(mosaic_id)
     with registry.read() as connection:
         row = latest(connection, data_id)
-    if row is not None and row["sha256"] == contents.manifest_sha256 and stage_problem(row) is None:
+    # What was read for the version before, and was not changed since, is not read again.
+    read = None if row is None else unix_from_utc(row["created_at"])
+    contents = assembly.gather(layout, data_id, judged_by, read)
+    if row is not None:
+        contents = assembly.as_registered(contents, row["sha256"]) or contents
+    if row is not None and row["sha256"] == contents.manifest_sha256 and _is_staged(row):
         return _registered(row, created=False)
     with _assembled(layout, contents) as (folder, part), registry.transaction(lock=data_id) as connection:
         row = latest(connection, data_id)
         created = row is None or row["sha256"] != contents.manifest_sha256
         if row is None or created:
-            row = _insert(connection, layout, contents, (folder, part), row, auto_publish=auto_publish)
+            row = _insert(connection, layout, contents, (folder, part), row, auto_publish=auto_publish, doi=doi)
         else:
-            _replace(connection, contents, folder, part, row)
+            _replace(connection, layout, contents, (folder, part), row)
     checkpoint("register:committed")
     return _registered(row, created=created)
+
+
+def _is_staged(row: Mapping[str, Any]) -> bool:
+    """Return whether a product's bundle on the stage is whole, or not needed; after a failure every byte is read."""
+    read = unix_from_utc(row["created_at"])
+    if row["error"] is None and unchanged.is_unchanged(Path(row["stage_path"]), row["sha256"], read):
+        return True
+    return stage_problem(row) is None
 
 
 def reassemble(
@@ -118,7 +136,7 @@ def reassemble(
         now_row = latest(connection, row["data_id"], row["version"])
         if now_row is None or now_row["status"] not in ("staging", "held"):
             return False
-        _replace(connection, contents, folder, part, now_row)
+        _replace(connection, layout, contents, (folder, part), now_row)
     return True
 
 
@@ -135,8 +153,9 @@ def gather_registered(
             contents = assembly.gather(layout, row["data_id"], options)
         except (ContimgError, FileNotFoundError):
             return None
-        if contents.manifest_sha256 == row["sha256"]:
-            return contents
+        found = assembly.as_registered(contents, row["sha256"])
+        if found is not None:
+            return found
     return None
 
 
@@ -177,11 +196,14 @@ def _insert(
     before: Mapping[str, Any] | None,
     *,
     auto_publish: bool,
+    doi: str | None,
 ) -> Mapping[str, Any]:
     folder, part = assembled
     data_id = contents.data_id
     version = 1 if before is None else before["version"] + 1
     row = new_row(layout, contents.metadata, contents.manifest_sha256, version, auto_publish=auto_publish)
+    row["doi"] = None if doi is None else doi.replace(DOI_NAME, layout.bundle(data_id, version).name)
+    assembly.put_tags(contents, folder, part, layout.bundle(data_id, version).name, row["doi"])
     _put_record(folder, part, with_decisions(publication(row), []))
     _place(folder, part, f"v{version}", contents)
     supersede_before(connection, data_id, version, row["created_at"])
@@ -212,12 +234,18 @@ def _put_record(folder: int, part: str, record: Mapping[str, Any]) -> None:
 
 
 def _replace(
-    connection: Connection, contents: assembly.Contents, folder: int, part: str, row: Mapping[str, Any]
+    connection: Connection,
+    layout: naming.Layout,
+    contents: assembly.Contents,
+    assembled: tuple[int, str],
+    row: Mapping[str, Any],
 ) -> None:
     """Replace a lost or altered bundle by the one just assembled, unless another process has done so already."""
     if stage_problem(row) is None:
         return
+    folder, part = assembled
     name = PurePosixPath(row["stage_path"]).name
+    assembly.put_tags(contents, folder, part, layout.bundle(row["data_id"], row["version"]).name, row["doi"])
     _put_record(folder, part, with_decisions(publication(row), recorded(connection, row)))
     safe_files.remove_tree(folder, name)
     _place(folder, part, name, contents)

@@ -42,8 +42,11 @@ def register_mosaic(mosaic_id: str, config: Config, *, judged_by: Options | None
     data_id = naming.as_mosaic_id(mosaic_id)
     with machine_faults(f"{data_id} was not registered"), contextlib.closing(open_registry(config)) as registry:
         reconcile(registry, layout, data_id, judged_by=judged_by)
-        registered = register(registry, layout, data_id, auto_publish=config.publish.auto, judged_by=judged_by)
-        finalize(registry, data_id, registered.version)
+        options = config.publish
+        registered = register(
+            registry, layout, data_id, auto_publish=options.auto, judged_by=judged_by, doi=options.doi
+        )
+        finalize(registry, data_id, registered.version, just_read=registered.created)
         markers.write(layout, "registered", markers.registered(queries.get(registry, data_id)))
     checkpoint("register:marked")
     _LOG.info("registered version %d of %s", registered.version, data_id)

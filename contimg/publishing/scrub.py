@@ -2,52 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import update
-
 from contimg.bundle import bundle
-from contimg.errors import InputError
-from contimg.publishing.recording import verdict_contradiction
+from contimg.bundle.record import read_record
+from contimg.errors import InputError, RegistryError
+from contimg.publishing.recording import edited, recorded, verdict_contradiction
 from contimg.registry import queries
 from contimg.registry.engine import Registry
-from contimg.registry.schema import data_registry
-from contimg.times import now
-
-
-@dataclass
-class Pace:
-    """How fast bundles are read, and until when: a disk has others to serve.
-
-    Attributes
-    ----------
-    megabytes_per_s : float or None
-        None: as fast as the disk gives them.
-    seconds : float or None
-        No further bundle is begun after so long; None: all are read [s].
-    """
-
-    megabytes_per_s: float | None = None
-    seconds: float | None = None
-    _started_s: float = field(default_factory=time.monotonic)
-    _bytes: int = 0
-
-    def spend(self, count: int) -> None:
-        """Note that so many bytes were read, and wait as long as the pace asks."""
-        self._bytes += count
-        if self.megabytes_per_s is not None:
-            due_s = self._started_s + self._bytes / (self.megabytes_per_s * 1e6)
-            time.sleep(max(0.0, due_s - time.monotonic()))
-
-    @property
-    def is_over(self) -> bool:
-        """True when the time is over."""
-        return self.seconds is not None and time.monotonic() - self._started_s >= self.seconds
+from contimg.storage.pace import Pace
 
 
 def cutoff(days: float) -> str:
@@ -57,18 +23,24 @@ def cutoff(days: float) -> str:
 
 
 def verify_row(
-    registry: Registry | None, row: Mapping[str, Any], progress: Callable[[int], None] | None = None
+    registry: Registry | None,
+    row: Mapping[str, Any],
+    progress: Callable[[int], None] | None = None,
+    *,
+    note: bool = True,
 ) -> dict[str, Any]:
-    """Read every byte of a published bundle, compare it with its manifest and row, and note in the row when it was.
+    """Read every byte of a published bundle, compare it with its manifest, its record with the registry, and note when.
 
     Parameters
     ----------
     registry : Registry or None
-        None: nothing is noted.
+        None: the bundle is compared with its own manifest alone.
     row : mapping
         With ``data_id``, ``version``, ``published_path``, and ``sha256`` (None: compared with its own manifest).
     progress : callable, optional
         Called with the number of bytes just read.
+    note : bool
+        False: nothing is written, for somebody who may only read.
 
     Returns
     -------
@@ -82,21 +54,31 @@ def verify_row(
         problems = [problem.message for problem in found.problems]
         if not problems and row.get("qa_status") is not None and not row["approved_by"]:
             problems += [one for one in [verdict_contradiction(row, path)] if one is not None]
+        if registry is not None and not problems:
+            problems += record_problems(registry, row, path)
     except InputError as error:
         return result | {"ok": False, "files": 0, "bytes": 0, "problems": [str(error)]}
     except OSError as error:
         where = f" ({error.filename})" if error.filename is not None else ""
         return result | {"ok": False, "files": 0, "bytes": 0, "problems": [f"{path}: {error.strerror}{where}"]}
-    if registry is not None and not problems:
-        _note(registry, row)
+    if registry is not None and note and not problems:
+        queries.note_verified(registry, row)
     return result | {"ok": not problems, "files": found.n_files, "bytes": found.n_bytes, "problems": problems}
 
 
-def _note(registry: Registry, row: Mapping[str, Any]) -> None:
-    column = data_registry.c
-    same = (column.data_id == row["data_id"], column.version == row["version"], column.sha256 == row["sha256"])
-    with registry.transaction(lock=row["data_id"], durable=False) as connection:
-        connection.execute(update(data_registry).where(*same).values(verified_at=now()))
+def record_problems(registry: Registry, row: Mapping[str, Any], path: Path) -> list[str]:
+    """Return a sentence where a published bundle's own record is gone, damaged, or says otherwise than the registry."""
+    try:
+        record = read_record(path)
+    except RegistryError as error:
+        return [str(error)]
+    with registry.read() as connection:
+        whole = queries.require(connection, row["data_id"], row["version"])
+        names = edited(record, whole, recorded(connection, whole), archived=True)
+    if not names or whole["status"] != "published":  # withdrawn meanwhile
+        return []
+    what = "is missing" if not record else f"does not say what the registry does ({', '.join(names)})"
+    return [f"{path / bundle.PUBLICATION} {what}: contimg reconcile {row['data_id']} writes it anew"]
 
 
 def scrub(
@@ -132,4 +114,4 @@ def scrub(
     for row in queries.longest_unread(registry, unread_since):
         if pace.is_over:
             return
-        yield verify_row(registry if note else None, row, advance)
+        yield verify_row(registry, row, advance, note=note)

@@ -11,11 +11,12 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy import Connection, func, insert, select
 
 from contimg.errors import InputError, RegistryError
 from contimg.registry import migrations, queries, schema
 from contimg.registry.engine import Registry, open_sqlite
+from contimg.registry.relative_paths import roots_of
 from contimg.storage.atomic import atomic_path
 
 _ROWS = 2000  # copied at a time
@@ -47,10 +48,13 @@ def backup(registry: Registry, file: Path) -> dict[str, int]:
                 source.backup(target)
                 target.execute("PRAGMA journal_mode = DELETE")  # one file, without -wal beside it
         else:
-            with contextlib.closing(open_sqlite(part)) as target_registry, registry.read() as connection:
-                connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-                with target_registry.transaction() as into:
-                    _copy(connection, into)
+            roots = roots_of(registry.engine)
+            with (
+                contextlib.closing(open_sqlite(part, roots)) as target_registry,
+                registry.read(of_one_moment=True) as connection,
+                target_registry.transaction() as into,
+            ):
+                _copy(connection, into)
             with _sqlite(part) as target:
                 target.execute("PRAGMA journal_mode = DELETE")
         return _counts(part)

@@ -18,6 +18,8 @@ from sqlalchemy.pool import NullPool
 
 from contimg.errors import ConfigError, RegistryError
 from contimg.registry import migrations, postgres, schema
+from contimg.registry.relative_paths import Roots, set_roots
+from contimg.registry.remedies import driver_missing, remedy
 from contimg.registry.stalls import stopped_writer
 from contimg.storage.filesystem import refuse_network
 from contimg.storage.locks import exclusive, require_locks
@@ -51,6 +53,7 @@ class Registry:
     def __init__(self, engine: Engine, where: str) -> None:
         self.engine = engine
         self.where = where
+        self.server_place: str | None = None  # of a server, once asked for (contimg.registry.identity)
 
     @property
     def read_only(self) -> bool:
@@ -79,17 +82,25 @@ class Registry:
         with self._report(), self.engine.connect() as connection:
             connection = connection.execution_options(contimg_write=True, contimg_durable=durable)
             with connection.begin():
-                if not durable and connection.dialect.name == "postgresql":
-                    connection.execute(text("SET LOCAL synchronous_commit = off"))
-                if lock is not None and connection.dialect.name == "postgresql":
-                    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:lock, 0))"), {"lock": lock})
+                if connection.dialect.name == "postgresql":
+                    _begin_postgres(connection, lock, durable=durable)
                 yield connection
 
     @contextlib.contextmanager
-    def read(self) -> Iterator[Connection]:
-        """Run a block within one read transaction and give its connection, which does not hinder writers."""
-        with self._report(), self.engine.connect() as connection, connection.begin():
-            yield connection
+    def read(self, *, of_one_moment: bool = False) -> Iterator[Connection]:
+        """Give a connection to read with, which does not hinder writers.
+
+        On PostgreSQL each statement sees what was committed before it, as in a transaction of READ COMMITTED, without
+        the two further exchanges with the server that one takes; with `of_one_moment` all see the same.
+        """
+        with self._report(), self.engine.connect() as connection:
+            if connection.dialect.name == "postgresql" and not of_one_moment:
+                yield connection.execution_options(isolation_level="AUTOCOMMIT")
+                return
+            with connection.begin():
+                if connection.dialect.name == "postgresql":
+                    connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+                yield connection
 
     @contextlib.contextmanager
     def exclusive(self, name: str) -> Iterator[None]:
@@ -134,24 +145,9 @@ class Registry:
             passing = isinstance(error, OperationalError) or error.connection_invalidated
             kind = RegistryUnavailable if passing else RegistryError
             raise kind(
-                f"registry {self.where} refused an operation ({what}): nothing was written by it; {_remedy(what)} and "
+                f"registry {self.where} refused an operation ({what}): nothing was written by it; {remedy(what)} and "
                 "rerun the same command"
             ) from error
-
-
-def _remedy(message: str) -> str:
-    """Return the remedy for an error message of SQLite (READONLY, CANTOPEN, FULL, BUSY) or of a database server."""
-    if "readonly database" in message or "unable to open database file" in message:
-        return "give yourself write access to the file and its folder"
-    if "disk is full" in message or "No space left" in message:
-        return "make room there"
-    if "disk I/O error" in message:
-        return "look at the disk's room, quota and health"
-    if "database is locked" in message:
-        return "wait until the other command has ended"
-    if "connection" in message:
-        return "start the server or correct registry.url"
-    return "repair that"
 
 
 def open_registry(config: Config) -> Registry:
@@ -164,13 +160,17 @@ def open_registry(config: Config) -> Registry:
     RegistryError
         If the database cannot be opened, or is not a registry.
     """
+    layout = config.layout
+    roots = Roots(layout.incoming, layout.stage, layout.products)
     if config.registry.url is not None:
-        return open_url(config.registry.url)
-    return open_sqlite(config.layout.registry_file)
+        return open_url(config.registry.url, roots)
+    return open_sqlite(layout.registry_file, roots)
 
 
-def open_sqlite(file: Path) -> Registry:
+def open_sqlite(file: Path, roots: Roots | None = None) -> Registry:
     """Open the registry in an SQLite file on a local disk, made when it does not exist.
+
+    Without `roots` the paths in its rows are those that are stored, relative to the roots that it was filled with.
 
     Raises
     ------
@@ -186,11 +186,11 @@ def open_sqlite(file: Path) -> Registry:
     except OSError as error:
         raise RegistryError(f"{file.parent} cannot be made ({error.strerror}): correct paths.state") from error
     if file.exists() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)):
-        return _open(_read_only(file), where=str(file))
+        return _open(_read_only(file), str(file), roots)
     require_locks(file.parent, key="paths.state")  # SQLite would wait, and then speak of an I/O error or a busy file
     with contextlib.suppress(OSError):  # SQLite would make it with 0644, whatever the umask lets the group do
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
-    return _open(URL.create("sqlite", database=str(file)), where=str(file))
+    return _open(URL.create("sqlite", database=str(file)), str(file), roots)
 
 
 def _is_read_only(url: URL) -> bool:
@@ -208,8 +208,8 @@ def _read_only(file: Path) -> URL:
     return URL.create("sqlite", database=f"file:{quote(str(file))}", query=query)
 
 
-def open_url(url: str) -> Registry:
-    """Open the registry at an SQLAlchemy URL of a PostgreSQL (or an SQLite file).
+def open_url(url: str, roots: Roots | None = None) -> Registry:
+    """Open the registry at an SQLAlchemy URL of a PostgreSQL (or an SQLite file); `roots` as for `open_sqlite`.
 
     Raises
     ------
@@ -225,17 +225,17 @@ def open_url(url: str) -> Registry:
     if parsed.get_backend_name() == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
             raise ConfigError("config key 'registry.url' names no SQLite file: name one, or leave it null")
-        return open_sqlite(Path(parsed.database))
+        return open_sqlite(Path(parsed.database), roots)
     if parsed.get_backend_name() != "postgresql":
         raise ConfigError(
             f"config key 'registry.url' names a {parsed.get_backend_name()} database: use PostgreSQL "
             "(postgresql+psycopg://user@host/database) or null for SQLite"
         )
     # Without its query: a password may stand there too.
-    return _open(parsed, where=parsed.set(query={}).render_as_string(hide_password=True))
+    return _open(parsed, parsed.set(query={}).render_as_string(hide_password=True), roots)
 
 
-def _open(url: URL, where: str) -> Registry:
+def _open(url: URL, where: str, roots: Roots | None) -> Registry:
     try:
         if url.get_backend_name() == "sqlite":
             engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
@@ -246,7 +246,8 @@ def _open(url: URL, where: str) -> Registry:
     except NoSuchModuleError as error:
         raise ConfigError(f"config key 'registry.url': {error}: write postgresql+psycopg://…") from None
     except ModuleNotFoundError as error:
-        raise ConfigError(_driver_missing(url, error)) from None
+        raise ConfigError(driver_missing(url, error)) from None
+    set_roots(engine, roots)
     registry = Registry(engine, where)
     try:
         if not _is_current(registry):
@@ -258,23 +259,14 @@ def _open(url: URL, where: str) -> Registry:
     return registry
 
 
-def _driver_missing(url: URL, error: ModuleNotFoundError) -> str:
-    """Return what to do when the Python package of a database's driver is not installed."""
-    if url.get_driver_name() == "psycopg":
-        return (
-            f"config key 'registry.url' needs the package '{error.name}', which is missing from this environment: "
-            "python -m pip install 'psycopg[binary]'"
-        )
-    return (
-        f"config key 'registry.url' names the driver '{url.get_driver_name()}', which needs the package "
-        f"'{error.name}': write postgresql+psycopg://user@host/database, whose driver comes with contimg"
-    )
-
-
 def _is_current(registry: Registry) -> bool:
     """Tell whether the tables are there in this version; the usual case, which takes no lock."""
     with registry.read() as connection:
-        return inspect(connection).has_table("schema_version") and migrations.version_of(connection) == schema.VERSION
+        if connection.dialect.name == "postgresql":
+            found = connection.execute(text("SELECT to_regclass('schema_version') IS NOT NULL")).scalar_one()
+        else:
+            found = inspect(connection).has_table("schema_version")
+        return bool(found) and migrations.version_of(connection) == schema.VERSION
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
@@ -309,6 +301,14 @@ def unix_time_s(connection: Connection) -> float:
     if connection.dialect.name == "sqlite":
         return time.time()
     return float(connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
+
+
+def _begin_postgres(connection: Connection, lock: str | None, *, durable: bool) -> None:
+    """Take the lock, and give up waiting for the disk, in one exchange with the server."""
+    wanted = ["set_config('synchronous_commit', 'off', true)"] if not durable else []
+    wanted += ["pg_advisory_xact_lock(hashtextextended(:lock, 0))"] if lock is not None else []
+    if wanted:
+        connection.execute(text(f"SELECT {', '.join(wanted)}"), {"lock": lock} if lock is not None else {})
 
 
 def _begin_immediate(connection: Connection) -> None:

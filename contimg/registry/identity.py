@@ -78,7 +78,10 @@ def take_archive(registry: Registry, known: str | None = None, since: str | None
 
 def server_place(registry: Registry) -> str:
     """Return where a PostgreSQL registry stands: the cluster's system identifier, the database and the schema."""
+    if registry.server_place is not None:
+        return registry.server_place
     query = text("SELECT system_identifier, current_database(), current_schema() FROM pg_control_system()")
     with registry.read() as connection:
         cluster, database, schema = connection.execute(query).one()
-    return f"postgresql {cluster}/{database}/{schema}"
+    registry.server_place = f"postgresql {cluster}/{database}/{schema}"
+    return registry.server_place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from sqlalchemy import Connection, func, insert, inspect, select, text
@@ -9,6 +10,7 @@ from sqlalchemy import Connection, func, insert, inspect, select, text
 from contimg import __version__
 from contimg.errors import RegistryError
 from contimg.registry import schema
+from contimg.registry.relative_paths import roots_of
 from contimg.times import now
 
 
@@ -33,12 +35,54 @@ def _index_verifications(connection: Connection) -> None:
     )
 
 
+# The end of a bundle's path, which is the same below any root.
+_BUNDLE = re.compile(r"(?:^|/)((?:\.withdrawn/)?mosaics/[^/]+/[^/]+|registered/[^/]+/[^/]+/[^/]+)$")
+
+
+def _without_root(path: str | None) -> str | None:
+    found = None if path is None else _BUNDLE.search(path)
+    return path if found is None else found[1]
+
+
+def _store_relative_paths(connection: Connection) -> None:
+    """Make absolute paths relative to the roots; those of bundles by their form, as the roots may have moved since."""
+    rows = connection.execute(text("SELECT data_id, version, stage_path, published_path FROM data_registry")).all()
+    change = "UPDATE data_registry SET stage_path = :s, published_path = :p WHERE data_id = :i AND version = :v"
+    values = [{"i": i, "v": v, "s": _without_root(stage), "p": _without_root(final)} for i, v, stage, final in rows]
+    if values:
+        connection.execute(text(change), values)
+    roots = roots_of(connection.engine)
+    if roots is None:  # a backup, or a registry of tests: what its files are named after is not known
+        return
+    stage, incoming = f"{roots.stage}/", f"{roots.incoming}/"
+    for table, root in {"subband_files": incoming, "ms_index": stage, "caltables": stage, "images": stage}.items():
+        change = f"UPDATE {table} SET path = substr(path, :n + 1) WHERE substr(path, 1, :n) = :root"
+        connection.execute(text(change), {"n": len(root), "root": root})
+
+
+def _know_dois(connection: Connection) -> None:
+    if "doi" not in {one["name"] for one in inspect(connection).get_columns("data_registry")}:
+        connection.execute(text("ALTER TABLE data_registry ADD COLUMN doi VARCHAR"))
+
+
+def _know_replicas(connection: Connection) -> None:
+    columns = (
+        "url VARCHAR NOT NULL, data_id VARCHAR NOT NULL, version INTEGER NOT NULL, write_id VARCHAR NOT NULL, "
+        "copied_at VARCHAR NOT NULL, verified_at VARCHAR NOT NULL, problem TEXT, PRIMARY KEY (url, data_id, version), "
+        "FOREIGN KEY (data_id, version) REFERENCES data_registry (data_id, version)"
+    )
+    connection.execute(text(f"CREATE TABLE IF NOT EXISTS replica_copies ({columns})"))
+
+
 # version -> the step that makes it from the version before. A step is plain SQL text: it must go on
 # meaning the same when the tables in `schema` have moved on.
 STEPS: dict[int, Callable[[Connection], None]] = {
     2: _index_states_with_ids,
     3: _know_archive_and_verifications,
     4: _index_verifications,
+    5: _store_relative_paths,
+    6: _know_dois,
+    7: _know_replicas,
 }
 
 

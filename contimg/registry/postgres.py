@@ -16,11 +16,14 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
 CONNECT_S = 10
+IDLE_S = 0.5  # a connection that was not used for so long is asked whether it is still there
 IDLE_IN_TRANSACTION_S = 20.0
 # Longer than the limit before, so that who waits for a stopped client is served.
 LOCK_S = 45.0
@@ -49,10 +52,34 @@ def make_engine(url: URL) -> Engine:
     arguments: dict[str, Any] = {"connect_timeout": CONNECT_S, **_KEEPALIVE}
     arguments = {name: value for name, value in arguments.items() if name not in given}
     arguments["options"] = f"{options} {own if isinstance(own, str) else ' '.join(own)}".strip()
-    engine = create_engine(url, pool_pre_ping=True, connect_args=arguments, isolation_level="READ COMMITTED")
+    engine = create_engine(url, connect_args=arguments, isolation_level="READ COMMITTED")
+    event.listen(engine, "checkin", _note_use)
+    event.listen(engine, "checkout", _ping_if_idle)
     if url.get_driver_name() == "psycopg":
         event.listen(engine, "do_connect", _connect)
     return engine
+
+
+def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info["used_s"] = time.monotonic()
+
+
+def _ping_if_idle(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """Look whether a connection that was idle is still there; one that was used just now need not be asked.
+
+    Raises
+    ------
+    DisconnectionError
+        For SQLAlchemy, which makes a new one.
+    """
+    if time.monotonic() - record.info.get("used_s", time.monotonic()) < IDLE_S:
+        return
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        connection.rollback()
+    except connection.Error as error:
+        raise DisconnectionError(str(error)) from error
 
 
 def _connect(_dialect: object, _record: object, arguments: list[Any], keywords: dict[str, Any]) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, exists, func, insert, select
+from sqlalchemy import ColumnElement, Connection, exists, func, insert, select, update
 from sqlalchemy.engine import MappingResult
 
 from contimg.errors import UnknownIdError
@@ -132,6 +132,14 @@ def longest_unread(registry: Registry, since: str | None = None) -> list[Row]:
         return _rows(connection.execute(ordered).mappings())
 
 
+def note_verified(registry: Registry, row: Row) -> None:
+    """Record that every byte of a published bundle was read just now and found right."""
+    column = data_registry.c
+    same = (column.data_id == row["data_id"], column.version == row["version"], column.sha256 == row["sha256"])
+    with registry.transaction(lock=row["data_id"], durable=False) as connection:
+        connection.execute(update(data_registry).where(*same).values(verified_at=now()))
+
+
 def count_unread(registry: Registry, since: str) -> int:
     """Return how many published bundles were not read since a time (UTC)."""
     column = data_registry.c
@@ -185,14 +193,17 @@ def count_published_since(registry: Registry, since: str) -> int:
 
 def closed_ids(registry: Registry) -> set[str]:
     """Return the ids of products with a published, rejected or withdrawn version, and none staged, claimed or held."""
-    column = data_registry.c.status
     with registry.read() as connection:
-        ids = select(data_registry.c.data_id)
-        closed, under_way = (
-            connection.execute(ids.where(column.in_(statuses))).scalars().all()
-            for statuses in (("published", "rejected", "withdrawn"), ("staging", "publishing", "held"))
-        )
-    return set(closed).difference(under_way)
+        closed = _ids(connection, ("published", "rejected", "withdrawn"))
+        return closed.difference(_ids(connection, ("staging", "publishing", "held")))
+
+
+def _ids(connection: Connection, statuses: Sequence[str]) -> set[str]:
+    """Return the ids of products with a version in one of some states; as one text, since rows take longer to fetch."""
+    join = func.string_agg if connection.dialect.name == "postgresql" else func.group_concat
+    column = data_registry.c
+    text = connection.execute(select(join(column.data_id, ",")).where(column.status.in_(statuses))).scalar_one()
+    return set((text or "").split(",")) - {""}
 
 
 def stuck(registry: Registry, max_attempts: int) -> dict[str, str]:

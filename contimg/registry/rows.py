@@ -220,6 +220,7 @@ def new_row(
         "synthetic": metadata["synthetic"],
         "auto_publish": auto_publish,
         "attempts": 0,
+        "doi": None,
         "created_at": now(),
     }
 

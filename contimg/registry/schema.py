@@ -2,7 +2,8 @@
 
 Times are UTC text ``YYYY-MM-DDTHH:MM:SS.mmmZ`` (sortable, the same in both databases); a claim's
 expiry is Unix time [s] because it is only ever compared. JSON columns hold text. Products are named
-by id and by ``sha256``, the digest of their twin: one tile may have been converted twice.
+by id and by ``sha256``, the digest of their twin: one tile may have been converted twice. Paths are relative to a root
+of the configuration (`contimg.registry.relative_paths`).
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 4
+from contimg.registry.relative_paths import PathBelow
+
+VERSION = 7
 STATUSES = ("staging", "publishing", "published", "held", "rejected", "superseded", "withdrawn")
 QA_STATUSES = ("pending", "passed", "warning", "failed")
 VALIDATION_STATUSES = ("pending", "validated", "failed")
@@ -77,7 +80,7 @@ subband_files = Table(
     metadata,
     _digest(primary_key=True),
     Column("name", String, primary_key=True),
-    Column("path", String, nullable=False),
+    Column("path", PathBelow("incoming"), nullable=False),
     Column("subband", Integer),
     Column("tile_id", ForeignKey("tiles.tile_id"), nullable=False, index=True),
 )
@@ -88,7 +91,7 @@ ms_index = Table(
     _digest(primary_key=True),
     Column("kind", String, CheckConstraint("kind IN ('ms', 'calibrated')"), nullable=False),
     Column("tile_id", ForeignKey("tiles.tile_id"), nullable=False, index=True),
-    Column("path", String, nullable=False),
+    Column("path", PathBelow("stage"), nullable=False),
     Column("verdict", String, nullable=False),
     Column("n_subbands", Integer),
     Column("flagged_fraction", Float),
@@ -108,7 +111,7 @@ caltables = Table(
     Column("flux_anchor", Text),
     Column("mid_mjd", Float),
     Column("dec_app_deg", Float),
-    Column("path", String, nullable=False),
+    Column("path", PathBelow("stage"), nullable=False),
     Column("verdict", String, nullable=False),
     Column("reasons_json", Text, nullable=False),
     Column("code_version", String, nullable=False),
@@ -120,7 +123,7 @@ images = Table(
     metadata,
     _digest(primary_key=True),
     Column("tile_id", ForeignKey("tiles.tile_id"), nullable=False, index=True),
-    Column("path", String, nullable=False),
+    Column("path", PathBelow("stage"), nullable=False),
     Column("verdict", String, nullable=False),
     Column("rms_mjy", Float),
     Column("freq_hz", Float),
@@ -158,8 +161,8 @@ data_registry = Table(
     Column("version", Integer, CheckConstraint("version >= 1"), primary_key=True, autoincrement=False),
     Column("data_type", String, nullable=False),
     Column("status", String, nullable=False),
-    Column("stage_path", String, nullable=False),
-    Column("published_path", String, unique=True),
+    Column("stage_path", PathBelow("stage"), nullable=False),
+    Column("published_path", PathBelow("products"), unique=True),
     _digest(nullable=False),
     Column("qa_status", String, nullable=False, server_default="pending"),
     Column("validation_status", String, nullable=False, server_default="pending"),
@@ -168,6 +171,7 @@ data_registry = Table(
     Column("synthetic", Boolean, nullable=False),
     Column("auto_publish", Boolean, nullable=False),
     Column("held_json", Text),
+    Column("doi", String),  # under which this version is cited
     Column("attempts", Integer, CheckConstraint("attempts >= 0"), nullable=False, server_default="0"),
     Column("error", Text),
     Column("claim_token", String),
@@ -228,6 +232,20 @@ mosaic_tiles = Table(
     Column("tile_id", ForeignKey("tiles.tile_id"), nullable=False, index=True),
     Column("image_sha256", ForeignKey("images.sha256"), nullable=False),
     Column("used", Boolean, nullable=False),
+    ForeignKeyConstraint(["data_id", "version"], ["data_registry.data_id", "data_registry.version"]),
+)
+
+# Which published bundles have a copy in which replica (contimg.replicas), and what was wrong with it when it was read.
+replica_copies = Table(
+    "replica_copies",
+    metadata,
+    Column("url", String, primary_key=True),
+    Column("data_id", String, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("write_id", String, nullable=False),
+    Column("copied_at", String, nullable=False),
+    Column("verified_at", String, nullable=False),
+    Column("problem", Text),
     ForeignKeyConstraint(["data_id", "version"], ["data_registry.data_id", "data_registry.version"]),
 )
 

@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import errno
 import hashlib
-import itertools
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from contimg.errors import RegistryError
 from contimg.storage.process import part_name
 
 CHUNK_BYTES = 4 << 20
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _RENAME_NOREPLACE = 1  # linux/fs.h
 
 
@@ -73,7 +72,7 @@ def open_folder(root: Path, relative: PurePosixPath | str = ".", *, create: bool
             try:
                 if create:
                     _make_folder(part, descriptor)
-                below = os.open(part, _FOLDER, dir_fd=descriptor)
+                below = os.open(part, FOLDER, dir_fd=descriptor)
             except OSError as error:
                 if error.errno in (errno.ELOOP, errno.ENOTDIR):
                     raise RegistryError(
@@ -95,6 +94,19 @@ def _make_folder(name: str, parent: int) -> None:
     except FileExistsError:
         return
     os.fsync(parent)
+
+
+@contextlib.contextmanager
+def permissions(mode: int) -> Iterator[None]:
+    """Give files that a block makes the permissions `mode`; who can read them can enter folders that it makes.
+
+    The umask of who runs it does not matter then. It is one for all threads of a process.
+    """
+    before = os.umask(0o777 & ~(mode | (mode & 0o444) >> 2))
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 @contextlib.contextmanager
@@ -174,7 +186,7 @@ def list_tree(folder: int, prefix: str = "") -> Iterator[str]:
     for name in sorted(os.listdir(folder)):
         mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
         if stat.S_ISDIR(mode):
-            below = os.open(name, _FOLDER, dir_fd=folder)
+            below = os.open(name, FOLDER, dir_fd=folder)
             try:
                 yield from list_tree(below, f"{prefix}{name}/")
             finally:
@@ -194,7 +206,7 @@ def remove_tree(parent: int, name: str) -> None:
             os.unlink(name, dir_fd=parent)
         return
     try:
-        folder = os.open(name, _FOLDER, dir_fd=parent)
+        folder = os.open(name, FOLDER, dir_fd=parent)
     except FileNotFoundError:  # another process clears up the same remains
         return
     try:
@@ -253,38 +265,6 @@ def rename_new(source_parent: int, source: str, target_parent: int, target: str)
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from None
         raise
-
-
-def set_aside(root: Path, path: Path, aside: str) -> None:
-    """Move a folder into the folder `aside` of its root, with the first free number appended: ``name.1``, ``name.2``.
-
-    Parameters
-    ----------
-    root : Path
-        ``paths.products``.
-    path : Path
-        The folder to move, below the root.
-    aside : str
-        Name of a folder of the root; made if it is missing.
-
-    Raises
-    ------
-    RegistryError
-        If the path is not below the root.
-    """
-    relative = relative_to_root(path, root, "paths.products")
-    with (
-        open_folder(root, relative.parent) as parent,
-        open_folder(root, aside, create=True) as target,
-    ):
-        for number in itertools.count(1):
-            try:
-                rename_new(parent, relative.name, target, f"{relative.name}.{number}")
-                break
-            except FileExistsError:
-                continue
-        os.fsync(parent)
-        os.fsync(target)
 
 
 def _renameat2(source_parent: int, source: str, target_parent: int, target: str) -> None:

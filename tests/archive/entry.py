@@ -3,7 +3,7 @@
 from typing import Any
 
 ENTRY: dict[str, Any] = {
-    "schema": 3,
+    "schema": 4,
     "data_id": "mosaic_20260211T002649",
     "version": 1,
     "name": "mosaic_20260211T002649",
@@ -27,7 +27,8 @@ ENTRY: dict[str, Any] = {
     "calibrators": ["3C286", "3C48"],
     "kilobytes": 17,
     "thumbnail": "mosaic_20260211T002649.png",
-    "page": "mosaic_20260211T002649.html",
+    "image": "data/mosaic_20260211T002649.fits",
+    "page": "data/mosaic_20260211T002649.html",
     "corners_deg": [[13.0, 36.5], [12.0, 36.5], [12.0, 37.5], [13.0, 37.5]],
     "shape_px": [640, 480],
     "field_deg": 1.2,

@@ -1,9 +1,12 @@
 """What is read from a bundle for the archive: footprint, picture, exposure; and what is kept of it."""
 
 import json
+import math
+import time
 
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.io import fits
 from mocpy import MOC
 from PIL import Image
@@ -157,3 +160,33 @@ def test_another_manifest_is_another_bundle(tmp_path, kept):
     assert entries.entry(kept, row(path, sha256="2" * 64))["rms_mjy"] == 5.0
     (path / bundle.METADATA).write_text(json.dumps(METADATA | {"rms_mjy": 6.0}))
     assert entries.entry(kept, row(path, sha256="2" * 64), anew=True)["rms_mjy"] == 6.0
+
+
+@pytest.mark.parametrize(
+    ("n_pixels", "step_deg", "expected"),
+    [
+        (18000 * 4200, 3 / 3600, (17, 11)),  # a mosaic of the telescope: each 17th pixel, cells of 1.7 arcmin
+        (18000 * 4200, 1 / 60, (9, 7)),  # as many pixels, of an arcminute: 300 deg wide; cells of 27 arcmin
+        (2000 * 500, 0.1, (1, 8)),  # pixels wider than a cell of order 11, of which most would lie between two
+        (1, 30.0, (1, 0)),
+    ],
+)
+def test_a_wide_or_coarse_mosaic_has_a_coarser_moc(n_pixels, step_deg, expected):
+    stride, order = entries._sampling(n_pixels, step_deg)
+    assert (stride, order) == expected
+    assert stride * step_deg <= 0.5 * 58.6 / 2**order or order == 0  # a cell is twice as wide as the grid, or wider
+
+
+def test_the_footprint_of_a_coarse_mosaic_has_no_holes_and_is_made_at_once(tmp_path, kept):
+    """3000 x 1500 pixels of 0.02 deg: 60 x 30 deg on the sky, 4.5 million positions if each was computed."""
+    path = put(tmp_path / ID, np.ones((1500, 3000)))
+    with fits.open(path / f"{ID}.fits", mode="update") as opened:
+        opened[0].header.update(CDELT1=-0.02, CDELT2=0.02, CRPIX1=1500.5, CRPIX2=750.5, CRVAL1=180.0, CRVAL2=0.0)
+    started = time.process_time()
+    found = entries.entry(kept, row(path))
+    assert time.process_time() - started < 20
+    moc = MOC.from_fits(str(kept / found["moc"]))
+    area_deg2 = math.degrees(1) ** 2 * math.radians(60) * 2 * math.sin(math.radians(15))
+    assert moc.sky_fraction * 41252.96 == pytest.approx(area_deg2, rel=0.03)
+    inside = np.random.default_rng(1).uniform((151, -14), (209, 14), (2000, 2)) * u.deg
+    assert moc.contains_lonlat(inside[:, 0], inside[:, 1]).all()

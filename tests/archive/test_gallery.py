@@ -59,7 +59,7 @@ def test_what_a_card_says(tmp_path):
         "calibrator": "3C286, 3C48",
     }
     assert found["note"] == "approved by ann: fine; noisy; few tiles"
-    assert found["href"] == "mosaics/2026-02-11/mosaic_20260211T002649/mosaic_20260211T002649.html"
+    assert found["href"] == "mosaics/2026-02-11/mosaic_20260211T002649/data/mosaic_20260211T002649.html"
     assert found["thumbnail"] == "gallery/2026-02/mosaic_20260211T002649.png"
     for word in ("3c286", "warning", "sky", "few tiles", "2026-02-11", "ann", "+37.100"):
         assert word in found["text"]

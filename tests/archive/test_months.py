@@ -27,11 +27,13 @@ def test_rows_by_month():
 
 
 def test_what_months_say_of_themselves_is_read_in_order(tmp_path):
+    here = {"archive": str(tmp_path.parent), "schema": months.SCHEMA}
     for month, content in (
-        ("2026-02", {"schema": months.SCHEMA, "month": "2026-02"}),
-        ("2025-12", {"schema": months.SCHEMA, "month": "2025-12"}),
-        ("2026-01", {"schema": months.SCHEMA + 1, "month": "2026-01"}),  # of another contimg: made again
-        ("lost+found", {"schema": months.SCHEMA, "month": "lost+found"}),
+        ("2026-02", here | {"month": "2026-02"}),
+        ("2025-12", here | {"month": "2025-12"}),
+        ("2025-11", here | {"month": "2025-11", "archive": "/where/it/was"}),  # before the archive was moved
+        ("2026-01", here | {"schema": months.SCHEMA + 1, "month": "2026-01"}),  # of another contimg: made again
+        ("lost+found", here | {"month": "lost+found"}),
         ("2026-03", []),
         ("2026-04", None),
         ("2026-05", "text"),

@@ -24,7 +24,7 @@ MONTHS = [
 def test_a_row_in_the_units_of_obscore():
     row = tables.obscore_row(made())
     assert (row["obs_id"], row["obs_publisher_did"]) == ("mosaic_20260211T002649", "urn:contimg:mosaic_20260211T002649")
-    place = "file:///archive/mosaics/2026-02-11/mosaic_20260211T002649/mosaic_20260211T002649.fits"
+    place = "file:///archive/mosaics/2026-02-11/mosaic_20260211T002649/data/mosaic_20260211T002649.fits"
     assert (row["access_url"], row["access_estsize"]) == (place, 17)
     assert (row["s_ra"], row["s_dec"], row["s_fov"], row["s_resolution"]) == (12.5, 37.1, 1.2, 14.44)
     assert (row["s_xel1"], row["s_xel2"], row["t_exptime"], row["t_resolution"]) == (640, 480, 600.0, 300.0)

@@ -4,9 +4,11 @@ import contextlib
 import dataclasses
 import json
 import logging
+import os
 import re
 import shutil
 import subprocess
+import time
 
 import numpy as np
 import pytest
@@ -109,7 +111,7 @@ def test_a_publish_brings_everything_up_to_date(config):
     assert row["em_min"] == pytest.approx(0.2005301, abs=1e-6) and row["em_max"] == pytest.approx(0.2279791, abs=1e-6)
     assert row["t_exptime"] == pytest.approx(600, abs=0.01) and row["s_resolution"] == 14.4
     assert (row["s_xel1"], row["s_xel2"], row["simulated"]) == (64, 64, True)
-    place = config.layout.bundle(ID, 1) / f"{ID}.fits"
+    place = config.layout.bundle(ID, 1) / "data" / f"{ID}.fits"
     assert row["access_url"] == f"file://{place}" and row["access_estsize"] == place.stat().st_size // 1024
     coverage = MOC.from_fits(str(products / "coverage.moc.fits"))
     inside = coverage.contains_lonlat(np.array([12.5, 14.0]) * u.deg, np.array([37.1, 37.1]) * u.deg)
@@ -292,7 +294,7 @@ def test_months_are_put_together(config, registry):
         assert list(found["obs_publisher_did"]) == [f"urn:contimg:{name}" for name in names]
         assert list(found["version"]) == [1, 1, 2, 1]
         assert found["s_ra"].tolist() == [12.5] * 4 and found["s_ra"].unit == "deg"
-    assert rows["access_url"][2] == f"file://{products}/mosaics/2026-02-20/{names[2]}/{ID[:7]}20260220T030000.fits"
+    assert rows["access_url"][2] == f"file://{products}/mosaics/2026-02-20/{names[2]}/data/{ID[:7]}20260220T030000.fits"
     assert (products / "obscore.fits").stat().st_size % 2880 == 0
     assert set(shown(config)) == {"2025-12", "2026-02", "2026-03"}
     assert [one["name"] for one in shown(config)["2026-02"]] == names[2:0:-1]
@@ -319,3 +321,32 @@ def test_what_was_not_brought_up_to_date_is_found_by_the_next_publish(config, re
     shutil.rmtree(config.paths.products / "gallery" / "2025-12")
     put(config, tiles=LATER)
     assert len(table(config)) == 4
+
+
+def rows_of(path):
+    from astropy.table import Table
+
+    return list(Table.read(path)["obs_id"])
+
+
+def test_each_year_has_tables_and_the_one_of_all_may_wait_when_it_is_large(config, registry, monkeypatch):
+    second, third = "mosaic_20270101T000000", "mosaic_20270102T000000"
+    put(config)
+    put(config, tiles=("2027-01-01T00:00:00",))
+    products = config.paths.products
+    assert rows_of(products / "obscore-2026.fits") == [ID] and rows_of(products / "obscore-2027.fits") == [second]
+    assert rows_of(products / "obscore.fits") == [ID, second]
+    assert 'of each year: <a href="obscore-2027.vot">2027</a> · ' in (products / "index.html").read_text()
+    monkeypatch.setattr(update, "WHOLE_AT_ONCE", 2)
+    before = (products / "obscore-2026.vot").stat()
+    put(config, tiles=("2027-01-02T00:00:00",))
+    assert rows_of(products / "obscore-2027.fits") == [second, third]
+    assert rows_of(products / "obscore.fits") == [ID, second]  # not older than a day
+    assert (products / "obscore-2026.vot").stat().st_mtime_ns == before.st_mtime_ns
+    yesterday = time.time() - 90_000
+    os.utime(products / "obscore.fits", (yesterday, yesterday))
+    update.rebuild(registry, config.layout, third, whole=False)
+    assert rows_of(products / "obscore.fits") == [ID, second, third]
+    decisions.withdraw(registry, config.layout, ID, "wrong")  # what is withdrawn is in no table any more
+    update.rebuild(registry, config.layout, ID)
+    assert rows_of(products / "obscore.fits") == [second, third] and not (products / "obscore-2026.fits").exists()

@@ -34,11 +34,12 @@ def test_an_assembled_bundle_is_what_its_manifest_says(layout, tmp_path):
     path = build(contents, layout, tmp_path)
     assert bundle.verify(path, expected=contents.manifest_sha256).ok
     names = {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
-    assert names == {
+    inside = {
         f"{ID}.fits", f"{ID}.weights.fits", f"{ID}.rms.fits", f"{ID}.png", f"{ID}.tiles.csv", f"{ID}.json",
         f"{ID}.html", f"crossmatch/{ID}.matches.csv", f"crossmatch/{ID}.flux.png", f"crossmatch/{ID}.json",
-        "metadata.json", "manifest-sha256.txt",
+        "metadata.json",
     }  # fmt: skip
+    assert names == {f"data/{name}" for name in inside} | {"manifest-sha256.txt"}
     assert bundle.read_metadata(path) == contents.metadata
     with pytest.raises(FileExistsError):
         build(contents, layout, tmp_path)
@@ -53,8 +54,8 @@ def test_without_comparison_and_page(sqlite_config):
     layout = sqlite_config.layout
     layout.product("summary", ID).unlink()
     contents = gather(layout, ID)
-    assert contents.crossmatch is None and f"{ID}.html" not in contents.linked
-    assert not any(name.startswith("crossmatch/") for name in {**contents.linked, **contents.generated})
+    assert contents.crossmatch is None and f"data/{ID}.html" not in contents.linked
+    assert not any(name.startswith("data/crossmatch/") for name in {**contents.linked, **contents.generated})
     assert list(contents.metadata["qa"]) == ["mosaic"]
 
 
@@ -68,9 +69,10 @@ def test_large_files_are_linked_where_they_can_be_and_small_ones_copied(sqlite_c
     product = layout.product("mosaic", ID)
     one_disk = os.stat(above).st_dev == os.stat(product).st_dev
     for name, linked in ((f"{ID}.fits", one_disk), (f"{ID}.rms.fits", one_disk), (f"{ID}.png", False)):
-        assert ((path / name).stat().st_size > MB) == name.endswith("fits")
-        assert (path / name).read_bytes() == (product / name).read_bytes()
-        assert os.path.samefile(path / name, product / name) == linked
+        copy = path / "data" / name
+        assert (copy.stat().st_size > MB) == name.endswith("fits")
+        assert copy.read_bytes() == (product / name).read_bytes()
+        assert os.path.samefile(copy, product / name) == linked
     assert bundle.verify(path).ok
 
 
@@ -83,8 +85,8 @@ def test_folders_below_come_along(sqlite_config, tmp_path):
     (place.parent / ".cache").write_text("hidden")
     mosaics.judge_again(sqlite_config)
     path = build(gather(layout, ID), layout, tmp_path)
-    assert (path / "plots" / "noise" / "map.csv").read_text() == "1,2\n"
-    assert not (path / "plots" / ".cache").exists() and bundle.verify(path).ok
+    assert (path / "data" / "plots" / "noise" / "map.csv").read_text() == "1,2\n"
+    assert not (path / "data" / "plots" / ".cache").exists() and bundle.verify(path).ok
 
 
 def test_a_file_that_was_altered_lost_or_added(layout):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from contimg.bundle import bundle
+from contimg.bundle import bag, bundle
 from contimg.bundle.assembly import gather
 from contimg.errors import InputError, RegistryError
 from contimg.publishing.publish_mosaic import publish_mosaic
@@ -79,37 +79,42 @@ def test_the_binary_mark_of_sha256sum_is_read():
 def test_a_whole_bundle_has_no_problem(published):
     done = bundle.verify(published)
     assert done.ok and done.n_files == 11
-    assert done.n_bytes == sum((published / name).stat().st_size for name in bundle.read_manifest(published)[1])
+    names = [*bundle.read_manifest(published)[1], *bag.TAGS]
+    assert done.n_bytes == sum((published / name).stat().st_size for name in names)
 
 
 def test_one_bit_is_seen(published):
-    file = published / f"{ID}.weights.fits"
+    file = published / "data" / f"{ID}.weights.fits"
     content = bytearray(file.read_bytes())
     content[3000] ^= 4
     file.write_bytes(content)
-    assert problems(published) == [("altered", f"{ID}.weights.fits")]
+    assert problems(published) == [("altered", f"data/{ID}.weights.fits")]
 
 
 def test_a_missing_and_a_strange_file_are_seen(published):
-    (published / "crossmatch" / f"{ID}.flux.png").unlink()
+    (published / "data" / "crossmatch" / f"{ID}.flux.png").unlink()
     (published / "notes.txt").touch()
-    assert problems(published) == [("unlisted", "notes.txt"), ("missing", f"crossmatch/{ID}.flux.png")]
+    assert problems(published) == [("unlisted", "notes.txt"), ("missing", f"data/crossmatch/{ID}.flux.png")]
 
 
 def test_a_symlink_is_no_file(published, tmp_path):
-    file = published / f"{ID}.png"
+    file = published / "data" / f"{ID}.png"
     shutil.move(file, tmp_path / "moved.png")
     os.symlink(tmp_path / "moved.png", file)
-    assert problems(published) == [("altered", f"{ID}.png")]
+    assert problems(published) == [("altered", f"data/{ID}.png")]
 
 
 def test_a_manifest_rewritten_to_fit_altered_bytes_is_seen_by_the_registry(published):
     digest, digests = bundle.read_manifest(published)
-    (published / f"{ID}.png").write_bytes(b"another picture")
+    (published / "data" / f"{ID}.png").write_bytes(b"another picture")
     import hashlib
 
-    digests[f"{ID}.png"] = hashlib.sha256(b"another picture").hexdigest()
-    (published / bundle.MANIFEST).write_bytes(bundle.format_manifest(digests))
+    digests[f"data/{ID}.png"] = hashlib.sha256(b"another picture").hexdigest()
+    manifest = bundle.format_manifest(digests)
+    (published / bundle.MANIFEST).write_bytes(manifest)
+    assert problems(published) == [("manifest", bag.TAG_MANIFEST)]
+    tags = (published / bag.TAG_MANIFEST).read_text()
+    (published / bag.TAG_MANIFEST).write_text(tags.replace(digest, hashlib.sha256(manifest).hexdigest()))
     assert problems(published) == []
     assert problems(published, expected=digest) == [("manifest", bundle.MANIFEST)]
 
@@ -195,8 +200,8 @@ def test_the_first_problem_as_a_sentence(published, tmp_path):
     digest, _ = bundle.read_manifest(published)
     assert bundle.problem(published, digest) is None
     assert "is not the one that the registry knows (0000" in bundle.problem(published, "0" * 64)
-    (published / f"{ID}.png").unlink()
-    assert bundle.problem(published, digest) == f"{published / f'{ID}.png'} is missing"
+    (published / "data" / f"{ID}.png").unlink()
+    assert bundle.problem(published, digest) == f"{published / 'data' / f'{ID}.png'} is missing"
     assert bundle.problem(tmp_path / "nowhere", None).endswith(
         "is not a bundle: name a folder with a manifest-sha256.txt"
     )
@@ -225,9 +230,9 @@ def test_metadata_that_cannot_be_read_is_one_sentence(tmp_path):
 
 def test_the_twins_of_a_bundle(published):
     assert [twin.kind for twin in bundle.read_twins(published, ID)] == ["mosaic", "crossmatch"]
-    shutil.rmtree(published / "crossmatch")
+    shutil.rmtree(published / "data" / "crossmatch")
     assert [twin.kind for twin in bundle.read_twins(published, ID)] == ["mosaic"]
-    twin = published / f"{ID}.json"
+    twin = published / "data" / f"{ID}.json"
     whole = twin.read_text()
     twin.write_text(whole.replace("12.5", "12.6"))
     with pytest.raises(InputError, match=r"is not the twin in the bundle's lineage"):
@@ -239,7 +244,7 @@ def test_the_twins_of_a_bundle(published):
     with pytest.raises(InputError, match=rf"{ID}\.json does not exist: name the folder of a bundle"):
         bundle.read_twins(published, ID)
     for lineage in ("{}", '{"lineage": null}', '{"lineage": {"products": [1]}}', '{"lineage": {"products": [{}]}}'):
-        (published / bundle.METADATA).write_text(lineage)
+        (published / "data" / bundle.METADATA).write_text(lineage)
         damaged = r"metadata\.json (holds no lineage|is damaged: 'lineage[^']*': .*): restore it from a copy"
         with pytest.raises(InputError, match=damaged):
             bundle.read_twins(published, ID)

@@ -129,12 +129,13 @@ def test_the_lineage_of_a_published_bundle(sqlite_config):
         ),
         (metadata | {"lineage": {"products": others, "files": []}}, "holds no lineage of one mosaic"),
     ]
+    file = path / "data" / bundle.METADATA
     for content, message in cases:
-        (path / bundle.METADATA).write_text(json.dumps(content))
+        file.write_text(json.dumps(content))
         with pytest.raises(InputError, match=message) as raised:
             find.read_lineage(path)
-        assert str(path / bundle.METADATA) in str(raised.value)
+        assert str(file) in str(raised.value)
     metadata["lineage"]["products"][0]["twin"]["facts"]["freq_hz"] = 1.0
-    (path / bundle.METADATA).write_text(json.dumps(metadata))
+    file.write_text(json.dumps(metadata))
     with pytest.raises(InputError, match="does not have the digest it is listed under"):
         find.read_lineage(path)

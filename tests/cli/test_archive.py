@@ -48,7 +48,7 @@ def test_anew_reads_what_is_kept_again(program, sqlite_config, publish):
 
 @pytest.mark.parametrize("damage", ["gone", "empty", "not JSON"])
 def test_a_bundle_that_cannot_be_read_is_named_in_one_sentence(program, publish, damage):
-    metadata = publish().path / "metadata.json"
+    metadata = publish().path / "data" / "metadata.json"
     if damage == "gone":
         metadata.unlink()
     else:

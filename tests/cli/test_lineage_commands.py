@@ -122,7 +122,7 @@ def test_diff_of_a_file(contimg, sqlite_config, published):
 
 
 def test_an_altered_lineage_is_no_lineage(published):
-    file = published / "metadata.json"
+    file = published / "data" / "metadata.json"
     file.write_text(file.read_text().replace("3C286", "3C48", 1).replace('"calibrator": "3C286"', '"calibrator": "x"'))
     with pytest.raises(InputError, match="does not have the digest"):
         read_lineage(published)

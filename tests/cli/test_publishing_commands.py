@@ -63,7 +63,7 @@ def test_verify(contimg, sqlite_config):
     done = contimg("registry", "verify", ID, "--json")
     assert [(one["ok"], one["files"]) for one in done] == [(True, 11)]
     assert contimg("registry", "verify", "--all", "--json") == done
-    (path / f"{ID}.png").write_bytes(b"altered")
+    (path / "data" / f"{ID}.png").write_bytes(b"altered")
     done = contimg("registry", "verify", "--all", "--json", code=3)
     assert f"{ID}.png does not have the SHA-256" in done[0]["problems"][0]
     assert "NO" in contimg("registry", "verify", ID, code=3)

@@ -23,7 +23,7 @@ def test_a_published_mosaic(program, publish):
     rows = cells(done.out)
     assert rows["rms [mJy/beam]"] == "4"
     assert rows["median flux / catalogue"] == "1.01"
-    assert rows["mosaic"] == str(folder / f"{ID}.fits")
+    assert rows["mosaic"] == str(folder / "data" / f"{ID}.fits")
     assert program("report", "20260211T002649", "--json").json[0]["folder"] == str(folder)
 
 
@@ -86,3 +86,13 @@ def test_a_missing_truth_is_wrong_usage(program, publish, tmp_path):
     done = program("report", ID, "--truth", tmp_path / "truth.csv")
     assert done.code == 2
     assert f"'{tmp_path / 'truth.csv'}' does not exist" in done.err.replace("\n", " ")
+
+
+def test_a_reason_forges_no_line_and_reaches_no_terminal(program, publish):
+    from contimg.products.twin import Reason
+
+    text = "noise\x1b[2J\nFORGED: verdict passed [red]x[/red] \u202e"
+    publish(reasons=[Reason(code="noise", severity="warning", message=text)])
+    done = program("report", mosaics.MOSAIC)
+    assert "FORGED" in done.out and not any(line.startswith("FORGED") for line in done.out.splitlines())
+    assert not {"\x1b", "\u202e"} & set(done.out) and "[red]x[/red]" in done.out

@@ -92,4 +92,4 @@ def test_shells_complete_commands(monkeypatch):
     monkeypatch.setenv("COMP_CWORD", "1")
     done = CliRunner().invoke(main, [], prog_name="contimg", env={"_CONTIMG_COMPLETE": "bash_complete"})
     found = {line.split(",")[1] for line in done.output.split()}
-    assert found == {"report", "registry", "reproduce", "replay", "reconcile", "resume", "retain"}
+    assert found == {"report", "registry", "reproduce", "replay", "reconcile", "replicas", "resume", "retain"}

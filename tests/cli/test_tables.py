@@ -31,7 +31,7 @@ def test_reconcile_lists_a_bundle_that_is_gone(program, publish):
 def test_verify_says_no_where_a_byte_changed_and_where_the_manifest_is_gone(program, publish):
     path = publish().path
     assert program("verify", ID).code == 0
-    image = path / f"{ID}.fits"
+    image = path / "data" / f"{ID}.fits"
     image.chmod(0o644)
     with image.open("r+b") as stream:
         stream.seek(3000)

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from contimg import naming
 from contimg.bundle import bundle
@@ -115,6 +116,45 @@ def test_a_registry_that_moves(typed, archive, program):  # noqa: F811
     registry = open_registry(archive)
     archive_root.require(registry, archive.layout)
     assert statuses(archive) == ["published", "published"]
+
+
+def test_an_archive_on_a_new_disk(typed, archive, program, tmp_path):  # noqa: F811
+    new = archive.paths.products.rename(archive.paths.products.with_name("new_disk"))
+    assert "mount the archive" in program("reconcile").sentence
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(overlay.read_text().replace(str(archive.paths.products), str(new)))
+    reconciled, tables, verified = typed("Move the archive or the stage to another disk")
+    assert (reconciled.code, tables.code, verified.code) == (0, 0, 0), (reconciled, tables, verified)
+    assert str(new) in (new / "obscore.vot").read_text() and statuses(archive) == ["published", "published"]
+    assert program("reconcile").out == "Archive and registry agree.\n"
+
+
+@pytest.fixture
+def second(archive, tmp_path):
+    """A folder that the configuration names as replica."""
+    overlay = tmp_path / "overlay.yaml"
+    content = yaml.safe_load(overlay.read_text())
+    (tmp_path / "second").mkdir()
+    content["publish"]["replicas"] = [{"url": str(tmp_path / "second")}]
+    overlay.write_text(yaml.safe_dump(content))
+    return tmp_path / "second"
+
+
+def test_a_second_copy(typed, archive, program, second):  # noqa: F811
+    for done in typed("Keep a second copy of the archive"):
+        assert done.code == 0, done
+    assert len(list(second.glob("mosaics/*/*/manifest-sha256.txt"))) == 2
+
+
+def test_a_bundle_from_the_second_copy(typed, archive, program, second):  # noqa: F811
+    typed("Keep a second copy of the archive")
+    shutil.rmtree(archive.paths.stage / "registered")
+    shutil.rmtree(archive.paths.stage / "mosaics")
+    lost = archive.layout.bundle(mosaics.MOSAIC, 1)
+    shutil.rmtree(lost)
+    for done in typed("A published mosaic is damaged, and the stage has no copy"):
+        assert done.code == 0, done
+    assert bundle.verify(lost).ok and statuses(archive) == ["published", "published"]
 
 
 def test_a_second_operator(typed, archive):

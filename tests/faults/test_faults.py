@@ -88,8 +88,10 @@ def test_of_many_publishers_one_wins(backend):
 
 
 DAMAGES = {
-    "a bit": lambda final, config: (final / "metadata.json").write_bytes((final / "metadata.json").read_bytes()[:-1]),
-    "a file": lambda final, config: (final / f"{final.name}.png").unlink(),
+    "a bit": lambda final, config: (final / "data" / "metadata.json").write_bytes(
+        (final / "data" / "metadata.json").read_bytes()[:-1]
+    ),
+    "a file": lambda final, config: (final / "data" / f"{final.name}.png").unlink(),
     "a bundle": lambda final, config: shutil.rmtree(final),
     "a second": lambda final, config: shutil.copytree(final, final.with_name(final.name + ".v2")),
     "remains": lambda final, config: (config.paths.products / ".incoming" / f"{final.name}.x").mkdir(),

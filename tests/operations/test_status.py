@@ -179,7 +179,7 @@ def test_a_published_mosaic_stands_in_the_archive_and_a_registered_one_on_the_st
     register_mosaic(ID, config)
     assert mosaic_record(config, ID)["folder"] == str(config.layout.product("mosaic", ID))
     path = publish_mosaic(ID, config, waits_s=()).path
-    assert mosaic_record(config, ID)["png"] == str(path / f"{ID}.png")
+    assert mosaic_record(config, ID)["png"] == str(path / "data" / f"{ID}.png")
 
 
 def test_an_unknown_mosaic_is_named(config):

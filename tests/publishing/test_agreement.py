@@ -47,7 +47,7 @@ ANSWERS = {
         "hidden": dict(none=("withdrawn", "hidden"), approved=("withdrawn", "hidden"), rejected=("rejected", "hidden"),
                        withdrawn=("withdrawn", "hidden"), restored=("published", "sight")),
         "both": dict(none=PERSON, approved=PERSON, rejected=("rejected", "hidden"), withdrawn=("withdrawn", "hidden"),
-                     restored=PERSON),
+                     restored=("published", "sight")),
     },
     "staging": {
         "nowhere": dict(none=("staging", "stage")),  # made again from the mosaic
@@ -58,7 +58,7 @@ ANSWERS = {
         "hidden": dict(none=("withdrawn", "hidden"), approved=("withdrawn", "hidden"), rejected=("rejected", "hidden"),
                        withdrawn=("withdrawn", "hidden"), restored=("published", "sight")),
         "both": dict(none=PERSON, approved=PERSON, rejected=("rejected", "hidden"), withdrawn=("withdrawn", "hidden"),
-                     restored=PERSON),
+                     restored=("published", "sight")),
     },
     "held": {
         "nowhere": dict(none=("held", "stage")),
@@ -80,7 +80,7 @@ ANSWERS = {
         "hidden": dict(none=("withdrawn", "hidden"), approved=("withdrawn", "hidden"), rejected=("rejected", "hidden"),
                        withdrawn=("withdrawn", "hidden"), restored=("published", "sight")),
         "both": dict(none=PERSON, approved=PERSON, rejected=("rejected", "hidden"), withdrawn=("withdrawn", "hidden"),
-                     restored=PERSON),
+                     restored=("published", "sight")),
     },
     "rejected": {
         "nowhere": dict(none=("rejected", "nowhere")),
@@ -102,7 +102,7 @@ ANSWERS = {
         "hidden": dict(none=("withdrawn", "hidden"), approved=("withdrawn", "hidden"), rejected=("rejected", "hidden"),
                        withdrawn=("withdrawn", "hidden"), restored=("published", "sight")),
         "both": dict(none=("withdrawn", "hidden"), approved=("withdrawn", "hidden"), rejected=("rejected", "hidden"),
-                     withdrawn=("withdrawn", "hidden"), restored=PERSON),
+                     withdrawn=("withdrawn", "hidden"), restored=("published", "sight")),
     },
     "superseded": {
         "nowhere": dict(none=("superseded", "nowhere")),

@@ -37,7 +37,7 @@ def test_more_than_the_share_is_only_reported(registry, config, archive, fault):
         if fault == "missing":
             shutil.rmtree(path)
         else:
-            (path / "metadata.json").write_text("{}")
+            (path / "data" / "metadata.json").write_text("{}")
     for share in (0.1, 0.49):
         found = reconcile(registry, config.layout, max_share=share)
         assert [(one.code, one.repaired, one.needs_person) for one in found] == [(fault, False, True)] * 4

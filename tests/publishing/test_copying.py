@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from contimg.archive.update import rebuild
 from contimg.bundle import bundle
+from contimg.bundle.bag import TAGS
 from contimg.errors import RegistryError
 from contimg.publishing import checkpoints, copying, decisions, publish
 from contimg.publishing.copying import CopyJob, copy_bundle, incoming_name
@@ -68,6 +70,11 @@ def test_a_copy_has_every_byte_of_the_stage_and_the_given_record(job):
     assert (copy / bundle.PUBLICATION).read_bytes() == b'{\n "version": 1\n}\n'
 
 
+def copied_files(job):
+    """Return the files that are copied one by one: those of both manifests, and not the manifests."""
+    return [*bundle.read_manifest(job.stage_path)[1], *TAGS]
+
+
 def test_a_copy_is_named_after_the_product_and_the_claim():
     assert incoming_name(ID, "0f0f") == f"{ID}.0f0f"
 
@@ -76,7 +83,7 @@ def test_a_copy_goes_on_only_while_its_claim_is_alive(job):
     """Asked before each file, after each block that was copied and after each that was read back."""
     asked = []
     copied(replace(job, alive=lambda: asked.append(True)))
-    assert len(asked) == 3 * len(bundle.read_manifest(job.stage_path)[1])
+    assert len(asked) == 3 * len(copied_files(job))
 
     def stop():
         raise RegistryError("another publisher took over")
@@ -106,7 +113,7 @@ def test_a_file_that_the_manifest_does_not_list_is_refused(job, name):
 
 def test_a_source_that_is_not_what_the_manifest_says_is_named(job):
     """The copy reads back as something else, and so does the source: it is the stage that was altered."""
-    source = job.stage_path / f"{ID}.png"
+    source = job.stage_path / "data" / f"{ID}.png"
     source.write_bytes(source.read_bytes() + b"x")
     with pytest.raises(RegistryError) as refused:
         copied(job)
@@ -115,7 +122,7 @@ def test_a_source_that_is_not_what_the_manifest_says_is_named(job):
 
 def test_a_copy_that_reads_back_differently_is_the_archives_fault(job):
     """A disk that keeps something else than was written: the file is changed behind the publisher's back."""
-    victim = sorted(bundle.read_manifest(job.stage_path)[1])[0]
+    victim = sorted(copied_files(job))[0]
     target = job.layout.products / ".incoming" / "copy" / victim
     asked = []
 
@@ -158,25 +165,35 @@ def test_checkpoints_are_passed_once_for_each_file_and_in_order(job):
     passed = []
     checkpoints.hook = passed.append
     copied(job)
-    files = len(bundle.read_manifest(job.stage_path)[1])
+    files = len(copied_files(job))
     assert passed == ["publish:incoming", *["publish:file"] * files, "publish:copied", "publish:verified"]
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
-def test_a_copy_that_is_read_only_lets_everybody_read_whom_the_umask_lets(registry, config, umask):
+@pytest.mark.parametrize("mode", ["0644", "0640", "0664"])
+def test_who_may_read_the_archive_is_said_by_the_configuration_and_not_by_the_umask(registry, config, umask, mode):
     mosaics.make_mosaic(config)
     register_mosaic(ID, config)
+    config = config.model_copy(update={"publish": config.publish.model_copy(update={"mode": mode})})
+    layout, reads = config.layout, int(mode, 8) & 0o444
+    entered = int(mode, 8) | reads >> 2
     before = os.umask(umask)
     try:
-        done = publish.publish(registry, config.layout, ID, claim_s=60, max_attempts=3, read_only=True)
+        done = publish.publish(registry, layout, ID, claim_s=60, max_attempts=3, read_only=True)
+        rebuild(registry, layout)
+        assert os.umask(umask) == umask  # what is made elsewhere follows the umask of who runs it
+        decisions.withdraw(registry, layout, ID, "wrong")
+        decisions.restore(registry, layout, ID, "right after all")
     finally:
         os.umask(before)
-    modes = {stat.S_IMODE(path.stat().st_mode) for path in done.path.rglob("*") if path.is_file()}
-    assert modes == {0o444 & ~umask}
-    assert stat.S_IMODE(done.path.stat().st_mode) == 0o777 & ~umask
-    decisions.withdraw(registry, config.layout, ID, "wrong")
-    decisions.restore(registry, config.layout, ID, "right after all")
-    assert stat.S_IMODE((done.path / bundle.PUBLICATION).stat().st_mode) & 0o222 == 0
+
+    def modes(paths):
+        return {stat.S_IMODE(path.stat().st_mode) for path in paths}
+
+    assert modes(path for path in done.path.rglob("*") if path.is_file()) == {reads}
+    products = layout.products
+    assert modes([path for path in products.rglob("*") if path.is_dir()] + [products]) == {entered}
+    assert modes(p for p in products.rglob("*") if p.is_file() and done.path not in p.parents) == {int(mode, 8)}
 
 
 def test_only_copies_without_a_living_claim_are_fenced_off(tmp_path):

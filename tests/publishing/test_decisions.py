@@ -165,7 +165,7 @@ def test_restore_is_the_way_back(registry, config):
 def test_what_is_not_whole_is_not_restored(registry, config):
     run(config)
     hidden = Path(decisions.withdraw(registry, config.layout, ID, "wrong")["published_path"])
-    (hidden / f"{ID}.png").write_bytes(b"rotten")
+    (hidden / "data" / f"{ID}.png").write_bytes(b"rotten")
     with pytest.raises(RegistryError, match=r"cannot be restored: .*png does not have the SHA-256"):
         decisions.restore(registry, config.layout, ID, "back")
     assert queries.get(registry, ID)["status"] == "withdrawn" and hidden.exists()

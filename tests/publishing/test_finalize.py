@@ -142,7 +142,7 @@ def test_what_is_no_fits_is_held(registry, config):
 def test_bytes_altered_on_the_stage_are_no_verdict_but_an_error(registry, config):
     mosaics.make_mosaic(config)
     done = register(registry, config.layout, mosaics.MOSAIC, auto_publish=True)
-    (done.path / f"{mosaics.MOSAIC}.png").unlink()
+    (done.path / "data" / f"{mosaics.MOSAIC}.png").unlink()
     with pytest.raises(ContimgError, match=r"png is missing: rerun the same command"):
         finalize(registry, mosaics.MOSAIC, 1)
     assert queries.get(registry, mosaics.MOSAIC)["finalization_status"] == "pending"

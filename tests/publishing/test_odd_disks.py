@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -14,10 +15,12 @@ from contimg.publishing import decisions
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register_mosaic import register_mosaic
+from contimg.publishing.scrub import scrub
 from contimg.registry import queries
 from contimg.storage import safe_files
 from tests.publishing.test_archive_root import lose_rows
 from tests.support import mosaics
+from tests.support.bundles import seal
 
 ID = mosaics.MOSAIC
 OTHER = "2026-02-13T00:26:49"
@@ -47,9 +50,10 @@ def rot(monkeypatch, file, number=errno.EIO):
 @pytest.mark.parametrize("number", [errno.EIO, errno.EBADMSG, errno.EUCLEAN])
 def test_a_rotten_file_is_a_problem_of_that_file(registry, config, two, monkeypatch, number):
     first, second = two
-    rot(monkeypatch, first / f"{ID}.fits", number)
+    rot(monkeypatch, first / "data" / f"{ID}.fits", number)
     (problem,) = bundle.verify(first).problems
-    assert (problem.path, problem.kind) == (f"{ID}.fits", "unreadable") and str(first / f"{ID}.fits") in problem.message
+    assert (problem.path, problem.kind) == (f"data/{ID}.fits", "unreadable")
+    assert str(first / "data" / f"{ID}.fits") in problem.message
     assert bundle.verify(second).ok
     found = {one.data_id: one for one in reconcile(registry, config.layout) if one.code == "altered"}
     assert list(found) == [ID] and f"{ID}.fits cannot be read from its disk" in found[ID].message
@@ -58,7 +62,7 @@ def test_a_rotten_file_is_a_problem_of_that_file(registry, config, two, monkeypa
 
 
 def test_a_server_that_does_not_answer_is_no_problem_of_a_file(registry, config, two, monkeypatch):
-    rot(monkeypatch, two[0] / f"{ID}.fits", errno.ESTALE)
+    rot(monkeypatch, two[0] / "data" / f"{ID}.fits", errno.ESTALE)
     with pytest.raises(OSError, match="Stale"):
         bundle.verify(two[0])
     (found,) = reconcile(registry, config.layout)
@@ -100,18 +104,97 @@ def test_what_cannot_be_moved_is_not_recorded_as_withdrawn(registry, config, two
     assert reconcile(registry, config.layout) == []
 
 
-@pytest.mark.parametrize("harm", ["gone", "version", "sha256"])
-def test_a_record_that_is_gone_or_was_edited_is_written_anew(registry, config, two, harm):
+FORGED = {"time": "2026-01-01T00:00:00.000Z", "decision": "approved", "reason": "r", "by": "b", "host": "h"}
+EDITS = {
+    "version": 9, "sha256": "0" * 64, "data_id": "mosaic_20260101T000000", "qa_status": "failed", "auto_publish": False,
+    "validation_status": "failed", "held_json": "[]", "created_at": "2020-01-01T00:00:00.000Z", "staged_at": None,
+    "approved_by": "mallory", "approved_reason": "because", "decisions": [FORGED],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("harm", ["gone", *EDITS])
+def test_a_record_that_is_gone_or_was_edited_is_noticed_and_written_anew(registry, config, two, harm):
+    """Each field, a decision too that somebody put before those that were made."""
+    if harm == "decisions":
+        decisions.withdraw(registry, config.layout, ID, "wrong")
+        decisions.restore(registry, config.layout, ID, "right after all")
     record = two[0] / bundle.PUBLICATION
     right = record.read_bytes()
     content = json.loads(right)
     record.unlink()
-    if harm != "gone":
-        changes = {"version": {"version": 9}, "sha256": {"sha256": "0" * 64}}
-        record.write_text(json.dumps(content | changes[harm]))
+    if harm == "decisions":
+        content["decisions"].insert(0, FORGED)
+        record.write_text(json.dumps(content))
+    elif harm != "gone":
+        assert content[harm] != EDITS[harm]
+        record.write_text(json.dumps(content | {harm: EDITS[harm]}))
+    seen = {one["data_id"]: one["problems"] for one in scrub(registry, note=False)}
+    what = "is missing" if harm == "gone" else f"does not say what the registry does ({harm})"
+    assert seen[ID] == [f"{record} {what}: contimg reconcile {ID} writes it anew"] and seen[two[1].name] == []
     found = reconcile(registry, config.layout)
     assert [(one.code, one.data_id, one.repaired) for one in found] == [("record_differs", ID, True)]
     assert record.read_bytes() == right and reconcile(registry, config.layout) == []
+    assert all(one["ok"] for one in scrub(registry))
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"version": "1"}', '{"decisions": [3]}'])
+def test_a_torn_record_is_a_problem_of_that_bundle(registry, config, two, content):
+    record = two[0] / bundle.PUBLICATION
+    right = record.read_bytes()
+    record.unlink()
+    record.write_text(content)
+    seen = {one["data_id"]: one["problems"] for one in scrub(registry)}
+    assert len(seen[ID]) == 1 and str(record) in seen[ID][0] and seen[two[1].name] == []
+    found = reconcile(registry, config.layout)
+    assert [(one.code, one.data_id, one.needs_person) for one in found] == [("record_unreadable", ID, True)]
+    record.unlink()  # what the message says
+    reconcile(registry, config.layout)
+    assert record.read_bytes() == right
+
+
+@pytest.mark.parametrize("place", ["stage", "hidden"])
+def test_a_record_that_was_edited_elsewhere_is_written_anew_too(registry, config, two, place):
+    if place == "hidden":
+        decisions.withdraw(registry, config.layout, ID, "wrong")
+    row = queries.get(registry, ID)
+    record = Path(row["published_path"] if place == "hidden" else row["stage_path"]) / bundle.PUBLICATION
+    content = json.loads(record.read_bytes())
+    record.unlink()
+    record.write_text(json.dumps(content | {"created_at": "2020-01-01T00:00:00.000Z"}))
+    assert [one.code for one in reconcile(registry, config.layout)] == ["record_differs"]
+    assert json.loads(record.read_bytes())["created_at"] == content["created_at"]
+    assert reconcile(registry, config.layout) == []
+
+
+def test_a_rebuilt_registry_agrees_with_the_records_of_held_and_approved_mosaics(registry, config, two):
+    """Also with why it was held, which the earlier version decided."""
+    mosaics.make_mosaic(config, seed=2, rms_mjy=9.0)
+    register_mosaic(ID, config)
+    assert publish_mosaic(ID, config, waits_s=()).status == "held"
+    decisions.approve(registry, config.layout, decisions.Named(ID, 2), "looked at it")
+    publish_mosaic(ID, config, waits_s=())
+    before = [dict(row) for row in queries.versions(registry, ID)]
+    lose_rows(registry)
+    assert {one.code for one in reconcile(registry, config.layout)} <= {"row_lost", "marker_differs"}
+    assert reconcile(registry, config.layout) == []
+    kept = ("version", "status", "sha256", "held_json", "approved_by", "approved_reason", "created_at", "staged_at")
+    after = [dict(row) for row in queries.versions(registry, ID)]
+    assert [[row[key] for key in kept] for row in after] == [[row[key] for key in kept] for row in before]
+
+
+def test_a_folder_that_nobody_may_read_is_named_and_the_others_are_rebuilt(registry, config, two, monkeypatch):
+    lose_rows(registry)
+    shutil.rmtree(config.paths.stage / "registered")
+    real = safe_files.open_folder
+
+    def open_folder(root, *args, **options):
+        if Path(root) == two[0]:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(root))
+        return real(root, *args, **options)
+
+    monkeypatch.setattr(safe_files, "open_folder", open_folder)  # root may read everything
+    found = {(one.code, one.data_id) for one in reconcile(registry, config.layout)}
+    assert found - {("marker_differs", two[1].name)} == {("unreadable", ID), ("row_lost", two[1].name)}
 
 
 def hostile(kind):
@@ -135,11 +218,8 @@ def test_hostile_metadata_sets_that_bundle_aside_and_the_others_are_rebuilt(regi
     first, second = two
     shutil.rmtree(config.paths.stage / "registered")
     lose_rows(registry)
-    (first / bundle.METADATA).write_bytes(hostile(kind))
-    _, digests = bundle.read_manifest(first)
-    with safe_files.open_folder(first) as folder, safe_files.open_file(folder, bundle.METADATA) as file:
-        digests[bundle.METADATA] = safe_files.sha256(file)
-    (first / bundle.MANIFEST).write_bytes(bundle.format_manifest(digests))
+    (first / "data" / bundle.METADATA).write_bytes(hostile(kind))
+    seal(first)
     found = {(one.code, one.data_id, one.repaired) for one in reconcile(registry, config.layout)}
     assert ("foreign", ID, False) in found and ("row_lost", second.name, True) in found
     assert [row["data_id"] for row in queries.listing(registry)] == [second.name]

@@ -81,7 +81,7 @@ def test_a_bundle_that_appears_under_the_final_name_at_the_last_moment(registry,
         (copy,) = incoming.iterdir()
         shutil.copytree(copy, final)
         if not same:
-            (final / f"{ID}.png").write_bytes(b"another")
+            (final / "data" / f"{ID}.png").write_bytes(b"another")
 
     at("publish:verified", appear)
     if same:
@@ -89,7 +89,7 @@ def test_a_bundle_that_appears_under_the_final_name_at_the_last_moment(registry,
     else:
         with pytest.raises(publish.PublishFailed, match=r"exists with other content .* never overwritten"):
             attempt(registry, config)
-        assert (final / f"{ID}.png").read_bytes() == b"another"
+        assert (final / "data" / f"{ID}.png").read_bytes() == b"another"
     assert list(incoming.iterdir()) == []
 
 

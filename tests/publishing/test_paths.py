@@ -43,7 +43,7 @@ def test_a_stage_path_outside_the_stage_is_refused(registry, config, wrong):
 
 def test_a_symlink_put_into_the_staged_bundle_is_refused(registry, config, tmp_path):
     mosaics.make_mosaic(config)
-    staged = register_mosaic(ID, config).path / f"{ID}.png"
+    staged = register_mosaic(ID, config).path / "data" / f"{ID}.png"
     (tmp_path / "other.png").write_bytes(staged.read_bytes())
     staged.unlink()
     os.symlink(tmp_path / "other.png", staged)

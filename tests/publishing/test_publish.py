@@ -52,9 +52,9 @@ def test_a_passed_mosaic_is_published_where_the_design_says(registry, config):
     )
     assert checked.returncode == 0 and checked.stdout.count(": OK") == 11
     for name in (f"{ID}.fits", f"{ID}.weights.fits", f"{ID}.rms.fits", f"{ID}.png", f"{ID}.tiles.csv"):
-        assert (final / name).read_bytes() == (config.layout.product("mosaic", ID) / name).read_bytes()
-    assert (final / "crossmatch" / f"{ID}.matches.csv").is_file() and (final / f"{ID}.html").is_file()
-    assert json.loads((final / bundle.METADATA).read_text())["synthetic"] is True
+        assert (final / "data" / name).read_bytes() == (config.layout.product("mosaic", ID) / name).read_bytes()
+    assert (final / "data" / "crossmatch" / f"{ID}.matches.csv").is_file() and (final / "data" / f"{ID}.html").is_file()
+    assert json.loads((final / "data" / bundle.METADATA).read_text())["synthetic"] is True
     assert list((config.paths.products / ".incoming").iterdir()) == []
     assert [event["event"] for event in queries.events(registry, ID)] == ["registered", "finalized", "published"]
 
@@ -196,7 +196,7 @@ def test_the_stage_is_removed_only_by_policy_and_after_another_look(registry, co
     done = run(config)
     staged = Path(queries.get(registry, ID)["stage_path"])
     assert staged.is_dir()
-    damaged = done.path / f"{ID}.png"
+    damaged = done.path / "data" / f"{ID}.png"
     content = damaged.read_bytes()
     damaged.write_bytes(b"x" + content[1:])
     with pytest.raises(RegistryError, match="the staged copy is kept"):

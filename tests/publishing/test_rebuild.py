@@ -1,6 +1,5 @@
 """Rows rebuilt from bundles: what a bundle's files say, and one sentence where they do not say enough."""
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -15,6 +14,7 @@ from contimg.errors import RegistryError
 from contimg.publishing.rebuild import rebuild_archived, rebuild_staged
 from contimg.registry import queries, schema
 from tests.support import mosaics
+from tests.support.bundles import seal
 from tests.support.mosaics import run
 
 ID = mosaics.MOSAIC
@@ -42,13 +42,11 @@ def archived(registry, config, path, data_id=ID, version=1):
 
 
 def rewrite(path: Path, change) -> None:
-    """Change a bundle's metadata, and its manifest so that the bundle is whole again."""
-    content = json.loads((path / bundle.METADATA).read_text())
+    """Change a bundle's metadata, and its manifests so that the bundle is whole again."""
+    content = json.loads((path / "data" / bundle.METADATA).read_text())
     change(content)
-    (path / bundle.METADATA).write_bytes(bundle.json_bytes(content))
-    _, digests = bundle.read_manifest(path)
-    digests[bundle.METADATA] = hashlib.sha256((path / bundle.METADATA).read_bytes()).hexdigest()
-    (path / bundle.MANIFEST).write_bytes(bundle.format_manifest(digests))
+    (path / "data" / bundle.METADATA).write_bytes(bundle.json_bytes(content))
+    seal(path)
 
 
 def decide(path: Path, *decisions: tuple[str, str]) -> None:
@@ -65,7 +63,7 @@ def test_metadata_that_lacks_a_key_is_named(registry, config, published, key):
     rewrite(published, lambda content: content.pop(key))
     with pytest.raises(RegistryError) as refused:
         archived(registry, config, published)
-    assert str(refused.value) == f"{published / bundle.METADATA} states no '{key}': move the folder away"
+    assert str(refused.value) == f"{published / 'data' / bundle.METADATA} states no '{key}': move the folder away"
 
 
 def test_a_bundle_of_another_name_is_named(registry, config, published):

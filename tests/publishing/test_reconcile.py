@@ -18,6 +18,7 @@ from contimg.registry import queries, schema
 from contimg.registry.schema import data_registry
 from contimg.storage.process import Owner, machine, part_name
 from tests.support import mosaics
+from tests.support.bundles import seal
 
 ID = mosaics.MOSAIC
 
@@ -144,19 +145,19 @@ def test_recorded_but_missing(registry, config, published):
 
 
 def test_altered_bytes_are_replaced_and_kept_aside(registry, config, published):
-    damage(published / f"{ID}.fits")
-    altered = (published / f"{ID}.fits").read_bytes()
+    damage(published / "data" / f"{ID}.fits")
+    altered = (published / "data" / f"{ID}.fits").read_bytes()
     found = reconcile(registry, config.layout)
     assert [(one.code, one.repaired) for one in found] == [("altered", True), ("marker_differs", True)]
     assert not published.exists()
-    assert (config.paths.products / ".altered" / f"{ID}.1" / f"{ID}.fits").read_bytes() == altered
+    assert (config.paths.products / ".altered" / f"{ID}.1" / "data" / f"{ID}.fits").read_bytes() == altered
     assert publish_mosaic(ID, config, waits_s=()).created and bundle.verify(published).ok
-    damage(published / f"{ID}.fits")
+    damage(published / "data" / f"{ID}.fits")
     assert publish_mosaic(ID, config, waits_s=()).created and bundle.verify(published).ok
     assert (config.paths.products / ".altered" / f"{ID}.2").is_dir()
 
 
-@pytest.mark.parametrize("names", [(".DS_Store",), ("crossmatch/.nfs0001", "notes.txt", "Thumbs.db")])
+@pytest.mark.parametrize("names", [(".DS_Store",), ("data/crossmatch/.nfs0001", "notes.txt", "Thumbs.db")])
 def test_stray_files_are_moved_away_and_the_bundle_stays_in_sight(registry, config, published, names):
     for name in names:
         (published / name).write_text(f"not of the bundle: {name}")
@@ -169,14 +170,14 @@ def test_stray_files_are_moved_away_and_the_bundle_stays_in_sight(registry, conf
 
 def test_a_stray_file_does_not_hide_that_another_one_is_altered(registry, config, published):
     (published / ".DS_Store").write_text("x")
-    damage(published / f"{ID}.fits")
+    damage(published / "data" / f"{ID}.fits")
     found = reconcile(registry, config.layout)
     assert [one.code for one in found] == ["altered", "marker_differs"]
     assert publish_mosaic(ID, config, waits_s=()).created and bundle.verify(published).ok
 
 
 def test_altered_bytes_without_the_staged_bundle_come_from_the_mosaic(registry, config, published):
-    damage(published / f"{ID}.png")
+    damage(published / "data" / f"{ID}.png")
     shutil.rmtree(queries.get(registry, ID)["stage_path"])
     found = reconcile(registry, config.layout)
     assert [(one.code, one.repaired) for one in found] == [
@@ -200,7 +201,7 @@ def test_what_is_nowhere_whole_needs_a_person(registry, config, published, what)
     shutil.rmtree(queries.get(registry, ID)["stage_path"])
     shutil.rmtree(config.layout.product("mosaic", ID))
     if what == "altered":
-        damage(published / f"{ID}.png")
+        damage(published / "data" / f"{ID}.png")
     else:
         shutil.rmtree(published)
     assert "restore it from a backup" in needs_a_person(registry, config, what).message
@@ -293,15 +294,11 @@ def test_a_bundle_under_a_wrong_name_is_reported(registry, config, published):
 
 
 def test_a_bundle_whose_lineage_was_forged_is_not_believed(registry, config, published):
-    metadata = json.loads((published / bundle.METADATA).read_text())
+    metadata = json.loads((published / "data" / bundle.METADATA).read_text())
     for entry in metadata["lineage"]["products"]:
         entry["twin"]["qa"] = {"rms_mjy": 0.001}
-    (published / bundle.METADATA).write_bytes(bundle.json_bytes(metadata))
-    import hashlib
-
-    _, digests = bundle.read_manifest(published)
-    digests[bundle.METADATA] = hashlib.sha256((published / bundle.METADATA).read_bytes()).hexdigest()
-    (published / bundle.MANIFEST).write_bytes(bundle.format_manifest(digests))
+    (published / "data" / bundle.METADATA).write_bytes(bundle.json_bytes(metadata))
+    seal(published)
     lose_registry(registry)
     found = [one for one in reconcile(registry, config.layout) if one.code == "foreign"]
     assert len(found) == 1 and "does not have the digest" in found[0].message

@@ -26,6 +26,7 @@ from tests.support import mosaics
 
 # Two tiles of four subbands each, one bandpass: counted by hand.
 ROWS = {
+    "replica_copies": 0,
     "tiles": 2, "subband_files": 8, "ms_index": 4, "caltables": 1, "images": 2, "data_registry": 1, "mosaic_groups": 1,
     "mosaic_tiles": 2, "publish_events": 1,
     # 8 files -> 2 ms; ms -> calibration; ms, calibration -> 2 calibrated; -> 2 images; -> mosaic;
@@ -99,10 +100,10 @@ def test_the_bundle_holds_the_very_bytes(registry, config):
     names = {path.name for path in source.iterdir()} - {".snakemake_timestamp"}
     assert len(names) == 5
     for name in names:
-        assert (done.path / name).read_bytes() == (source / name).read_bytes()
+        assert (done.path / "data" / name).read_bytes() == (source / name).read_bytes()
     assert not (done.path / ".snakemake_timestamp").exists()
     assert bundle.verify(done.path, expected=done.manifest_sha256).ok
-    assert read_twin(done.path / f"{mosaics.MOSAIC}.json").run == {}
+    assert read_twin(done.path / "data" / f"{mosaics.MOSAIC}.json").run == {}
 
 
 def test_large_files_are_linked_and_small_ones_copied(registry, config):
@@ -111,7 +112,7 @@ def test_large_files_are_linked_and_small_ones_copied(registry, config):
     source = config.layout.product("mosaic", mosaics.MOSAIC)
     for suffix, linked in ((".fits", True), (".weights.fits", True), (".png", False), (".tiles.csv", False)):
         name = f"{mosaics.MOSAIC}{suffix}"
-        assert (done.path / name).samefile(source / name) is linked
+        assert (done.path / "data" / name).samefile(source / name) is linked
     assert bundle.verify(done.path, expected=done.manifest_sha256).ok
 
 
@@ -191,7 +192,7 @@ def test_a_bundle_damaged_on_the_stage_is_made_again(registry, config, damage):
     if damage == "removed":
         shutil.rmtree(first.path)
     else:
-        file = first.path / f"{mosaics.MOSAIC}.rms.fits"
+        file = first.path / "data" / f"{mosaics.MOSAIC}.rms.fits"
         file.unlink()
         file.write_bytes(b"other bytes")
     again = register(registry, config)

@@ -49,7 +49,7 @@ def test_what_one_began_the_other_goes_on_with(root):
     # The two may not be able to read root's Python: everything is imported before.
     mosaics.run(mosaics.config_below(root / "warm", publish={"update_archive": True}))
     os.chmod(root, 0o755)
-    config = mosaics.config_below(root / "work", publish={"update_archive": True, "read_only": True})
+    config = mosaics.config_below(root / "work", publish={"update_archive": True, "read_only": True, "mode": "0664"})
     for folder in (
         root / "work",
         *(getattr(config.paths, name) for name in ("incoming", "stage", "products", "state")),

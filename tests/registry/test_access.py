@@ -13,7 +13,7 @@ import time
 import pytest
 from sqlalchemy import insert
 
-from contimg.registry import engine, schema
+from contimg.registry import engine, remedies, schema
 from contimg.registry.engine import RegistryUnavailable, open_sqlite
 from contimg.storage.locks import LocksUnsupported
 from tests.registry.rows import TILE, count
@@ -85,7 +85,7 @@ def test_a_reader_without_write_access_can_read(read_only_registry, writer):
     ],
 )
 def test_each_error_of_a_database_has_its_remedy(said, remedy):
-    assert remedy in engine._remedy(said)
+    assert remedy in remedies.remedy(said)
 
 
 def test_a_refused_write_is_named_with_the_remedy(root):

@@ -14,6 +14,7 @@ from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries, schema
 from contimg.registry.backup import backup, restore
 from contimg.registry.engine import open_sqlite
+from contimg.registry.relative_paths import roots_of
 from tests.support import mosaics
 
 ID = mosaics.MOSAIC
@@ -84,7 +85,8 @@ def test_a_backup_is_of_one_moment_while_others_write(registry, config, publishe
 def test_a_backup_goes_from_one_kind_of_database_to_the_other(registry, published, tmp_path):
     before = content(registry)
     backup(registry, tmp_path / "b")
-    with contextlib.closing(open_sqlite(tmp_path / "moved" / "registry.sqlite3")) as moved:
+    place = tmp_path / "moved" / "registry.sqlite3"
+    with contextlib.closing(open_sqlite(place, roots_of(registry.engine))) as moved:
         restore(moved, tmp_path / "b")
         assert content(moved) == before
 

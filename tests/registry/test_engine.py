@@ -26,7 +26,7 @@ def test_postgresql_is_tested_too():
 def test_tables_are_those_of_the_design(registry):
     promised = {
         "subband_files", "tiles", "ms_index", "caltables", "images", "mosaic_groups", "mosaic_tiles", "data_registry",
-        "publish_events",
+        "publish_events", "replica_copies",
     }  # fmt: skip
     assert promised | {"schema_version", "registry_identity", "lineage"} == set(schema.metadata.tables)
     with registry.read() as connection:

@@ -1,14 +1,17 @@
 """Registries of other versions: older ones are upgraded whole or not at all, newer ones refused."""
 
 import contextlib
+import sqlite3
 
 import pytest
 from sqlalchemy import insert, inspect, text
 
 from contimg.errors import RegistryError
-from contimg.registry import migrations, schema
+from contimg.registry import migrations, queries, schema
+from contimg.registry.backup import backup, restore
 from contimg.registry.engine import open_registry
 from tests.registry.rows import TILE
+from tests.support import mosaics
 
 
 def test_a_newer_database_is_refused(config):
@@ -77,3 +80,49 @@ def test_a_failed_upgrade_changes_nothing(config, monkeypatch):
         opened.read() as c,
     ):
         c.execute(text("SELECT weather FROM tiles"))
+
+
+def _stored(opened):
+    with opened.read() as connection:
+        bundles = connection.execute(text("SELECT stage_path, published_path FROM data_registry")).all()
+        names = {"subband_files", "ms_index", "caltables", "images"}
+        return bundles, {name: connection.execute(text(f"SELECT path FROM {name}")).scalars().all() for name in names}
+
+
+def test_absolute_paths_of_schema_4_become_relative_to_the_roots(registry, config):
+    """Those of the bundles below any root: the archive may have been moved before the upgrade."""
+    mosaics.run(config)
+    fresh = _stored(registry)
+    (stage, final), *_ = fresh[0]
+    assert (stage, final) == (f"registered/2026-02-11/{mosaics.MOSAIC}/v1", f"mosaics/2026-02-11/{mosaics.MOSAIC}")
+    assert all(paths and not any(path.startswith("/") for path in paths) for paths in fresh[1].values())
+    with registry.transaction() as connection:
+        connection.execute(text("UPDATE data_registry SET stage_path = :s"), {"s": f"{config.paths.stage}/{stage}"})
+        hidden = f"/the/old/disk/.withdrawn/{final}"
+        connection.execute(text("UPDATE data_registry SET published_path = :p"), {"p": hidden})
+        for name, root in {"images": config.paths.stage, "subband_files": config.paths.incoming}.items():
+            connection.execute(text(f"UPDATE {name} SET path = :root || path"), {"root": f"{root}/"})
+        connection.execute(text("UPDATE schema_version SET version = 4"))
+    with contextlib.closing(open_registry(config)) as opened:
+        assert _stored(opened) == ([(stage, f".withdrawn/{final}")], fresh[1])
+        with opened.read() as connection:
+            assert migrations.version_of(connection) == schema.VERSION
+        assert queries.get(opened, mosaics.MOSAIC)["published_path"] == str(
+            config.paths.products / ".withdrawn" / final
+        )
+
+
+def test_a_backup_of_schema_4_is_restored_with_relative_paths(registry, config, tmp_path):
+    mosaics.run(config)
+    fresh = _stored(registry)
+    backup(registry, tmp_path / "old")
+    with contextlib.closing(sqlite3.connect(tmp_path / "old")) as old:
+        old.execute("UPDATE data_registry SET published_path = '/elsewhere/' || published_path")
+        old.execute("UPDATE schema_version SET version = 4")
+        old.commit()
+    with registry.transaction() as connection:
+        for table in reversed(schema.metadata.sorted_tables):
+            if table.name != "schema_version":
+                connection.execute(table.delete())
+    restore(registry, tmp_path / "old")
+    assert _stored(registry) == fresh

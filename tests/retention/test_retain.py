@@ -142,7 +142,7 @@ def test_a_bundle_goes_only_when_its_copy_in_the_archive_is_whole(tmp_path):
     assert retain(config, tmp_path, now=later).items == ()  # not published yet
     place = publish_mosaic(mosaics.MOSAIC, config, waits_s=()).path
     assert retain(config, tmp_path, now=later - timedelta(days=3650)).items == ()  # not old enough
-    picture = next(path for path in place.iterdir() if path.suffix == ".fits")
+    picture = next(path for path in (place / "data").iterdir() if path.suffix == ".fits")
     content = picture.read_bytes()
     picture.chmod(0o644)
     picture.write_bytes(content[:-1] + b"!")

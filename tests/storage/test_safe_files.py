@@ -1,11 +1,9 @@
 """File operations below a root: nothing is followed out of it, nothing is replaced, and no byte is lost."""
 
-import contextlib
 import errno
 import hashlib
 import os
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -22,7 +20,6 @@ from contimg.storage.safe_files import (
     relative_to_root,
     remove_tree,
     rename_new,
-    set_aside,
     sha256,
     write_all,
 )
@@ -320,23 +317,3 @@ def test_other_errors_of_renaming_are_raised_as_they_are(root, folder, monkeypat
         without_renameat2(monkeypatch)
     with pytest.raises(FileNotFoundError):
         rename_new(folder, "nothing", folder, "new")
-
-
-def test_a_folder_is_set_aside_under_the_first_number_that_is_free(root):
-    for number in (1, 2, 3):
-        place = root / "mosaics" / "day" / "bundle"
-        place.mkdir(parents=True)
-        (place / "file").write_text(str(number))
-        set_aside(root, place, ".altered")
-        assert not place.exists()
-    names = sorted(path.name for path in (root / ".altered").iterdir())
-    assert names == ["bundle.1", "bundle.2", "bundle.3"]
-    assert [(root / ".altered" / name / "file").read_text() for name in names] == ["1", "2", "3"]
-
-
-def test_nothing_outside_the_root_is_set_aside(root, tmp_path):
-    with pytest.raises(RegistryError, match=r"is not below paths\.products"):
-        set_aside(root, tmp_path / "precious", ".altered")
-    with contextlib.suppress(FileNotFoundError):
-        set_aside(root, root / "nothing", ".altered")
-    assert (tmp_path / "precious" / "file").exists() and Path(root / "a" / "b" / "file").exists()

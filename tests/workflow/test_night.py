@@ -83,7 +83,7 @@ def test_no_source_is_missing_and_none_is_false(sky):
 
 def test_simulated_data_say_so_all_the_way(finished_night, mosaic, sky):
     assert sky["header"]["SYNTHET"] is True
-    assert json.loads((mosaic / "metadata.json").read_text())["synthetic"] is True
+    assert json.loads((mosaic / "data" / "metadata.json").read_text())["synthetic"] is True
     for twin in finished_night.stage.glob("images/*/*.json"):
         assert json.loads(twin.read_text())["synthetic"] is True
     (shown,) = json.loads(finished_night.contimg("registry", "list", "--json").stdout)
@@ -106,7 +106,7 @@ def test_the_registry_agrees_with_the_archive(finished_night, mosaic):
 
 
 def test_provenance_reaches_every_file_of_the_correlator(finished_night, mosaic):
-    metadata = (mosaic / "metadata.json").read_text()
+    metadata = (mosaic / "data" / "metadata.json").read_text()
     files = sorted((finished_night.place / "incoming").glob("*.hdf5"))
     used = [path for path in files if "_incomplete" not in path.name]
     assert len(used) == 4 * 16 - 1
@@ -204,7 +204,7 @@ def test_a_published_night_costs_nothing_unless_it_is_asked_for(finished_night):
 
 
 def test_why_tells_the_story(finished_night, mosaic):
-    tile = json.loads((mosaic / "metadata.json").read_text())["group"]
+    tile = json.loads((mosaic / "data" / "metadata.json").read_text())["group"]
     said = finished_night.contimg("why", tile).stdout
     assert "Calibration: why" in said and "3C286" not in said.splitlines()[0]
     story = json.loads(finished_night.contimg("why", mosaic.name, "--json").stdout)

@@ -1,0 +1,267 @@
+"""The copy of one bundle in a replica: written whole, committed once, verified, fetched back, removed.
+
+::
+
+    mosaics/<date>/<name>/...        the bundle as in the archive, so that a folder can take the archive's place
+    commits/<date>/<name>.json       the commit record: manifest, write id, who wrote it when
+
+The commit record is written last, and only where there is none (`Store.put_new`). An answer of the server may be lost
+although it did what was asked; the write id in the record that is read back tells whether it was this write that won
+(as Icechunk does it). Without a commit record there is no copy, whatever files stand there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contimg.bundle import bundle
+from contimg.bundle.bag import PAYLOAD, TAG_MANIFEST, TAGS
+from contimg.errors import ContimgError, InputError, RegistryError
+from contimg.naming import Layout
+from contimg.replicas.stores import ReplicaError, Store, read_all
+from contimg.storage import safe_files
+from contimg.storage.process import me, operator
+from contimg.times import now
+
+
+class ReplicaConflict(RegistryError):
+    """A replica holds another making of a version: never overwritten."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """The commit record of a copy.
+
+    Attributes
+    ----------
+    manifest_sha256 : str
+        SHA-256 of the bundle's manifest.
+    write_id : str
+        Random; names the write that made the copy.
+    """
+
+    manifest_sha256: str
+    write_id: str
+
+
+def place_of(layout: Layout, data_id: str, version: int) -> str:
+    """Return the name of a bundle's folder in a replica, the same as in the archive."""
+    return layout.bundle(data_id, version).relative_to(layout.products).as_posix()
+
+
+def _commit_name(place: str) -> str:
+    return f"commits/{place.removeprefix('mosaics/')}.json"
+
+
+def commit_of(store: Store, place: str) -> Commit | None:
+    """Return the commit record of a copy; None when the replica has none.
+
+    Raises
+    ------
+    ReplicaError
+        If the replica cannot be read, or the record is damaged.
+    """
+    name = _commit_name(place)
+    try:
+        content = json.loads(read_all(store, name))
+        return Commit(str(content["manifest_sha256"]), str(content["write_id"]))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ReplicaError(
+            f"replica {store.where}: {name} is damaged: remove it, then type contimg replicas sync"
+        ) from None
+
+
+def put_copy(store: Store, folder: Path, place: str, manifest_sha256: str, progress: Callable[[int], None]) -> Commit:
+    """Copy a bundle into a replica, read it back, and commit it; a copy that is there already is left alone.
+
+    Parameters
+    ----------
+    store : Store
+    folder : Path
+        The bundle in the archive.
+    place : str
+        Its folder in the replica.
+    manifest_sha256 : str
+        What its manifest must be.
+    progress : callable
+        Called with the number of bytes just read back.
+
+    Returns
+    -------
+    Commit
+        This write's, or that of another process that was first with the same bundle.
+
+    Raises
+    ------
+    ReplicaConflict
+        If the replica has another bundle under this name.
+    ReplicaError
+        If it cannot be written, or what it holds reads back differently. Nothing is committed then.
+    """
+    known = commit_of(store, place)
+    if known is not None:
+        return _same(store, place, known, manifest_sha256)
+    found, digests = bundle.read_manifest(folder)
+    if found != manifest_sha256:
+        raise RegistryError(f"{folder} is not the bundle that was registered: type contimg reconcile")
+    tags = _tags(folder, manifest_sha256)
+    names = [*digests, *tags, *([TAG_MANIFEST] if tags else []), bundle.PUBLICATION, bundle.MANIFEST]
+    for name in names:  # the manifest last: a folder without one is no bundle
+        store.put(f"{place}/{name}", folder / name)
+    problems = [text for text, _ in _differences(store, place, manifest_sha256, progress)]
+    if problems:
+        raise ReplicaError(f"{problems[0]}, although it was just written: look at the replica's disk or server")
+    write_id = secrets.token_hex(16)
+    content = {
+        "manifest_sha256": manifest_sha256,
+        "write_id": write_id,
+        "written": {"time": now(), "by": operator(), "host": me().host},
+    }
+    try:
+        store.put_new(_commit_name(place), bundle.json_bytes(content))
+    except (FileExistsError, ReplicaError) as error:
+        known = commit_of(store, place)  # somebody's: ours, if the answer to our write was lost
+        if known is None:
+            if isinstance(error, ReplicaError):
+                raise
+            what = f"{_commit_name(place)} was removed meanwhile: type contimg replicas sync"
+            raise ReplicaError(f"replica {store.where}: {what}") from error
+        return known if known.write_id == write_id else _same(store, place, known, manifest_sha256)
+    return Commit(manifest_sha256, write_id)
+
+
+def _same(store: Store, place: str, known: Commit, manifest_sha256: str) -> Commit:
+    if known.manifest_sha256 != manifest_sha256:
+        raise ReplicaConflict(
+            f"replica {store.where} holds another making of {place} ({known.manifest_sha256[:12]}), which is never "
+            "overwritten: look at both, then remove one by hand"
+        )
+    return known
+
+
+def put_record(store: Store, folder: Path, place: str) -> None:
+    """Copy a bundle's own record, which decisions change, into its copy."""
+    store.put(f"{place}/{bundle.PUBLICATION}", folder / bundle.PUBLICATION)
+
+
+def problems_of(
+    store: Store, place: str, manifest_sha256: str, progress: Callable[[int], None] | None = None
+) -> list[str]:
+    """Read every byte of a copy; return a sentence for each thing that is wrong with it."""
+    known = commit_of(store, place)
+    if known is None:
+        return [f"replica {store.where} has no copy of {place}"]
+    if known.manifest_sha256 != manifest_sha256:
+        return [f"replica {store.where} holds another making of {place} ({known.manifest_sha256[:12]})"]
+    return [text for text, _ in _differences(store, place, manifest_sha256, progress or _nothing)]
+
+
+def _differences(
+    store: Store, place: str, manifest_sha256: str, progress: Callable[[int], None]
+) -> Iterator[tuple[str, str]]:
+    """Give a sentence, and the file, for each thing in which a copy differs from its manifest."""
+    what = f"{store.where}/{place}"
+    try:
+        manifest = read_all(store, f"{place}/{bundle.MANIFEST}")
+    except FileNotFoundError:
+        yield f"{what}/{bundle.MANIFEST} is missing", bundle.MANIFEST
+        return
+    if hashlib.sha256(manifest).hexdigest() != manifest_sha256:
+        yield f"{what}/{bundle.MANIFEST} is not the registered one", bundle.MANIFEST
+        return
+    digests = bundle.parse_manifest(manifest)
+    try:
+        tags = bundle.parse_manifest(read_all(store, f"{place}/{TAG_MANIFEST}"), TAG_MANIFEST)
+        digests |= tags
+    except FileNotFoundError:
+        if any(name.startswith(f"{PAYLOAD}/") for name in digests):  # else of before bundles were bags
+            yield f"{what}/{TAG_MANIFEST} is missing", TAG_MANIFEST
+    except ContimgError as error:
+        yield f"{what}/{TAG_MANIFEST}: {error}", TAG_MANIFEST
+    for name, digest in sorted(digests.items()):
+        found = hashlib.sha256()
+        try:
+            for block in store.read(f"{place}/{name}"):
+                found.update(block)
+                progress(len(block))
+        except FileNotFoundError:
+            yield f"{what}/{name} is missing", name
+            continue
+        if found.hexdigest() != digest:
+            yield f"{what}/{name} does not have the SHA-256 of its manifest", name
+
+
+def _tags(folder: Path, manifest_sha256: str) -> dict[str, str]:
+    with safe_files.open_folder(folder) as opened:
+        return bundle.read_tags(opened, manifest_sha256)
+
+
+def _nothing(_count: int) -> None:
+    """Take a number of bytes read, for who does not count them."""
+
+
+def repair_copy(store: Store, folder: Path, place: str, manifest_sha256: str) -> list[str]:
+    """Write those files of a copy again that are missing or altered; return their names.
+
+    Raises
+    ------
+    ReplicaError, RegistryError
+        If the bundle in the archive is not whole itself, or the copy reads back differently after it.
+    """
+    problem = bundle.archived_problem(folder, manifest_sha256)
+    if problem is not None:
+        raise RegistryError(f"{problem}: repair the archive first with contimg reconcile")
+    repaired: list[str] = []
+    for _ in range(2):  # once more, as a manifest that was altered hides what else is
+        damaged = [name for _, name in _differences(store, place, manifest_sha256, _nothing)]
+        for name in damaged:
+            store.put(f"{place}/{name}", folder / name)
+        repaired += damaged
+    left = [text for text, _ in _differences(store, place, manifest_sha256, _nothing)]
+    if left:
+        raise ReplicaError(f"{left[0]}, although it was just written: look at the replica's disk or server")
+    return repaired
+
+
+def fetch_copy(store: Store, place: str, target: Path, manifest_sha256: str) -> None:
+    """Write a copy's files into a new folder, and compare them with the manifest.
+
+    Raises
+    ------
+    ReplicaError
+        If the copy is not whole.
+    """
+    try:
+        names = {bundle.MANIFEST, *bundle.parse_manifest(read_all(store, f"{place}/{bundle.MANIFEST}"))}
+        names |= {TAG_MANIFEST, *TAGS, bundle.PUBLICATION} & set(store.names(place))
+        for name in sorted(names):
+            file = target / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with open(file, "xb") as written:
+                for block in store.read(f"{place}/{name}"):
+                    written.write(block)
+    except (FileNotFoundError, InputError) as error:
+        raise ReplicaError(f"the copy of {place} in replica {store.where} is not whole ({error})") from None
+    problem = bundle.problem(target, manifest_sha256)
+    if problem is not None:
+        raise ReplicaError(f"the copy of {place} in replica {store.where} is not whole ({problem})")
+
+
+def remove_copy(store: Store, place: str) -> None:
+    """Remove a copy, its commit record first: what is left when the process dies is no copy any more."""
+    store.remove(_commit_name(place))
+    for name in store.names(place):
+        store.remove(f"{place}/{name}")
+
+
+def row_place(layout: Layout, row: Mapping[str, Any]) -> str:
+    """Return the name of the folder of a row's bundle in a replica."""
+    return place_of(layout, row["data_id"], row["version"])

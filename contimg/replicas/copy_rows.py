@@ -1,0 +1,133 @@
+"""Which bundles have a copy in which replica: the registry's table ``replica_copies``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, insert, select, update
+
+from contimg.bundle.record import KINDS
+from contimg.registry.engine import Registry
+from contimg.registry.schema import data_registry, publish_events, replica_copies
+from contimg.times import now
+
+Row = Mapping[str, Any]
+_ROW, _COPY = data_registry.c, replica_copies.c
+_NAMES = ("data_id", "version", "status", "sha256", "published_path", "stage_path", "closed_at")
+
+
+def _all(registry: Registry, query: Select[Any]) -> list[Row]:
+    with registry.read() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _is_current() -> ColumnElement[bool]:
+    later = data_registry.alias("later")
+    beside = (later.c.data_id == _ROW.data_id, later.c.version > _ROW.version, later.c.status == "published")
+    return ~exists().where(*beside)
+
+
+def _columns() -> list[Any]:
+    return [_ROW[name] for name in _NAMES]
+
+
+def _copied(url: str) -> ColumnElement[bool]:
+    return and_(_COPY.url == url, _COPY.data_id == _ROW.data_id, _COPY.version == _ROW.version)
+
+
+def missing(registry: Registry, url: str, keep: str, data_id: str | None = None) -> list[Row]:
+    """Return the published rows that a replica should have a copy of and has none, in order."""
+    query = select(*_columns()).where(_ROW.status == "published", ~exists().where(_copied(url)))
+    if keep == "current":
+        query = query.where(_is_current())
+    if data_id is not None:
+        query = query.where(_ROW.data_id == data_id)
+    return _all(registry, query.order_by(_ROW.data_id, _ROW.version))
+
+
+def damaged(registry: Registry, url: str) -> list[Row]:
+    """Return the rows whose copy was not whole when it was last read."""
+    query = select(*_columns()).join(replica_copies, _copied(url)).where(_COPY.problem.is_not(None))
+    return _all(registry, query.order_by(_ROW.data_id, _ROW.version))
+
+
+def decided_since(registry: Registry, url: str) -> list[Row]:
+    """Return the rows about which a person decided something after their copy, or its record, was written."""
+    event = publish_events.c
+    later = exists().where(
+        event.data_id == _ROW.data_id,
+        event.version == _ROW.version,
+        event.event.in_(KINDS),
+        event.time > _COPY.copied_at,
+    )
+    query = select(*_columns()).join(replica_copies, _copied(url)).where(later)
+    return _all(registry, query.order_by(_ROW.data_id, _ROW.version))
+
+
+def outlived(registry: Registry, url: str, keep: str, days: float | None) -> list[Row]:
+    """Return the rows whose copy a replica's policy does not keep any longer.
+
+    They are withdrawn, or with `keep` ``current`` replaced by a later version, for more than so many days; None: never.
+    """
+    if days is None:
+        return []
+    before = f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%dT%H:%M:%S}.000Z"
+    over: ColumnElement[bool] = and_(_ROW.status != "published", _ROW.closed_at.is_not(None), _ROW.closed_at < before)
+    if keep == "current":
+        later = data_registry.alias("later")
+        beside = (later.c.data_id == _ROW.data_id, later.c.version > _ROW.version, later.c.status == "published")
+        over = over | exists().where(*beside, later.c.published_at < before)
+    query = select(*_columns()).join(replica_copies, _copied(url)).where(over)
+    return _all(registry, query.order_by(_ROW.data_id, _ROW.version))
+
+
+def longest_unread(registry: Registry, url: str, since: str | None = None, data_id: str | None = None) -> list[Row]:
+    """Return the rows with a copy in a replica, those first whose copies were read the longest ago."""
+    query = select(*_columns()).join(replica_copies, _copied(url))
+    if since is not None:
+        query = query.where((_COPY.verified_at < since) | _COPY.problem.is_not(None))
+    if data_id is not None:
+        query = query.where(_ROW.data_id == data_id)
+    return _all(registry, query.order_by(_COPY.verified_at, _ROW.data_id, _ROW.version))
+
+
+def counts(registry: Registry, url: str, keep: str) -> dict[str, int]:
+    """Return how many copies a replica lacks, and how many were not whole when they were last read."""
+    return {"missing": len(missing(registry, url, keep)), "damaged": len(damaged(registry, url))}
+
+
+def note_copied(registry: Registry, url: str, row: Row, write_id: str) -> None:
+    """Record that a copy was made, and found right, now."""
+    time = now()
+    values = {"write_id": write_id, "copied_at": time, "verified_at": time, "problem": None}
+    with registry.transaction(lock=row["data_id"]) as connection:
+        connection.execute(delete(replica_copies).where(*_key(url, row)))
+        key = {"url": url, "data_id": row["data_id"], "version": row["version"]}
+        connection.execute(insert(replica_copies), key | values)
+
+
+def note_verified(registry: Registry, url: str, row: Row, problem: str | None) -> None:
+    """Record that a copy was read just now, and what was wrong with it."""
+    _set(registry, url, row, {"verified_at": now(), "problem": problem})
+
+
+def note_recorded(registry: Registry, url: str, row: Row) -> None:
+    """Record that the bundle's own record in a copy is that of now."""
+    _set(registry, url, row, {"copied_at": now()})
+
+
+def forget(registry: Registry, url: str, row: Row) -> None:
+    """Record that a replica has no copy any more."""
+    with registry.transaction(lock=row["data_id"]) as connection:
+        connection.execute(delete(replica_copies).where(*_key(url, row)))
+
+
+def _key(url: str, row: Row) -> tuple[ColumnElement[bool], ...]:
+    return _COPY.url == url, _COPY.data_id == row["data_id"], _COPY.version == row["version"]
+
+
+def _set(registry: Registry, url: str, row: Row, values: Mapping[str, Any]) -> None:
+    with registry.transaction(lock=row["data_id"]) as connection:
+        connection.execute(update(replica_copies).where(*_key(url, row)).values(**values))

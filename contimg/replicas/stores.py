@@ -1,0 +1,222 @@
+"""Where replicas stand: a folder, or an object store that fsspec knows (``s3://bucket/prefix``).
+
+A store has files under relative names. Both kinds can write a name that must not exist yet, of which a replica's commit
+record is made: who comes second is refused by the filesystem or the server, not by a look beforehand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from contimg.errors import ConfigError, RegistryError
+from contimg.storage import safe_files
+from contimg.storage.process import part_name
+
+_BLOCK = 4 << 20
+# An object store that is gone is noticed within a minute.
+_S3_CLIENT = {"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 3, "mode": "standard"}}
+
+
+class ReplicaError(RegistryError):
+    """A replica cannot be reached, or refused an operation."""
+
+
+class Store(Protocol):
+    """Files under relative names, in a folder or an object store."""
+
+    where: str
+
+    def read(self, name: str) -> Iterator[bytes]:
+        """Give the content of a file in blocks; raise FileNotFoundError where there is none."""
+        ...
+
+    def put(self, name: str, source: Path) -> None:
+        """Copy a local file to a name, in the place of what stands there."""
+        ...
+
+    def put_new(self, name: str, content: bytes) -> None:
+        """Write a name that must not exist yet; raise FileExistsError where it does."""
+        ...
+
+    def names(self, below: str) -> list[str]:
+        """Return the names of all files below a folder, relative to it, sorted."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        ...
+
+
+def open_store(url: str) -> Store:
+    """Return the store at a URL; one without a scheme, or with ``file://``, is a folder.
+
+    Raises
+    ------
+    ConfigError
+        If no installed package knows its scheme.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme == "file":
+        return FolderStore(Path(rest if separator else url))
+    return ObjectStore(url)
+
+
+def read_all(store: Store, name: str) -> bytes:
+    """Return the content of a small file; raise FileNotFoundError where there is none."""
+    return b"".join(store.read(name))
+
+
+@contextlib.contextmanager
+def _reported(where: str, faults: tuple[type[Exception], ...] = (OSError,)) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, FileExistsError):
+        raise
+    except faults as error:
+        what = getattr(error, "strerror", None) or " ".join(str(error).split())[:300]
+        raise ReplicaError(f"replica {where}: {what}: repair that, then type contimg replicas sync") from error
+
+
+class FolderStore:
+    """A folder, on another disk than the archive."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        self.where = str(root)
+
+    def _parts(self, name: str) -> tuple[PurePosixPath, str]:
+        place = PurePosixPath(name)
+        if place.is_absolute() or ".." in place.parts:
+            raise ReplicaError(f"replica {self.where}: {name!a} leads out of it: remove that name")
+        return place.parent, place.name
+
+    def read(self, name: str) -> Iterator[bytes]:
+        """Give the content of a file in blocks."""
+        parent, last = self._parts(name)
+        with (
+            _reported(self.where),
+            safe_files.open_folder(self.root, parent) as folder,
+            safe_files.open_file(folder, last) as descriptor,
+        ):
+            while block := os.read(descriptor, _BLOCK):
+                yield block
+
+    def put(self, name: str, source: Path) -> None:
+        """Copy a local file to a name, and fsync it."""
+        parent, last = self._parts(name)
+        part = part_name(last)
+        with _reported(self.where), safe_files.open_folder(self.root, parent, create=True) as folder:
+            safe_files.remove_tree(folder, part)
+            try:
+                with safe_files.open_folder(source.parent) as origin, safe_files.open_file(origin, source.name) as read:
+                    written = safe_files.create(folder, part)
+                    try:
+                        safe_files.copy(read, written)
+                        os.fsync(written)
+                    finally:
+                        os.close(written)
+                os.rename(part, last, src_dir_fd=folder, dst_dir_fd=folder)
+            finally:
+                safe_files.remove_tree(folder, part)
+            os.fsync(folder)
+
+    def put_new(self, name: str, content: bytes) -> None:
+        """Write a name that must not exist yet, whole: link(2) refuses one that does."""
+        parent, last = self._parts(name)
+        part = part_name(last)
+        with _reported(self.where), safe_files.open_folder(self.root, parent, create=True) as folder:
+            safe_files.remove_tree(folder, part)
+            try:
+                written = safe_files.create(folder, part)
+                try:
+                    safe_files.write_all(written, content)
+                    os.fsync(written)
+                finally:
+                    os.close(written)
+                os.link(part, last, src_dir_fd=folder, dst_dir_fd=folder)
+            finally:
+                safe_files.remove_tree(folder, part)
+            os.fsync(folder)
+
+    def names(self, below: str) -> list[str]:
+        """Return the names of all files below a folder."""
+        try:
+            with _reported(self.where), safe_files.open_folder(self.root, below) as folder:
+                return sorted(safe_files.list_tree(folder))
+        except FileNotFoundError:
+            return []
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there, and the folders that are empty then."""
+        parent, last = self._parts(name)
+        with contextlib.suppress(FileNotFoundError), _reported(self.where):
+            with safe_files.open_folder(self.root, parent) as folder:
+                os.unlink(last, dir_fd=folder)
+                os.fsync(folder)
+            with contextlib.suppress(OSError):  # until one that is not empty
+                for place in (parent, *parent.parents):
+                    if place.name:
+                        os.rmdir(self.root / place)
+
+
+class ObjectStore:
+    """An object store that fsspec knows; credentials and endpoint come from its own files and environment."""
+
+    def __init__(self, url: str) -> None:
+        import fsspec
+
+        scheme = url.partition("://")[0]
+        options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
+        if scheme == "s3":
+            options["config_kwargs"] = _S3_CLIENT
+        try:
+            self._files, self._root = fsspec.core.url_to_fs(url, **options)
+        except (ValueError, ImportError) as error:
+            raise ConfigError(
+                f"config key 'publish.replicas' names {url}, whose kind cannot be reached ({error}): install "
+                "contimg[s3] for s3://, or name a folder"
+            ) from None
+        self.where = url
+        self._faults: tuple[type[Exception], ...] = (OSError, *_client_faults(scheme))
+
+    def _do(self, action: Callable[..., Any], name: str, *arguments: Any, **options: Any) -> Any:
+        with _reported(self.where, self._faults):
+            return action(f"{self._root}/{name}", *arguments, **options)
+
+    def read(self, name: str) -> Iterator[bytes]:
+        """Give the content of an object in blocks."""
+        with _reported(self.where, self._faults), self._files.open(f"{self._root}/{name}", "rb", _BLOCK) as file:
+            while block := file.read(_BLOCK):
+                yield block
+
+    def put(self, name: str, source: Path) -> None:
+        """Copy a local file to an object; a large one in parts, which appear together."""
+        with _reported(self.where, self._faults):
+            self._files.put_file(str(source), f"{self._root}/{name}")
+
+    def put_new(self, name: str, content: bytes) -> None:
+        """Write an object that must not exist yet: the server decides (``If-None-Match: *``)."""
+        self._do(self._files.pipe_file, name, content, mode="create")
+
+    def names(self, below: str) -> list[str]:
+        """Return the names of all objects below a prefix."""
+        top = f"{self._root}/{below}".rstrip("/") + "/"
+        return sorted(name.removeprefix(top) for name in self._do(self._files.find, below))
+
+    def remove(self, name: str) -> None:
+        """Remove an object, if it is there."""
+        with contextlib.suppress(FileNotFoundError):
+            self._do(self._files.rm_file, name)
+
+
+def _client_faults(scheme: str) -> tuple[type[Exception], ...]:
+    """Return the exceptions of a store's client that are no OSError."""
+    if scheme != "s3":
+        return ()
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return BotoCoreError, ClientError

@@ -1,0 +1,211 @@
+"""Bringing replicas up to date: missing copies are made, records follow decisions, old ones go by policy."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contimg.bundle import bundle
+from contimg.errors import ContimgError, RegistryError
+from contimg.naming import Layout
+from contimg.registry.engine import Registry
+from contimg.registry.identity import ensured_identity, identity
+from contimg.replicas import copies, copy_rows
+from contimg.replicas.stores import ReplicaError, Store, open_store, read_all
+from contimg.storage.pace import Pace
+from contimg.storage.process import me, operator
+from contimg.times import now
+
+if TYPE_CHECKING:
+    from contimg.config.sections import ReplicaOptions
+
+MARKER = ".contimg-replica.json"
+ADOPT = "contimg replicas adopt"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was done, or found, about one copy.
+
+    Attributes
+    ----------
+    replica : str
+        Its URL.
+    data_id, version
+        The bundle.
+    what : str
+        ``copied``, ``recorded`` (the bundle's own record), ``repaired``, ``removed``, ``whole`` or ``problem``.
+    message : str
+        One sentence; empty where all is well.
+    """
+
+    replica: str
+    data_id: str
+    version: int
+    what: str
+    message: str = ""
+
+
+def adopt(registry: Registry, replica: ReplicaOptions) -> None:
+    """Make a replica that of this registry.
+
+    A folder that is not mounted, or a bucket of somebody else, would be filled otherwise.
+
+    Raises
+    ------
+    RegistryError
+        If it is the replica of another registry, or cannot be written.
+    """
+    store, mine = open_store(replica.url), ensured_identity(registry).uuid
+    content = {"registry": mine, "written": {"time": now(), "by": operator(), "host": me().host}}
+    try:
+        store.put_new(MARKER, bundle.json_bytes(content))
+    except FileExistsError:
+        _require(store, mine)
+    except FileNotFoundError:
+        raise ReplicaError(f"replica {store.where} does not exist: make it, or mount it") from None
+
+
+def opened(registry: Registry, replica: ReplicaOptions) -> Store:
+    """Return the store of a replica of this registry.
+
+    Raises
+    ------
+    RegistryError
+        If it is not there, or that of another registry.
+    """
+    store, mine = open_store(replica.url), identity(registry)
+    _require(store, "" if mine is None else mine.uuid)
+    return store
+
+
+def _require(store: Store, mine: str) -> None:
+    try:
+        found = json.loads(read_all(store, MARKER))["registry"]
+    except FileNotFoundError:
+        raise ReplicaError(
+            f"replica {store.where} has no {MARKER}: mount it; if it is a new one, type {ADOPT}"
+        ) from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ReplicaError(f"replica {store.where}: {MARKER} is damaged: remove it, then type {ADOPT}") from None
+    if found != mine:
+        raise ReplicaError(f"replica {store.where} is that of another registry ({found}): correct publish.replicas")
+
+
+def replicate(registry: Registry, layout: Layout, replicas: list[ReplicaOptions], data_id: str) -> list[Done]:
+    """Copy the published versions of a mosaic into every replica that lacks them; what fails is only reported."""
+    found: list[Done] = []
+    for replica in replicas:
+        try:
+            store = opened(registry, replica)
+            for row in copy_rows.missing(registry, replica.url, replica.keep, data_id):
+                found.append(_attempt(replica, row, functools.partial(_copy, registry, layout, store, replica, row)))
+        except ContimgError as error:
+            found.append(Done(replica.url, data_id, 0, "problem", str(error)))
+    return found
+
+
+def sync(registry: Registry, layout: Layout, replica: ReplicaOptions) -> Iterator[Done]:
+    """Bring one replica up to date, and give what was done to each copy.
+
+    Raises
+    ------
+    RegistryError
+        If the replica is not there.
+    """
+    store = opened(registry, replica)
+    steps: tuple[tuple[Callable[[], list[Mapping[str, Any]]], Callable[..., Done]], ...] = (
+        (lambda: copy_rows.damaged(registry, replica.url), _repair),
+        (lambda: copy_rows.missing(registry, replica.url, replica.keep), _copy),
+        (lambda: copy_rows.decided_since(registry, replica.url), _record),
+        (lambda: copy_rows.outlived(registry, replica.url, replica.keep, replica.days), _remove),
+    )
+    for rows, action in steps:
+        for row in rows():
+            yield _attempt(replica, row, functools.partial(action, registry, layout, store, replica, row))
+
+
+def _attempt(replica: ReplicaOptions, row: Mapping[str, Any], action: Callable[[], Done]) -> Done:
+    try:
+        return action()
+    except (ContimgError, OSError) as error:
+        what = str(error) if isinstance(error, ContimgError) else f"{error.strerror or error} ({error.filename})"
+        return Done(replica.url, row["data_id"], row["version"], "problem", what)
+
+
+def _copy(registry: Registry, layout: Layout, store: Store, replica: ReplicaOptions, row: Mapping[str, Any]) -> Done:
+    place = copies.row_place(layout, row)
+    commit = copies.put_copy(store, Path(row["published_path"]), place, row["sha256"], lambda _count: None)
+    copy_rows.note_copied(registry, replica.url, row, commit.write_id)
+    return Done(replica.url, row["data_id"], row["version"], "copied")
+
+
+def _repair(registry: Registry, layout: Layout, store: Store, replica: ReplicaOptions, row: Mapping[str, Any]) -> Done:
+    place = copies.row_place(layout, row)
+    if row["status"] != "published":
+        raise RegistryError(f"{row['data_id']} version {row['version']} is {row['status']}, and its copy is damaged")
+    if copies.commit_of(store, place) is None:
+        return _copy(registry, layout, store, replica, row)
+    names = copies.repair_copy(store, Path(row["published_path"]), place, row["sha256"])
+    copy_rows.note_verified(registry, replica.url, row, None)
+    return Done(replica.url, row["data_id"], row["version"], "repaired", f"written again: {', '.join(names)}")
+
+
+def _record(registry: Registry, layout: Layout, store: Store, replica: ReplicaOptions, row: Mapping[str, Any]) -> Done:
+    folder = Path(row["published_path"] or row["stage_path"])
+    copies.put_record(store, folder, copies.row_place(layout, row))
+    copy_rows.note_recorded(registry, replica.url, row)
+    return Done(replica.url, row["data_id"], row["version"], "recorded")
+
+
+def _remove(registry: Registry, layout: Layout, store: Store, replica: ReplicaOptions, row: Mapping[str, Any]) -> Done:
+    copies.remove_copy(store, copies.row_place(layout, row))
+    copy_rows.forget(registry, replica.url, row)
+    return Done(replica.url, row["data_id"], row["version"], "removed")
+
+
+def verify(
+    registry: Registry,
+    layout: Layout,
+    replica: ReplicaOptions,
+    *,
+    unread_since: str | None = None,
+    data_id: str | None = None,
+    pace: Pace | None = None,
+    note: bool = True,
+) -> Iterator[Done]:
+    """Read copies again, the longest unread first, and note what is wrong; also those that should be there.
+
+    Parameters
+    ----------
+    registry : Registry
+    layout : Layout
+    replica : ReplicaOptions
+    unread_since : str, optional
+        Only those that were not read since this time (UTC).
+    data_id : str, optional
+        Of one mosaic only.
+    pace : Pace, optional
+        How fast, and until when.
+    note : bool
+        False: nothing is written, for somebody who may only read the registry.
+    """
+    store, pace = opened(registry, replica), Pace() if pace is None else pace
+    for row in copy_rows.missing(registry, replica.url, replica.keep, data_id):
+        message = (
+            f"replica {replica.url} has no copy of {copies.row_place(layout, row)}: contimg replicas sync makes it"
+        )
+        yield Done(replica.url, row["data_id"], row["version"], "problem", message)
+    for row in copy_rows.longest_unread(registry, replica.url, unread_since, data_id):
+        if pace.is_over:
+            return
+        found = copies.problems_of(store, copies.row_place(layout, row), row["sha256"], pace.spend)
+        problem = None if not found else f"{found[0]}: contimg replicas sync writes it again"
+        if note:
+            copy_rows.note_verified(registry, replica.url, row, problem)
+        what = "whole" if problem is None else "problem"
+        yield Done(replica.url, row["data_id"], row["version"], what, problem or "")

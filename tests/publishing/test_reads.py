@@ -1,0 +1,119 @@
+"""How often a bundle's bytes are read: when they are registered and published, and no more for earlier versions."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from contimg.bundle import bundle, unchanged
+from contimg.errors import RegistryError
+from contimg.publishing import checkpoints
+from contimg.publishing.publish_mosaic import publish_mosaic
+from contimg.publishing.reconcile import reconcile
+from contimg.publishing.register_mosaic import register_mosaic
+from contimg.registry import queries
+from contimg.times import now, unix_from_utc
+from tests.support import mosaics
+
+ID = mosaics.MOSAIC
+PIXELS = 900  # a bundle of 9.7 MB, beside which what the database reads is small
+
+
+def bytes_read():
+    """Return what this process has read by read(2) and its kin, as the kernel counts it (proc(5), /proc/pid/io)."""
+    return int(Path("/proc/self/io").read_text().splitlines()[0].split()[1])
+
+
+def read_by(action):
+    before = bytes_read()
+    action()
+    return bytes_read() - before
+
+
+def size(path):
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+@pytest.fixture(autouse=True)
+def disk():
+    """A disk takes longer than the kernel's clock from the last file to the record; a folder in memory may not."""
+    checkpoints.hook = lambda name: time.sleep(0.03) if name in ("publish:recording", "register:assembled") else None
+    yield
+    checkpoints.hook = None
+
+
+def new_version(config, seed):
+    mosaics.make_mosaic(config, seed=seed, size_px=PIXELS)
+    registered = read_by(lambda: register_mosaic(ID, config))
+    published = read_by(lambda: publish_mosaic(ID, config, waits_s=()))
+    return registered, published
+
+
+def test_what_a_version_costs_and_that_earlier_ones_cost_nothing(registry, config):
+    """Hashed once and its pixels looked at when registered; copied and read back when published: each byte once."""
+    costs = [new_version(config, seed) for seed in (1, 2, 3)]
+    whole = size(config.layout.bundle(ID, 1))
+    assert [row["status"] for row in queries.versions(registry, ID)] == ["published"] * 3
+    for registered, published in costs:
+        assert registered / whole == pytest.approx(2.0, abs=0.1)
+        assert published / whole == pytest.approx(2.0, abs=0.1)
+
+
+def test_nothing_to_do_reads_nothing(registry, config):
+    new_version(config, 1)
+    whole = size(config.layout.bundle(ID, 1))
+    assert read_by(lambda: register_mosaic(ID, config)) < 0.1 * whole
+    assert read_by(lambda: publish_mosaic(ID, config, waits_s=())) < 0.1 * whole
+    assert read_by(lambda: reconcile(registry, config.layout, ID)) < 0.1 * whole
+    assert read_by(lambda: reconcile(registry, config.layout)) > 0.9 * whole
+
+
+def alter(path):
+    """Change a byte, and set the file's times back as they were: the kernel's own (ctime) cannot be."""
+    before = path.stat()
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\x55")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("harm", ["altered", "removed", "added", "replaced", "linked"])
+def test_what_was_touched_since_is_read(registry, config, harm):
+    new_version(config, 1)
+    final = config.layout.bundle(ID, 1)
+    file = final / "data" / f"{ID}.png"
+    since = unix_from_utc(queries.get(registry, ID)["verified_at"])
+    digest = bundle.read_manifest(final)[0]
+    assert unchanged.is_unchanged(final, digest, since) and not unchanged.is_unchanged(final, "0" * 64, since)
+    if harm == "altered":
+        alter(file)
+    elif harm == "removed":
+        file.unlink()
+    elif harm == "added":
+        (final / "data" / "notes.txt").touch()
+    else:
+        kept = file.with_name("kept")
+        file.rename(final.parent / "kept")
+        kept = final.parent / "kept"
+        shutil.copy(kept, file) if harm == "replaced" else file.symlink_to(kept)
+    assert not unchanged.is_unchanged(final, digest, since)
+    publish_mosaic(ID, config, waits_s=())
+    assert bundle.verify(final).ok
+
+
+def test_a_product_that_was_altered_after_its_registration_is_read(registry, config):
+    new_version(config, 1)
+    alter(config.layout.product("mosaic", ID) / f"{ID}.png")
+    with pytest.raises(RegistryError, match=r"\.png was altered after mosaic .* was judged"):
+        register_mosaic(ID, config)
+
+
+def test_a_time_that_is_not_past_yet_says_nothing(registry, config):
+    mosaics.run(config)
+    final = config.layout.bundle(ID, 1)
+    digest = bundle.read_manifest(final)[0]
+    (final / "data" / f"{ID}.png").chmod(0o400)
+    assert not unchanged.is_unchanged(final, digest, unix_from_utc(now()))
