@@ -1,6 +1,6 @@
 """`contimg status` with a season behind it: how long one look takes, by its parts.
 
-    python -m benchmarks.status [--nights 90]
+    python -m benchmarks.status [--nights 90] [--open]
 
 Makes a season of nights of 250 tiles as the workflow leaves them: groups, markers, twins of images, MSs and
 calibrations with their 96 antennas, rows of the registry, the records of all jobs; the inbox holds the last three
@@ -95,9 +95,10 @@ def main() -> None:
     """Make the season, look, print the cost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nights", type=int, default=90)
+    parser.add_argument("--open", action="store_true", help="beside it a whole night of which nothing was done yet")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="contimg-status-") as place:
-        for open_nights in (0, 1):
+        for open_nights in (0, 1)[: 1 + given.open]:
             season, config = make_season(Path(place) / f"season{open_nights}", given.nights, open_nights)
             command = [sys.executable, "-c", "from contimg.cli import run; run()", "-c", str(season.overlay)]
             command += ["-d", str(season.root / "work"), "status", "--json"]
