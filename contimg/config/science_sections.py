@@ -183,6 +183,11 @@ class ImageOptions(Section):
     sun_min_uv_klambda: NotNegative = Field(
         0.3, description="the same in tiles in which the Sun is found [thousands of wavelengths] (backend contimg)"
     )
+    peel_far_sources: bool = Field(
+        True,
+        description="take the Sun, Cas A, Cyg A, Tau A and Vir A out of the visibilities of the baselines on which far "
+        "sidelobes show them (backend contimg)",
+    )
     taper_arcsec: NotNegative = Field(
         0.0, description="width of a Gaussian by which the beam is made wider, 0 for none [arcsec] (backend contimg)"
     )
@@ -226,6 +231,10 @@ class MosaicOptions(Section):
     )
     local_noise: bool = Field(
         True, description="weight the pixels of a tile by the noise round them, not by the whole tile's"
+    )
+    confusion_ujy: NotNegative | None = Field(
+        None,
+        description="confusion in the expected noise; null = by Condon et al. 2012, none in simulated data [uJy/beam]",
     )
     reject_sigma: NotNegative = Field(
         0.0, description="of 3 tiles or more, leave out pixels that differ by more than this; 0 = none [sigma]"

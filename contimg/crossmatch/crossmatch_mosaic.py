@@ -18,6 +18,7 @@ from contimg.crossmatch.group_beam import measure_group_beam
 from contimg.crossmatch.match_table import write_matches
 from contimg.crossmatch.matching import COMPLETENESS_SNR, Match, MatchLimits, match
 from contimg.crossmatch.mosaic_checks import Fault, faults_of
+from contimg.crossmatch.source_errors import with_systematic_errors
 from contimg.crossmatch.source_finder import ISLAND_SIGMA, PEAK_SIGMA
 from contimg.crossmatch.sources import Source, find_sources, write_sources
 from contimg.errors import InputError
@@ -129,6 +130,7 @@ def _compare(
     mean_beam_arcsec = (facts.beam.bmaj_arcsec * facts.beam.bmin_arcsec) ** 0.5
     _LOG.info("%d catalogue sources on the mosaic, %d matched", len(matched.source), (matched.source >= 0).sum())
     measured = measure(matched, len(sources), min_matches, mean_beam_arcsec)
+    sources = with_systematic_errors(sources, matched, measured, mean_beam_arcsec)
     return _Compared(mosaic, facts, catalogue, sources, matched, measured, faults)
 
 

@@ -41,6 +41,12 @@ class Source:
         1; several in tables of earlier versions.
     compactness : float
         Peak over total flux of a fit with a free shape; NaN where none was made.
+    e_flux_scale_jy, e_flux_beam_jy, e_flux_position_jy : float
+        Systematic errors of the flux density, which the errors above do not hold: of the flux scale, of the primary
+        beam and the gains at the source's place, and by tiles that are shifted against each other; NaN where not
+        measured (see `source_errors`).
+    e_place_arcsec : float
+        Systematic error of the position.
     """
 
     source: int
@@ -60,6 +66,10 @@ class Source:
     code: str
     gaussians: int
     compactness: float = float("nan")
+    e_flux_scale_jy: float = float("nan")
+    e_flux_beam_jy: float = float("nan")
+    e_flux_position_jy: float = float("nan")
+    e_place_arcsec: float = float("nan")
 
 
 def find_sources(data: NDArray[np.floating], rms: NDArray[np.floating], wcs: Any, beam: RestoringBeam) -> list[Source]:

@@ -94,17 +94,53 @@ def measure_systematics(matched: Match, min_matches: int, beam_arcsec: float) ->
     return rounded | {"diagnosis": _diagnosis(field, flux.inflation, max(east.inflation, north.inflation), n)}
 
 
+@dataclass(frozen=True)
+class FieldFrame:
+    """Places in the field that compared sources span: -1 to 1 from edge to edge, eastward and northward.
+
+    Attributes
+    ----------
+    ra0_deg : float
+        Right ascension that offsets are counted from.
+    middle_deg, half_deg : (float, float)
+        Middle and half width of the sample, along right ascension (on the sky, from `ra0_deg`) and declination.
+    """
+
+    ra0_deg: float
+    middle_deg: tuple[float, float]
+    half_deg: tuple[float, float]
+
+    @classmethod
+    def of(cls, matched: Match, use: NDArray[np.bool_]) -> FieldFrame:
+        """Return the frame of the compared sources of a mask; there must be one."""
+        ra, dec = matched.catalogue.ra_deg[use], matched.catalogue.dec_deg[use]
+        x = cls._east_deg(float(ra[0]), ra, dec)
+        middle = tuple(float(value.max() + value.min()) / 2 for value in (x, dec))
+        half = (max(float(np.abs(v - m).max()), 1e-6) for v, m in zip((x, dec), middle, strict=True))
+        half_x, half_y = half
+        return cls(float(ra[0]), (middle[0], middle[1]), (half_x, half_y))
+
+    def places(
+        self, ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the places (x, y) of directions."""
+        x = (self._east_deg(self.ra0_deg, ra_deg, dec_deg) - self.middle_deg[0]) / self.half_deg[0]
+        return x, (dec_deg - self.middle_deg[1]) / self.half_deg[1]
+
+    @staticmethod
+    def _east_deg(ra0_deg: float, ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.float64]:
+        return ((ra_deg - ra0_deg + 180) % 360 - 180) * np.cos(np.radians(dec_deg))
+
+
 def _field(matched: Match, use: NDArray[np.bool_], beam_arcsec: float) -> _Field:
     """Return the compared sources, with positions relative to the middle of the sample."""
     ra, dec = matched.catalogue.ra_deg[use], matched.catalogue.dec_deg[use]
-    cos_dec = np.cos(np.radians(dec))
-    x = ((ra - ra[0] + 180) % 360 - 180) * cos_dec
-    x, y = (value - (value.max() + value.min()) / 2 for value in (x, dec))
-    half_x, half_y = (max(float(np.abs(value).max()), 1e-6) for value in (x, y))
+    frame = FieldFrame.of(matched, use)
+    half_x, half_y = frame.half_deg
     return _Field(
-        x / half_x, y / half_y, half_y, half_x / half_y, np.log(matched.flux_ratio[use]),
+        *frame.places(ra, dec), half_y, half_x / half_y, np.log(matched.flux_ratio[use]),
         np.hypot(matched.e_log_ratio[use], _FLUX_FLOOR), matched.dra_arcsec[use], matched.ddec_arcsec[use],
-        np.hypot(matched.e_offset_arcsec[use], _POSITION_FLOOR_BEAMS * beam_arcsec), cos_dec,
+        np.hypot(matched.e_offset_arcsec[use], _POSITION_FLOOR_BEAMS * beam_arcsec), np.cos(np.radians(dec)),
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from contimg.imaging import field_of_view, limits
 from contimg.imaging.checks.sun import measure_sun
 from contimg.imaging.checks.system_noise import measure_system_noise
 from contimg.imaging.effective_beam import EffectiveBeam, effective_beam
+from contimg.imaging.far.peeling import Peeled, peel_far_sources
 from contimg.imaging.grid import TileGrid
 from contimg.imaging.selfcal.selfcal import SelfCalibration
 from contimg.imaging.visibilities import smearing
@@ -165,7 +167,9 @@ def prepare(job: ImagingJob, coordinates: Coordinates) -> PreparedTile:
     radius_rad = field_of_view.field_radius(coordinates, grid, job.beam, options.pb_limit)
     factor = averaging_factors(coordinates, radius_rad, options.max_averaging_loss)
     vis = read_averaged(job.ms, coordinates, factor)
+    peeled = peel_far_sources(vis) if options.backend == "contimg" and options.peel_far_sources else []
     facts: dict[str, Any] = {"smearing": smearing.facts(coordinates, radius_rad, factor)}
+    facts["far_sources"] = [one.facts() for one in peeled]
     qa: dict[str, Any] = {"flagged_fraction": vis.flagged_fraction}
     samples = stokes_i(vis, job.threads)
     if why := _too_little(vis, samples):
@@ -173,7 +177,7 @@ def prepare(job: ImagingJob, coordinates: Coordinates) -> PreparedTile:
     calibrated_weights = bool(job.source.facts.get("inverse_variance_weights"))
     qa |= measure_system_noise(vis, samples, calibrated_weights=calibrated_weights)
     coordinates = Coordinates(**{f.name: getattr(vis, f.name) for f in fields(Coordinates)})
-    options, found = _without_sun(job, coordinates, samples)
+    options, found = _without_sun(job, coordinates, samples, peeled)
     qa |= found
     facts |= {"min_uv_klambda": options.min_uv_klambda, "sun_in_data": options is not job.options}
     weight = imaging_weights(samples, grid, options)
@@ -206,7 +210,7 @@ def prepare(job: ImagingJob, coordinates: Coordinates) -> PreparedTile:
 
 
 def _without_sun(
-    job: ImagingJob, coordinates: Coordinates, samples: Samples
+    job: ImagingJob, coordinates: Coordinates, samples: Samples, peeled: Sequence[Peeled]
 ) -> tuple[ImageOptions, dict[str, float | None]]:
     """Look for the Sun by day.
 
@@ -215,14 +219,17 @@ def _without_sun(
     options : ImageOptions
         Without the baselines on which the Sun is seen, where it is found; else the job's own.
     qa : dict
-        Its apparent flux density, of tiles of the day.
+        Its apparent flux density, of tiles of the day: what was subtracted, or else what is in the data.
     """
     options, sun = job.options, (job.source.facts.get("sun") or {})
     if not sun.get("daytime"):
         return options, {}
     seen = measure_sun(coordinates, samples)
-    qa = {"sun_jy": None if seen is None else round(seen.apparent_jy, 2)}
-    if seen is None or not seen.detected or options.backend != "contimg":
+    subtracted = [float(one.apparent_jy.mean()) for one in peeled if one.name == "Sun"]
+    apparent_jy = subtracted[0] if subtracted else None if seen is None else seen.apparent_jy
+    qa = {"sun_jy": None if apparent_jy is None else round(apparent_jy, 2)}
+    found = bool(subtracted) or (seen is not None and seen.detected)
+    if not found or options.backend != "contimg":
         return options, qa
     shortest = max(options.min_uv_klambda, options.sun_min_uv_klambda)
     return options.model_copy(update={"min_uv_klambda": shortest}), qa

@@ -18,7 +18,7 @@ from contimg.config.used_keys import used_options
 from contimg.mosaic import fits_output, picture
 from contimg.mosaic.group_image import GroupImage, coadd_tiles
 from contimg.mosaic.mosaic_facts import group_facts, mosaic_facts, notes_on, notes_on_image
-from contimg.mosaic.mosaic_numbers import measure
+from contimg.mosaic.mosaic_numbers import confusion_jy, measure
 from contimg.mosaic.tile_agreement import compare_with_neighbours
 from contimg.mosaic.tile_fluxes import tile_fluxes, write_tile_fluxes
 from contimg.mosaic.tile_images import GroupTile, read_tiles, select, used
@@ -88,7 +88,8 @@ def mosaic_group(  # one parameter for each input, output and parameter of the r
         else:
             numbers = _with_pixels(numbers, mosaic)
             unresolved += [one for one in mosaic.unresolved if not _said(one, agreement.unresolved)]
-            _describe(draft, folder, mosaic, numbers, qa)
+            confusion = confusion_jy(mosaic, options, synthetic=draft.synthetic)
+            _describe(draft, folder, mosaic, confusion, numbers, qa)
     _warn_of_tiles(draft, tiles, unresolved)
     _warn_of_unchecked_fluxes(draft, unchecked(tiles, numbers))
     parameters = {"mosaic": used_options("mosaic_group", "mosaic", options), "pb_limit": pb_limit}
@@ -108,9 +109,11 @@ def _said(sentence: str, others: Sequence[str]) -> bool:
     return any(sentence.split()[:4] == other.split()[:4] for other in others)
 
 
-def _describe(draft: TwinDraft, folder: Path, mosaic: GroupImage, numbers: Mapping[str, Any], qa: QaOptions) -> None:
+def _describe(
+    draft: TwinDraft, folder: Path, mosaic: GroupImage, confusion: float, numbers: Mapping[str, Any], qa: QaOptions
+) -> None:
     """Measure a mosaic, write its files, and put facts, measured numbers and verdict into the draft of its twin."""
-    measured = measure(mosaic).model_copy(update=numbers)
+    measured = measure(mosaic, confusion).model_copy(update=numbers)
     facts = mosaic_facts(mosaic, draft.id, measured.area_deg2 or 0.0)
     _write(folder, mosaic, facts, measured, draft.id, draft.synthetic)
     draft.facts, draft.qa = facts.model_dump(mode="json"), measured.model_dump()

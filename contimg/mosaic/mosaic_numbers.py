@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from contimg.config import MosaicOptions
 from contimg.mosaic import noise
 from contimg.mosaic.grid import MosaicGrid
 from contimg.mosaic.group_image import GroupImage
@@ -16,6 +18,7 @@ from contimg.mosaic.tile_samples import Sampling
 from contimg.products.gates import gates_of
 from contimg.products.numbers import MosaicQa
 from contimg.products.twin import Reason
+from contimg.sky.confusion import confusion_rms_jy
 
 WELL_COVERED = 0.5
 """The noise is quoted where the weight is at least this fraction of its 95th percentile."""
@@ -24,8 +27,27 @@ _NAMED = 3
 """Number of tiles with warnings that are named with their reasons."""
 
 
-def measure(mosaic: GroupImage) -> MosaicQa:
-    """Measure a mosaic's noise, coverage and peak, and the spread of beams and the flags of its tiles."""
+def confusion_jy(mosaic: GroupImage, options: MosaicOptions, *, synthetic: bool) -> float:
+    """Return the confusion noise (Jy/beam) that is expected in a mosaic, however many tiles it has.
+
+    Simulated skies hold the listed sources alone, and none where nothing else is asked for.
+    """
+    if options.confusion_ujy is not None:
+        return options.confusion_ujy * 1e-6
+    if synthetic:
+        return 0.0
+    return confusion_rms_jy(mosaic.beam, float(np.mean([image.facts.freq_hz for _, image in used(mosaic.tiles)])))
+
+
+def measure(mosaic: GroupImage, confusion_jy: float = 0.0) -> MosaicQa:
+    """Measure a mosaic's noise, coverage and peak, and the spread of beams and the flags of its tiles.
+
+    Parameters
+    ----------
+    mosaic : GroupImage
+    confusion_jy : float
+        Confusion noise (Jy/beam), a part of the expected noise.
+    """
     images = [image for _, image in used(mosaic.tiles)]
     inside = mosaic.weights > 0
     well = mosaic.weights >= WELL_COVERED * np.percentile(mosaic.weights[inside], 95)
@@ -34,7 +56,7 @@ def measure(mosaic: GroupImage) -> MosaicQa:
     # A mosaic that is too small for one box of 20 beams has no measured noise.
     rms_jy = float(np.median(local[well])) if factors.size else None
     expected = mosaic.expected_rms[well]
-    expected_jy = float(np.median(expected)) if np.isfinite(expected).all() else None
+    expected_jy = math.hypot(float(np.median(expected)), confusion_jy) if np.isfinite(expected).all() else None
     axes_deg = median_axes_deg(images)
     flagged = [image.qa.flagged_fraction for image in images]
     known = [fraction for fraction in flagged if fraction is not None]
@@ -46,6 +68,7 @@ def measure(mosaic: GroupImage) -> MosaicQa:
         rms_from_weights_mjy=_mjy(float(np.median(mosaic.rms[well]))),
         rms_over_weights=None if rms_jy is None else round(float(np.median(factors)), 4),
         expected_rms_mjy=_mjy(expected_jy),
+        confusion_mjy=_mjy(confusion_jy),
         noise_ratio=None if rms_jy is None or not expected_jy else round(rms_jy / expected_jy, 4),
         peak_mjy=_mjy(peak_jy),
         dynamic_range=None if rms_jy is None else round(peak_jy / rms_jy, 2),

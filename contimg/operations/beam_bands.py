@@ -64,7 +64,9 @@ def measure_cube(config: Config, names: Sequence[str], output: Path) -> Measured
     """
     mosaics = groups_of(config, names)
     tiles = {tile.id: (tile, image) for name in mosaics for tile, image in _tiles(config, name)}
-    fewest = min((len(image.facts.groups) for _, image in tiles.values()), default=0)
+    if not tiles:
+        raise InputError(f"no group in {config.layout.stage} has tile images: run snakemake first")
+    fewest = min(len(image.facts.groups) for _, image in tiles.values())
     if fewest < MIN_GROUPS:
         raise InputError(
             f"the tiles were imaged in {fewest} channel groups, a cube needs {MIN_GROUPS} or more: set"

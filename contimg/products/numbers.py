@@ -48,6 +48,7 @@ class MosaicQa(Record):
     rms_from_weights_mjy: float | None = None
     rms_over_weights: float | None = None
     expected_rms_mjy: float | None = None
+    confusion_mjy: float | None = None
     noise_ratio: float | None = None
     peak_mjy: float | None = None
     dynamic_range: float | None = None

@@ -10,7 +10,8 @@ from contimg.report.markup import Html, badge, table
 LABELS = {
     "rms_mjy": ("noise, median", "mJy/beam"),
     "rms_min_mjy": ("noise, lowest", "mJy/beam"),
-    "expected_rms_mjy": ("noise expected of receivers and gains", "mJy/beam"),
+    "expected_rms_mjy": ("noise expected of receivers, gains and confusion", "mJy/beam"),
+    "confusion_mjy": ("confusion: faint sources that the beam does not resolve", "mJy/beam"),
     "rms_from_weights_mjy": ("noise promised by the weights", "mJy/beam"),
     "rms_over_weights": ("noise over that promised by the weights", ""),
     "noise_ratio": ("noise over the expected", ""),

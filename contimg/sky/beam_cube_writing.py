@@ -16,6 +16,7 @@ from contimg.storage.atomic import atomic_path
 
 HALF_WIDTH_DEG, STEP_DEG = 8.0, 0.1
 """The cube's half width, as far as catalogued sources are modelled, and its step."""
+_EVEN = 1e-6  # of the whole band: 200 Hz
 
 
 def write_beam_cube(path: Path, bands: Sequence[BandBeam], beam: BeamOptions) -> None:
@@ -25,7 +26,7 @@ def write_beam_cube(path: Path, bands: Sequence[BandBeam], beam: BeamOptions) ->
     ----------
     path : Path
     bands : sequence of BandBeam
-        In ascending order of frequency, evenly spaced.
+        Of different frequencies, evenly spaced or not: FITS has one step, and planes between bands are interpolated.
     beam : BeamOptions
         Where no source was seen, further from the axis, the cube goes on as this beam, in width and height as measured.
     """
@@ -36,8 +37,9 @@ def write_beam_cube(path: Path, bands: Sequence[BandBeam], beam: BeamOptions) ->
     # Direction cosines are evenly spaced in the cube: its step is that of the axis.
     axis = np.linspace(axis[0], axis[-1], 2 * count + 1)
     east, north = np.meshgrid(axis, axis)
-    cube = np.stack([_plane(band, east, north, beam) for band in bands])
-    freq_hz = np.array([band.freq_hz for band in bands])
+    bands = sorted(bands, key=lambda band: band.freq_hz)
+    planes = np.stack([_plane(band, east, north, beam) for band in bands])
+    freq_hz, cube = evenly_spaced(np.array([band.freq_hz for band in bands]), planes)
     hdu = fits.PrimaryHDU(cube.astype(np.float32))
     for number, kind in ((1, "EAST"), (2, "NORTH")):
         hdu.header[f"CTYPE{number}"], hdu.header[f"CUNIT{number}"] = kind, "rad"
@@ -50,6 +52,28 @@ def write_beam_cube(path: Path, bands: Sequence[BandBeam], beam: BeamOptions) ->
     hdu.header["COMMENT"] = f"measured by contimg beam measure within {reach:.2f} deg of the axis"
     with atomic_path(path) as part:
         hdu.writeto(part)
+
+
+def evenly_spaced(
+    freq_hz: NDArray[np.float64], planes: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return as many evenly spaced frequencies from the first to the last, and the planes there.
+
+    Bands that lost channels, or a whole subband, have other centres. Between them planes are interpolated by cubic
+    splines.
+
+    Parameters
+    ----------
+    freq_hz : (n,) float64
+        Ascending.
+    planes : (n, ny, nx) float64
+    """
+    from scipy.interpolate import CubicSpline
+
+    even = np.linspace(freq_hz[0], freq_hz[-1], len(freq_hz))
+    if np.abs(even - freq_hz).max() < _EVEN * (freq_hz[-1] - freq_hz[0]):
+        return even, planes
+    return even, np.maximum(CubicSpline(freq_hz, planes)(even), 0.0)
 
 
 def _plane(

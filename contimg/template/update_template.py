@@ -27,6 +27,7 @@ from contimg.products.fits_images import read_image
 from contimg.products.judged import judged
 from contimg.products.record import Record, read_record
 from contimg.products.twin import Twin, read_twin
+from contimg.sky.confusion import confusion_rms_jy
 from contimg.sky.restoring_beam import RestoringBeam
 from contimg.statistics import clipped_sigma
 from contimg.storage import locks
@@ -188,7 +189,7 @@ def _read_template(twin: Path, facts: TemplateFacts) -> Stack:
 def _confusion_jy(stack: Stack, freq_hz: float, config: Config) -> float:
     """Return the confusion noise at a template's beam (Jy/beam)."""
     given = config.template.confusion_ujy
-    return stacking.confusion_rms_jy(stack.beam, freq_hz) if given is None else given * 1e-6
+    return confusion_rms_jy(stack.beam, freq_hz) if given is None else given * 1e-6
 
 
 def _write_difference(mosaic_twin: Path, before: Path, stack: Stack, epoch: Epoch, config: Config) -> Twin:

@@ -119,6 +119,13 @@ def test_what_is_missing_is_said(stage, tmp_path):
         measure_cube(whole, (), tmp_path / "a.fits")
 
 
+def test_a_stage_without_images_is_said_as_without_cube(tmp_path):
+    config = config_below(tmp_path)
+    config.layout.stage.mkdir(parents=True, exist_ok=True)
+    with pytest.raises(InputError, match="has tile images: run snakemake first"):
+        measure_cube(config, (), tmp_path / "a.fits")
+
+
 def test_command(stage, tmp_path):
     config, _ = stage
     night = str(config.paths.stage.parent / "night.yaml")

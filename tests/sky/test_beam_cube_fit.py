@@ -120,3 +120,27 @@ def test_the_cube_is_the_fit_and_goes_on_as_the_nominal_pattern(tmp_path):
     beyond = cube.power(far, np.zeros(111), FREQ_HZ)
     assert beyond.min() + 1e-4 >= 0 and beyond[far > np.radians(3.5)].max() < 0.03
     assert np.abs(np.diff(beyond)).max() < 0.06  # no step where the measurement ends
+
+
+def test_bands_that_are_not_evenly_spaced_are_put_where_they_are(tmp_path):
+    """Band 2 of 6 lost its upper half, and band 4 all channels: a beam as wide as the wavelength is long."""
+    centres = np.array([0.0, 1.0, 1.75, 3.0, 5.0, 6.0]) * WIDTH_HZ + FREQ_HZ
+
+    def gaussian(radius_rad, freq_hz):
+        return np.exp(-4 * math.log(2) * (radius_rad / math.radians(2.5) * freq_hz / FREQ_HZ) ** 2)
+
+    tiles, known = observe(1)
+    fit = fit_band(tiles, known, BeamOptions())
+    bands = []
+    for freq_hz in centres:
+        # -ln P = 4 ln 2 (r / width)^2; terms are by r over 2 deg.
+        terms = np.zeros(6)
+        terms[0] = 4 * math.log(2) * (2.0 / 2.5 * freq_hz / FREQ_HZ) ** 2
+        bands.append(replace(fit, freq_hz=float(freq_hz), terms=terms))
+    write_beam_cube(tmp_path / "beam.fits", bands[::-1], BeamOptions())
+    cube = read_cube(tmp_path / "beam.fits")
+    radius = np.radians(np.linspace(0.1, 1.5, 15))
+    for freq_hz in (centres[0], centres[2], FREQ_HZ + 4 * WIDTH_HZ, centres[-1]):
+        np.testing.assert_allclose(
+            cube.power(radius, np.zeros(15), float(freq_hz)), gaussian(radius, freq_hz), atol=4e-4
+        )

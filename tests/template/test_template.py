@@ -275,14 +275,6 @@ class TestStack:
         assert np.isnan(difference[:, :10]).all() and np.isnan(sigma[:, :10]).all()
 
 
-@pytest.mark.parametrize(
-    ("theta_arcsec", "hz", "ujy"), [(8.0, 3.02e9, 1.2), (16.0, 3.02e9, 12.095), (8.0, 1.51e9, 1.949)]
-)
-def test_confusion_of_condon_and_others(theta_arcsec, hz, ujy):
-    beam = RestoringBeam.from_degrees(1.25 * theta_arcsec / 3600, 0.8 * theta_arcsec / 3600, 40)
-    assert stacking.confusion_rms_jy(beam, hz) * 1e6 == pytest.approx(ujy, rel=1e-3)
-
-
 def test_strips_are_named_by_declination_and_found_again(tmp_path):
     layout = config_of(tmp_path).layout
     assert strip_of(layout, 54.57, 0.1) == STRIP and strip_of(layout, -5.0, 0.1) == "dec-05.00"
