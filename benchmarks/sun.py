@@ -1,6 +1,7 @@
 """The Sun in far sidelobes: noise and fluxes of a daytime tile against the shortest baseline of solving and imaging.
 
-    python benchmarks/sun.py FOLDER [--full] [--sun XX YY]... [--cut SOLVING IMAGING]... [--no-peel] [--ateam RESPONSE]
+    python benchmarks/sun.py FOLDER [--size small|array|full] [--sun XX YY]... [--cut SOLVING IMAGING]...
+                             [--no-peel] [--ateam RESPONSE]
 
 simulates two tiles by day, a 15-Jy calibrator transiting in the first, for each apparent flux of the Sun; solves
 on the first and images the second for each pair of ``calibration.min_uv_klambda`` and ``image.min_uv_klambda`` (also
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import resource
 import shutil
 import sys
@@ -26,14 +28,19 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import tiles
+from contimg.simulate.constants import DEFAULT_SEFD_JY
 
 SMALL = {"antennas": 32, "channels": 8}
+# The whole array; fewer channels, of lower noise: that of an image is the same.
+ARRAY = {"antennas": 96, "channels": 8, "sefd_jy": DEFAULT_SEFD_JY / math.sqrt(6)}
 FULL = {"antennas": 96, "channels": 48}
+SIZES: dict[str, dict[str, Any]] = {"small": SMALL, "array": ARRAY, "full": FULL}
+IMAGES = {"small": {"size_px": 1200, "cell_arcsec": 12.0}, "array": {"size_px": 2400, "cell_arcsec": 6.0}, "full": {}}
 SUNS_JY = ((0.0, 0.0), (60.0, 40.0), (200.0, 120.0))
 CUTS_KLAMBDA = ((0.0, 0.0), (0.1, 0.1), (0.2, 0.2), (0.3, 0.3), (0.5, 0.5), (1.0, 1.0))
 
 
-def make_night(folder: Path, sun_jy: tuple[float, float], ateam: float, size: dict[str, int]) -> None:
+def make_night(folder: Path, sun_jy: tuple[float, float], ateam: float, size: dict[str, Any]) -> None:
     """Simulate two tiles by day with the Sun (apparent Jy in XX and YY) and the response to the brightest sources."""
     from contimg.simulate import HostileSky, NightOptions, TelescopeErrors, simulate_night
 
@@ -52,13 +59,13 @@ class Night:
     folder: Path
     sun_jy: tuple[float, float]
     ateam: float
-    full: bool
+    size: str
 
     def converted(self, tile: int) -> tuple[Path, Path]:
         """Return the Measurement Set of a tile, and its twin."""
         night, places = self.folder / "night", self.folder / f"ms{tile}"
         if not (self.folder / "simulated").exists():
-            make_night(night, self.sun_jy, self.ateam, FULL if self.full else SMALL)
+            make_night(night, self.sun_jy, self.ateam, SIZES[self.size])
             (self.folder / "simulated").touch()
         done = self.folder / f"converted{tile}"
         if not done.exists():
@@ -105,8 +112,9 @@ def measure(night: Night, cut: tuple[float, float], *, peel: bool) -> dict[str, 
     found |= {key: solved.qa.get(key) for key in ("snr_median", "flagged_fraction", "max_delay_ns", "sefd_jy")}
     if solved.verdict == "failed":
         return found
-    image = {} if night.full else {"size_px": 1200, "cell_arcsec": 12.0}
-    options = ImageOptions(**image, min_uv_klambda=cut[1], sun_min_uv_klambda=cut[1], peel_far_sources=peel)
+    options = ImageOptions(
+        **IMAGES[night.size], min_uv_klambda=cut[1], sun_min_uv_klambda=cut[1], peel_far_sources=peel
+    )
     place = night.folder / "images"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
@@ -140,7 +148,7 @@ def campaign(nights: list[Night], cuts: list[tuple[float, float]], results: Path
                 found = measure(night, cut, peel=peel)
             row = {"sun_jy": night.sun_jy, "ateam": night.ateam, "cut_klambda": cut, "peel": peel} | found
             with results.open("a") as stream:
-                stream.write(json.dumps(row | {"full": night.full}) + "\n")
+                stream.write(json.dumps(row | {"size": night.size}) + "\n")
             print(json.dumps(row), flush=True)
 
 
@@ -148,7 +156,9 @@ def main() -> None:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--full", action="store_true", help="96 antennas, 16 x 48 channels, 4800 pixels")
+    parser.add_argument("--full", dest="size", action="store_const", const="full",
+                        help="96 antennas, 16 x 48 channels, 4800 pixels")  # fmt: skip
+    parser.add_argument("--size", choices=SIZES, default="small", help="array: 96 antennas, 16 x 8 channels")
     parser.add_argument("--sun", nargs=2, type=float, action="append", metavar=("XX", "YY"))
     parser.add_argument("--cut", nargs=2, type=float, action="append", metavar=("SOLVING", "IMAGING"))
     parser.add_argument("--no-peel", action="store_true", help="image.peel_far_sources: false")
@@ -158,7 +168,7 @@ def main() -> None:
     cuts = [(one[0], one[1]) for one in given.cut] if given.cut else list(CUTS_KLAMBDA)
     folder = given.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    nights = [Night(folder / f"sun{sun[0]:g}-{sun[1]:g}-{given.ateam:g}", sun, given.ateam, given.full) for sun in suns]
+    nights = [Night(folder / f"sun{sun[0]:g}-{sun[1]:g}-{given.ateam:g}", sun, given.ateam, given.size) for sun in suns]
     campaign(nights, cuts, folder / "results.jsonl", peel=not given.no_peel)
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from benchmarks import tiles
 from contimg import measurement_set
+from contimg.config import ImageOptions
 from contimg.imaging.far.fringes import FarFringe
 from contimg.imaging.far.peeling import NEAREST_RAD, peel_far_sources
+from contimg.imaging.prepare import _without_sun
 from contimg.imaging.visibilities.averaging import averaging_factors, read_averaged
+from contimg.imaging.visibilities.samples import stokes_i
 from contimg.simulate import GainErrors, HostileSky, NightOptions, TelescopeErrors, simulate_night
 from contimg.sky.far_sources import FAR_SOURCES, FarSource
 
@@ -99,6 +103,18 @@ def test_facts_say_what_was_done(hostile):
     facts = next(one for one in peel_far_sources(copied(hostile)) if one.name == "Sun").facts()
     assert set(facts) == {"name", "apparent_jy", "baselines", "left_out"}
     assert facts["baselines"] >= 10 and facts["apparent_jy"][0] > facts["apparent_jy"][1]
+
+
+def test_by_day_short_baselines_are_left_out_where_the_sun_was_subtracted(hostile):
+    vis = copied(hostile)
+    peeled = peel_far_sources(vis)
+    samples = stokes_i(vis)
+    job = SimpleNamespace(options=ImageOptions(), source=SimpleNamespace(facts={"sun": {"daytime": True}}))
+    options, numbers = _without_sun(job, vis, samples, peeled)
+    assert options.min_uv_klambda == ImageOptions().sun_min_uv_klambda
+    assert numbers["sun_jy"] == pytest.approx(50.0, rel=0.15)
+    job.source.facts["sun"]["daytime"] = False
+    assert _without_sun(job, vis, samples, peeled) == (job.options, {})
 
 
 def test_flagged_data_are_neither_used_nor_revived(hostile):
