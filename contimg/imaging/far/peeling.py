@@ -25,15 +25,15 @@ from contimg.sky.far_sources import FAR_SOURCES
 NEAREST_RAD = math.radians(6.0)
 """Sources closer to the phase centre are in the beam or its near sidelobes, and among the bright sources."""
 _PARTS = 16
-_DIVISIONS = (1, 4, _PARTS)
 """Of the band: a sidelobe of a dish at 40 deg changes twice along it."""
+_RATIO = {1: 5.0, 4: 3.5, _PARTS: 2.5}
+"""Power of the fringe over its mirror image's from which a baseline has the source, by the number of parts that it is
+divided into: the more numbers, the less likely is noise (one of 14, 120 and 6000 baselines of noise alone)."""
 _LEAST_LEFT = 0.02
 """Baselines on which smearing and the disc leave less of the source are not looked at."""
 _DISTINCT = 0.02
 """Largest squared correlation of the source's fringe with the phase centre's, of which subtracting takes as much, and
 with its mirror image's."""
-_RATIO = 2.5
-"""Power of the fringe over its mirror image's from which a baseline has the source: in noise alone one of 4000 has."""
 _LEAST_BASELINES, _SIGNIFICANCE = 10, 3.0
 _BLOCK = 1_000_000  # samples at a time
 
@@ -229,7 +229,7 @@ class _Fits:
         parts = np.zeros(len(sums.total), np.int64)
         power, mirror = np.zeros((2, len(parts)))
         spread, weights = np.zeros((2, len(parts), sums.weight.shape[2]))
-        for count in _DIVISIONS:
+        for count in _RATIO:
             merged = sums.merged(count)
             good = (merged.alike() < _DISTINCT) & (merged.power.sum(1) > 0)
             over = np.where(merged.weight > 0, merged.weight, 1.0)
@@ -238,7 +238,8 @@ class _Fits:
             power[good], mirror[good] = one.sum((1, 2))[good], other.sum((1, 2))[good]
             spread[good], weights[good] = (one - other).sum(1)[good], merged.weight.sum(1)[good]
         used = parts > 0
-        more, less = used & (power > _RATIO * mirror), used & (mirror > _RATIO * power)
+        ratio = np.select([parts == count for count in _RATIO], list(_RATIO.values()), np.inf)
+        more, less = used & (power > ratio * mirror), used & (mirror > ratio * power)
         excess, both = int(more.sum()) - int(less.sum()), int(more.sum()) + int(less.sum())
         significant = excess >= _LEAST_BASELINES and excess > _SIGNIFICANCE * math.sqrt(both)
         apparent = np.sqrt(np.maximum(spread[used].sum(0), 0) / np.maximum(weights[used].sum(0), 1e-300))
@@ -248,7 +249,7 @@ class _Fits:
 def _subtract(vis: Averaged, fringe: FarFringe, chosen: _Chosen, sums: _Sums, fits: _Fits) -> int:
     """Subtract the source from baselines that see it, and flag those that cannot tell; return the number of these."""
     amplitude = np.zeros(sums.source.shape, np.complex64)
-    for count in _DIVISIONS:
+    for count in _RATIO:
         mine = fits.seen & (fits.parts == count)
         merged = sums.merged(count)
         found = merged.source / np.where(merged.weight > 0, merged.weight, 1.0)
