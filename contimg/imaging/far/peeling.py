@@ -76,8 +76,15 @@ def peel_far_sources(vis: Averaged) -> list[Peeled]:
     vis : Averaged
         Calibrated; its data change, and the weights and flags of baselines that are left out.
     """
-    found = [_peel(source.name, FarFringe.of(source, vis), vis) for source in FAR_SOURCES]
-    return sorted((one for one in found if one is not None), key=lambda one: -float(one.apparent_jy.max()))
+    found: dict[str, Peeled] = {}
+    for _ in range(2):  # a strong source may hide another
+        before = len(found)
+        for source in FAR_SOURCES:
+            if source.name not in found and (one := _peel(source.name, FarFringe.of(source, vis), vis)) is not None:
+                found[source.name] = one
+        if len(found) == before:
+            break
+    return sorted(found.values(), key=lambda one: -float(one.apparent_jy.max()))
 
 
 def _peel(name: str, fringe: FarFringe, vis: Averaged) -> Peeled | None:
@@ -153,8 +160,8 @@ class _Sums:
 
     def alike(self) -> NDArray[np.float64]:
         """Return the squared correlation (nbase,) of the fringe with the phase centre's or its mirror image's."""
-        norm = np.maximum(self.power, 1e-300)
-        centre = np.abs(self.field) ** 2 / (norm * np.maximum(self.total, 1e-300))
+        norm, total = (np.where(self.power > 0, one, 1.0) for one in (self.power, self.total))
+        centre = np.abs(self.field) ** 2 / (norm * total)
         larger = np.maximum(centre, np.abs(self.square) ** 2 / norm**2)
         return np.asarray((larger * self.power).sum(1) / np.maximum(self.power.sum(1), 1e-300))
 
@@ -238,7 +245,7 @@ class _Fits:
             power[good], mirror[good] = one.sum((1, 2))[good], other.sum((1, 2))[good]
             spread[good], weights[good] = (one - other).sum(1)[good], merged.weight.sum(1)[good]
         used = parts > 0
-        ratio = np.select([parts == count for count in _RATIO], list(_RATIO.values()), np.inf)
+        ratio = np.select([parts == count for count in _RATIO], list(_RATIO.values()), 1.0)
         more, less = used & (power > ratio * mirror), used & (mirror > ratio * power)
         excess, both = int(more.sum()) - int(less.sum()), int(more.sum()) + int(less.sum())
         significant = excess >= _LEAST_BASELINES and excess > _SIGNIFICANCE * math.sqrt(both)

@@ -19,6 +19,10 @@ from contimg.imaging.visibilities.samples import stokes_i
 from contimg.simulate import GainErrors, HostileSky, NightOptions, TelescopeErrors, simulate_night
 from contimg.sky.far_sources import FAR_SOURCES, FarSource
 
+# Twelve close together, whose baselines see the Sun, and twelve far apart.
+STATIONS = (
+    1, 4, 11, 20, 28, 37, 48, 51, 68, 69, 70, 71, 72, 74, 75, 77, 79, 82, 86, 92, 99, 103, 109, 116,
+)  # fmt: skip
 ATEAM_JY = {"Cas A": 1750.0, "Cyg A": 1580.0}
 
 
@@ -29,7 +33,7 @@ def tile(tmp_path_factory):
     def make(sky: HostileSky):
         folder = tmp_path_factory.mktemp("far")
         options = NightOptions(
-            tiles=1, antennas=24, channels=4, declination_deg=33.15, calibrator_flux_jy=15.0, sources=20, seed=5,
+            tiles=1, stations=STATIONS, channels=4, declination_deg=33.15, calibrator_flux_jy=15.0, sources=20, seed=5,
             start="2026-02-11T20:00:00", gains=GainErrors.none(), telescope=TelescopeErrors(sky=sky),
         )  # fmt: skip
         simulate_night(folder / "night", options)
@@ -48,8 +52,8 @@ def clean(tile):
 
 @pytest.fixture(scope="module")
 def hostile(tile):
-    """Return the tile with the Sun, 60 and 40 Jy apparent, and the A-team at -20 dB."""
-    return tile(HostileSky(sun_jy=(60.0, 40.0), ateam_response=0.01))
+    """Return the tile with the Sun, 60 and 40 Jy apparent, and the A-team at -30 dB."""
+    return tile(HostileSky(sun_jy=(60.0, 40.0), ateam_response=0.001))
 
 
 def copied(vis):
@@ -67,7 +71,7 @@ def test_fluxes_are_found_and_most_of_the_power_goes(hostile, clean):
     found = {one.name: one for one in peel_far_sources(vis)}
     assert found["Sun"].apparent_jy == pytest.approx([60.0, 40.0], rel=0.15)
     for name, flux_jy in ATEAM_JY.items():
-        assert found[name].apparent_jy == pytest.approx([flux_jy / 100] * 2, rel=0.06)
+        assert found[name].apparent_jy == pytest.approx([flux_jy / 1000] * 2, rel=0.15)
     assert set(found) == {"Sun", *ATEAM_JY}, "Tau A and Vir A are below the horizon"
     assert left(vis, clean) < 0.2 * left(hostile, clean)
 
@@ -122,7 +126,7 @@ def test_flagged_data_are_neither_used_nor_revived(hostile):
     vis.data[::3] = np.complex64(1e6)
     vis.weight[::3], vis.flag[::3] = 0, True
     found = {one.name: one for one in peel_far_sources(vis)}
-    assert found["Cas A"].apparent_jy == pytest.approx([17.5] * 2, rel=0.1)
+    assert found["Cyg A"].apparent_jy == pytest.approx([1.58] * 2, rel=0.25)
     assert vis.flag[::3].all() and not vis.weight[::3].any()
 
 
