@@ -158,11 +158,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--full", dest="size", action="store_const", const="full",
                         help="96 antennas, 16 x 48 channels, 4800 pixels")  # fmt: skip
-    parser.add_argument("--size", choices=SIZES, default="small", help="array: 96 antennas, 16 x 8 channels")
+    parser.add_argument("--size", choices=SIZES, help="array: 96 antennas, 16 x 8 channels")
     parser.add_argument("--sun", nargs=2, type=float, action="append", metavar=("XX", "YY"))
     parser.add_argument("--cut", nargs=2, type=float, action="append", metavar=("SOLVING", "IMAGING"))
     parser.add_argument("--no-peel", action="store_true", help="image.peel_far_sources: false")
     parser.add_argument("--ateam", type=float, default=0.0, help="power response of far sidelobes")
+    parser.set_defaults(size="small")
     given = parser.parse_args()
     suns = [(one[0], one[1]) for one in given.sun] if given.sun else list(SUNS_JY)
     cuts = [(one[0], one[1]) for one in given.cut] if given.cut else list(CUTS_KLAMBDA)
