@@ -211,6 +211,11 @@ class ImageOptions(Section):
     )
     selfcal: SelfcalOptions = SelfcalOptions()
 
+    @property
+    def peels(self) -> bool:
+        """Whether far sources are taken out of the visibilities; WSClean reads them from the Measurement Set."""
+        return self.peel_far_sources and self.backend == "contimg"
+
 
 class MosaicOptions(Section):
     """The mosaic."""

@@ -167,19 +167,17 @@ def prepare(job: ImagingJob, coordinates: Coordinates) -> PreparedTile:
     radius_rad = field_of_view.field_radius(coordinates, grid, job.beam, options.pb_limit)
     factor = averaging_factors(coordinates, radius_rad, options.max_averaging_loss)
     vis = read_averaged(job.ms, coordinates, factor)
-    peeled = peel_far_sources(vis) if options.backend == "contimg" and options.peel_far_sources else []
+    peeled = peel_far_sources(vis) if options.peels else []
     facts: dict[str, Any] = {"smearing": smearing.facts(coordinates, radius_rad, factor)}
-    facts["far_sources"] = [one.facts() for one in peeled]
     qa: dict[str, Any] = {"flagged_fraction": vis.flagged_fraction}
     samples = stokes_i(vis, job.threads)
     if why := _too_little(vis, samples):
         raise Unusable(*why, facts, qa)
-    calibrated_weights = bool(job.source.facts.get("inverse_variance_weights"))
-    qa |= measure_system_noise(vis, samples, calibrated_weights=calibrated_weights)
+    qa |= measure_system_noise(vis, samples, calibrated_weights=bool(job.source.facts.get("inverse_variance_weights")))
     coordinates = Coordinates(**{f.name: getattr(vis, f.name) for f in fields(Coordinates)})
     options, found = _without_sun(job, coordinates, samples, peeled)
     qa |= found
-    facts |= {"min_uv_klambda": options.min_uv_klambda, "sun_in_data": options is not job.options}
+    facts |= _far_facts(job, options, peeled)
     weight = imaging_weights(samples, grid, options)
     if not weight.any():
         raise Unusable("no_data", "the tile has no unflagged visibility beyond image.min_uv_klambda", facts, qa)
@@ -233,6 +231,15 @@ def _without_sun(
         return options, qa
     shortest = max(options.min_uv_klambda, options.sun_min_uv_klambda)
     return options.model_copy(update={"min_uv_klambda": shortest}), qa
+
+
+def _far_facts(job: ImagingJob, options: ImageOptions, peeled: Sequence[Peeled]) -> dict[str, Any]:
+    """Return what was subtracted of sources in far sidelobes, and which baselines are imaged."""
+    return {
+        "far_sources": [one.facts() for one in peeled],
+        "min_uv_klambda": options.min_uv_klambda,
+        "sun_in_data": options is not job.options,
+    }
 
 
 def _surroundings(coordinates: Coordinates, grid: TileGrid) -> tuple[float, float, float]:

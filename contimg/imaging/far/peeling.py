@@ -203,10 +203,15 @@ def _sums(vis: Averaged, fringe: FarFringe, chosen: _Chosen) -> _Sums:
         add(square, cell, both * one**2)
         power += np.bincount(cell.ravel(), (both * np.abs(one) ** 2).ravel(), size)
         total += np.bincount(cell.ravel(), both.ravel(), size)
-    shape = (chosen.count, _PARTS)
+    shape, with_products = (chosen.count, _PARTS), (chosen.count, _PARTS, npol)
     return _Sums(
-        *(one.reshape(*shape, npol) for one in (source, mirror, weight)),
-        *(one.reshape(shape) for one in (field, square, power, total)),
+        source=source.reshape(with_products),
+        mirror=mirror.reshape(with_products),
+        weight=weight.reshape(with_products),
+        field=field.reshape(shape),
+        square=square.reshape(shape),
+        power=power.reshape(shape),
+        total=total.reshape(shape),
     )
 
 
@@ -262,7 +267,7 @@ def _subtract(vis: Averaged, fringe: FarFringe, chosen: _Chosen, sums: _Sums, fi
         found = merged.source / np.where(merged.weight > 0, merged.weight, 1.0)
         amplitude[mine] = np.repeat(found, _PARTS // count, axis=1)[mine]
     slow = (fits.parts == 0) & (sums.total.sum(1) > 0)
-    flat = amplitude.reshape(-1, amplitude.shape[2])
+    flat = amplitude.reshape(-1, vis.data.shape[2])
     for block in chosen.blocks(vis.data.shape[1]):
         number = chosen.baseline[block]
         out = chosen.rows[block][slow[number]]
