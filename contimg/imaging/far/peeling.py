@@ -34,7 +34,9 @@ _LEAST_LEFT = 0.02
 _DISTINCT = 0.02
 """Largest squared correlation of the source's fringe with the phase centre's, of which subtracting takes as much, and
 with its mirror image's."""
-_LEAST_BASELINES, _SIGNIFICANCE = 10, 3.0
+_LEAST_BASELINES, _LEAST_SHARE, _SIGNIFICANCE = 10, 0.1, 3.0
+"""A source is seen by so many baselines more than its mirror image, by this share of those that could, and by so many
+sigma of counting: what another source leaves is seen by a few of many."""
 _BLOCK = 1_000_000  # samples at a time
 
 
@@ -253,7 +255,8 @@ class _Fits:
         ratio = np.select([parts == count for count in _RATIO], list(_RATIO.values()), 1.0)
         more, less = used & (power > ratio * mirror), used & (mirror > ratio * power)
         excess, both = int(more.sum()) - int(less.sum()), int(more.sum()) + int(less.sum())
-        significant = excess >= _LEAST_BASELINES and excess > _SIGNIFICANCE * math.sqrt(both)
+        least = max(_LEAST_BASELINES, _LEAST_SHARE * int(used.sum()))
+        significant = excess >= least and excess > _SIGNIFICANCE * math.sqrt(both)
         apparent = np.sqrt(np.maximum(spread[used].sum(0), 0) / np.maximum(weights[used].sum(0), 1e-300))
         return cls(parts, more, significant, apparent)
 
