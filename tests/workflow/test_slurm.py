@@ -48,7 +48,7 @@ def jobs(night, rule="", state=""):
     return {one: now for one, now, what, where in rows if where == mine and rule in what and state in now}
 
 
-def wait_for(look, what, seconds=300):
+def wait_for(look, what, seconds=600):
     end = time.monotonic() + seconds
     while not (seen := look()):
         assert time.monotonic() < end, f"waited in vain for {what}"
