@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -81,6 +82,11 @@ def _reported(where: str, faults: tuple[type[Exception], ...] = (OSError,)) -> I
         raise ReplicaError(f"replica {where}: {what}: repair that, then type contimg replicas sync") from error
 
 
+def _part(name: str) -> str:
+    """Return a temporary name that no other process or thread uses."""
+    return part_name(f"{name}.{threading.get_ident()}")
+
+
 class FolderStore:
     """A folder, on another disk than the archive."""
 
@@ -108,7 +114,7 @@ class FolderStore:
     def put(self, name: str, source: Path) -> None:
         """Copy a local file to a name, and fsync it."""
         parent, last = self._parts(name)
-        part = part_name(last)
+        part = _part(last)
         with _reported(self.where), safe_files.open_folder(self.root, parent, create=True) as folder:
             safe_files.remove_tree(folder, part)
             try:
@@ -127,7 +133,7 @@ class FolderStore:
     def put_new(self, name: str, content: bytes) -> None:
         """Write a name that must not exist yet, whole: link(2) refuses one that does."""
         parent, last = self._parts(name)
-        part = part_name(last)
+        part = _part(last)
         with _reported(self.where), safe_files.open_folder(self.root, parent, create=True) as folder:
             safe_files.remove_tree(folder, part)
             try:

@@ -22,7 +22,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from contimg import naming
-from contimg.bundle import bundle
+from contimg.bundle import bag, bundle
 from contimg.bundle.assembly import gather
 from contimg.config import Config
 from contimg.errors import ContimgError
@@ -113,6 +113,10 @@ class Bench:
         expected = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in contents.linked.items()}
         expected |= {name: hashlib.sha256(content).hexdigest() for name, content in contents.generated.items()}
         expected[bundle.MANIFEST] = contents.manifest_sha256
+        sizes = {name: path.stat().st_size for name, path in contents.linked.items()}
+        sizes |= {name: len(content) for name, content in contents.generated.items()}
+        tags = bag.tag_files(contents.metadata, sizes, contents.manifest, mosaic_id, None)
+        expected |= {name: hashlib.sha256(content).hexdigest() for name, content in tags.items()}
         return mosaic_id, expected
 
     def measure(self) -> None:

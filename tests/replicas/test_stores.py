@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from contimg.errors import ConfigError
+from contimg.errors import ConfigError, RegistryError
 from contimg.replicas import stores
 
 
@@ -79,7 +79,7 @@ def test_faults_are_one_sentence(tmp_path, bucket, monkeypatch):
     (tmp_path / "second").mkdir()
     folder = stores.open_store(f"file://{tmp_path / 'second'}")
     (tmp_path / "second" / "link").symlink_to(tmp_path)
-    with pytest.raises(stores.ReplicaError, match="symlink"):
+    with pytest.raises(RegistryError, match="symlink"):
         folder.put_new("link/x", b"")
     gone = stores.open_store("s3://no-such-bucket-of-ours/x")
     with pytest.raises((stores.ReplicaError, FileNotFoundError)):
