@@ -127,14 +127,11 @@ def _gains(rng: np.random.Generator) -> GainErrors:
 
 
 def _hostile_sky(rng: np.random.Generator) -> HostileSky:
-    """Return a sky with, now and then, satellites in a subband or the brightest sources of the sky at -50 dB.
-
-    At -40 dB Cas A and Cyg A are 0.2 Jy in a tile, and leave spots of 6 to 8 sigma, of which verdicts warn.
-    """
+    """Return a sky with, now and then, satellites in a subband or the brightest sources of the sky at -40 dB."""
     satellites, far = rng.uniform() < 0.15, rng.uniform() < 0.2
     kind = str(rng.choice(["iridium", "starlink"]))
     return HostileSky(
-        satellites=((int(rng.integers(16)), kind),) if satellites else (), ateam_response=1e-5 if far else 0.0
+        satellites=((int(rng.integers(16)), kind),) if satellites else (), ateam_response=1e-4 if far else 0.0
     )
 
 

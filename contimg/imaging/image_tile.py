@@ -16,7 +16,7 @@ from contimg.config.used_keys import used_options
 from contimg.imaging import fits_output, limits, wsclean
 from contimg.imaging.checks import beam_and_geometry, image_quality
 from contimg.imaging.checks.catalogue import ApparentImage, compare
-from contimg.imaging.checks.gain_noise import gain_noise_jy
+from contimg.imaging.checks.gain_noise import Baselines, GainErrors, gain_noise_jy
 from contimg.imaging.imager import make_image
 from contimg.imaging.imager_result import ImagerResult, NoRestoringBeam
 from contimg.imaging.prepare import ImagingJob, PreparedTile, Unusable, prepare
@@ -176,7 +176,7 @@ def _image(job: ImagingJob, folder: Path, tile: PreparedTile, draft: TwinDraft) 
     _LOG.info("deconvolved: %s", ", ".join(counts) or job.options.backend)
     # After self-calibration: differences of the correlations that were due to their gains are no noise.
     expected_jy = tile.expected_jy if tile.selfcal is None else expected_rms(tile.samples, tile.weight)
-    qa = tile.qa | _measured(imaged, expected_jy, _gain_noise_jy(job, facts, imaged)) | imaged.gains
+    qa = tile.qa | _measured(imaged, expected_jy, _gain_noise_jy(job, tile, facts, imaged)) | imaged.gains
     qa |= image_quality.measure(imaged.image, imaged.residual, imaged.psf, imaged.beam, tile.grid.cell_rad)
     qa |= beam_and_geometry.measure(tile.coordinates, tile.sums, tile.response, job.beam)
     pb = tile.attenuation.image()
@@ -246,14 +246,37 @@ def _selfcal_facts(job: ImagingJob, tile: PreparedTile) -> dict[str, Any]:
     return {"selfcal": {"applied": False, "why": "switched off"} if tile.selfcal is None else tile.selfcal.facts()}
 
 
-def _gain_noise_jy(job: ImagingJob, facts: dict[str, Any], imaged: ImagerResult) -> float | None:
-    """Return the noise that errors of the bandpass leave beside bright sources; None where these are not known."""
-    error, n_antennas = job.source.facts.get("gain_error"), job.source.facts.get("n_antennas")
-    if error is None or not n_antennas:
+def _gain_noise_jy(job: ImagingJob, tile: PreparedTile, facts: dict[str, Any], imaged: ImagerResult) -> float | None:
+    """Return the noise that errors of the gains leave beside bright sources; None where these are not known.
+
+    Without known bright sources the image's brightest pixel stands for them.
+    """
+    bandpass = job.source.facts.get("gain_error")
+    if bandpass is None:
         return None
-    bright_jy = [one["apparent_jy"] for one in facts.get("bright_sources", ())]
-    scatter = imaged.gains.get("antenna_gain_scatter") or 0.0
-    return gain_noise_jy(error, bright_jy or [float(imaged.image.max())], n_antennas, scatter)
+    errors = GainErrors(bandpass, imaged.gains.get("antenna_gain_scatter") or 0.0, _phase_error(facts))
+    bright = facts.get("bright_sources", ())
+    if bright:
+        apparent_jy = np.array([one["apparent_jy"] for one in bright])
+        places = np.radians([(one["ra_deg"], one["dec_deg"]) for one in bright]).T
+        directions = np.stack(tile.grid.radec_cosines(*places), axis=1)
+    else:
+        y, x = np.unravel_index(int(np.argmax(imaged.image)), imaged.image.shape)
+        apparent_jy = np.array([float(imaged.image[y, x])])
+        directions = np.stack(tile.grid.cosines([x], [y]), axis=1)
+    baselines = Baselines.of(tile.coordinates, tile.samples, tile.weight)
+    return gain_noise_jy(errors, apparent_jy, directions, baselines, tile.grid)
+
+
+def _phase_error(facts: dict[str, Any]) -> float:
+    """Return the error of the antennas' phases (rad) that self-calibration left, or saw and did not improve."""
+    found = facts.get("selfcal", {})
+    error_deg = found.get("phase_error_deg")
+    if error_deg is None:
+        return 0.0
+    if found["applied"]:
+        return math.radians(error_deg)
+    return math.radians(math.sqrt(max(0.0, found["phase_rms_deg"] ** 2 - error_deg**2)))
 
 
 def _measured(imaged: ImagerResult, radiometer_jy: float | None, gains_jy: float | None) -> dict[str, Any]:

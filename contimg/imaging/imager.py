@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from contimg.imaging.bright.model import BrightModel, BrightSubtraction
 from contimg.imaging.bright.response import SourceResponse
 from contimg.imaging.bright.sources import BrightSources
-from contimg.imaging.checks.model_gains import measure_model_gains
+from contimg.imaging.checks.model_gains import measure_arms, measure_model_gains
 from contimg.imaging.clean.catalogue_mask import catalogue_mask
 from contimg.imaging.clean.channel_groups import ChannelGroup, GroupImage, group_image, part, split
 from contimg.imaging.clean.clean import Cleaned, Cleaner, CleanTask
@@ -65,6 +65,9 @@ def make_image(
     if not subtracted.settled:
         notes.append("the bright sources had not settled after the last round of fitting")
     gains = measure_model_gains(tile.coordinates, tile.samples, subtracted.residual_vis)
+    known_vis = model.catalogue_visibilities(subtracted.sources, noise_jy)
+    if known_vis is not None:
+        gains |= measure_arms(tile.coordinates, tile.samples, known_vis)
     groups = split(tile, coarse_psf, _PSF_ACCURACY)
     mask = catalogue_mask(tile, beam, tile.options.threshold_sigma * noise_jy)
     cleaned = Cleaner(

@@ -20,6 +20,12 @@ _MAX_SOURCES = 300
 # sidelobes of sources that are not subtracted yet. In any round they exceed the scatter by this factor.
 _ROUND_DEPTH = 0.25
 _MIN_OVER_SCATTER = 10.0
+# While the scatter exceeds the noise by this factor, it is made of the sidelobes of fainter sources, and CLEAN, whose
+# PSF is exact at the centre alone, leaves many of them. Then peaks above this share of `image.bright_sigma` and this
+# many times the scatter count too where the catalogue has a source: others may be what a blend or an error leaves.
+_SIDELOBES = 2.0
+_KNOWN_OVER_SCATTER = 5.0
+_SIDELOBES_SHARE = 0.2
 # The primary beam's outer flank and sidelobes are not known well enough to find sources in them.
 _MIN_BEAM = 0.05
 # CLEAN has no components outside the image: catalogue sources there are used out to about the
@@ -37,7 +43,7 @@ class BrightSourceFinder:
         self._searched = without_border(tile.response.image() >= _MIN_BEAM)
 
     def find(
-        self, image: NDArray[np.float32], sources: BrightSources, noise_jy: float
+        self, image: NDArray[np.float32], sources: BrightSources, noise_jy: float, *, roughly: bool = False
     ) -> tuple[BrightSources, float | None]:
         """Find the sources that stand out of a residual image.
 
@@ -49,31 +55,50 @@ class BrightSourceFinder:
             Those that are known; no source is looked for close to one.
         noise_jy : float
             Noise of the image without artefacts (Jy/beam).
+        roughly : bool
+            Of a part of the samples, whose sidelobes are stronger: sources above ``image.bright_sigma`` alone.
 
         Returns
         -------
         sources : BrightSources
             The known ones and those found.
         level : float or None
-            The brightness (Jy/beam) above which they stand out; None if none was found.
+            The brightness (Jy/beam) down to which they were looked for; None if none was found.
         """
         grid, beam = self._tile.gridder.grid, self._beam
         left = np.where(self._searched, image, np.float32(-np.inf))  # remains so, whatever is subtracted
         near = math.ceil(1.5 * beam.bmaj_rad / grid.cell_rad)
         for x, y in zip(*grid.pixels(sources.east, sources.north), strict=True):
             window(left, round(x), round(y), near)[:] = -np.inf
-        level = max(self._tile.options.bright_sigma * noise_jy, _MIN_OVER_SCATTER * image_sigma(image))
-        level = max(level, _ROUND_DEPTH * float(left.max()))
+        scatter_jy = image_sigma(image)
+        bright_jy = max(self._tile.options.bright_sigma * noise_jy, _ROUND_DEPTH * float(left.max()))
+        level = bright_jy = max(bright_jy, _MIN_OVER_SCATTER * scatter_jy)
+        if scatter_jy > _SIDELOBES * noise_jy and not roughly:
+            level = max(self.least_jy(noise_jy), _ROUND_DEPTH * float(left.max()), _KNOWN_OVER_SCATTER * scatter_jy)
         found: list[BrightSources] = []
         while len(sources) + len(found) < _MAX_SOURCES:
             row, column = (int(index) for index in np.unravel_index(int(left.argmax()), left.shape))
             peak = float(left[row, column])
             if peak < level:
                 break
-            found.append(self._source_at(column, row, peak))
-            subtract_psf(left, self._psf, column, row, peak)
+            source = self._source_at(column, row, peak)
+            if peak >= bright_jy or source.name[0] is not None:
+                found.append(source)
+                subtract_psf(left, self._psf, column, row, peak)
             window(left, column, row, near)[:] = -np.inf
         return sources.extended(found), level if found else None
+
+    def least_jy(self, noise_jy: float) -> float:
+        """Return the brightness (Jy/beam) below which nothing counts as bright, whatever the sidelobes."""
+        return _SIDELOBES_SHARE * self._tile.options.bright_sigma * noise_jy
+
+    def searched(self, sources: BrightSources) -> NDArray[np.bool_]:
+        """Return whether sources (n,) lie where `find` looks for them."""
+        grid = self._tile.gridder.grid
+        inside = grid.contains(sources.east, sources.north)
+        x, y = np.rint(np.stack(grid.pixels(sources.east[inside], sources.north[inside]))).astype(int)
+        inside[inside] = self._searched[y, x]
+        return inside
 
     def catalogued(self) -> BrightSources:
         """Return the catalogue's sources in and around the image; none without a catalogue."""

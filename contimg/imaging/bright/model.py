@@ -31,7 +31,7 @@ from contimg.statistics import image_sigma
 
 _LOG = logging.getLogger(__name__)
 
-_MAX_ROUNDS = 10
+_MAX_ROUNDS = 40
 _MAX_STEPS = 8
 _MIN_STEPS = 3
 _STALLED = 0.7
@@ -43,6 +43,9 @@ _MAIN_BEAM_RAD = math.radians(3.0)
 _FIT_INDEX_SNR = 500.0
 _SETTLED_SIGMA = 0.5
 _ROUND_GOAL = 0.1
+# Where the catalogue's sources have less than this of their fluxes, the tile is at fault, and a model fitted to it too.
+_LOST = 0.9
+_CATALOGUED = 50
 # Sources that fall below this fraction of the limit when the samples change are left to CLEAN.
 _STILL_BRIGHT = 0.5
 
@@ -144,7 +147,7 @@ class BrightModel:
         """Refine the sources, and find more, after the samples have changed a little."""
         # Artefacts that were taken for sources are none any more.
         apparent_jy = self.response.apparent_jy(before.sources)
-        faint = apparent_jy < _STILL_BRIGHT * self._tile.options.bright_sigma * noise_jy
+        faint = apparent_jy < _STILL_BRIGHT * self._finder.least_jy(noise_jy)
         sources = before.sources.select(~(faint & self.response.inside(before.sources)))
         return self._refine_and_search(sources, noise_jy, before.floor_jy)
 
@@ -160,6 +163,31 @@ class BrightModel:
             return model_vis, None
         others_vis = self._predict(subtraction.sources.select(beyond))
         return model_vis - others_vis, others_vis
+
+    def catalogue_visibilities(self, sources: BrightSources, noise_jy: float) -> NDArray[np.complex64] | None:
+        """Return the visibilities of the catalogue's brightest sources where fitted sources lack most of their flux.
+
+        Parameters
+        ----------
+        sources : BrightSources
+            The fitted ones.
+        noise_jy : float
+
+        Returns
+        -------
+        (nrow, width) complex64 or None
+            None without a catalogue, or where the fitted model is as good.
+        """
+        known = self._finder.catalogued()
+        apparent_jy = self.response.apparent_jy(known)
+        chosen = np.argsort(-apparent_jy, kind="stable")[:_CATALOGUED]
+        chosen = chosen[apparent_jy[chosen] > self._tile.options.bright_sigma * noise_jy]
+        if not len(chosen):
+            return None
+        flux_jy = dict(zip(sources.name, sources.flux_jy.tolist(), strict=True))
+        ratio = [flux_jy.get(known.name[i], 0.0) / known.flux_jy[i] for i in chosen]
+        mask = np.isin(np.arange(len(known)), chosen)
+        return self._predict(known.select(mask)) if np.median(ratio) < _LOST else None
 
     def facts(self, sources: BrightSources, noise_jy: float) -> list[dict[str, Any]]:
         """Return sources as records for the twin, brightest first."""
@@ -212,7 +240,7 @@ class BrightModel:
         """
         exact, settled, steps = start.exact, start.settled, 0
         for _ in range(start.rounds):
-            sources, level_jy = self._finder.find(image, model.sources, noise_jy)
+            sources, level_jy = self._finder.find(image, model.sources, noise_jy, roughly=start.roughly)
             if level_jy is None and (exact or start.roughly):
                 break
             if level_jy is not None:
@@ -291,10 +319,14 @@ class BrightModel:
         return _Model(sources.select(positive)), corrections.select(positive), left_jy
 
     def _outside(self, noise_jy: float) -> BrightSources:
-        """Return the catalogue's sources outside the image whose sidelobes matter inside."""
+        """Return the catalogue's sources where none are searched for and whose sidelobes matter in the image.
+
+        On the image's border and on the outer flank of the beam they would be left to CLEAN, whose PSF is far from
+        exact there.
+        """
         sources = self._finder.catalogued()
         apparent_jy = self.response.apparent_jy(sources)
-        return sources.select(~self.response.inside(sources) & (apparent_jy > _OUTSIDE_SIGMA * noise_jy))
+        return sources.select(~self._finder.searched(sources) & (apparent_jy > _OUTSIDE_SIGMA * noise_jy))
 
     def _with_residual(self, model: _Model) -> _Model:
         return replace(model, residual_vis=self._residual(model))

@@ -80,8 +80,15 @@ def arm_sums(product: NDArray[np.complex128], power: NDArray[np.float64], freq_h
     )
 
 
-def arm_numbers(sums: ArmSums) -> dict[str, Any]:
+def arm_numbers(sums: ArmSums, least_gain: float = 0.0) -> dict[str, Any]:
     """Return how one arm deviates from the others.
+
+    Parameters
+    ----------
+    sums : ArmSums
+    least_gain : float
+        Least amplitude over the model's, between the arms and once delay and phase are corrected, with which they count
+        as measured.
 
     Returns
     -------
@@ -97,7 +104,7 @@ def arm_numbers(sums: ArmSums) -> dict[str, Any]:
         return found
     sums = ArmSums(sums.product[..., used], sums.power[..., used], sums.freq_hz[used])
     fits = [(_fit_phase(sums, arm), arm) for arm in (there if len(there) > 2 else there[-1:])]
-    known = [(fit, arm) for fit, arm in fits if fit is not None]
+    known = [(fit, arm) for fit, arm in fits if fit is not None and fit.gain >= least_gain]
     if not known:
         return found
     best, arm = max(known, key=lambda one: one[0].improvement)
@@ -122,13 +129,16 @@ def _words(arm: int, there: Sequence[int]) -> str:
 
 @dataclass(frozen=True)
 class _PhaseFit:
-    """Delay and phase of one arm with their errors, and by how much they raise the visibilities' coherent sum."""
+    """Delay and phase of one arm with their errors, by how much they raise the visibilities' coherent sum, and the
+    amplitude over the model's that they leave.
+    """
 
     delay_ns: float
     e_delay_ns: float
     phase_deg: float
     e_phase_deg: float
     improvement: float
+    gain: float
 
 
 def _across(sums: ArmSums, arm: int) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
@@ -163,9 +173,16 @@ def _fit_phase(sums: ArmSums, arm: int) -> _PhaseFit | None:
         delay += float(fit.coefficients[1])
         e_phase, e_delay = (float(one) for one in fit.errors)
     model = np.exp(-1j * (2 * np.pi * delay * turns + phase))
-    improvement = float((product * model).real.sum() - product.real.sum())
+    corrected = float((product * model).real.sum())
     phase_deg = math.degrees((phase + np.pi) % (2 * np.pi) - np.pi)
-    return _PhaseFit(delay, e_delay, phase_deg, math.degrees(e_phase), improvement)
+    return _PhaseFit(
+        delay,
+        e_delay,
+        phase_deg,
+        math.degrees(e_phase),
+        corrected - float(product.real.sum()),
+        corrected / float(power.sum()),
+    )
 
 
 def _corrected(sums: ArmSums, arm: int, fit: _PhaseFit) -> ArmSums:

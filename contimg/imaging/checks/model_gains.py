@@ -19,7 +19,7 @@ from contimg.correlator.band import subband_frequencies, subband_of_frequencies
 from contimg.imaging.checks.arm_gains import PAIRS, ArmSums, arm_numbers, arm_sums, pairs_of_arms
 from contimg.imaging.visibilities.samples import Samples, row_blocks
 from contimg.measurement_set import Coordinates
-from contimg.statistics import MAD_TO_SIGMA, robust_fit
+from contimg.statistics import MAD_TO_SIGMA, robust_fit, robust_sigma
 
 _BLOCK_SAMPLES = 1 << 18
 _MIN_PARTS = 5
@@ -27,6 +27,9 @@ _MIN_PARTS = 5
 _LEAST_SHARE = 0.1
 """Least power of the model in a part, over that of the median part. The averaged channels of the shortest baselines
 stand for a missing subband between two others, and see the faint sources that the model lacks."""
+_OF_THE_SKY = 0.5
+"""Least amplitude of the visibilities over those of the catalogue that an arm's delay brings back: data of another sky
+have none."""
 KEYS = ("subband_gain", "time_gain", "antenna_gain")
 
 
@@ -58,7 +61,7 @@ def measure_model_gains(
         ``subband_gain``, ``time_gain``, ``antenna_gain``: gain over that of the others, of the part whose deviation is
         the most significant (of an antenna's baselines: it is the antenna's gain), and its error in ``e_...``;
         ``subband_gain_of`` and so on name the part; ``gain_by_subband`` holds all, ``antenna_gain_scatter`` the scatter
-        of the antennas beyond that of the noise. Subbands are compared
+        of the antennas that both halves of the band show alike. Subbands are compared
         with a straight line in frequency, as spectra may be. None where there is no bright source or too few parts.
         And the numbers of `arm_gains.arm_numbers`.
     """
@@ -74,9 +77,29 @@ def measure_model_gains(
         "antenna": list(coordinates.antenna_names),
     }
     found: dict[str, Any] = arm_numbers(arms)
+    found["antenna_gain_scatter"] = _common_scatter(sums.pop("lower"), sums.pop("upper"))
     for kind, one in sums.items():
         found |= _worst_part(kind, one, names[kind], slope=kind == "subband")
     return found
+
+
+def measure_arms(coordinates: Coordinates, samples: Samples, model_vis: NDArray[np.complex64]) -> dict[str, Any]:
+    """Return the numbers of `arm_gains.arm_numbers` against a model that was not fitted to the samples.
+
+    In a tile with a late arm a fitted model is a compromise of the arms, and shows little of the delay.
+
+    Parameters
+    ----------
+    coordinates : Coordinates
+    samples : Samples
+    model_vis : (nrow, width) complex64
+        Visibilities of the catalogue's sources (Jy).
+    """
+    subbands = _subbands_of_layouts(samples)
+    antennas = np.stack([coordinates.antenna1[samples.rows], coordinates.antenna2[samples.rows]])
+    pairs = pairs_of_arms(coordinates.antenna_names, *antennas)
+    _, arms = _sum_parts(samples, samples.vis - model_vis, subbands, antennas, pairs)
+    return arm_numbers(arms, least_gain=_OF_THE_SKY)
 
 
 def _subbands_of_layouts(samples: Samples) -> NDArray[np.int64]:
@@ -93,12 +116,14 @@ def _sum_parts(
     antennas: NDArray[np.int32],
     arms: NDArray[np.int64],
 ) -> tuple[dict[str, _Sums], ArmSums]:
-    """Return the sums by subband, integration and antenna, and by pairs of arms, in blocks of rows."""
+    """Return the sums by subband, integration, antenna (of the band and its halves) and pairs of arms, in blocks."""
     counts = {
         "cell": (PAIRS + 1) * (int(subbands.max()) + 1),  # pair of arms and subband
         "time": int(samples.time_index.max(initial=0)) + 1,
         "antenna": int(antennas.max(initial=0)) + 1,
     }
+    counts |= dict.fromkeys(("lower", "upper"), counts["antenna"])
+    in_lower = subbands > int(np.median(subbands))  # sb00 is the highest
     product = {kind: np.zeros(count, np.complex128) for kind, count in counts.items()}
     power = {kind: np.zeros(count) for kind, count in counts.items()}
     for rows in row_blocks(len(samples.vis), _BLOCK_SAMPLES // max(1, samples.vis.shape[1])):
@@ -108,11 +133,19 @@ def _sum_parts(
         band = subbands[samples.averaging.layout_of_row[rows]]
         cell = (arms[rows, None] * (int(subbands.max()) + 1) + band).ravel()
         row_cross, row_square = cross.sum(1, dtype=np.complex128), square.sum(1, dtype=np.float64)
+        lower = in_lower[samples.averaging.layout_of_row[rows]]
+        low_cross = np.einsum("rc,rc->r", cross, lower, dtype=np.complex128)
+        low_square = np.einsum("rc,rc->r", square, lower, dtype=np.float64)
+        high_cross, high_square = row_cross - low_cross, row_square - low_square
         for kind, index, z, p in (
             ("cell", cell, cross.ravel(), square.ravel()),
             ("time", samples.time_index[rows], row_cross, row_square),
             ("antenna", antennas[0, rows], row_cross, row_square),
             ("antenna", antennas[1, rows], row_cross.conj(), row_square),
+            ("lower", antennas[0, rows], low_cross, low_square),
+            ("lower", antennas[1, rows], low_cross.conj(), low_square),
+            ("upper", antennas[0, rows], high_cross, high_square),
+            ("upper", antennas[1, rows], high_cross.conj(), high_square),
         ):
             n = counts[kind]
             product[kind] += np.bincount(index, z.real, n) + 1j * np.bincount(index, z.imag, n)
@@ -130,8 +163,6 @@ def _worst_part(kind: str, sums: _Sums, names: list[str], *, slope: bool) -> dic
     found: dict[str, Any] = dict.fromkeys(keys)
     if kind == "subband":
         found["gain_by_subband"] = {}
-    elif kind == "antenna":
-        found["antenna_gain_scatter"] = None
     there = np.flatnonzero(sums.power > 0)
     if len(there):
         there = np.flatnonzero(sums.power >= _LEAST_SHARE * np.median(sums.power[there]))
@@ -154,11 +185,22 @@ def _worst_part(kind: str, sums: _Sums, names: list[str], *, slope: bool) -> dic
     found |= dict(
         zip(keys, (round(float(ratio[worst]), 5), round(float(errors[worst]), 6), names[there[worst]]), strict=True)
     )
-    if kind == "antenna":
-        noise = float(np.median(error / expected))
-        found["antenna_gain_scatter"] = round(math.sqrt(max(0.0, scatter**2 - noise**2)), 6)
     if kind == "subband":
         found["gain_by_subband"] = {
             names[part]: round(float(value), 5) for part, value in zip(there, ratio, strict=True)
         }
     return found
+
+
+def _common_scatter(lower: _Sums, upper: _Sums) -> float | None:
+    """Return the scatter of the antennas' amplitudes that both halves of the band have in common.
+
+    Drifts of amplifiers are alike in the whole band; noise, errors of the bandpass and faint sources that the model
+    lacks differ between the halves, and are as large in the halves' difference as in their mean.
+    """
+    there = (lower.power > 0) & (upper.power > 0)
+    if np.count_nonzero(there) < _MIN_PARTS:
+        return None
+    one, two = (np.abs(half.product[there]) / half.power[there] for half in (lower, upper))
+    one, two = one / np.median(one), two / np.median(two)
+    return round(math.sqrt(max(0.0, robust_sigma((one + two) / 2) ** 2 - robust_sigma((one - two) / 2) ** 2)), 6)

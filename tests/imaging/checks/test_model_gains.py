@@ -14,6 +14,7 @@ from contimg.imaging.checks.model_gains import measure_model_gains
 from contimg.imaging.checks.system_noise import measure_system_noise
 from contimg.imaging.visibilities.samples import stokes_i
 from contimg.products import gates
+from contimg.statistics import robust_sigma
 from tests.support import skies
 
 SOURCES = [(0.004, -0.003, 3.0), (-0.01, 0.006, 1.0)]
@@ -198,3 +199,26 @@ def test_a_part_of_which_hardly_anything_is_left_is_not_compared():
     product[4] = 1.2 * power[4]
     found = model_gains._worst_part("subband", model_gains._Sums(product, power), names, slope=True)
     assert found["subband_gain_of"] == "sb04" and found["subband_gain"] == pytest.approx(1.2, rel=0.02)
+
+
+def _with_gains(vis, gain):
+    """Return the scatter that is found where the model's visibilities have gains (antenna, channel)."""
+
+    def change(model):
+        model *= gain[vis.antenna1] * gain[vis.antenna2]
+
+    return measured(vis, change)["antenna_gain_scatter"]
+
+
+def test_the_scatter_of_the_antennas_is_what_both_halves_of_the_band_have_in_common(vis):
+    size = 0.05 * np.array([1.5, -1.2, 0.8, -0.7, 0.3, -0.2, 0.1, -1.0, 1.1, -0.4, 0.6, -0.9])
+    gain = np.repeat((1 + size)[:, None], 32, axis=1)
+    # Of an antenna's baselines the others' gains are 1 in the mean, but for its own.
+    assert _with_gains(vis, gain) == pytest.approx(robust_sigma(size * (1 - 1 / 11)), rel=0.1)
+
+
+def test_errors_that_differ_between_the_halves_are_no_common_scatter(vis):
+    rng = np.random.default_rng(3)
+    gain = np.repeat(1 + 0.05 * rng.standard_normal((12, 2)), 16, axis=1)
+    gain[:, 16:] = 2 - gain[:, :16]  # opposite in the halves
+    assert _with_gains(vis, gain) < 0.01
