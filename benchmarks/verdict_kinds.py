@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from contimg.simulate.data_faults import FAULTS as DATA
@@ -12,6 +14,46 @@ from tests.support.product_faults import FAULTS as PRODUCTS
 from tests.support.whole_nights import Outcome
 
 HARMLESS = "harmless"
+
+
+def _edit(path: Path, change: Callable[[dict[str, str]], None]) -> None:
+    """Change each row of a CSV file."""
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for row in rows:
+        change(row)
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def scale_calibrators(folder: Path, factor: float) -> None:
+    """Multiply the fluxes of the list of calibrators."""
+    _edit(folder / "calibrators.csv", lambda row: row.update(flux_jy=f"{float(row['flux_jy']) * factor:.9g}"))
+
+
+def scale_catalogue(folder: Path, factor: float) -> None:
+    """Multiply the fluxes of the catalogue of the sky."""
+    _edit(folder / "catalogue.csv", lambda row: row.update(flux_jy=f"{float(row['flux_jy']) * factor:.9g}"))
+
+
+def shift_catalogue(folder: Path, degrees: float) -> None:
+    """Move the catalogue of the sky to the east, as if it were another strip's."""
+    _edit(folder / "catalogue.csv", lambda row: row.update(ra_deg=f"{(float(row['ra_deg']) + degrees) % 360:.7f}"))
+
+
+def precess_catalogue(folder: Path, _value: float) -> None:
+    """Give the catalogue of the sky coordinates of B1950."""
+    from astropy.coordinates import FK4, SkyCoord
+
+    def change(row: dict[str, str]) -> None:
+        old = SkyCoord(float(row["ra_deg"]), float(row["dec_deg"]), unit="deg").transform_to(FK4(equinox="B1950"))
+        row.update(ra_deg=f"{old.ra.deg:.7f}", dec_deg=f"{old.dec.deg:.7f}")
+
+    _edit(folder / "catalogue.csv", change)
+
+
 _SCALE = r"scale|flux_ratio|tile_disagrees|tiles_disagree"
 _PLACE = r"offset|shift|tile_disagrees|tiles_disagree|clock|position"
 _SKY = r"tile_disagrees|tiles_disagree|tile_damaged|completeness|noise_ratio|unmatched|outliers"
@@ -101,6 +143,20 @@ WORDS = {
     "satellite_trail": HARMLESS,
     "correlator_offset": HARMLESS,  # receivers' phases scatter it: the mosaic's fluxes and pixels stay
     "drift": rf"{_SCALE}|drift|step",
+    "polarisations_swapped_once": rf"polaris|antenna|{_NOISE}|artefact|{_SCALE}",
+    "nsamples_zero": r"no_data|empty|flagged|failed|lost|weight",
+    "subband_repeated": rf"subband|{_NOISE}|{_SCALE}|artefact",
+    "integrations_elsewhere": rf"integration|time|{_NOISE}|{_SCALE}|{_SKY}",
+    "frequencies_off": r"frequency|quarantined|subband",
+    "subband_frequencies_off": r"frequency|quarantined|subband",
+    "catalogue_shifted": rf"{_SKY}|{_PLACE}|catalogue|matches|not_measured",
+    "catalogue_b1950": rf"{_SKY}|{_PLACE}|catalogue|matches|not_measured",
+    "catalogue_fluxes": _SCALE,
+    "tile_quarter_turn": rf"{_PLACE}|rotation|{_SKY}",
+    "tile_beam_angle": r"beam|BPA|position angle",
+    "tile_pb_stretched": rf"{_SCALE}|beam|pb",
+    "tile_images_exchanged": rf"{_SKY}|{_PLACE}",
+    "mosaic_centre_off": rf"{_PLACE}|{_SKY}|centre",
 }
 
 
@@ -122,6 +178,8 @@ class Kind:
         Name in the libraries of faults, where it is not the kind's own.
     changes : callable, optional
         Returns the sections of the configuration that the fault changes.
+    edits : callable
+        Of a fault of mode ``reference`` without `changes`: changes the files of a night's folder.
     """
 
     value: float
@@ -129,6 +187,7 @@ class Kind:
     words: str
     fault: str = ""
     changes: Callable[[float], dict[str, dict[str, Any]]] | None = None
+    edits: Callable[[Path, float], None] = scale_calibrators
 
     def told(self, outcome: Outcome, tile: str | None) -> bool:
         """Return whether a fault was named: by a reason of the right kind, or by the tile that was left out for it."""
@@ -175,6 +234,13 @@ def _kinds() -> dict[str, Kind]:
     found["clock_1s"] = Kind(1, ("data",), WORDS["clock"], fault="clock")
     found["nsamples_quarter"] = Kind(0.25, ("data",), WORDS["nsamples"], fault="nsamples")
     found["calibrator_flux_low"] = Kind(0.9, ("reference",), WORDS["calibrator_flux"])
+    for name, value, edits in (
+        ("catalogue_shifted", 1.0, shift_catalogue),
+        ("catalogue_b1950", 1.0, precess_catalogue),
+        ("catalogue_fluxes", 1.2, scale_catalogue),
+    ):
+        found[name] = Kind(value, ("reference",), WORDS[name], edits=edits)
+    found["arm_delay_small"] = Kind(1, ("data",), WORDS["arm_delay"], fault="arm_delay")
     found["beam_diameter_small"] = Kind(
         0.9, ("reference",), WORDS["beam_diameter"], changes=lambda value: {"beam": {"dish_diameter_m": 4.65 * value}}
     )

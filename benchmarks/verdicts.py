@@ -236,7 +236,7 @@ class Campaign:
             if kind.changes is not None:
                 night.__init__(night.folder, kind.changes(run.value))  # type: ignore[misc]
             else:
-                _scale_fluxes(night.folder / "calibrators.csv", run.value)
+                kind.edits(night.folder, run.value)
             return None
         name = kind.fault or run.kind
         if name in product_faults.FAULTS:
@@ -280,23 +280,9 @@ def _break_product(night: WholeNight, run: Run, group: Any) -> str | None:
 def _part(folder: Path, fault: str, seed: int) -> str:
     """Return the subband or the station that a fault is of, as reasons name it; empty for other faults."""
     context = FaultContext(SimulatedNight.open(folder), 0.0, seed)
-    if fault in ("subband_gain", "dead_subband", "subbands_exchanged", "subband_late"):
+    if fault in ("subband_gain", "dead_subband", "subbands_exchanged", "subband_late", "subband_repeated"):
         return f"sb{context.subband():02d}"
     return str(context.antenna()) if fault in ("antenna_gain", "antenna_phase") else ""
-
-
-def _scale_fluxes(path: Path, factor: float) -> None:
-    """Multiply the fluxes of a list of calibrators."""
-    import csv
-
-    with path.open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    for row in rows:
-        row["flux_jy"] = f"{float(row['flux_jy']) * factor:.9g}"
-    with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _filled(run: Run, outcome: Outcome, started: float, tile: str | None = None) -> Run:

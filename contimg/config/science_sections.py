@@ -176,8 +176,8 @@ class ImageOptions(Section):
     threshold_sigma: Positive = Field(1.5, description="depth of CLEAN within that mask [sigma]")
     bright_sigma: Positive = Field(
         100.0,
-        description="sources above this are subtracted exactly, with the moving beam; known ones from a fifth of it where "
-        "sidelobes exceed the noise [sigma]",
+        description="sources above this are subtracted exactly, with the moving beam; known ones from a fifth of it "
+        "where sidelobes exceed the noise [sigma]",
     )
     min_uv_klambda: NotNegative = Field(
         0.0, description="shortest baseline that is imaged [thousands of wavelengths] (backend contimg)"

@@ -119,6 +119,15 @@ class MosaicGrid:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.sqrt(1 + parallel**2 - 2 * parallel * np.sin(dec)) / np.cos(dec)
 
+    def worst_stretch(self, footprints: Sequence[Footprint]) -> float:
+        """Return the largest deviation of the scale from 1 in some footprints; infinity where they reach a pole.
+
+        Lengths are wrong by it at most, and the flux densities of sources that are measured with the header's beam by
+        half of it at most, as pixels have one solid angle.
+        """
+        dec = np.concatenate([one.rim_deg[:, 1] for one in footprints])
+        return float(np.nan_to_num(np.abs(self.stretch(dec) - 1), nan=np.inf).max())
+
 
 def circular_mean_deg(angles_deg: Sequence[float]) -> float:
     """Return the mean direction of angles, in [0, 360): 350, 5 and 10 give 1.7."""

@@ -74,6 +74,7 @@ def measure(mosaic: GroupImage, confusion_jy: float = 0.0) -> MosaicQa:
         dynamic_range=None if rms_jy is None else round(peak_jy / rms_jy, 2),
         area_deg2=round(_area_deg2(mosaic.grid, inside), 6),
         coverage=round(float(inside.mean()), 6),
+        projection_error=round(mosaic.grid.worst_stretch([image.footprint for image in images]), 6),
         tiles_per_pixel=round(float(mosaic.tile_count[inside].mean()), 4),
         beam_spread=round(max(beam_deviation(image.beam, axes_deg) for image in images), 6),
         flagged_fraction=None if len(known) < len(flagged) else round(float(np.mean(known)), 6),

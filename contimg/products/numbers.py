@@ -54,6 +54,7 @@ class MosaicQa(Record):
     dynamic_range: float | None = None
     area_deg2: float | None = None
     coverage: float | None = None
+    projection_error: float | None = None
     tiles_per_pixel: float | None = None
     beam_spread: float | None = None
     flagged_fraction: float | None = None

@@ -19,6 +19,7 @@ LABELS = {
     "dynamic_range": ("dynamic range", ""),
     "area_deg2": ("area", "deg²"),
     "coverage": ("covered part of the picture", ""),
+    "projection_error": ("lengths wrong by the projection, at most", ""),
     "tiles_per_pixel": ("tiles per covered pixel", ""),
     "beam_spread": ("largest deviation of a tile's beam", ""),
     "flagged_fraction": ("flagged fraction, mean of the tiles", ""),

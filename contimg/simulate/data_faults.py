@@ -129,10 +129,6 @@ def _clock(one: SubbandData, context: FaultContext) -> None:
     one.times_jd = one.times_jd + context.value / c.SECONDS_PER_DAY
 
 
-def _conjugate(one: SubbandData, context: FaultContext) -> None:
-    np.conjugate(one.data, out=one.data)
-
-
 def _duplicate(one: SubbandData, context: FaultContext) -> None:
     before = one.tile - 1 if one.tile else one.tile + 1
     one.data[:] = context.night.read(before, one.subband).data
@@ -182,16 +178,7 @@ def _arm_delay(one: SubbandData, context: FaultContext) -> None:
 
 
 def _swap_antennas(one: SubbandData, context: FaultContext) -> None:
-    a, b = (int(value) for value in context.random(5).choice(context.night.stations, 2, replace=False))
-    other = {a: b, b: a}
-    row = {tuple(pair): number for number, pair in enumerate(one.stations.tolist())}
-    original = one.data.copy()
-    for number, pair in enumerate(one.stations.tolist()):
-        wanted = tuple(other.get(station, station) for station in pair)
-        if wanted in row:
-            one.data[:, number] = original[:, row[wanted]]
-        else:
-            one.data[:, number] = np.conj(original[:, row[wanted[::-1]]])
+    more.swap_stations(one, *context.random(5).choice(context.night.stations, 2, replace=False).tolist())
 
 
 def _swap_polarisations(one: SubbandData, context: FaultContext) -> None:
@@ -220,25 +207,12 @@ def _alias(one: SubbandData, context: FaultContext) -> None:
     one.data += np.float32(context.value) * np.conj(one.data[:, :, ::-1])
 
 
-def _drop_integration(one: SubbandData, context: FaultContext) -> None:
-    first = len(one.data) // 3
-    lost = round(context.value)
-    one.data[first:-lost] = one.data[first + lost :].copy()
-
-
 def _reverse_time(one: SubbandData, context: FaultContext) -> None:
     one.data[:] = one.data[::-1].copy()
 
 
 def _reverse_channels(one: SubbandData, context: FaultContext) -> None:
     one.data[:] = one.data[:, :, ::-1].copy()
-
-
-def _bit_flips(one: SubbandData, context: FaultContext) -> None:
-    rng = context.random(7, one.tile, one.subband)
-    numbers = one.data.view(np.uint32).reshape(-1)
-    hit = rng.choice(numbers.size, max(1, round(context.value * numbers.size)), replace=False)
-    numbers[hit] ^= np.uint32(1) << rng.integers(20, 31, len(hit)).astype(np.uint32)
 
 
 def _autos(one: SubbandData, context: FaultContext) -> None:
@@ -272,6 +246,13 @@ def _exchange_subbands(tile: Tile, context: FaultContext) -> None:
         one.data, other.data = other.data, one.data
 
 
+def _repeat_subband(tile: Tile, context: FaultContext) -> None:
+    by_number = {one.subband: one for one in tile}
+    first, second = (by_number.get(context.subband() - round(step)) for step in (context.value, 0))
+    if first is not None and second is not None:
+        second.data[:] = first.data
+
+
 def _exchange_tiles(one: SubbandData, context: FaultContext) -> None:
     other = one.tile - 2 if one.tile >= 2 else one.tile + 2
     one.data[:] = context.night.read(other, one.subband).data
@@ -291,11 +272,13 @@ FAULTS: dict[str, DataFault] = {
         "numbers of samples of every second integration times VALUE", 0.25, "one",
         _each(_nsamples_of_alternate_integrations),
     ),
+    "nsamples_zero": DataFault("numbers of samples times VALUE", 0, "one", _each(_nsamples)),
     "nan_block": DataFault("a fraction VALUE of the integrations is NaN", 0.25, "one", _each(_nan_block)),
     "gap": DataFault("a fraction VALUE of the integrations holds nothing", 0.3, "one", _each(_gap)),
     "clock": DataFault("times VALUE s late after the calibrator", 10, "after", _each(_clock)),
     "clock_of_tile": DataFault("times VALUE s late", 10, "one", _each(_clock)),
-    "conjugated": DataFault("complex conjugate visibilities", 1, "one", _each(_conjugate)),
+    "conjugated": DataFault("complex conjugate visibilities", 1, "one",
+                            _each(lambda one, _context: more.conjugate(one))),
     "duplicated": DataFault("data of the tile before", 1, "one", _each(_duplicate)),
     "exchanged_tiles": DataFault("data of the tile before the one before", 1, "one", _each(_exchange_tiles)),
     "noise": DataFault("noise times VALUE", 3, "one", _each(_add_noise)),
@@ -310,16 +293,21 @@ FAULTS: dict[str, DataFault] = {
                                   _each(_swap_antennas)),
     "polarisations_swapped": DataFault("XX and YY exchanged after the calibrator", 1, "after",
                                        _each(_swap_polarisations)),
+    "polarisations_swapped_once": DataFault("XX and YY exchanged in one tile", 1, "one", _each(_swap_polarisations)),
     "constant": DataFault("all visibilities the same, VALUE times their mean", 1, "one", _each(_constant)),
     "zero": DataFault("all visibilities zero", 1, "one", _each(_zero)),
     "stuck": DataFault("the first integration repeated", 1, "one", _each(_stuck)),
     "offset": DataFault("a constant of VALUE times the noise on each baseline and subband", 1, "one", _each(_offset)),
     "aliased": DataFault("VALUE times the mirrored band added", 0.5, "one", _each(_alias)),
     "integrations_dropped": DataFault("VALUE integrations lost, later ones one place early", 2, "one",
-                                      _each(_drop_integration)),
+                                      _each(lambda one, context: more.drop_integrations(one, round(context.value)))),
     "time_reversed": DataFault("integrations in reverse order", 1, "one", _each(_reverse_time)),
     "channels_reversed": DataFault("channels of every subband in reverse order", 1, "one", _each(_reverse_channels)),
-    "bit_flips": DataFault("a bit flipped in a fraction VALUE of the numbers", 0.02, "one", _each(_bit_flips)),
+    "bit_flips": DataFault(
+        "a bit flipped in a fraction VALUE of the numbers", 0.02, "one",
+        _each(lambda one, context: more.flip_bits(
+            one, context.value, context.random(7, one.tile, one.subband))),
+    ),
     "autos": DataFault("autocorrelations times VALUE", 4, "one", _each(_autos)),
     "gain_ramp": DataFault("visibilities from 1 to VALUE times over the tile", 1.8, "one", _each(_ramp)),
     "bright_integration": DataFault("one integration times VALUE", 30, "one", _each(_bright_integration)),
@@ -345,5 +333,17 @@ FAULTS: dict[str, DataFault] = {
     ),
     "drift": DataFault("visibilities up by VALUE a tile after the calibrator", 0.06, "after",
                        _each(lambda one, context: more.drift(one, context.value, context.night.transit_tile or 0))),
+    "subband_repeated": DataFault("one subband with the data of the VALUE-th before it", 1, "one", _repeat_subband),
+    "integrations_elsewhere": DataFault(
+        "VALUE integrations of the tile before", 1, "one",
+        _each(lambda one, context: more.take_integrations(one, context.night.read(
+            one.tile - 1 if one.tile else one.tile + 1, one.subband), round(context.value))),
+    ),
+    "frequencies_off": DataFault("frequencies VALUE subbands too high", 0.5, "one",
+                                 _each(lambda one, context: more.shift_frequencies(one, context.value))),
+    "subband_frequencies_off": DataFault(
+        "those of one subband", 0.5, "one",
+        _in_one_subband(lambda one, context: more.shift_frequencies(one, context.value)),
+    ),
     "declination": DataFault("declination of the headers VALUE deg off", 0.25, "all", _each(_declination)),
 }  # fmt: skip

@@ -103,6 +103,22 @@ class TestProjection:
         assert np.allclose(again.all_world2pix(*places, 0), wcs.all_world2pix(*places, 0), rtol=0, atol=1e-8)
 
 
+@pytest.mark.parametrize("dec", [-30.0, 0.0, 54.0, 80.0])
+def test_the_largest_stretch_of_a_mosaic_is_that_of_its_pixels(dec):
+    """Against lengths between pixels: at 2.3 deg from the parallel about half the square of the distance."""
+    feet = [tile(100 + 1.29 * i, dec) for i in range(3)]
+    grid = make_grid(feet, 60.0, 40000)
+    rim = np.concatenate([foot.rim_deg for foot in feet])
+    step = 1e-4
+    x, y = grid.wcs().all_world2pix(*rim.T, 0)
+    x1, y1 = grid.wcs().all_world2pix(rim[:, 0] + step, rim[:, 1], 0)
+    scale = np.hypot(x1 - x, y1 - y) / 60 / (step * np.cos(np.radians(rim[:, 1])))
+    assert grid.worst_stretch(feet) == pytest.approx(np.abs(scale - 1).max(), abs=2e-5)
+    away = np.radians(np.abs(rim[:, 1] - dec).max())
+    assert 0 < grid.worst_stretch(feet) < 1.5 * away**2 / 2 <= MAX_STRETCH
+    assert grid.worst_stretch([tile(100.0, 89.9)]) > MAX_STRETCH
+
+
 @pytest.mark.parametrize("dec", [0.0, 30.0, 80.0])
 def test_a_strip_of_sixty_tiles_is_one_mosaic(dec):
     feet = [tile(100 + 1.29 * i, dec) for i in range(0, 60, 6)]

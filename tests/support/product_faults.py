@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -349,6 +349,48 @@ def _centre_b1950(product: Product) -> None:
         product.change(plane, change)
 
 
+def _quarter_turn(product: Product, data: np.ndarray, header: fits.Header) -> np.ndarray:
+    return np.rot90(data).copy()
+
+
+def _beam_angle(product: Product) -> None:
+    def change(data: np.ndarray, header: fits.Header) -> np.ndarray:
+        header["BPA"] = (header["BPA"] + product.value) % 180
+        return data
+
+    product.change("image", change)
+
+
+def _pb_stretched(product: Product) -> None:
+    """Stretch the beam map along right ascension about its middle, as of a sky that drifts faster."""
+    from scipy.ndimage import affine_transform
+
+    def change(data: np.ndarray, header: fits.Header) -> np.ndarray:
+        middle = data.shape[1] // 2
+        return affine_transform(data, [1.0, 1 / product.value], [0.0, middle * (1 - 1 / product.value)], order=1)
+
+    product.change("pb", change)
+
+
+def _images_exchanged(product: Product) -> None:
+    """Exchange the brightness of a tile and of the one before it."""
+    other = replace(product, twin=product.before)
+    for plane in product.planes("image", "pbcor", "residual", "model"):
+        own, theirs = fits.getdata(product.file(plane)), fits.getdata(other.file(plane))
+        product.change(plane, lambda data, header, new=theirs: new)
+        other.change(plane, lambda data, header, new=own: new)
+    if product.made:
+        other.describe()
+
+
+def _mosaic_centre_off(product: Product) -> None:
+    def change(data: np.ndarray, header: fits.Header) -> np.ndarray:
+        header["CRVAL1"] += product.value / 60
+        return data
+
+    product.change("mosaic", change)
+
+
 @dataclass(frozen=True)
 class ProductFault:
     """A kind of fault of a product: of which kind of product, what it does, its size, and whether it can be *made*."""
@@ -391,6 +433,14 @@ FAULTS: dict[str, ProductFault] = {
     "tile_pb_squared": ProductFault("image", "beam map to the power of VALUE", 2, _pb_power),
     "tile_beam_header": ProductFault("image", "BMAJ and BMIN times VALUE", 1.3, _header_times("image", "BMAJ", "BMIN")),
     "tile_b1950": ProductFault("image", "coordinates of B1950", 1, _centre_b1950),
+    "tile_quarter_turn": ProductFault("image", "image turned by 90 deg", 1, _of_pixels("image", _quarter_turn)),
+    "tile_beam_angle": ProductFault("image", "BPA VALUE deg off", 90, _beam_angle),
+    "tile_pb_stretched": ProductFault(
+        "image", "beam map VALUE times as wide along right ascension", 1.1, _pb_stretched
+    ),
+    "tile_images_exchanged": ProductFault("image", "image and that of the tile before exchanged", 1, _images_exchanged),
+    "mosaic_centre_off": ProductFault("mosaic", "centre of the coordinates VALUE arcmin east", 5, _mosaic_centre_off),
+    "mosaic_weights_zero": ProductFault("mosaic", "weights times VALUE", 0, _mosaic_scaled("weights"), made=False),
     "mosaic_rotated": ProductFault("mosaic", "pixels turned by VALUE deg", 1, _of_pixels("mosaic", _turned)),
     "mosaic_mirrored": ProductFault("mosaic", "east and west exchanged", 1, _of_pixels("mosaic", _mirrored)),
     "mosaic_negated": ProductFault("mosaic", "pixels times -1", 1, _of_pixels("mosaic", _negated)),
