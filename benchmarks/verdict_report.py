@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +18,8 @@ Record = dict[str, Any]
 
 def report(runs: Sequence[Record]) -> str:
     """Return the tables in Markdown."""
-    parts = [_totals(runs), _kinds(runs), _characteristics(runs), _seen(runs), _smallest(runs), _clean(runs)]
+    tables = (_totals, _kinds, _characteristics, _curves, _seen, _smallest, _clean)
+    parts = [table(runs) for table in tables]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -102,6 +104,65 @@ def _characteristic(gate: Gate, clean: list[Record], faulty: list[Record]) -> li
         f"| {gate.kind} | {gate.key} | {gate.shown_threshold(options)} | {len(clean)} | {crossed[0]:.1%} | "
         f"{len(faulty)} | {crossed[1]:.1%} | {area:.2f} | {worst:.4g} | {_shown(gate, _tail(off)):.4g} |"
     ]
+
+
+# Numbers that a few kinds of faults touch, and these kinds: among all faults their area says little.
+_TOUCHED = {
+    "arm_delay_ns": r"arm_delay",
+    "arm_phase_deg": r"arm_delay",
+    "arm_gain": r"arm_delay|antenna_gain|baselines_scaled",
+    "subband_gain": r"subband|channels_reversed",
+    "time_gain": r"integration|gain_ramp|satellite|stuck",
+    "antenna_gain": r"antenna",
+    "flux_tilt_ra": r"drift|gain_ramp",
+    "flux_tilt_dec": r"declination",
+    "flux_bow_dec": r"beam_diameter",
+    "beam_width_error": r"beam_diameter",
+    "band_tilt": r"bandpass_tilt",
+    "distortion_beams": r"rotated|mirrored|b1950",
+    "tile_scale_spread": r"tile_(scale|bright|image_scaled|pb)|drift|target",
+    "tile_shift_spread_beams": r"tile_(image_shifted|shift|rotated|b1950)|clock",
+    "pixel_scale_spread": r"tile_|drift|target",
+    "pixel_shift_spread_beams": r"tile_|clock",
+    "difference_width": r"tile_|noise|crosstalk",
+    "difference_residue": r"tile_|constant|offset",
+    "difference_stripe": r"bad_baseline|satellite|offset",
+    "pixel_outliers": r"invented|ghost|duplicated|exchanged",
+    "pixel_outlier_sigma": r"invented|ghost|duplicated|exchanged",
+    "warned_weight": r"^(?!mosaic|tile_)",
+    "striping": r"bad_baseline|offset|constant",
+}
+_AT = (0.5, 1.0, 2.0)
+
+
+def _curves(runs: Sequence[Record]) -> str:
+    """Return three points of the curve of each gate of `_TOUCHED`: at half its limit, at it, and at twice.
+
+    Of a tile that was left out, its image's numbers count; a mosaic's numbers are those of the tiles that stayed.
+    """
+    lines = [
+        "| of | number | faults that touch it | clean | faulty | area | beyond 0.5, 1, 2 limits: clean | faulty |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    seen = set()
+    for gate in GATES:
+        pattern = _TOUCHED.get(gate.key)
+        if pattern is None or (gate.kind, gate.key) in seen or gate.kind not in ("image", "mosaic", "crossmatch"):
+            continue
+        seen.add((gate.kind, gate.key))
+        touched = [run for run in runs if run["mode"] == "clean" or re.search(pattern, run["kind"])]
+        clean, faulty = _numbers_of(touched, gate)
+        if len(clean) < 2 or len(faulty) < 2:
+            continue
+        off, bad = (_badness(gate, some) for some in (clean, faulty))
+        area = float(np.mean(off[:, None] < bad[None]) + np.mean(off[:, None] == bad[None]) / 2)
+        limit = gate.threshold({"qa": QaOptions()})
+        limit = float(np.log(limit)) if gate.bound == "factor" else limit
+        shares = [", ".join(f"{np.mean(some > at * limit):.1%}" for at in _AT) for some in (off, bad)]
+        words = pattern.replace("|", ", ")
+        number = f"| {gate.kind} | {gate.key} | `{words}` | {len(clean)} | {len(faulty)} | {area:.2f} "
+        lines.append(f"{number}| {shares[0]} | {shares[1]} |")
+    return "\n".join(lines)
 
 
 def _tail(badness: np.ndarray) -> float:

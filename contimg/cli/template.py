@@ -16,7 +16,8 @@ def template(context: Context, mosaics: tuple[str, ...]) -> None:
 
     The first mosaic of a strip starts its template. Each further one makes a new version of it (in
     <stage>/templates), and a difference image in units of its noise with a table of new, brighter and fainter sources
-    (in <stage>/differences).
+    (in <stage>/differences). Where the template holds mosaics that were withdrawn or rejected since, a version without
+    them is made first.
     """
     from contimg.template.update_template import update_template
 
@@ -24,6 +25,8 @@ def template(context: Context, mosaics: tuple[str, ...]) -> None:
     left_out = 0
     for mosaic in mosaics:
         done = update_template(config.layout.twin("mosaic", mosaic), config)
+        if done.remade is not None:
+            click.echo(f"template {done.remade.id}: {'; '.join(done.remade.notes)}")
         if done.difference is not None:
             qa = done.difference.qa
             echo(

@@ -128,8 +128,8 @@ def mosaic_bytes(mosaic: MosaicSizes) -> float:
 
 
 def crossmatch_bytes(mosaic: MosaicSizes) -> float:
-    """Return the memory of `crossmatch_mosaic`: image, noise and islands."""
-    return 0.26e9 + 66 * mosaic.mosaic_px
+    """Return the memory of `crossmatch_mosaic`: image, noise and its boxes, and the pixels of islands."""
+    return 0.185e9 + 26 * mosaic.mosaic_px
 
 
 def summarise_bytes(_mosaic: MosaicSizes) -> float:

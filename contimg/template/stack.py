@@ -90,6 +90,11 @@ def _blank(shape: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.floa
     return np.full(shape, np.nan, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.int16)
 
 
+def emptied(stack: Stack) -> Stack:
+    """Return a template without any epoch, of the pixels and the beam of another."""
+    return Stack(stack.grid, stack.beam, *_blank(stack.grid.shape))
+
+
 def holds(stack: Stack, mosaic: MosaicPlanes) -> bool:
     """Return whether a mosaic's beam is nowhere wider than the template's."""
     own = turned(mosaic.beam, stack.grid.north_deg(mosaic.centre_deg[0]))

@@ -40,10 +40,9 @@ MOSAIC_PEAKS = [
     ("mosaic_group", mosaic(2000, 2002, 2002), 0.597), ("mosaic_group", mosaic(2000, 2758, 2011), 0.689),
     ("mosaic_group", mosaic(2000, 3894, 2035), 0.752), ("mosaic_group", mosaic(1000, 1380, 1006), 0.484),
     ("mosaic_group", mosaic(420, 630, 420), 0.321),
-    ("crossmatch_mosaic", FULL_MOSAIC, 2.21),
-    ("crossmatch_mosaic", mosaic(2000, 2002, 2002), 0.486), ("crossmatch_mosaic", mosaic(2000, 2758, 2011), 0.598),
-    ("crossmatch_mosaic", mosaic(2000, 3894, 2035), 0.768), ("crossmatch_mosaic", mosaic(1000, 1948, 1018), 0.356),
-    ("crossmatch_mosaic", mosaic(420, 630, 420), 0.226),
+    ("crossmatch_mosaic", FULL_MOSAIC, 1.043), ("crossmatch_mosaic", mosaic(2400, 5764, 2433), 0.488),
+    ("crossmatch_mosaic", mosaic(2000, 2562, 2004), 0.267), ("crossmatch_mosaic", mosaic(1200, 2882, 1217), 0.244),
+    ("crossmatch_mosaic", mosaic(784, 2380, 681), 0.196), ("crossmatch_mosaic", mosaic(420, 422, 421), 0.164),
     # Ten tiles side by side, each with 96 antennas and a picture: nothing of these three grows with the pixels.
     ("summarise_mosaic", mosaic(4800, 16824, 4800), 0.145), ("summarise_mosaic", FULL_MOSAIC, 0.124),
     ("summarise_mosaic", mosaic(420, 632, 420), 0.120), ("summarise_mosaic", mosaic(420, 630, 420), 0.107),

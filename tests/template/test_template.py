@@ -22,7 +22,8 @@ from contimg.products.twin import read_twin
 from contimg.sky.restoring_beam import RestoringBeam
 from contimg.template import stack as stacking
 from contimg.template.stack import Epoch, Stack
-from contimg.template.update_template import LOCK_FILE, newest, strip_of, update_template
+from contimg.template.update_template import LOCK_FILE, update_template
+from contimg.template.versions import newest, strip_of
 from tests.support.fake_tiles import DEC_DEG, Sky, TileMaker, strip_sky
 from tests.support.mosaics import config_below
 

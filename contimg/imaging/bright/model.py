@@ -165,18 +165,9 @@ class BrightModel:
         return model_vis - others_vis, others_vis
 
     def catalogue_visibilities(self, sources: BrightSources, noise_jy: float) -> NDArray[np.complex64] | None:
-        """Return the visibilities of the catalogue's brightest sources where fitted sources lack most of their flux.
+        """Return the visibilities (nrow, width) of the catalogue's brightest sources where fitted ones lack their flux.
 
-        Parameters
-        ----------
-        sources : BrightSources
-            The fitted ones.
-        noise_jy : float
-
-        Returns
-        -------
-        (nrow, width) complex64 or None
-            None without a catalogue, or where the fitted model is as good.
+        None without a catalogue, or where the fitted model is as good.
         """
         known = self._finder.catalogued()
         apparent_jy = self.response.apparent_jy(known)
