@@ -19,6 +19,7 @@ from contimg.bundle import bundle
 from contimg.bundle.record import Decision
 from contimg.errors import RegistryError
 from contimg.publishing import archive_root, claims, copying, markers, places
+from contimg.publishing.carrying_out import finish_restoration, finish_withdrawal
 from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.commands import MANIFEST_DIGITS
 from contimg.publishing.places import Places
@@ -166,15 +167,25 @@ def _decide(
         try:
             where.record(publication(row), [*known, made])
         except OSError as error:
-            raise RegistryError(
-                f"{named.data_id} version {row['version']} was not {rule.decision}: its record could not be written "
-                f"({error.strerror}): give yourself write access to {error.filename or layout.products}, then type the "
-                "same command again"
-            ) from error
+            raise _unrecorded(row, made, where, error) from error
         checkpoint("decision:recorded")
         _set(connection, row, rule.values(made))
         queries.add_event(connection, row["data_id"], row["version"], rule.decision, reason, _stamp(made))
     return queries.get(registry, row["data_id"], row["version"])
+
+
+def _unrecorded(row: Row, made: Decision, where: Places, error: OSError) -> RegistryError:
+    """Return the error that a decision could not be written into every record; one that has it makes it hold."""
+    name = f"{row['data_id']} version {row['version']}"
+    said = f"({error.strerror}): make room, or give yourself write access, at {error.filename or where.layout.products}"
+    if made in where.decisions():
+        return RegistryError(
+            f"{name} is {made.decision} in one of its records, and the others could not be written {said}, then "
+            f"'contimg reconcile {row['data_id']}' does the rest"
+        )
+    return RegistryError(
+        f"{name} was not {made.decision}: its record could not be written {said}, then type the same command again"
+    )
 
 
 def _require_one_line(data_id: str, reason: str) -> None:
@@ -284,22 +295,6 @@ def withdraw(registry: Registry, layout: naming.Layout, mosaic: Named | str, rea
     return _marked(registry, layout, row)
 
 
-def finish_withdrawal(registry: Registry, layout: naming.Layout, row: Row) -> None:
-    """Move a withdrawn product's bundle to ``.withdrawn``, and record its new path in the row."""
-    where = Places.of(layout, row)
-    places.hide(where)
-    with registry.transaction(lock=row["data_id"]) as connection:
-        connection.execute(
-            update(data_registry)
-            .where(
-                data_registry.c.data_id == row["data_id"],
-                data_registry.c.version == row["version"],
-                data_registry.c.status == "withdrawn",
-            )
-            .values(published_path=str(where.hidden))
-        )
-
-
 def restore(registry: Registry, layout: naming.Layout, mosaic: Named | str, reason: str) -> Row:
     """Move a withdrawn product back to its published place, after comparing every file with the manifest.
 
@@ -331,11 +326,7 @@ def restore(registry: Registry, layout: naming.Layout, mosaic: Named | str, reas
         whole.append(key(chosen))
     row = _decide(registry, layout, mosaic, reason, _RESTORE, is_whole)
     checkpoint("restore:recorded")
-    where = Places.of(layout, row)
-    places.bring_back(where)
-    checkpoint("restore:moved")
-    with registry.transaction(lock=row["data_id"]) as connection:
-        _set(connection, row, restored_values(where, row))
+    finish_restoration(registry, layout, row)
     return _marked(registry, layout, row)
 
 
@@ -343,11 +334,3 @@ def _marked(registry: Registry, layout: naming.Layout, row: Row) -> Row:
     """Write the marker of a product, and return the row as it is now."""
     markers.write_published(registry, layout, row["data_id"])
     return queries.get(registry, row["data_id"], row["version"])
-
-
-def restored_values(where: Places, row: Row) -> dict[str, Any]:
-    """Return the columns of a withdrawn row whose bundle stands in its published place again."""
-    return {
-        "status": "published", "published_path": str(where.sight), "published_at": row["published_at"] or now(),
-        "closed_at": None, "closed_by": None, "closed_reason": None, "error": None, "attempts": 0,
-    }  # fmt: skip

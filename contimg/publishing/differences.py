@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
 from contimg.errors import BusyError, ContimgError
 from contimg.naming import Layout
@@ -178,21 +178,31 @@ class Scope:
         meanwhile : callable, optional
             Called within the transaction, after the update.
         """
-        column = data_registry.c
         with self.registry.transaction(lock=row["data_id"]) as connection:
-            statement = update(data_registry).where(
-                column.data_id == row["data_id"],
-                column.version == row["version"],
-                column.status == row["status"],
-                column.sha256 == row["sha256"],
-                column.published_at.is_not_distinct_from(row["published_at"]),
-            )
+            statement = update(data_registry).where(*_as_read(row))
             changed = bool(connection.execute(statement.values(**values)).rowcount == 1)
             if changed:
                 if meanwhile is not None:
                     meanwhile(connection)
                 queries.add_event(connection, row["data_id"], row["version"], event, message)
         return changed
+
+
+def _as_read(row: Row) -> tuple[ColumnElement[bool], ...]:
+    column = data_registry.c
+    return (
+        column.data_id == row["data_id"],
+        column.version == row["version"],
+        column.status == row["status"],
+        column.sha256 == row["sha256"],
+        column.published_at.is_not_distinct_from(row["published_at"]),
+    )
+
+
+def is_as_read(connection: Connection, row: Row) -> bool:
+    """Return whether state, bundle and time of publication of a row are still those that were read."""
+    query = select(data_registry.c.version).where(*_as_read(row))
+    return connection.execute(query).first() is not None
 
 
 def sentence(error: Exception) -> str:

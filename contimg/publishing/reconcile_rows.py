@@ -14,8 +14,8 @@ from contimg.bundle.find import find_bundles, find_staged
 from contimg.bundle.record import Decision, read_record
 from contimg.errors import ContimgError, RegistryError
 from contimg.publishing import places
-from contimg.publishing.decisions import finish_withdrawal
-from contimg.publishing.differences import Difference, Row, Scope, about, sentence
+from contimg.publishing.carrying_out import finish_withdrawal
+from contimg.publishing.differences import Difference, Row, Scope, about, is_as_read, sentence
 from contimg.publishing.places import Places, is_folder
 from contimg.publishing.rebuild import rebuild_archived, rebuild_staged
 from contimg.publishing.recording import add_decisions, after, edited, publication, recorded, unknown_to
@@ -231,13 +231,7 @@ def _last_decision(scope: Scope, row: Row) -> str | None:
 
 
 def _move(scope: Scope, row: Row, where: Places, action: str) -> bool:
-    if action == "aside":
-        places.set_aside(where)
-    elif action == "hidden aside":
-        places.set_hidden_aside(where)
-    elif action == "bring back":
-        places.bring_back(where)
-    elif action == "withdraw":
+    if action == "withdraw":
         values = {"status": "withdrawn", "published_path": str(where.hidden)}
         closed = {
             "closed_at": row["created_at"],
@@ -245,8 +239,17 @@ def _move(scope: Scope, row: Row, where: Places, action: str) -> bool:
             "closed_reason": "withdrawn, with no record why",
         }
         return scope.change(row, values | closed, "reconciled", f"{where.hidden} is withdrawn")
-    elif row["status"] == "withdrawn":
-        finish_withdrawal(scope.registry, scope.layout, row)
-    else:
-        places.hide(where)
+    if row["status"] == "withdrawn":
+        return finish_withdrawal(scope.registry, scope.layout, row)
+    move: Callable[[Places], object] = {
+        "aside": places.set_aside,
+        "hidden aside": places.set_hidden_aside,
+        "bring back": places.bring_back,
+        "hide": places.hide,
+    }[action]
+    # Others may have carried it out, and decided anew, since the row was read.
+    with scope.registry.transaction(lock=row["data_id"]) as connection:
+        if not is_as_read(connection, row):
+            return False
+        move(where)
     return True

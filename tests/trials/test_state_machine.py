@@ -34,7 +34,7 @@ SHRINK = os.environ.get("CONTIMG_SHRINK") == "1"  # takes minutes
 verdicts = st.sampled_from(["passed", "passed", "warning", "failed"])
 groups = st.sampled_from(GROUPS)
 # At which of its some 450 calls a process is stopped; None: at none.
-stops = st.one_of(st.none(), st.integers(1, 500))
+stops = st.one_of(st.none(), st.integers(1, 120), st.integers(1, 500))  # a decision has some 100 calls
 
 
 class Promises(RuleBasedStateMachine):

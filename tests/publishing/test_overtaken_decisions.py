@@ -1,0 +1,131 @@
+"""Persons who are stopped between recording a decision and carrying it out: what others decided meanwhile stays."""
+
+import errno
+
+import pytest
+
+from contimg.errors import RegistryError
+from contimg.publishing import checkpoints, decisions, places, reconcile_rows
+from contimg.publishing.places import Places
+from contimg.publishing.reconcile import reconcile
+from contimg.registry import queries
+from tests.faults import injection
+from tests.support import mosaics
+from tests.support.mosaics import run
+
+ID = mosaics.MOSAIC
+
+
+@pytest.fixture
+def at():
+    """Return a function that does something at a checkpoint, once."""
+    yield injection.at_checkpoint
+    checkpoints.hook = None
+
+
+@pytest.fixture
+def published(registry, config):
+    run(config)
+    return config.layout
+
+
+def standing(registry, layout):
+    """Return the state of the row, where the bundle stands, and the last decision."""
+    row = queries.get(registry, ID)
+    where = Places.of(layout, row)
+    names = [name for name in ("sight", "hidden") if getattr(where, name).is_dir()]
+    with registry.read() as connection:
+        known = decisions.recorded(connection, row)
+    return row["status"], names, known[-1].decision
+
+
+def test_a_restoration_that_was_stopped_does_not_undo_a_later_withdrawal(registry, published, at):
+    decisions.withdraw(registry, published, ID, "wrong flux scale")
+
+    def others():
+        reconcile(registry, published)
+        assert standing(registry, published) == ("published", ["sight"], "restored")
+        decisions.withdraw(registry, published, ID, "wrong all the same")
+
+    at("restore:recorded", others)
+    decisions.restore(registry, published, ID, "it was right")
+    assert standing(registry, published) == ("withdrawn", ["hidden"], "withdrawn")
+    assert reconcile(registry, published) == []
+
+
+@pytest.mark.parametrize("name", ["withdraw:recorded", "withdraw:hidden"])
+def test_a_withdrawal_that_was_stopped_does_not_undo_a_later_restoration(registry, published, at, name):
+    def others():
+        reconcile(registry, published)
+        assert standing(registry, published) == ("withdrawn", ["hidden"], "withdrawn")
+        decisions.restore(registry, published, ID, "it was right")
+
+    at(name, others)
+    decisions.withdraw(registry, published, ID, "wrong flux scale")
+    assert standing(registry, published) == ("published", ["sight"], "restored")
+    assert reconcile(registry, published) == []
+
+
+@pytest.mark.parametrize("begun", ["withdraw", "restore"])
+def test_reconciling_that_was_stopped_moves_nothing_that_was_decided_otherwise(
+    registry, published, at, monkeypatch, begun
+):
+    """It has seen a decision that was not carried out; before it does that, others carry it out and decide anew."""
+    other = {"withdraw": "restore", "restore": "withdraw"}[begun]
+    if begun == "restore":
+        decisions.withdraw(registry, published, ID, "wrong flux scale")
+
+    class Died(BaseException):
+        pass
+
+    def die():
+        raise Died
+
+    at(f"{begun}:recorded", die)
+    with pytest.raises(Died):
+        getattr(decisions, begun)(registry, published, ID, "decided, and not carried out")
+    checkpoints.hook = None
+    move, after = reconcile_rows._move, {}
+
+    def stopped(*args):
+        if not after:
+            after["begun"] = True
+            reconcile(registry, published)
+            getattr(decisions, other)(registry, published, ID, "decided anew")
+            after["standing"] = standing(registry, published)
+        return move(*args)
+
+    monkeypatch.setattr(reconcile_rows, "_move", stopped)
+    reconcile(registry, published)
+    assert standing(registry, published) == after["standing"]
+    monkeypatch.undo()
+    assert reconcile(registry, published) == []
+
+
+def test_a_decision_that_is_on_record_in_part_says_how_it_is_finished(registry, published, monkeypatch):
+    """One copy of the bundle has the decision, and the disk of the other is full."""
+    write = places.write_record
+
+    def full(root, path, *rest):
+        if path.is_relative_to(published.stage):
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write(root, path, *rest)
+
+    monkeypatch.setattr(places, "write_record", full)
+    with pytest.raises(RegistryError, match=f"No space left on device.*'contimg reconcile {ID}'"):
+        decisions.withdraw(registry, published, ID, "wrong flux scale")
+    monkeypatch.undo()
+    assert {one.code for one in reconcile(registry, published, ID)} >= {"decision_lost", "not_hidden"}
+    assert standing(registry, published) == ("withdrawn", ["hidden"], "withdrawn")
+
+
+def test_a_decision_that_is_nowhere_on_record_can_be_typed_again(registry, published, monkeypatch):
+    def full(_root, path, *_rest):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(places, "write_record", full)
+    with pytest.raises(RegistryError, match=r"was not withdrawn.*type the same command again"):
+        decisions.withdraw(registry, published, ID, "wrong flux scale")
+    monkeypatch.undo()
+    decisions.withdraw(registry, published, ID, "wrong flux scale")
+    assert standing(registry, published) == ("withdrawn", ["hidden"], "withdrawn")
