@@ -29,9 +29,10 @@ from contimg import naming
 from contimg.bundle import bundle
 from contimg.bundle.record import Decision, with_decisions
 from contimg.errors import BusyError, RegistryError
-from contimg.publishing import archive_root, claims, copying, markers
+from contimg.publishing import archive_root, claims, copying, markers, places
 from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.finalize import finalize
+from contimg.publishing.places import Places
 from contimg.publishing.recording import publication, recorded, verdict_contradiction
 from contimg.registry import queries
 from contimg.registry.engine import Registry, RegistryUnavailable
@@ -246,7 +247,8 @@ def _transfer(
         moving.open_beside(layout.products, target.parent, copying.INCOMING) as incoming,
     ):
         copying.fence(incoming, data_id, claims.tokens(registry, data_id))
-        if safe_files.exists(parent, target.name):
+        # What is withdrawn cannot be claimed: a bundle that is still hidden was restored, and not moved back yet.
+        if safe_files.exists(parent, target.name) or places.bring_back(Places.of(layout, row)):
             _accept_existing(final, row)
             return final
         try:

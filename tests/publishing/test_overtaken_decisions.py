@@ -7,6 +7,7 @@ import pytest
 from contimg.errors import RegistryError
 from contimg.publishing import checkpoints, decisions, places, reconcile_rows
 from contimg.publishing.places import Places
+from contimg.publishing.publish import publish
 from contimg.publishing.reconcile import reconcile
 from contimg.registry import queries
 from tests.faults import injection
@@ -50,6 +51,20 @@ def test_a_restoration_that_was_stopped_does_not_undo_a_later_withdrawal(registr
     at("restore:recorded", others)
     decisions.restore(registry, published, ID, "it was right")
     assert standing(registry, published) == ("withdrawn", ["hidden"], "withdrawn")
+    assert reconcile(registry, published) == []
+
+
+def test_what_is_restored_and_not_moved_yet_is_not_copied_as_well(registry, published, at):
+    """A publisher claims it in the moment between; two copies would need a person."""
+    decisions.withdraw(registry, published, ID, "wrong flux scale")
+
+    def others():
+        publish(registry, published, ID, claim_s=60, max_attempts=3)
+        assert standing(registry, published) == ("published", ["sight"], "restored")
+
+    at("restore:recorded", others)
+    decisions.restore(registry, published, ID, "it was right")
+    assert standing(registry, published) == ("published", ["sight"], "restored")
     assert reconcile(registry, published) == []
 
 
