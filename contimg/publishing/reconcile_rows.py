@@ -239,7 +239,7 @@ def _move(scope: Scope, row: Row, where: Places, action: str) -> bool:
             "closed_reason": "withdrawn, with no record why",
         }
         return scope.change(row, values | closed, "reconciled", f"{where.hidden} is withdrawn")
-    if row["status"] == "withdrawn":
+    if action == "hide" and row["status"] == "withdrawn":
         return finish_withdrawal(scope.registry, scope.layout, row)
     move: Callable[[Places], object] = {
         "aside": places.set_aside,

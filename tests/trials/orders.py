@@ -14,8 +14,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-# What a reader may see of a mosaic. 'under way': in staging, or being published.
+# What a reader may see of a mosaic. 'under way': in staging, or being published. A mosaic that was registered, and not
+# judged yet, is in staging too.
 STATES = ("absent", "under way", "held", "published", "rejected", "withdrawn")
+_UNJUDGED = "unjudged"
 Apply = Callable[[str], str | None]
 
 
@@ -53,7 +55,7 @@ def _try(sources: Sequence[str], target: str) -> Apply:
 
 
 def _is(seen: str) -> Apply:
-    return lambda state: state if state == seen else None
+    return lambda state: state if seen == ("under way" if state == _UNJUDGED else state) else None
 
 
 def steps_of(one: Operation, registered: str) -> list[tuple[Apply, bool]]:
@@ -63,7 +65,7 @@ def steps_of(one: Operation, registered: str) -> list[tuple[Apply, bool]]:
     ----------
     one : Operation
     registered : str
-        The state after the mosaic was registered: ``under way``, or ``held`` where it did not pass.
+        The state after the mosaic was registered and judged: ``under way``, or ``held`` where it did not pass.
     """
     unknown = one.result is None
     if one.result == "nothing":
@@ -71,11 +73,12 @@ def steps_of(one: Operation, registered: str) -> list[tuple[Apply, bool]]:
     if one.name == "read":
         return [] if unknown else [(_is(one.result), False)]
     if one.name == "work":
-        begun = [(_try(["absent"], registered), unknown), (_try(["under way"], "published"), unknown)]
+        changes = [_try(["absent"], _UNJUDGED), _try([_UNJUDGED], registered), _try(["under way"], "published")]
+        begun = [(change, unknown) for change in changes]
         return begun if unknown else [*begun, (_is(one.result), False)]
     moves: dict[str, list[Apply]] = {
         "approve": [_move(["held"], "under way")],
-        "reject": [_move(["held", "under way"], "rejected")],
+        "reject": [_move(["held", "under way", _UNJUDGED], "rejected")],
         "withdraw": [_move(["published"], "withdrawn")],
         "restore": [_move(["withdrawn"], "under way"), _try(["under way"], "published")],
     }

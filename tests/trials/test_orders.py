@@ -53,5 +53,7 @@ def test_not_explained(name):
 def test_what_did_not_pass_is_held():
     history = [op("work", 0, 1, "held"), op("approve", 2, 3), op("work", 4, 5, "published")]
     assert explained(history, "held")
+    assert explained([op("read", 0.2, 0.3, "under way"), *history], "held"), "it was registered, and not yet judged"
+    assert not explained([*history, op("read", 1.1, 1.2, "under way")], "held")
     assert not explained([op("work", 0, 1, "published")], "held"), "nothing failed is published without approval"
     assert not explained(history[:1] + history[2:], "held")
