@@ -74,7 +74,10 @@ def finalize(registry: Registry, data_id: str, version: int, *, just_read: bool 
         assert now_row is not None, f"{data_id} version {version} vanished from {registry.where}"
         row = now_row
         if row["finalization_status"] == "pending":
-            row = dict(row) | values | {"staged_at": now(), "status": "held" if values["held_json"] else "staging"}
+            judged = "held" if values["held_json"] else "staging"
+            # What a person has rejected before it was judged stays rejected.
+            status = judged if row["status"] == "staging" else row["status"]
+            row = dict(row) | values | {"staged_at": now(), "status": status}
             connection.execute(
                 update(data_registry)
                 .where(data_registry.c.data_id == data_id, data_registry.c.version == version)

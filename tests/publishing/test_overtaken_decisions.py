@@ -8,7 +8,9 @@ from contimg.errors import RegistryError
 from contimg.publishing import checkpoints, decisions, places, reconcile_rows
 from contimg.publishing.places import Places
 from contimg.publishing.publish import publish
+from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
+from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries
 from tests.faults import injection
 from tests.support import mosaics
@@ -144,3 +146,15 @@ def test_a_decision_that_is_nowhere_on_record_can_be_typed_again(registry, publi
     monkeypatch.undo()
     decisions.withdraw(registry, published, ID, "wrong flux scale")
     assert standing(registry, published) == ("withdrawn", ["hidden"], "withdrawn")
+
+
+@pytest.mark.parametrize("reasons", [[], [mosaics.WARNING]], ids=["passed", "warning"])
+def test_what_was_rejected_before_it_was_judged_stays_rejected(registry, config, at, reasons):
+    """Found by the history check over PostgreSQL: judging set the state anew, and what had passed was published."""
+    mosaics.make_mosaic(config, reasons=reasons)
+    at("register:committed", lambda: decisions.reject(registry, config.layout, ID, "not this one"))
+    register_mosaic(ID, config)
+    assert queries.get(registry, ID)["status"] == "rejected"
+    assert publish_mosaic(ID, config, waits_s=()).status == "rejected"
+    assert standing(registry, config.layout) == ("rejected", [], "rejected")
+    assert reconcile(registry, config.layout) == []
