@@ -37,6 +37,7 @@ SIZE: dict[str, Any] = {
     "tiles": 3, "transit_tile": 0, "antennas": 28, "channels": 4, "declination_deg": 33.2, "sources": 120,
     "flux_min_jy": 0.1, "start": "2026-02-11T08:00:00", "seed": 11,
 }  # fmt: skip
+LONGEST_M = 500.0  # images of 1000 pixels; a clock is then known to some seconds only
 DAY = {"start": "2026-02-11T20:00:00"}
 
 
@@ -79,7 +80,7 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, dict[str, Any]]]] = {
     "one host's declination 1e-10 rad off": (_with(header=HeaderErrors(host_declination=(5,))), {}),
     "one host's delays": (_with(header=HeaderErrors(host_delays=(5,))), {}),
     "`_spl` files beside": (_with(header=HeaderErrors(spectral_line_files=True)), {}),
-    "96 integrations a file": ({"integrations": 96, "antennas": 20, "channels": 2}, {}),
+    "96 integrations a file": ({"integrations": 96, "channels": 2}, {}),
 }  # fmt: skip
 
 
@@ -87,7 +88,7 @@ def stations() -> tuple[int, ...]:
     """Return the stations of the night, among them those that faults name."""
     from contimg.simulate.array import choose_stations
 
-    chosen = {*choose_stations(SIZE["antennas"], None), 20, 72}
+    chosen = {*choose_stations(SIZE["antennas"], LONGEST_M), 20, 72}
     return tuple(sorted(chosen))
 
 
@@ -98,10 +99,7 @@ def run(name: str, folder: Path) -> dict[str, Any]:
 
     options, changes = KINDS[name]
     merged = SIZE | {"stations": stations()} | options
-    if "antennas" in options:
-        merged["stations"] = ()
-    else:
-        merged.pop("antennas")
+    merged.pop("antennas")
     started = time.process_time()
     night = WholeNight.simulate(folder / "night", **NightOptions(**merged).__dict__)
     night = WholeNight(folder / "night", changes)
