@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 from contimg.errors import InputError, UnknownIdError
 from contimg.times import datetime_from_mjd
@@ -146,6 +147,25 @@ def relative(kind: str, any_id: str) -> str:
 
 
 @dataclass(frozen=True)
+class Publisher:
+    """How an archive is known: to the web, to the Virtual Observatory, and under which terms its data are used.
+
+    Attributes
+    ----------
+    base_url : str or None
+        Web address of ``paths.products``, without a slash at its end.
+    ivoid : str
+        Identifier in the Virtual Observatory.
+    licence : str
+        Name in the list of SPDX.
+    """
+
+    base_url: str | None = None
+    ivoid: str = "ivo://dsa110.ovro/continuum"
+    licence: str = "CC-BY-4.0"
+
+
+@dataclass(frozen=True)
 class Layout:
     """Where everything stands below the four configured roots (all absolute and resolved).
 
@@ -155,6 +175,8 @@ class Layout:
         The roots.
     archive_mode : int
         Permissions of files below `products`; folders can also be entered by whom files can be read.
+    publisher : Publisher
+        What its bundles and tables say of the archive.
     """
 
     incoming: Path
@@ -162,6 +184,7 @@ class Layout:
     products: Path
     state: Path
     archive_mode: int = 0o644
+    publisher: Publisher = Publisher()
 
     def product(self, kind: str, any_id: str) -> Path:
         """Return the path of a product: a directory, an MS, or a page."""
@@ -196,6 +219,18 @@ class Layout:
         """Return the final path of a published bundle; version 1 has no suffix."""
         name = mosaic_id(any_id) + (f".v{version}" if version > 1 else "")
         return self.products / "mosaics" / date(any_id) / name
+
+    def address(self, path: Path) -> str:
+        """Return the address of a file of the archive: below `publish.base_url`, else that of the file.
+
+        Raises
+        ------
+        ValueError
+            If it is not below `paths.products`.
+        """
+        if self.publisher.base_url is None:
+            return path.as_uri()
+        return f"{self.publisher.base_url}/{quote(path.relative_to(self.products).as_posix())}"
 
     @property
     def registry_file(self) -> Path:

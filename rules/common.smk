@@ -38,9 +38,13 @@ if FOLDER in sys.path:
 
 def pasteable(text):
     """Return a message whose contimg commands name this run's configuration."""
+    return typed_commands.with_options(text, typed_options())
+
+
+def typed_options():
+    """Return what commands have after contimg that read this run's configuration."""
     folder = os.getcwd() if configuration.has_relative_paths(config) else None
-    given = typed_commands.options(workflow.config_settings.configfiles, folder)
-    return typed_commands.with_options(text, given)
+    return typed_commands.options(workflow.config_settings.configfiles, folder)
 
 
 def or_stop(function, *args, **options):
@@ -61,6 +65,8 @@ if workflow.is_main_process:
     or_stop(configuration.check_files, workflow.config_settings.configfiles)
 SETTINGS = or_stop(configuration.load, config)
 LAYOUT = SETTINGS.layout
+# What commands on pages name; no parameter of a rule, as another folder makes no other page.
+os.environ["CONTIMG_OPTIONS"] = typed_options()
 if SETTINGS.umask is not None:
     os.umask(int(SETTINGS.umask, 8))  # jobs inherit it
 
@@ -124,7 +130,12 @@ def wanted_products():
 
 def options(section):
     """Return the options of a section of the configuration, as a rule's parameter."""
-    return getattr(SETTINGS, section).model_dump(mode="json")
+    return used_keys.section_options(section, getattr(SETTINGS, section))
+
+
+def published_as():
+    """Return the options that a bundle's description contains, where they are not the defaults."""
+    return {key: value for key, value in options("publish").items() if key in ("ivoid", "licence")}
 
 
 def used_options(rule, section):

@@ -6,7 +6,7 @@ rule mosaic_group:
     output:
         mosaic=report(
             directory("<stage>/mosaics/{date}/{mosaic}"),
-            patterns=["{picture}.png"],
+            patterns=["{picture,[^.]+}.png"],
             category="1 mosaic",
             labels={"mosaic": "{picture}", "shows": "image"},
             caption="../report/mosaic.rst",

@@ -25,7 +25,7 @@ rule register_mosaic:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         paths=options("paths"),
-        publish={"auto": SETTINGS.publish.auto},
+        publish={"auto": SETTINGS.publish.auto} | published_as(),
         judged_by=THRESHOLDS,
     script:
         "../scripts/register_mosaic.py"

@@ -1,5 +1,7 @@
 """Adapter of rule summarise_mosaic."""
 
+import os
+
 from contimg.operations import job_log
 from contimg.naming import Layout
 
@@ -9,4 +11,4 @@ with job_log.to_file(snakemake.log[0]):
     summarise_mosaic(job_log.path(snakemake.input.mosaic_twin), job_log.path(snakemake.input.crossmatch_twin),
                      job_log.path(snakemake.output.page),
                      layout=Layout(**{name: job_log.path(root) for name, root in snakemake.params.paths.items()}),
-                     judged_by=snakemake.params.judged_by)
+                     judged_by=snakemake.params.judged_by, command_options=os.environ.get("CONTIMG_OPTIONS"))

@@ -7,7 +7,7 @@ import pytest
 
 pytest_plugins = ["tests.support.databases"]
 
-ENABLED_BY = {"chromium": "apt-get install chromium", "wsclean": "apt-get install wsclean"}
+ENABLED_BY = {name: f"apt-get install {name}" for name in ("chromium", "fitsverify", "stilts", "wsclean")}
 
 
 SLURM = "apt-get install slurmctld slurmd slurm-client munge; .ci/slurm start; export CONTIMG_TEST_SLURM=1"

@@ -11,6 +11,7 @@ from contimg import naming
 from contimg.archive.thumbnail import write_thumbnail
 from contimg.bundle import bundle
 from contimg.bundle.pixel_rows import pixel_rows
+from contimg.products.fits_planes import image_hdu
 from contimg.storage.atomic import atomic_path, write_json
 from contimg.storage.json_files import read_json
 
@@ -125,11 +126,12 @@ def _footprint(image: Path, place: Path) -> dict[str, Any]:
     from mocpy import MOC
 
     with fits.open(image, memmap=False) as opened:
-        wcs = WCS(opened[0].header).celestial
-        ny, nx = (1, *opened[0].shape)[-2:]
+        hdu = image_hdu(opened)
+        wcs = WCS(hdu.header).celestial
+        ny, nx = (1, *hdu.shape)[-2:]
         step_deg = float(np.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix))))
         stride, order = _sampling(nx * ny, step_deg)
-        rows, columns, x, y = _covered(pixel_rows(opened[0]), nx, stride)
+        rows, columns, x, y = _covered(pixel_rows(hdu), nx, stride)
     sky = wcs.pixel_to_world(x, y)
     seen = np.isfinite(sky.icrs.ra.deg)
     moc = MOC.from_lonlat(sky.icrs.ra[seen], sky.icrs.dec[seen], max_norder=order)

@@ -168,4 +168,7 @@ for (const one of document.querySelectorAll('#list a'))
   one.addEventListener('click', event => { event.preventDefault(); box.value = ''; draw(one.dataset.month); });
 box.addEventListener('input', () => draw());
 for (const one of [strips, verdicts, grouped]) one.addEventListener('change', () => draw());
-draw();
+// A mosaic's page asks for the other epochs of its field behind a '#'.
+function ask() { try { box.value = decodeURIComponent(location.hash.slice(1)); } catch { box.value = ''; } draw(); }
+window.addEventListener('hashchange', ask);
+ask();

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from contimg import naming
-from contimg.archive import entries, gallery, tables
+from contimg.archive import datalink, entries, gallery, tables
 from contimg.storage import safe_files
 from contimg.storage.atomic import atomic_path, remove, write_json
 from contimg.storage.json_files import read_json
@@ -22,6 +22,11 @@ SCHEMA = 3
 def month_of(name: str) -> str:
     """Return the month of a mosaic or of its bundle's folder, ``YYYY-MM``."""
     return naming.date(name.partition(".v")[0])[:7]
+
+
+def address_of(layout: naming.Layout) -> list[str | None]:
+    """Return what the addresses of a month's tables begin with."""
+    return [layout.publisher.base_url, layout.publisher.ivoid]
 
 
 def split(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
@@ -45,7 +50,7 @@ def _read_summary(folder: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) and known.items() <= content.items() else None
 
 
-def write(top: Path, month: str, rows: Sequence[Mapping[str, Any]], *, anew: bool) -> None:
+def write(top: Path, month: str, rows: Sequence[Mapping[str, Any]], layout: naming.Layout, *, anew: bool) -> None:
     """Write a month's files again unless they are those of the rows; remove them if there is no row.
 
     Parameters
@@ -56,6 +61,8 @@ def write(top: Path, month: str, rows: Sequence[Mapping[str, Any]], *, anew: boo
         ``YYYY-MM``.
     rows : sequence of mapping
         The month's published rows.
+    layout : Layout
+        With the addresses that the tables name.
     anew : bool
         Write them in any case, and read every bundle again.
     """
@@ -64,12 +71,15 @@ def write(top: Path, month: str, rows: Sequence[Mapping[str, Any]], *, anew: boo
         remove(folder)
         return
     identity = hashlib.sha256(json.dumps([dict(row) for row in rows], sort_keys=True).encode()).hexdigest()
+    address = address_of(layout)
     kept = _read_summary(folder)
-    if not anew and kept is not None and kept.get("rows_sha256") == identity:
+    if not anew and kept is not None and kept.get("rows_sha256") == identity and kept.get("address") == address:
         return
     with safe_files.open_folder(top, month, create=True):  # refuses a symlink, through which the archive would be left
         pass
     found = [entries.entry(folder, row, anew=anew) for row in rows]
+    found = [one | datalink.addresses(layout, folder, one) for one in found]
+    datalink.keep_links(layout, folder, found, anew=anew or kept is None or kept.get("address") != address)
     for name, make in (
         ("obscore.vot", tables.write_votable),
         ("obscore.fits", tables.write_fits),
@@ -79,7 +89,7 @@ def write(top: Path, month: str, rows: Sequence[Mapping[str, Any]], *, anew: boo
         with atomic_path(folder / name) as part:
             make(part, found, folder)
     # Last, so that everything that it lists is there.
-    content = {"schema": SCHEMA, "archive": str(top.parent), "month": month}
+    content = {"schema": SCHEMA, "archive": str(top.parent), "address": address, "month": month}
     content |= {"mosaics": len(found), "rows_sha256": identity}
     content["simulated"] = sum(one["synthetic"] for one in found)
     strips = Counter(strip for one in found if (strip := gallery.strip_of(one)) is not None)

@@ -11,43 +11,44 @@ from contimg.sky.constants import C_M_S
 if TYPE_CHECKING:
     from astropy.table import Table
 
-# The mandatory columns of ObsCore 1.1 (REC-ObsCore-v1.1, table 1), in its order: name -> type, unit, UCD;
-# then ours.
-_OBSCORE: dict[str, tuple[type, str | None, str]] = {
-    "dataproduct_type": (str, None, "meta.id"),
-    "calib_level": (int, None, "meta.code;obs.calib"),
-    "obs_collection": (str, None, "meta.id"),
-    "obs_id": (str, None, "meta.id"),
-    "obs_publisher_did": (str, None, "meta.ref.ivoid"),
-    "access_url": (str, None, "meta.ref.url"),
-    "access_format": (str, None, "meta.code.mime"),
-    "access_estsize": (int, "kbyte", "phys.size;meta.file"),
-    "target_name": (str, None, "meta.id;src"),
-    "s_ra": (float, "deg", "pos.eq.ra"),
-    "s_dec": (float, "deg", "pos.eq.dec"),
-    "s_fov": (float, "deg", "phys.angSize;instr.fov"),
-    "s_region": (str, None, "pos.outline;obs.field"),
-    "s_xel1": (int, None, "meta.number"),
-    "s_xel2": (int, None, "meta.number"),
-    "s_resolution": (float, "arcsec", "pos.angResolution"),
-    "t_min": (float, "d", "time.start;obs.exposure"),
-    "t_max": (float, "d", "time.end;obs.exposure"),
-    "t_exptime": (float, "s", "time.duration;obs.exposure"),
-    "t_resolution": (float, "s", "time.resolution"),
-    "t_xel": (int, None, "meta.number"),
-    "em_min": (float, "m", "em.wl;stat.min"),
-    "em_max": (float, "m", "em.wl;stat.max"),
-    "em_res_power": (float, None, "spect.resolution"),
-    "em_xel": (int, None, "meta.number"),
-    "o_ucd": (str, None, "meta.ucd"),
-    "pol_states": (str, None, "meta.code;phys.polarization"),
-    "pol_xel": (int, None, "meta.number"),
-    "facility_name": (str, None, "meta.id;instr.tel"),
-    "instrument_name": (str, None, "meta.id;instr"),
-    "version": (int, None, "meta.version"),
-    "verdict": (str, None, "meta.code.qual"),
-    "rms_mjy": (float, "mJy/beam", "stat.stdev;phot.flux.density"),
-    "simulated": (bool, None, "meta.code"),
+# The mandatory columns of ObsCore 1.1 (REC-ObsCore-v1.1, table 1), in its order: name -> type, unit, UCD, utype
+# (table 5 there); then ours, without utypes.
+_OBSCORE: dict[str, tuple[type, str | None, str, str | None]] = {
+    "dataproduct_type": (str, None, "meta.id", "ObsDataset.dataProductType"),
+    "calib_level": (int, None, "meta.code;obs.calib", "ObsDataset.calibLevel"),
+    "obs_collection": (str, None, "meta.id", "DataID.collection"),
+    "obs_id": (str, None, "meta.id", "DataID.observationID"),
+    "obs_publisher_did": (str, None, "meta.ref.ivoid", "Curation.publisherDID"),
+    "access_url": (str, None, "meta.ref.url", "Access.reference"),
+    "access_format": (str, None, "meta.code.mime", "Access.format"),
+    "access_estsize": (int, "kbyte", "phys.size;meta.file", "Access.size"),
+    "target_name": (str, None, "meta.id;src", "Target.name"),
+    "s_ra": (float, "deg", "pos.eq.ra", "Char.SpatialAxis.Coverage.Location.Coord.Position2D.Value2.C1"),
+    "s_dec": (float, "deg", "pos.eq.dec", "Char.SpatialAxis.Coverage.Location.Coord.Position2D.Value2.C2"),
+    "s_fov": (float, "deg", "phys.angSize;instr.fov", "Char.SpatialAxis.Coverage.Bounds.Extent.diameter"),
+    "s_region": (str, None, "pos.outline;obs.field", "Char.SpatialAxis.Coverage.Support.Area"),
+    "s_xel1": (int, None, "meta.number", "Char.SpatialAxis.numBins1"),
+    "s_xel2": (int, None, "meta.number", "Char.SpatialAxis.numBins2"),
+    "s_resolution": (float, "arcsec", "pos.angResolution", "Char.SpatialAxis.Resolution.Refval.value"),
+    "t_min": (float, "d", "time.start;obs.exposure", "Char.TimeAxis.Coverage.Bounds.Limits.StartTime"),
+    "t_max": (float, "d", "time.end;obs.exposure", "Char.TimeAxis.Coverage.Bounds.Limits.StopTime"),
+    "t_exptime": (float, "s", "time.duration;obs.exposure", "Char.TimeAxis.Coverage.Support.Extent"),
+    "t_resolution": (float, "s", "time.resolution", "Char.TimeAxis.Resolution.Refval.value"),
+    "t_xel": (int, None, "meta.number", "Char.TimeAxis.numBins"),
+    "em_min": (float, "m", "em.wl;stat.min", "Char.SpectralAxis.Coverage.Bounds.Limits.LoLimit"),
+    "em_max": (float, "m", "em.wl;stat.max", "Char.SpectralAxis.Coverage.Bounds.Limits.HiLimit"),
+    "em_res_power": (float, None, "spect.resolution", "Char.SpectralAxis.Resolution.ResolPower.refVal"),
+    "em_xel": (int, None, "meta.number", "Char.SpectralAxis.numBins"),
+    "o_ucd": (str, None, "meta.ucd", "Char.ObservableAxis.ucd"),
+    "pol_states": (str, None, "meta.code;phys.polarization", "Char.PolarizationAxis.stateList"),
+    "pol_xel": (int, None, "meta.number", "Char.PolarizationAxis.numBins"),
+    "facility_name": (str, None, "meta.id;instr.tel", "Provenance.ObsConfig.Facility.name"),
+    "instrument_name": (str, None, "meta.id;instr", "Provenance.ObsConfig.Instrument.name"),
+    "datalink_url": (str, None, "meta.ref.url", None),
+    "version": (int, None, "meta.version", None),
+    "verdict": (str, None, "meta.code.qual", None),
+    "rms_mjy": (float, "mJy/beam", "stat.stdev;phot.flux.density;em.radio.750-1500MHz", None),
+    "simulated": (bool, None, "meta.code", None),
 }
 
 _EMPTY: dict[type, Any] = {str: "", int: 0, float: 0.0, bool: False}
@@ -63,14 +64,13 @@ def obscore_row(entry: Mapping[str, Any]) -> dict[str, Any]:
     freq, band = entry["freq_hz"], entry["bandwidth_hz"]
     known = freq is not None and band is not None
     corners = entry["corners_deg"]
-    path = Path(entry["path"])
     return {
         "dataproduct_type": "image",
         "calib_level": 3,
         "obs_collection": "DSA-110 continuum",
         "obs_id": entry["data_id"],
-        "obs_publisher_did": f"urn:contimg:{entry['name']}",
-        "access_url": (path / entry["image"]).as_uri(),
+        "obs_publisher_did": entry["publisher_did"],
+        "access_url": entry["access_url"],
         "access_format": "image/fits",
         "access_estsize": entry["kilobytes"],
         "target_name": entry["data_id"],
@@ -95,6 +95,7 @@ def obscore_row(entry: Mapping[str, Any]) -> dict[str, Any]:
         "pol_xel": 1,
         "facility_name": "OVRO",
         "instrument_name": "DSA-110",
+        "datalink_url": entry["datalink_url"],
         "version": entry["version"],
         "verdict": entry["verdict"],
         "rms_mjy": entry["rms_mjy"],
@@ -108,7 +109,7 @@ def obscore(entries: Sequence[Mapping[str, Any]]) -> Table:
 
     rows = [obscore_row(entry) for entry in entries]
     table = Table()
-    for name, (kind, unit, _) in _OBSCORE.items():
+    for name, (kind, unit, *_) in _OBSCORE.items():
         values = [row[name] for row in rows]
         column = MaskedColumn(
             [_EMPTY[kind] if value is None else value for value in values],
@@ -126,11 +127,15 @@ def obscore(entries: Sequence[Mapping[str, Any]]) -> Table:
 def write_votable(path: Path, entries: Sequence[Mapping[str, Any]], folder: Path) -> None:
     """Write the ObsCore table as VOTable; its columns are the same for any entries, as `join_votables` needs."""
     from astropy.io.votable import from_table, writeto
+    from astropy.io.votable.tree import Info
 
     votable = from_table(obscore(entries))
+    votable.resources[0].type = "results"
+    votable.resources[0].infos.append(Info(name="QUERY_STATUS", value="OK"))
     (first,) = votable.iter_tables()
     for field in first.fields:
-        kind, _, field.ucd = _OBSCORE[field.name]
+        kind, _, field.ucd, utype = _OBSCORE[field.name]
+        field.utype = None if utype is None else f"obscore:{utype}"
         # The same in every month, so that the rows of one are those of another.
         if kind is str:
             field.arraysize = "*"
@@ -161,6 +166,12 @@ def write_fits(path: Path, entries: Sequence[Mapping[str, Any]], folder: Path) -
 
     hdu = fits.table_to_hdu(obscore(entries))
     hdu.name = "OBSCORE"
+    # As TOPCAT writes and reads them. One utype is too long for a card: its value goes on in the next.
+    hdu.header["LONGSTRN"] = "OGIP 1.0"
+    for number, (_, _, ucd, utype) in enumerate(_OBSCORE.values(), start=1):
+        hdu.header[f"TUCD{number}"] = ucd
+        if utype is not None:
+            hdu.header[f"TUTYP{number}"] = f"obscore:{utype}"
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
 
 

@@ -99,13 +99,15 @@ def rebuild(
     ):
         if data_id is not None:
             month = months.month_of(data_id)
-            months.write(top, month, queries.published(registry, month), anew=anew)
+            months.write(top, month, queries.published(registry, month), layout, anew=anew)
         wanted = queries.count_current(registry)
-        everything = data_id is None or sum(one["mosaics"] for one in months.summaries(top)) != wanted
+        known = months.summaries(top)
+        moved = any(one.get("address") != months.address_of(layout) for one in known)
+        everything = data_id is None or moved or sum(one["mosaics"] for one in known) != wanted
         if everything:
             by_month = months.split(queries.published(registry))
             for month in sorted(by_month.keys() | {one["month"] for one in months.summaries(top)}):
-                months.write(top, month, by_month.get(month, []), anew=anew)
+                months.write(top, month, by_month.get(month, []), layout, anew=anew)
         summaries = months.summaries(top)
         folders = [top / one["month"] for one in summaries]
         years = {folder.name[:4] for folder in folders}

@@ -14,6 +14,7 @@ from typing import Any
 from contimg import naming
 from contimg.bundle.bag import PAYLOAD, tag_files
 from contimg.bundle.bundle import MANIFEST, METADATA, format_manifest, json_bytes, parse_manifest, put_file
+from contimg.bundle.companions import NAMES, companions
 from contimg.bundle.metadata import describe
 from contimg.bundle.unchanged import is_older
 from contimg.errors import RegistryError
@@ -24,6 +25,7 @@ from contimg.storage import safe_files
 
 _LINKED_BYTES = 1 << 20
 _INSIDE, _COMPARED = f"{PAYLOAD}/", f"{PAYLOAD}/crossmatch/"
+_DESCRIBED = frozenset(_INSIDE + name for name in NAMES)
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,12 @@ class Contents:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "manifest_sha256", hashlib.sha256(self.manifest).hexdigest())
+
+    def undescribed(self) -> Contents:
+        """Return the content without README, licence, citation and RO-Crate, as earlier versions of contimg made it."""
+        digests = {name: digest for name, digest in parse_manifest(self.manifest).items() if name not in _DESCRIBED}
+        generated = {name: content for name, content in self.generated.items() if name not in _DESCRIBED}
+        return replace(self, generated=generated, manifest=format_manifest(digests))
 
 
 def gather(
@@ -107,7 +115,7 @@ def gather(
         linked[_INSIDE + summary.name] = summary
     metadata = describe(mosaic_id, mosaic, crossmatch, lineage)
     generated[_INSIDE + METADATA] = json_bytes(metadata)
-    taken = set(generated) & set(linked)
+    taken = {*generated, *_DESCRIBED} & set(linked)
     if taken:
         name = min(taken).removeprefix(_INSIDE)
         raise RegistryError(
@@ -119,6 +127,10 @@ def gather(
     _check_as_judged(mosaic, _INSIDE, digests, linked)
     if crossmatch is not None:
         _check_as_judged(crossmatch, _COMPARED, digests, linked)
+    inside = {name.removeprefix(_INSIDE): digest for name, digest in digests.items()}
+    described = companions(metadata, inside, layout.publisher.ivoid, layout.publisher.licence)
+    generated |= {_INSIDE + name: content for name, content in described.items()}
+    digests |= {_INSIDE + name: hashlib.sha256(content).hexdigest() for name, content in described.items()}
     return Contents(mosaic_id, linked, generated, format_manifest(digests), metadata, lineage, mosaic, crossmatch)
 
 
@@ -136,8 +148,12 @@ def _unchanged(linked: Mapping[str, Path], nodes: Iterable[Node | None], since_u
 
 
 def as_registered(contents: Contents, manifest_sha256: str) -> Contents | None:
-    """Return contents in the layout in which they were registered, a bag or that of before; None if they are others."""
-    for one in (contents, _flat(contents)):
+    """Return contents in the form in which they were registered; None if they are others.
+
+    That is a bag, with or without the files that describe it, or the layout of before.
+    """
+    plain = contents.undescribed()
+    for one in (contents, plain, _flat(plain)):
         if one.manifest_sha256 == manifest_sha256:
             return one
     return None

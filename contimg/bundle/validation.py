@@ -11,6 +11,7 @@ from contimg.bundle import bundle
 from contimg.bundle.metadata import REQUIRED_FACTS, REQUIRED_QA
 from contimg.bundle.pixel_rows import pixel_rows
 from contimg.errors import RegistryError
+from contimg.products.fits_planes import image_hdu
 from contimg.products.twin import Reason
 
 if TYPE_CHECKING:
@@ -55,11 +56,12 @@ def _validate_images(path: Path, data_id: str, *, synthetic: bool) -> list[Reaso
     reasons = []
     try:
         with (
-            fits.open(path / f"{data_id}.fits", memmap=False) as image,
-            fits.open(path / f"{data_id}.weights.fits", memmap=False) as weights,
-            fits.open(path / f"{data_id}.rms.fits", memmap=False) as rms,
+            fits.open(path / f"{data_id}.fits", memmap=False) as opened,
+            fits.open(path / f"{data_id}.weights.fits", memmap=False) as opened_weights,
+            fits.open(path / f"{data_id}.rms.fits", memmap=False) as opened_rms,
         ):
-            header = image[0].header
+            image, weights, rms = map(image_hdu, (opened, opened_weights, opened_rms))
+            header = image.header
             for key, what in (("BMAJ", "restoring beam"), ("BMIN", "restoring beam"), ("BUNIT", "unit")):
                 if key not in header:
                     reasons.append(_reason("header_missing", f"{data_id}.fits has no {key} ({what})"))
@@ -67,11 +69,11 @@ def _validate_images(path: Path, data_id: str, *, synthetic: bool) -> list[Reaso
                 claim = "does not say" if synthetic else "says"
                 reasons.append(_reason("synthetic_differs", f"{data_id}.fits {claim} that it is simulated"))
             for name, other in (("weights", weights), ("rms", rms)):
-                reasons += _compare_grids(data_id, name, header, image[0].shape, other[0].header, other[0].shape)
-            if not reasons and not image[0].size:
+                reasons += _compare_grids(data_id, name, header, image.shape, other.header, other.shape)
+            if not reasons and not image.size:
                 reasons.append(_reason("fits_invalid", f"the first HDU of {data_id}.fits holds no data"))
             if not reasons:
-                reasons = _validate_pixels(data_id, image[0], weights[0], rms[0])
+                reasons = _validate_pixels(data_id, image, weights, rms)
     except (OSError, ValueError, TypeError, IndexError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the machine, not the file

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from contimg import plotting
 from contimg.calibration.caltables import Solutions
+from contimg.calibration.overview_plots import COLOURS, GREY, REFERENCE, draw_delays, draw_overlay
 from contimg.calibration.quality import SolvedTable
 from contimg.storage.atomic import atomic_path
+from contimg.times import utc_from_mjd
 
-COLOURS = ("#1f77b4", "#d95f02")  # X, Y
 _LOSS_COLOURS = ("#eef2f6", *COLOURS, "#3a3f47", "#ffffff")
 _LOSS_LABELS = ("solved", "X lost", "Y lost", "both lost", "no data")
 _NO_DATA = 4
@@ -23,10 +24,43 @@ _COLUMNS = 8
 _MOST_LABELS = 48
 
 
-def plot_solutions(tables: Sequence[SolvedTable], folder: Path, calibration_id: str, *, synthetic: bool) -> list[Path]:
+@dataclass(frozen=True)
+class Before:
+    """The certified set before a calibration: its id and its gains, which are drawn in grey."""
+
+    id: str
+    gains: Solutions
+
+
+@dataclass(frozen=True)
+class About:
+    """What the plots of a calibration say besides its solutions.
+
+    Attributes
+    ----------
+    id : str
+    refant : str or None
+        The reference antenna, which is marked.
+    before : Before or None
+    synthetic : bool
+    """
+
+    id: str
+    refant: str | None = None
+    before: Before | None = None
+    synthetic: bool = False
+
+    @property
+    def title(self) -> str:
+        """The id, with a word on simulated data."""
+        return f"{self.id}{' (simulated)' if self.synthetic else ''}"
+
+
+def plot_solutions(tables: Sequence[SolvedTable], folder: Path, about: About) -> list[Path]:
     """Plot the tables of a calibration into its folder.
 
-    Writes ``<id>.bandpass.png`` (B over frequency), ``<id>.gains.png`` (G over time) and ``<id>.losses.png`` (the lost
+    Writes ``<id>.delays.png`` (K), ``<id>.overlay.png`` (the bandpasses of all antennas over each other),
+    ``<id>.bandpass.png`` (B over frequency), ``<id>.gains.png`` (G over time) and ``<id>.losses.png`` (the lost
     solutions of both), each for the tables that there are.
 
     Returns
@@ -34,17 +68,28 @@ def plot_solutions(tables: Sequence[SolvedTable], folder: Path, calibration_id: 
     list of Path
         The files written.
     """
-    title = f"{calibration_id}{' (simulated)' if synthetic else ''}"
-    made, shown = [], []
-    for kind, name, panels in (("B", "bandpass", _bandpass_panels), ("G", "gains", _gain_panels)):
-        for table in tables:
-            if table.kind == kind:
-                made.append(Path(folder) / f"{calibration_id}.{name}.png")
-                _draw_panels(panels(table.solutions), made[-1], f"{title}: {name}")
-                shown.append(table)
+    by_kind = {table.kind: table for table in tables}
+    made = []
+
+    def place(name: str) -> Path:
+        made.append(Path(folder) / f"{about.id}.{name}.png")
+        return made[-1]
+
+    if "K" in by_kind:
+        with atomic_path(place("delays")) as part:
+            draw_delays(part, by_kind["K"].solutions, about.title, about.refant)
+    if "B" in by_kind:
+        with atomic_path(place("overlay")) as part:
+            draw_overlay(part, by_kind["B"].solutions, about.title, about.refant)
+        panels = _bandpass_panels(by_kind["B"].solutions)
+        _draw_panels(panels, place("bandpass"), f"{about.title}: bandpass", about.refant)
+    if "G" in by_kind:
+        panels = _gain_panels(by_kind["G"].solutions, about.before)
+        before = "" if about.before is None else f"; {about.before.id} in grey"
+        _draw_panels(panels, place("gains"), f"{about.title}: gains{before}", about.refant)
+    shown = [by_kind[kind] for kind in ("B", "G") if kind in by_kind]
     if shown:
-        made.append(Path(folder) / f"{calibration_id}.losses.png")
-        _draw_losses(shown, made[-1], title)
+        _draw_losses(shown, place("losses"), about.title)
     return made
 
 
@@ -96,9 +141,11 @@ def _draw_loss_map(panel: Any, table: SolvedTable, present: NDArray[np.intp]) ->
     if table.kind == "B":
         edges, label = (solutions.freq_hz[0] / 1e6, solutions.freq_hz[-1] / 1e6), "frequency [MHz]"
     else:
-        minutes = (solutions.time_mjd_s - solutions.time_mjd_s[0]) / 60
-        step = minutes[1] - minutes[0] if len(minutes) > 1 else 1.0
-        edges, label = (-step / 2, minutes[-1] + step / 2), "minutes since the first solution"
+        hours = _hours(solutions.time_mjd_s, solutions)
+        step = hours[1] - hours[0] if len(hours) > 1 else 1 / 60
+        edges, label = (hours[0] - step / 2, hours[-1] + step / 2), "UTC"
+        ends = hours[[0, -1]] if len(hours) > 1 else hours[:1]
+        panel.set_xticks(ends, [_clock(hour) for hour in ends])
     panel.imshow(
         loss_map(table)[present], aspect="auto", interpolation="nearest", cmap=ListedColormap(_LOSS_COLOURS),
         vmin=-0.5, vmax=len(_LOSS_COLOURS) - 0.5, extent=(*edges, len(present) - 0.5, -0.5),
@@ -121,6 +168,8 @@ class _Panels:
     axis: NDArray[np.float64]
     label: str
     marker: str
+    before: dict[str, NDArray[np.complex128]] = field(default_factory=dict)
+    before_axis: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
 def _bandpass_panels(solutions: Solutions) -> _Panels:
@@ -128,14 +177,40 @@ def _bandpass_panels(solutions: Solutions) -> _Panels:
     return _Panels(values, solutions.antenna_names, solutions.freq_hz / 1e6, "frequency [MHz]", ".")
 
 
-def _gain_panels(solutions: Solutions) -> _Panels:
-    values = np.where(solutions.flag, np.nan, solutions.values)[:, :, 0].transpose(1, 0, 2)
-    minutes = (solutions.time_mjd_s - solutions.time_mjd_s[0]) / 60
-    return _Panels(values, solutions.antenna_names, minutes, "minutes since the first solution", "o-")
+def _gain_panels(solutions: Solutions, before: Before | None) -> _Panels:
+    """Return the gains over UTC [h], with those of the set before moved to the same time."""
+    values = _gains_by_antenna(solutions)
+    hours = _hours(solutions.time_mjd_s, solutions)
+    label = f"UTC on {utc_from_mjd(float(solutions.time_mjd_s[0]) / 86400)[:10]}"
+    if before is None:
+        return _Panels(values, solutions.antenna_names, hours, label, "o-")
+    old = before.gains
+    moved_s = old.time_mjd_s - np.mean(old.time_mjd_s) + np.mean(solutions.time_mjd_s)
+    behind = dict(zip(old.antenna_names, _gains_by_antenna(old), strict=True))
+    label += f"; grey: {before.id}, of {utc_from_mjd(float(np.mean(old.time_mjd_s)) / 86400)[:16]}, at the same place"
+    return _Panels(values, solutions.antenna_names, hours, label, "o-", behind, _hours(moved_s, solutions))
 
 
-def _draw_panels(panels: _Panels, picture: Path, title: str) -> None:
+def _gains_by_antenna(solutions: Solutions) -> NDArray[np.complex128]:
+    """Return gains (nant, ntime, npol), NaN where there is none."""
+    return np.asarray(np.where(solutions.flag, np.nan, solutions.values)[:, :, 0].transpose(1, 0, 2))
+
+
+def _hours(time_mjd_s: NDArray[np.float64], solutions: Solutions) -> NDArray[np.float64]:
+    """Return times in hours since midnight (UTC) of the first solution's day."""
+    midnight_s = np.floor(solutions.time_mjd_s[0] / 86400) * 86400
+    return np.asarray((time_mjd_s - midnight_s) / 3600)
+
+
+def _clock(hours: float, _: object = None) -> str:
+    """Return hours since midnight as hh:mm."""
+    minutes = round(hours * 60) % 1440
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+def _draw_panels(panels: _Panels, picture: Path, title: str, refant: str | None) -> None:
     """Draw one pair of small panels, amplitude above phase, for each antenna that has solutions."""
+    over_time = panels.marker == "o-"
     shown = [a for a in range(len(panels.values)) if np.isfinite(panels.values[a]).any()]
     rows = max(1, -(-len(shown) // _COLUMNS))
     figure = _figure((1.75 * _COLUMNS, 1.0 + 1.9 * rows), dpi=90)
@@ -149,7 +224,11 @@ def _draw_panels(panels: _Panels, picture: Path, title: str) -> None:
         row, column = divmod(place, _COLUMNS)
         amplitude = figure.add_subplot(grid[3 * row, column])
         phase = figure.add_subplot(grid[3 * row + 1, column])
-        _draw_antenna(amplitude, phase, panels, antenna)
+        _draw_antenna(amplitude, phase, panels, antenna, refant)
+        if over_time:
+            ends = panels.axis[[0, -1]] if len(panels.axis) > 1 else panels.axis[:1]
+            for axes in (amplitude, phase):
+                axes.set_xticks(ends, [_clock(hour) for hour in ends])
         amplitude.set_ylim(*amplitude_limits)
         phase.set_ylim(-1.08 * phase_limit, 1.08 * phase_limit)
         phase.set_yticks([-phase_limit, 0, phase_limit])
@@ -160,13 +239,22 @@ def _draw_panels(panels: _Panels, picture: Path, title: str) -> None:
     _save(figure, picture)
 
 
-def _draw_antenna(amplitude: Any, phase: Any, panels: _Panels, antenna: int) -> None:
-    values = panels.values[antenna]
+def _draw_antenna(amplitude: Any, phase: Any, panels: _Panels, antenna: int, refant: str | None) -> None:
+    """Draw an antenna's solutions over those of the set before; the reference antenna has a coloured frame."""
+    values, name = panels.values[antenna], panels.names[antenna]
+    for old in np.transpose(panels.before.get(name, np.empty((0, 0)))):
+        amplitude.plot(panels.before_axis, np.abs(old), color=GREY, linewidth=2.5, solid_capstyle="round")
+        phase.plot(panels.before_axis, np.degrees(np.angle(old)), color=GREY, linewidth=2.5, solid_capstyle="round")
     for pol, colour in enumerate(COLOURS[: values.shape[1]]):
         style = {"color": colour, "markersize": 2, "linewidth": 0.8}
         amplitude.plot(panels.axis, np.abs(values[:, pol]), panels.marker, **style)
         phase.plot(panels.axis, np.degrees(np.angle(values[:, pol])), panels.marker, **style)
-    amplitude.text(0.03, 0.06, panels.names[antenna], transform=amplitude.transAxes, fontsize=7, weight="bold")
+    is_reference = name == refant
+    label = f"{name} (reference)" if is_reference else name
+    amplitude.text(0.03, 0.06, label, transform=amplitude.transAxes, fontsize=7, weight="bold")
+    if is_reference:
+        for axes in (amplitude, phase):
+            axes.patch.set_facecolor(REFERENCE)
 
 
 def _limits(values: NDArray[np.complex128]) -> tuple[tuple[float, float], float]:

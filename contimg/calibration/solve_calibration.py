@@ -102,8 +102,9 @@ def solve_calibration(  # one parameter for each input, output and parameter of 
         job = SolvingJob(Path(ms), part, draft, _without_sun(options, first_light, draft), beam, known)
         tables = _solve(job, tile, calibrator, bandpass)
         if tables:
-            _judge(job, tables, previous)
-            plots.plot_solutions(tables, part, draft.id, synthetic=tile.synthetic)
+            before = _judge(job, tables, previous)
+            about = plots.About(draft.id, draft.facts.get("refant"), before, synthetic=tile.synthetic)
+            plots.plot_solutions(tables, part, about)
     parameters = _parameters(calibrator, options, beam)
     return draft.write(twin, parameters=parameters, libraries=LIBRARIES, judged_by={"calibration": options})
 
@@ -170,15 +171,17 @@ def _solve(job: SolvingJob, tile: Twin, calibrator: str | None, bandpass: Path |
     return solve_bandpass_on_field(job) if bandpass is None else solve_on_field(job, bandpass)
 
 
-def _judge(job: SolvingJob, tables: tuple[SolvedTable, ...], previous: Path | None) -> None:
-    """Judge what was solved; a bandpass also against the certified one before it."""
+def _judge(job: SolvingJob, tables: tuple[SolvedTable, ...], previous: Path | None) -> plots.Before | None:
+    """Judge what was solved; a bandpass also against the certified one before it, whose gains are returned."""
+    before = None
     draft, is_bandpass = job.draft, job.draft.facts["type"] == "bandpass"
     if is_bandpass:
         draft.qa["gain_error"] = _gain_error(draft)
-        _compare(job, tables, previous)
+        before = _compare(job, tables, previous)
     draft.reasons += gates.judge("calibration", draft.qa, {"calibration": job.options})
     if is_bandpass:
         draft.facts["outcome"] = "not solved" if draft.failed else "solved"
+    return before
 
 
 def _gain_error(draft: TwinDraft) -> float | None:
@@ -193,8 +196,8 @@ def _gain_error(draft: TwinDraft) -> float | None:
     return None if error is None else float(f"{error:.4g}")
 
 
-def _compare(job: SolvingJob, tables: tuple[SolvedTable, ...], previous: Path | None) -> None:
-    """Compare a bandpass with the certified one before it.
+def _compare(job: SolvingJob, tables: tuple[SolvedTable, ...], previous: Path | None) -> plots.Before | None:
+    """Compare a bandpass with the certified one before it, and return that one's gains.
 
     What it was compared with is a fact, not an input: the solutions do not depend on it, and they are not out of date
     when the calibration before is made again.
@@ -203,19 +206,17 @@ def _compare(job: SolvingJob, tables: tuple[SolvedTable, ...], previous: Path | 
     draft.facts["compared_with"] = None
     if previous is None:
         draft.notes.append("no certified bandpass before it in reach: compared with none")
-        return
+        return None
     twin, record = read_product(previous)
     before = CalibrationSet.beside(twin, previous)
     draft.facts["compared_with"] = {"id": twin.id, "sha256": record.sha256}
     _, bandpass, gains = (table.solutions for table in tables)
-    changes = compare_with_previous(
-        BandpassAndGains(bandpass, gains),
-        BandpassAndGains(before.solutions("B"), before.solutions("G")),
-        job.options,
-    )
+    old = BandpassAndGains(before.solutions("B"), before.solutions("G"))
+    changes = compare_with_previous(BandpassAndGains(bandpass, gains), old, job.options)
     if changes is None:
         draft.notes.append(f"no antenna has solutions here and in {twin.id}: not compared with it")
     draft.qa |= changes or NOT_COMPARED
     changed = named_above(draft.qa["bandpass_change_by_subband"], job.options.max_subband_change, ".0%")
     if changed:
         draft.notes.append(f"subbands whose amplitude changed since {twin.id}: {changed}")
+    return plots.Before(twin.id, old.gains)

@@ -243,6 +243,10 @@ class MosaicOptions(Section):
         None,
         description="confusion in the expected noise; null = by Condon et al. 2012, none in simulated data [uJy/beam]",
     )
+    compression: Literal["none", "lossless", "quantised"] = Field(
+        "none",
+        description="tile-compressed FITS, which CASA cannot read: all bits kept, or 1/16 of the noise in the image",
+    )
     reject_sigma: NotNegative = Field(
         0.0, description="of 3 tiles or more, leave out pixels that differ by more than this; 0 = none [sigma]"
     )

@@ -11,7 +11,21 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from contimg.config.key_types import Count, Doi, Fraction, Mode, Night, NotNegative, Positive, Root, Section, Umask
+from contimg.config.key_types import (
+    Count,
+    Doi,
+    Fraction,
+    IvoId,
+    Mode,
+    Night,
+    NotNegative,
+    Positive,
+    Root,
+    Section,
+    Spdx,
+    Umask,
+    WebAddress,
+)
 from contimg.config.operation_sections import RetentionOptions, WatchOptions
 from contimg.config.qa_section import QaOptions
 from contimg.config.science_sections import (
@@ -24,7 +38,7 @@ from contimg.config.science_sections import (
     SkyOptions,
     TemplateOptions,
 )
-from contimg.naming import Layout
+from contimg.naming import Layout, Publisher
 
 
 class PathOptions(Section):
@@ -109,6 +123,14 @@ class PublishOptions(Section):
     doi: Doi | None = Field(
         None, description="DOI of what is published, as 10.5555/dsa110.NAME; NAME stands for mosaic and version"
     )
+    base_url: WebAddress | None = Field(
+        None, description="web address of paths.products, for the archive's tables; null = file addresses"
+    )
+    ivoid: IvoId = Field(
+        "ivo://dsa110.ovro/continuum",
+        description="archive's identifier in the Virtual Observatory; register it before tables are harvested",
+    )
+    licence: Spdx = Field("CC-BY-4.0", description="licence of published data, a name of SPDX; stands in each bundle")
     read_only: bool = Field(True, description="files of published bundles cannot be written to")
     remove_stage: bool = Field(False, description="remove the staged bundle once the archive copy is verified again")
 
@@ -169,4 +191,5 @@ class Config(Section):
     def layout(self) -> Layout:
         """Where everything stands."""
         roots = {name: getattr(self.paths, name) for name in PathOptions.model_fields}
-        return Layout(**roots, archive_mode=int(self.publish.mode, 8))
+        publisher = Publisher(self.publish.base_url, self.publish.ivoid, self.publish.licence)
+        return Layout(**roots, archive_mode=int(self.publish.mode, 8), publisher=publisher)

@@ -29,10 +29,13 @@ USED_KEYS: dict[str, dict[str, tuple[str, ...] | None]] = {
     "mosaic_group": {"mosaic": None},
     "crossmatch_mosaic": {"crossmatch": ("radius_arcsec", "min_snr"), "beam": None},
 }  # fmt: skip
+# Keys that came later than the first products: without effect while they have their defaults, and left out then, so
+# that an upgrade alone makes nothing again.
+LATER_KEYS = {"mosaic": ("compression",), "publish": ("base_url", "ivoid", "licence")}
 
 
 def used_options(rule: str, section: str, options: BaseModel) -> dict[str, Any]:
-    """Return the options of a section that a rule depends on, as JSON content.
+    """Return the options of a section that a rule depends on, as JSON content; `LATER_KEYS` only where they are set.
 
     Parameters
     ----------
@@ -47,4 +50,15 @@ def used_options(rule: str, section: str, options: BaseModel) -> dict[str, Any]:
         If the rule uses nothing of the section.
     """
     keys = USED_KEYS[rule][section]
-    return options.model_dump(mode="json", include=None if keys is None else set(keys))
+    return _dumped(section, options, None if keys is None else set(keys))
+
+
+def section_options(section: str, options: BaseModel) -> dict[str, Any]:
+    """Return all options of a section as JSON content, `LATER_KEYS` only where they are set."""
+    return _dumped(section, options, None)
+
+
+def _dumped(section: str, options: BaseModel, keys: set[str] | None) -> dict[str, Any]:
+    defaults = type(options).model_fields
+    unset = {key for key in LATER_KEYS.get(section, ()) if getattr(options, key) == defaults[key].default}
+    return options.model_dump(mode="json", include=keys, exclude=unset)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from contimg.crossmatch.matching import COMPLETENESS_SNR, Match, MatchLimits, ma
 from contimg.crossmatch.mosaic_checks import Fault, faults_of
 from contimg.crossmatch.source_errors import with_systematic_errors
 from contimg.crossmatch.source_finder import ISLAND_SIGMA, PEAK_SIGMA
+from contimg.crossmatch.source_tables import write_tables
 from contimg.crossmatch.sources import Source, find_sources, write_sources
 from contimg.errors import InputError
 from contimg.mosaic import noise
@@ -145,6 +147,16 @@ def _with_beam(compared: _Compared, mosaic: Path, beam: BeamOptions, draft: Twin
     return replace(compared, measured=compared.measured.model_copy(update=found.numbers))
 
 
+def _about(compared: _Compared, catalogue: str) -> dict[str, tuple[Any, str]]:
+    """Return keywords of the tables: which mosaic and catalogue they are of."""
+    return {
+        "OBJECT": (compared.mosaic.id, "mosaic"),
+        "CATALOG": (catalogue, "compared with"),
+        "FREQ": (compared.facts.freq_hz, "[Hz] of the flux densities"),
+        "SYNTHET": (compared.mosaic.synthetic, "T: simulated data, not the sky"),
+    }
+
+
 def _write(folder: Path, compared: _Compared, draft: TwinDraft, qa: QaOptions) -> None:
     """Write the tables and plots of a comparison, and what its twin says."""
     from contimg.crossmatch import plots
@@ -155,9 +167,14 @@ def _write(folder: Path, compared: _Compared, draft: TwinDraft, qa: QaOptions) -
         matches=f"{mosaic.id}.matches.csv",
         flux=f"{mosaic.id}.flux.png",
         astrometry=f"{mosaic.id}.astrometry.png",
+        sources_votable=f"{mosaic.id}.sources.vot",
+        sources_fits=f"{mosaic.id}.sources.fits",
+        matches_votable=f"{mosaic.id}.matches.vot",
+        matches_fits=f"{mosaic.id}.matches.fits",
     )
     write_sources(folder / files.sources, compared.sources)
     write_matches(folder / files.matches, matched, compared.sources)
+    write_tables(folder, files, matched, compared.sources, _about(compared, draft.facts["catalogue"]))
     title = f"{mosaic.id} against {draft.facts['catalogue']}" + ("  –  SYNTHETIC DATA" if mosaic.synthetic else "")
     plots.draw_flux(folder / files.flux, matched, measured, qa, title)
     plots.draw_astrometry(folder / files.astrometry, matched, measured, compared.facts.beam, qa, title)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,14 @@ def write_matches(path: Path, matched: Match, sources: Sequence[Source]) -> None
     with open(path, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(MATCH_COLUMNS)
-        for i in range(len(matched.catalogue)):
-            row = _catalogue_cells(matched, i) + _found_cells(matched, sources, i)
-            writer.writerow([rounded(value) for value in row] + [_yes_no(matched.compared[i])])
+        for row in match_rows(matched, sources):
+            writer.writerow([_yes_no(value) if isinstance(value, bool) else rounded(value) for value in row])
+
+
+def match_rows(matched: Match, sources: Sequence[Source]) -> Iterator[list[Any]]:
+    """Yield the values of `MATCH_COLUMNS` for each covered catalogue source; empty texts where nothing was found."""
+    for i in range(len(matched.catalogue)):
+        yield [*_catalogue_cells(matched, i), *_found_cells(matched, sources, i), bool(matched.compared[i])]
 
 
 def _catalogue_cells(matched: Match, i: int) -> list[Any]:
@@ -35,7 +40,7 @@ def _catalogue_cells(matched: Match, i: int) -> list[Any]:
         float(matched.flux_jy[i]),
         float(matched.local_rms_jy[i]),
         float(matched.expected_snr[i]),
-        _yes_no(matched.isolated[i]),
+        bool(matched.isolated[i]),
     ]
 
 
@@ -56,5 +61,5 @@ def _found_cells(matched: Match, sources: Sequence[Source], i: int) -> list[Any]
     ]
 
 
-def _yes_no(value: Any) -> str:
+def _yes_no(value: bool) -> str:
     return "yes" if value else "no"

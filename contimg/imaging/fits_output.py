@@ -63,6 +63,8 @@ def header(grid: TileGrid, keywords: ImageKeywords) -> Any:
 def of_group(shared: Any, freq_hz: float, bandwidth_hz: float) -> Any:
     """Return the header for the images of a part of the band."""
     own = shared.copy()
-    for key, value in (("FREQ", freq_hz), ("RESTFRQ", freq_hz), ("BANDWID", bandwidth_hz)):
-        own[key] = value
+    for key in ("FREQ", "RESTFRQ", "CRVAL3"):
+        own[key] = freq_hz
+    for key in ("BANDWID", "CDELT3"):
+        own[key] = bandwidth_hz
     return own

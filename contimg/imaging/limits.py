@@ -9,9 +9,8 @@ from pathlib import Path
 from contimg.config import ImageOptions
 from contimg.errors import ConfigError
 from contimg.measurement_set import Coordinates
+from contimg.products.fits_header import CORRELATOR_NAMES
 
-# Names of the array in the correlator's files and in EveryBeam.
-TELESCOPES = ("OVRO_MMA", "DSA_110", "DSA-110")
 # Measured peak of the imager: fourteen double-precision planes.
 _BYTES_PER_PIXEL = 14 * 8
 # Image and beam of a channel group, and, on coarser pixels, its planes in CLEAN.
@@ -66,6 +65,6 @@ def machine_memory() -> int:
 
 def wrong_telescope(coordinates: Coordinates) -> str | None:
     """Return why a tile cannot be imaged with this telescope's beam and geometry; None if it can."""
-    if coordinates.telescope in TELESCOPES:
+    if coordinates.telescope in CORRELATOR_NAMES:
         return None
-    return f"the tile is of telescope {coordinates.telescope!r}, not of {' or '.join(TELESCOPES)}"
+    return f"the tile is of telescope {coordinates.telescope!r}, not of {' or '.join(CORRELATOR_NAMES)}"

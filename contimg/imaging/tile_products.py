@@ -13,8 +13,10 @@ from contimg.imaging.checks.catalogue import CatalogueComparison
 from contimg.imaging.clean.channel_groups import spectral_index
 from contimg.imaging.imager_result import ImagerResult
 from contimg.imaging.prepare import ImagingJob, PreparedTile
+from contimg.plotting.sky_picture import NARROW_IN, draw
 from contimg.products.draft import TwinDraft
-from contimg.products.fits_header import ImageKeywords, write_plane
+from contimg.products.fits_header import ImageKeywords
+from contimg.products.fits_planes import write_plane
 from contimg.products.twin import twin_digest
 
 
@@ -74,16 +76,17 @@ def _planes(imaged: ImagerResult, pb: NDArray[np.float32], pb_limit: float) -> d
 
 
 def _draw(folder: Path, finished: FinishedTile, draft: TwinDraft) -> None:
-    """Draw the thumbnail and the quality plot."""
+    """Draw the picture and the quality plot, and put what stands out in the picture into the numbers of the tile."""
     from contimg.imaging import thumbnail
     from contimg.imaging.checks import plot
 
     files, imaged, grid = draft.facts["files"], finished.imaged, finished.tile.grid
     name, synthetic = finished.job.tile_id, draft.synthetic
-    thumbnail.draw(
-        folder / files["thumbnail"],
-        thumbnail.Thumbnail(imaged.image, finished.pb, grid, imaged.beam, draft.qa["rms_mjy"], name, synthetic),
-    )
+    facts = draft.facts | {"id": name, "synthetic": synthetic}
+    shown = thumbnail.sky_picture(imaged, finished.pb, grid, facts, draft.qa["rms_mjy"])
+    found = draw(folder / files["thumbnail"], shown, NARROW_IN)
+    draft.qa["negative_pixels"] = found.below
+    draft.qa["lowest_sigma"] = None if found.lowest is None else round(found.lowest.value, 3)
     plot.draw(
         folder / files["quality"],
         plot.QualityPlot(imaged.residual, imaged.psf, imaged.beam, grid, finished.compared, draft.qa, name, synthetic),
@@ -103,12 +106,19 @@ def _keywords(finished: FinishedTile, draft: TwinDraft) -> ImageKeywords:
         start_mjd=facts["start_mjd"],
         end_mjd=facts["end_mjd"],
         synthetic=draft.synthetic,
+        position_m=_place(finished),
         extra={
             "ROBUST": (job.options.robust, "Briggs robustness"),
             "PBLIMIT": (job.options.pb_limit, "pbcor is blank where the beam is lower"),
         },
         history=_history(job),
     )
+
+
+def _place(finished: FinishedTile) -> tuple[float, float, float] | None:
+    """Return the array's place (ITRF, m), as the correlator's files give it."""
+    place = finished.tile.coordinates.array_position_m
+    return None if place is None else (float(place[0]), float(place[1]), float(place[2]))
 
 
 def _history(job: ImagingJob) -> list[str]:

@@ -25,7 +25,8 @@ def header(
 ) -> Any:
     """Return the FITS header that all images of a mosaic share.
 
-    Keywords as in the tile images, and NTILES; every used tile with the digest of its twin is in HISTORY.
+    Keywords as in the tile images, NTILES, and the names of the files with weights and noise; HISTORY has the digest of
+    the twin of every tile that is used.
     """
     from astropy.io import fits
 
@@ -49,7 +50,12 @@ def header(
         start_mjd=facts.start_mjd,
         end_mjd=facts.end_mjd,
         synthetic=synthetic,
-        extra={"NTILES": (len(tiles), "tiles used")},
+        position_m=next((tile.image.position_m for tile in tiles if tile.image and tile.image.position_m), None),
+        extra={
+            "NTILES": (len(tiles), "tiles used"),
+            "WGTFILE": (facts.files.weights, "its weights, beside it"),
+            "RMSFILE": (facts.files.rms, "its noise, beside it"),
+        },
         history=history,
     )
     add_keywords(head, keywords)

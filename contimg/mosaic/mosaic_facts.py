@@ -86,6 +86,7 @@ def mosaic_facts(mosaic: GroupImage, mosaic_id: str, area_deg2: float) -> Mosaic
             frequency=f"{mosaic_id}.frequency.fits",
             spectral_index=None if mosaic.spectral_index is None else f"{mosaic_id}.alpha.fits",
             tile_fluxes=f"{mosaic_id}.tile_fluxes.csv",
+            picture_narrow=f"{mosaic_id}.narrow.png",
         ),
         beam=BeamFacts(**mosaic.beam.facts()),
         freq_hz=_weighted_mean(mosaic, lambda one: one.freq_hz),

@@ -23,10 +23,12 @@ from contimg.mosaic.tile_agreement import compare_with_neighbours
 from contimg.mosaic.tile_fluxes import tile_fluxes, write_tile_fluxes
 from contimg.mosaic.tile_images import GroupTile, read_tiles, select, used
 from contimg.mosaic.unchecked import unchecked
+from contimg.plotting.features import Features
+from contimg.plotting.sky_picture import NARROW_IN, draw
 from contimg.products import gates
 from contimg.products.draft import TwinDraft
 from contimg.products.facts import MosaicImageFacts
-from contimg.products.fits_header import write_plane
+from contimg.products.fits_planes import Compression, write_plane
 from contimg.products.numbers import MosaicQa
 from contimg.products.twin import Twin
 
@@ -89,7 +91,7 @@ def mosaic_group(  # one parameter for each input, output and parameter of the r
             numbers = _with_pixels(numbers, mosaic)
             unresolved += [one for one in mosaic.unresolved if not _said(one, agreement.unresolved)]
             confusion = confusion_jy(mosaic, options, synthetic=draft.synthetic)
-            _describe(draft, folder, mosaic, confusion, numbers, qa)
+            _describe(draft, folder, mosaic, confusion, numbers, qa, options.compression)
     _warn_of_tiles(draft, tiles, unresolved)
     _warn_of_unchecked_fluxes(draft, unchecked(tiles, numbers))
     parameters = {"mosaic": used_options("mosaic_group", "mosaic", options), "pb_limit": pb_limit}
@@ -109,13 +111,20 @@ def _said(sentence: str, others: Sequence[str]) -> bool:
     return any(sentence.split()[:4] == other.split()[:4] for other in others)
 
 
-def _describe(
-    draft: TwinDraft, folder: Path, mosaic: GroupImage, confusion: float, numbers: Mapping[str, Any], qa: QaOptions
+def _describe(  # what stands in a twin comes from all of them
+    draft: TwinDraft,
+    folder: Path,
+    mosaic: GroupImage,
+    confusion: float,
+    numbers: Mapping[str, Any],
+    qa: QaOptions,
+    compression: Compression,
 ) -> None:
     """Measure a mosaic, write its files, and put facts, measured numbers and verdict into the draft of its twin."""
     measured = measure(mosaic, confusion).model_copy(update=numbers)
     facts = mosaic_facts(mosaic, draft.id, measured.area_deg2 or 0.0)
-    _write(folder, mosaic, facts, measured, draft.id, draft.synthetic)
+    found = _write(folder, mosaic, facts, measured, draft, compression)
+    measured = measured.model_copy(update=_extremes(found, mosaic))
     draft.facts, draft.qa = facts.model_dump(mode="json"), measured.model_dump()
     draft.reasons = gates.judge("mosaic", draft.qa, {"qa": qa})
     draft.notes += notes_on_image(mosaic)
@@ -153,26 +162,44 @@ def _warn_of_unchecked_fluxes(draft: TwinDraft, missing: Sequence[str]) -> None:
         draft.warn("fluxes_unchecked", f"no catalogue confirms fluxes and positions (sky.catalogue is null): {why}")
 
 
-def _write(
-    folder: Path, mosaic: GroupImage, facts: MosaicImageFacts, measured: MosaicQa, mosaic_id: str, synthetic: bool
-) -> None:
-    """Write the FITS files, the table of tiles and the picture."""
-    files = facts.files
+def _write(  # what is written comes from all of them
+    folder: Path,
+    mosaic: GroupImage,
+    facts: MosaicImageFacts,
+    measured: MosaicQa,
+    draft: TwinDraft,
+    compression: Compression,
+) -> Features:
+    """Write the FITS files, the table of tiles and the pictures; return what stands out in these."""
+    files, mosaic_id, synthetic = facts.files, draft.id, draft.synthetic
     head = fits_output.header(mosaic.grid, facts, mosaic_id, [tile for tile, _ in used(mosaic.tiles)], synthetic)
     for name, data, unit, kind in (
         (files.image, mosaic.image, "Jy/beam", "intensity, beam-corrected"),
-        (files.weights, mosaic.weights, "1/Jy^2", "weight, unnormalised: 1/(Jy/beam)^2"),
+        (files.weights, mosaic.weights, "beam2.Jy-2", "weight, unnormalised: 1/(Jy/beam)^2"),
         (files.rms, mosaic.rms, "Jy/beam", "noise, 1/sqrt(weight)"),
         (files.coverage, mosaic.tile_count, "", "number of tiles"),
         (files.frequency, mosaic.frequency_hz, "Hz", "effective frequency"),
         (files.spectral_index, mosaic.spectral_index, "", "spectral index, S proportional to f^alpha"),
     ):
         if name is not None and data is not None:
-            write_plane(folder / name, data, head, kind, unit)
+            # Only the image may lose bits: weights, counts and frequencies are too smooth to be worth it.
+            kept = compression if name == files.image or compression == "none" else "lossless"
+            write_plane(folder / name, data, head, kind, unit, kept)
     fits_output.write_tiles_table(folder / files.tiles, mosaic.tiles)
     if files.tile_fluxes is not None:
         write_tile_fluxes(folder / files.tile_fluxes, [tile_fluxes(tile, image) for tile, image in used(mosaic.tiles)])
     shown_mjy = measured.rms_mjy or float(np.nanmedian(mosaic.rms)) * 1e3
-    picture.draw(
-        folder / files.picture, mosaic.image, mosaic.grid, facts, shown_mjy, mosaic_id=mosaic_id, synthetic=synthetic
-    )
+    shown = picture.sky_picture(mosaic, facts, shown_mjy, mosaic_id, synthetic=synthetic)
+    found = draw(folder / files.picture, shown)
+    if files.picture_narrow is not None:
+        draw(folder / files.picture_narrow, shown, NARROW_IN, found)
+    return found
+
+
+def _extremes(found: Features, mosaic: GroupImage) -> dict[str, Any]:
+    """Return the lowest pixel, in mJy/beam and over the noise of its weight, and the number below -5 sigma."""
+    return {
+        "min_mjy": round(float(np.nanmin(mosaic.image)) * 1e3, 6),
+        "lowest_sigma": None if found.lowest is None else round(found.lowest.value, 3),
+        "negative_pixels": found.below,
+    }

@@ -16,6 +16,7 @@ from contimg.mosaic import noise, tile_checks
 from contimg.mosaic.bright_sources import BrightSources, find_bright_sources
 from contimg.mosaic.grid import Footprint, footprint_of
 from contimg.products.facts import ImageFacts, image_facts
+from contimg.products.fits_header import place_of
 from contimg.products.fits_images import DamagedFileError
 from contimg.products.gates import Options
 from contimg.products.judged import judged
@@ -43,6 +44,8 @@ class TileImage:
         Noise of the image there, away from sources (Jy/beam).
     sources : BrightSources
         Bright sources, which are compared with those of neighbouring tiles.
+    position_m : (float, float, float) or None
+        Place of the array (ITRF), from the image's header; None in tiles of earlier versions.
     """
 
     image: Path
@@ -53,6 +56,7 @@ class TileImage:
     footprint: Footprint
     rms_jy: float
     sources: BrightSources
+    position_m: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,7 @@ def _open_image(tile: GroupTile, pb_limit: float) -> TileImage:
     if rms_jy is None:
         raise DamagedFileError(image.path, "has no noise where the effective beam is above image.pb_limit")
     sources = find_bright_sources(image, pb.data, beam, rms_jy)
-    return TileImage(image.path, pb.path, facts, qa, beam, footprint, rms_jy, sources)
+    return TileImage(image.path, pb.path, facts, qa, beam, footprint, rms_jy, sources, place_of(image.header))
 
 
 def select(tiles: Sequence[GroupTile], options: MosaicOptions) -> list[GroupTile]:

@@ -239,8 +239,9 @@ def _compare(data_id: str, first: Path, second: Path, rms_jy: float) -> Comparis
     import numpy as np
     from astropy.io import fits
 
-    one: Any = fits.getdata(first).astype(np.float64)
-    other: Any = fits.getdata(second).astype(np.float64)
+    # Without axes of one element: images of earlier versions do not have those of frequency and Stokes parameter.
+    one: Any = np.squeeze(fits.getdata(first)).astype(np.float64)
+    other: Any = np.squeeze(fits.getdata(second)).astype(np.float64)
     if one.shape != other.shape:
         raise InputError(f"{second} has the shape {other.shape}, not {one.shape} as {first}: the grids differ")
     both = np.isfinite(one) & np.isfinite(other)

@@ -134,6 +134,14 @@ class ChannelGroupFacts(Record):
     bandwidth_hz: float
 
 
+class BrightSourceFacts(Record):
+    """A source of the model that was subtracted from a tile: its name in the catalogue, and its place (ICRS)."""
+
+    name: str
+    ra_deg: float
+    dec_deg: float
+
+
 class ImageFacts(TileFacts):
     """Facts of a tile image that was made.
 
@@ -155,6 +163,8 @@ class ImageFacts(TileFacts):
         Maximum of the effective beam.
     groups : list of ChannelGroupFacts
         Of the parts of the band that are imaged apart, in the order of their files ``group<n>.image`` and ``.pb``.
+    bright_sources : list of BrightSourceFacts
+        Of the model that was subtracted; none where no source is bright.
     """
 
     beam: BeamFacts
@@ -168,6 +178,7 @@ class ImageFacts(TileFacts):
     files: dict[str, str]
     pb_peak_deg: Direction | None = None
     groups: list[ChannelGroupFacts] = []
+    bright_sources: list[BrightSourceFacts] = []
 
 
 class MosaicFacts(Record):
@@ -220,6 +231,7 @@ class MosaicFiles(Record):
     frequency: str | None = None
     spectral_index: str | None = None
     tile_fluxes: str | None = None
+    picture_narrow: str | None = None
 
 
 class MosaicImageFacts(MosaicFacts):
@@ -238,12 +250,16 @@ class MosaicImageFacts(MosaicFacts):
 
 
 class CrossmatchFiles(Record):
-    """Names of the files in the folder of a comparison with a catalogue."""
+    """Names of the files in the folder of a comparison with a catalogue; None in those of earlier versions."""
 
     sources: str
     matches: str
     flux: str
     astrometry: str
+    sources_votable: str | None = None
+    sources_fits: str | None = None
+    matches_votable: str | None = None
+    matches_fits: str | None = None
 
 
 class CrossmatchFacts(Record):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.errors import InputError
+from contimg.products.fits_planes import image_hdu
 
 
 class DamagedFileError(InputError):
@@ -24,7 +25,7 @@ class DamagedFileError(InputError):
 
 @dataclass(frozen=True)
 class FitsImage:
-    """A FITS image of one celestial plane.
+    """A FITS image of one celestial plane, with or without axes of frequency and Stokes parameter.
 
     Attributes
     ----------
@@ -67,7 +68,7 @@ def read_image(path: Path, *, verify: bool = False, dtype: type[np.floating] = n
             # astropy warns of truncation and of cards it cannot read, and goes on.
             warnings.simplefilter("ignore")
             with fits.open(path, memmap=False) as hdus:
-                hdu = hdus[0]
+                hdu = image_hdu(hdus)
                 if verify and hdu.verify_datasum() != 1:
                     raise DamagedFileError(path, "does not have the DATASUM of its header")
                 data, header = hdu.data, hdu.header

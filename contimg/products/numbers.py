@@ -38,6 +38,8 @@ class ImageQa(Record):
     flagged_fraction: float | None = None
     peak_mjy: float | None = None
     min_mjy: float | None = None
+    lowest_sigma: float | None = None
+    negative_pixels: int | None = None
 
 
 class MosaicQa(Record):
@@ -62,6 +64,9 @@ class MosaicQa(Record):
     tile_fraction: float | None = None
     negative_outliers: int | None = None
     worst_negative: float | None = None
+    lowest_sigma: float | None = None
+    negative_pixels: int | None = None
+    min_mjy: float | None = None
     tile_noise_spread: float | None = None
     warned_weight: float | None = None
     warned_weight_of: str | None = None

@@ -21,7 +21,7 @@ _COLOURS = (
 
 
 def flag_picture(tiles: Sequence[Twin]) -> str:
-    """Return the picture of the flags as HTML; an empty string where no twin states what was flagged.
+    """Return the picture of the flags as an HTML image; an empty string where no twin states what was flagged.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def flag_picture(tiles: Sequence[Twin]) -> str:
     content = io.BytesIO()
     figure.savefig(content, format="png", metadata={"Software": None})
     words = "flagged fractions of the tiles by antenna, subband and reason"
-    return f'<h2>Flags</h2><div class="card">{picture(content, 1400, words)}</div>'
+    return picture(content, 1400, words)
 
 
 def _percentages(fractions: Sequence[Mapping[str, float]], names: Sequence[str]) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contimg import naming, plotting
 from contimg.products.lineage import Lineage
@@ -14,6 +15,7 @@ from contimg.products.numbers import calibration_qa, ms_qa
 
 _COLUMN_IN, _ROW_IN = 0.16, 0.085  # inches
 _MOST_ROWS, _MOST_COLUMNS = 48, 40  # labels
+_LITTLE = 0.05
 
 
 def antenna_health(lineage: Lineage) -> io.BytesIO | None:
@@ -36,20 +38,42 @@ def antenna_health(lineage: Lineage) -> io.BytesIO | None:
     from matplotlib.figure import Figure
 
     share = np.array([[values.get(name, np.nan) for *_, values in columns] for name in names])
+    top = _top_percent(share)
     width = max(7.0, 2.4 + _COLUMN_IN * len(columns))
     figure = Figure(figsize=(width, max(3.4, 2.0 + _ROW_IN * len(names))), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     axes.set_facecolor("#b9c0ca")
-    shown = axes.imshow(100 * share, aspect="auto", interpolation="nearest", cmap="YlOrRd", vmin=0, vmax=100)
+    shown = axes.imshow(100 * share, aspect="auto", interpolation="nearest", cmap="YlOrRd", vmin=0, vmax=top)
     _label_axes(axes, names, columns)
     bar = figure.colorbar(shown, ax=axes, pad=0.01, fraction=0.03, aspect=40)
     bar.set_label("flagged, or solutions lost [%]", fontsize=8)
+    axes.set_title(_sentence(share, names), fontsize=9, loc="left")
     bar.ax.tick_params(labelsize=7)
     picture = io.BytesIO()
     figure.savefig(picture, format="png", metadata={"Software": None})
     picture.seek(0)
     return picture
+
+
+def _top_percent(share: NDArray[np.float64]) -> float:
+    """Return the end of the colours: all that can be lost, or less where nothing much is, so that it can be seen."""
+    largest = 100 * float(np.nanmax(share, initial=0.0))
+    return next(end for end in (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0) if largest <= end or end == 100.0)
+
+
+def _sentence(share: NDArray[np.float64], names: Sequence[str]) -> str:
+    """Return what the picture shows in words: how many antennas lost little, and which lost the most."""
+    means = np.array([float(np.nanmean(row)) if np.isfinite(row).any() else np.nan for row in share])
+    good = int(np.count_nonzero(means < _LITTLE))
+    if good == len(names):
+        return f"all {len(names)} antennas lost less than {100 * _LITTLE:g} %; {_named(means, names, 1)}"
+    return f"{good} of {len(names)} antennas lost less than {100 * _LITTLE:g} %; {_named(means, names, 4)}"
+
+
+def _named(means: NDArray[np.float64], names: Sequence[str], count: int) -> str:
+    worst = np.argsort(-np.nan_to_num(means), kind="stable")[:count]
+    return "the most: " + ", ".join(f"{names[number]} {100 * means[number]:.1f} %" for number in worst)
 
 
 def _label_axes(axes: Any, names: Sequence[str], columns: Sequence[tuple[str, str, dict[str, float]]]) -> None:

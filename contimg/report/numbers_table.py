@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from contimg.products.gates import Gate, gates_of
 from contimg.products.twin import Twin, worst
-from contimg.report.markup import Html, badge, table
+from contimg.report.markup import Html, badge, number, table
 
 # Key of a twin's qa -> (name and unit for readers), in the order of the page.
 LABELS = {
@@ -16,6 +18,9 @@ LABELS = {
     "rms_over_weights": ("noise over that promised by the weights", ""),
     "noise_ratio": ("noise over the expected", ""),
     "peak_mjy": ("peak", "mJy/beam"),
+    "min_mjy": ("lowest pixel", "mJy/beam"),
+    "lowest_sigma": ("lowest pixel over the noise of its weight", "σ"),
+    "negative_pixels": ("pixels below −5 σ of that noise", ""),
     "dynamic_range": ("dynamic range", ""),
     "area_deg2": ("area", "deg²"),
     "coverage": ("covered part of the picture", ""),
@@ -75,6 +80,30 @@ def numbers_table(twin: Twin) -> str:
     return table(("number", "measured", "unit", "threshold", "verdict"), rows, numbers=("measured",)) + version
 
 
+def failed_numbers(twins: Sequence[Twin]) -> str:
+    """Return the table of the numbers of some products that are beyond a threshold, or a sentence that none is.
+
+    Numbers that could not be measured stand in it where that is a reason of the verdict.
+    """
+    rows, judged = [], 0
+    for twin in twins:
+        for key, gates in gates_of(twin.kind, twin.qa).items():
+            row = _row(twin, key, gates)
+            judged += 1
+            missing = twin.qa.get(key) is None
+            missed = {gate.unmeasured_code for gate in gates} & {reason.code for reason in twin.reasons}
+            if missed if missing else "passed" not in row[-1].text:
+                rows.append((twin.kind, *row))
+    if not rows:
+        return f'<p class="soft">All {judged} numbers that have a threshold are within it.</p>'
+    columns = ("product", "number", "measured", "unit", "threshold", "verdict")
+    return table(columns, rows, numbers=("measured",))
+
+
+def _short(value: float) -> str:
+    return number(float(value)) if abs(value) >= 9999.5 else f"{value:.4g}"
+
+
 def _row(twin: Twin, key: str, gates: list[Gate]) -> tuple[str, object, str, str, Html]:
     label, unit = LABELS[key] if key in LABELS else (gates[0].label, gates[0].unit)
     label = label.rstrip(",")  # of a clause in the middle of a reason
@@ -86,7 +115,9 @@ def _row(twin: Twin, key: str, gates: list[Gate]) -> tuple[str, object, str, str
         verdict = badge("not measured", "warning")
     else:
         verdict = badge(worst([gate.severity for gate in gates if gate.crossed(value, twin.judged_with, error)]))
-    measured = value if value is None or error is None else f"{value:.4g} ± {error:.2g}"
+    if unit == "mJy/beam" and isinstance(value, float) and abs(value) >= 999.5:
+        value, unit = value / 1e3, "Jy/beam"
+    measured = value if value is None or error is None else f"{_short(value)} ± {error:.2g}"
     if isinstance(value, list):  # a map, in rows
         measured = f"{min(map(min, value)):+.3f} to {max(map(max, value)):+.3f}"
     return label, measured, unit, limits, verdict

@@ -18,10 +18,10 @@ from contimg.products.facts import (
 from contimg.products.lineage import Lineage, Node
 from contimg.products.numbers import calibration_qa, image_qa
 from contimg.products.twin import Twin
-from contimg.report.markup import Html, badge, code, picture, safe, table
+from contimg.report.markup import Html, badge, code, fold, picture, safe, table
 
 _KINDS = ("mosaic", "crossmatch", "calibration", "image", "calibrated", "ms")
-_THUMBNAIL_PX = 380
+_PICTURE_PX = 560
 
 
 def verdicts_table(lineage: Lineage) -> str:
@@ -56,7 +56,7 @@ def tiles_table(mosaic: Twin, lineage: Lineage) -> str:
         numbers, missing = image_qa(twin), _missing_subbands(twin, converted.get(twin.id))
         rows.append(
             (
-                code(twin.id),
+                Html(f'<a href="#{safe(anchor(twin.id))}">{safe(twin.id)}</a>'),
                 badge(twin.verdict),
                 Html(f"no: {safe(left_out[twin.id])}") if twin.id in left_out else "yes",
                 numbers.rms_mjy,
@@ -64,7 +64,7 @@ def tiles_table(mosaic: Twin, lineage: Lineage) -> str:
                 _beam_size(twin),
                 _percent(numbers.flagged_fraction),
                 _sun(twin),
-                "none" if missing == [] else missing,
+                "none" if missing == [] else _subbands(missing),
                 _calibration_ids(twin, gain_sets.get(twin.id, [])),
             )
         )
@@ -81,6 +81,11 @@ def _sun(image: Twin) -> str | None:
     if sun is None:
         return None
     return f"day: {sun.altitude_deg:.0f}° high, {sun.separation_deg:.0f}° away" if sun.daytime else "night"
+
+
+def _subbands(numbers: list[int] | None) -> str | None:
+    """Return subbands as their files are named: sb07."""
+    return None if numbers is None else ", ".join(f"sb{number:02d}" for number in numbers)
 
 
 def _missing_subbands(image: Twin, ms: Twin | None) -> list[int] | None:
@@ -105,19 +110,39 @@ def _calibration_ids(image: Twin, gain_sets: Sequence[str]) -> Html | str | None
     return Html(f"bandpass {safe(facts.bandpass)}<br />gains {gains}")
 
 
-def thumbnails(lineage: Lineage) -> str:
-    """Return the thumbnails of the tiles as HTML; an empty string where no tile has one."""
-    figures = [figure for node in lineage.of_kind("image") if (figure := _thumbnail(node))]
-    return f'<div class="thumbnails" style="margin-top: 14px">{"".join(figures)}</div>' if figures else ""
+def anchor(name: str) -> str:
+    """Return the name of the place on the page where the pictures of a tile or a calibration are."""
+    return f"pictures-{name}".replace(":", "")
 
 
-def _thumbnail(node: Node) -> str:
-    name = image_facts(node.twin).files.get("thumbnail") if has_image(node.twin) else None
-    path = Path(node.path).with_suffix("") / name if name else None
-    if path is None or not path.is_file():
-        return ""
-    image = picture(path, _THUMBNAIL_PX, f"tile {node.twin.id}")
-    return f'<figure class="card">{image}<figcaption>{safe(node.twin.id)}</figcaption></figure>'
+def tile_pictures(lineage: Lineage) -> str:
+    """Return a folded part for each tile, with its image and its quality plot as far as they are there."""
+    return "".join(
+        _pictures(node, [image_facts(node.twin).files.get(name) for name in ("thumbnail", "quality")])
+        if has_image(node.twin)
+        else fold(node.twin.id, '<p class="soft">No image was made.</p>', anchor(node.twin.id))
+        for node in lineage.of_kind("image")
+    )
+
+
+def calibration_pictures(lineage: Lineage) -> str:
+    """Return a folded part for each calibration, with its plots as far as they are there."""
+    kinds = ("delays", "overlay", "gains", "losses")
+    return "".join(
+        _pictures(node, [f"{node.twin.id}.{kind}.png" for kind in kinds]) for node in lineage.of_kind("calibration")
+    )
+
+
+def _pictures(node: Node, names: Sequence[str | None]) -> str:
+    """Return the pictures of a product in a folded part of the page; those that are gone are left out."""
+    places = [Path(node.path).with_suffix("") / name for name in names if name]
+    cards = "".join(
+        f'<div class="card">{picture(path, _PICTURE_PX, path.stem.replace(".", " "))}</div>'
+        for path in places
+        if path.is_file()
+    )
+    body = f'<div class="pair">{cards}</div>' if cards else '<p class="soft">Its pictures are not kept.</p>'
+    return fold(node.twin.id, body, anchor(node.twin.id))
 
 
 def calibrations_table(lineage: Lineage) -> str:
@@ -127,7 +152,7 @@ def calibrations_table(lineage: Lineage) -> str:
         facts, numbers = calibration_facts(node.twin), calibration_qa(node.twin)
         rows.append(
             (
-                code(node.twin.id),
+                Html(f'<a href="#{safe(anchor(node.twin.id))}">{safe(node.twin.id)}</a>'),
                 badge(node.twin.verdict),
                 facts.type,
                 facts.calibrator,

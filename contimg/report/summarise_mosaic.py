@@ -1,36 +1,51 @@
 """The report of one mosaic: a single HTML page that needs no network, the same bytes for the same twins.
 
-Its parts: `numbers_table`, `product_tables`, `provenance_tables`, and the pictures of `flags` and `health`.
+From top to bottom: `head` (verdict and what to do), the picture, four plots, the numbers beyond a threshold; then,
+folded, all numbers (`numbers_table`), tiles and calibrations (`product_tables`), provenance (`provenance_tables`) and
+notes.
 """
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 from contimg.errors import InputError
 from contimg.naming import Layout
-from contimg.products.facts import crossmatch_facts, has_image, mosaic_facts, mosaic_image_facts
+from contimg.products.facts import crossmatch_facts, has_image, mosaic_image_facts
 from contimg.products.gates import Options, commissioning
 from contimg.products.judged import judged
 from contimg.products.lineage import Lineage, collect
-from contimg.products.numbers import crossmatch_qa, mosaic_qa
-from contimg.products.twin import Twin, read_twin, verdict_of, worst
+from contimg.products.twin import Twin, read_twin
 from contimg.report.effects import effects_table
 from contimg.report.flags import flag_picture
+from contimg.report.head import head
 from contimg.report.health import antenna_health
-from contimg.report.markup import badge, page, picture, safe
-from contimg.report.numbers_table import numbers_table
-from contimg.report.product_tables import calibrations_table, thumbnails, tiles_table, verdicts_table
+from contimg.report.links import SCRIPT
+from contimg.report.markup import fold, page, picture
+from contimg.report.numbers_table import failed_numbers, numbers_table
+from contimg.report.product_tables import (
+    calibration_pictures,
+    calibrations_table,
+    tile_pictures,
+    tiles_table,
+    verdicts_table,
+)
 from contimg.report.provenance_tables import provenance_tables
 from contimg.storage.atomic import atomic_path
-from contimg.times import span_from_mjd
 
 _LOG = logging.getLogger(__name__)
 
 
-def summarise_mosaic(
-    mosaic_twin: Path, crossmatch_twin: Path | None, output: Path, *, layout: Layout, judged_by: Options
+def summarise_mosaic(  # one parameter for each input, output and parameter of the rule
+    mosaic_twin: Path,
+    crossmatch_twin: Path | None,
+    output: Path,
+    *,
+    layout: Layout,
+    judged_by: Options,
+    command_options: str | None = None,
 ) -> None:
     """Write the report of a mosaic as one HTML page.
 
@@ -50,6 +65,8 @@ def summarise_mosaic(
         Paths on the page are shown relative to its roots.
     judged_by : mapping of str to Section
         The sections of the configuration that hold the thresholds, ``qa`` and ``calibration``.
+    command_options : str, optional
+        What the commands have after ``contimg`` that the page of a mosaic that is not passed names.
 
     Raises
     ------
@@ -58,43 +75,55 @@ def summarise_mosaic(
     """
     mosaic = judged(_read(mosaic_twin, "mosaic"), judged_by)
     comparison = None if crossmatch_twin is None else judged(_read(crossmatch_twin, "crossmatch"), judged_by)
-    lineage = collect([Path(path) for path in (mosaic_twin, crossmatch_twin) if path is not None]).judged(judged_by)
+    twins = [Path(path) for path in (mosaic_twin, crossmatch_twin) if path is not None]
+    shown = _Shown(mosaic, comparison, collect(twins).judged(judged_by), *twins)
     parts = [
-        _head(mosaic, comparison),
-        _mosaic_picture(mosaic, Path(mosaic_twin).with_suffix("")),
-        *_ranking(mosaic, comparison, lineage, judged_by),
-        "<h2>Verdicts</h2>",
-        verdicts_table(lineage),
-        "<h2>Mosaic: measured numbers</h2>",
-        numbers_table(mosaic),
-    ]
-    if comparison is not None and crossmatch_twin is not None:
-        parts += [
-            "<h2>Comparison with the catalogue</h2>",
-            numbers_table(comparison),
-            _plots(comparison, Path(crossmatch_twin).with_suffix("")),
-        ]
-    parts += [
-        "<h2>Tiles</h2>",
-        tiles_table(mosaic, lineage),
-        thumbnails(lineage),
-        flag_picture(sorted((node.twin for node in lineage.of_kind("ms")), key=lambda twin: twin.id)),
-        "<h2>Calibrations</h2>",
-        calibrations_table(lineage),
-        _health(lineage),
-        "<h2>Provenance</h2>",
-        provenance_tables(mosaic, lineage, layout),
+        head(mosaic, comparison, "-c CONFIG.yaml" if command_options is None else command_options),
+        _picture(shown),
+        _plots(shown),
+        "<h2>Numbers beyond a threshold</h2>",
+        failed_numbers([one for one in (mosaic, comparison) if one is not None]),
+        *_ranking(shown, judged_by),
+        *_folded(shown, layout),
+        SCRIPT,
     ]
     with atomic_path(output) as part:
         part.write_text(page(mosaic.id, "\n".join(parts)), encoding="utf-8")
-    _LOG.info("wrote %s: %d products behind %s", output, len(lineage.nodes), mosaic.id)
+    _LOG.info("wrote %s: %d products behind %s", output, len(shown.lineage.nodes), mosaic.id)
 
 
-def _ranking(mosaic: Twin, comparison: Twin | None, lineage: Lineage, judged_by: Options) -> list[str]:
+@dataclass(frozen=True)
+class _Shown:
+    """What the page is about: mosaic, comparison, what they were made from, and where their twins stand."""
+
+    mosaic: Twin
+    comparison: Twin | None
+    lineage: Lineage
+    mosaic_twin: Path
+    crossmatch_twin: Path | None = None
+
+
+def _folded(shown: _Shown, layout: Layout) -> list[str]:
+    """Return the parts of the page that are opened by a click; notes of the routine are the last."""
+    parts = [fold("All numbers of the mosaic", numbers_table(shown.mosaic))]
+    if shown.comparison is not None:
+        parts.append(fold("All numbers of the comparison with the catalogue", numbers_table(shown.comparison)))
+    tiles, calibrations = tiles_table(shown.mosaic, shown.lineage), calibrations_table(shown.lineage)
+    return [
+        *parts,
+        fold("Tiles and their quality", tiles + tile_pictures(shown.lineage), "tiles"),
+        fold("Calibrations", calibrations + calibration_pictures(shown.lineage), "calibrations"),
+        fold("Provenance", provenance_tables(shown.mosaic, shown.lineage, layout)),
+        fold("Verdicts and notes of every product", verdicts_table(shown.lineage)),
+    ]
+
+
+def _ranking(shown: _Shown, judged_by: Options) -> list[str]:
     """Return the ranking of what is wrong while ``qa.commissioning`` is on."""
     if not commissioning(judged_by):
         return []
-    return ["<h2>What is wrong, by what it explains</h2>", effects_table(mosaic, comparison, lineage)]
+    ranking = effects_table(shown.mosaic, shown.comparison, shown.lineage)
+    return ["<h2>What is wrong, by what it explains</h2>", ranking]
 
 
 def _read(path: Path, kind: str) -> Twin:
@@ -105,70 +134,29 @@ def _read(path: Path, kind: str) -> Twin:
     return twin
 
 
-def _head(mosaic: Twin, comparison: Twin | None) -> str:
-    """Return the head of the page as HTML: id, verdict, time, flux anchor and the most important numbers."""
-    twins = [mosaic] + ([comparison] if comparison else [])
-    verdict = worst([worst([twin.verdict, verdict_of(twin.reasons)]) for twin in twins])
-    stamp = badge("SYNTHETIC DATA", "synthetic").text if any(twin.synthetic for twin in twins) else ""
-    facts = mosaic_facts(mosaic)
-    when = "no usable tile"
-    if facts.start_mjd is not None and facts.end_mjd is not None:
-        when = span_from_mjd(facts.start_mjd, facts.end_mjd)
-    if facts.sun is not None:
-        when += f"  ·  {facts.sun.daytime}: Sun {facts.sun.separation_deg:.0f}° away or more"
-    boxes = "".join(
-        f'<div class="tile"><b>{safe(value)}</b><span>{safe(label)}</span></div>'
-        for value, label in _headline_numbers(mosaic, comparison)
-    )
-    return (
-        f'<div class="card"><div class="head"><h1>{safe(mosaic.id)}</h1>{badge(verdict).text}{stamp}</div>'
-        f'<p class="soft">{safe(when)}  ·  flux anchor: {safe(facts.flux_anchor or "not recorded")}</p>'
-        f'<div class="tiles">{boxes}</div></div>'
-    )
-
-
-def _headline_numbers(mosaic: Twin, comparison: Twin | None) -> list[tuple[object, str]]:
-    """Return the numbers at the head of the page with their labels; None where one was not measured."""
-    facts, numbers = mosaic_facts(mosaic), mosaic_qa(mosaic)
-    beam = mosaic_image_facts(mosaic).beam if has_image(mosaic) else None
-    boxes: list[tuple[object, str]] = [
-        (numbers.rms_mjy, "mJy/beam noise"),
-        (numbers.noise_ratio, "× expected noise"),
-        (f"{beam.bmaj_arcsec:.1f}″ × {beam.bmin_arcsec:.1f}″" if beam else None, "beam"),
-        (numbers.area_deg2, "deg²"),
-        (f"{len(facts.tiles_used)} of {len(facts.tiles)}", "tiles used"),
-    ]
-    if comparison is not None:
-        found = crossmatch_qa(comparison)
-        boxes += [
-            (found.median_flux_ratio, "flux over catalogue"),
-            (found.median_offset_arcsec, "arcsec offset"),
-            (found.completeness, "completeness"),
-        ]
-    return boxes
-
-
-def _mosaic_picture(mosaic: Twin, folder: Path) -> str:
-    if not has_image(mosaic):
+def _picture(shown: _Shown) -> str:
+    if not has_image(shown.mosaic):
         return ""
-    name = mosaic_image_facts(mosaic).files.picture
-    return f'<h2>Picture</h2><div class="card">{picture(folder / name, 1400, f"mosaic {mosaic.id}")}</div>'
+    folder, files = shown.mosaic_twin.with_suffix(""), mosaic_image_facts(shown.mosaic).files
+    narrow = None if files.picture_narrow is None else folder / files.picture_narrow
+    drawn = picture(folder / files.picture, 1400, f"mosaic {shown.mosaic.id}", narrow)
+    return f'<div class="card" style="margin-top: 14px">{drawn}</div>'
 
 
-def _plots(comparison: Twin, folder: Path) -> str:
-    files = crossmatch_facts(comparison).files
-    if files is None:
+def _plots(shown: _Shown) -> str:
+    """Return the four plots: fluxes and positions against the catalogue, flags, and the health of antennas."""
+    cards = []
+    if shown.comparison is not None and shown.crossmatch_twin is not None:
+        files, folder = crossmatch_facts(shown.comparison).files, shown.crossmatch_twin.with_suffix("")
+        if files is not None:
+            drawn = ((files.flux, "flux over catalogue"), (files.astrometry, "offsets from the catalogue"))
+            cards += [picture(folder / name, 1000, words) for name, words in drawn]
+    flags = flag_picture(sorted((node.twin for node in shown.lineage.of_kind("ms")), key=lambda twin: twin.id))
+    cards += [flags] if flags else []
+    health = antenna_health(shown.lineage)
+    if health is not None:
+        cards.append(picture(health, 1200, "flagged data and lost solutions by antenna and tile"))
+    if not cards:
         return ""
-    cards = "".join(
-        f'<div class="card">{picture(folder / name, 1000, words)}</div>'
-        for name, words in ((files.flux, "flux over catalogue"), (files.astrometry, "offsets from the catalogue"))
-    )
-    return f'<div class="pair" style="margin-top: 14px">{cards}</div>'
-
-
-def _health(lineage: Lineage) -> str:
-    drawn = antenna_health(lineage)
-    if drawn is None:
-        return ""
-    words = "flagged data and lost solutions by antenna and tile"
-    return f'<h2>Antenna health</h2><div class="card">{picture(drawn, 1200, words)}</div>'
+    cells = "".join(f'<div class="card">{card}</div>' for card in cards)
+    return f'<div class="pair" style="margin-top: 14px">{cells}</div>'

@@ -33,6 +33,10 @@ ENTRY: dict[str, Any] = {
     "shape_px": [640, 480],
     "field_deg": 1.2,
     "moc": "mosaic_20260211T002649.moc.fits",
+    # What `contimg.archive.datalink.addresses` adds.
+    "publisher_did": "ivo://dsa110.ovro/continuum?mosaic_20260211T002649",
+    "access_url": "file:///archive/mosaics/2026-02-11/mosaic_20260211T002649/data/mosaic_20260211T002649.fits",
+    "datalink_url": "file:///archive/gallery/2026-02/mosaic_20260211T002649.datalink.vot",
 }
 NOT_MEASURED = ("centre_deg", "start_mjd", "end_mjd", "exposure_s", "tile_s", "freq_hz", "bandwidth_hz", "bmaj_arcsec",
                 "bmin_arcsec", "rms_mjy", "n_images", "kilobytes", "thumbnail", "page", "corners_deg", "shape_px",

@@ -1,10 +1,14 @@
 """The archive by months: whose month a mosaic is of, and what is kept of it."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from contimg.archive import months
+from contimg.naming import Layout
+
+LAYOUT = Layout(*(Path("/r") / name for name in ("incoming", "stage", "products", "state")))
 
 
 @pytest.mark.parametrize(
@@ -49,6 +53,6 @@ def test_what_months_say_of_themselves_is_read_in_order(tmp_path):
 def test_a_month_without_rows_is_removed(tmp_path):
     (tmp_path / "2026-02").mkdir()
     (tmp_path / "2026-02" / "mosaics.js").write_text("")
-    months.write(tmp_path, "2026-02", [], anew=False)
-    months.write(tmp_path, "2026-03", [], anew=False)
+    months.write(tmp_path, "2026-02", [], LAYOUT, anew=False)
+    months.write(tmp_path, "2026-03", [], LAYOUT, anew=False)
     assert list(tmp_path.iterdir()) == []

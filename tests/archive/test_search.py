@@ -150,6 +150,17 @@ def test_epochs_of_a_field_stand_together(found):
     assert found["#epochs"] == [EMPTY, C, A, B, D]
 
 
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [("202.7845%20%2B30.5092", [A, B]), ("", [A, B, C, D, EMPTY]), ("%E0%A4%A", [A, B, C, D, EMPTY])],
+)
+def test_a_link_with_a_question_shows_its_answer(page, asked, names):
+    """As mosaics' pages have it; one that cannot be decoded asks for nothing."""
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=8000", "--dump-dom"]
+    done = subprocess.run([*command, f"{page.as_uri()}#{asked}"], capture_output=True, text=True, timeout=120)
+    assert re.findall(r'<article[^>]* id="([^"]*)"', done.stdout) == names
+
+
 def test_the_page_is_small_and_fetches_nothing(page):
     text = page.read_text()
     assert len(text) < 120_000 and "http://" not in text.replace("http://www.w3.org/2000/svg", "")

@@ -6,11 +6,14 @@ from astropy import constants
 from astropy import units as u
 from astropy.io import fits
 from astropy.io.votable import parse
+from astropy.io.votable.ucd import check_ucd
 from astropy.table import Table, vstack
 from mocpy import MOC
+from pyvo.dal import DALResults
 
 from contimg.archive import tables
 from tests.archive.entry import made, unmeasured
+from tests.support.validators import assert_fitsverify, assert_votlint
 
 WIDE = {"data_id": "mosaic_20260311T002649", "name": "mosaic_20260311T002649.v12", "version": 12,
         "path": "/archive/mosaics/2026-03-11/mosaic_20260311T002649.v12", "verdict": "warning"}  # fmt: skip
@@ -23,7 +26,9 @@ MONTHS = [
 
 def test_a_row_in_the_units_of_obscore():
     row = tables.obscore_row(made())
-    assert (row["obs_id"], row["obs_publisher_did"]) == ("mosaic_20260211T002649", "urn:contimg:mosaic_20260211T002649")
+    assert row["obs_id"] == "mosaic_20260211T002649"
+    assert row["obs_publisher_did"] == "ivo://dsa110.ovro/continuum?mosaic_20260211T002649"
+    assert row["datalink_url"] == "file:///archive/gallery/2026-02/mosaic_20260211T002649.datalink.vot"
     place = "file:///archive/mosaics/2026-02-11/mosaic_20260211T002649/data/mosaic_20260211T002649.fits"
     assert (row["access_url"], row["access_estsize"]) == (place, 17)
     assert (row["s_ra"], row["s_dec"], row["s_fov"], row["s_resolution"]) == (12.5, 37.1, 1.2, 14.44)
@@ -106,7 +111,7 @@ def test_of_no_months_there_are_tables_without_rows(tmp_path):
     tables.join_votables(tmp_path / "all.vot", [])
     tables.join_coverage(tmp_path / "all.moc.fits", [])
     names = Table.read(tmp_path / "all.fits").colnames
-    assert len(Table.read(tmp_path / "all.fits")) == 0 and len(names) == 34
+    assert len(Table.read(tmp_path / "all.fits")) == 0 and len(names) == 35
     votable = parse(tmp_path / "all.vot", verify="exception").get_first_table()
     assert len(votable.array) == 0 and [field.name for field in votable.fields] == names
     assert MOC.from_fits(str(tmp_path / "all.moc.fits")).empty()
@@ -124,3 +129,55 @@ def test_coverage_is_the_union(tmp_path):
     assert union.sky_fraction == pytest.approx(5 / (12 * 4**11))
     tables.write_coverage(tmp_path / "one.fits", entries[:2], tmp_path)
     assert MOC.from_fits(str(tmp_path / "one.fits")).flatten().tolist() == [0, 1, 2]
+
+
+@pytest.mark.fitsverify
+@pytest.mark.stilts
+@pytest.mark.parametrize("months", [MONTHS, []], ids=["three", "none"])
+def test_validators_find_nothing(tmp_path, months):
+    """STILTS, CFITSIO, astropy's list of UCDs."""
+    for number, entries in enumerate(months):
+        tables.write_votable(tmp_path / f"{number}.vot", entries, tmp_path)
+        tables.write_fits(tmp_path / f"{number}.fits", entries, tmp_path)
+    tables.join_votables(tmp_path / "all.vot", [tmp_path / f"{number}.vot" for number in range(len(months))])
+    tables.join_fits(tmp_path / "all.fits", [tmp_path / f"{number}.fits" for number in range(len(months))])
+    assert_votlint(tmp_path / "all.vot")
+    assert_fitsverify(tmp_path / "all.fits")
+    for field in parse(tmp_path / "all.vot").get_first_table().fields:
+        assert check_ucd(field.ucd, check_controlled_vocabulary=True), field.name
+
+
+def test_columns_say_what_they_are_in_the_data_model(tmp_path):
+    """Utypes of the recommendation's table 5, in VOTable and, as TOPCAT reads them, in FITS."""
+    tables.write_votable(tmp_path / "a.vot", [made()], tmp_path)
+    tables.write_fits(tmp_path / "a.fits", [made()], tmp_path)
+    utypes = {field.name: field.utype for field in parse(tmp_path / "a.vot").get_first_table().fields}
+    header = fits.getheader(tmp_path / "a.fits", 1)
+    numbers = {header[f"TTYPE{number}"]: number for number in range(1, header["TFIELDS"] + 1)}
+    assert {name: header.get(f"TUTYP{number}") for name, number in numbers.items()} == utypes
+    assert utypes["dataproduct_type"] == "obscore:ObsDataset.dataProductType"
+    assert utypes["s_ra"] == "obscore:Char.SpatialAxis.Coverage.Location.Coord.Position2D.Value2.C1"
+    assert {name for name, utype in utypes.items() if utype is None} == {
+        "datalink_url", "version", "verdict", "rms_mjy", "simulated",
+    }  # fmt: skip
+
+
+def test_pyvo_reads_the_table(tmp_path):
+    tables.write_votable(tmp_path / "a.vot", [made(), unmeasured()], tmp_path)
+    found = DALResults(parse(tmp_path / "a.vot"))
+    assert found.fieldname_with_utype("obscore:Access.reference") == "access_url"
+    assert found.fieldname_with_ucd("meta.ref.ivoid") == "obs_publisher_did" and len(found) == 2
+
+
+@pytest.mark.fitsverify
+def test_the_map_is_a_valid_moc(tmp_path):
+    """Of MOC 2.0: ranges of cells of order 29, from the first to the one behind the last, in order and apart."""
+    moc = MOC.from_healpix_cells(np.array([9, 0, 1, 2, 3], np.uint64), np.full(5, 11, np.uint8), 11)
+    moc.save(str(tmp_path / "one.fits"), format="fits")
+    tables.join_coverage(tmp_path / "all.fits", [tmp_path / "one.fits"])
+    assert_fitsverify(tmp_path / "all.fits")
+    header = fits.getheader(tmp_path / "all.fits", 1)
+    words = {"MOCVERS": "2.0", "MOCDIM": "SPACE", "ORDERING": "RANGE", "COORDSYS": "C", "MOCORD_S": 11}
+    assert {key: header[key] for key in words} == words
+    cells = 4 ** (29 - 11)
+    assert fits.getdata(tmp_path / "all.fits", 1)["RANGE"].tolist() == [0, 4 * cells, 9 * cells, 10 * cells]

@@ -291,7 +291,7 @@ def test_months_are_put_together(config, registry):
     rows = table(config)
     votable = parse(products / "obscore.vot", verify="exception").get_first_table().to_table()
     for found in (rows, votable):
-        assert list(found["obs_publisher_did"]) == [f"urn:contimg:{name}" for name in names]
+        assert list(found["obs_publisher_did"]) == [f"ivo://dsa110.ovro/continuum?{name}" for name in names]
         assert list(found["version"]) == [1, 1, 2, 1]
         assert found["s_ra"].tolist() == [12.5] * 4 and found["s_ra"].unit == "deg"
     assert rows["access_url"][2] == f"file://{products}/mosaics/2026-02-20/{names[2]}/data/{ID[:7]}20260220T030000.fits"
@@ -306,7 +306,7 @@ def test_a_publish_touches_its_month_only(config, registry):
     put(config, **night_of("2025-12-31"))
     put(config)
     before = {path: path.stat().st_mtime_ns for path in config.paths.products.glob("gallery/2025-12/*")}
-    assert len(before) == 8  # three of the mosaic, four of the month, and its summary
+    assert len(before) == 9  # four of the mosaic, four of the month, and its summary
     put(config, **night_of("2026-02-20"))
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert len(table(config)) == 3

@@ -78,7 +78,7 @@ def test_the_binary_mark_of_sha256sum_is_read():
 
 def test_a_whole_bundle_has_no_problem(published):
     done = bundle.verify(published)
-    assert done.ok and done.n_files == 11
+    assert done.ok and done.n_files == 15
     names = [*bundle.read_manifest(published)[1], *bag.TAGS]
     assert done.n_bytes == sum((published / name).stat().st_size for name in names)
 

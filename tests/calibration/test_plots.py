@@ -1,13 +1,15 @@
 """Plots say what twins and lists say: one definition of what is lost."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from contimg.calibration import plots
 from contimg.calibration.caltables import Solutions
-from contimg.calibration.plots import loss_map, loss_title, plot_solutions
+from contimg.calibration.plots import About, loss_map, loss_title, plot_solutions
 from contimg.calibration.quality import SolvedTable, measure
 from contimg.cli import main
 from contimg.config import CalibrationOptions, Config, PathOptions
@@ -75,17 +77,51 @@ def test_one_receptor_only():
 
 
 def test_pictures_are_made_of_the_tables_that_there_are(bandpass, tmp_path):
-    made = plot_solutions([bandpass, gains()], tmp_path, "cal_x", synthetic=True)
-    assert [path.name for path in made] == ["cal_x.bandpass.png", "cal_x.gains.png", "cal_x.losses.png"]
+    made = plot_solutions([bandpass, gains()], tmp_path, About("cal_x", synthetic=True))
+    assert [path.name for path in made] == [f"cal_x.{name}.png" for name in ("overlay", "bandpass", "gains", "losses")]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in made)
-    assert [path.name for path in plot_solutions([gains(1)], tmp_path, "cal_y", synthetic=False)] == [
+    assert [path.name for path in plot_solutions([gains(1)], tmp_path, About("cal_y"))] == [
         "cal_y.gains.png", "cal_y.losses.png",
     ]  # fmt: skip
-    assert plot_solutions([], tmp_path, "cal_z", synthetic=True) == []
+    assert plot_solutions([], tmp_path, About("cal_z")) == []
 
 
 def test_a_set_without_any_solution_can_be_plotted(tmp_path):
     table = gains()
     nothing = SolvedTable(Solutions(**{**vars(table.solutions), "flag": np.ones((4, 6, 1, 2), bool)}), table.expected)
     assert loss_title(nothing) == "G: 100.0% of the working receptors' solutions lost; 12 receptors dead"
-    assert len(plot_solutions([nothing], tmp_path, "cal_x", synthetic=True)) == 2
+    assert len(plot_solutions([nothing], tmp_path, About("cal_x", synthetic=True))) == 2
+
+
+def test_gains_are_drawn_in_utc_with_the_set_before_at_the_same_place():
+    """Times are seconds of MJD 61082 (2026-02-11); the set before is of a sidereal day earlier."""
+    new, old = (gains().solutions for _ in range(2))
+    midnight_s = 61082 * 86400.0
+    new = dataclasses.replace(new, time_mjd_s=midnight_s + 43020 + 60.0 * np.arange(4))
+    old = dataclasses.replace(old, time_mjd_s=new.time_mjd_s - 86164, values=2 * old.values)
+    panels = plots._gain_panels(new, plots.Before("cal_20260210T115700", old))
+    assert [plots._clock(hour) for hour in panels.axis] == ["11:57", "11:58", "11:59", "12:00"]
+    assert np.allclose(panels.axis, panels.before_axis)
+    assert np.nanmax(np.abs(panels.before[NAMES[0]])) == 2.0
+    expected = "UTC on 2026-02-11; grey: cal_20260210T115700, of 2026-02-10T12:02, at the same place"
+    assert panels.label == expected
+
+
+@pytest.mark.parametrize(("hours", "text"), [(0, "00:00"), (23.9999, "00:00"), (25.5, "01:30"), (11.95, "11:57")])
+def test_hours_of_a_clock(hours, text):
+    assert plots._clock(hours) == text
+
+
+def test_every_picture_of_a_whole_set(bandpass, tmp_path):
+    shape = (1, 6, 1, 2)
+    delays = Solutions(
+        "K", np.zeros(1), np.arange(12.0).reshape(shape), np.zeros(shape, bool), np.ones(shape), FREQ[:1], NAMES[:6]
+    )
+    tables = [SolvedTable(delays, np.ones(shape, bool)), bandpass, gains()]
+    about = About("cal_x", NAMES[1], plots.Before("cal_w", gains().solutions), synthetic=True)
+    made = plot_solutions(tables, tmp_path, about)
+    assert [path.name for path in made] == [
+        f"cal_x.{name}.png" for name in ("delays", "overlay", "bandpass", "gains", "losses")
+    ]
+    plain = plot_solutions(tables, tmp_path / "..", About("cal_x"))
+    assert all(one.read_bytes() != other.read_bytes() for one, other in zip(made[:4], plain[:4], strict=True))

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from contimg import config
 from contimg.config.key_types import Count, Fraction, Night, NotNegative, Number, Positive
 from contimg.config.loading import UNITS
-from contimg.config.used_keys import USED_KEYS, used_options
+from contimg.config.used_keys import LATER_KEYS, USED_KEYS, section_options, used_options
 from contimg.errors import ConfigError
 
 
@@ -126,8 +126,25 @@ def test_the_keys_that_a_rule_uses_exist_and_are_handed_on(rule, section):
     options = getattr(config.load({}), section)
     names = USED_KEYS[rule][section]
     used = used_options(rule, section, options)
-    assert set(used) == set(type(options).model_fields if names is None else names)
+    later = set(LATER_KEYS.get(section, ()))
+    assert set(used) == set(type(options).model_fields if names is None else names) - later
     assert type(options)(**used) == options  # the defaults of the others fill in
+
+
+def test_a_key_of_a_later_version_changes_nothing_until_it_is_set():
+    options = config.load({}).mosaic
+    before = {name for name in type(options).model_fields if name != "compression"}
+    assert set(used_options("mosaic_group", "mosaic", options)) == before
+    changed = options.model_copy(update={"compression": "lossless"})
+    assert used_options("mosaic_group", "mosaic", changed)["compression"] == "lossless"
+
+
+def test_all_options_of_a_section_leave_out_keys_of_a_later_version_until_they_are_set():
+    options = config.load({}).publish
+    assert set(section_options("publish", options)) == set(type(options).model_fields) - set(LATER_KEYS["publish"])
+    changed = options.model_copy(update={"licence": "CC0-1.0"})
+    assert section_options("publish", changed)["licence"] == "CC0-1.0"
+    assert type(options)(**section_options("publish", changed)) == changed
 
 
 def test_a_rule_that_uses_nothing_of_a_section_is_a_mistake_of_the_caller():

@@ -49,8 +49,12 @@ def test_a_right_mosaic_passes(right):
     assert qa["systematic_offset_arcsec"] < 0.2
     assert qa["median_offset_arcsec"] < 0.02 * BEAM
     assert sorted(p.name for p in output.iterdir()) == sorted(
-        f"{MOSAIC_ID}.{s}" for s in ("sources.csv", "matches.csv", "flux.png", "astrometry.png")
-    )
+        f"{MOSAIC_ID}.{s}"
+        for s in (
+            "sources.csv", "sources.vot", "sources.fits", "matches.csv", "matches.vot", "matches.fits", "flux.png",
+            "astrometry.png",
+        )
+    )  # fmt: skip
 
 
 def test_tables(right):

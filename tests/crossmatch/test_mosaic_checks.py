@@ -18,6 +18,7 @@ def judged(root, change, plane=""):
     twin = make_mosaic(root, sky)
     path = root / MOSAIC_ID / f"{MOSAIC_ID}{plane}.fits"
     data, header = fits.getdata(path, header=True)
+    data = np.squeeze(data)
     data = change(data, header)
     fits.PrimaryHDU(data, header).writeto(path, overwrite=True)
     write_with_manifest(twin, read_twin(twin))

@@ -1,45 +1,53 @@
-"""The thumbnail of a tile: its pixels are where the sky is."""
+"""The picture of a tile: its image, beam and noise, its calibrator marked, its coordinates those of its files."""
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
 
+from contimg.imaging.fits_output import wcs_cards
 from contimg.imaging.grid import TileGrid
-from contimg.imaging.thumbnail import Thumbnail, _block_means, _wcs, draw
+from contimg.imaging.thumbnail import sky_picture
 from contimg.sky.restoring_beam import RestoringBeam
 
-BEAM = RestoringBeam(np.radians(90 / 3600), np.radians(60 / 3600), 0.4)
+GRID = TileGrid(200, np.radians(20 / 3600), (3.5, 0.53))
+FACTS = {
+    "id": "2026-02-11T11:51:36", "synthetic": True, "calibrator": "3C286", "start_mjd": 61082.5, "end_mjd": 61082.504,
+    "freq_hz": 1.4056e9,
+    "bright_sources": [
+        {"name": "SIM0012", "ra_deg": 200.3, "dec_deg": 30.4}, {"name": "3C286", "ra_deg": 200.6, "dec_deg": 30.3},
+    ],
+}  # fmt: skip
 
 
-def shown(size, synthetic):
-    image = np.random.default_rng(1).normal(0, 1e-3, (size, size)).astype(np.float32)
-    pb = np.exp(-(np.add.outer(*[(np.arange(size) - size / 2) ** 2] * 2)) / size**2 * 6)
-    return Thumbnail(image, pb, TileGrid(size, np.radians(20 / 3600), (1.0, 0.5)), BEAM, 1.0, "a tile", synthetic)
+@pytest.fixture(scope="module")
+def shown():
+    image = np.random.default_rng(1).normal(0, 1e-3, (200, 200)).astype(np.float32)
+    beam = RestoringBeam.from_degrees(90 / 3600, 60 / 3600, 20.0)
+    imaged = SimpleNamespace(image=image, residual=image - 1, beam=beam)
+    return sky_picture(imaged, np.ones((200, 200)), GRID, FACTS, 1.0)
 
 
-@pytest.mark.parametrize("block", [1, 2, 3])
-def test_block_means_keep_the_mean_and_their_coordinates_the_places(block):
-    image = np.arange(144.0).reshape(12, 12)
-    small = _block_means(image, block)
-    assert small.shape == (12 // block, 12 // block)
-    assert small.mean() == image.mean()
-    assert small[0, 0] == image[:block, :block].mean()
-    grid = TileGrid(12, np.radians(20 / 3600), (1.0, 0.5))
-    fine, coarse = _wcs(grid, 1), _wcs(grid, block)
-    # The middle of the first block is the mean of its pixels' places.
-    middle = (block - 1) / 2
-    assert np.allclose(coarse.all_pix2world(0, 0, 0), fine.all_pix2world(middle, middle, 0), rtol=0, atol=1e-7)
+def test_what_it_says(shown):
+    assert shown.facts == (
+        "12:00:00 – 12:05:45 UTC", "1.4056 GHz", "rms 1.00 mJy/beam", "beam 90.0″ × 60.0″",
+        "white rings: primary beam 0.5 and 0.2",
+    )  # fmt: skip
+    assert (shown.title, shown.synthetic, shown.noise_jy, shown.rms_mjy) == (FACTS["id"], True, 1e-3, 1.0)
+    assert shown.beam_deg == pytest.approx((0.025, 60 / 3600, 20.0)) and shown.cell_deg == pytest.approx(20 / 3600)
+    assert shown.pb is not None and shown.residual_jy is not None
 
 
-def test_a_width_that_is_no_multiple_is_padded_with_its_edge():
-    image = np.arange(25.0).reshape(5, 5)
-    assert _block_means(image, 2)[2, 2] == 24.0
+def test_the_calibrator_is_marked_and_comes_first(shown):
+    assert [(mark.name, mark.calibrator) for mark in shown.marks] == [("3C286", True), ("SIM0012", False)]
 
 
-@pytest.mark.parametrize("size", [200, 1700])
-def test_pictures_are_the_same_bytes_each_time_and_stamped(tmp_path, size):
-    for name, synthetic in (("one", True), ("two", True), ("real", False)):
-        draw(tmp_path / name, shown(size, synthetic))
-    one, two, real = ((tmp_path / name).read_bytes() for name in ("one", "two", "real"))
-    assert one == two
-    assert one != real
-    assert one.startswith(b"\x89PNG")
+def test_places_are_those_of_the_files(shown):
+    header = fits.Header()
+    for key, card in wcs_cards(GRID).items():
+        header[key] = card
+    file = WCS(header)
+    for x, y in ((0, 0), (100, 100), (199, 20)):
+        assert np.allclose(shown.wcs.all_pix2world(x, y, 0), file.all_pix2world(x, y, 0), rtol=0, atol=1e-12)

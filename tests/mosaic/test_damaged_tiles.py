@@ -26,7 +26,7 @@ def mosaic(root, twins, name):
         options=MosaicOptions(cell_arcsec=CELL), pb_limit=0.2, qa=QaOptions(),
     )  # fmt: skip
     with fits.open(root / name / MOSAIC_ID / f"{MOSAIC_ID}.fits") as hdus:
-        return made, hdus[0].data.copy()
+        return made, np.squeeze(hdus[0].data).copy()
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def rewrite(twin, plane, change):
     """Write a plane again, with data and header changed and sums that fit."""
     path = file_of(twin, plane)
     with fits.open(path) as hdus:
-        data, header = hdus[0].data.astype(np.float32), hdus[0].header.copy()
+        data, header = np.squeeze(hdus[0].data).astype(np.float32), hdus[0].header.copy()
     changed = change(data, header)
     hdu = fits.PrimaryHDU(data if changed is None else changed, header)
     hdu.add_datasum()

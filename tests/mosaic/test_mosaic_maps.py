@@ -21,7 +21,7 @@ def test_spectral_index_of_the_tiles_channel_groups(tmp_path):
     assert header["BTYPE"].startswith("spectral index")
     image, header = plane(folder)
     rms, _ = plane(folder, ".rms")
-    columns, rows = (np.rint(v).astype(int) for v in WCS(header).all_world2pix(sky.ra_deg, sky.dec_deg, 0))
+    columns, rows = (np.rint(v).astype(int) for v in WCS(header).celestial.all_world2pix(sky.ra_deg, sky.dec_deg, 0))
     inside = (rows > 3) & (rows < image.shape[0] - 3) & (columns > 3) & (columns < image.shape[1] - 3)
     rows, columns = rows[inside], columns[inside]
     strong = image[rows, columns] > 200 * rms[rows, columns]
@@ -53,7 +53,7 @@ def make_noisier(twin, columns, factor):
     """Multiply the pixels of some columns of a tile's image, as if its noise were that high there."""
     path = next(twin.with_suffix("").glob("*.image.fits"))
     with fits.open(path) as hdus:
-        data, header = hdus[0].data.copy(), hdus[0].header
+        data, header = np.squeeze(hdus[0].data).copy(), hdus[0].header
     data[:, columns] *= factor
     hdu = fits.PrimaryHDU(data, header)
     hdu.add_datasum()

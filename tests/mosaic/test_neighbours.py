@@ -179,7 +179,8 @@ class TestInTheMosaic:
         if bad is not None:
             path = next(twins[bad].with_suffix("").glob("*.image.fits"))
             with fits.open(path) as hdus:
-                data, header = change(hdus[0].data.astype(np.float64)).astype(np.float32), hdus[0].header.copy()
+                plane, header = np.squeeze(hdus[0].data).astype(np.float64), hdus[0].header.copy()
+                data = change(plane).astype(np.float32)
             hdu = fits.PrimaryHDU(data, header)
             hdu.add_datasum()
             hdu.writeto(path, overwrite=True)

@@ -40,7 +40,7 @@ def changed(twin, change):
     """Replace the pixels of a tile's image, as if the imager had made them so."""
     path = next(twin.with_suffix("").glob("*.image.fits"))
     with fits.open(path) as hdus:
-        data, header = change(hdus[0].data.astype(np.float64)), hdus[0].header
+        data, header = change(np.squeeze(hdus[0].data).astype(np.float64)), hdus[0].header
     hdu = fits.PrimaryHDU(data.astype(np.float32), header)
     hdu.add_datasum()
     hdu.writeto(path, overwrite=True)
@@ -154,7 +154,7 @@ def test_a_tile_with_the_pixels_of_another(tmp_path):
     maker = TileMaker(tmp_path, size=SIZE, cell_arcsec=CELL, beam_arcsec=BEAM, rms_jy=2e-3)
     twins = [maker.make(i, 126.0) for i in range(3)]
     with fits.open(next(twins[0].with_suffix("").glob("*.image.fits"))) as hdus:
-        image = hdus[0].data.astype(np.float64)
+        image = np.squeeze(hdus[0].data).astype(np.float64)
     changed(twins[2], lambda _: image)
     made = mosaic(tmp_path / "m", twins)
     assert made.qa["difference_width"] < 0.1 and "difference_width_off" in codes(made)

@@ -31,7 +31,7 @@ EVIL = "<script>alert('1') & \"2\"</script>"
         ([3, 7], "3, 7"),
         (badge("failed"), '<span class="badge failed">failed</span>'),
         (0.00012345678, "0.0001235"),
-        (1.23456e7, "1.235e+07"),
+        (1.23456e7, "12 345 600"),
         (-2.5, "-2.500"),
         (None, '<span class="soft">–</span>'),
         ("", '<span class="soft">–</span>'),

@@ -12,7 +12,14 @@ from PIL import Image
 from contimg.naming import Layout
 from contimg.products.lineage import Lineage, Node
 from contimg.products.twin import Input, Reason, Twin, verdict_of
-from contimg.report.product_tables import calibrations_table, thumbnails, tiles_table, verdicts_table
+from contimg.report.product_tables import (
+    anchor,
+    calibration_pictures,
+    calibrations_table,
+    tile_pictures,
+    tiles_table,
+    verdicts_table,
+)
 from contimg.report.provenance_tables import provenance_tables
 
 TILES = ("2026-02-11T00:26:49", "2026-02-11T00:31:58")
@@ -103,9 +110,9 @@ def test_a_tile_without_image_has_dashes():
     ("of_ms", "of_image", "shown"),
     [
         (MS, None, "none"),
-        (MS | {"missing_subbands": [3, 7]}, [], "3, 7"),  # the Measurement Set knows better than the image
-        ({}, [5], "5"),  # not converted
-        (None, [5], "5"),  # no twin of it in the lineage
+        (MS | {"missing_subbands": [3, 7]}, [], "sb03, sb07"),  # the Measurement Set knows better than the image
+        ({}, [5], "sb05"),  # not converted
+        (None, [5], "sb05"),  # no twin of it in the lineage
         (None, [], "none"),
         (None, None, DASH),
     ],
@@ -153,22 +160,42 @@ def test_calibrations_have_their_anchor_and_what_was_lost():
     assert calibrations_table(tree()) == '<p class="soft">None.</p>'
 
 
-def test_thumbnails_are_of_the_tiles_that_have_one(tmp_path):
-    named = IMAGE | {"files": {"thumbnail": "t.png"}}
+def test_each_tile_has_its_place_with_the_pictures_that_are_there(tmp_path):
+    named = IMAGE | {"files": {"thumbnail": "t.png", "quality": "t.quality.png"}}
     folder = tmp_path / "image" / TILES[0]
     folder.mkdir(parents=True)
-    Image.new("L", (500, 250), 99).save(folder / "t.png")
+    for name in ("t.png", "t.quality.png"):
+        Image.new("L", (500, 250), 99).save(folder / name)
     lineage = tree(
         twin("image", TILES[0], facts=named),
-        twin("image", TILES[1], facts=named),  # its file is gone
+        twin("image", TILES[1], facts=named),  # its files are gone
         twin("image", "2026-02-11T00:37:07", facts=IMAGE),  # it names none
         twin("image", "2026-02-11T00:42:16", facts={}),  # it has no image
         root=str(tmp_path),
     )
-    shown = thumbnails(lineage)
-    assert re.findall(r'alt="([^"]*)"', shown) == [f"tile {TILES[0]}"]
-    assert shown.count("<figure") == 1 and f"<figcaption>{TILES[0]}</figcaption>" in shown
-    assert thumbnails(tree(twin("image", TILES[0], facts={}))) == ""
+    shown = tile_pictures(lineage)
+    assert re.findall(r'alt="([^"]*)"', shown) == ["t", "t quality"]
+    assert re.findall(r'<details id="([^"]*)"', shown) == [
+        anchor(name) for name in (*TILES, "2026-02-11T00:37:07", "2026-02-11T00:42:16")
+    ]
+    assert shown.count("Its pictures are not kept.") == 2 and shown.count("No image was made.") == 1
+    # The table of tiles leads there.
+    table = tiles_table(twin("mosaic", "mosaic_20260211T002649", facts=MOSAIC), lineage)
+    assert all(f'href="#{anchor(tile)}"' in table for tile in TILES) and ":" not in anchor(TILES[0])
+
+
+def test_each_calibration_has_its_plots(tmp_path):
+    folder = tmp_path / "calibration" / BANDPASS
+    folder.mkdir(parents=True)
+    for name in ("delays", "overlay", "bandpass", "gains", "losses"):
+        Image.new("L", (50, 25), 99).save(folder / f"{BANDPASS}.{name}.png")
+    both = (twin("calibration", name, facts={"type": "bandpass", "tile": TILES[0]}) for name in (BANDPASS, GAINS))
+    lineage = tree(*both, root=str(tmp_path))
+    shown = calibration_pictures(lineage)
+    found = [f"{BANDPASS} {name}" for name in ("delays", "overlay", "gains", "losses")]
+    assert re.findall(r'alt="([^"]*)"', shown) == found
+    assert f'<details id="{anchor(GAINS)}">' in shown and shown.count("Its pictures are not kept.") == 1
+    assert f'href="#{anchor(GAINS)}"' in calibrations_table(lineage)
 
 
 LAYOUT = Layout(*(Path("/r") / name for name in ("incoming", "stage", "products", "state")))

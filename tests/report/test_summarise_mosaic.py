@@ -7,7 +7,6 @@ import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from contimg import __version__
@@ -16,65 +15,14 @@ from contimg.crossmatch.crossmatch_mosaic import crossmatch_mosaic
 from contimg.errors import InputError
 from contimg.mosaic.mosaic_group import mosaic_group
 from contimg.naming import Layout
-from contimg.products.twin import Input, Reason, Twin, input_from_twin, read_twin, write_twin
+from contimg.products.twin import Reason, read_twin, write_twin
+from contimg.report.links import SCRIPT
 from contimg.report.markup import safe
 from contimg.report.summarise_mosaic import summarise_mosaic
-from tests.support.fake_tiles import Sky, TileMaker
-
-MOSAIC_ID = "mosaic_20260211T000000"
-EVIL = "<script>alert('1 & 2')</script>"
+from tests.report.conftest import MOSAIC_ID
+from tests.support.fake_tiles import TileMaker
 
 THRESHOLDS = {"qa": QaOptions(), "calibration": CalibrationOptions()}
-
-
-@pytest.fixture(scope="module")
-def night(tmp_path_factory):
-    """A mosaic of two tiles with calibrations below them, one tile left out, and a comparison of too few sources."""
-    root = tmp_path_factory.mktemp("night").resolve()
-    stage = root / "stage"
-    maker = TileMaker(stage, facts={"missing_subbands": [3, 7], "flux_anchor": EVIL})
-    sky = Sky(np.array([127.3, 128.0]), np.array([54.6, 54.2]), np.array([3.0, 2.0]))
-    fault = Reason(code="no_data", severity="failed", message="nothing")
-    twins = [maker.make(0, 127.0, sky), maker.make(1, 128.29, sky), maker.make(2, 129.0, reasons=(fault,))]
-    calibration = stage / "calibrations" / "2026-02-11" / "cal_20260211T000000.json"
-    write_twin(
-        calibration,
-        Twin(
-            kind="calibration",
-            id="cal_20260211T000000",
-            verdict="passed",
-            facts={
-                "type": "bandpass",
-                "tile": "2026-02-11T00:00:00",
-                "calibrator": "3C147",
-                "flux_anchor": "PB2017",
-                "refant": "24",
-            },
-            qa={"snr_median": 87.5, "flagged_fraction": 0.0125},
-            inputs=[
-                Input(path=f"/in/sb{i:02d}.hdf5", kind="subband_file", id=f"sb{i:02d}", sha256=f"{i:064d}")
-                for i in range(16)
-            ],
-            synthetic=True,
-        ),
-    )
-    _, record = input_from_twin(calibration)
-    for path in twins:
-        write_twin(path, read_twin(path).model_copy(update={"inputs": [record]}))
-    layout = Layout(root / "incoming", stage, root / "products", root / "state")
-    mosaic = layout.twin("mosaic", MOSAIC_ID)
-    mosaic_group(
-        twins, layout.product("mosaic", MOSAIC_ID), mosaic, mosaic_id=MOSAIC_ID,
-        options=MosaicOptions(cell_arcsec=60.0), pb_limit=0.2, qa=QaOptions(),
-    )  # fmt: skip
-    catalogue = root / "catalogue.csv"
-    catalogue.write_text("name,ra_deg,dec_deg,flux_jy\na,127.3,54.6,3.0\nb,128.0,54.2,2.0\n")
-    comparison = layout.twin("crossmatch", MOSAIC_ID)
-    crossmatch_mosaic(
-        mosaic, layout.product("crossmatch", MOSAIC_ID), comparison, catalogue=catalogue,
-        options=CrossmatchOptions(radius_arcsec=120.0), qa=QaOptions(),
-    )  # fmt: skip
-    return layout, mosaic, comparison
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +54,7 @@ def test_says_the_numbers_and_their_thresholds(page, night):
     qa = read_twin(night[1]).qa
     assert f"{qa['rms_mjy']:#.4g}" in text
     assert f"{qa['noise_ratio']:#.4g}" in text
+    assert f"{qa['area_deg2']:.1f} deg²" in text and f"{qa['peak_mjy'] / 1e3:.3f} Jy" in text
     assert "≤ 3 (else failed); ≤ 2 (else warning)" in text
     assert "≥ 0.8 (else failed); ≤ 1.2 (else failed)" in text
 
@@ -114,7 +63,7 @@ def test_lists_tiles_calibrations_and_provenance(page):
     text = text_of(page)
     for tile in ("2026-02-11T00:00:00", "2026-02-11T00:05:09", "2026-02-11T00:10:18"):
         assert tile in text
-    assert "3, 7" in text
+    assert "sb03, sb07" in text
     assert "cal_20260211T000000 passed bandpass 3C147 PB2017 24 87.50 1.2 %" in text
     assert "subband files 16" in text
     assert "stage/mosaics/2026-02-11/" in text
@@ -122,7 +71,7 @@ def test_lists_tiles_calibrations_and_provenance(page):
 
 
 def test_is_well_formed_html(page):
-    void, stack = {"meta", "img", "br"}, []
+    void, stack = {"meta", "img", "br", "source"}, []
 
     class Checker(HTMLParser):
         def handle_starttag(self, tag, attrs):
@@ -143,15 +92,15 @@ def test_is_well_formed_html(page):
 
 
 def test_everything_is_escaped(page):
-    assert "<script" not in page
+    assert page.count("<script") == 1 and SCRIPT in page  # ours, which changes links on the stage
     assert "&lt;script&gt;alert(&#x27;1 &amp; 2&#x27;)" in page
     assert safe('<a href="x">') == "&lt;a href=&quot;x&quot;&gt;"
 
 
 def test_needs_no_network(page):
     assert "//" not in re.sub(r'"data:[^"]*"', "", page)  # no address of any kind
-    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
-    assert len(sources) == 3
+    sources = re.findall(r'(?:src|srcset)="([^"]*)"', page)
+    assert len(sources) == 4  # the mosaic twice, for wide and narrow screens
     assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
     assert "url(" not in page
     assert "@import" not in page
@@ -211,3 +160,42 @@ def test_wrong_twin(night, tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         summarise_mosaic(Path("/nowhere.json"), None, tmp_path / "page.html", layout=layout, judged_by=THRESHOLDS)
     assert not (tmp_path / "page.html").exists()
+
+
+def test_what_happened_and_what_to_type_come_first_and_notes_last(night, tmp_path):
+    layout, mosaic, comparison = night
+    options = "-c '/my nights/config.yaml'"
+    summarise_mosaic(
+        mosaic, comparison, tmp_path / "a.html", layout=layout, judged_by=THRESHOLDS, command_options=options
+    )
+    text = text_of((tmp_path / "a.html").read_text(encoding="utf-8"))
+    commands = [
+        f"contimg {options} why {MOSAIC_ID}",
+        f'contimg {options} publish approve {MOSAIC_ID} --reason "WHY IT IS GOOD ENOUGH"',
+        f'contimg {options} publish reject {MOSAIC_ID} --reason "WHAT IS WRONG"',
+    ]
+    order = [
+        MOSAIC_ID, "Held: its verdict is warning", *commands, "mJy/beam noise", "image (FITS)",
+        "Numbers beyond a threshold", "All numbers of the mosaic", "Tiles and their quality", "Calibrations",
+        "Provenance", "Verdicts and notes of every product",
+    ]  # fmt: skip
+    places = [text.index(words) for words in order]
+    assert places == sorted(places)
+
+
+def test_a_passed_mosaic_asks_for_nothing(night, tmp_path):
+    layout, mosaic, _ = night
+    summarise_mosaic(mosaic, None, tmp_path / "page.html", layout=layout, judged_by=THRESHOLDS)
+    text = text_of((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert "Nothing has to be typed." in text and "contimg " not in text.split("mJy/beam noise")[0]
+    assert re.search(r"All \d+ numbers that have a threshold are within it\.", text)
+
+
+def test_numbers_beyond_a_threshold_stand_alone(night, tmp_path):
+    layout, mosaic, comparison = night
+    strict = THRESHOLDS | {"qa": QaOptions(max_noise_ratio=0.1, warn_noise_ratio=0.05)}
+    summarise_mosaic(mosaic, comparison, tmp_path / "page.html", layout=layout, judged_by=strict)
+    text = text_of((tmp_path / "page.html").read_text(encoding="utf-8"))
+    beyond = text.split("Numbers beyond a threshold")[1].split("All numbers of the mosaic")[0]
+    assert re.search(r"mosaic noise over the expected [\d.]+ .* failed", beyond)
+    assert "tiles used of the group" not in beyond

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 from astropy.io import fits
 
 from contimg.config import MosaicOptions, QaOptions
@@ -28,4 +29,4 @@ def mosaic(root: Path, twins, name: str = "m", **options):
 
 def plane(folder: Path, suffix: str = ""):
     with fits.open(folder / f"{MOSAIC_ID}{suffix}.fits") as hdus:
-        return hdus[0].data.astype(float), hdus[0].header
+        return np.squeeze(hdus[0].data).astype(float), hdus[0].header

@@ -53,6 +53,7 @@ class Product:
         """Replace the pixels of a plane by what a function of them and of the header, which it may change, returns."""
         path = self.file(plane)
         data, header = fits.getdata(path, header=True)
+        data = np.squeeze(data)
         data = np.asarray(change(np.array(data, np.float32), header), np.float32)
         path.unlink()
         fits.PrimaryHDU(data, header).writeto(path, checksum=True, output_verify="ignore")
@@ -96,7 +97,7 @@ def _pixels(path: Path) -> np.ndarray:
     """Return the pixels of an image; none where the file ends before them."""
     try:
         with warnings.catch_warnings(action="ignore"), fits.open(path, memmap=False) as hdus:
-            return np.array(hdus[0].data)
+            return np.squeeze(hdus[0].data)
     except (OSError, TypeError, ValueError):
         return np.array([])
 
@@ -130,7 +131,7 @@ def _interpolated(data: np.ndarray, pixels: float) -> np.ndarray:
 
 def _of_previous(product: Product) -> None:
     for plane in product.planes("image", "pbcor", "residual", "model"):
-        other = fits.getdata(_file(product.before, plane))
+        other = np.squeeze(fits.getdata(_file(product.before, plane)))
         product.change(plane, lambda data, header, other=other: other)
 
 
@@ -301,8 +302,8 @@ def _wider(product: Product, data: np.ndarray, header: fits.Header) -> np.ndarra
 def _residual(product: Product) -> np.ndarray:
     """Return the residual of a tile; of one without, noise as in its image."""
     if product.file("residual").exists():
-        return fits.getdata(product.file("residual"))
-    image = fits.getdata(product.file("image"))
+        return np.squeeze(fits.getdata(product.file("residual")))
+    image = np.squeeze(fits.getdata(product.file("image")))
     return robust_sigma(image) * product.rng.standard_normal(image.shape)
 
 

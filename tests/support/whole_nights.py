@@ -28,14 +28,16 @@ from contimg.convert.convert_tile import convert_tile
 from contimg.crossmatch import plots as comparison_plots
 from contimg.crossmatch.crossmatch_mosaic import crossmatch_mosaic
 from contimg.errors import ContimgError
-from contimg.imaging import thumbnail
+from contimg.imaging import tile_products
 from contimg.imaging.checks import plot as quality_plot
 from contimg.imaging.image_tile import image_tile
-from contimg.mosaic import picture
+from contimg.mosaic import mosaic_group as mosaic_making
 from contimg.mosaic.mosaic_group import mosaic_group
 from contimg.operations import preflight
 from contimg.plan import frozen
 from contimg.plan.model import Plan
+from contimg.plotting.features import Features
+from contimg.plotting.sky_picture import SkyPicture
 from contimg.products.judged import options_of, read_judged
 from contimg.products.twin import Twin, read_twin
 from contimg.simulate import NightOptions, simulate_night
@@ -276,12 +278,19 @@ def _no_picture(path: Path, *given: Any, **options: Any) -> None:
     path.write_bytes(b"")
 
 
+def _no_sky_picture(path: Path, shown: SkyPicture, *given: Any, **options: Any) -> Features:
+    path.write_bytes(b"")
+    return shown.features()
+
+
 @contextlib.contextmanager
 def without_pictures() -> Iterator[None]:
     """Write empty files in place of pictures, which take a third of the time and no part in verdicts."""
-    drawing = [(thumbnail, "draw"), (quality_plot, "draw"), (picture, "draw")]
+    drawing = [(quality_plot, "draw")]
     drawing += [(comparison_plots, name) for name in ("draw_flux", "draw_astrometry")]
     with contextlib.ExitStack() as stack:
+        for module in (tile_products, mosaic_making):
+            stack.enter_context(mock.patch.object(module, "draw", _no_sky_picture))
         for module, name in drawing:
             stack.enter_context(mock.patch.object(module, name, _no_picture))
         stack.enter_context(mock.patch.object(calibration_plots, "plot_solutions", lambda *given, **options: []))

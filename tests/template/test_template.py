@@ -54,7 +54,7 @@ def make_night(config, night, sky, *, beam=(250.0, 240.0, 20.0), rms_jy=1e-3, sc
 def plane(folder, suffix):
     (path,) = folder.glob(f"*{suffix}.fits")
     with fits.open(path) as hdus:
-        return hdus[0].data.astype(float), hdus[0].header
+        return np.squeeze(hdus[0].data).astype(float), hdus[0].header
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_sources_have_their_flux_and_the_array_grows(four, sky):
     assert image.shape[1] > plane(config.layout.templates(STRIP) / "v1", "v1")[0].shape[1]
     sigma = np.sqrt(header["BMAJ"] * header["BMIN"]) * 3600 / CELL / 2.35482
     checked = 0
-    for x, y, flux in zip(*WCS(header).all_world2pix(sky.ra_deg, sky.dec_deg, 0), sky.flux_jy, strict=True):
+    for x, y, flux in zip(*WCS(header).celestial.all_world2pix(sky.ra_deg, sky.dec_deg, 0), sky.flux_jy, strict=True):
         column, row = round(float(x)), round(float(y))
         if 5 < row < image.shape[0] - 5 and 5 < column < image.shape[1] - 5 and flux > 50 * rms[row, column]:
             off = np.exp(-((column - x) ** 2 + (row - y) ** 2) / (2 * sigma**2))
@@ -238,7 +238,7 @@ class TestLeftOut:
         twin = other.layout.twin("mosaic", twins[0].stem)
         path = twin.with_suffix("") / f"{twin.stem}.fits"
         with fits.open(path) as hdus:
-            data, header = hdus[0].data.copy(), hdus[0].header
+            data, header = np.squeeze(hdus[0].data).copy(), hdus[0].header
         header["CTYPE1"], header["CTYPE2"] = "RA---TAN", "DEC--TAN"
         for key in ("PV2_1", "PV2_2"):
             header.remove(key, ignore_missing=True)

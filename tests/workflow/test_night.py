@@ -36,10 +36,10 @@ def sky(finished_night, mosaic):
     truth = table(finished_night.place / "truth.csv")
     found = table(next(mosaic.glob("crossmatch/*.sources.csv")))
     with fits.open(mosaic / f"{mosaic.name}.fits") as hdus:
-        header, image = hdus[0].header, hdus[0].data
+        header, image = hdus[0].header, np.squeeze(hdus[0].data)
     with fits.open(mosaic / f"{mosaic.name}.rms.fits") as hdus:
-        rms = hdus[0].data
-    wcs = WCS(header)
+        rms = np.squeeze(hdus[0].data)
+    wcs = WCS(header).celestial
     position = SkyCoord(column(truth, "ra_deg"), column(truth, "dec_deg"), unit="deg")
     x, y = (np.round(v).astype(int) for v in wcs.world_to_pixel(position))
     inside = (x >= 0) & (y >= 0) & (x < image.shape[1]) & (y < image.shape[0])

@@ -15,10 +15,13 @@ from contimg.imaging.grid import TileGrid
 from contimg.plotting import matplotlib_cache, stamp_synthetic
 from contimg.sky.restoring_beam import RestoringBeam
 
-_DPI = 100
+_DPI = 120
+_WIDTH_IN = 7.0
+_LINE = 84  # letters of the lines below the title
 _SHOWN_PX = 400
 _PSF_BEAMS = 8.0
-_INK, _SOFT, _BLUE, _RED = "#222222", "#777777", "#2b6cb0", "#b00020"
+# Blue and orange, which all eyes tell apart.
+_INK, _SOFT, _BLUE, _ORANGE = "#222222", "#777777", "#1f5fa8", "#d95f02"
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class QualityPlot:
     beam : RestoringBeam
     grid : TileGrid
     compared : CatalogueComparison or None
-        Without a catalogue its panels say so.
+        Without it, or without a source in it, its panels are left out and the heading says so.
     qa : dict
         The measured numbers.
     title : str
@@ -50,41 +53,63 @@ class QualityPlot:
 
 
 def draw(path: Path, shown: QualityPlot) -> None:
-    """Draw what a tile is judged by, as a PNG file."""
+    """Draw what a tile is judged by, as a PNG file of two columns; panels without something to show are left out."""
     matplotlib_cache()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13.2, 8.2), dpi=_DPI, facecolor="white")
+    compared = shown.compared if shown.compared is not None and len(shown.compared.ratio) else None
+    lines = _summary(shown, compared)
+    rows = 3 if compared is not None else 2
+    top_in = 0.75 + 0.26 * len(lines)
+    height = top_in + 3.3 * rows
+    figure = Figure(figsize=(_WIDTH_IN, height), dpi=_DPI, facecolor="white")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(2, 3).ravel()
-    figure.subplots_adjust(left=0.06, right=0.98, bottom=0.075, top=0.875, wspace=0.36, hspace=0.36)
-    _residual(figure, axes[0], shown.residual_jy, shown.grid)
-    _histogram(axes[1], shown.residual_jy, shown.qa)
-    _psf(axes[2], shown)
-    _fluxes(axes[3], axes[4], shown.compared, shown.qa)
-    _positions(axes[5], shown.compared)
-    figure.text(0.06, 0.95, f"{shown.title}: quality", fontsize=14, weight="bold", color=_INK)
-    figure.text(0.06, 0.918, _summary(shown.qa), fontsize=9.5, color="#333333")
+    grid = figure.add_gridspec(
+        rows, 2, left=0.105, right=0.965, bottom=0.62 / height, top=1 - top_in / height - 0.02, wspace=0.36, hspace=0.42
+    )
+    places = [grid[row, column] for row in range(rows) for column in (0, 1)]
+    _residual(figure, figure.add_subplot(places[0]), shown.residual_jy, shown.grid)
+    _histogram(figure.add_subplot(places[1]), shown.residual_jy, shown.qa)
+    _psf(figure.add_subplot(places[2] if compared is not None else grid[1, :]), shown)
+    if compared is not None:
+        _fluxes(figure.add_subplot(places[3]), figure.add_subplot(places[4]), compared, shown.qa)
+        _positions(figure.add_subplot(places[5]), compared, shown.qa)
+    figure.text(
+        0.105, 1 - 0.32 / height, f"{shown.title}: quality", fontsize=14, weight="bold", color=_INK, va="center"
+    )
+    for number, line in enumerate(lines):
+        y = 1 - (0.66 + 0.26 * number) / height
+        figure.text(0.105, y, line, fontsize=9.5, color="#333333", va="center")
     if shown.synthetic:
-        stamp_synthetic(figure, 0.98, 0.95)
+        stamp_synthetic(figure, 0.965, 1 - 0.4 / height)
     figure.savefig(path, format="png", metadata={"Software": None})
 
 
-def _summary(qa: dict[str, Any]) -> str:
-    def shown(key: str, text: str) -> str:
-        return f"{text} {qa[key]:.3g}" if qa.get(key) is not None else f"{text} not measured"
-
-    parts = [
-        shown("rms_mjy", "rms [mJy/beam]"),
-        shown("noise_ratio", "rms / thermal noise"),
-        shown("dynamic_range", "peak / rms"),
-        shown("artefact_ratio", "rms near the brightest source / rms"),
-        shown("negative_bowl", "negative bowl / rms"),
-        shown("striping", "stripe / rms"),
-        shown("flagged_fraction", "flagged"),
-    ]
-    return "  ·  ".join(parts)
+def _summary(shown: QualityPlot, compared: CatalogueComparison | None) -> list[str]:
+    """Return the lines below the title: the numbers that were measured."""
+    words = {
+        "rms_mjy": "rms {:.3g} mJy/beam",
+        "noise_ratio": "{:.2f} times the expected noise",
+        "dynamic_range": "dynamic range {:,.0f}",
+        "artefact_ratio": "rms near the brightest source × {:.2f}",
+        "negative_bowl": "negative bowl {:.2f} rms",
+        "striping": "strongest stripe {:.2f} rms",
+        "flagged_fraction": "{:.1%} flagged",
+    }
+    qa = shown.qa
+    parts = [text.format(qa[key]).replace(",", " ") for key, text in words.items() if qa.get(key) is not None]
+    if compared is None:
+        why = "no catalogue" if shown.compared is None else "no isolated source of the catalogue"
+        parts.append(f"{why} to compare fluxes and positions with")
+    lines = [""]
+    for part in parts:
+        longer = f"{lines[-1]}  ·  {part}" if lines[-1] else part
+        if len(longer) <= _LINE or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return lines
 
 
 def _residual(figure: Any, axes: Any, residual_jy: NDArray[np.floating], grid: TileGrid) -> None:
@@ -98,8 +123,8 @@ def _residual(figure: Any, axes: Any, residual_jy: NDArray[np.floating], grid: T
         blocks, origin="lower", cmap="RdBu_r", vmin=-reach, vmax=reach, extent=(half, -half, -half, half),
         interpolation="nearest",
     )  # fmt: skip
-    figure.colorbar(picture, ax=axes, fraction=0.046, pad=0.02)
-    means = f", means of {step} × {step} pixels" if step > 1 else ""
+    figure.colorbar(picture, ax=axes, fraction=0.046, pad=0.02).ax.tick_params(labelsize=8)
+    means = f", {step} × {step} means" if step > 1 else ""
     _labels(axes, f"residual [mJy/beam]{means}", "east of the centre [deg]", "north [deg]")
 
 
@@ -113,8 +138,8 @@ def _histogram(axes: Any, residual_jy: NDArray[np.floating], qa: dict[str, Any])
     axes.semilogy(middle, np.where(share > 0, share, np.nan), drawstyle="steps-mid", color=_BLUE, label="residual")
     axes.semilogy(middle, np.exp(-(middle**2) / 2) / math.sqrt(2 * math.pi), color=_SOFT, lw=1, label="Gaussian")
     axes.set_ylim(1e-8, 1)
-    axes.legend(frameon=False, fontsize=9)
-    _labels(axes, "distribution of the residual", f"residual / rms ({rms:.3g} mJy/beam)", "density")
+    axes.legend(frameon=False, fontsize=8.5, loc="lower center")
+    _labels(axes, "pixels of the residual", f"over its rms, {rms:.3g} mJy/beam", "density")
 
 
 def _psf(axes: Any, shown: QualityPlot) -> None:
@@ -123,45 +148,50 @@ def _psf(axes: Any, shown: QualityPlot) -> None:
     width = math.sqrt(beam.bmaj_rad * beam.bmin_rad)
     reach = min(grid.middle - 1, math.ceil(_PSF_BEAMS * width / grid.cell_rad))
     offset = np.arange(-reach, reach + 1)
-    arcsec = offset * math.degrees(grid.cell_rad) * 3600
+    arcmin = offset * math.degrees(grid.cell_rad) * 60
     middle = grid.middle
-    axes.plot(arcsec, psf[middle, middle + offset][::-1], color=_BLUE, label="east-west")
-    axes.plot(arcsec, psf[middle + offset, middle], color=_RED, label="north-south")
+    axes.plot(arcmin, psf[middle, middle + offset][::-1], color=_BLUE, label="east-west")
+    axes.plot(arcmin, psf[middle + offset, middle], color=_ORANGE, label="north-south")
     a, _, c = beam.exponents()
-    for scale in (a, c):
-        axes.plot(arcsec, np.exp(-scale * (offset * grid.cell_rad) ** 2), color=_SOFT, lw=1, ls="--")
+    for scale, label in ((a, "restoring beam"), (c, None)):
+        shape = np.exp(-scale * (offset * grid.cell_rad) ** 2)
+        axes.plot(arcmin, shape, color=_SOFT, lw=1, ls="--", label=label)
     axes.axhline(0, color=_SOFT, lw=0.6)
-    axes.legend(frameon=False, fontsize=9)
-    text = f"PSF: differs from the beam by {qa['psf_misfit']:.3f}, sidelobes {qa['psf_sidelobe']:.2f}"
-    _labels(axes, text, "offset [arcsec]", "response")
+    axes.set_ylim(min(-0.25, 1.2 * float(psf.min())), 1.1)
+    axes.legend(frameon=False, fontsize=8, loc="upper right", handlelength=1.2)
+    text = f"PSF: misfit {qa['psf_misfit']:.3f}, sidelobes {qa['psf_sidelobe']:.2f}"
+    _labels(axes, text, "offset [arcmin]", "response")
 
 
-def _fluxes(by_beam: Any, by_flux: Any, compared: CatalogueComparison | None, qa: dict[str, Any]) -> None:
-    """Show measured over catalogued flux against the beam and against the flux."""
-    for axes, label in ((by_beam, "effective beam"), (by_flux, "catalogue flux density [Jy]")):
-        _labels(axes, "flux ratio", label, "measured / catalogue")
-        if compared is None or not len(compared.ratio):
-            _nothing(axes, compared)
-            continue
-        low, high = min(0.7, float(compared.ratio.min()) - 0.05), max(1.3, float(compared.ratio.max()) + 0.05)
-        axes.set_ylim(max(low, -0.5), min(high, 3.0))
+def _fluxes(by_beam: Any, by_flux: Any, compared: CatalogueComparison, qa: dict[str, Any]) -> None:
+    """Show measured over catalogued flux, with errors, against the beam and against the flux."""
+    errors = np.abs(compared.ratio * compared.e_log_ratio)
+    low, high = float((compared.ratio - errors).min()), float((compared.ratio + errors).max())
+    for axes, values, title, label in (
+        (by_beam, compared.beam, "fluxes across the beam", "response of the primary beam"),
+        (by_flux, compared.catalogue_jy, "fluxes of faint and bright sources", "flux density in the catalogue [Jy]"),
+    ):
+        _labels(axes, title, label, "measured / catalogue")
+        axes.set_ylim(max(min(0.7, low - 0.05), -0.5), min(max(1.3, high + 0.05), 3.0))
         axes.axhline(1, color=_SOFT, lw=0.8)
+        style = {"color": _BLUE, "ms": 5, "elinewidth": 0.9, "capsize": 2}
+        axes.errorbar(values, compared.ratio, yerr=errors, fmt=".", **style)
         if qa.get("median_flux_ratio") is not None:
             median = qa["median_flux_ratio"]
-            axes.axhline(median, color=_RED, lw=1, ls="--", label=f"median {median:.3f}")
-            axes.legend(frameon=False, fontsize=9)
-    if compared is not None and len(compared.ratio):
-        by_beam.plot(compared.beam, compared.ratio, ".", color=_BLUE)
-        by_flux.semilogx(compared.catalogue_jy, compared.ratio, ".", color=_BLUE)
+            axes.axhline(median, color=_ORANGE, lw=1.2, ls="--", label=f"median {median:.3f}")
+            axes.legend(frameon=False, fontsize=8.5)
+    by_flux.set_xscale("log")
+    by_flux.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    by_flux.xaxis.set_minor_formatter(lambda value, _: "")
 
 
-def _positions(axes: Any, compared: CatalogueComparison | None) -> None:
-    """Show measured minus catalogued positions."""
-    _labels(axes, "position, measured minus catalogue", "east [arcsec]", "north [arcsec]")
-    if compared is None or not len(compared.ratio):
-        _nothing(axes, compared)
-        return
-    axes.plot(compared.east_arcsec, compared.north_arcsec, ".", color=_BLUE)
+def _positions(axes: Any, compared: CatalogueComparison, qa: dict[str, Any]) -> None:
+    """Show measured minus catalogued positions; errors are half a beam over the S/N (Condon 1997, PASP 109, 166)."""
+    _labels(axes, "positions, measured − catalogue", "east [arcsec]", "north [arcsec]")
+    apparent_mjy = np.abs(compared.ratio * compared.catalogue_jy * compared.beam) * 1e3
+    errors = 0.5 * compared.width_arcsec * (qa["rms_mjy"] or 0.0) / np.maximum(apparent_mjy, 1e-9)
+    style = {"color": _BLUE, "ms": 5, "elinewidth": 0.9, "capsize": 2}
+    axes.errorbar(compared.east_arcsec, compared.north_arcsec, yerr=errors, xerr=errors, fmt=".", **style)
     reach = max(0.15 * compared.width_arcsec, 1.1 * float(np.abs([compared.east_arcsec, compared.north_arcsec]).max()))
     angle = np.linspace(0, 2 * np.pi, 100)
     tenth = 0.1 * compared.width_arcsec
@@ -169,17 +199,9 @@ def _positions(axes: Any, compared: CatalogueComparison | None) -> None:
     axes.axhline(0, color=_SOFT, lw=0.6)
     axes.axvline(0, color=_SOFT, lw=0.6)
     axes.set_xlim(reach, -reach)
-    axes.set_ylim(-reach, reach)
+    axes.set_ylim(-reach, 1.25 * reach)
     axes.set_aspect("equal")
-    axes.legend(frameon=False, fontsize=9)
-
-
-def _nothing(axes: Any, compared: CatalogueComparison | None) -> None:
-    """Say why a panel is empty."""
-    why = "no catalogue" if compared is None else "no isolated catalogue source"
-    axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", color=_SOFT)
-    axes.set_xticks([])
-    axes.set_yticks([])
+    axes.legend(frameon=False, fontsize=8, loc="upper right", borderpad=0.1)
 
 
 def _labels(axes: Any, title: str, x: str, y: str) -> None:

@@ -36,7 +36,9 @@ def components(paths, vis):
     model, head = plane(paths, "model")
     found = []
     for east, north, _ in SKY:
-        x, y = (round(float(v)) for v in WCS(head).all_world2pix(*np.degrees(skies.offset(vis, east, north)), 0))
+        x, y = (
+            round(float(v)) for v in WCS(head).celestial.all_world2pix(*np.degrees(skies.offset(vis, east, north)), 0)
+        )
         found.append(float(model[y - 3 : y + 4, x - 3 : x + 4].sum()))
     return found
 

@@ -43,7 +43,9 @@ def test_spectral_indices_of_faint_sources_are_true(grouped):
     alpha, head = plane(paths, "alpha")
     assert head["BTYPE"].startswith("Spectral index")
     for east, north, _, index in SKY:
-        x, y = (round(float(v)) for v in WCS(head).all_world2pix(*np.degrees(skies.offset(vis, east, north)), 0))
+        x, y = (
+            round(float(v)) for v in WCS(head).celestial.all_world2pix(*np.degrees(skies.offset(vis, east, north)), 0)
+        )
         assert alpha[y, x] == pytest.approx(index, abs=0.1)
     assert np.isnan(alpha[:50, :50]).all()
     assert twin.facts["bright_sources"] == []
@@ -59,7 +61,10 @@ def test_each_group_has_the_flux_of_its_frequency(grouped):
         assert head["FREQ"] == pytest.approx(group["freq_hz"])
         assert head["BANDWID"] == pytest.approx(187.5e6 / 4)
         for east, north, flux, index in SKY:
-            x, y = (round(float(v)) for v in WCS(head).all_world2pix(*np.degrees(skies.offset(vis, east, north)), 0))
+            x, y = (
+                round(float(v))
+                for v in WCS(head).celestial.all_world2pix(*np.degrees(skies.offset(vis, east, north)), 0)
+            )
             _, peak = peak_of(image, x, y)
             assert peak / pb[y, x] == pytest.approx(flux * (head["FREQ"] / 1.4e9) ** index, rel=0.02)
 

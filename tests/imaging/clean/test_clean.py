@@ -100,7 +100,7 @@ def test_clean_on_pixels_twice_as_large_makes_the_same_image(tmp_path, monkeypat
     assert coarse.qa["noise_ratio"] == pytest.approx(fine.qa["noise_ratio"], abs=0.01)
     (image, head), (reference, _) = plane(paths, "image"), plane(fine_paths, "image")
     assert np.std(image - reference) < 0.15 * noise
-    wcs, (pb, _) = WCS(head), plane(paths, "pb")
+    wcs, (pb, _) = WCS(head).celestial, plane(paths, "pb")
     for east, north, flux in sky:
         x, y = (round(float(v)) for v in wcs.all_world2pix(*np.degrees(skies.offset(vis, east, north)), 0))
         _, peak = peak_of(image, x, y)
@@ -146,7 +146,7 @@ def test_a_blend_settles_and_its_flux_is_all_in_the_image(tmp_path):
     assert twin.qa["noise_ratio"] == pytest.approx(alone.qa["noise_ratio"], rel=0.02)
     model, head = plane(paths, "model")
     pb, _ = plane(paths, "pb")
-    x, y = (round(float(v)) for v in WCS(head).all_world2pix(*np.degrees(skies.offset(vis, *pair[0][:2])), 0))
+    x, y = (round(float(v)) for v in WCS(head).celestial.all_world2pix(*np.degrees(skies.offset(vis, *pair[0][:2])), 0))
     box = slice(y - 8, y + 9), slice(x - 8, x + 9)
     assert float((model[box] / pb[box]).sum()) == pytest.approx(2.8, rel=0.01)
 
@@ -168,7 +168,9 @@ def test_fluxes_are_true_where_the_psf_changes_over_the_field(tmp_path, dec_deg)
     assert twin.verdict != "failed"
     image, head = plane(paths, "image")
     for east, north, flux in WIDE_SKY:
-        x, y = (round(float(v)) for v in WCS(head).all_world2pix(*np.degrees(skies.offset(vis, east, north)), 0))
+        x, y = (
+            round(float(v)) for v in WCS(head).celestial.all_world2pix(*np.degrees(skies.offset(vis, east, north)), 0)
+        )
         # The first one loses 2.8 % of its flux to the width of these channels, which are not corrected for it.
         assert image[y - 2 : y + 3, x - 2 : x + 3].max() == pytest.approx(flux, rel=0.035)
 

@@ -316,7 +316,8 @@ def test_a_source_that_the_model_lacks_keeps_its_flux(tmp_path):
     from astropy.wcs import WCS
 
     data, head = fits.getdata(tmp_path / "on" / f"{STEM}.pbcor.fits", header=True)
-    x, y = (round(float(v)) for v in WCS(head).all_world2pix(*np.degrees(skies.offset(vis, *sky[1][:2])), 0))
+    data = np.squeeze(data)
+    x, y = (round(float(v)) for v in WCS(head).celestial.all_world2pix(*np.degrees(skies.offset(vis, *sky[1][:2])), 0))
     _, peak = peak_of(data, x, y)
     assert peak == pytest.approx(0.1 * (head["FREQ"] / 1.4e9) ** -0.7, rel=0.02)
     assert json.loads((tmp_path / "on.json").read_text())["facts"]["selfcal"]["rounds"] >= 1

@@ -1,0 +1,108 @@
+"""Labels on a picture of the sky: the brightest sources, calibrators, the most negative pixel, places of close-ups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from contimg.plotting.close_ups import Square, brightest_near
+from contimg.plotting.features import Features, Pixel
+from contimg.plotting.words import flux_words
+
+if TYPE_CHECKING:
+    from contimg.plotting.sky_picture import Mark, SkyPicture
+
+_SIZE = 10
+_CORNERS = {"a": (1, 1), "b": (0, 0), "c": (1, 0)}
+_LINE_PX, _LETTER_PX = 19.0, 10.5  # of a label at 120 pixels per inch
+
+
+def draw_labels(axes: Any, shown: SkyPicture, found: Features, thin: int, squares: list[Square]) -> None:
+    """Write the labels so that they do not cover each other, and draw the squares of the close-ups.
+
+    Parameters
+    ----------
+    axes : WCSAxes
+    shown : SkyPicture
+    found : Features
+    thin : int
+        Pixels of the image per pixel of the picture.
+    squares : list of Square
+    """
+    from matplotlib.patches import Rectangle
+
+    for square in squares:
+        corner = ((square.x - square.half) / thin, (square.y - square.half) / thin)
+        side = 2 * square.half / thin
+        axes.add_patch(Rectangle(corner, side, side, fill=False, edgecolor="white", linewidth=0.8, alpha=0.8, zorder=3))
+        # Each letter at a corner of its own: the squares of a calibrator and of what it leaves round it overlap.
+        across, up = _CORNERS[square.letter]
+        axes.text(
+            corner[0] + across * side, corner[1] + up * side, f" {square.letter} ", color="white", fontsize=_SIZE,
+            va="bottom" if up else "top", ha="right" if across else "left", zorder=6, clip_on=True,
+        )  # fmt: skip
+    placed: list[tuple[float, float, float, float]] = []
+    for pixel, text in texts(shown, found):
+        _write(axes, (pixel.x / thin, pixel.y / thin), text, placed)
+    if found.lowest is not None:
+        x, y = found.lowest.x / thin, found.lowest.y / thin
+        axes.plot([x], [y], marker="v", markersize=9, fillstyle="none", color="#8fd3ff", zorder=6)
+        _write(axes, (x, y), f"{found.lowest.value:.1f}σ".replace("-", "−"), placed, colour="#8fd3ff")
+
+
+def texts(shown: SkyPicture, found: Features) -> list[tuple[Pixel, str]]:
+    """Return the label of each calibrator in the image and of the five brightest sources, with their flux."""
+    labels: list[tuple[Pixel, str]] = []
+    for mark in shown.marks:
+        pixel = brightest_near(shown, mark) if mark.calibrator else None
+        if pixel is not None:
+            labels.append((pixel, f"{mark.name} {flux_words(pixel.value * 1e3)}"))
+    near = 2 * shown.beam_px
+    for pixel in found.brightest:
+        if all(np.hypot(pixel.y - other.y, pixel.x - other.x) > near for other, _ in labels):
+            name = _name(shown, pixel)
+            labels.append((pixel, f"{name} {flux_words(pixel.value * 1e3)}".strip()))
+    return labels
+
+
+def _name(shown: SkyPicture, pixel: Pixel) -> str:
+    """Return the name of the mark within two beams of a pixel, or an empty text."""
+    known: list[Mark] = [mark for mark in shown.marks if mark.name]
+    if not known:
+        return ""
+    places = np.array([(mark.ra_deg, mark.dec_deg) for mark in known])
+    x, y = shown.wcs.all_world2pix(places[:, 0], places[:, 1], 0)
+    distance = np.nan_to_num(np.hypot(x - pixel.x, y - pixel.y), nan=np.inf)
+    nearest = int(np.argmin(distance))
+    return known[nearest].name if distance[nearest] <= 2 * shown.beam_px else ""
+
+
+def _write(
+    axes: Any,
+    place: tuple[float, float],
+    text: str,
+    placed: list[tuple[float, float, float, float]],
+    colour: str = "white",
+) -> None:
+    """Write a label beside a place: on the right, else on the left, above or below, where no other label is."""
+    from matplotlib.patheffects import withStroke
+
+    box = axes.get_window_extent()
+    at = axes.transData.transform(place)
+    width, height = _LETTER_PX * len(text) * 0.78, _LINE_PX
+    for dx, dy, side in ((10, 0, "left"), (-10, 0, "right"), (10, 16, "left"), (10, -16, "left"), (-10, 16, "right")):
+        x = at[0] + dx if side == "left" else at[0] + dx - width
+        rectangle = (x, at[1] + dy - height / 2, x + width, at[1] + dy + height / 2)
+        inside = box.x0 <= rectangle[0] and rectangle[2] <= box.x1
+        if inside and not any(_overlap(rectangle, other) for other in placed):
+            break
+    placed.append(rectangle)
+    axes.annotate(
+        text, place, (dx, dy), textcoords="offset pixels", ha=side, va="center", color=colour, fontsize=_SIZE,
+        path_effects=[withStroke(linewidth=2.2, foreground="black")], zorder=7, annotation_clip=True,
+    )  # fmt: skip
+
+
+def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
