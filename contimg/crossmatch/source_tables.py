@@ -38,8 +38,10 @@ SOURCE_COLUMNS = {
     "gaussians": Column(int, None, "meta.number", "Gaussians in the source"),
     "compactness": Column(float, None, f"{_FLUX};arith.ratio", "peak over total flux of a fit with a free shape"),
     "e_flux_scale_jy": Column(float, "Jy", f"stat.error.sys;{_FLUX};{_BAND}", "error of the flux scale"),
-    "e_flux_beam_jy": Column(float, "Jy", f"stat.error.sys;{_FLUX};{_BAND}", "error of the primary beam"),
-    "e_flux_position_jy": Column(float, "Jy", f"stat.error.sys;{_FLUX};{_BAND}", "flux error of where it is seen"),
+    "e_flux_beam_jy": Column(float, "Jy", f"stat.error.sys;{_FLUX};{_BAND}", "error of beam and gains there"),
+    "e_flux_position_jy": Column(
+        float, "Jy", f"stat.error.sys;{_FLUX};{_BAND}", "error by tiles shifted against each other"
+    ),
     "e_place_arcsec": Column(float, "arcsec", "stat.error.sys;pos.eq", "systematic error of the place"),
 }
 _MATCH_TEXTS = {
