@@ -169,6 +169,9 @@ for (const one of document.querySelectorAll('#list a'))
 box.addEventListener('input', () => draw());
 for (const one of [strips, verdicts, grouped]) one.addEventListener('change', () => draw());
 // A mosaic's page asks for the other epochs of its field behind a '#'.
-function ask() { try { box.value = decodeURIComponent(location.hash.slice(1)); } catch { box.value = ''; } draw(); }
+function ask() {
+  try { if (location.hash.length > 1) box.value = decodeURIComponent(location.hash.slice(1)); } catch { box.value = ''; }
+  draw();
+}
 window.addEventListener('hashchange', ask);
 ask();
