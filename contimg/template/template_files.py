@@ -14,7 +14,8 @@ from contimg.mosaic import noise
 from contimg.products import gates
 from contimg.products.draft import TwinDraft
 from contimg.products.facts import mosaic_image_facts
-from contimg.products.fits_header import ImageKeywords, add_keywords, write_plane
+from contimg.products.fits_header import ImageKeywords, add_keywords
+from contimg.products.fits_planes import write_plane
 from contimg.products.twin import Twin
 from contimg.sky.confusion import confusion_rms_jy
 from contimg.statistics import clipped_sigma

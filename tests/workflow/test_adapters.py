@@ -134,4 +134,4 @@ def test_one_tile_passes_through_all_adapters(tile):
     run(tile, "publish_mosaic", {}, {}, {"mosaic": mosaic}, publish=options(tile, "publish"), **shared)
     marker = json.loads(twin("published").read_text())
     assert (marker["status"], marker["version"]) == ("published", 1)
-    assert (layout.bundle(mosaic, 1) / f"{mosaic}.fits").exists()
+    assert (layout.bundle(mosaic, 1) / "data" / f"{mosaic}.fits").exists()
