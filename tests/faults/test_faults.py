@@ -167,7 +167,7 @@ def test_a_disk_that_is_really_full(tmp_path):
         done = retry(config) if mounted else retry(config, "prlimit", f"--fsize={2 << 20}")
         said = "No space left on device" if mounted else "File too large"
         assert (done.returncode, done.stdout) == (1, "")
-        assert said in done.stderr and f"contimg publish retry {mosaics.MOSAIC}" in done.stderr
+        assert said in done.stderr and f"publish retry {mosaics.MOSAIC}" in done.stderr
         assert done.stderr.count("\n") == 1
         row = queries.get(open_registry(config), mosaics.MOSAIC)
         assert (row["status"], row["attempts"]) == ("staging", 1) and said in row["error"]
