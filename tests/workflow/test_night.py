@@ -34,10 +34,10 @@ def sky(finished_night, mosaic):
     from astropy.wcs import WCS
 
     truth = table(finished_night.place / "truth.csv")
-    found = table(next(mosaic.glob("crossmatch/*.sources.csv")))
-    with fits.open(mosaic / f"{mosaic.name}.fits") as hdus:
+    found = table(next((mosaic / "data").glob("crossmatch/*.sources.csv")))
+    with fits.open(mosaic / "data" / f"{mosaic.name}.fits") as hdus:
         header, image = hdus[0].header, np.squeeze(hdus[0].data)
-    with fits.open(mosaic / f"{mosaic.name}.rms.fits") as hdus:
+    with fits.open(mosaic / "data" / f"{mosaic.name}.rms.fits") as hdus:
         rms = np.squeeze(hdus[0].data)
     wcs = WCS(header).celestial
     position = SkyCoord(column(truth, "ra_deg"), column(truth, "dec_deg"), unit="deg")
@@ -217,7 +217,7 @@ def test_status_and_report_agree(finished_night, mosaic):
     (state,) = json.loads(finished_night.contimg("status", "--json").stdout)["groups"]
     assert (state["state"], state["verdict"], state["version"]) == ("published", "passed", 1)
     (record,) = json.loads(finished_night.contimg("report", "--json").stdout)
-    assert record["fits"] == str(mosaic / f"{mosaic.name}.fits")
+    assert record["fits"] == str(mosaic / "data" / f"{mosaic.name}.fits")
 
 
 def test_the_report_is_one_offline_page(finished_night, tmp_path):
