@@ -66,7 +66,7 @@ if workflow.is_main_process:
 SETTINGS = or_stop(configuration.load, config)
 LAYOUT = SETTINGS.layout
 # What commands on pages name; no parameter of a rule, as another folder makes no other page.
-os.environ["CONTIMG_OPTIONS"] = typed_options()
+typed_commands.announce(typed_options())
 if SETTINGS.umask is not None:
     os.umask(int(SETTINGS.umask, 8))  # jobs inherit it
 

@@ -1,8 +1,6 @@
 """Adapter of rule summarise_mosaic."""
 
-import os
-
-from contimg.operations import job_log
+from contimg.operations import job_log, typed_commands
 from contimg.naming import Layout
 
 with job_log.to_file(snakemake.log[0]):
@@ -11,4 +9,4 @@ with job_log.to_file(snakemake.log[0]):
     summarise_mosaic(job_log.path(snakemake.input.mosaic_twin), job_log.path(snakemake.input.crossmatch_twin),
                      job_log.path(snakemake.output.page),
                      layout=Layout(**{name: job_log.path(root) for name, root in snakemake.params.paths.items()}),
-                     judged_by=snakemake.params.judged_by, command_options=os.environ.get("CONTIMG_OPTIONS"))
+                     judged_by=snakemake.params.judged_by, command_options=typed_commands.announced())

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from contimg.archive import gallery
 from contimg.archive.thumbnail import write_thumbnail
+from contimg.bundle.bundle import payload
 from contimg.errors import ContimgError
 from contimg.naming import Layout
 from contimg.report.markup import STYLE
@@ -86,7 +87,7 @@ def write_held_page(registry: Registry, layout: Layout, commands: Commands) -> i
 def _picture(row: Mapping[str, Any], folder: Path) -> str | None:
     """Return the name of a mosaic's thumbnail, which is written once; None where there is no image or no pixel."""
     name = f"{row['data_id']}.v{row['version']}.{row['sha256'][:12]}.png"
-    image = Path(row["stage_path"]) / f"{row['data_id']}.fits"
+    image = payload(Path(row["stage_path"])) / f"{row['data_id']}.fits"
     if (folder / name).exists():
         return name
     rms_mjy = json.loads(row["metadata_json"] or "{}").get("rms_mjy")
@@ -95,7 +96,7 @@ def _picture(row: Mapping[str, Any], folder: Path) -> str | None:
 
 def _card(row: Mapping[str, Any], picture: str | None, stage: Path, commands: Commands) -> str:
     """Return the card of a mosaic as HTML."""
-    page = Path(row["stage_path"]) / f"{row['data_id']}.html"
+    page = payload(Path(row["stage_path"])) / f"{row['data_id']}.html"
     shown = f'<img src="{FOLDER}/{picture}" alt="picture of {row["data_id"]}" loading="lazy">' if picture else None
     shown = shown or '<div class="none">no picture</div>'
     if page.exists():

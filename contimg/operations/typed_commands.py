@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -38,6 +39,7 @@ WITH_CONFIGURATION = (
 
 Without ``watch``: messages say that it runs, not that somebody types it."""
 _COMMAND = re.compile(rf"(?<![\w./-])contimg (?=(?:{'|'.join(WITH_CONFIGURATION)})\b)")
+_ANNOUNCED = "CONTIMG_OPTIONS"
 _QUOTED = re.compile(rf"['`(](contimg (?:{'|'.join(WITH_CONFIGURATION)})\b[^'`()]*)['`)]")
 
 
@@ -54,6 +56,16 @@ def options(configfiles: Sequence[Path | str], directory: Path | str | None = No
     words = [word for file in configfiles for word in ("-c", str(Path(file).absolute()))]
     words += [] if directory is None else ["-d", str(Path(directory).absolute())]
     return shlex.join(words)
+
+
+def announce(given: str) -> None:
+    """Name the options in the environment, so that the jobs which this process starts can print them."""
+    os.environ[_ANNOUNCED] = given
+
+
+def announced() -> str | None:
+    """Return the options that the controller of this job announced; None outside a run."""
+    return os.environ.get(_ANNOUNCED)
 
 
 def are_named(text: str) -> bool:

@@ -5,11 +5,17 @@ from __future__ import annotations
 from contimg.sky.restoring_beam import RestoringBeam
 
 
+_BREAK_ARCMIN = 0.17
+"""Beams beyond this are confused by brighter sources, whose counts are less steep."""
+
+
 def confusion_rms_jy(beam: RestoringBeam, freq_hz: float) -> float:
     """Return the noise of unresolved faint sources at a beam (Jy/beam).
 
-    1.2 uJy/beam x (f / 3.02 GHz)^-0.7 x (theta / 8 arcsec)^(10/3), theta the geometric mean of the axes (Condon et al.
-    2012, ApJ 758, 23, equation 27).
+    (f / GHz)^-0.7 x 0.2 mJy/beam (theta / arcmin)^2 above 0.17 arcmin and 2.2 mJy/beam (theta / arcmin)^(10/3) below,
+    theta the geometric mean of the axes (Condon & Ransom, Essential Radio Astronomy, 2016; the second is equation 27
+    of Condon et al. 2012, ApJ 758, 23: 1.2 uJy/beam at 3.02 GHz and 8 arcsec).
     """
-    theta_arcsec = 3600 * (beam.bmaj_deg * beam.bmin_deg) ** 0.5
-    return float(1.2e-6 * (freq_hz / 3.02e9) ** -0.7 * (theta_arcsec / 8) ** (10 / 3))
+    theta_arcmin = 60 * (beam.bmaj_deg * beam.bmin_deg) ** 0.5
+    scale = 0.2e-3 * theta_arcmin**2 if theta_arcmin > _BREAK_ARCMIN else 2.2e-3 * theta_arcmin ** (10 / 3)
+    return float(scale * (freq_hz / 1e9) ** -0.7)

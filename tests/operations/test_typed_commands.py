@@ -1,5 +1,7 @@
 """Commands in messages name the configuration that the reader uses."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,17 @@ def test_options_are_quoted_for_a_shell():
 def test_options_hold_in_another_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert typed_commands.options(["n.yaml"], "w") == f"-c {tmp_path}/n.yaml -d {tmp_path}/w"
+
+
+def test_jobs_know_the_options_that_their_controller_announced(monkeypatch):
+    monkeypatch.delenv("CONTIMG_OPTIONS", raising=False)
+    assert typed_commands.announced() is None
+    monkeypatch.setenv("CONTIMG_OPTIONS", "")  # put back afterwards
+    typed_commands.announce("-c '/data/a night.yaml'")
+    done = subprocess.run(
+        [sys.executable, "-c", "from contimg.operations import typed_commands; print(typed_commands.announced())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "-c '/data/a night.yaml'"
