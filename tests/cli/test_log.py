@@ -34,7 +34,7 @@ def plain(text):
 WORDS = {
     "calibration": ["list"], "beam": ["measure"], "why": [MOSAIC], "log": [MOSAIC], "template": [MOSAIC],
     "registry": ["list"], "publish": ["retry", "--all"], "verify": ["--all"], "reproduce": [MOSAIC],
-    "pause": ["--reason", "cable swap"],
+    "pause": ["--reason", "cable swap"], "replicas": ["sync"],
 }  # fmt: skip
 
 
