@@ -12,7 +12,7 @@ from contimg.imaging import fits_output
 from contimg.imaging.grid import TileGrid as TileGrid
 from contimg.mosaic import fits_output as mosaic_fits
 from contimg.mosaic.grid import MosaicGrid
-from contimg.products.facts import BeamFacts, MosaicImageFacts
+from contimg.products.facts import BeamFacts, MosaicFiles, MosaicImageFacts
 from contimg.products.fits_header import ImageKeywords
 
 DAY = 61082  # 2026-02-11 (astropy: Time(61082, format='mjd').iso)
@@ -104,6 +104,7 @@ def test_a_tile_and_its_mosaic_give_one_instant_the_same_text(fraction_ms):
     facts = MosaicImageFacts.model_construct(
         beam=BeamFacts(bmaj_arcsec=20.0, bmin_arcsec=20.0, bpa_deg=0.0), telescope="OVRO_DSA", freq_hz=1.4e9,
         bandwidth_hz=1.8e8, start_mjd=start, end_mjd=end, flux_anchor="3C 147",
+        files=MosaicFiles(image="", weights="", rms="", picture="", tiles=""),
     )  # fmt: skip
     mosaic = mosaic_fits.header(
         MosaicGrid((120.0, 50.0), 1e-3, (32, 32), (64, 64)), facts, "mosaic_20260211T002642", [], True

@@ -65,7 +65,7 @@ class Contents:
         object.__setattr__(self, "manifest_sha256", hashlib.sha256(self.manifest).hexdigest())
 
     def undescribed(self) -> Contents:
-        """Return the content without README, licence, citation and RO-Crate, as earlier versions of contimg made it."""
+        """Return the content without licence, citation and RO-Crate, as earlier versions of contimg made it."""
         digests = {name: digest for name, digest in parse_manifest(self.manifest).items() if name not in _DESCRIBED}
         generated = {name: content for name, content in self.generated.items() if name not in _DESCRIBED}
         return replace(self, generated=generated, manifest=format_manifest(digests))

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from contimg.bundle.readme import readme
 from contimg.storage.process import one_line
 
 PAYLOAD = "data"
@@ -20,22 +21,6 @@ TAG_MANIFEST = "tagmanifest-sha256.txt"
 TAGS = (DECLARATION, INFO, README)
 
 _DECLARED = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
-
-# What the end of a file's name says about it; the first that fits.
-_KINDS = (
-    ("metadata.json", "what it is, verdict, parameters, and the lineage down to the telescope's files (JSON)"),
-    (".weights.fits", "weight of each pixel, 1/Jy^2 (FITS)"),
-    (".rms.fits", "expected noise of each pixel, Jy/beam (FITS)"),
-    (".coverage.fits", "number of tiles that cover each pixel (FITS)"),
-    (".frequency.fits", "effective frequency of each pixel, Hz (FITS)"),
-    (".alpha.fits", "spectral index of each pixel (FITS)"),
-    (".fits", "the image, Jy/beam, with world coordinates in its header (FITS)"),
-    (".tiles.csv", "one line for each tile: weight, noise, flux scale, whether it was used (CSV)"),
-    (".csv", "a table, its columns named in the first line (CSV)"),
-    (".png", "a picture for a quick look"),
-    (".html", "a page for people; it needs no network"),
-    (".json", "verdict, numbers, inputs and parameters (JSON)"),
-)
 
 
 def tag_files(
@@ -69,45 +54,9 @@ def tag_files(
     found = {
         DECLARATION: _DECLARED,
         INFO: "".join(f"{key}: {value}\n" for key, value in fields).encode(),
-        README: _readme(what, metadata, sizes, name, doi).encode(),
+        README: readme(what, metadata, sizes, name, doi).encode(),
     }
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in found.items()}
     digests["manifest-sha256.txt"] = hashlib.sha256(manifest).hexdigest()
     found[TAG_MANIFEST] = "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
     return found
-
-
-def _readme(what: str, metadata: Mapping[str, Any], sizes: Mapping[str, int], name: str, doi: str | None) -> str:
-    """Return a text that a person can read who has this folder and nothing else."""
-    width = max(len(file) for file in sizes)
-    files = "\n".join(f"  {file:{width}}  {_kind_of(file)}" for file in sorted(sizes))
-    cited = f"Cite it as https://doi.org/{doi}\n" if doi is not None else ""
-    found = [one_line(f"{reason['severity']}: {reason['message']}") for reason in metadata["verdict"]["reasons"]]
-    reasons = "".join(f"  {one}\n" for one in found)
-    return f"""{name}
-{"=" * len(name)}
-{what}.
-Made by contimg {", ".join(metadata.get("versions", {}).get("contimg", []))}. {cited}
-Verdict: {metadata["verdict"]["verdict"]}
-{reasons}
-Files
------
-{files}
-
-  manifest-sha256.txt     SHA-256 of every file in data/: 'sha256sum -c manifest-sha256.txt' checks them
-  tagmanifest-sha256.txt  SHA-256 of the files beside data/
-  publication.json        version, approval, and what persons decided about it since (JSON)
-  bagit.txt, bag-info.txt this folder is a bag of BagIt 1.0 (RFC 8493), which other tools can check as well
-
-Formats
--------
-FITS (https://fits.gsfc.nasa.gov) holds images: a header of 80-character lines of ASCII text, then numbers, big-endian,
-of the kind that BITPIX in the header says (-32: IEEE 754 single precision). Pixels without data are NaN. CSV is text,
-values separated by commas. JSON is text as well (RFC 8259). Times are UTC, or Modified Julian Dates where a name ends
-in _mjd; frequencies are in Hz, angles in the unit that the name ends in, positions ICRS, flux densities Jy or mJy as
-the name says.
-"""
-
-
-def _kind_of(file: str) -> str:
-    return next((text for end, text in _KINDS if file.endswith(end)), "")

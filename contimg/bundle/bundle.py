@@ -164,8 +164,8 @@ def problem(path: Path, expected: str | None) -> str | None:
     """Return the first thing that is wrong with a bundle as one sentence; None when every byte is as expected."""
     try:
         verification = verify(path, expected=expected)
-    except InputError as error:
-        return str(error)
+    except InputError:
+        return f"{path} is not a bundle: it holds no {MANIFEST}"
     return None if verification.ok else verification.problems[0].message
 
 

@@ -1,4 +1,4 @@
-"""What a bundle says of itself to people and programs: README, licence, citation and RO-Crate metadata.
+"""Licence, citation and RO-Crate metadata of a bundle, and what each of its files is.
 
 Pure functions of the bundle's metadata and of the digests of its files: equal products give equal bytes. No wall clock
 goes in; when it was published, and a DOI once there is one, stand in ``publication.json``, which no manifest lists.
@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-README, LICENCE, CITATION, CRATE = "README.md", "LICENSE.txt", "CITATION.cff", "ro-crate-metadata.json"
-NAMES = (README, LICENCE, CITATION, CRATE)
+LICENCE, CITATION, CRATE = "LICENSE.txt", "CITATION.cff", "ro-crate-metadata.json"
+NAMES = (LICENCE, CITATION, CRATE)
 _SPDX = "https://spdx.org/licenses"
 # End of a file's name -> MIME type and what it is; the first that fits.
 _FILES = (
@@ -41,7 +41,7 @@ _FILES = (
     (".json", "application/json", "twin: verdict, measured numbers and inputs of a product"),
     (LICENCE, "text/plain", "licence of the data"),
     (CITATION, "text/yaml", "how to cite this mosaic"),
-    (README, "text/markdown", "this text"),
+    (CRATE, "application/ld+json", "files, software and origin for programs (RO-Crate 1.1)"),
 )  # fmt: skip
 
 
@@ -64,7 +64,6 @@ def companions(metadata: Mapping[str, Any], digests: Mapping[str, str], ivoid: s
         LICENCE: _licence(metadata, licence),
         CITATION: _citation(metadata, identifier, licence),
     }
-    made[README] = _readme(metadata, sorted({*digests, *made, README, CRATE}), identifier, licence)
     made[CRATE] = _crate(metadata, {**digests, **dict.fromkeys(made, None)}, identifier, licence)
     return {name: text.encode() for name, text in made.items()}
 
@@ -81,51 +80,6 @@ def kind_of(name: str) -> tuple[str, str]:
 def _title(metadata: Mapping[str, Any]) -> str:
     words = f"DSA-110 continuum {metadata['data_id'].replace('_', ' ')}"
     return f"{words} (simulated data)" if metadata["synthetic"] else words
-
-
-def _readme(metadata: Mapping[str, Any], names: list[str], identifier: str, licence: str) -> str:
-    """Return the text for people: what it is, which file is what, how to check and cite it."""
-    beam, centre = metadata["beam"] or {}, metadata["centre_deg"]
-    facts = {
-        "observed (UTC)": _span(metadata),
-        "centre (ICRS)": f"{centre[0]:.4f} {centre[1]:+.4f} deg" if centre else None,
-        "frequency": _number(metadata["freq_hz"], 1e9, "GHz"),
-        "bandwidth": _number(metadata["bandwidth_hz"], 1e6, "MHz"),
-        "beam": f"{beam['bmaj_arcsec']:.1f} x {beam['bmin_arcsec']:.1f} arcsec" if beam.get("bmin_arcsec") else None,
-        "noise": _number(metadata["rms_mjy"], 1, "mJy/beam"),
-        "tiles": metadata["n_images"],
-        "flux scale": metadata["flux_anchor"],
-        "verdict": metadata["verdict"]["verdict"],
-        "identifier": identifier,
-        "licence": f"{licence} ({_SPDX}/{licence}.html)",
-    }
-    width = max(map(len, names))
-    lines = [f"# {_title(metadata)}", ""]
-    if metadata["synthetic"]:
-        lines += ["**These data are simulated: they are not of the sky.**", ""]
-    lines += [f"* {key}: {'not recorded' if value is None else value}" for key, value in facts.items()]
-    lines += ["", "## Files", ""]
-    lines += [f"    {name:{width}}  {kind_of(name)[1]}" for name in names if name != CRATE]
-    lines += [f"    {CRATE:{width}}  the same for programs (RO-Crate 1.1)", ""]
-    lines += [
-        "## Use",
-        "",
-        "CASA (`importfits`), CARTA, DS9, astropy and spectral-cube read the images, TOPCAT the tables.",
-        "`sha256sum -c manifest-sha256.txt` compares every file with what was judged and published.",
-        f"`{CITATION}` says how to cite it. When it was published, who decided so, and its DOI once there is one,",
-        "stand in `publication.json`, which is no part of the manifest.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _span(metadata: Mapping[str, Any]) -> str | None:
-    start, end = metadata["start_utc"], metadata["end_utc"]
-    return None if start is None or end is None else f"{start} to {end}"
-
-
-def _number(value: float | None, unit: float, name: str) -> str | None:
-    return None if value is None else f"{value / unit:.4g} {name}"
 
 
 def _licence(metadata: Mapping[str, Any], licence: str) -> str:

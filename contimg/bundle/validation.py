@@ -31,7 +31,7 @@ def validate(path: Path, data_id: str, manifest_sha256: str, *, just_read: bool 
 
     Raises
     ------
-    InputError, RegistryError
+    RegistryError
         If a file differs from the manifest, or the manifest from the registry: a fault of the machine, which is
         no verdict on the data.
     """

@@ -48,6 +48,7 @@ _STRIP_DEG = 20.0
 _WITH_DEADLINE = frozenset({"subbands", "scan_open", "no_bandpass"})
 # Of a group before the oldest file of the inbox, beyond which none of its tiles can reach into the inbox.
 _REACH = timedelta(days=2)
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 # A mosaic with one of these outcomes needs nothing more, unless its night is asked for by name.
 SETTLED = ("published", "rejected", "withdrawn")
 
@@ -75,7 +76,7 @@ def look(config: Config, now: datetime) -> Inbox:
     if not listing.clusters and not listing.quarantined:
         raise InputError(f"paths.incoming {layout.incoming} holds no subband files: wait for some or correct the key")
     oldest = min((cluster.name_time for cluster in listing.clusters), default=now)
-    committed = committed_groups(config, since=oldest - _REACH)
+    committed = committed_groups(config, since=max(oldest, _EARLIEST + _REACH) - _REACH)
     owner = owners(committed)
     near = [c for c in listing.clusters if _near(c, config)]
     in_scope = [c for c in near if has_open_work(c, owner, config)]

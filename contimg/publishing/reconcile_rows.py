@@ -77,7 +77,7 @@ def _lost_decisions(scope: Scope, row: Row) -> Iterator[Difference]:
     if lost:
         message = f"the registry did not know that {_said(lost)}: taken from the record beside the bundle"
         found = about("decision_lost", row, _first(where), message)
-        yield scope.repair(found, functools.partial(_apply, scope, row, lost, where))
+        yield scope.repair(found, functools.partial(_apply, scope, row, known, lost, where))
     elif known and any(not _holds(where, place, known) for place in where.standing()):
         message = f"the record of {row['data_id']} did not say that {_said(known)}: written into it"
         found = about("record_lost", row, _first(where), message)
@@ -115,7 +115,7 @@ def _first(where: Places) -> Path:
     return next(iter(where.standing()), where.stage)
 
 
-def _apply(scope: Scope, row: Row, lost: list[Decision], where: Places) -> bool:
+def _apply(scope: Scope, row: Row, known: list[Decision], lost: list[Decision], where: Places) -> bool:
     def note(connection: Connection) -> None:
         add_decisions(connection, row, lost)
 
@@ -124,7 +124,11 @@ def _apply(scope: Scope, row: Row, lost: list[Decision], where: Places) -> bool:
         values = {"status": row["status"]}
     changed = scope.change(row, values, "reconciled", f"decisions of the bundle's record: {_said(lost)}", note)
     if changed:
-        where.record(publication(row), lost)
+        base = publication({**row, **values})
+        where.record(base, lost)
+        for place in where.standing():
+            if read_record(place).get("sha256") == row["sha256"]:  # an approval changes what else the record says
+                where.record_anew(place, base, [*known, *lost])
     return changed
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contimg.sky.restoring_beam import RestoringBeam
 
-
 _BREAK_ARCMIN = 0.17
 """Beams beyond this are confused by brighter sources, whose counts are less steep."""
 

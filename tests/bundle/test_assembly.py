@@ -37,7 +37,7 @@ def test_an_assembled_bundle_is_what_its_manifest_says(layout, tmp_path):
     inside = {
         f"{ID}.fits", f"{ID}.weights.fits", f"{ID}.rms.fits", f"{ID}.png", f"{ID}.tiles.csv", f"{ID}.json",
         f"{ID}.html", f"crossmatch/{ID}.matches.csv", f"crossmatch/{ID}.flux.png", f"crossmatch/{ID}.json",
-        "metadata.json", "README.md", "LICENSE.txt", "CITATION.cff", "ro-crate-metadata.json",
+        "metadata.json", "LICENSE.txt", "CITATION.cff", "ro-crate-metadata.json",
     }  # fmt: skip
     assert names == {f"data/{name}" for name in inside} | {"manifest-sha256.txt"}
     assert bundle.read_metadata(path) == contents.metadata

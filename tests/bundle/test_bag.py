@@ -8,7 +8,7 @@ import subprocess
 import bagit
 import pytest
 
-from contimg.bundle import bag, bundle
+from contimg.bundle import bag, bundle, companions
 from contimg.bundle.find import find_bundle, read_lineage
 from contimg.publishing import decisions
 from contimg.publishing.publish_mosaic import publish_mosaic
@@ -26,8 +26,8 @@ def with_doi(config):
     return config.model_copy(update={"publish": config.publish.model_copy(update={"doi": DOI})})
 
 
-def test_a_published_bundle_is_a_valid_bag_whatever_is_decided_about_it(registry, sqlite_config):
-    config = with_doi(sqlite_config)
+def test_a_published_bundle_is_a_valid_bag_whatever_is_decided_about_it(registry, config):
+    config = with_doi(config)
     path = mosaics.run(config, reasons=[mosaics.WARNING]).path
     for step in (
         lambda: decisions.approve(registry, config.layout, ID, "looked at it") and publish_mosaic(ID, config),
@@ -59,6 +59,9 @@ def test_the_readme_names_every_file_and_no_more(sqlite_config):
     assert set(named) == set(bundle.read_manifest(path)[1]) and all(named.values())
     assert f"Cite it as https://doi.org/10.5555/dsa110.{ID}" in text and "SIMULATED DATA" in text
     assert "Verdict: passed" in text and text.isascii()
+    for line in ("Centre (ICRS): 12.5000 +37.1000 deg", "Frequency: 1.405 GHz", f"{ID}\n{'=' * len(ID)}"):
+        assert f"{line}\n" in text
+    assert all(len(line) < 140 for line in text.splitlines())
 
 
 def test_a_reason_cannot_forge_lines_of_the_readme():
@@ -68,6 +71,7 @@ def test_a_reason_cannot_forge_lines_of_the_readme():
     lines = found[bag.README].decode().splitlines()
     assert "Verdict: passed" not in lines and "\x1b" not in found[bag.README].decode()
     assert len(found[bag.INFO].decode().splitlines()) == 4
+    assert found[bag.README].decode().count(": not recorded") == 7
 
 
 @pytest.mark.parametrize("name", [*bag.TAGS, bag.TAG_MANIFEST])
@@ -77,7 +81,8 @@ def test_a_tag_file_that_is_gone_or_altered_is_seen_and_published_again(registry
     right = (path / name).read_bytes()
     (path / name).unlink()
     if harm == "altered":
-        (path / name).write_bytes(right.replace(b"e", b"f", 1))
+        changed = (b"e", b"f") if name != bag.TAG_MANIFEST else (b"  manifest", b"  Manifest")
+        (path / name).write_bytes(right.replace(*changed, 1))
     (problem,) = bundle.verify(path).problems
     assert (problem.path, problem.kind in ("missing", "altered", "manifest")) == (name, True)
     assert reconcile(registry, config.layout)[0].code == "altered"
@@ -89,10 +94,12 @@ def flat(path):
     for file in list((path / "data").iterdir()):
         file.rename(path / file.name)
     (path / "data").rmdir()
-    for name in (*bag.TAGS, bag.TAG_MANIFEST):
+    for name in (*bag.TAGS, bag.TAG_MANIFEST, *companions.NAMES):
         (path / name).unlink()
     _, digests = bundle.read_manifest(path)
-    manifest = bundle.format_manifest({name.removeprefix("data/"): digest for name, digest in digests.items()})
+    names = {name: name.removeprefix("data/") for name in digests}
+    kept = {new: digests[old] for old, new in names.items() if new not in companions.NAMES}
+    manifest = bundle.format_manifest(kept)
     (path / bundle.MANIFEST).unlink()
     (path / bundle.MANIFEST).write_bytes(manifest)
     return hashlib.sha256(manifest).hexdigest()

@@ -78,7 +78,7 @@ def test_the_binary_mark_of_sha256sum_is_read():
 
 def test_a_whole_bundle_has_no_problem(published):
     done = bundle.verify(published)
-    assert done.ok and done.n_files == 15
+    assert done.ok and done.n_files == 14
     names = [*bundle.read_manifest(published)[1], *bag.TAGS]
     assert done.n_bytes == sum((published / name).stat().st_size for name in names)
 
@@ -202,9 +202,7 @@ def test_the_first_problem_as_a_sentence(published, tmp_path):
     assert "is not the one that the registry knows (0000" in bundle.problem(published, "0" * 64)
     (published / "data" / f"{ID}.png").unlink()
     assert bundle.problem(published, digest) == f"{published / 'data' / f'{ID}.png'} is missing"
-    assert bundle.problem(tmp_path / "nowhere", None).endswith(
-        "is not a bundle: name a folder with a manifest-sha256.txt"
-    )
+    assert bundle.problem(tmp_path / "nowhere", None).endswith("is not a bundle: it holds no manifest-sha256.txt")
     (published / bundle.MANIFEST).write_text("nonsense\n")
     assert (
         bundle.problem(published, None)

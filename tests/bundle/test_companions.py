@@ -1,4 +1,4 @@
-"""What a bundle says of itself: README, licence, citation and RO-Crate, and that earlier bundles stay what they are."""
+"""What a bundle says of itself: licence, citation and RO-Crate, and that earlier bundles stay what they are."""
 
 import json
 
@@ -58,21 +58,6 @@ def _references(entity):
                 yield one
 
 
-def test_the_readme_says_what_it_is(contents):
-    readme = text(contents, "README.md")
-    metadata = contents.metadata
-    assert readme.startswith(f"# DSA-110 continuum {ID.replace('_', ' ')} (simulated data)\n")
-    assert "**These data are simulated: they are not of the sky.**" in readme
-    for words in (
-        f"* observed (UTC): {metadata['start_utc']} to {metadata['end_utc']}", "* centre (ICRS): 12.5000 +37.1000 deg",
-        "* frequency: 1.405 GHz", f"* identifier: ivo://dsa110.ovro/continuum?{ID}", "* licence: CC-BY-4.0",
-    ):  # fmt: skip
-        assert words in readme
-    for name in parse_manifest(contents.manifest):
-        assert f"    {name.removeprefix('data/')} " in readme, name
-    assert all(len(line) < 140 for line in readme.splitlines())
-
-
 def test_the_citation_can_be_read(contents):
     citation = yaml.safe_load(text(contents, "CITATION.cff"))
     assert citation["cff-version"] == "1.2.0" and citation["type"] == "dataset" and citation["license"] == "CC-BY-4.0"
@@ -86,7 +71,7 @@ def test_a_licence_of_ones_own(tmp_path):
     mosaics.make_mosaic(config)
     found = gather(config.layout, ID)
     assert text(found, "LICENSE.txt").startswith("SPDX-License-Identifier: CC0-1.0\n")
-    assert all(word in text(found, "README.md") for word in ("CC0-1.0", f"ivo://org.example/a?{ID}"))
+    assert all(word in text(found, "CITATION.cff") for word in ("CC0-1.0", f"ivo://org.example/a?{ID}"))
 
 
 def test_what_is_not_known_is_not_invented():
@@ -96,7 +81,7 @@ def test_what_is_not_known_is_not_invented():
     metadata |= {"data_id": ID, "synthetic": False, "verdict": {"verdict": "failed"}, "versions": {"contimg": []}}
     made = companions(metadata, {}, "ivo://org.example/a", "CC0-1.0")
     assert set(made) == set(NAMES)
-    assert made["README.md"].decode().count("not recorded") == 8 and b"simulated" not in made["README.md"]
+    assert not any(b"simulated" in content for content in made.values())
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from contimg.bundle import bundle
 from contimg.bundle.validation import REQUIRED_SUFFIXES, validate
-from contimg.errors import InputError, RegistryError
+from contimg.errors import RegistryError
 from tests.support import mosaics
 
 ID = mosaics.MOSAIC
@@ -189,5 +189,5 @@ def test_a_bundle_that_is_not_as_registered_is_a_failure_not_a_verdict(tmp_path)
     (path / f"{ID}.png").write_bytes(b"altered")
     with pytest.raises(RegistryError, match=r"does not have the SHA-256 of the manifest: rerun the same command"):
         validate(path, ID, digest)
-    with pytest.raises(InputError, match="is not a bundle"):
+    with pytest.raises(RegistryError, match=r"is not a bundle: it holds no .*: rerun the same command"):
         validate(tmp_path / "nowhere", ID, digest)

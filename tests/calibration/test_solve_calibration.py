@@ -81,7 +81,7 @@ def test_gains_are_recovered(night, solved):
 
 def test_product_holds_tables_and_pictures_and_nothing_else(solved):
     twin, folder = solved
-    pictures = [f"{twin.id}.{shown}.png" for shown in ("bandpass", "gains", "losses")]
+    pictures = [f"{twin.id}.{shown}.png" for shown in ("bandpass", "delays", "gains", "losses", "overlay")]
     assert sorted(p.name for p in folder.iterdir()) == sorted([*FILES.values(), *pictures])
     for name in pictures:
         assert (folder / name).read_bytes().startswith(b"\x89PNG")

@@ -50,7 +50,7 @@ def test_a_passed_mosaic_is_published_where_the_design_says(registry, config):
     checked = subprocess.run(
         ["sha256sum", "-c", "--strict", bundle.MANIFEST], cwd=final, capture_output=True, text=True
     )
-    assert checked.returncode == 0 and checked.stdout.count(": OK") == 11
+    assert checked.returncode == 0 and checked.stdout.count(": OK") == 14
     for name in (f"{ID}.fits", f"{ID}.weights.fits", f"{ID}.rms.fits", f"{ID}.png", f"{ID}.tiles.csv"):
         assert (final / "data" / name).read_bytes() == (config.layout.product("mosaic", ID) / name).read_bytes()
     assert (final / "data" / "crossmatch" / f"{ID}.matches.csv").is_file() and (final / "data" / f"{ID}.html").is_file()

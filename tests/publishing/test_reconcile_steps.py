@@ -45,7 +45,7 @@ def test_a_decision_is_not_applied_to_a_row_that_changed_meanwhile(registry, con
     row = stale(registry, published_at="2099-01-01T00:00:00.000Z")
     lost = [Decision("2099-01-02T00:00:00.000Z", "withdrawn", "wrong", "ada", "h")]
     before = disk(config), state(registry)
-    assert reconcile_rows._apply(scope, row, lost, where) is False
+    assert reconcile_rows._apply(scope, row, [], lost, where) is False
     assert (disk(config), state(registry)) == before
 
 
