@@ -21,6 +21,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from contimg.errors import ContimgError
 from contimg.naming import Layout
 from contimg.storage import safe_files
 from contimg.storage.atomic import atomic_path
@@ -47,7 +50,10 @@ def knows(layout: Layout, bundle: Path) -> bool:
 
 
 def update(registry: Registry, layout: Layout, data_id: str | None = None, *, whole: bool = True) -> bool:
-    """Bring a mosaic's month up to date; return whether that worked. Errors are logged in one line and never raised.
+    """Bring a mosaic's month up to date; return whether that worked.
+
+    What a disk, a damaged file or the registry does is logged in one line: the mosaic is published, whatever becomes of
+    its thumbnail.
 
     Parameters
     ----------
@@ -60,7 +66,7 @@ def update(registry: Registry, layout: Layout, data_id: str | None = None, *, wh
     """
     try:
         rebuild(registry, layout, data_id, whole=whole)
-    except Exception as error:  # noqa: BLE001  contimg-ok: the mosaic is published, whatever becomes of its thumbnail
+    except (ContimgError, OSError, ValueError, SQLAlchemyError) as error:
         what = "the archive's tables and gallery were not brought up to date (%s): run 'contimg archive'"
         logging.getLogger(__name__).warning(what, error)
         return False

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from contimg import naming
 from contimg.config import Config
 from contimg.errors import ConfigError, ContimgError
 from contimg.operations import lost_calibrations, references
@@ -58,6 +59,7 @@ def checked_plan(config: Config, *, local: bool = True) -> Plan:
             lambda: references.strip_findings(config, plan, known),
             lambda: imaging_findings(config, plan, known, local=local),
             lambda: lost_calibrations.findings(config, plan),
+            lambda: _places(config, plan),
             lambda: _disk(config, plan),
         ]
     )
@@ -115,6 +117,16 @@ def _roots(config: Config) -> list[str]:
         elif not os.access(place, os.W_OK | os.X_OK):
             found.append(f"{what} cannot be written by this user: give write permission or correct {key}")
     return found
+
+
+def _places(config: Config, plan: Plan) -> list[str]:
+    """Return a sentence for each thing that stands where products of the plan need a folder of a kind or date."""
+    layout = config.layout
+    of_tiles = (layout.product(kind, tile) for tile in plan.tiles for kind in naming.KINDS)
+    of_groups = (layout.product(kind, group) for group in plan.groups for kind in naming.KINDS)
+    needed = {folder for product in (*of_tiles, *of_groups) for folder in (product.parent, product.parent.parent)}
+    wrong = sorted(place for place in needed if not place.is_dir() and os.path.lexists(place))
+    return [f"{place} is no folder, and products belong into it: move it away" for place in wrong]
 
 
 def _registry(config: Config) -> list[str]:

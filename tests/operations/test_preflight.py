@@ -307,3 +307,19 @@ def test_a_field_holds_its_centre_and_no_other_hemisphere(configured, dec, ra, m
     assert references._cell(ra, -dec) not in cells
     if abs(dec) < 60:
         assert references._cell(ra + 20, dec) not in cells and len(cells) < 100
+
+
+@pytest.mark.parametrize("place", ["ms", "ms/2026-02-11", "images/2026-02-11", "published/2026-02-11", "mosaics"])
+@pytest.mark.parametrize("thing", ["file", "dangling link"])
+def test_something_else_where_a_folder_belongs(configured, place, thing):
+    """Snakemake ends in a traceback where a folder of its outputs is a file."""
+    config = configured()
+    path = config.paths.stage / place
+    path.parent.mkdir(parents=True)
+    if thing == "file":
+        path.touch()
+    else:
+        path.symlink_to("nowhere")
+    refused(config, f"{path} is no folder, and products belong into it: move it away")
+    path.unlink()
+    checked_plan(config)
