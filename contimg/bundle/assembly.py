@@ -24,6 +24,8 @@ from contimg.products.manifest import product_of
 from contimg.storage import safe_files
 
 _LINKED_BYTES = 1 << 20
+Identity = tuple[int, int, int]
+"""Inode, size and time of change [ns] of a file, by which one that replaced it is known."""
 _INSIDE, _COMPARED = f"{PAYLOAD}/", f"{PAYLOAD}/crossmatch/"
 _DESCRIBED = frozenset(_INSIDE + name for name in NAMES)
 
@@ -38,6 +40,8 @@ class Contents:
         Id of the mosaic.
     linked : mapping
         Name in the bundle -> file of a product on the stage.
+    identities : mapping
+        Name in the bundle -> which file that was when its digest was taken.
     generated : mapping
         Name in the bundle -> bytes of a file that only the bundle has.
     manifest : bytes
@@ -53,6 +57,7 @@ class Contents:
 
     data_id: str
     linked: Mapping[str, Path]
+    identities: Mapping[str, Identity]
     generated: Mapping[str, bytes]
     manifest: bytes
     metadata: Mapping[str, Any]
@@ -123,7 +128,9 @@ def gather(
         )
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in generated.items()}
     known = {} if read_before_unix_s is None else _unchanged(linked, (mosaic, crossmatch), read_before_unix_s)
-    digests |= {name: known.get(name) or _digest(layout, path) for name, path in linked.items()}
+    read = {name: _digest(layout, path, known.get(name)) for name, path in linked.items()}
+    digests |= {name: digest for name, (digest, _) in read.items()}
+    identities = {name: identity for name, (_, identity) in read.items()}
     _check_as_judged(mosaic, _INSIDE, digests, linked)
     if crossmatch is not None:
         _check_as_judged(crossmatch, _COMPARED, digests, linked)
@@ -131,7 +138,9 @@ def gather(
     described = companions(metadata, inside, layout.publisher.ivoid, layout.publisher.licence)
     generated |= {_INSIDE + name: content for name, content in described.items()}
     digests |= {_INSIDE + name: hashlib.sha256(content).hexdigest() for name, content in described.items()}
-    return Contents(mosaic_id, linked, generated, format_manifest(digests), metadata, lineage, mosaic, crossmatch)
+    return Contents(
+        mosaic_id, linked, identities, generated, format_manifest(digests), metadata, lineage, mosaic, crossmatch
+    )
 
 
 def _unchanged(linked: Mapping[str, Path], nodes: Iterable[Node | None], since_unix_s: float) -> dict[str, str]:
@@ -165,6 +174,7 @@ def _flat(contents: Contents) -> Contents:
     return replace(
         contents,
         linked={name.removeprefix(_INSIDE): path for name, path in contents.linked.items()},
+        identities={name.removeprefix(_INSIDE): one for name, one in contents.identities.items()},
         generated={name.removeprefix(_INSIDE): content for name, content in contents.generated.items()},
         manifest=format_manifest(digests),
     )
@@ -201,13 +211,19 @@ def _listing(layout: naming.Layout, folder: Path, prefix: str) -> dict[str, Path
     return {prefix + name: folder / name for name in names}
 
 
-def _digest(layout: naming.Layout, path: Path) -> str:
+def _digest(layout: naming.Layout, path: Path, known: str | None) -> tuple[str, Identity]:
+    """Return the SHA-256 of a product's file, which may be known, and which file it was."""
     relative = safe_files.relative_to_root(path, layout.stage, "paths.stage")
     with (
         safe_files.open_folder(layout.stage, relative.parent) as folder,
         safe_files.open_file(folder, relative.name) as descriptor,
     ):
-        return safe_files.sha256(descriptor)
+        identity = _identity(os.fstat(descriptor))
+        return known or safe_files.sha256(descriptor), identity
+
+
+def _identity(found: os.stat_result) -> Identity:
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def assemble(contents: Contents, layout: naming.Layout, parent: int, name: str) -> None:
@@ -230,6 +246,8 @@ def assemble(contents: Contents, layout: naming.Layout, parent: int, name: str) 
     ------
     FileExistsError
         If the name is taken.
+    RegistryError
+        If a file of a product was replaced since its digest was taken.
     OSError
         If the disk refuses.
     """
@@ -251,7 +269,7 @@ def assemble(contents: Contents, layout: naming.Layout, parent: int, name: str) 
 
         for file, source in sorted(contents.linked.items()):
             place = PurePosixPath(file)
-            _link_or_copy(layout, source, folder_of(place.parent), place.name)
+            _link_or_copy(layout, source, contents.identities[file], folder_of(place.parent), place.name)
         for file, content in sorted({**contents.generated, MANIFEST: contents.manifest}.items()):
             place = PurePosixPath(file)
             put_file(folder_of(place.parent), place.name, content)
@@ -285,23 +303,31 @@ def put_tags(contents: Contents, parent: int, part: str, name: str, doi: str | N
         os.close(folder)
 
 
-def _link_or_copy(layout: naming.Layout, source: Path, folder: int, name: str) -> None:
+def _link_or_copy(layout: naming.Layout, source: Path, identity: Identity, folder: int, name: str) -> None:
     relative = safe_files.relative_to_root(source, layout.stage, "paths.stage")
     with (
         safe_files.open_folder(layout.stage, relative.parent) as source_folder,
         safe_files.open_file(source_folder, relative.name) as descriptor,
     ):
-        if os.fstat(descriptor).st_size < _LINKED_BYTES:
+        _require(identity, os.fstat(descriptor), source)
+        if identity[1] < _LINKED_BYTES:
             _copy(descriptor, folder, name)
             return
         try:
             os.link(relative.name, name, src_dir_fd=source_folder, dst_dir_fd=folder, follow_symlinks=False)
+            _require(identity, os.stat(name, dir_fd=folder, follow_symlinks=False), source)
             os.fsync(descriptor)
             return
         except OSError as error:
             if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES):
                 raise
         _copy(descriptor, folder, name)
+
+
+def _require(identity: Identity, found: os.stat_result, source: Path) -> None:
+    """Raise `RegistryError` where a file is not the one whose digest was taken: its product was made again since."""
+    if _identity(found) != identity:
+        raise RegistryError(f"{source} was made again while it was put into a bundle: rerun the same command")
 
 
 def _copy(source: int, folder: int, name: str) -> None:

@@ -161,9 +161,14 @@ def verify(path: Path, *, expected: str | None = None, progress: Callable[[int],
 
 
 def problem(path: Path, expected: str | None) -> str | None:
-    """Return the first thing that is wrong with a bundle as one sentence; None when every byte is as expected."""
+    """Return the first thing that is wrong with a bundle as one sentence; None when every byte is as expected.
+
+    What its disk cannot give back is read twice: a mosaic is not taken out of sight for one error of a cable.
+    """
     try:
         verification = verify(path, expected=expected)
+        if any(one.kind == "unreadable" for one in verification.problems):
+            verification = verify(path, expected=expected)
     except InputError:
         return f"{path} is not a bundle: it holds no {MANIFEST}"
     return None if verification.ok else verification.problems[0].message

@@ -138,7 +138,7 @@ class Machine:
             process.ended = "clean"
         except Killed:
             process.ended = "killed"
-        except ContimgError as error:
+        except (ContimgError, OSError) as error:  # both are a sentence at the boundary of a command or a job
             process.ended = f"{type(error).__name__}: {error}"
         except Exception as error:  # noqa: BLE001  contimg-ok: what leaks out of the code under trial is a finding
             process.ended = f"leaked {error!r}"

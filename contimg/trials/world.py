@@ -96,7 +96,9 @@ class Ledger:
     hidden : set
         Ids and versions that were reported as withdrawn, unless somebody asked to restore them.
     running : Counter
-        By id and version the decisions that were asked for and have not ended; those of killed processes never do.
+        By id and version the decisions that have begun and not ended; those of killed processes never do.
+    begun : Counter
+        By id and version the decisions that have begun.
     """
 
     verdicts: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -105,6 +107,7 @@ class Ledger:
     shown: dict[tuple[str, int], str] = field(default_factory=dict)
     hidden: set[tuple[str, int]] = field(default_factory=set)
     running: Counter[tuple[str, int]] = field(default_factory=Counter)
+    begun: Counter[tuple[str, int]] = field(default_factory=Counter)
 
 
 class World:
@@ -177,7 +180,13 @@ class World:
         def decide() -> None:
             if command == "approve":
                 reconcile(self.registry, layout, asked.data_id)
+            else:  # others may have ended since it was asked for
+                self.ledger.shown.pop(key, None)
+                self.ledger.hidden.discard(key)
+            alone = self.ledger.running[key] == 0
             self.ledger.running[key] += 1
+            self.ledger.begun[key] += 1
+            begun = self.ledger.begun[key]
             try:
                 getattr(decisions, command)(self.registry, layout, named, asked.reason)
             except ContimgError:
@@ -185,9 +194,10 @@ class World:
                 raise
             self.ledger.running[key] -= 1
             self.ledger.owed[asked.reason] = asked
-            if self.ledger.running[key] == 0 and command == "withdraw":
+            alone = alone and self.ledger.begun[key] == begun  # else nobody knows which of them came last
+            if alone and command == "withdraw":
                 self.ledger.hidden.add(key)
-            if self.ledger.running[key] == 0 and command == "restore":
+            if alone and command == "restore":
                 self.ledger.shown[key] = asked.sha256
             if command == "approve":
                 publish_mosaic.publish_mosaic(asked.data_id, self.config, waits_s=())

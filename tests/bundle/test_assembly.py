@@ -76,6 +76,20 @@ def test_large_files_are_linked_where_they_can_be_and_small_ones_copied(sqlite_c
     assert bundle.verify(path).ok
 
 
+@pytest.mark.parametrize("name", [f"{ID}.png", f"{ID}.fits"])  # copied, and linked
+def test_a_file_that_is_made_again_after_its_digest_was_taken(sqlite_config, tmp_path, name):
+    """A registration that was stopped meanwhile must not put the new pixels under the old manifest."""
+    mosaics.make_mosaic(sqlite_config, size_px=520)
+    layout = sqlite_config.layout
+    contents = gather(layout, ID)
+    place = layout.product("mosaic", ID) / name
+    content = place.read_bytes()
+    place.unlink()
+    place.write_bytes(content[::-1])
+    with pytest.raises(RegistryError, match=rf"{name} was made again while .*: rerun the same command"):
+        build(contents, layout, tmp_path)
+
+
 def test_folders_below_come_along(sqlite_config, tmp_path):
     mosaics.make_mosaic(sqlite_config)
     layout = sqlite_config.layout

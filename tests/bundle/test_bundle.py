@@ -1,5 +1,6 @@
 """Bundles: what the manifest says is what stands there, and anyone can check it without a database."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -208,6 +209,22 @@ def test_the_first_problem_as_a_sentence(published, tmp_path):
         bundle.problem(published, None)
         == "line 1 of manifest-sha256.txt is not one of a manifest: restore it from a copy"
     )
+
+
+@pytest.mark.parametrize(("errors", "sentence"), [(1, None), (99, "cannot be read from its disk")])
+def test_one_error_of_reading_is_no_rot(published, monkeypatch, errors, sentence):
+    """Reconciling takes out of sight what it cannot read: once may be a cable, twice is the disk."""
+    left, right = [errors], bundle.safe_files.sha256
+
+    def failing(*arguments):
+        left[0] -= 1
+        if left[0] >= 0:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return right(*arguments)
+
+    monkeypatch.setattr(bundle.safe_files, "sha256", failing)
+    found = bundle.problem(published, None)
+    assert found is None if sentence is None else sentence in found
 
 
 def test_metadata_that_cannot_be_read_is_one_sentence(tmp_path):

@@ -74,11 +74,14 @@ def test_a_read_only_inbox_is_only_read(plain):
     assert now == plain.before
 
 
-def test_umask_027_keeps_others_out_and_lets_the_group_read(plain):
+def test_umask_027_keeps_others_out_of_all_but_the_archive(plain):
+    """What is published has the permissions of `publish.mode`; locks are their maker's."""
     for path in made(plain):
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if ".snakemake" not in path.parts and path.relative_to(plain.place).parts[0] != "work":
-            assert mode & 0o007 == 0 and mode & 0o040, f"{path} has mode {mode:o}"
+        mode, place = stat.S_IMODE(path.stat().st_mode), path.relative_to(plain.place).parts[0]
+        if ".snakemake" in path.parts or place == "work":
+            continue
+        readable = place == "products" and path.suffix != ".lock"
+        assert mode & 0o002 == 0 and bool(mode & 0o004) == readable and mode & 0o040, f"{path} has mode {mode:o}"
 
 
 def test_a_home_that_cannot_be_written_is_left_alone(plain):
