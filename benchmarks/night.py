@@ -228,7 +228,7 @@ def measure(night: Path, tiles: int, cores: int) -> NightCost:
     started, wall, cpu, seen = run_workflow(night, config, cores)
     records = list(job_records(night / "work"))
     costs = forecast.costs_of(config, plan, records)
-    again = sum(costs[rule].cpu_s * number for rule, number in foretold.jobs.items())
+    again = forecast.cpu_s(costs, foretold.jobs)
     ends = {rule: [one.finished_unix_s for one in records if one.rule == rule] for rule in RULES}
     tasks = tasks_of(records)
     # Starts of processes and Snakemake itself are in no job's own figure.

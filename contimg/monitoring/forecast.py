@@ -31,6 +31,10 @@ FULL_SIZE_S = {
 
 START_S = 2.5
 """What a job takes whatever its data: start of Python, imports [s]."""
+SCHEDULED_S = 1.2
+"""What Snakemake takes for a job beside what the job's own record has: its process and the plan [s of CPU]."""
+RUN_S = 4.0
+"""What a run takes before its first job: Snakemake and the graph [s of CPU]."""
 
 _MS_OVER_FILES = 1.1
 _IMAGE_BYTES_PX, _MOSAIC_BYTES_PX = 24, 48
@@ -38,7 +42,7 @@ _IMAGE_BYTES_PX, _MOSAIC_BYTES_PX = 24, 48
 
 @dataclass(frozen=True)
 class Cost:
-    """Median wall and CPU time of a rule's jobs [s], and how many were measured (0: scaled from full size)."""
+    """Median wall and CPU time of a rule's jobs with their start [s]; number of those measured (0: scaled)."""
 
     wall_s: float
     cpu_s: float
@@ -78,11 +82,16 @@ def forecast(config: Config, plan: Plan, work: Path, cores: Sequence[int] = (1, 
     rules = Counter(task.rule for task in tasks)
     return Forecast(
         jobs=dict(rules),
-        cpu_h=sum(costs[rule].cpu_s * number for rule, number in rules.items()) / 3600,
+        cpu_h=cpu_s(costs, rules) / 3600,
         disk_peak_gb=max((run.peak_bytes for run in runs.values()), default=0.0) / 1e9,
-        wall_h={number: run.end_s / 3600 for number, run in runs.items()},
+        wall_h={number: (run.end_s + RUN_S * bool(tasks)) / 3600 for number, run in runs.items()},
         costs={rule: costs[rule] for rule in rules},
     )
+
+
+def cpu_s(costs: Mapping[str, Cost], jobs: Mapping[str, int]) -> float:
+    """Return the CPU time of a run with some numbers of jobs [s]; nothing where there are none."""
+    return sum(costs[rule].cpu_s * number for rule, number in jobs.items()) + RUN_S * bool(jobs)
 
 
 def costs_of(config: Config, plan: Plan, records: Iterable[JobRecord]) -> dict[str, Cost]:
@@ -97,7 +106,8 @@ def costs_of(config: Config, plan: Plan, records: Iterable[JobRecord]) -> dict[s
     found = {}
     for rule, seconds in FULL_SIZE_S.items():
         if rule in walls:
-            found[rule] = Cost(statistics.median(walls[rule]), statistics.median(cpus[rule]), len(walls[rule]))
+            wall, cpu = statistics.median(walls[rule]), statistics.median(cpus[rule])
+            found[rule] = Cost(wall + SCHEDULED_S, cpu + SCHEDULED_S, len(walls[rule]))
         else:
             scaled = START_S + seconds * scale[rule]
             found[rule] = Cost(scaled, scaled, 0)
