@@ -62,7 +62,7 @@ def find_events(
     """
     if not calibrations:
         return []
-    found = [event for column, name in enumerate(names) if (event := _dead(calibrations, name, gain[:, column]))]
+    found = _dead(calibrations, names, gain)
     with np.errstate(all="ignore"):
         changes = _steps(np.log(gain), GAIN_STEP / 2, _FLOOR_GAIN)
     for column, (place, before, after) in changes.items():
@@ -76,14 +76,26 @@ def find_events(
     return sorted(found, key=lambda one: (one.since or "", one.receptors), reverse=True)
 
 
-def _dead(calibrations: Sequence[str], name: str, gain: NDArray[np.float64]) -> Event | None:
-    """Return the event of a receptor that has no solution in the last calibration."""
-    solved = np.flatnonzero(np.isfinite(gain))
-    if len(solved) and solved[-1] == len(gain) - 1:
-        return None
-    since = calibrations[solved[-1] + 1] if len(solved) else None
-    when = f"since {since}" if since else f"in any of {len(calibrations)} calibrations"
-    return Event("dead", (name,), since, None, f"{name} has no solution {when}: look at its receiver and cable")
+def _dead(calibrations: Sequence[str], names: Sequence[str], gain: NDArray[np.float64]) -> list[Event]:
+    """Return an event for the receptors that have no solution in the last calibration, one for each time of death."""
+    together: dict[str | None, list[str]] = {}
+    for name, column in zip(names, gain.T, strict=True):
+        solved = np.flatnonzero(np.isfinite(column))
+        if not len(solved):
+            together.setdefault(None, []).append(name)
+        elif solved[-1] < len(column) - 1:
+            together.setdefault(calibrations[solved[-1] + 1], []).append(name)
+    return [_died(since, receptors, len(names), len(calibrations)) for since, receptors in together.items()]
+
+
+def _died(since: str | None, receptors: Sequence[str], of: int, calibrations: int) -> Event:
+    when = f"since {since}" if since else f"in any of {calibrations} calibrations"
+    if len(receptors) == 1:
+        message = f"{receptors[0]} has no solution {when}: look at its receiver and cable"
+    else:
+        where = "that calibration" if len(receptors) > of / 2 else "what they have in common, then at each"
+        message = f"{len(receptors)} of {of} receptors have no solution {when}: look at {where}"
+    return Event("dead", tuple(receptors), since, None, message)
 
 
 _Step = tuple[int, float, float]

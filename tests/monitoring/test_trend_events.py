@@ -44,6 +44,18 @@ def test_a_receptor_that_died_and_one_that_never_lived(weeks):
     assert "in any of 20 calibrations" in second.message
 
 
+@pytest.mark.parametrize(
+    ("died", "where"), [([1, 4], "look at what they have in common"), ([0, 1, 2], "that calibration")]
+)
+def test_receptors_that_died_together_are_one_line(weeks, died, where):
+    gain, delay = weeks
+    gain[12:, died] = np.nan
+    (event,) = found(gain, delay)
+    assert event.receptors == tuple(NAMES[number] for number in died) and event.since == CALIBRATIONS[12]
+    assert event.message.startswith(f"{len(died)} of 5 receptors have no solution since cal_20260213T010000")
+    assert where in event.message
+
+
 def test_one_that_came_back_is_not_dead(weeks):
     gain, delay = weeks
     gain[5:9, 1] = np.nan
