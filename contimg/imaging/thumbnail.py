@@ -37,6 +37,7 @@ def sky_picture(
     marks = [
         Mark(source["name"], source["ra_deg"], source["dec_deg"], source["name"] == calibrator)
         for source in facts.get("bright_sources", ())
+        if source["name"] is not None
     ]
     return SkyPicture(
         image_jy=imaged.image,

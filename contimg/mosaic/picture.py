@@ -53,5 +53,6 @@ def _marks(mosaic: GroupImage, facts: MosaicImageFacts) -> list[Mark]:
         source.name: Mark(source.name, source.ra_deg, source.dec_deg, source.name in facts.calibrators)
         for _, image in used(mosaic.tiles)
         for source in image.facts.bright_sources
+        if source.name is not None
     }
     return sorted(known.values(), key=lambda mark: (not mark.calibrator, mark.name))

@@ -135,9 +135,9 @@ class ChannelGroupFacts(Record):
 
 
 class BrightSourceFacts(Record):
-    """A source of the model that was subtracted from a tile: its name in the catalogue, and its place (ICRS)."""
+    """A source of the model that was subtracted from a tile: name in the catalogue, if it is there; place (ICRS)."""
 
-    name: str
+    name: str | None
     ra_deg: float
     dec_deg: float
 

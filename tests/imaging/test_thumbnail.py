@@ -17,17 +17,22 @@ FACTS = {
     "id": "2026-02-11T11:51:36", "synthetic": True, "calibrator": "3C286", "start_mjd": 61082.5, "end_mjd": 61082.504,
     "freq_hz": 1.4056e9,
     "bright_sources": [
-        {"name": "SIM0012", "ra_deg": 200.3, "dec_deg": 30.4}, {"name": "3C286", "ra_deg": 200.6, "dec_deg": 30.3},
+        {"name": None, "ra_deg": 200.4, "dec_deg": 30.2}, {"name": "SIM0012", "ra_deg": 200.3, "dec_deg": 30.4},
+        {"name": None, "ra_deg": 200.5, "dec_deg": 30.1}, {"name": "3C286", "ra_deg": 200.6, "dec_deg": 30.3},
     ],
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def shown():
+    return drawn(FACTS)
+
+
+def drawn(facts):
     image = np.random.default_rng(1).normal(0, 1e-3, (200, 200)).astype(np.float32)
     beam = RestoringBeam.from_degrees(90 / 3600, 60 / 3600, 20.0)
     imaged = SimpleNamespace(image=image, residual=image - 1, beam=beam)
-    return sky_picture(imaged, np.ones((200, 200)), GRID, FACTS, 1.0)
+    return sky_picture(imaged, np.ones((200, 200)), GRID, facts, 1.0)
 
 
 def test_what_it_says(shown):
@@ -42,6 +47,12 @@ def test_what_it_says(shown):
 
 def test_the_calibrator_is_marked_and_comes_first(shown):
     assert [(mark.name, mark.calibrator) for mark in shown.marks] == [("3C286", True), ("SIM0012", False)]
+
+
+def test_sources_that_no_catalogue_names_have_no_mark():
+    """Also where there is no calibrator, whose name would be theirs."""
+    facts = FACTS | {"calibrator": None}
+    assert [(mark.name, mark.calibrator) for mark in drawn(facts).marks] == [("3C286", False), ("SIM0012", False)]
 
 
 def test_places_are_those_of_the_files(shown):

@@ -224,3 +224,11 @@ def test_the_noise_that_was_not_measured_is_a_reason(tmp_path):
     assert [reason.code for reason in made.reasons] == ["noise_ratio_not_measured"]
     assert made.verdict == "warning"
     assert made.facts["centre_deg"] == pytest.approx([127.0, DEC_DEG])
+
+
+def test_bright_sources_that_no_catalogue_names_need_no_name(tmp_path, sky):
+    """They were found in the tiles: they have places, and no mark in the picture."""
+    found = [{"name": name, "ra_deg": 127.0, "dec_deg": DEC_DEG} for name in (None, "3C 195", None)]
+    maker = TileMaker(tmp_path, expected_rms_jy=0.8e-3, facts={"bright_sources": found})
+    made, folder = mosaic(tmp_path, [maker.make(i, 127 + SPACING_DEG * i, sky) for i in range(2)])
+    assert made.facts["tiles_used"] and (folder / f"{MOSAIC_ID}.png").is_file()
