@@ -185,8 +185,5 @@ def test_memory_does_not_grow_with_the_number_of_tiles(tmp_path, monkeypatch):
 
 def test_the_result_does_not_depend_on_the_order_of_the_twins(tmp_path):
     twins = tiles(tmp_path)
-    numbers = [
-        {key: mosaic(tmp_path / name, order).qa[key] for key in overlap.NUMBERS}
-        for name, order in (("a", twins), ("b", twins[::-1]))
-    ]
-    assert numbers[0] == numbers[1]
+    first, second = (mosaic(tmp_path / name, order).qa for name, order in (("a", twins), ("b", twins[::-1])))
+    assert [first[key] for key in overlap.NUMBERS] == [second[key] for key in overlap.NUMBERS]
