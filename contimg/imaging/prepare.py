@@ -17,6 +17,7 @@ from contimg.imaging import field_of_view, limits
 from contimg.imaging.checks.sun import measure_sun
 from contimg.imaging.checks.system_noise import measure_system_noise
 from contimg.imaging.effective_beam import EffectiveBeam, effective_beam
+from contimg.imaging.far.near_field import NearField
 from contimg.imaging.far.peeling import Peeled, peel_far_sources
 from contimg.imaging.grid import TileGrid
 from contimg.imaging.selfcal.selfcal import SelfCalibration
@@ -143,6 +144,11 @@ class PreparedTile:
         return float(self.facts["freq_hz"])
 
 
+def _peel(job: ImagingJob, vis: Averaged, catalogue: Catalogue | None) -> list[Peeled]:
+    near = None if catalogue is None else NearField.of(catalogue, vis, job.beam)
+    return peel_far_sources(vis, near)
+
+
 def prepare(job: ImagingJob, coordinates: Coordinates) -> PreparedTile:
     """Read a tile and prepare it for imaging.
 
@@ -167,7 +173,7 @@ def prepare(job: ImagingJob, coordinates: Coordinates) -> PreparedTile:
     radius_rad = field_of_view.field_radius(coordinates, grid, job.beam, options.pb_limit)
     factor = averaging_factors(coordinates, radius_rad, options.max_averaging_loss)
     vis = read_averaged(job.ms, coordinates, factor)
-    peeled = peel_far_sources(vis) if options.peels else []
+    peeled = _peel(job, vis, catalogue) if options.peels else []
     facts: dict[str, Any] = {"smearing": smearing.facts(coordinates, radius_rad, factor)}
     qa: dict[str, Any] = {"flagged_fraction": vis.flagged_fraction}
     samples = stokes_i(vis, job.threads)

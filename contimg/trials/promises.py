@@ -12,6 +12,7 @@ from contimg.bundle.find import find_bundles
 from contimg.bundle.record import decisions_in, read_record
 from contimg.errors import RegistryError
 from contimg.publishing import markers
+from contimg.publishing.archive_marker import MARKER
 from contimg.publishing.places import Places, is_folder
 from contimg.publishing.recording import recorded
 from contimg.registry import queries
@@ -172,7 +173,8 @@ def _left_behind(world: World) -> Iterator[str]:
     """Give what dead processes left in the archive and among staged bundles; beside a marker the next run tidies up."""
     products, stage = world.config.paths.products, world.config.paths.stage
     for top, pattern in ((products, "**/.*.part-*"), (products, ".incoming/*"), (stage, "registered/*/*/.*.part-*")):
-        yield from (f"left behind: {path}" for path in sorted(top.glob(pattern)))
+        found = sorted(path for path in top.glob(pattern) if MARKER not in path.name)
+        yield from (f"left behind: {path}" for path in found)
 
 
 def _markers(world: World, data_ids: set[str]) -> Iterator[str]:

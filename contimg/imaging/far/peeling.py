@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.imaging.far.fringes import FarFringe
+from contimg.imaging.far.near_field import NearField
 from contimg.imaging.visibilities.averaging import Averaged
 from contimg.imaging.visibilities.samples import usable_data
 from contimg.sky.far_sources import FAR_SOURCES
@@ -37,6 +38,9 @@ with its mirror image's."""
 _LEAST_BASELINES, _LEAST_SHARE, _SIGNIFICANCE = 10, 0.1, 3.0
 """A source is seen by so many baselines more than its mirror image, by this share of those that could, and by so many
 sigma of counting: what another source leaves is seen by a few of many."""
+_OF_FIELD = 0.45
+"""Least amplitude of a source over that of a field of which nothing is known: a tenth to a quarter of a calibrator's of
+20 Jy off the phase centre was taken for a far source's."""
 _BLOCK = 1_000_000  # samples at a time
 
 
@@ -70,35 +74,53 @@ class Peeled:
         }
 
 
-def peel_far_sources(vis: Averaged) -> list[Peeled]:
+def peel_far_sources(vis: Averaged, near: NearField | None) -> list[Peeled]:
     """Subtract the sources that stand out in far sidelobes, in place; return them, brightest first.
 
     Parameters
     ----------
     vis : Averaged
         Calibrated; its data change, and the weights and flags of baselines that are left out.
+    near : NearField or None
+        The brightest sources in the beam, which are not there while others are looked for; without them only sources
+        are believed whose amplitude is at least 0.45 times the field's.
     """
     found: dict[str, Peeled] = {}
     for _ in range(2):  # a strong source may hide another
         before = len(found)
         for source in FAR_SOURCES:
-            if source.name not in found and (one := _peel(source.name, FarFringe.of(source, vis), vis)) is not None:
+            if source.name in found:
+                continue
+            fringe = FarFringe.of(source, vis)
+            if not fringe.up.any() or fringe.separation_rad < NEAREST_RAD:
+                continue
+            one = _peel(source.name, fringe, vis, near)
+            if one is not None:
                 found[source.name] = one
         if len(found) == before:
             break
     return sorted(found.values(), key=lambda one: -float(one.apparent_jy.max()))
 
 
-def _peel(name: str, fringe: FarFringe, vis: Averaged) -> Peeled | None:
-    """Subtract one source; None where it is not seen."""
-    if not fringe.up.any() or fringe.separation_rad < NEAREST_RAD:
-        return None
+def _peel(name: str, fringe: FarFringe, vis: Averaged, near: NearField | None) -> Peeled | None:
+    """Subtract one source from the data without the near field, which is fitted anew; None where it is not seen."""
+    if near is None:
+        return _peel_alone(name, fringe, vis, _OF_FIELD)
+    fitted = near.fit(vis)
+    fitted.add(vis, -1)
+    found = _peel_alone(name, fringe, vis, 0.0)
+    fitted.add(vis, 1)
+    return found
+
+
+def _peel_alone(name: str, fringe: FarFringe, vis: Averaged, of_field: float) -> Peeled | None:
+    """Subtract one source; None where it is not seen, or has less than a part of the field's amplitude."""
     chosen = _Chosen.of(vis, fringe)
     if chosen.count < _LEAST_BASELINES:
         return None
     sums = _sums(vis, fringe, chosen)
     baselines = _Fits.of(sums)
-    if not baselines.significant:
+    if not baselines.significant or (of_field and baselines.rms_jy < of_field * _field_jy(vis, chosen)):
         return None
     slow = _subtract(vis, fringe, chosen, sums, baselines)
     return Peeled(name, baselines.apparent_jy, int(baselines.seen.sum()), slow)
@@ -217,6 +239,17 @@ def _sums(vis: Averaged, fringe: FarFringe, chosen: _Chosen) -> _Sums:
     )
 
 
+def _field_jy(vis: Averaged, chosen: _Chosen) -> float:
+    """Return the rms amplitude of what neighbouring samples of the band have in common: of the field, without noise."""
+    power = weights = 0.0
+    for block in chosen.blocks(vis.data.shape[1]):
+        data, weight = usable_data(vis, chosen.rows[block])
+        both = weight[:, 1:] * weight[:, :-1]
+        power += float((both * (data[:, 1:] * data[:, :-1].conj()).real).sum(dtype=np.float64))
+        weights += float(both.sum(dtype=np.float64))
+    return math.sqrt(max(power, 0.0) / weights) if weights > 0 else 0.0
+
+
 @dataclass(frozen=True)
 class _Fits:
     """What the sums say of each baseline.
@@ -237,6 +270,11 @@ class _Fits:
     seen: NDArray[np.bool_]
     significant: bool
     apparent_jy: NDArray[np.float64]
+
+    @property
+    def rms_jy(self) -> float:
+        """Amplitude of the source over the correlations."""
+        return float(np.sqrt(np.mean(self.apparent_jy**2)))
 
     @classmethod
     def of(cls, sums: _Sums) -> _Fits:
