@@ -92,10 +92,13 @@ def _asymmetry(response: EffectiveBeam, peak: NDArray[np.float64], places: NDArr
 
 
 def _centre_offset(coordinates: Coordinates) -> float:
-    """Return the distance (arcsec) of the phase centre from the mean direction of the beam's axis."""
+    """Return the distance (arcsec) of the phase centre from the middle of the path of the beam's axis.
+
+    The path is a part of a circle of declination: its middle lies on it, unlike the mean of its directions (32 arcsec
+    off in the 20 min of a file of 96 integrations).
+    """
     ra, dec = coordinates.pointing_rad.T
-    mean = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)]).mean(1)
-    middle = math.atan2(mean[1], mean[0]), math.atan2(mean[2], math.hypot(mean[0], mean[1]))
+    middle = float(np.unwrap(ra).mean()), float(dec.mean())
     return math.degrees(float(separation(*middle, *coordinates.phase_centre_rad))) * 3600
 
 
