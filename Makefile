@@ -23,10 +23,10 @@ demo: $(INSTALLED)  ## simulate a night, take it to a published mosaic, and repo
 	@echo "The whole report: $(abspath $(DEMO))/report.html"
 
 test: $(INSTALLED)  ## all tests; those that need a server say how to enable them
-	$(BIN)/python -m pytest -n $(CORES) --dist loadfile
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder
 
 coverage: $(INSTALLED)  ## all tests, and what of contimg/ they run: htmlcov/index.html; below 90 % of the lines is an error
-	$(BIN)/python -m pytest -n $(CORES) --dist loadfile --cov --cov-report=term --cov-report=html
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-report=html
 	@$(BIN)/coverage json -q -o - | $(BIN)/python -c "import json, sys; \
 	  lines = json.load(sys.stdin)['totals']['percent_statements_covered']; \
 	  print(f'{lines:.1f} % of the lines run; 90 % must.'); sys.exit(lines < 90)"
