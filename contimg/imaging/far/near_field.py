@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from contimg.config import BeamOptions
 from contimg.imaging.far.fringes import FarFringe
 from contimg.imaging.visibilities.averaging import Averaged
-from contimg.imaging.visibilities.samples import usable_data
+from contimg.imaging.visibilities.samples import baseline_numbers, row_blocks, usable_data
 from contimg.sky.catalogue import Catalogue
 from contimg.sky.far_sources import FarSource
 from contimg.sky.predict import attenuation
@@ -57,13 +57,13 @@ class NearField:
 
     def fit(self, vis: Averaged) -> FittedField:
         """Return the pattern with an amplitude for each baseline and correlation."""
-        pair = vis.antenna1.astype(np.int64) * (int(vis.antenna2.max()) + 1) + vis.antenna2
-        number = np.unique(pair, return_inverse=True)[1]
+        number = baseline_numbers(vis.antenna1, vis.antenna2)
         size, npol = int(number.max()) + 1, vis.data.shape[2]
         data, power = np.zeros((size, npol), np.complex128), np.zeros((size, npol))
-        for rows in _blocks(vis):
+        for block in row_blocks(len(vis.data), _BLOCK // vis.data.shape[1]):
+            rows = np.arange(block.start, min(block.stop, len(vis.data)))
             values, weight = usable_data(vis, rows)
-            pattern = self._of_rows(vis, rows)
+            pattern = self.of_rows(vis, rows)
             for product in range(npol):
                 row_sum = (weight[..., product] * values[..., product] * pattern.conj()).sum(1, dtype=np.complex128)
                 data[:, product] += np.bincount(number[rows], row_sum.real, size)
@@ -73,7 +73,7 @@ class NearField:
         amplitude = np.where(power > 0, data / np.where(power > 0, power, 1.0), 0)
         return FittedField(self, number, amplitude.astype(np.complex64))
 
-    def _of_rows(self, vis: Averaged, rows: NDArray[np.int64]) -> NDArray[np.complex64]:
+    def of_rows(self, vis: Averaged, rows: NDArray[np.int64]) -> NDArray[np.complex64]:
         """Return the pattern (n, width) on some rows."""
         freq_hz = vis.averaging.freq_hz()[vis.averaging.layout_of_row[rows]]
         channel = np.clip(np.searchsorted(vis.freq_hz, freq_hz), 0, len(vis.freq_hz) - 1)
@@ -102,12 +102,7 @@ class FittedField:
 
     def add(self, vis: Averaged, sign: int) -> None:
         """Add the pattern to the data, in place; `sign` is -1 to subtract it."""
-        for rows in _blocks(vis):
+        for block in row_blocks(len(vis.data), _BLOCK // vis.data.shape[1]):
+            rows = np.arange(block.start, min(block.stop, len(vis.data)))
             amplitude = np.complex64(sign) * self.amplitude[self.baseline[rows]]
-            vis.data[rows] += self.pattern._of_rows(vis, rows)[..., None] * amplitude[:, None, :]
-
-
-def _blocks(vis: Averaged) -> list[NDArray[np.int64]]:
-    step = max(1, _BLOCK // vis.data.shape[1])
-    count = len(vis.data)
-    return [np.arange(start, min(start + step, count)) for start in range(0, count, step)]
+            vis.data[rows] += self.pattern.of_rows(vis, rows)[..., None] * amplitude[:, None, :]

@@ -10,7 +10,7 @@ fringe turns as fast the other way, tells how much of the field and the noise su
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -87,33 +87,34 @@ def peel_far_sources(vis: Averaged, near: NearField | None) -> list[Peeled]:
     """
     found: dict[str, Peeled] = {}
     for _ in range(2):  # a strong source may hide another
-        before = len(found)
-        for source in FAR_SOURCES:
-            if source.name in found:
-                continue
-            fringe = FarFringe.of(source, vis)
-            if not fringe.up.any() or fringe.separation_rad < NEAREST_RAD:
-                continue
-            one = _peel(source.name, fringe, vis, near)
-            if one is not None:
-                found[source.name] = one
-        if len(found) == before:
+        field = None if near is None else near.fit(vis)
+        if field is not None:
+            field.add(vis, -1)
+        more = _peel_others(vis, found, _OF_FIELD if field is None else 0.0)
+        if field is not None:
+            field.add(vis, 1)
+        if not more:
             break
+        found |= more
     return sorted(found.values(), key=lambda one: -float(one.apparent_jy.max()))
 
 
-def _peel(name: str, fringe: FarFringe, vis: Averaged, near: NearField | None) -> Peeled | None:
-    """Subtract one source from the data without the near field, which is fitted anew; None where it is not seen."""
-    if near is None:
-        return _peel_alone(name, fringe, vis, _OF_FIELD)
-    fitted = near.fit(vis)
-    fitted.add(vis, -1)
-    found = _peel_alone(name, fringe, vis, 0.0)
-    fitted.add(vis, 1)
-    return found
+def _peel_others(vis: Averaged, found: Mapping[str, Peeled], of_field: float) -> dict[str, Peeled]:
+    """Subtract those far sources that were not found before; return what was subtracted, by name."""
+    more: dict[str, Peeled] = {}
+    for source in FAR_SOURCES:
+        if source.name in found:
+            continue
+        fringe = FarFringe.of(source, vis)
+        if not fringe.up.any() or fringe.separation_rad < NEAREST_RAD:
+            continue
+        one = _peel(source.name, fringe, vis, of_field)
+        if one is not None:
+            more[source.name] = one
+    return more
 
 
-def _peel_alone(name: str, fringe: FarFringe, vis: Averaged, of_field: float) -> Peeled | None:
+def _peel(name: str, fringe: FarFringe, vis: Averaged, of_field: float) -> Peeled | None:
     """Subtract one source; None where it is not seen, or has less than a part of the field's amplitude."""
     chosen = _Chosen.of(vis, fringe)
     if chosen.count < _LEAST_BASELINES:

@@ -129,7 +129,7 @@ def row_blocks(count: int, largest: int) -> list[slice]:
     return [slice(start, start + max(1, largest)) for start in range(0, count, max(1, largest))]
 
 
-def _baseline_numbers(antenna1: NDArray[np.int32], antenna2: NDArray[np.int32]) -> NDArray[np.int64]:
+def baseline_numbers(antenna1: NDArray[np.int32], antenna2: NDArray[np.int32]) -> NDArray[np.int64]:
     """Return a number (nrow,) from 0 on for the baseline of each row."""
     pair = antenna1.astype(np.int64) << 32 | antenna2
     return np.unique(pair, return_inverse=True)[1]
@@ -137,7 +137,7 @@ def _baseline_numbers(antenna1: NDArray[np.int32], antenna2: NDArray[np.int32]) 
 
 def _unit_sigma(vis: Visibilities, samples: Samples) -> NDArray[np.float64] | None:
     """Return the noise of weight 1 for each row of the samples (nrow,), measured on its baseline (Jy)."""
-    baseline = _baseline_numbers(vis.antenna1[samples.rows], vis.antenna2[samples.rows])
+    baseline = baseline_numbers(vis.antenna1[samples.rows], vis.antenna2[samples.rows])
     count = int(baseline.max(initial=-1)) + 1
     sigma = np.full(count, np.nan)
     order = np.argsort(baseline, kind="stable")
