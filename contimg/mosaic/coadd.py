@@ -218,14 +218,14 @@ def _select(
     """Return the pixels of some rows where a tile has weight, and put their places in the tile into an (n, 2) array."""
     block, there = into
     y, x = places.rows(block)
-    ny, nx = tile.pb.shape
-    inside = (y >= -0.5) & (y <= ny - 0.5) & (x >= -0.5) & (x <= nx - 0.5)
     if smooth is not None:
         beam = smooth.rows(block)
-        inside &= beam >= pb_limit
-        beam = beam[inside]
-    y, x = y[inside], x[inside]
-    if smooth is None:
+        inside = beam >= pb_limit
+        y, x, beam = y[inside], x[inside], beam[inside]
+    else:
+        ny, nx = tile.pb.shape
+        inside = (y >= -0.5) & (y <= ny - 0.5) & (x >= -0.5) & (x <= nx - 0.5)
+        y, x = y[inside], x[inside]
         beam = interpolate_smooth(tile.pb, y, x)
     chosen = (beam >= pb_limit) & tile.image.knows(y, x)  # False where the beam is NaN
     if not chosen.all():

@@ -50,7 +50,7 @@ class NoiseMap:
 def rms_off_sources(image: NDArray[np.floating], used: NDArray[np.bool_], beam_px: float) -> float | None:
     """Return the rms of a flat-noise image away from its sources.
 
-    Of a large image, the pixels of every second or third row and column are used, of which a beam still holds several.
+    Of a large image, rows and columns up to a beam apart are used: nearer ones would say little more.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def rms_off_sources(image: NDArray[np.floating], used: NDArray[np.bool_], beam_p
     """
     from scipy.ndimage import maximum_filter
 
-    thin = max(1, min(int(beam_px / 2), int(np.sqrt(image.size / _SAMPLES))))
+    thin = max(1, min(int(beam_px), int(np.sqrt(image.size / _SAMPLES))))
     image, used = image[::thin, ::thin], used[::thin, ::thin]
     used = used & np.isfinite(image)
     first = clipped_sigma(image[used])

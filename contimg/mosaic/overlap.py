@@ -28,6 +28,10 @@ NUMBERS = (
 )  # fmt: skip
 """Keys of a mosaic's ``qa`` that this comparison fills."""
 
+_LEAST_BOXES = 4.0
+"""Least overlap whose scatter counts, in boxes of noise: in less, at the edge of both tiles, one box's noise that is
+a third too low for that edge (seen on a clean night, in half a box) is the whole overlap's. Such tiles have neighbours
+with which they overlap more."""
 _NO_WIDTH = 1e-3
 """Least scatter of differences that counts: tiles with the same pixels have none."""
 
@@ -153,10 +157,15 @@ class OverlapComparison:
 def _extremes(
     pairs: Mapping[tuple[str, str], PixelDifference], stripes: Mapping[tuple[str, str], float]
 ) -> dict[str, Any]:
-    """Return the width that is farthest from 1, the largest residue and stripe, and the tiles that they are of."""
+    """Return the width that is farthest from 1, the largest residue and stripe, and the tiles that they are of.
+
+    Widths are of overlaps of four boxes of noise or more, or of the largest if all are smaller.
+    """
     if not pairs:
         return {}
-    widest = max(pairs, key=lambda pair: (abs(np.log(max(pairs[pair].width, _NO_WIDTH))), pair))
+    least = min(_LEAST_BOXES, max(one.boxes for one in pairs.values()))
+    large = [pair for pair, one in pairs.items() if one.boxes >= least]
+    widest = max(large, key=lambda pair: (abs(np.log(max(pairs[pair].width, _NO_WIDTH))), pair))
     residue = max(pairs, key=lambda pair: (pairs[pair].residue, pair))
     numbers: dict[str, Any] = {
         "difference_width": round(pairs[widest].width, 4),

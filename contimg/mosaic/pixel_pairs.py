@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.mosaic.neighbours import FLUX_FLOOR, MIN_SOURCES, POSITION_FLOOR_BEAMS, UNKNOWN, Difference
+from contimg.mosaic.noise import BOX_BEAMS
 from contimg.mosaic.outliers import DYNAMIC_RANGE, brightest_near, count_apart
 from contimg.mosaic.rejection import FLUX_ERROR
 from contimg.mosaic.tile_samples import Sampling, TileSamples
@@ -72,6 +73,8 @@ class PixelDifference:
         Differences of the faint pixels over their noise; NaN elsewhere.
     worst_place : float
         Difference of the most significant place that only one of them shows, over its expected size; 0 without one.
+    boxes : float
+        Area of the faint pixels, in the boxes of 20 x 20 beams in which a tile's noise is measured.
     """
 
     difference: Difference
@@ -80,6 +83,7 @@ class PixelDifference:
     blocks: BlockRatios
     unit: NDArray[np.float32]
     worst_place: float = 0.0
+    boxes: float = 0.0
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -139,6 +143,7 @@ def compare_pixels(one: TileSamples, other: TileSamples, sampling: Sampling) -> 
         ),
         unit=unit,
         worst_place=worst_place,
+        boxes=np.count_nonzero(faint) / (BOX_BEAMS * sampling.beam) ** 2,
     )  # fmt: skip
 
 

@@ -23,6 +23,17 @@ def convolved(image, start, target):
     return fourier_image(image, start, target, STEPS).pixels().astype(float)
 
 
+def all_modes(made):
+    """The modes of a real image at negative columns too: c(-k) is the conjugate of c(k)."""
+    n, m = len(made.modes), made.columns
+    return np.array(
+        [
+            [made.modes[i, j] if j < made.modes.shape[1] else np.conj(made.modes[-i % n, m - j]) for j in range(m)]
+            for i in range(n)
+        ]
+    )
+
+
 class TestConvolution:
     @pytest.mark.parametrize("target", [beam(60, 50, 30), beam(46, 36, 32), beam(90, 90, 0)])
     def test_point_source_becomes_the_target_beam_in_jy_per_beam(self, target):
@@ -68,21 +79,24 @@ class TestConvolution:
 
 
 class TestInterpolation:
-    def test_is_the_trigonometric_polynomial_of_the_pixels(self):
-        image = np.random.default_rng(2).normal(size=(24, 20))
+    @pytest.mark.parametrize("shape", [(43, 22), (43, 49)])  # of an even and an odd number of columns
+    def test_is_the_trigonometric_polynomial_of_the_pixels(self, shape):
+        image = np.random.default_rng(2).normal(size=shape)
         made = fourier_image(image, ROUND, ROUND, STEPS)
-        (n, m), (top, left) = made.modes.shape, made.pad
+        (top, left), modes = made.pad, all_modes(made)
+        n, m = modes.shape
         places = np.random.default_rng(3).uniform(3, 16, (2, 30))
         u, v = np.fft.fftfreq(n), np.fft.fftfreq(m)
         want = [
-            (np.exp(2j * np.pi * u * (y + top)) @ made.modes @ np.exp(2j * np.pi * v * (x + left))).real / (n * m)
+            (np.exp(2j * np.pi * u * (y + top)) @ modes @ np.exp(2j * np.pi * v * (x + left))).real / (n * m)
             for y, x in places.T
         ]
         assert made.at(places.T) == pytest.approx(np.array(want), abs=5e-5)
 
-    def test_at_the_pixels_it_is_the_image(self):
-        image = correlated_noise(SHAPE, 1.7, 4)
-        y, x = (axis.ravel().astype(float) for axis in np.mgrid[: SHAPE[0], : SHAPE[1]])
+    @pytest.mark.parametrize("shape", [SHAPE, (64, 80), (43, 48), (43, 49)])  # padded to even and odd numbers
+    def test_at_the_pixels_it_is_the_image(self, shape):
+        image = correlated_noise(shape, 1.7, 4)
+        y, x = (axis.ravel().astype(float) for axis in np.mgrid[: shape[0], : shape[1]])
         got = fourier_image(image, ROUND, ROUND, STEPS).at(np.column_stack([y, x]))
         assert np.abs(got - image.ravel()).max() < 1e-4
 
@@ -161,13 +175,3 @@ def test_modes_are_single_precision():
     made = fourier_image(np.zeros((50, 60)), ROUND, ROUND, STEPS)
     assert isinstance(made, FourierImage) and made.modes.dtype == np.complex64
     assert made.pixels().dtype == made.at(np.array([[3.0, 3.0]])).dtype == np.float32
-
-
-@pytest.mark.parametrize("shape", [(6, 8), (7, 9), (8, 7), (5, 6)])
-def test_both_halves_of_the_modes_of_a_real_image(shape):
-    from scipy.fft import fft2, rfft2
-
-    from contimg.mosaic.fourier_image import _both_halves
-
-    image = np.random.default_rng(1).normal(size=shape).astype(np.float32)
-    np.testing.assert_allclose(_both_halves(rfft2(image), shape[1]), fft2(image), atol=1e-5)

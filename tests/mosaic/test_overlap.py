@@ -9,6 +9,8 @@ from astropy.io import fits
 from contimg.config import MosaicOptions, QaOptions
 from contimg.mosaic import overlap
 from contimg.mosaic.mosaic_group import mosaic_group
+from contimg.mosaic.neighbours import Difference
+from contimg.mosaic.pixel_pairs import BlockRatios, PixelDifference
 from contimg.mosaic.tile_images import read_tiles
 from contimg.products.twin import read_twin
 from tests.support.fake_tiles import Sky, TileMaker, strip_sky
@@ -187,3 +189,32 @@ def test_the_result_does_not_depend_on_the_order_of_the_twins(tmp_path):
     twins = tiles(tmp_path)
     first, second = (mosaic(tmp_path / name, order).qa for name, order in (("a", twins), ("b", twins[::-1])))
     assert [first[key] for key in overlap.NUMBERS] == [second[key] for key in overlap.NUMBERS]
+
+
+NO_BLOCKS = BlockRatios(*(np.empty(0) for _ in range(4)))
+
+
+class TestWidth:
+    """Which pair's scatter is the group's."""
+
+    @staticmethod
+    def width(**pairs):
+        """Return the number for pairs of (width, boxes of noise), and whose it is."""
+        found = {
+            (name[0], name[1]): PixelDifference(
+                Difference(0, 1, 0, 0, 1), width, 0.0, NO_BLOCKS, np.empty((0, 0), np.float32), boxes=boxes
+            )
+            for name, (width, boxes) in pairs.items()
+        }
+        numbers = overlap._extremes(found, {})
+        return numbers["difference_width"], numbers["difference_width_of"]
+
+    def test_is_the_farthest_from_1_by_ratio(self):
+        assert self.width(ab=(1.1, 9), bc=(0.8, 9), ac=(1.2, 9)) == (0.8, "tiles b and c")
+
+    def test_small_overlaps_do_not_count(self):
+        assert self.width(ab=(1.02, 31), ae=(1.337, 0.58)) == (1.02, "tiles a and b")
+        assert self.width(ab=(1.02, 31), ac=(1.337, 4)) == (1.337, "tiles a and c")
+
+    def test_the_largest_counts_where_all_are_small(self):
+        assert self.width(ab=(1.2, 3), ac=(1.5, 1)) == (1.2, "tiles a and b")

@@ -168,6 +168,13 @@ def test_too_little_in_common_says_nothing():
     assert compare_pixels(tile(image), tile(image, 1.0, (SIZE, 0)), CHOSEN) is None
 
 
+@pytest.mark.parametrize("size", [60, 144])
+def test_overlap_is_counted_in_boxes_of_20_beams(size):
+    values = noise(np.random.default_rng(3))
+    found = compare_pixels(tile(values), tile(values[:size, :size]), CHOSEN)
+    assert found.boxes == pytest.approx((size / (20 * FWHM)) ** 2, rel=1e-3)  # all but noise beyond 5 sigma is faint
+
+
 def test_an_empty_sky_has_widths_but_no_scale():
     found = pair(1, count=2, snr=(20, 40))
     assert not found.difference.measured
