@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ from contimg.operations import typed_commands
 from contimg.storage.process import one_line
 
 if TYPE_CHECKING:
+    from contimg.naming import Layout
     from contimg.registry.engine import Registry
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
@@ -31,7 +33,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 # Commands that show or change what a configuration's roots hold.
 NEEDS_STATE = frozenset(
     ("plan", "inbox", "calibration", "beam", "status", "pause", "resume", "usage", "why", "log", "report", "template",
-     "trends", "registry", "publish", "verify", "reproduce", "archive", "prune", "retain", "replicas", "reconcile")
+     "trends", "registry", "publish", "verify", "provenance", "diff", "reproduce", "archive", "prune", "retain",
+     "replicas", "reconcile", "watch")
 )  # fmt: skip
 
 
@@ -42,6 +45,8 @@ class Context:
     configfiles: tuple[Path, ...]
     directory: Path | None
     command: str | None = None
+    words: tuple[str, ...] = ()
+    """What was typed after the command's name."""
 
     @cached_property
     def _content(self) -> dict[str, Any]:
@@ -69,11 +74,16 @@ class Context:
         if self.command in NEEDS_STATE and not self.configfiles:
             roots = (paths.incoming, paths.stage, paths.products, paths.state)
             if not any(root.exists() for root in roots):
+                typed = shlex.join([self.command, *self.words])
                 raise ConfigError(
                     f"{self.directory or Path.cwd()} holds none of the folders {', '.join(one.name for one in roots)}: "
-                    f"name your configuration, contimg -c FILE {self.command}"
+                    f"name your configuration, contimg -c FILE {typed}"
                 )
         return self.settings
+
+    def layout_of(self, text: str) -> Layout:
+        """Return the layout in which a mosaic is looked for; the folder of a bundle needs no configuration."""
+        return (self.settings if Path(text).is_dir() else self.config).layout
 
     @property
     def typed_options(self) -> str:

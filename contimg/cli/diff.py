@@ -22,7 +22,7 @@ def diff(context: Context, first: str, second: str, as_json: bool) -> None:
     from contimg.bundle.find import find_bundle, read_lineage
     from contimg.products.lineage_diff import compare
 
-    a, b = (read_lineage(find_bundle(context.settings.layout, text))[1] for text in (first, second))
+    a, b = (read_lineage(find_bundle(context.layout_of(text), text))[1] for text in (first, second))
     found = compare(a, b)
     if as_json:
         print_json([vars(one) for one in found])

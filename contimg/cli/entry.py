@@ -52,6 +52,9 @@ COMMANDS = {
     "replay": ("contimg.cli.replay", "replay", "Repeat a seed's simulated failures of processes, disk and power."),
 }
 
+TYPED = "contimg.typed"
+"""Where the words that were typed after a command's name stand in the context of click."""
+
 
 class LazyGroup(click.Group):
     """A group that imports a command's module only when it is called."""
@@ -64,6 +67,11 @@ class LazyGroup(click.Group):
             return None
         module, attribute, _ = COMMANDS[name]
         return getattr(importlib.import_module(module), attribute)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep what follows the command's name: messages repeat it."""
+        ctx.meta[TYPED] = tuple(super().parse_args(ctx, args))
+        return ctx.args
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command: an error of input, configuration or disk is one sentence and exit code 1."""
@@ -107,7 +115,7 @@ def main(ctx: click.Context, configfiles: tuple[Path, ...], directory: Path | No
     """
     from contimg.cli.common import Context
 
-    ctx.obj = Context(configfiles, directory, ctx.invoked_subcommand)
+    ctx.obj = Context(configfiles, directory, ctx.invoked_subcommand, ctx.meta.get(TYPED, ()))
 
 
 def run() -> None:

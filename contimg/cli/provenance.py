@@ -30,7 +30,7 @@ def provenance(context: Context, mosaic: str, export: Path | None, as_json: bool
     from contimg.products.w3c_prov import to_json
     from contimg.storage.atomic import atomic_path
 
-    path = find_bundle(context.settings.layout, mosaic)
+    path = find_bundle(context.layout_of(mosaic), mosaic)
     metadata, lineage, top = read_lineage(path)
     if export is not None:
         with atomic_path(export.resolve()) as part:

@@ -28,7 +28,7 @@ def reproduce(context: Context, mosaic: str, keep: Path | None, as_json: bool) -
     from contimg.errors import InputError
     from contimg.operations import reproduce as reproducing
 
-    path = find_bundle(context.config.layout, mosaic)
+    path = find_bundle(context.layout_of(mosaic), mosaic)
     with contextlib.ExitStack() as stack:
         if keep is None:
             stage = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="contimg-reproduce-")))

@@ -23,6 +23,7 @@ def watch(context: Context, options: tuple[str, ...]) -> None:
     from contimg.watching.watch import snakemake_command
     from contimg.watching.watch import watch as watch_inbox
 
+    _ = context.config  # a folder without a night is refused before anything is made in it
     work = (context.directory or Path.cwd()).resolve()
     work.mkdir(parents=True, exist_ok=True)
     command = snakemake_command(context.configfiles, work, options or ("--cores", "all"))

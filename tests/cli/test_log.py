@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def plain(text):
 WORDS = {
     "calibration": ["list"], "beam": ["measure"], "why": [MOSAIC], "log": [MOSAIC], "template": [MOSAIC],
     "registry": ["list"], "publish": ["retry", "--all"], "verify": ["--all"], "reproduce": [MOSAIC],
-    "pause": ["--reason", "cable swap"], "replicas": ["sync"],
+    "pause": ["--reason", "cable swap"], "replicas": ["sync"], "watch": ["--cores", "2"], "provenance": [MOSAIC],
+    "diff": [MOSAIC, f"{MOSAIC}.v2"],
 }  # fmt: skip
 
 
@@ -47,18 +49,22 @@ def test_without_configuration_and_state_a_command_says_so_and_creates_nothing(c
         run()
     out, err = capsys.readouterr()
     assert (ended.value.code, out) == (1, "")
-    assert f"name your configuration, contimg -c FILE {command}" in err and err.count("\n") == 1
+    typed = shlex.join([command, *WORDS.get(command, [])])  # whole: what is pasted needs a file's name alone
+    assert err.endswith(f"name your configuration, contimg -c FILE {typed}\n") and err.count("\n") == 1
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("words", [["provenance", MOSAIC], ["diff", MOSAIC, MOSAIC]])
-def test_lineage_of_an_unknown_mosaic_creates_nothing_either(words, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("words", [["provenance"], ["diff", MOSAIC], ["reproduce"]], ids=lambda words: words[0])
+def test_a_bundles_folder_needs_no_configuration(words, tmp_path, monkeypatch, capsys):
+    """What is said is about the folder: it is looked into."""
+    (tmp_path / "a bundle").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["contimg", *words])
+    monkeypatch.setattr(sys, "argv", ["contimg", words[0], "a bundle", *words[1:]])
     with pytest.raises(SystemExit) as ended:
         run()
-    assert ended.value.code == 1 and MOSAIC in capsys.readouterr().err
-    assert os.listdir(tmp_path) == []
+    err = capsys.readouterr().err
+    assert ended.value.code == 1 and "is not the id of a mosaic" in err, err
+    assert os.listdir(tmp_path) == ["a bundle"]
 
 
 @pytest.mark.parametrize("width", [40, 80, 132])
