@@ -30,45 +30,117 @@ function load(month) {
 
 // --- search: positions, ranges of the noise, dates, verdicts; all other words are looked for in the text -----------
 
-const SEXAGESIMAL = /(\d{1,2})(?:h|:| )\s*(\d{1,2})(?:m|:| )\s*(\d{1,2}(?:\.\d*)?)s?[\s,]+([-+−])?(\d{1,2})(?:d|°|:| )\s*(\d{1,2})(?:m|'|′|:| )\s*(\d{1,2}(?:\.\d*)?)(?:s|"|″)?/;
-// Without seconds, where letters or colons tell hours from degrees; and the digits of a name, J1331+3030.
-const MINUTES = /(\d{1,2})(?:h|:)\s*(\d{1,2}(?:\.\d*)?)(?:(?:m|:)\s*(\d{1,2}(?:\.\d*)?)s?|m)?[\s,]+([-+−])?(\d{1,2})(?:d|°|:)\s*(\d{1,2}(?:\.\d*)?)(?:(?:m|'|′|:)\s*(\d{1,2}(?:\.\d*)?)(?:s|"|″)?|m|'|′)?/;
-const NAME = /(?:^|\s)[jb]?(\d\d)(\d\d)(\d\d(?:\.\d*)?)?\s*([-+−])(\d\d)(\d\d)(\d\d(?:\.\d*)?)?(?=$|\s)/;
-const DEGREES = /(?:^|\s)(\d{1,3}(?:\.\d*)?)°?[\s,]+([-+−]\d{1,2}(?:\.\d*)?|\d{1,2}\.\d*)°?(?=$|[\s,])/;
-const RADIUS = /(?:^|\s)(?:r|radius)\s*=?\s*([\d.]+)°?(?=$|\s)/;
-const RMS = /(?:^|\s)rms\s*(<=?|>=?|≤|≥)\s*([\d.]+)/g;
-const RMS_RANGE = /(?:^|\s)rms\s*=?\s*([\d.]+)\s*(?:-|–|\.\.)\s*([\d.]+)/;
-const DATES = /(?:^|\s)(\d{4}-\d\d(?:-\d\d)?)\s*(?:\.\.|–|to)\s*(\d{4}-\d\d(?:-\d\d)?)(?=$|\s)/;
-const DATE = /(?:^|\s)(\d{4}-\d\d(?:-\d\d)?)(?=$|\s)/;
+const YEAR = '(\\d{4}(?:-\\d\\d){0,2})', DAY = '(\\d{4}-\\d\\d(?:-\\d\\d)?)', END = '(?=$|[\\s,])', START = '(?:^|[\\s,])';
+const BETWEEN = new RegExp(START + YEAR + '\\s*(?:\\.\\.|–|to)\\s*' + YEAR + END);
+const SINCE = new RegExp(START + '(?:(since|from|after|>=|≥|>)\\s*' + YEAR + '|' + YEAR + '\\s*\\.\\.)' + END);
+const BEFORE = new RegExp(START + '(?:(before|until|<=|≤|<)\\s*|\\.\\.\\s*)' + YEAR + END);
+const DATE = new RegExp(START + DAY + END);
+const UNIT = '\\s*([mµμu]?jy(?:/beam)?)?';
+const RMS = new RegExp(START + 'rms\\s*(<=?|>=?|≤|≥)\\s*(\\d*\\.?\\d+)' + UNIT + END);
+const RMS_RANGE = new RegExp(START + 'rms\\s*=?\\s*(\\d*\\.?\\d+)\\s*(?:-|–|\\.\\.|to)\\s*(\\d*\\.?\\d+)' + UNIT + END);
+const RADIUS = new RegExp(START + '(?:r|radius|within)\\s*=?\\s*(\\d*\\.?\\d+)\\s*(deg|d|°|arcmin|\'|′|arcsec|"|″)?' + END);
+const NAME = /(?:^|\s)j?(\d\d)(\d\d)(\d\d(?:\.\d*)?)?\s*([-+])(\d\d)(\d\d)(\d\d(?:\.\d*)?)?(?=$|[\s,])/;
+const ANGLE = /^([-+]?)(\d+(?:\.\d*)?)(deg|[hmsd°'"′″:](?![a-z]))?(?![a-z.])[\s,]*/;  // one number of a position
+const MJY = {'': 1, m: 1, 'µ': 1e-3, 'μ': 1e-3, u: 1e-3, j: 1e3};
+const RADIUS_DEG = {arcmin: 1 / 60, "'": 1 / 60, '′': 1 / 60, arcsec: 1 / 3600, '"': 1 / 3600, '″': 1 / 3600};
 
-function signed(sign, degrees) { return sign === '-' || sign === '−' ? -degrees : degrees; }
+// Return degrees or hours of the numbers of one angle; null where they are none: 30:75, or 31.5 30.
+function angle(parts) {
+  if (!parts.length || parts.length > 3) return null;
+  if (parts.slice(0, -1).some(one => one.dot) || parts.slice(1).some(one => one.value >= 60)) return null;
+  const size = parts.reduce((sum, one, place) => sum + one.value / 60 ** place, 0);
+  return parts[0].sign === '-' ? -size : size;
+}
 
-// Return what a text asks for: {place, radius, rms, dates, verdict, words}.
+// Return [ra, dec] in degrees; null where there is no such direction.
+function direction(east, north) {
+  let ra = angle(east);
+  const dec = angle(north), hours = east.length > 1 || 'h:'.includes(east[0].unit || '?');
+  if (ra === null || dec === null) return null;
+  ra *= hours && east[0].unit !== 'd' && east[0].unit !== '°' ? 15 : 1;
+  return ra >= 0 && ra < 360 && Math.abs(dec) <= 90 ? [ra, dec] : null;
+}
+
+// Return the numbers of a text that begins with some, and how many characters they are.
+function numbers(text) {
+  const parts = [];
+  let length = 0;
+  for (let found; (found = ANGLE.exec(text.slice(length))); length += found[0].length)
+    parts.push({sign: found[1], value: Number(found[2]), unit: found[3], dot: found[2].includes('.')});
+  return [parts, length];
+}
+
+// Return where the declination begins among numbers: at a sign, behind hours with colons or units, or in the middle.
+function middle(parts) {
+  const signed = parts.findIndex((one, place) => place && one.sign);
+  if (signed > 0) return signed;
+  if (parts[0].unit === ':') return parts.findIndex(one => one.unit !== ':') + 1;
+  const degrees = parts.findIndex((one, place) => place && 'd°deg'.includes(one.unit || '?'));
+  return degrees > 0 ? degrees : parts.length % 2 ? 0 : parts.length / 2;
+}
+
+// Take the first position out of what a question asks for; return the rest of its text.
+function takePlace(text, asked) {
+  const name = NAME.exec(text);
+  if (name) {
+    const [whole, h, m, s, sign, d, dm, ds] = name;
+    const parts = (...values) => values.filter(one => one !== undefined).map(one => ({sign, value: Number(one)}));
+    const east = parts(h, m, s).map(one => ({...one, sign: '', unit: ':'}));
+    asked.place = direction(east, parts(d, dm, ds));
+    if (asked.place === null) asked.wrong = whole.trim();
+    return text.replace(whole, ' ');
+  }
+  const start = /(?:^|\s)(?=[-+]?\d)/g;
+  for (let found; (found = start.exec(text)); ) {
+    const from = found.index + found[0].length, [parts, length] = numbers(text.slice(from));
+    start.lastIndex = from + Math.max(length, 1);
+    // Degrees, and the radius of a cone: 202.78 30.51 1
+    const [ra, dec, third] = parts;
+    if (third && dec.dot && !third.sign && (ra.dot || dec.sign) && !'h:'.includes(ra.unit || '?'))
+      asked.radius = parts.splice(2)[0].value;
+    const split = parts.length > 1 ? middle(parts) : 0;
+    if (!split) continue;
+    asked.place = direction(parts.slice(0, split), parts.slice(split));
+    if (asked.place === null) asked.wrong = text.slice(from, from + length).trim();
+    return text.slice(0, from) + ' ' + text.slice(from + length);
+  }
+  return text;
+}
+
+// Return a question in the letters and words that `parse` knows.
+function plain(text) {
+  return text.toLowerCase().replace(/[−]/g, '-').replace(/ʰ/g, 'h').replace(/ᵐ/g, 'm').replace(/ˢ/g, 's')
+    .replace(/[()]/g, ' ').replace(/(?:^|[\s,])(?:icrs|j2000|fk5|ra|dec|decl?|cone)(?=$|[\s=:,.])[=:.]?/g, ' ')
+    .replace(/(\d{4})\/(\d\d)\/(\d\d)/g, '$1-$2-$3')
+    // A time of a day, as it stands in names.
+    .replace(/(\d{4})-(\d\d)-(\d\d)(?:t|\s+)(\d\d):(\d\d)(?::(\d\d))?(?:\s*utc)?(?!\s*[\d:.,+-])/g, '$1$2$3t$4$5$6')
+    // A declination may follow without a space: 13h31m08s+30d30m33s.
+    .replace(/([\dhms°.])([+])(?=\d)/g, '$1 $2').replace(/([hms])-(?=\d)/g, '$1 -').replace(/(:\d\d(?:\.\d*)?)-(?=\d)/g, '$1 -');
+}
+
+// Return what a text asks for: {place, radius, rms, dates, verdict, words, wrong}; `wrong` looks like a position and is none.
 function parse(text) {
-  const asked = {place: null, radius: 0, rms: [], dates: null, verdict: null, words: []};
-  // A declination may follow without a space: 13h31m08s+30d30m33s.
-  let rest = text.toLowerCase().replace(/(\d|[hms°])([+−])(?=\d)/g, '$1 $2').replace(/([hms])-(?=\d)/g, '$1 -'), found;
+  const asked = {place: null, radius: 0, rms: [], dates: [], verdict: null, words: [], wrong: null};
+  const names = [];  // of calibrators: 1331+305 is no position
+  const others = text.replace(/\S+/g, word => positions[word.toLowerCase()] ? (names.push(word.toLowerCase()), ' ') : word);
+  let rest = plain(others), found;
   const take = pattern => {
     found = pattern.exec(rest);
     if (found) rest = rest.replace(found[0], ' ');
     return found;
   };
-  if (take(RADIUS)) asked.radius = Number(found[1]);
-  for (const one of rest.matchAll(RMS)) {
-    asked.rms.push([one[1].replace('≤', '<=').replace('≥', '>='), Number(one[2])]);
-    rest = rest.replace(one[0], ' ');
-  }
-  if (take(RMS_RANGE)) asked.rms.push(['>=', Number(found[1])], ['<=', Number(found[2])]);
-  if (take(DATES)) asked.dates = [found[1], found[2] + '~'];
-  else if (take(DATE)) asked.dates = [found[1], found[1] + '~'];
-  if (take(SEXAGESIMAL) || take(MINUTES) || take(NAME)) {
-    const [, h, m, s, sign, d, dm, ds] = found;
-    asked.place = [15 * (+h + m / 60 + (s || 0) / 3600), signed(sign, +d + dm / 60 + (ds || 0) / 3600)];
-  } else if (take(DEGREES)) {
-    const dec = found[2].replace('−', '-');
-    asked.place = [Number(found[1]) % 360, Number(dec)];
-  }
-  for (const word of rest.split(/[\s,]+/).filter(Boolean)) {
+  const mjy = (value, unit) => Number(value) * MJY[(unit || '')[0] || ''];
+  if (take(RADIUS)) asked.radius = Number(found[1]) * (RADIUS_DEG[found[2]] || 1);
+  while (take(RMS)) asked.rms.push([found[1].replace('≤', '<=').replace('≥', '>='), mjy(found[2], found[3])]);
+  if (take(RMS_RANGE)) asked.rms.push(['>=', mjy(found[1], found[3])], ['<=', mjy(found[2], found[3])]);
+  // '~' comes after all digits: the whole of a day, month or year.
+  if (take(BETWEEN)) asked.dates.push(['>=', found[1]], ['<', found[2] + '~']);
+  if (take(SINCE)) asked.dates.push(['>=', (found[2] || found[3]) + (['after', '>'].includes(found[1]) ? '~' : '')]);
+  if (take(BEFORE)) asked.dates.push(['<', found[2] + (['before', '<'].includes(found[1]) ? '' : '~')]);
+  if (take(DATE)) asked.dates.push(['>=', found[1]], ['<', found[1] + '~']);
+  rest = takePlace(rest, asked);
+  const words = rest.split(/[\s,]+/).filter(Boolean), joined = words.join('');
+  for (const word of [...names, ...(positions[joined] ? [joined] : words)]) {  // 3C 286
     if (['passed', 'warning', 'failed'].includes(word)) asked.verdict = word;
     else asked.words.push(word);
   }
@@ -85,9 +157,10 @@ function covers(e, [ra, dec], radius) {
 const COMPARE = {'<': (a, b) => a < b, '<=': (a, b) => a <= b, '>': (a, b) => a > b, '>=': (a, b) => a >= b};
 
 function matches(e, asked) {
+  if (asked.wrong) return false;
   if (asked.place && !covers(e, asked.place, asked.radius)) return false;
   if (asked.verdict && e.verdict !== asked.verdict) return false;
-  if (asked.dates && !(e.date && e.date >= asked.dates[0] && e.date <= asked.dates[1])) return false;
+  if (!asked.dates.every(([sign, value]) => e.date && COMPARE[sign](e.date, value))) return false;
   if (!asked.rms.every(([sign, value]) => e.rms !== null && COMPARE[sign](e.rms, value))) return false;
   if (verdicts.value && e.verdict !== verdicts.value) return false;
   if (strips.value && e.strip !== strips.value) return false;
@@ -160,7 +233,8 @@ async function draw(only) {
   grid.replaceChildren(...cards(found));
   fields.replaceChildren(...found.filter(e => e.outline).map(outline).reverse());
   const more = count > found.length ? ', the newest ' + found.length + ' drawn' : '';
-  status.textContent = count + ' of ' + total + ' mosaics' + more;
+  const wrong = asked.wrong ? '; ' + asked.wrong + ' is no direction: hours to 24 or degrees to 360, then -90 to +90' : '';
+  status.textContent = count + ' of ' + total + ' mosaics' + more + wrong;
   document.body.dataset.drawn = found.length;
 }
 

@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 _SIZE = 10
 _CORNERS = {"a": (1, 1), "b": (0, 0), "c": (1, 0)}
 _LINE_PX, _LETTER_PX = 19.0, 10.5  # of a label at 120 pixels per inch
+_MARK_PX = 9.0  # half the room of what a label names: no other label covers it
+_PLACES = (
+    (10, 0, "left"), (-10, 0, "right"), (10, 16, "left"), (10, -16, "left"), (-10, 16, "right"), (-10, -16, "right"),
+    (0, 26, "center"), (0, -26, "center"), (10, 34, "left"), (10, -34, "left"),
+)  # fmt: skip
+"""Where a label is tried: pixels to the right and up from its place, and its alignment."""
+
+Box = tuple[float, float, float, float]
 
 
 def draw_labels(axes: Any, shown: SkyPicture, found: Features, thin: int, squares: list[Square]) -> None:
@@ -42,8 +50,10 @@ def draw_labels(axes: Any, shown: SkyPicture, found: Features, thin: int, square
             corner[0] + across * side, corner[1] + up * side, f" {square.letter} ", color="white", fontsize=_SIZE,
             va="bottom" if up else "top", ha="right" if across else "left", zorder=6, clip_on=True,
         )  # fmt: skip
-    placed: list[tuple[float, float, float, float]] = []
-    for pixel, text in texts(shown, found):
+    named = texts(shown, found)
+    marked = [pixel for pixel, _ in named] + ([found.lowest] if found.lowest is not None else [])
+    placed = [_room(axes, (pixel.x / thin, pixel.y / thin)) for pixel in marked]
+    for pixel, text in named:
         _write(axes, (pixel.x / thin, pixel.y / thin), text, placed)
     if found.lowest is not None:
         x, y = found.lowest.x / thin, found.lowest.y / thin
@@ -78,31 +88,33 @@ def _name(shown: SkyPicture, pixel: Pixel) -> str:
     return known[nearest].name if distance[nearest] <= 2 * shown.beam_px else ""
 
 
-def _write(
-    axes: Any,
-    place: tuple[float, float],
-    text: str,
-    placed: list[tuple[float, float, float, float]],
-    colour: str = "white",
-) -> None:
-    """Write a label beside a place: on the right, else on the left, above or below, where no other label is."""
+def _room(axes: Any, place: tuple[float, float]) -> Box:
+    """Return the pixels of the picture round a place that is named or marked."""
+    x, y = axes.transData.transform(place)
+    return (x - _MARK_PX, y - _MARK_PX, x + _MARK_PX, y + _MARK_PX)
+
+
+def _write(axes: Any, place: tuple[float, float], text: str, placed: list[Box], colour: str = "white") -> None:
+    """Write a label beside a place, where no other label and no marked place is; else where it covers the least."""
     from matplotlib.patheffects import withStroke
 
     box = axes.get_window_extent()
     at = axes.transData.transform(place)
-    width, height = _LETTER_PX * len(text) * 0.78, _LINE_PX
-    for dx, dy, side in ((10, 0, "left"), (-10, 0, "right"), (10, 16, "left"), (10, -16, "left"), (-10, 16, "right")):
-        x = at[0] + dx if side == "left" else at[0] + dx - width
-        rectangle = (x, at[1] + dy - height / 2, x + width, at[1] + dy + height / 2)
-        inside = box.x0 <= rectangle[0] and rectangle[2] <= box.x1
-        if inside and not any(_overlap(rectangle, other) for other in placed):
-            break
-    placed.append(rectangle)
+    width = _LETTER_PX * len(text) * 0.78
+    choices = []
+    for rank, (dx, dy, side) in enumerate(_PLACES):
+        x = at[0] + dx - {"left": 0.0, "center": width / 2, "right": width}[side]
+        room = (x, at[1] + dy - _LINE_PX / 2, x + width, at[1] + dy + _LINE_PX / 2)
+        inside = box.x0 <= room[0] and room[2] <= box.x1 and box.y0 <= room[1] and room[3] <= box.y1
+        choices.append((not inside, sum(_overlap(room, other) for other in placed), rank, room))
+    _, _, rank, room = min(choices)
+    dx, dy, side = _PLACES[rank]
+    placed.append(room)
     axes.annotate(
         text, place, (dx, dy), textcoords="offset pixels", ha=side, va="center", color=colour, fontsize=_SIZE,
         path_effects=[withStroke(linewidth=2.2, foreground="black")], zorder=7, annotation_clip=True,
     )  # fmt: skip
 
 
-def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+def _overlap(one: Box, other: Box) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

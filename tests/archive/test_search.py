@@ -78,6 +78,28 @@ ASKED: dict[str, list[str]] = {
     "202.78 +30": [A, B],
     "202.78, −20.5": [D],
     "359.9 +30.5": [C],
+    # other ways in which people and papers write them
+    "13 31 08 +30 30": [A, B],
+    "13 31 +30 30": [A, B],
+    "13 31.1 -20 00": [D],
+    "203 30": [A, B],
+    "13:31:08 30.5": [A, B],
+    "13.5h +30": [A, B],
+    "RA 13:31:08 DEC -20:00:00": [D],
+    "ra=202.78, dec=30.5": [A, B],
+    "(202.78, 30.51)": [A, B],
+    "202.78deg 30.5deg": [A, B],
+    "13ʰ31ᵐ08ˢ +30°30′33″": [A, B],
+    "3C 286": [A, B],
+    "202.8 28.0 r=96'": [A, B],
+    "202.8 28.0 r=87 arcmin": [B],
+    "202.8 28.0 1.45": [B],
+    # no directions
+    "400 30.5": [],
+    "202.8 95.5": [],
+    "13:31:08 +30:75": [],
+    "25:31:08 +30:30": [],
+    "13:31": [],
     "202.8 28.0": [],
     "202.8 28.0 r=1.6": [A, B],
     "202.8 28.0 r=1.45": [B],
@@ -89,11 +111,25 @@ ASKED: dict[str, list[str]] = {
     "rms >= 2.5": [B, D],
     "rms 1-3": [A, B],
     "rms<=1.5 rms>1": [A],
+    "rms>1,rms<3 mJy": [A, B],
+    "rms < 1000 µJy/beam": [C],
+    "rms 1 to 3": [A, B],
     # dates
     "2026-02": [B, C],
     "2026-02-11": [C],
     "2026-02-11..2026-03-01": [A, B, C],
     "2025-12..2026-02": [B, C, D],
+    "2026-02-15..": [A, B],
+    "..2026-02-11": [C, D],
+    "since 2026-02-15": [A, B],
+    "after 2026-02-15": [A],
+    "before 2026-02-11": [D],
+    "until 2026-02-11": [C, D],
+    "2025..2025": [D],
+    "2026/02/11": [C],
+    "2026-02-11T00:00:00": [C],
+    "2026-02-11 00:00 UTC": [C],
+    "2026-02 13:31:08 +30:30": [B],
     # verdicts are not parts of words
     "passed": [A, C, EMPTY],
     "warning 2026": [B],
@@ -104,15 +140,16 @@ ASKED: dict[str, list[str]] = {
 SCRIPT = """
 <script>
 (async () => {
-  const asked = %s, found = {};
+  const asked = %s, found = {}, said = {};
   const ids = () => [...grid.querySelectorAll('article')].map(one => one.id);
-  for (const text of asked) { box.value = text; await draw(); found[text] = ids(); }
+  for (const text of asked) { box.value = text; await draw(); found[text] = ids(); said[text] = status.textContent; }
   box.value = '';
   strips.value = '+30.5°'; await draw(); found['#strip'] = ids();
   verdicts.value = 'passed'; await draw(); found['#strip and verdict'] = ids();
   strips.value = ''; verdicts.value = ''; grouped.checked = true; await draw(); found['#epochs'] = ids();
   found['#headings'] = [...grid.querySelectorAll('h3')].map(one => one.textContent);
   found['#options'] = [...strips.options].map(one => one.textContent);
+  found['#said'] = said;
   document.body.setAttribute('data-found', JSON.stringify(found));
 })();
 </script>
@@ -135,6 +172,13 @@ def found(page, tmp_path_factory):
 @pytest.mark.parametrize("asked", list(ASKED), ids=[text or "all" for text in ASKED])
 def test_a_question_finds_what_it_asks_for(asked, found):
     assert found[asked] == ASKED[asked]
+
+
+def test_what_is_no_direction_is_said(found):
+    wrong = {asked: said.partition("; ")[2] for asked, said in found["#said"].items() if "; " in said}
+    said = "is no direction: hours to 24 or degrees to 360, then -90 to +90"
+    questions = ("400 30.5", "202.8 95.5", "13:31:08 +30:75", "25:31:08 +30:30", "13:31")
+    assert wrong == {asked: f"{asked} {said}" for asked in questions}
 
 
 def test_lists_of_strips_and_verdicts_filter(found):

@@ -89,6 +89,29 @@ def test_no_text_is_cut_and_no_labels_cover_each_other(tmp_path, width_in, monke
         assert not any(one.overlaps(other) for other in boxes[number + 1 :])
 
 
+@pytest.mark.parametrize("across", [-30, -12, 12, 30, 60])
+def test_no_label_covers_the_most_negative_pixel(tmp_path, across, monkeypatch):
+    """It is often beside the brightest source, where the label of that is wanted."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.text import Annotation
+
+    shown = picture()
+    shown.image_jy[150, 450 + across] = -20e-3
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: figures.append(self))
+    found = draw(tmp_path / "a.png", shown, WIDE_IN)
+    assert (found.lowest.y, found.lowest.x) == (150, 450 + across)
+    (figure,) = figures
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    place = figure.axes[0].transData.transform((found.lowest.x, found.lowest.y))
+    boxes = {one.get_text(): one.get_window_extent(renderer) for one in figure.axes[0].findobj(Annotation)}
+    assert {"−40.0σ", "3C286 13.96 Jy"} <= set(boxes)
+    for text, box in boxes.items():
+        assert not box.contains(*place), text
+
+
 def test_calibrator_and_five_brightest_are_named():
     shown = picture()
     texts = labels.texts(shown, shown.features())
