@@ -73,3 +73,11 @@ def test_each_formula_names_a_module_and_a_test_that_exist():
 
 def test_the_site_fetches_nothing_from_the_network():
     assert SITE["theme"]["font"] is False and "offline" in SITE["plugins"]
+
+
+def test_the_site_follows_the_readers_system_at_every_visit():
+    """Material keeps the palette of the first visit; only that without colours of its own follows the system."""
+    first, *others = SITE["theme"]["palette"]
+    assert first["media"] == "(prefers-color-scheme)" and "scheme" not in first
+    assert [one["media"] for one in others] == [f"(prefers-color-scheme: {one})" for one in ("light", "dark")]
+    assert all(one["toggle"]["name"] for one in (first, *others))
