@@ -12,4 +12,5 @@ with job_log.to_file(snakemake.log[0]):
     mosaic_group([Path(twin) for twin in snakemake.input.twins], job_log.path(snakemake.output.mosaic),
                  job_log.path(snakemake.output.twin), mosaic_id=snakemake.wildcards.mosaic,
                  options=MosaicOptions(**snakemake.params.mosaic), pb_limit=snakemake.params.pb_limit,
-                 qa=QaOptions(**read_thresholds(snakemake.params.frozen_plan, "qa")))
+                 qa=QaOptions(**read_thresholds(snakemake.params.frozen_plan, "qa")),
+                 threads=snakemake.threads)

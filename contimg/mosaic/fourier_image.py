@@ -38,8 +38,9 @@ class FourierImage:
     Attributes
     ----------
     modes : (n, m // 2 + 1) complex64
-        Fourier transform of the padded image, which is real, at its m / 2 + 1 columns that are not negative, as
-        `scipy.fft.rfft2` has it.
+        Fourier transform of the padded image, which is real, at its m / 2 + 1 columns that are not negative; rows from
+        the lowest frequency to the highest. Half of it at the columns that stand for themselves alone: of frequency
+        zero, and the last of an even m. Twice the real part of the sum of these waves is the image.
     columns : int
         m, columns of the padded image.
     pad : (int, int)
@@ -64,7 +65,9 @@ class FourierImage:
         from scipy.fft import irfft2
 
         rows, columns = (slice(pad, pad + n) for pad, n in zip(self.pad, self.shape, strict=True))
-        image = np.ascontiguousarray(irfft2(self.modes, s=(len(self.modes), self.columns))[rows, columns])
+        modes = np.fft.ifftshift(self.modes, axes=0)
+        modes[:, _alone(self.columns)] *= 2
+        image = np.ascontiguousarray(irfft2(modes, s=(len(modes), self.columns))[rows, columns])
         if self.blank is not None:
             image[self.blank] = np.nan
         for axis, margin in enumerate(self.margin):
@@ -76,8 +79,7 @@ class FourierImage:
     def at(self, places: NDArray[np.float64]) -> NDArray[np.float32]:
         """Return the convolved image at places between pixels, which must be known (`knows`).
 
-        The modes of columns that are not negative hold the whole image: the others are their conjugates. The transform
-        of these alone takes half the memory, and gives half of each value, but for the phase of a wave.
+        The transform of half of the modes takes half the memory. One thread does it, as several give other last bits.
 
         Parameters
         ----------
@@ -86,16 +88,11 @@ class FourierImage:
         """
         import ducc0
 
-        modes = np.fft.fftshift(self.modes, axes=0)
-        modes[:, 0] *= np.float32(0.5)  # all other columns stand for a negative one too
-        if self.columns % 2 == 0:
-            modes[:, -1] *= np.float32(0.5)
         places += self.pad  # and back: a copy takes as much memory as the image
         values = ducc0.nufft.u2nu(
-            grid=modes, coord=places, forward=False, epsilon=EPSILON, nthreads=1,
-            fft_order=False, periodicity=(len(modes), self.columns),
+            grid=self.modes, coord=places, forward=False, epsilon=EPSILON, nthreads=1,
+            fft_order=False, periodicity=(len(self.modes), self.columns),
         )  # fmt: skip
-        del modes
         image = _turned(values, places[:, 1], self.modes.shape[1] // 2 / self.columns)
         places -= self.pad
         image *= np.float32(2 / (len(self.modes) * self.columns))
@@ -155,7 +152,15 @@ def fourier_image(
             transfer *= np.float32(beam.area_rad2 / target.area_rad2)
             blank = _near_blank(blank, borders, transfer)
     margin = (0, 0) if same else tuple(int(np.ceil(EDGE_SIGMA * width - 0.5)) for width in widths)
-    return FourierImage(modes, shape[1], pad, blank, (margin[0], margin[1]), (image.shape[0], image.shape[1]))
+    modes[:, _alone(shape[1])] *= np.float32(0.5)
+    return FourierImage(
+        np.fft.fftshift(modes, axes=0), shape[1], pad, blank, (margin[0], margin[1]), (image.shape[0], image.shape[1])
+    )
+
+
+def _alone(columns: int) -> list[int]:
+    """Return the columns of the modes of a real image that have no other of negative frequency."""
+    return [0] if columns % 2 else [0, columns // 2]
 
 
 def _turned(values: NDArray[np.complex64], x: NDArray[np.float64], cycles_per_pixel: float) -> NDArray[np.float32]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -84,7 +86,7 @@ class _UnusableTileError(Exception):
 
 
 def coadd_tiles(
-    tiles: Sequence[GroupTile], options: MosaicOptions, pb_limit: float
+    tiles: Sequence[GroupTile], options: MosaicOptions, pb_limit: float, threads: int = 1
 ) -> tuple[list[GroupTile], GroupImage | None]:
     """Co-add the usable tiles of a group.
 
@@ -97,6 +99,8 @@ def coadd_tiles(
     options : MosaicOptions
     pb_limit : float
         A tile has no weight where its effective beam is lower (``image.pb_limit``).
+    threads : int
+        With more than one, tiles are compared while the next one is added; the result is the same to the bit.
 
     Returns
     -------
@@ -113,7 +117,7 @@ def coadd_tiles(
     tiles = list(tiles)
     while used(tiles):
         try:
-            made = _coadd(tiles, options, pb_limit)
+            made = _coadd(tiles, options, pb_limit, threads)
         except _UnusableTileError as error:
             tiles = [tile.damage(error.fault) if tile.id == error.tile_id else tile for tile in tiles]
             continue
@@ -126,20 +130,21 @@ def coadd_tiles(
 
 @dataclass(frozen=True)
 class _Target:
-    """Common grid and beam of a mosaic, and the weighting of its tiles."""
+    """Common grid and beam of a mosaic, the weighting of its tiles, and the threads that make it."""
 
     grid: MosaicGrid
     beam: RestoringBeam
     options: MosaicOptions
     pb_limit: float
+    threads: int
 
 
-def _coadd(tiles: Sequence[GroupTile], options: MosaicOptions, pb_limit: float) -> GroupImage:
+def _coadd(tiles: Sequence[GroupTile], options: MosaicOptions, pb_limit: float, threads: int) -> GroupImage:
     """Co-add the tiles that are not left out; raise `_UnusableTileError` at the first one without noise."""
     chosen = used(tiles)
     images = [image for _, image in chosen]
     grid = make_grid([image.footprint for image in images], options.cell_arcsec, options.max_size_px)
-    target = _Target(grid, mosaic_beam(grid, images), options, pb_limit)
+    target = _Target(grid, mosaic_beam(grid, images), options, pb_limit, threads)
     _LOG.info("%d of %d tiles go on %d x %d pixels", len(chosen), len(tiles), grid.shape[1], grid.shape[0])
     sums = coadd.Sums.empty(grid.shape, images[0].facts.freq_hz)
     overlap = OverlapComparison(grid, target.beam, [image.footprint for image in images])
@@ -200,19 +205,37 @@ def _add_all(
         By tile: its noise at the common beam (Jy/beam), and the sum of its weights (1/Jy^2).
     """
     added = {}
-    for number, (tile, source) in enumerate(chosen):
-        planes, rms_jy = _planes(target, tile, source)
-        weight = 0.0
-        overlap.begin(planes)
-        for part in coadd.contributions(target.grid, planes, target.pb_limit):
-            weight += coadd.add(sums, part, planes)
-            overlap.put(part)
-            if spool is not None:
-                spool.put(number, part)
-        overlap.end(tile.id, planes)
-        _LOG.info("tile %s added: %.4g mJy/beam at the common beam, weight %.4g /Jy^2", tile.id, 1e3 * rms_jy, weight)
-        added[tile.id] = rms_jy, weight
+    with _in_order(target.threads) as later:
+        for number, (tile, source) in enumerate(chosen):
+            planes, rms_jy = _planes(target, tile, source)
+            weight, samples = 0.0, overlap.samples_of(planes)
+            for part in coadd.contributions(target.grid, planes, target.pb_limit):
+                weight += coadd.add(sums, part, planes)
+                samples.put(part, overlap.sampling)
+                if spool is not None:
+                    spool.put(number, part)
+            later(overlap.add, tile.id, samples, planes.wcs)
+            _LOG.info(
+                "tile %s added: %.4g mJy/beam at the common beam, weight %.4g /Jy^2", tile.id, 1e3 * rms_jy, weight
+            )
+            added[tile.id] = rms_jy, weight
     return added
+
+
+@contextmanager
+def _in_order(threads: int) -> Iterator[Callable[..., None]]:
+    """Hand out a function that does calls one after the other: at once, or behind, with more than one thread.
+
+    At the end of the block all of them are done; an error of one is raised there.
+    """
+    if threads == 1:
+        yield lambda call, *arguments: call(*arguments)
+        return
+    with ThreadPoolExecutor(1) as behind:
+        calls: list[Future[None]] = []
+        yield lambda call, *arguments: calls.append(behind.submit(call, *arguments))
+        for call in calls:
+            call.result()
 
 
 def _planes(target: _Target, tile: GroupTile, source: TileImage) -> tuple[coadd.TilePlanes, float]:

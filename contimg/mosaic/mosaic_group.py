@@ -44,6 +44,7 @@ def mosaic_group(  # one parameter for each input, output and parameter of the r
     options: MosaicOptions,
     pb_limit: float,
     qa: QaOptions,
+    threads: int = 1,
 ) -> Twin:
     """Make the mosaic of a group of tile images.
 
@@ -60,6 +61,9 @@ def mosaic_group(  # one parameter for each input, output and parameter of the r
         A tile has no weight where its effective beam is lower (``image.pb_limit``).
     qa : QaOptions
         Thresholds of the verdict.
+    threads : int
+        Tiles that are read at a time; with more than one, tiles are compared while the next one is added. The result
+        is the same to the bit.
 
     Returns
     -------
@@ -78,13 +82,13 @@ def mosaic_group(  # one parameter for each input, output and parameter of the r
         If a tile's input was made again after the tile: rerun snakemake.
     """
     draft = TwinDraft("mosaic", mosaic_id)
-    tiles = select(read_tiles(image_twins, pb_limit, {"qa": qa}), options)
+    tiles = select(read_tiles(image_twins, pb_limit, {"qa": qa}, threads), options)
     agreement = compare_with_neighbours(tiles, options)
     tiles, numbers, unresolved = agreement.tiles, agreement.numbers, list(agreement.unresolved)
     draft.inputs, draft.synthetic = [tile.input for tile in tiles], any(tile.twin.synthetic for tile in tiles)
     with draft.product(output) as folder:
         folder.mkdir()
-        tiles, mosaic = coadd_tiles(tiles, options, pb_limit)
+        tiles, mosaic = coadd_tiles(tiles, options, pb_limit, threads)
         if mosaic is None:
             _describe_without_image(draft, tiles)
         else:

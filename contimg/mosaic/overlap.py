@@ -10,7 +10,7 @@ import numpy as np
 
 from contimg.imaging.checks.image_quality import stripe
 from contimg.mosaic.beam_ratio import TileRatios, beam_ratio_map
-from contimg.mosaic.coadd import Contribution, TilePlanes
+from contimg.mosaic.coadd import TilePlanes
 from contimg.mosaic.grid import Footprint, MosaicGrid
 from contimg.mosaic.neighbours import Difference, Disagreements, NeighbourLimits, judge_pairs
 from contimg.mosaic.pair_statistics import lower_median
@@ -78,36 +78,37 @@ class OverlapComparison:
     def __init__(self, grid: MosaicGrid, beam: RestoringBeam, footprints: Sequence[Footprint]) -> None:
         self._grid = grid
         self._beam_arcsec = float(np.sqrt(beam.bmaj_deg * beam.bmin_deg)) * 3600
-        self._sampling = Sampling.of(grid, beam)
+        self.sampling = Sampling.of(grid, beam)
         self._boxes = [grid.box(footprint) for footprint in footprints]
         self._held: list[_Held] = []
-        self._samples: TileSamples | None = None
         self._added = 0
         self._pairs: dict[tuple[str, str], PixelDifference] = {}
         self._stripes: dict[tuple[str, str], float] = {}
         self._ratios: list[TileRatios] = []
 
-    def begin(self, tile: TilePlanes) -> None:
-        """Prepare for the contributions of the next tile."""
-        self._samples = TileSamples.empty(self._grid, tile.footprint, self._sampling)
+    def samples_of(self, tile: TilePlanes) -> TileSamples:
+        """Return the samples of a tile that has not contributed yet."""
+        return TileSamples.empty(self._grid, tile.footprint, self.sampling)
 
-    def put(self, part: Contribution) -> None:
-        """Keep the samples of a contribution of the tile that was begun."""
-        if self._samples is None:
-            raise RuntimeError("no tile was begun")
-        self._samples.put(part, self._sampling)
+    def add(self, name: str, samples: TileSamples, wcs: Any) -> None:
+        """Compare a tile with those before it, and let go of those that no later tile overlaps.
 
-    def end(self, name: str, tile: TilePlanes) -> None:
-        """Compare the tile that was begun with those before it, and let go of those that no later tile overlaps."""
-        if self._samples is None:
-            raise RuntimeError("no tile was begun")
-        this = _Held(name, self._samples, tile.wcs)
+        Parameters
+        ----------
+        name : str
+            The tile's.
+        samples : TileSamples
+            With all that the tile contributes.
+        wcs : astropy.wcs.WCS
+            Of the tile's pixels.
+        """
+        this = _Held(name, samples, wcs)
         overlaps: dict[str, PixelDifference] = {}
         for before in self._held:
-            found = compare_pixels(before.samples, this.samples, self._sampling)
+            found = compare_pixels(before.samples, this.samples, self.sampling)
             if found is not None:
                 overlaps[before.name] = found
-                self._ratios.append(TileRatios.of(self._grid, (before.name, before.wcs), (name, tile.wcs), found))
+                self._ratios.append(TileRatios.of(self._grid, (before.name, before.wcs), (name, wcs), found))
         if overlaps:  # stripes in one of the differences: the tile's neighbour with the largest overlap
             widest = max(overlaps, key=lambda other: (np.isfinite(overlaps[other].unit).sum(), other))
             unit, width = np.nan_to_num(overlaps[widest].unit), max(overlaps[widest].width, _NO_WIDTH)
@@ -115,11 +116,10 @@ class OverlapComparison:
         self._pairs |= {(other, name): found.without_pixels() for other, found in overlaps.items()}
         self._added += 1
         self._held = [held for held in (*self._held, this) if self._needed(held.samples)]
-        self._samples = None
 
     def _needed(self, samples: TileSamples) -> bool:
         """Return whether a tile that is not added yet overlaps samples."""
-        step = self._sampling.step
+        step = self.sampling.step
         start = [first * step for first in samples.first]
         stop = [(first + length) * step for first, length in zip(samples.first, samples.value.shape, strict=True)]
         return any(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -115,7 +116,7 @@ def used(tiles: Sequence[GroupTile]) -> list[tuple[GroupTile, TileImage]]:
     return [(tile, tile.image) for tile in tiles if tile.left_out is None and tile.image is not None]
 
 
-def read_tiles(twins: Sequence[Path], pb_limit: float, judged_by: Options) -> list[GroupTile]:
+def read_tiles(twins: Sequence[Path], pb_limit: float, judged_by: Options, threads: int = 1) -> list[GroupTile]:
     """Read the images of tiles and return them in order of their ids.
 
     Tiles whose verdict is failed, and those whose files are missing, unreadable or not what their twin says, are left
@@ -128,6 +129,8 @@ def read_tiles(twins: Sequence[Path], pb_limit: float, judged_by: Options) -> li
         A tile counts only where its effective beam is above (``image.pb_limit``).
     judged_by : mapping of str to Section
         The sections of the configuration that hold the thresholds of tiles.
+    threads : int
+        Number of tiles that are read at a time.
 
     Raises
     ------
@@ -136,7 +139,9 @@ def read_tiles(twins: Sequence[Path], pb_limit: float, judged_by: Options) -> li
     OSError
         If the machine cannot read a file.
     """
-    tiles = sorted((_read_tile(Path(path), pb_limit, judged_by) for path in twins), key=lambda tile: tile.id)
+    with ThreadPoolExecutor(threads) as pool:
+        read = pool.map(lambda path: _read_tile(Path(path), pb_limit, judged_by), twins)
+        tiles = sorted(read, key=lambda tile: tile.id)
     for one, next_one in itertools.pairwise(tiles):
         if one.id == next_one.id:
             raise InputError(f"tile {one.id} is named twice for one mosaic: name each tile once")

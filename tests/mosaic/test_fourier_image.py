@@ -24,13 +24,13 @@ def convolved(image, start, target):
 
 
 def all_modes(made):
-    """The modes of a real image at negative columns too: c(-k) is the conjugate of c(k)."""
+    """The modes of a real image at negative columns too, zero frequency first: c(-k) is the conjugate of c(k)."""
     n, m = len(made.modes), made.columns
+    half = np.fft.ifftshift(made.modes, axes=0)
+    half[:, 0] *= 2
+    half[:, -1] *= 1 if m % 2 else 2
     return np.array(
-        [
-            [made.modes[i, j] if j < made.modes.shape[1] else np.conj(made.modes[-i % n, m - j]) for j in range(m)]
-            for i in range(n)
-        ]
+        [[half[i, j] if j < half.shape[1] else np.conj(half[-i % n, m - j]) for j in range(m)] for i in range(n)]
     )
 
 

@@ -117,9 +117,10 @@ def test_fits_files_are_valid(group):
             assert "DATASUM" in hdus[0].header
 
 
-def test_same_bits_in_any_order(group):
+@pytest.mark.parametrize("threads", [1, 3])
+def test_same_bits_in_any_order_with_any_number_of_threads(group, threads):
     root, twins, made, folder = group
-    again, other = mosaic(root, twins[::-1], "again")
+    again, other = mosaic(root, twins[::-1], f"again_{threads}", threads)
     names = sorted(path.name for path in folder.iterdir())
     assert names == sorted(f"{MOSAIC_ID}{s}" for s in PLANES)
     assert filecmp.cmpfiles(folder, other, names, shallow=False) == (names, [], [])

@@ -176,9 +176,9 @@ def test_a_stripe_in_one_tile(tmp_path):
 
 def test_memory_does_not_grow_with_the_number_of_tiles(tmp_path, monkeypatch):
     held = []
-    end = overlap.OverlapComparison.end
+    add = overlap.OverlapComparison.add
     monkeypatch.setattr(
-        overlap.OverlapComparison, "end", lambda self, *a: (end(self, *a), held.append(len(self._held)))[0]
+        overlap.OverlapComparison, "add", lambda self, *a: (add(self, *a), held.append(len(self._held)))[0]
     )
     made = mosaic(tmp_path / "m", tiles(tmp_path, count=9, sources=300))
     assert made.facts["n_images"] == 9

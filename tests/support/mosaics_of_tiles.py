@@ -12,7 +12,7 @@ from contimg.products.twin import read_twin
 MOSAIC_ID = "mosaic_20260211T000000"
 
 
-def mosaic(root: Path, twins, name: str = "m", **options):
+def mosaic(root: Path, twins, name: str = "m", threads: int = 1, **options):
     folder, twin = root / name / MOSAIC_ID, root / name / f"{MOSAIC_ID}.json"
     made = mosaic_group(
         twins,
@@ -22,6 +22,7 @@ def mosaic(root: Path, twins, name: str = "m", **options):
         options=MosaicOptions(**{"cell_arcsec": 60.0, **options}),
         pb_limit=0.2,
         qa=QaOptions(),
+        threads=threads,
     )
     assert made == read_twin(twin)
     return made, folder
