@@ -22,7 +22,7 @@ Files
 
   manifest-sha256.txt     SHA-256 of every file in data/: 'sha256sum -c manifest-sha256.txt' checks them
   tagmanifest-sha256.txt  SHA-256 of the files beside data/
-  publication.json        version, approval, and what persons decided about it since (JSON)
+  publication.json        version, DOI, approval, and what persons decided about it since (JSON)
   bagit.txt, bag-info.txt this folder is a bag of BagIt 1.0 (RFC 8493), which other tools can check as well
 
 data/{citation} says how to cite it, data/{licence} under which licence it is.

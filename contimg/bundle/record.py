@@ -18,6 +18,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Json, ValidationError
 
 from contimg.bundle.bundle import MANIFEST, PUBLICATION, json_bytes, put_file, read_file
+from contimg.config.key_types import DOI_PATTERN
 from contimg.errors import RegistryError
 from contimg.storage import safe_files
 from contimg.storage.process import one_line, part_name
@@ -34,7 +35,8 @@ def _time(text: str) -> str:
 
 
 _Time = Annotated[str, AfterValidator(_time)]
-KINDS = ("approved", "rejected", "withdrawn", "restored")
+PLACING = ("approved", "rejected", "withdrawn", "restored")  # that say where a bundle belongs
+KINDS = (*PLACING, "cited")
 
 
 @dataclass(frozen=True, order=True)
@@ -48,7 +50,7 @@ class Decision:
     decision : str
         One of `KINDS`.
     reason, by, host : str
-        Why, the person's login name, and the machine.
+        Why (of ``cited``, the DOI), the person's login name, and the machine.
     """
 
     time: str
@@ -129,8 +131,15 @@ def decisions_in(record: Mapping[str, Any], path: Path) -> list[Decision]:
             raise RegistryError(f"{path / PUBLICATION} holds an unknown decision '{kind}': update contimg")
         if any(one_line(text) != text for text in entry.values()) or not _is_time(entry["time"]):
             raise RegistryError(f"{path / PUBLICATION} holds a decision that is none: restore it from a copy")
+        if entry["decision"] == "cited" and re.fullmatch(DOI_PATTERN, entry["reason"]) is None:
+            raise RegistryError(f"{path / PUBLICATION} holds a DOI that is none: restore it from a copy")
         found.append(Decision(**entry))
     return sorted(found)
+
+
+def last_placing(decisions: Iterable[Decision]) -> Decision | None:
+    """Return the last decision that says where a bundle belongs; None where there is none."""
+    return max((one for one in decisions if one.decision in PLACING), default=None)
 
 
 def _is_time(text: str) -> bool:

@@ -12,7 +12,7 @@ from contimg.cli.common import Context, echo, json_option, opened, pasteable, pr
 from contimg.storage.process import one_line
 
 if TYPE_CHECKING:
-    from contimg.publishing.decisions import Named
+    from contimg.publishing.deciding import Named
     from contimg.publishing.publish import Outcome
     from contimg.registry.engine import Registry
 
@@ -25,7 +25,7 @@ _manifest = click.option(
 
 @click.group()
 def publish() -> None:
-    """Retry, approve, reject, withdraw or restore a mosaic."""
+    """Retry, approve, reject, withdraw, restore or cite a mosaic."""
 
 
 def _decision(function: Callable[..., None]) -> click.Command:
@@ -138,9 +138,30 @@ def restore(
     _show([_decided(row) | {"message": message, "current": current}], as_json)
 
 
+@publish.command()
+@click.argument("mosaic")
+@click.option("--doi", required=True, help="As 10.5555/dsa110.1; it is recorded with your name and the time.")
+@click.option("--replace", is_flag=True, help="Replace another DOI, which was a mistake.")
+@_version
+@_manifest
+@json_option
+@click.pass_obj
+def cite(
+    context: Context, mosaic: str, doi: str, replace: bool, version: int | None, manifest: str | None, as_json: bool
+) -> None:
+    """Record the DOI under which a published MOSAIC is cited; no file that a manifest lists is touched."""
+    from contimg.publishing import decisions
+
+    with opened(context) as database:
+        named = _named(mosaic, version, manifest)
+        row = decisions.cite(database, context.config.layout, named, doi, replace=replace)
+    message = f"version {row['version']} is cited as https://doi.org/{doi}"
+    _show([_decided(row) | {"message": message, "doi": doi}], as_json)
+
+
 def _named(mosaic: str, version: int | None, manifest: str | None) -> Named:
     from contimg import naming
-    from contimg.publishing.decisions import Named
+    from contimg.publishing.deciding import Named
 
     return Named(naming.as_mosaic_id(mosaic), version, manifest)
 

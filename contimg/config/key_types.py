@@ -42,7 +42,8 @@ WebAddress = Annotated[str, Field(pattern=r"^https?://[^\s?#]+[^\s?#/]$")]
 IvoId = Annotated[str, Field(pattern=r"^ivo://[A-Za-z0-9][A-Za-z0-9._~*'()-]{2,}(/[A-Za-z0-9._~*'()-]+)+$")]
 Spdx = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9.+-]*$")]
 Umask = Annotated[str, Field(pattern="^0[0-7]{3}$")]
-Doi = Annotated[str, Field(pattern=r"^10\.[0-9]{4,9}/[!-~]+$")]
+DOI_PATTERN = r"^10\.[0-9]{4,9}/[!-~]+$"
+Doi = Annotated[str, Field(pattern=DOI_PATTERN)]
 Mode = Annotated[str, Field(pattern="^06[046][046]$")]  # of files: their owner can always read and write them
 Night = Annotated[str, Field(pattern=f"^{DATE_PATTERN}$"), BeforeValidator(_night), AfterValidator(_real_date)]
 Count = Annotated[int, Field(ge=1)]

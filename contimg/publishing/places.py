@@ -111,7 +111,9 @@ class Places:
         """Return the decisions that are recorded in one copy, the oldest first; see `decisions`."""
         return decisions_in(read_record(place), place)
 
-    def record(self, base: Mapping[str, Any], decisions: Iterable[Decision]) -> None:
+    def record(
+        self, base: Mapping[str, Any], decisions: Iterable[Decision], changed: Mapping[str, Any] | None = None
+    ) -> None:
         """Write decisions into the record of every copy that lacks one of them.
 
         Parameters
@@ -119,6 +121,8 @@ class Places:
         base : mapping
             The other content of a record, for a copy that has none.
         decisions : iterable of Decision
+        changed : mapping, optional
+            What else of each record the decisions change.
         """
         decided = set(decisions)
         for place in self.standing():
@@ -126,7 +130,7 @@ class Places:
             kept = decisions_in(content, place)
             if "decisions" in content and decided <= set(kept):
                 continue
-            self._write(place, with_decisions(content or base, decided | set(kept)))
+            self._write(place, with_decisions({**(content or base), **(changed or {})}, decided | set(kept)))
 
 
 def is_folder(path: Path) -> bool:

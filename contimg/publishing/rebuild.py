@@ -9,7 +9,7 @@ from typing import Any
 from contimg import naming
 from contimg.bundle import bundle
 from contimg.bundle.find import hidden_place
-from contimg.bundle.record import Decision, decisions_in, read_record
+from contimg.bundle.record import Decision, decisions_in, last_placing, read_record
 from contimg.errors import RegistryError
 from contimg.products.lineage import Lineage, Node
 from contimg.publishing.finalize import finalize, judge
@@ -102,7 +102,7 @@ def _base(
 def _state(layout: naming.Layout, path: Path, data_id: str, version: int, decisions: list[Decision]) -> dict[str, Any]:
     """Return the columns for state and place of a bundle of the archive, from its path and the last decision."""
     hidden = hidden_place(layout, data_id, version)
-    last = decisions[-1] if decisions else None
+    last = last_placing(decisions)
     if last is not None and last.decision == "restored" and path == hidden:
         return {"status": "staging"}  # moved back, and then recorded, by the steps that follow
     published = {"status": "published", "published_path": str(path), "published_at": now()}

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from contimg.bundle import bundle
 from contimg.bundle.find import find_bundles, find_staged
-from contimg.bundle.record import Decision, read_record
+from contimg.bundle.record import Decision, last_placing, read_record
 from contimg.errors import ContimgError, RegistryError
 from contimg.publishing import places
 from contimg.publishing.carrying_out import finish_withdrawal
@@ -230,8 +230,8 @@ def _misplaced(
 
 def _last_decision(scope: Scope, row: Row) -> str | None:
     with scope.registry.read() as connection:
-        known = recorded(connection, row)
-    return known[-1].decision if known else None
+        last = last_placing(recorded(connection, row))
+    return None if last is None else last.decision
 
 
 def _move(scope: Scope, row: Row, where: Places, action: str) -> bool:

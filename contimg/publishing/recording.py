@@ -97,6 +97,8 @@ def _step(row: Mapping[str, Any], one: Decision, where: Places) -> dict[str, Any
         return closed | {"status": "rejected", "published_path": None, "published_at": None}
     if one.decision == "withdrawn":
         return closed | {"status": "withdrawn", "published_path": str(where.hidden)}
+    if one.decision == "cited":
+        return {"doi": one.reason}
     if row["status"] != "withdrawn" or not is_earned(row):
         return {}
     return dict.fromkeys(closed) | {"status": "staging", "published_path": None, "attempts": 0, "error": None}

@@ -113,25 +113,19 @@ class FolderStore:
 
     def put(self, name: str, source: Path) -> None:
         """Copy a local file to a name, and fsync it."""
-        parent, last = self._parts(name)
-        part = _part(last)
-        with _reported(self.where), safe_files.open_folder(self.root, parent, create=True) as folder:
-            safe_files.remove_tree(folder, part)
-            try:
-                with safe_files.open_folder(source.parent) as origin, safe_files.open_file(origin, source.name) as read:
-                    written = safe_files.create(folder, part)
-                    try:
-                        safe_files.copy(read, written)
-                        os.fsync(written)
-                    finally:
-                        os.close(written)
-                os.rename(part, last, src_dir_fd=folder, dst_dir_fd=folder)
-            finally:
-                safe_files.remove_tree(folder, part)
-            os.fsync(folder)
+
+        def fill(written: int) -> None:
+            with safe_files.open_folder(source.parent) as origin, safe_files.open_file(origin, source.name) as read:
+                safe_files.copy(read, written)
+
+        self._write(name, fill, os.rename)
 
     def put_new(self, name: str, content: bytes) -> None:
         """Write a name that must not exist yet, whole: link(2) refuses one that does."""
+        self._write(name, lambda written: safe_files.write_all(written, content), os.link)
+
+    def _write(self, name: str, fill: Callable[[int], None], give_name: Callable[..., None]) -> None:
+        """Write a file under a temporary name, fsync it, and give it its own by ``os.rename`` or ``os.link``."""
         parent, last = self._parts(name)
         part = _part(last)
         with _reported(self.where), safe_files.open_folder(self.root, parent, create=True) as folder:
@@ -139,11 +133,11 @@ class FolderStore:
             try:
                 written = safe_files.create(folder, part)
                 try:
-                    safe_files.write_all(written, content)
+                    fill(written)
                     os.fsync(written)
                 finally:
                     os.close(written)
-                os.link(part, last, src_dir_fd=folder, dst_dir_fd=folder)
+                give_name(part, last, src_dir_fd=folder, dst_dir_fd=folder)
             finally:
                 safe_files.remove_tree(folder, part)
             os.fsync(folder)

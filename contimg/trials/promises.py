@@ -9,7 +9,7 @@ from typing import Any
 
 from contimg.bundle import bundle
 from contimg.bundle.find import find_bundles
-from contimg.bundle.record import decisions_in, read_record
+from contimg.bundle.record import decisions_in, last_placing, read_record
 from contimg.errors import RegistryError
 from contimg.publishing import markers
 from contimg.publishing.archive_marker import MARKER
@@ -164,7 +164,8 @@ def _decisions(world: World, row: Any) -> Iterator[str]:
     for place in Places.of(world.layout, row).standing():
         written = {one.reason for one in decisions_in(read_record(place), place)}
         yield from (f"{place} lost the decision '{reason}'" for reason in reasons if reason not in written)
-    last = known[-1].decision if known else None
+    placing = last_placing(known)
+    last = None if placing is None else placing.decision
     if last in ("withdrawn", "rejected") and row["status"] != last:
         yield f"it was {last}, and came back as {row['status']}"
 

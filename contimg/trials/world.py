@@ -17,7 +17,7 @@ from sqlalchemy.pool import QueuePool
 
 from contimg.config import Config, load
 from contimg.errors import ContimgError
-from contimg.publishing import decisions, publish_mosaic, register_mosaic
+from contimg.publishing import deciding, decisions, publish_mosaic, register_mosaic
 from contimg.publishing.reconcile import reconcile
 from contimg.registry import backup, queries, schema
 from contimg.registry import engine as registry_engine
@@ -174,7 +174,7 @@ class World:
         if command != "approve":
             self.ledger.shown.pop(key, None)
             self.ledger.hidden.discard(key)
-        named = decisions.Named(asked.data_id, asked.version, asked.sha256[:12])
+        named = deciding.Named(asked.data_id, asked.version, asked.sha256[:12])
         layout = self.config.layout
 
         def decide() -> None:

@@ -200,3 +200,14 @@ def test_restore_and_what_is_current(contimg, sqlite_config):
     assert "version 2 stays the current one" in done[0]["message"]
     assert contimg("reconcile", "--json") == []
     assert "only what is withdrawn" in contimg("publish", "restore", ID, "--version", "1", "--reason", "x", code=1)
+
+
+def test_a_published_mosaic_is_cited(contimg, sqlite_config):
+    make(sqlite_config)
+    (done,) = contimg("publish", "cite", ID, "--doi", "10.5555/dsa110.1", "--json")
+    assert (done["status"], done["doi"]) == ("published", "10.5555/dsa110.1")
+    assert done["message"] == "version 1 is cited as https://doi.org/10.5555/dsa110.1"
+    assert contimg("registry", "show", ID, "--json")["doi"] == "10.5555/dsa110.1"
+    said = contimg("publish", "cite", ID, "--doi", "10.5555/other", code=1)
+    assert "is cited as 10.5555/dsa110.1 already" in said and "--replace" in said
+    assert contimg("reconcile", "--json") == [] and contimg("verify", ID, "--json")[0]["ok"]

@@ -168,6 +168,13 @@ def test_a_mistake(typed, archive):
     assert statuses(archive) == ["published", "published"]
 
 
+def test_a_doi(typed, archive):
+    cited, verified = typed("A published mosaic gets a DOI")
+    assert (cited.code, verified.code) == (0, 0) and "is cited as https://doi.org/10.5555/dsa110.1" in cited.out
+    record = archive.layout.bundle(mosaics.MOSAIC, 1) / bundle.PUBLICATION
+    assert '"doi": "10.5555/dsa110.1"' in record.read_text()
+
+
 def test_reading_again(typed, archive):
     verified, status = typed("Read the archive again, regularly")
     assert verified.code == 0 and status.code == 0

@@ -5,6 +5,7 @@ from sqlalchemy import delete
 
 from contimg.errors import RegistryError, UnknownIdError
 from contimg.publishing import decisions
+from contimg.publishing.deciding import Named
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries, schema
 from tests.support import mosaics
@@ -29,7 +30,7 @@ def test_a_decision_names_its_version_where_there_are_several(registry, config):
         f"{ID} has versions 1 (published), 2 (published): say which, for the latest 'contimg publish withdraw {ID} "
         f"--version 2 --manifest {digits} --reason ...'"
     )
-    assert decisions.withdraw(registry, config.layout, decisions.Named(ID, 1), "wrong")["version"] == 1
+    assert decisions.withdraw(registry, config.layout, Named(ID, 1), "wrong")["version"] == 1
     assert [row["status"] for row in queries.versions(registry, ID)] == ["withdrawn", "published"]
 
 
@@ -49,12 +50,12 @@ def test_a_decision_about_another_making_is_refused(registry, config, upper):
     digits = queries.get(registry, ID)["sha256"]
     other = "0" * 12 if digits[0] != "0" else "1" * 12
     with pytest.raises(RegistryError) as refused:
-        decisions.approve(registry, config.layout, decisions.Named(ID, 1, other), "by eye")
+        decisions.approve(registry, config.layout, Named(ID, 1, other), "by eye")
     assert str(refused.value) == (
         f"{ID} version 1 has the manifest {digits[:12]}, not {other}: it is another making than you looked at, so look "
         f"at 'contimg report {ID}' again"
     )
-    named = decisions.Named(ID, None, digits[:12].upper() if upper else digits[:12])
+    named = Named(ID, None, digits[:12].upper() if upper else digits[:12])
     assert decisions.approve(registry, config.layout, named, "by eye")["status"] == "staging"
 
 

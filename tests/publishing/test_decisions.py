@@ -11,7 +11,7 @@ from sqlalchemy import delete, insert
 from contimg.bundle import bundle
 from contimg.bundle.record import Decision, decisions_in, read_record
 from contimg.errors import RegistryError
-from contimg.publishing import checkpoints, decisions
+from contimg.publishing import checkpoints, deciding, decisions
 from contimg.publishing.publish_mosaic import publish_mosaic, remove_staged
 from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register_mosaic import register_mosaic
@@ -235,12 +235,12 @@ def test_a_decision_waits_for_those_that_the_registry_lost(registry, config):
 
 def test_a_decision_is_later_than_all_before_whatever_the_clock_says(registry, config, monkeypatch):
     run(config)
-    monkeypatch.setattr(decisions, "now", lambda: "2026-02-12T00:00:00.000Z")
+    monkeypatch.setattr(deciding, "now", lambda: "2026-02-12T00:00:00.000Z")
     for _ in range(2):
         decisions.withdraw(registry, config.layout, ID, "wrong")
         decisions.restore(registry, config.layout, ID, "right")
     with registry.read() as connection:
-        made = decisions.recorded(connection, queries.get(registry, ID))
+        made = deciding.recorded(connection, queries.get(registry, ID))
     assert [one.time[-4:] for one in made] == ["000Z", "001Z", "002Z", "003Z"]
     assert [one.decision for one in made] == ["withdrawn", "restored"] * 2
 

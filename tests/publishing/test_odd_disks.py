@@ -12,6 +12,7 @@ from contimg import naming
 from contimg.bundle import bundle
 from contimg.errors import RegistryError
 from contimg.publishing import decisions
+from contimg.publishing.deciding import Named
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register_mosaic import register_mosaic
@@ -171,7 +172,7 @@ def test_a_rebuilt_registry_agrees_with_the_records_of_held_and_approved_mosaics
     mosaics.make_mosaic(config, seed=2, rms_mjy=9.0)
     register_mosaic(ID, config)
     assert publish_mosaic(ID, config, waits_s=()).status == "held"
-    decisions.approve(registry, config.layout, decisions.Named(ID, 2), "looked at it")
+    decisions.approve(registry, config.layout, Named(ID, 2), "looked at it")
     publish_mosaic(ID, config, waits_s=())
     before = [dict(row) for row in queries.versions(registry, ID)]
     lose_rows(registry)

@@ -10,6 +10,7 @@ from contimg.publishing.places import Places
 from contimg.publishing.publish import publish
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
+from contimg.publishing.recording import recorded
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries
 from tests.faults import injection
@@ -38,7 +39,7 @@ def standing(registry, layout):
     where = Places.of(layout, row)
     names = [name for name in ("sight", "hidden") if getattr(where, name).is_dir()]
     with registry.read() as connection:
-        known = decisions.recorded(connection, row)
+        known = recorded(connection, row)
     return row["status"], names, known[-1].decision
 
 

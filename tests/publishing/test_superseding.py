@@ -9,6 +9,7 @@ import pytest
 from contimg.bundle.find import find_bundle
 from contimg.bundle.quality import DataQuality, poorer
 from contimg.publishing import decisions, publish
+from contimg.publishing.deciding import Named
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register_mosaic import register_mosaic
@@ -51,7 +52,7 @@ def test_a_poorer_version_is_held_and_the_better_one_stays(registry, config, wha
     assert command in marker["message"] and "poorer than version 1" in marker["message"]
     assert "; version 1 is the current one. To publish" in marker["message"]
     assert reconcile(registry, config.layout) == []
-    decisions.approve(registry, config.layout, decisions.Named(ID, 2), "the beam of the first was wrong")
+    decisions.approve(registry, config.layout, Named(ID, 2), "the beam of the first was wrong")
     after = publish.publish(registry, config.layout, ID, claim_s=60, max_attempts=3)
     assert (after.status, after.version) == ("published", 2) and find_bundle(config.layout, ID) == after.path
 
@@ -77,11 +78,11 @@ def test_a_poorer_one_is_compared_with_the_best_that_is_current(registry, config
     """A rejected version between the two is no measure, nor one that was withdrawn."""
     run(config)
     assert run(config, seed=2, data={"n_subbands": 2}).status == "held"
-    decisions.reject(registry, config.layout, decisions.Named(ID, 2), "too few")
+    decisions.reject(registry, config.layout, Named(ID, 2), "too few")
     assert run(config, seed=3, data={"n_subbands": 3}).status == "held"
     assert ("poorer_subbands", 6, 8) in held(registry, 3)
-    decisions.reject(registry, config.layout, decisions.Named(ID, 3), "too few")
-    decisions.withdraw(registry, config.layout, decisions.Named(ID, 1), "wrong")
+    decisions.reject(registry, config.layout, Named(ID, 3), "too few")
+    decisions.withdraw(registry, config.layout, Named(ID, 1), "wrong")
     assert run(config, seed=4, data={"n_subbands": 2}).status == "published"
 
 

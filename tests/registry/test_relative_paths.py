@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from contimg.archive.update import rebuild
 from contimg.publishing import decisions
+from contimg.publishing.deciding import Named
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register_mosaic import register_mosaic
@@ -57,7 +58,7 @@ def test_after_a_move_a_changed_configuration_is_enough(registry, config, name):
         assert codes <= {"marker_differs"} and reconcile(opened, new.layout) == []
         assert publish_mosaic(ID, new, waits_s=()).version == 2
         assert [one["ok"] for one in scrub(opened)] == [True, True]
-        decisions.withdraw(opened, new.layout, decisions.Named(ID, 2), "wrong")
+        decisions.withdraw(opened, new.layout, Named(ID, 2), "wrong")
         assert (new.paths.products / ".withdrawn" / "mosaics" / "2026-02-11" / f"{ID}.v2").is_dir()
         assert reconcile(opened, new.layout) == []
     assert not getattr(config.paths, name).exists()

@@ -196,3 +196,12 @@ def test_one_bad_copy_does_not_stop_the_others(sqlite_registry, replicated, repl
     done = list(sync.sync(sqlite_registry, replicated.layout, replica))
     assert [(one.data_id, one.what) for one in done] == [(ID, "problem"), ("mosaic_20260213T002649", "copied")]
     assert f"{ID}.png" in done[0].message
+
+
+def test_a_doi_that_is_given_later_reaches_the_copy(sqlite_registry, replicated, replica, store):
+    mosaics.run(replicated)
+    decisions.cite(sqlite_registry, replicated.layout, ID, "10.5555/dsa110.1")
+    assert synced(sqlite_registry, replicated, replica) == [(1, "recorded")]
+    record = stores.read_all(store, f"{copies.place_of(replicated.layout, ID, 1)}/publication.json")
+    assert json.loads(record)["doi"] == "10.5555/dsa110.1"
+    assert verified(sqlite_registry, replicated, replica) == [("whole", "")]

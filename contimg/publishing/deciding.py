@@ -1,0 +1,193 @@
+"""How a decision of a person is taken: written into the bundle's own record, then into the registry.
+
+When the process dies in between, `reconcile` does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, update
+
+from contimg import naming
+from contimg.bundle.record import Decision
+from contimg.errors import RegistryError
+from contimg.publishing import archive_root
+from contimg.publishing.checkpoints import checkpoint
+from contimg.publishing.commands import MANIFEST_DIGITS
+from contimg.publishing.places import Places
+from contimg.publishing.recording import publication, recorded, unknown_to
+from contimg.registry import queries
+from contimg.registry.engine import Registry
+from contimg.registry.schema import data_registry
+from contimg.storage.process import me, one_line, operator
+from contimg.times import now, utc_from_datetime
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Named:
+    """The mosaic that a person names.
+
+    Attributes
+    ----------
+    data_id : str
+    version : int, optional
+        Needed when there are several, as the person may have looked at another one.
+    manifest : str, optional
+        The first digits that the manifest's SHA-256 must have.
+    """
+
+    data_id: str
+    version: int | None = None
+    manifest: str | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a kind of decision is taken.
+
+    Attributes
+    ----------
+    command, decision : str
+        The subcommand of ``contimg publish``, and the word in the record.
+    allowed : tuple of str
+        The states of a row in which it may be taken.
+    hint : str
+        The end of the message in any other state.
+    values : callable
+        Returns the columns that it sets.
+    before : callable
+        Raises where the bundle cannot be moved as the decision asks.
+    recorded : callable
+        Returns what else of the record it changes.
+    option : str
+        The option of the subcommand that every decision of this kind has.
+    """
+
+    command: str
+    decision: str
+    allowed: tuple[str, ...]
+    hint: str
+    values: Callable[[Decision], dict[str, Any]]
+    before: Callable[[Places], None] = lambda _where: None
+    recorded: Callable[[Decision], dict[str, Any]] = lambda _made: {}
+    option: str = "--reason"
+
+
+def chosen(connection: Connection, named: Named, rule: Rule) -> Row:
+    """Return the row that a person means; raise when the name leaves it open, or the manifest is another one."""
+    data_id = named.data_id
+    row = queries.require(connection, data_id, named.version)
+    if named.version is None and row["version"] > 1:
+        known = queries.states(connection, data_id)
+        if len(known) > 1:
+            listed = ", ".join(f"{version} ({status})" for version, status in known)
+            digits = row["sha256"][:MANIFEST_DIGITS]
+            raise RegistryError(
+                f"{data_id} has versions {listed}: say which, for the latest 'contimg publish {rule.command} {data_id} "
+                f"--version {row['version']} --manifest {digits} {rule.option} ...'"
+            )
+    if named.manifest is not None and not row["sha256"].startswith(named.manifest.lower()):
+        raise RegistryError(
+            f"{data_id} version {row['version']} has the manifest {row['sha256'][:MANIFEST_DIGITS]}, not "
+            f"{named.manifest}: it is another making than you looked at, so look at 'contimg report {data_id}' again"
+        )
+    return row
+
+
+def decide(
+    registry: Registry,
+    layout: naming.Layout,
+    mosaic: Named | str,
+    reason: str,
+    rule: Rule,
+    check: Callable[[Row], None] = lambda _row: None,
+) -> Row:
+    """Record a decision in every copy of the bundle and in the registry; return the row after it.
+
+    Parameters
+    ----------
+    registry : Registry
+    layout : Layout
+    mosaic : Named or str
+        The mosaic, or its id alone.
+    reason : str
+        Why; it must not be blank.
+    rule : Rule
+    check : callable, optional
+        Raises where something else of the row speaks against it.
+    """
+    named = mosaic if isinstance(mosaic, Named) else Named(mosaic)
+    if not reason.strip():
+        raise RegistryError(f"{named.data_id}: no reason given: say why with --reason '...'")
+    require_one_line(named.data_id, reason)
+    archive_root.require(registry, layout)
+    with registry.transaction(lock=named.data_id) as connection:
+        row = chosen(connection, named, rule)
+        if row["status"] not in rule.allowed:
+            raise RegistryError(f"{named.data_id} version {row['version']} is {row['status']}: {rule.hint}")
+        check(row)
+        known, where = recorded(connection, row), Places.of(layout, row)
+        if unknown_to(known, where.decisions()):
+            raise RegistryError(
+                f"the record of {named.data_id} version {row['version']} holds decisions that the registry does not "
+                f"know: 'contimg reconcile {named.data_id}' first"
+            )
+        rule.before(where)
+        made = Decision(_later(known), rule.decision, reason, operator(), me().host)
+        try:
+            where.record(publication(row), [*known, made], changed=rule.recorded(made))
+        except OSError as error:
+            raise _unrecorded(row, made, where, error) from error
+        checkpoint("decision:recorded")
+        set_columns(connection, row, rule.values(made))
+        queries.add_event(connection, row["data_id"], row["version"], rule.decision, reason, _stamp(made))
+    return queries.get(registry, row["data_id"], row["version"])
+
+
+def _unrecorded(row: Row, made: Decision, where: Places, error: OSError) -> RegistryError:
+    """Return the error that a decision could not be written into every record; one that has it makes it hold."""
+    name = f"{row['data_id']} version {row['version']}"
+    said = f"({error.strerror}): make room, or give yourself write access, at {error.filename or where.layout.products}"
+    if made in where.decisions():
+        return RegistryError(
+            f"{name} is {made.decision} in one of its records, and the others could not be written {said}, then "
+            f"'contimg reconcile {row['data_id']}' does the rest"
+        )
+    return RegistryError(
+        f"{name} was not {made.decision}: its record could not be written {said}, then type the same command again"
+    )
+
+
+def require_one_line(data_id: str, reason: str) -> None:
+    """Raise where a reason holds a line break or another control character, with which it could forge a line."""
+    if one_line(reason) != reason:
+        raise RegistryError(
+            f"{data_id}: the reason holds a line break or control character ({one_line(reason)}): write it in one line"
+        )
+
+
+def _later(known: list[Decision]) -> str:
+    """Return the present time, or one later than all decisions before: clocks of two hosts may differ."""
+    time, last = now(), max((one.time for one in known), default="")
+    if time > last:
+        return time
+    return utc_from_datetime(datetime.fromisoformat(last) + timedelta(milliseconds=1)) + "Z"
+
+
+def _stamp(made: Decision) -> queries.Stamp:
+    return queries.Stamp(made.time, made.by, made.host)
+
+
+def set_columns(connection: Connection, row: Row, values: Mapping[str, Any]) -> None:
+    """Set columns of a version's row."""
+    connection.execute(
+        update(data_registry)
+        .where(data_registry.c.data_id == row["data_id"], data_registry.c.version == row["version"])
+        .values(**values)
+    )
