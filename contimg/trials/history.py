@@ -286,9 +286,10 @@ class History:
         """Finish everything by the same commands: while some processes are still stopped, and after these went on."""
         self.events, self.switching = [], 0.0
         self.machine.now_s += 2 * self.config.publish.claim_s
-        self.finish("while some are stopped")
-        stopped, self.stopped = self.stopped, []
-        self._schedule(stopped)
+        if self.stopped:
+            self.finish("while some are stopped")
+            stopped, self.stopped = self.stopped, []
+            self._schedule(stopped)
         self.finish("in the end")
 
     def finish(self, when: str) -> None:

@@ -1,0 +1,112 @@
+"""Fresh seeds of `contimg replay`, on record: ranges of seeds, with the commit of the code and what broke a promise.
+
+::
+
+    python -m benchmarks.replays --seconds 600 [--nights 2] [--record docs/records/replay.jsonl]
+
+A run goes on after the highest seed of the record, writes a line each hundred seeds, and may be stopped at any time.
+At its end it says what the record holds, and how long 10^6 seeds and 36 500 nights would take at this speed. Exit
+code 3 when a seed broke a promise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from contimg.trials.bench import Bench
+from contimg.trials.history import run
+
+ROOT = Path(__file__).parents[1]
+RECORD = ROOT / "docs/records/replay.jsonl"
+FIRST = 2_000_000  # beyond all seeds of tests
+CHUNK = 100
+GOALS = {"seeds": 1_000_000, "nights": 36_500}
+
+
+def commit() -> str:
+    """Return the commit of the checkout; with a plus sign when its code is another."""
+    name = subprocess.run(
+        ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "contimg"], cwd=ROOT, check=False).returncode
+    return name.stdout.strip() + ("+" if changed else "")
+
+
+def read(record: Path) -> list[dict[str, Any]]:
+    """Return the lines of a record; none when it does not exist."""
+    return [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
+
+
+def next_seed(lines: list[dict[str, Any]]) -> int:
+    """Return the first seed after all of a record."""
+    return max((line["first"] + line["count"] for line in lines), default=FIRST)
+
+
+def chunk(bench: Bench, first: int, count: int, nights: int) -> dict[str, Any]:
+    """Try some seeds; return their line of the record."""
+    began = time.process_time()
+    outcomes = [run(seed, bench, nights) for seed in range(first, first + count)]
+    return {
+        "first": first,
+        "count": count,
+        "nights": sum(one.nights for one in outcomes),
+        "calls": sum(one.gates for one in outcomes),
+        "broken": [one.seed for one in outcomes if one.problems],
+        "cpu_s": round(time.process_time() - began, 1),
+        "commit": commit(),
+    }
+
+
+def totals(lines: list[dict[str, Any]]) -> dict[str, float]:
+    """Return how many seeds, nights, calls, broken seeds and CPU seconds [s] a record holds."""
+    found = {"seeds": sum(line["count"] for line in lines), "broken": sum(len(line["broken"]) for line in lines)}
+    return found | {name: sum(line[name] for line in lines) for name in ("nights", "calls", "cpu_s")}
+
+
+def forecast(lines: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the CPU hours that the goals would take at the speed of some lines."""
+    done = totals(lines)
+    return {name: done["cpu_s"] / done[name] * goal / 3600 for name, goal in GOALS.items()}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Try seeds for a while, and say what the record holds then."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=600.0, help="begin no further hundred after so long")
+    parser.add_argument("--nights", type=int, default=2, help="nights of each seed")
+    parser.add_argument("--record", type=Path, default=RECORD)
+    options = parser.parse_args(arguments)
+    lines, new, started = read(options.record), [], time.monotonic()
+    memory = Path("/dev/shm")
+    place = memory if os.access(memory, os.W_OK) else None
+    with (
+        tempfile.TemporaryDirectory(prefix="contimg-replays-", dir=place) as folder,
+        contextlib.closing(Bench(Path(folder) / "world")) as bench,
+    ):
+        while not new or time.monotonic() - started < options.seconds:
+            new.append(chunk(bench, next_seed(lines + new), CHUNK, options.nights))
+            with options.record.open("a") as file:
+                file.write(json.dumps(new[-1]) + "\n")
+            print(json.dumps(new[-1]), flush=True)
+    done = totals(lines + new)
+    print(
+        f"{done['seeds']} seeds, {done['nights']} nights, {done['calls']} calls, {done['broken']} seeds broke a promise"
+    )
+    if new:
+        hours = forecast(new)
+        print(f"at this speed: 10^6 seeds {hours['seeds']:.0f} CPU h, 36 500 nights {hours['nights']:.1f} CPU h")
+    if any(line["broken"] for line in new):
+        sys.exit(3)
+
+
+if __name__ == "__main__":
+    main()

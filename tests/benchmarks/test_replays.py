@@ -1,0 +1,42 @@
+"""The record of fresh seeds: it goes on where it ended, and what stands in the repository is sound."""
+
+import json
+
+import pytest
+
+from benchmarks import replays
+
+
+def line(first, count, **content):
+    standard = {"nights": 2 * count, "calls": 100 * count, "broken": [], "cpu_s": 0.5 * count, "commit": "abc"}
+    return {"first": first, "count": count} | standard | content
+
+
+def test_it_goes_on_where_it_ended():
+    assert replays.next_seed([]) == replays.FIRST
+    assert replays.next_seed([line(500, 100), line(100, 50)]) == 600
+
+
+def test_sums_and_what_the_goals_would_take():
+    lines = [line(0, 100), line(100, 300, broken=[107])]
+    assert replays.totals(lines) == {"seeds": 400, "broken": 1, "nights": 800, "calls": 40_000, "cpu_s": 200.0}
+    hours = replays.forecast(lines)
+    assert hours["seeds"] == pytest.approx(0.5 * 1e6 / 3600) and hours["nights"] == pytest.approx(0.25 * 36_500 / 3600)
+
+
+def test_a_run_writes_a_line_and_the_next_goes_on(tmp_path, monkeypatch, capsys):
+    record = tmp_path / "record.jsonl"
+    monkeypatch.setattr(replays, "CHUNK", 1)
+    for _ in range(2):
+        replays.main(["--seconds", "0.001", "--nights", "1", "--record", str(record)])
+    lines = [json.loads(text) for text in record.read_text().splitlines()]
+    assert [(one["first"], one["count"], one["nights"]) for one in lines] == [
+        (replays.FIRST, 1, 1), (replays.FIRST + 1, 1, 1)
+    ]  # fmt: skip
+    assert all(one["calls"] > 100 and one["broken"] == [] for one in lines)
+    assert "2 seeds, 2 nights" in capsys.readouterr().out
+
+
+def test_the_record_counts_no_seed_twice():
+    seeds = [seed for one in replays.read(replays.RECORD) for seed in range(one["first"], one["first"] + one["count"])]
+    assert len(seeds) == len(set(seeds)) > 0
