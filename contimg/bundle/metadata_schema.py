@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from contimg import naming
+from contimg.errors import InputError
 from contimg.products.twin import Verdict
 
 MAX_DEPTH = 100  # what contimg writes is nested nine deep
+
+
+def _is_id(text: str) -> str:
+    try:
+        naming.parse_id(text)
+    except InputError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+_Id = Annotated[str, AfterValidator(_is_id)]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
 
+class _Reason(_Part):
+    code: str
+    severity: str
+    message: str
+
+
 class _Verdict(_Part):
     verdict: Verdict
-    reasons: list[dict[str, Any]] = Field(default_factory=list)
+    reasons: list[_Reason] = Field(default_factory=list)
     notes: list[dict[str, Any]] = Field(default_factory=list)
 
 
@@ -35,7 +54,7 @@ class _Metadata(_Part):
     synthetic: bool = False
     verdict: _Verdict | None = None
     lineage: _Lineage | None = None
-    group: str | None = None
+    group: _Id | None = None
     n_images: int | None = None
     start_mjd: float | None = None
     end_mjd: float | None = None
@@ -46,10 +65,10 @@ class _Metadata(_Part):
     freq_hz: float | None = None
     bandwidth_hz: float | None = None
     beam: dict[str, float | None] | None = None
-    centre_deg: list[float] | None = None
+    centre_deg: list[float] | None = Field(None, min_length=2, max_length=2)
     rms_mjy: float | None = None
-    tiles: list[str] | None = None
-    tiles_used: list[str] | None = None
+    tiles: list[_Id] | None = None
+    tiles_used: list[_Id] | None = None
     calibrations: list[dict[str, Any]] = Field(default_factory=list)
     facts: dict[str, Any] = Field(default_factory=dict)
     qa: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -68,6 +68,7 @@ def rebuild_staged(
     """
     record, _ = _record(path)
     row, lineage, mosaic = _base(layout, path, data_id, version, manifest_sha256, record)
+    judge(path, data_id, manifest_sha256, auto_publish=True)  # what cannot be judged gets no row
 
     def insert() -> bool:
         if not _insert(registry, row, lineage, mosaic, [], path):

@@ -12,13 +12,14 @@ from sqlalchemy import Connection
 from contimg.bundle import bundle
 from contimg.bundle.find import find_bundles, find_staged
 from contimg.bundle.record import Decision, last_placing, read_record
-from contimg.errors import ContimgError, RegistryError
+from contimg.errors import BusyError, ContimgError, RegistryError
 from contimg.publishing import places
 from contimg.publishing.carrying_out import finish_withdrawal
 from contimg.publishing.differences import Difference, Row, Scope, about, is_as_read, sentence
 from contimg.publishing.places import Places, is_folder
 from contimg.publishing.rebuild import rebuild_archived, rebuild_staged
 from contimg.publishing.recording import add_decisions, after, edited, publication, recorded, unknown_to
+from contimg.registry.engine import RegistryStalled, RegistryUnavailable
 
 
 def lost_rows(scope: Scope) -> Iterator[Difference]:
@@ -53,10 +54,12 @@ def _rebuilt(scope: Scope, path: Path, data_id: str, version: int, rebuild: obje
     try:
         assert callable(rebuild)
         action = rebuild(scope.registry, scope.layout, path, data_id, version, manifest_sha256)
-    except ContimgError as error:
+        return scope.repair(found, action)
+    except (RegistryUnavailable, RegistryStalled, BusyError):
+        raise
+    except ContimgError as error:  # of that bundle: its content is not what rows are made of
         message = f"{path} is not in the registry, and its row cannot be made again: {error}"
         return replace(found, code="foreign", needs_person=True, message=message)
-    return scope.repair(found, action)
 
 
 def lost_decisions(scope: Scope) -> Iterator[Difference]:

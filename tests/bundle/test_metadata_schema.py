@@ -9,7 +9,8 @@ from contimg.bundle.metadata_schema import MAX_DEPTH, parse
 GOOD = {
     "data_type": "mosaic", "data_id": "mosaic_20260211T002649", "synthetic": True,
     "verdict": {"verdict": "passed", "reasons": [], "notes": []}, "n_images": 2, "start_mjd": 61082.02,
-    "beam": {"bmaj_arcsec": 14.4, "bpa_deg": None}, "centre_deg": [12.5, 37.1], "rms_mjy": 4.0, "tiles": ["a"],
+    "beam": {"bmaj_arcsec": 14.4, "bpa_deg": None}, "centre_deg": [12.5, 37.1], "rms_mjy": 4.0,
+    "tiles": ["2026-02-11T00:26:49"],
     "lineage": {"products": [], "files": []}, "something_new": [1, {"of": "a later version"}],
 }  # fmt: skip
 WRONG = [
@@ -19,6 +20,8 @@ WRONG = [
     ("beam", []), ("beam", {"bmaj_arcsec": "wide"}), ("centre_deg", {}), ("centre_deg", [None]), ("tiles", "all"),
     ("tiles", [1]), ("lineage", []), ("lineage", {"products": []}), ("lineage", {"products": [1], "files": []}),
     ("qa", []), ("qa", {"mosaic": 1}), ("facts", 1), ("rms_mjy", True), ("calibrators", "3C286"),
+    ("centre_deg", [12.5]), ("centre_deg", [12.5, 37.1, 0.0]), ("tiles_used", ["[bold]x[/]"]), ("group", "../../etc"),
+    ("verdict", {"verdict": "failed", "reasons": [{"code": "noise"}]}), ("tiles", ["2026-02-30T00:26:49"]),
 ]  # fmt: skip
 
 

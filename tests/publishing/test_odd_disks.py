@@ -1,6 +1,7 @@
 """What disks and people do to an archive: one bundle is named and set aside, and the others are looked at."""
 
 import errno
+import functools
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import pytest
 from contimg import naming
 from contimg.bundle import bundle
 from contimg.errors import RegistryError
+from contimg.products.twin import Twin, twin_digest
 from contimg.publishing import decisions
 from contimg.publishing.deciding import Named
 from contimg.publishing.publish_mosaic import publish_mosaic
@@ -224,3 +226,34 @@ def test_hostile_metadata_sets_that_bundle_aside_and_the_others_are_rebuilt(regi
     found = {(one.code, one.data_id, one.repaired) for one in reconcile(registry, config.layout)}
     assert ("foreign", ID, False) in found and ("row_lost", second.name, True) in found
     assert [row["data_id"] for row in queries.listing(registry)] == [second.name]
+
+
+def with_true_digests(content):
+    """Return metadata in which every twin has the digest under which it is listed, and its successors name it."""
+    for entry in content["lineage"]["products"]:
+        digest = twin_digest(Twin.model_validate(entry["twin"]))
+        if digest != entry["sha256"]:
+            return with_true_digests(json.loads(json.dumps(content).replace(entry["sha256"], digest)))
+    return content
+
+
+@pytest.mark.parametrize("value", [("facts", "freq_hz", "nan"), ("facts", "end_mjd", []), ("id", "")], ids=str)
+def test_a_staged_bundle_that_cannot_be_judged_is_set_aside_and_gets_no_row(registry, config, two, value):
+    """Its digests agree, and its twins are not those of its files; another bundle is to be rebuilt beside it."""
+    first, second = two
+    shutil.rmtree(first)
+    lose_rows(registry)
+    staged = config.paths.stage / "registered/2026-02-11" / ID / "v1"
+    place = staged / "data" / bundle.METADATA
+    content = json.loads(place.read_bytes())
+    *keys, last, new = value
+    part = next(one["twin"] for one in content["lineage"]["products"] if one["twin"]["kind"] == "image")
+    functools.reduce(dict.__getitem__, keys, part)[last] = new
+    place.unlink()
+    place.write_bytes(json.dumps(with_true_digests(content)).encode())
+    seal(staged)
+    found = {(one.code, one.data_id, one.repaired) for one in reconcile(registry, config.layout)}
+    assert found >= {("foreign", ID, False), ("row_lost", second.name, True)}
+    assert [row["data_id"] for row in queries.listing(registry)] == [second.name]
+    (left,) = reconcile(registry, config.layout)
+    assert left.code == "foreign" and left.needs_person

@@ -162,7 +162,7 @@ def test_decisions_that_are_not_read_from_the_disk_are_noticed(bench, monkeypatc
         monkeypatch.setattr(reconcile_rows, "unknown_to", lambda _known, _found: [])
         assert any("lost the decision" in text for text in decided(bench, "withdraw"))
     else:
-        monkeypatch.setattr(decisions.Places, "record", lambda *_: None)
+        monkeypatch.setattr(decisions.Places, "record", lambda *_, **__: None)
         assert decided(bench, "withdraw") != []
 
 
