@@ -30,8 +30,8 @@ class _Part(BaseModel):
 
 
 class _Reason(_Part):
-    code: str
-    severity: str
+    code: str = ""
+    severity: str = ""
     message: str
 
 
