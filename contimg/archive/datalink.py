@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 from contimg.naming import Layout
 from contimg.storage.atomic import atomic_path, remove
@@ -77,15 +80,26 @@ def keep_links(layout: Layout, folder: Path, entries: Sequence[Mapping[str, Any]
 
 def write_links(layout: Layout, folder: Path, entry: Mapping[str, Any]) -> None:
     """Write the links of a mosaic, a row for each file that its bundle has, and for its thumbnail and MOC."""
+    begin, end = _frame()
+    rows = "".join(_as_xml(_row(layout, entry, *found)) for found in _links(folder, entry))
+    with atomic_path(folder / file_name(entry["name"])) as part:
+        part.write_text(f"{begin}\n{rows}{end}", encoding="utf-8")
+
+
+@functools.cache
+def _frame() -> tuple[str, str]:
+    """Return what stands before and after the rows of every table of links.
+
+    Made once: to let astropy write each of 100 000 tables would take an hour.
+    """
     from astropy.io.votable import from_table, writeto
     from astropy.io.votable.tree import Info
     from astropy.table import MaskedColumn, Table
 
-    rows = [_row(layout, entry, *found) for found in _links(folder, entry)]
     table = Table()
     for name, (kind, unit, _) in _COLUMNS.items():
-        values = [row[name] for row in rows]
-        table.add_column(MaskedColumn(values, name=name, unit=unit, dtype=None if kind == "str" else kind))
+        value = "" if kind == "str" else 0
+        table.add_column(MaskedColumn([value], name=name, unit=unit, dtype=None if kind == "str" else kind))
     votable = from_table(table)
     (resource,) = votable.resources
     resource.type = "results"
@@ -97,8 +111,20 @@ def write_links(layout: Layout, folder: Path, entry: Mapping[str, Any]) -> None:
             field.arraysize = "*"
         else:
             field.values.null = _NO_SIZE
-    with atomic_path(folder / file_name(entry["name"])) as part:
-        writeto(votable, str(part))
+    written = io.BytesIO()
+    writeto(votable, written)
+    text, begin = written.getvalue().decode(), "<TABLEDATA>"
+    before, _, rest = text.partition(begin)
+    return before + begin, _INDENT[1:] + rest[rest.index("</TABLEDATA>") :]
+
+
+_INDENT = " " * 5  # of rows, as astropy writes them
+
+
+def _as_xml(row: Mapping[str, Any]) -> str:
+    """Return a row of the table as XML."""
+    cells = [f"<TD>{escape(str(row[name]))}</TD>" if row[name] != "" else "<TD/>" for name in _COLUMNS]
+    return "".join(f"{_INDENT}{line}\n" for line in ("<TR>", *(f" {cell}" for cell in cells), "</TR>"))
 
 
 def _links(folder: Path, entry: Mapping[str, Any]) -> list[tuple[Path, str, str, str]]:

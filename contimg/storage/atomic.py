@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import hashlib
 import json
 import os
@@ -136,9 +135,15 @@ def remove(path: Path) -> None:
 
 def remove_orphans(folder: Path, name: str = "*") -> None:
     """Remove temporary files and folders of dead processes from a folder: those for `name`, or all of them."""
-    for path in folder.glob(f".{name if name == '*' else glob.escape(name)}.part-*"):
-        if is_orphan(path):
-            remove(path)
+    begin = "." if name == "*" else f".{name}.part-"
+    try:
+        with os.scandir(folder) as entries:  # a pattern of pathlib takes 2 ms for the folder of a month
+            found = [one.name for one in entries if one.name.startswith(begin) and ".part-" in one.name]
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+    for one in found:
+        if is_orphan(folder / one):
+            remove(folder / one)
 
 
 def _fsync(path: Path) -> None:
