@@ -171,7 +171,7 @@ def prepare(job: ImagingJob, coordinates: Coordinates) -> PreparedTile:
     grid = _grid(job, coordinates)
     catalogue = None if job.catalogue is None else read_catalogue(job.catalogue, near=_surroundings(coordinates, grid))
     radius_rad = field_of_view.field_radius(coordinates, grid, job.beam, options.pb_limit)
-    factor = averaging_factors(coordinates, radius_rad, options.max_averaging_loss)
+    factor = averaging_factors(coordinates, radius_rad, options.max_averaging_loss, options.channel_groups)
     vis = read_averaged(job.ms, coordinates, factor)
     peeled = _peel(job, vis, catalogue) if options.peels else []
     facts: dict[str, Any] = {"smearing": smearing.facts(coordinates, radius_rad, factor)}

@@ -71,7 +71,9 @@ def averaging_loss(delay: NDArray[np.float64], width_hz: float, factor: int) -> 
     return np.where(half == 0, 0.0, 1 - np.sin(factor * safe) / (factor * np.sin(safe)))
 
 
-def averaging_factors(coordinates: Coordinates, radius_rad: float, max_loss: float) -> NDArray[np.int64]:
+def averaging_factors(
+    coordinates: Coordinates, radius_rad: float, max_loss: float, groups: int = 1
+) -> NDArray[np.int64]:
     """Return how many channels (nrow,) may be averaged: the largest power of 2, up to 16, that keeps the loss.
 
     Parameters
@@ -81,6 +83,8 @@ def averaging_factors(coordinates: Coordinates, radius_rad: float, max_loss: flo
         Angle from the phase centre at which the loss is evaluated.
     max_loss : float
         Largest fraction of a source's amplitude that averaging may lose there.
+    groups : int
+        Parts of the band that are imaged by themselves (``image.channel_groups``): each keeps a sample or more.
 
     Returns
     -------
@@ -92,7 +96,7 @@ def averaging_factors(coordinates: Coordinates, radius_rad: float, max_loss: flo
     if len(step) == 0 or np.ptp(step) > _REGULAR_HZ:
         return best
     delay, factor = delay_s(coordinates.uvw_m, radius_rad), 2
-    while factor <= min(_MAX_FACTOR, len(coordinates.freq_hz)):
+    while factor <= min(_MAX_FACTOR, len(coordinates.freq_hz) // groups):
         # Up to a quarter turn the loss grows with the factor; beyond, the kernel's sidelobes would look like less.
         within = np.pi * factor * coordinates.channel_width_hz * delay < np.pi / 2
         best[within & (averaging_loss(delay, coordinates.channel_width_hz, factor) <= max_loss)] = factor

@@ -6,11 +6,13 @@ import pytest
 from contimg import measurement_set
 from contimg.config import BeamOptions
 from contimg.imaging import field_of_view
+from contimg.imaging.clean.channel_groups import channel_ranges
 from contimg.imaging.grid import TileGrid
 from contimg.imaging.transforms.direct import DirectTransform
 from contimg.imaging.transforms.wgridder import Gridder
 from contimg.imaging.visibilities import smearing
 from contimg.imaging.visibilities.averaging import averaging_factors, averaging_loss, read_averaged
+from contimg.imaging.visibilities.channel_averaging import ChannelAveraging
 from contimg.imaging.visibilities.samples import stokes_i
 from contimg.imaging.visibilities.weights import time_channel_weights
 from tests.support import skies
@@ -50,6 +52,17 @@ def test_factors_keep_the_loss_and_are_the_largest_that_do():
         if kind < 16:
             assert averaging_loss(one, vis.channel_width_hz, 2 * int(kind)) > 0.003
     assert np.all(averaging_factors(vis, RADIUS, 0.0) == 1)
+
+
+@pytest.mark.parametrize(("groups", "largest"), [(1, 16), (3, 16), (4, 8), (7, 4), (16, 2), (48, 1)])
+def test_each_channel_group_keeps_a_sample(groups, largest):
+    """A compact array, whose samples could be the widest; 48 channels in parts that divide none."""
+    vis = narrow(skies.empty(antennas=12, times=2, channels=48, span_m=60))
+    factor = averaging_factors(vis, RADIUS, 0.003, groups)
+    assert factor.max() == largest
+    averaging = ChannelAveraging(vis.freq_hz, 1, np.zeros(3, int), np.array([1, largest, 1]), np.zeros(1, int))
+    ranges = channel_ranges(averaging, groups)
+    assert len(ranges) == groups and ranges[-1].stop == 48
 
 
 def test_means_are_weighted_and_whole(tmp_path):
