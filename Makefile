@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage night torture lint docs format config clean
+.PHONY: help demo test longtest coverage night torture lint docs format config clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,8 +22,11 @@ demo: $(INSTALLED)  ## simulate a night, take it to a published mosaic, and repo
 	$(BIN)/contimg -c $(DEMO)/config.yaml report --truth $(DEMO)/truth.csv
 	@echo "The whole report: $(abspath $(DEMO))/report.html"
 
-test: $(INSTALLED)  ## all tests; those that need a server say how to enable them
-	$(BIN)/python -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder
+test: $(INSTALLED)  ## all tests but the long ones; those that need a server say how to enable them
+	CONTIMG_TEST_LONG=0 $(BIN)/python -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder
+
+longtest: $(INSTALLED)  ## the long tests: whole runs that are killed, come late, are undone, or meet odd conditions
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m long
 
 coverage: $(INSTALLED)  ## all tests, and what of contimg/ they run: htmlcov/index.html; below 90 % of the lines is an error
 	$(BIN)/python -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-report=html

@@ -16,8 +16,15 @@ SLURM = "apt-get install slurmctld slurmd slurm-client munge; .ci/slurm start; e
 WHOLE_RUNS = ("workflow", "watching", "benchmarks", "docs", "calibration")
 
 
-def pytest_collection_modifyitems(items):
-    """Let files with long tests begin first: one that begins last would leave the other core idle for minutes."""
+def pytest_collection_modifyitems(config, items):
+    """Leave out the long tests where that is asked for, and let files with tests of minutes begin first.
+
+    One that begins last would leave the other core idle.
+    """
+    if os.environ.get("CONTIMG_TEST_LONG") == "0":
+        left_out = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: item.path.parent.name not in WHOLE_RUNS)
 
 

@@ -56,6 +56,7 @@ def test_too_little_room_is_said_before_anything_is_made(tmp_path):
         night.require_room(tmp_path, night.FULL, 100_000)
 
 
+@pytest.mark.long
 def test_a_night_of_one_small_tile(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(night.SMALL, "channels", 3)
     monkeypatch.setitem(night.SMALL, "antennas", 20)

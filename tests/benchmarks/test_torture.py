@@ -16,6 +16,7 @@ def night(tmp_path_factory):
     return torture.Night(tmp_path_factory.mktemp("torture") / "night", torture.SMALL)
 
 
+@pytest.mark.long
 def test_a_night_killed_at_random_instants_is_the_undisturbed_one(night):
     """Two kills, of which `make torture` has two hundred."""
     tortured = torture.Torture(night, seed=5, mean_wait_s=6.0)
@@ -25,6 +26,7 @@ def test_a_night_killed_at_random_instants_is_the_undisturbed_one(night):
     assert result.second_run_cpu_s <= torture.SECOND_RUN_CPU_S
 
 
+@pytest.mark.long
 def test_a_difference_is_seen(night):
     """The comparison itself: one changed byte, one file more, and what was left behind are told."""
     tortured = object.__new__(torture.Torture)

@@ -7,6 +7,8 @@ import pytest
 
 from benchmarks.soak import WATCH, WatchedNight
 
+pytestmark = pytest.mark.long
+
 SIZE = ("--tiles", "1", "--antennas", "20", "--channels", "3", "--sources", "8", "--max-baseline", "500")
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.workflow.conftest import simulate
 
+pytestmark = pytest.mark.long
+
 ONE_TILE = {"convert_tile": 1, "apply_calibration": 1, "image_tile": 1, "mosaic_group": 1, "crossmatch_mosaic": 1}
 TAIL = {"summarise_mosaic": 1, "register_mosaic": 1, "publish_mosaic": 1}
 

@@ -17,6 +17,8 @@ from contimg import naming
 from tests.workflow.conftest import ROOT, Night, simulate
 from tests.workflow.test_restart import running, wait_for_logs
 
+pytestmark = pytest.mark.long
+
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 SIZE = ("--tiles", "1", "--antennas", "20", "--channels", "3", "--sources", "8", "--max-baseline", "500")
 PLAIN_USER = ["unshare", "--net", "setpriv", "--bounding-set=-all", "--inh-caps=-all"]

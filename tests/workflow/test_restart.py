@@ -7,8 +7,12 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from contimg import naming
 from tests.workflow.conftest import ROOT
+
+pytestmark = pytest.mark.long
 
 
 @contextlib.contextmanager

@@ -8,6 +8,8 @@ import pytest
 from contimg import naming
 from tests.workflow.conftest import simulate
 
+pytestmark = pytest.mark.long
+
 # Two calibrators, one transit in the second tile and one in the third; made up but for the first.
 SKY = """name,ra_deg,dec_deg,flux_jy,ref_freq_hz,spectral_index
 SECOND,204.05,30.40,12.0,1.4e9,-0.7
