@@ -14,7 +14,8 @@ from contimg.plotting import matplotlib_cache
 from contimg.products.facts import BeamFacts
 from contimg.products.numbers import CrossmatchQa
 
-DPI = 110
+DPI = 165
+"""Shown 541 pixels wide on a page of 1400, 372 on one of 420: letters of 8 to 12 pixels."""
 BLUE, GREY, RED, INK = "#1f5fa8", "#8a93a0", "#b00020", "#222222"
 
 
@@ -30,8 +31,8 @@ def draw_flux(path: Path, matched: Match, measured: CrossmatchQa, qa: QaOptions,
     qa : QaOptions
     title : str
     """
-    figure = _figure((9.2, 5.4))
-    axes = figure.add_axes((0.09, 0.12, 0.88, 0.74))
+    figure = _figure((6.1, 4.3))
+    axes = figure.add_axes((0.125, 0.135, 0.85, 0.7))
     found = matched.source >= 0
     _scatter_fluxes(axes, matched, found)
     _draw_flux_limits(axes, measured, qa)
@@ -92,25 +93,25 @@ def draw_astrometry(
     qa : QaOptions
     title : str
     """
-    figure = _figure((10.6, 6.0))
+    figure = _figure((6.1, 4.3))
     use = matched.compared
     far_arcsec = float(np.max(np.hypot(matched.dra_arcsec[use], matched.ddec_arcsec[use]), initial=0))
     near = 1.25 * max(far_arcsec, 0.02 * beam.bmaj_arcsec)
     limit_arcsec = qa.max_offset_beams * (beam.bmaj_arcsec * beam.bmin_arcsec) ** 0.5
     wide = max(0.62 * beam.bmaj_arcsec, 1.3 * limit_arcsec, near)
-    panels = [figure.add_axes((left, 0.18, 0.40, 0.68)) for left in (0.075, 0.575)]
+    panels = [figure.add_axes((left, 0.28, 0.385, 0.55)) for left in (0.105, 0.6)]
     for axes, reach in zip(panels, (wide, near), strict=True):
         _draw_beam_and_limit(axes, beam, limit_arcsec)
         _scatter_offsets(axes, matched, measured)
         axes.set_xlim(reach, -reach)  # east is to the left, as on the sky
         axes.set_ylim(-reach, reach)
         axes.set_aspect("equal")
-        axes.set_xlabel("ΔRA cos δ, found − catalogue [arcsec]")
-        axes.set_ylabel("ΔDec [arcsec]")
-    _finish(figure, panels[0], "Astrometry", title)
+        axes.set_xlabel("ΔRA cos δ [arcsec]")
+        axes.set_ylabel("ΔDec [arcsec]", labelpad=1)
+    _finish(figure, panels[0], "Astrometry, found − catalogue", title)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, fontsize=9.5, ncols=4, loc="lower center", frameon=False)
-    panels[1].text(0.02, 1.02, "close up", transform=panels[1].transAxes, fontsize=11, color=GREY)
+    figure.legend(handles, labels, fontsize=9, ncols=2, loc="lower center", frameon=False)
+    panels[1].text(0.02, 1.02, "close up", transform=panels[1].transAxes, fontsize=10, color=GREY)
     panels[1].grid(color="#e3e6ea", linewidth=0.7)
     panels[1].set_axisbelow(True)
     _save(figure, path)
@@ -166,8 +167,8 @@ def _figure(size: tuple[float, float]) -> Any:
 
 def _finish(figure: Any, axes: Any, what: str, title: str) -> None:
     """Write the headings and draw the grid."""
-    figure.text(axes.get_position().x0, 0.955, what, fontsize=15, weight="bold", va="center")
-    figure.text(axes.get_position().x0, 0.905, title, fontsize=10.5, color="#555555", va="center")
+    figure.text(axes.get_position().x0, 0.95, what, fontsize=13, weight="bold", va="center")
+    figure.text(axes.get_position().x0, 0.885, title, fontsize=9, color="#555555", va="center")
     axes.grid(color="#e3e6ea", linewidth=0.7)
     axes.set_axisbelow(True)
 

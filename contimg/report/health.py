@@ -13,8 +13,9 @@ from contimg import naming, plotting
 from contimg.products.lineage import Lineage
 from contimg.products.numbers import calibration_qa, ms_qa
 
-_COLUMN_IN, _ROW_IN = 0.16, 0.085  # inches
-_MOST_ROWS, _MOST_COLUMNS = 48, 40  # labels
+_WIDTH_IN, _DPI = 5.6, 170  # shown 541 pixels wide on a page of 1400, 372 on one of 420: letters of 8 to 11 pixels
+_ROW_IN = 0.11  # inches a label needs
+_MOST_ROWS, _MOST_COLUMNS = 36, 32  # labels
 _LITTLE = 0.05
 
 
@@ -39,17 +40,17 @@ def antenna_health(lineage: Lineage) -> io.BytesIO | None:
 
     share = np.array([[values.get(name, np.nan) for *_, values in columns] for name in names])
     top = _top_percent(share)
-    width = max(7.0, 2.4 + _COLUMN_IN * len(columns))
-    figure = Figure(figsize=(width, max(3.4, 2.0 + _ROW_IN * len(names))), dpi=100, layout="constrained")
+    height = max(3.4, 1.6 + _ROW_IN * min(len(names), _MOST_ROWS))
+    figure = Figure(figsize=(_WIDTH_IN, height), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     axes.set_facecolor("#b9c0ca")
     shown = axes.imshow(100 * share, aspect="auto", interpolation="nearest", cmap="YlOrRd", vmin=0, vmax=top)
     _label_axes(axes, names, columns)
     bar = figure.colorbar(shown, ax=axes, pad=0.01, fraction=0.03, aspect=40)
-    bar.set_label("flagged, or solutions lost [%]", fontsize=8)
-    axes.set_title(_sentence(share, names), fontsize=9, loc="left")
-    bar.ax.tick_params(labelsize=7)
+    bar.set_label("flagged, or solutions lost [%]", fontsize=8.5)
+    axes.set_title(_sentence(share, names), fontsize=9.5, loc="left")
+    bar.ax.tick_params(labelsize=8)
     picture = io.BytesIO()
     figure.savefig(picture, format="png", metadata={"Software": None})
     picture.seek(0)
@@ -68,25 +69,25 @@ def _sentence(share: NDArray[np.float64], names: Sequence[str]) -> str:
     good = int(np.count_nonzero(means < _LITTLE))
     if good == len(names):
         return f"all {len(names)} antennas lost less than {100 * _LITTLE:g} %; {_named(means, names, 1)}"
-    return f"{good} of {len(names)} antennas lost less than {100 * _LITTLE:g} %; {_named(means, names, 4)}"
+    return f"{good} of {len(names)} antennas lost less than {100 * _LITTLE:g} %;\n{_named(means, names, 4)}"
 
 
 def _named(means: NDArray[np.float64], names: Sequence[str], count: int) -> str:
     worst = np.argsort(-np.nan_to_num(means), kind="stable")[:count]
-    return "the most: " + ", ".join(f"{names[number]} {100 * means[number]:.1f} %" for number in worst)
+    return "the most: " + ", ".join(f"{names[number]} ({100 * means[number]:.1f} %)" for number in worst)
 
 
 def _label_axes(axes: Any, names: Sequence[str], columns: Sequence[tuple[str, str, dict[str, float]]]) -> None:
     """Label antennas, tiles and calibrations, thinned to what there is room for."""
     every = -(-len(names) // _MOST_ROWS)
-    axes.set_yticks(range(0, len(names), every), names[::every], fontsize=6)
+    axes.set_yticks(range(0, len(names), every), names[::every], fontsize=7.5)
     some = -(-len(columns) // _MOST_COLUMNS)
     words = [f"{name[11:]}{' cal' if kind == 'calibration' else ''}" for name, kind, _ in columns]
-    axes.set_xticks(range(0, len(columns), some), words[::some], rotation=90, fontsize=6)
+    axes.set_xticks(range(0, len(columns), some), words[::some], rotation=90, fontsize=7.5)
     for label, (_, kind, _) in zip(axes.get_xticklabels(), columns[::some], strict=True):
         label.set_color("#1f5fa8" if kind == "calibration" else "#1d2430")
-    axes.set_ylabel("antenna", fontsize=8)
-    axes.set_xlabel("tiles [UTC], and calibrations (blue)", fontsize=8)
+    axes.set_ylabel("antenna", fontsize=8.5)
+    axes.set_xlabel("tiles [UTC], and calibrations (blue)", fontsize=8.5)
 
 
 def _columns(lineage: Lineage) -> list[tuple[str, str, dict[str, float]]]:

@@ -60,6 +60,9 @@ th { text-align: left; color: var(--soft); font-weight: 600; background: var(--w
 th, td { padding: 7px 12px; border-bottom: 1px solid var(--line); vertical-align: top; }
 tr:last-child td { border-bottom: 0; }
 td.number, th.number { text-align: right; min-width: 11em; }
+.compact td.number, .compact th.number { min-width: 0; }
+.id { white-space: nowrap; overflow-wrap: normal; }
+.broad { grid-column: 1 / -1; overflow-x: auto; }
 td.name { min-width: 11em; }
 code { font: 12.5px ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
 img { max-width: 100%; height: auto; display: block; margin: 0 auto; }
@@ -71,6 +74,7 @@ figcaption { color: var(--soft); font-size: 12px; text-align: center; margin-top
   main { padding: 14px 10px 40px; } .card { padding: 13px 12px; } h1 { font-size: 20px; }
   .tiles { grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); } .tile b { font-size: 17px; }
   td.number, th.number, td.name { min-width: 7.5em; } th, td { padding: 6px 8px; }
+  .broad img { max-width: none; width: 1100px; }
 }
 @media print { body { background: var(--paper); } .card, .scroll { break-inside: avoid; } }
 """
@@ -116,12 +120,19 @@ def code(text: str) -> Html:
     return Html(f"<code>{escape(text)}</code>")
 
 
+def ident(name: str) -> Html:
+    """Return an id in a fixed-width font, never split at the end of a line."""
+    return Html(f'<code class="id">{escape(name)}</code>')
+
+
 def wide(content: str | Html) -> Html:
     """Return a sentence or command for a cell that stays wide enough to be read, and breaks long words."""
     return Html(f'<div style="min-width: 16em; overflow-wrap: anywhere">{safe(content)}</div>')
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Sequence[str] = ()) -> str:
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Sequence[str] = (), *, compact: bool = False
+) -> str:
     """Return a table; columns named in `numbers` are right-aligned. Without rows, a sentence.
 
     Parameters
@@ -130,6 +141,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Sequen
     rows : iterable of sequences
         Cells for `safe`.
     numbers : sequence of str
+    compact : bool
+        Columns of numbers are as narrow as the numbers.
     """
     kinds = [' class="number"' if column in numbers else "" for column in columns]
     kinds[0] = kinds[0] or ' class="name"'
@@ -140,7 +153,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Sequen
     if not body:
         return '<p class="soft">None.</p>'
     head = "".join(f"<th{kind}>{escape(column)}</th>" for kind, column in zip(kinds, columns, strict=True))
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
+    style = ' class="compact"' if compact else ""
+    return f'<div class="scroll"><table{style}><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
 
 
 def fold(title: str, body: str, anchor: str | None = None) -> str:

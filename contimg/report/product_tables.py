@@ -18,10 +18,13 @@ from contimg.products.facts import (
 from contimg.products.lineage import Lineage, Node
 from contimg.products.numbers import calibration_qa, image_qa
 from contimg.products.twin import Twin
-from contimg.report.markup import Html, badge, code, fold, picture, safe, table
+from contimg.report.markup import Html, badge, fold, ident, picture, safe, table
 
 _KINDS = ("mosaic", "crossmatch", "calibration", "image", "calibrated", "ms")
 _PICTURE_PX = 560
+_BROAD = ("gains", "losses")
+"""Plots of calibrations with a panel or a line for each antenna: they need the width of the page to be read."""
+_BROAD_PX = 1260
 
 
 def verdicts_table(lineage: Lineage) -> str:
@@ -35,7 +38,7 @@ def verdicts_table(lineage: Lineage) -> str:
             remarks = [(badge(r.severity), r.code, r.message) for r in twin.reasons]
             remarks += [(badge("note", "neutral"), "", note) for note in twin.notes]
             silent += not remarks
-            rows += [(kind, code(twin.id), *line) for line in remarks]
+            rows += [(kind, ident(twin.id), *line) for line in remarks]
         if silent:
             rows.append((kind, f"{silent} of {len(nodes)}", badge("passed"), "", "no reason, no note"))
     return table(("product", "id", "verdict", "code", "reason or note"), rows)
@@ -56,7 +59,7 @@ def tiles_table(mosaic: Twin, lineage: Lineage) -> str:
         numbers, missing = image_qa(twin), _missing_subbands(twin, converted.get(twin.id))
         rows.append(
             (
-                Html(f'<a href="#{safe(anchor(twin.id))}">{safe(twin.id)}</a>'),
+                Html(f'<a class="id" href="#{safe(anchor(twin.id))}">{safe(twin.id)}</a>'),
                 badge(twin.verdict),
                 Html(f"no: {safe(left_out[twin.id])}") if twin.id in left_out else "yes",
                 numbers.rms_mjy,
@@ -72,7 +75,7 @@ def tiles_table(mosaic: Twin, lineage: Lineage) -> str:
         "tile", "verdict", "used", "rms [mJy/beam]", "× expected", "beam [″]", "flagged", "Sun", "missing subbands",
         "calibration",
     )  # fmt: skip
-    return table(columns, rows, numbers=("rms [mJy/beam]", "× expected", "beam [″]", "flagged"))
+    return table(columns, rows, numbers=("rms [mJy/beam]", "× expected", "beam [″]", "flagged"), compact=True)
 
 
 def _sun(image: Twin) -> str | None:
@@ -105,9 +108,9 @@ def _beam_size(image: Twin) -> str | None:
 def _calibration_ids(image: Twin, gain_sets: Sequence[str]) -> Html | str | None:
     facts = tile_facts(image)
     if facts.bandpass == facts.gains and len(gain_sets) <= 1:
-        return facts.bandpass
+        return None if facts.bandpass is None else Html(f'<span class="id">{safe(facts.bandpass)}</span>')
     gains = "<br />and ".join(map(safe, gain_sets)) or safe(facts.gains)
-    return Html(f"bandpass {safe(facts.bandpass)}<br />gains {gains}")
+    return Html(f'<span class="id">bandpass {safe(facts.bandpass)}<br />gains {gains}</span>')
 
 
 def anchor(name: str) -> str:
@@ -136,13 +139,16 @@ def calibration_pictures(lineage: Lineage) -> str:
 def _pictures(node: Node, names: Sequence[str | None]) -> str:
     """Return the pictures of a product in a folded part of the page; those that are gone are left out."""
     places = [Path(node.path).with_suffix("") / name for name in names if name]
-    cards = "".join(
-        f'<div class="card">{picture(path, _PICTURE_PX, path.stem.replace(".", " "))}</div>'
-        for path in places
-        if path.is_file()
-    )
+    cards = "".join(_card(path) for path in places if path.is_file())
     body = f'<div class="pair">{cards}</div>' if cards else '<p class="soft">Its pictures are not kept.</p>'
     return fold(node.twin.id, body, anchor(node.twin.id))
+
+
+def _card(path: Path) -> str:
+    """Return a picture in half of the page's width, or in all of it; narrow screens scroll the latter."""
+    broad = path.stem.rpartition(".")[2] in _BROAD
+    shown = picture(path, _BROAD_PX if broad else _PICTURE_PX, path.stem.replace(".", " "))
+    return f'<div class="card{" broad" if broad else ""}">{shown}</div>'
 
 
 def calibrations_table(lineage: Lineage) -> str:
@@ -152,7 +158,7 @@ def calibrations_table(lineage: Lineage) -> str:
         facts, numbers = calibration_facts(node.twin), calibration_qa(node.twin)
         rows.append(
             (
-                Html(f'<a href="#{safe(anchor(node.twin.id))}">{safe(node.twin.id)}</a>'),
+                Html(f'<a class="id" href="#{safe(anchor(node.twin.id))}">{safe(node.twin.id)}</a>'),
                 badge(node.twin.verdict),
                 facts.type,
                 facts.calibrator,
@@ -166,7 +172,7 @@ def calibrations_table(lineage: Lineage) -> str:
         "calibration", "verdict", "type", "calibrator", "flux anchor", "reference antenna", "median S/N",
         "lost solutions",
     )  # fmt: skip
-    return table(columns, rows, numbers=("median S/N", "lost solutions"))
+    return table(columns, rows, numbers=("median S/N", "lost solutions"), compact=True)
 
 
 def _percent(fraction: float | None) -> str | None:

@@ -11,7 +11,7 @@ from contimg.naming import Layout
 from contimg.products.facts import mosaic_facts
 from contimg.products.lineage import Lineage
 from contimg.products.twin import Twin
-from contimg.report.markup import code, table
+from contimg.report.markup import code, ident, table
 
 
 def provenance_tables(mosaic: Twin, lineage: Lineage, layout: Layout) -> str:
@@ -27,7 +27,7 @@ def provenance_tables(mosaic: Twin, lineage: Lineage, layout: Layout) -> str:
         ("software", ", ".join(_software(lineage))),
     ]
     digests = [
-        (node.twin.kind, code(node.twin.id), code(_relative(Path(node.path), layout)), code(node.sha256[:16]))
+        (node.twin.kind, ident(node.twin.id), code(_relative(Path(node.path), layout)), code(node.sha256[:16]))
         for kind in ("mosaic", "crossmatch", "image", "calibration")
         for node in lineage.of_kind(kind)
     ]

@@ -109,6 +109,35 @@ def test_nothing_overflows_with_all_parts_opened(pages, tmp_path, width):
     assert content == window <= width
 
 
+LINES = """<!DOCTYPE html><meta charset="utf-8"><iframe src="{address}" style="width:{width}px;height:900px;border:0">
+</iframe><script>
+window.onload = function () {{
+  var inside = document.querySelector('iframe').contentDocument;
+  inside.querySelectorAll('details').forEach(function (one) {{ one.open = true; }});
+  document.title = [].map.call(inside.querySelectorAll('td'), function (cell) {{
+    var text = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), found = [];
+    while (text.nextNode()) {{
+      var at = /(mosaic_|cal_)?\\d{{8}}T\\d{{6}}|\\d{{4}}-\\d\\d-\\d\\dT[\\d:]{{8}}/.exec(text.currentNode.data);
+      if (!at || at[0].length < text.currentNode.data.trim().length) continue;  // an id alone, not in a sentence
+      var range = inside.createRange();
+      range.selectNodeContents(text.currentNode);
+      found.push(at[0] + ' ' + range.getClientRects().length);
+    }}
+    return found;
+  }}).flat().join(';');
+}};
+</script>"""
+
+
+@pytest.mark.parametrize("width", [1400, 420])
+def test_no_table_splits_an_id(pages, tmp_path, width):
+    frame = tmp_path / "frame.html"
+    frame.write_text(LINES.format(address=pages["bundle"].as_uri(), width=width))
+    dom, _ = browse(frame)
+    ids = re.search(r"<title>([^<]*)</title>", dom).group(1).split(";")
+    assert len(ids) >= 8 and {one.split()[1] for one in ids} == {"1"}, ids
+
+
 def test_colours_follow_the_persons_choice(pages, tmp_path):
     """Light and dark, and letters that can be read on both: contrast of 7 at least (WCAG 2.1, level AAA)."""
     seen = {}
