@@ -35,13 +35,14 @@ _FILES = (
     (".flux.png", "image/png", "fluxes against a catalogue"),
     (".astrometry.png", "image/png", "positions against a catalogue"),
     (".fits", "image/fits", "image, corrected for the primary beam, Jy/beam; axes: RA, Dec, frequency, Stokes I"),
+    (".narrow.png", "image/png", "picture with larger letters, for narrow screens"),
     (".png", "image/png", "picture"),
     (".html", "text/html", "page with verdict and every number; open it in a browser"),
+    (CRATE, "application/ld+json", "files, software and origin for programs (RO-Crate 1.1)"),
     ("metadata.json", "application/json", "verdict, numbers, parameters, software and lineage"),
     (".json", "application/json", "twin: verdict, measured numbers and inputs of a product"),
     (LICENCE, "text/plain", "licence of the data"),
     (CITATION, "text/yaml", "how to cite this mosaic"),
-    (CRATE, "application/ld+json", "files, software and origin for programs (RO-Crate 1.1)"),
 )  # fmt: skip
 
 

@@ -89,11 +89,19 @@ def test_what_is_not_known_is_not_invented():
     [
         ("m.fits", "image/fits"), ("m.weights.fits", "image/fits"), ("crossmatch/m.sources.fits", "application/fits"),
         ("crossmatch/m.sources.vot", "application/x-votable+xml"), ("m.png", "image/png"), ("m.html", "text/html"),
-        ("metadata.json", "application/json"), ("m.json", "application/json"), ("x.bin", "application/octet-stream"),
+        ("metadata.json", "application/json"), ("m.json", "application/json"),
+        ("ro-crate-metadata.json", "application/ld+json"), ("x.bin", "application/octet-stream"),
     ],
 )  # fmt: skip
 def test_kinds_of_files(name, mime):
     assert kind_of(name)[0] == mime
+
+
+def test_each_file_that_describes_a_bundle_has_words_of_its_own():
+    """The crate was described as metadata.json, the picture for narrow screens as the other one."""
+    words = {name: kind_of(name)[1] for name in ("m.png", "m.narrow.png", "metadata.json", *NAMES)}
+    assert words["ro-crate-metadata.json"] == "files, software and origin for programs (RO-Crate 1.1)"
+    assert len(set(words.values())) == len(words)
 
 
 def test_a_bundle_of_an_earlier_version_stays_registered_and_can_be_made_again(sqlite_config, monkeypatch):
