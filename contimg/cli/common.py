@@ -81,6 +81,16 @@ class Context:
                 )
         return self.settings
 
+    @property
+    def work(self) -> Path:
+        """Snakemake's working folder: the one of ``-d``, else that of the last run, else the present one."""
+        if self.directory is not None:
+            return self.directory
+        from contimg.plan.frozen import working_folder
+
+        last = working_folder(self.config)
+        return last if last is not None and last.is_dir() else Path.cwd()
+
     def layout_of(self, text: str) -> Layout:
         """Return the layout in which a mosaic is looked for; the folder of a bundle needs no configuration."""
         return (self.settings if Path(text).is_dir() else self.config).layout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -109,7 +108,7 @@ def _show_forecast(context: Context, made: Plan, cores: tuple[int, ...], as_json
     """Print what a plan will take, by rule and by number of cores."""
     from contimg.monitoring.forecast import forecast
 
-    seen = forecast(context.config, made, context.directory or Path.cwd(), cores)
+    seen = forecast(context.config, made, context.work, cores)
     if as_json:
         print_json(seen.to_json())
         return

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from contimg.cli.common import Context, echo, json_option, print_json, print_table
@@ -39,7 +37,7 @@ def prune(
 
     done = prune(
         context.config,
-        context.directory or Path.cwd(),
+        context.work,
         kinds=kinds or KINDS,
         older_than_days=days,
         free_bytes=None if free_gb is None else int(free_gb * 1e9),

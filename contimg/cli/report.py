@@ -94,7 +94,7 @@ def _report_of_period(context: Context, night: str | None, place: Path | None, a
     from contimg.monitoring.period_report import of_night, of_run, period_report
 
     scope = of_run(context.config) if night is None else of_night(context.config, night)
-    content = period_report(context.config, context.directory or Path.cwd(), scope)
+    content = period_report(context.config, context.work, scope)
     if place is not None:
         write_period_page(content, place)
     if as_json:

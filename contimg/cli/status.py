@@ -41,7 +41,7 @@ def status(
     """
     from contimg.monitoring.overview import overview
 
-    work = context.directory or Path.cwd()
+    work = context.work
     while True:
         seen = overview(context.config, work, everything=everything)
         _write(seen, page, metrics)

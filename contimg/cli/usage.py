@@ -16,12 +16,12 @@ from contimg.cli.common import Context, echo, json_option, print_json, print_tab
 def usage(context: Context, jobs: bool, as_json: bool) -> None:
     """Show the disk space of each kind of file, how fast the disks fill, and the day on which they are full."""
     if jobs:
-        _show_jobs(context.directory or Path.cwd(), as_json)
+        _show_jobs(context.work, as_json)
         return
     from contimg.retention.usage import RECENT_DAYS
     from contimg.retention.usage import usage as measure
 
-    found = measure(context.config, context.directory or Path.cwd())
+    found = measure(context.config, context.work)
     if as_json:
         print_json(found.to_json())
         return
@@ -69,7 +69,7 @@ def retain(context: Context, dry_run: bool, as_json: bool) -> None:
     """
     from contimg.retention.retain import retain as apply_limits
 
-    done = apply_limits(context.config, context.directory or Path.cwd(), dry_run=dry_run)
+    done = apply_limits(context.config, context.work, dry_run=dry_run)
     if as_json:
         print_json(done.to_json())
         return

@@ -40,7 +40,7 @@ def _of(items: Sequence[dict[str, Any]], title: str, columns: tuple[str, ...]) -
 
 def _state(content: dict[str, Any]) -> list[tuple[str, Any]]:
     inbox, watch, calibration = content["inbox"], content["watch"], content["calibration"]
-    newest = "nothing" if inbox["newest"] is None else f"newest {inbox['newest']}, {inbox['age_h']:.1f} h ago"
+    newest = "nothing" if inbox["newest"] is None else f"newest {inbox['newest']}, {age_words(inbox['age_h'])} ago"
     rows: list[tuple[str, Any]] = [("inbox", f"{inbox['tiles']} tiles, {inbox['files']} files; {newest}")]
     if inbox["trouble"]:
         rows.append(("plan", inbox["trouble"]))
@@ -51,9 +51,16 @@ def _state(content: dict[str, Any]) -> list[tuple[str, Any]]:
     rows.append(("published today", content["published_today"]))
     factor = content["real_time_factor"]
     rows.append(("real-time factor, last day", "no tile imaged" if factor is None else factor))
-    last = "none" if calibration is None else f"{calibration['id']}, {calibration['age_h']:.1f} h old"
+    last = "none" if calibration is None else f"{calibration['id']}, {age_words(calibration['age_h'])} old"
     rows.append(("newest calibration", last))
     return rows
+
+
+def age_words(hours: float) -> str:
+    """Return an age in the unit that people say: 12 min, 3.5 h, 288 days."""
+    if hours < 1:
+        return f"{60 * hours:.0f} min"
+    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.0f} days"
 
 
 def _groups(groups: Sequence[dict[str, Any]]) -> Section:

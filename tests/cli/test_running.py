@@ -6,7 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from contimg.cli import main
-from contimg.config import load_files
+from contimg.config import default_file, load_files
+from contimg.storage.atomic import write_json
 from tests.monitoring.test_resource_use import write
 
 
@@ -37,6 +38,23 @@ def test_usage_of_jobs(typed, tmp_path):
     assert "image_tile  1     800       500" in typed("usage", "--jobs")[1]
     (row,) = json.loads(typed("usage", "--jobs", "--json")[1])
     assert (row["asked_mb"], row["used_mb"]) == (800, 500)
+
+
+@pytest.mark.parametrize("command", [["usage", "--jobs"], ["status"]], ids=lambda words: words[0])
+def test_the_folder_of_the_last_run_is_looked_into_from_anywhere(command, tmp_path, monkeypatch):
+    """Times of jobs and failed jobs were not seen where a command was typed in another folder than snakemake."""
+    work, elsewhere = tmp_path / "work", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    roots = {name: str(tmp_path / name) for name in ("incoming", "stage", "products", "state")}
+    config = tmp_path / "night.yaml"
+    config.write_text(json.dumps({"paths": roots, "crossmatch": {"enabled": False}}))
+    write(work, "image_tile", "20260211T000000", wall_s=60, used_mb="500.0", asked=(800, 30))
+    write_json(load_files([default_file(), config]).layout.frozen_plan, {"working_folder": str(work)})
+    done = CliRunner().invoke(main, ["-c", str(config), *command, "--json"], catch_exceptions=False)
+    found = json.loads(done.output)
+    used = found[0]["used_mb"] if command[0] == "usage" else found["real_time_factor"]
+    assert used == (500 if command[0] == "usage" else round(309.2376645 / 60, 2))
 
 
 def test_retain_says_what_goes(typed, tmp_path):

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from contimg.monitoring.prometheus import ALARMS, write_metrics
-from contimg.monitoring.screen import sections
+from contimg.monitoring.screen import age_words, sections
 
 QUIET = {
     "alarms": {}, "failed": [], "running": [], "waiting": [], "quarantined": {}, "groups": [], "disks": [],
@@ -58,14 +58,21 @@ def test_the_state_of_a_busy_night():
         published_today=3, real_time_factor=2.9, calibration={"id": "cal_20260211T002649", "age_h": 0.25},
     )  # fmt: skip
     assert section(content, "State").rows == (
-        ("inbox", "12 tiles, 190 files; newest 2026-02-11T01:00:00, 0.5 h ago"),
+        ("inbox", "12 tiles, 190 files; newest 2026-02-11T01:00:00, 31 min ago"),
         ("plan", "no catalogue"),
         ("watch", "running: 9 jobs"),
         ("pause", "by ana since 01:00"),
         ("published today", 3),
         ("real-time factor, last day", 2.9),
-        ("newest calibration", "cal_20260211T002649, 0.2 h old"),
+        ("newest calibration", "cal_20260211T002649, 15 min old"),
     )
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"), [(0.0, "0 min"), (0.99, "59 min"), (1.0, "1.0 h"), (47.9, "47.9 h"), (6914.7, "288 days")]
+)
+def test_ages_are_said_in_the_unit_that_suits_them(hours, words):
+    assert age_words(hours) == words
 
 
 def test_a_watch_that_died_is_not_running():
