@@ -89,7 +89,8 @@ def _dead(calibrations: Sequence[str], names: Sequence[str], gain: NDArray[np.fl
 
 
 def _died(since: str | None, receptors: Sequence[str], of: int, calibrations: int) -> Event:
-    when = f"since {since}" if since else f"in any of {calibrations} calibrations"
+    never = f"in any of {calibrations} calibrations" if calibrations > 1 else "in the only calibration"
+    when = f"since {since}" if since else never
     if len(receptors) == 1:
         message = f"{receptors[0]} has no solution {when}: look at its receiver and cable"
     else:

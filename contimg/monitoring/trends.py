@@ -130,8 +130,8 @@ def trends(config: Config, *, days: int = 42, now: datetime | None = None) -> Tr
     folders = dict.fromkeys(["ms", "calibrations", *(one[0] for one in SERIES.values())])
     twins = {folder: list(_twins(config, folder, dates, trouble)) for folder in folders}
     series = [_series(name, twins) for name in SERIES]
-    receptors = _receptors(config, twins["calibrations"], trouble)
     seen, antennas, flags = _flags(twins["ms"])
+    receptors = _installed(_receptors(config, twins["calibrations"], trouble), antennas)
     return Trends(
         moment.isoformat()[:19], days, [one for one in series if len(one.mjd)], receptors, seen, antennas, flags,
         find_events(receptors.calibrations, receptors.names, receptors.gain, receptors.delay_ns),
@@ -209,6 +209,22 @@ def _receptors(config: Config, calibrations: Sequence[_Numbers], trouble: list[s
         gain = cube[0] / _row_median(cube[0])
         delay = cube[1] - _row_median(cube[1])
     return Receptors([name for name, _ in found], names, gain, delay, cube[2])
+
+
+def _installed(receptors: Receptors, antennas: Sequence[str]) -> Receptors:
+    """Return receptors without those of stations of which no file of the period has data, and that were never solved.
+
+    Headers and tables name every station of the array; only those with a dish can be dead.
+    """
+    if not antennas:
+        return receptors
+    kept = [
+        number
+        for number, name in enumerate(receptors.names)
+        if name[:-1] in antennas or np.isfinite(receptors.gain[:, number]).any()
+    ]
+    gain, delay, sefd = (one[:, kept] for one in (receptors.gain, receptors.delay_ns, receptors.sefd_jy))
+    return Receptors(receptors.calibrations, [receptors.names[number] for number in kept], gain, delay, sefd)
 
 
 def _row_median(values: NDArray[np.float64]) -> NDArray[np.float64]:

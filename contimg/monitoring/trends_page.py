@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from contimg import plotting
 from contimg.monitoring.trends import Series, Trends
+from contimg.plotting.words import counted
 from contimg.report.markup import page, picture, safe, table, wide
 from contimg.storage.atomic import atomic_path
 
@@ -26,8 +27,8 @@ def write_trends_page(found: Trends, place: Path) -> None:
     receptors = found.receptors
     parts = [
         "<h1>Trends</h1>",
-        f'<p class="soft">The last {found.days} days until {safe(found.time)} UTC: {len(receptors.calibrations)} '
-        f"calibrations, {len(found.antennas)} antennas.</p>",
+        f'<p class="soft">The last {found.days} days until {safe(found.time)} UTC: '
+        f"{counted(len(receptors.calibrations), 'calibration')}, {counted(len(found.antennas), 'antenna')}.</p>",
         "<h2>What happened</h2>",
         table(("what", "receptors", "since", "in words"), [_row(one) for one in found.events]),
     ]
@@ -83,6 +84,8 @@ def _draw_series(series: Sequence[Series]) -> io.BytesIO:
     rows = -(-len(series) // _COLUMNS)
     figure = _figure((11.8, 2.1 * rows + 0.4))
     panels = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
+    mjd = np.concatenate([one.mjd for one in series])
+    span = np.array([mjd.min(), mjd.max()]) + np.array([-1, 1]) * max(0.02 * (mjd.max() - mjd.min()), 0.02)
     for panel, one in zip(panels, series, strict=False):
         errors = np.nan_to_num(one.errors)
         panel.errorbar(_dates(one.mjd), one.values, yerr=errors, fmt=".", ms=3, color=_BLUE, ecolor=_GREY, lw=0.8)
@@ -90,6 +93,7 @@ def _draw_series(series: Sequence[Series]) -> io.BytesIO:
         panel.tick_params(labelsize=7)
         panel.grid(color="#eceff3")
         panel.margins(y=0.15)
+        panel.set_xlim(*_dates(span))
     for panel in panels[len(series) :]:
         panel.set_axis_off()
     figure.autofmt_xdate(rotation=20)
@@ -110,7 +114,7 @@ def _draw_map(
         every = -(-len(names) // most)
         places = range(0, len(names), max(every, 1))
         getattr(panel, f"set_{axis}ticks")(places, [names[place] for place in places], fontsize=6)
-    figure.colorbar(drawn, ax=panel, pad=0.01).ax.tick_params(labelsize=7)
+    figure.colorbar(drawn, ax=panel, pad=0.01, fraction=0.03, aspect=40).ax.tick_params(labelsize=7)
     return _saved(figure)
 
 

@@ -15,6 +15,7 @@ from contimg.errors import ContimgError, InputError, UnknownIdError
 from contimg.plan.model import Plan
 from contimg.plan.observe import current_plan
 from contimg.plan.standing import read_group, read_marker
+from contimg.plotting.words import counted
 from contimg.products.facts import mosaic_facts
 from contimg.products.judged import options_of, read_judged
 from contimg.products.twin import Twin, worst
@@ -237,7 +238,7 @@ def outcome(config: Config, plan: Plan) -> str:
     lines += [f"late: {x.tile} got {', '.join(x.files)} after its group {x.group} was settled" for x in plan.late]
     if plan.quarantined:
         where = config.layout.stage / "quarantine"
-        lines.append(f"set aside: {len(plan.quarantined)} files, with reasons in {where}")
+        lines.append(f"set aside: {counted(len(plan.quarantined), 'file')}, with reasons in {where}")
     return "\n".join(lines)
 
 

@@ -19,6 +19,11 @@ def digits(value: float, least: int = 3) -> str:
     return text.lstrip("-") if float(text) == 0 else text
 
 
+def counted(number: int, thing: str) -> str:
+    """Return a number with what is counted: 1 file, 2 files."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def angle_words(degrees: float) -> str:
     """Return a small angle in the unit that suits it: degrees, minutes or seconds of arc."""
     units = ((1.0, "°"), (1 / 60, "′"), (1 / 3600, "″"))

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from contimg.calibration.caltables import FILES
 from contimg.cli.entry import main
-from contimg.monitoring.trends import trends
+from contimg.monitoring.trend_events import find_events
+from contimg.monitoring.trends import Receptors, _installed, trends
 from contimg.monitoring.trends_page import write_trends_page
 from tests.support import mosaics
 from tests.support.calibration_tables import ANTENNAS, FREQ, NAMES, write_table
@@ -66,6 +67,20 @@ def write(place, any_id, qa, facts=None):
 @pytest.fixture(scope="module")
 def found(weeks):
     return trends(weeks, days=30)
+
+
+def test_stations_without_a_dish_are_not_dead():
+    """The header of the demo night names 117 stations, of which 36 have data: 162 receptors were called dead."""
+    names = ["1X", "1Y", "2X", "2Y", "3X"]
+    gain = np.array([[1.0, np.nan, np.nan, np.nan, 1.2]])
+    kept = _installed(Receptors(["cal_20260211T000000"], names, gain, gain + 1, gain + 2), ["1", "10"])
+    assert kept.names == ["1X", "1Y", "3X"]  # 3X was solved, though no tile's twin names it
+    assert np.array_equal(kept.gain, [[1.0, np.nan, 1.2]], equal_nan=True)
+    assert np.array_equal(kept.sefd_jy, [[3.0, np.nan, 3.2]], equal_nan=True)
+    (event,) = find_events(kept.calibrations, kept.names, kept.gain, kept.delay_ns)
+    assert event.receptors == ("1Y",) and event.message.startswith("1Y has no solution in the only calibration")
+    whole = Receptors(["a"], names, gain, gain, gain)
+    assert _installed(whole, []) is whole  # the MSs' twins are gone
 
 
 def test_numbers_over_time_are_those_of_the_twins(found):

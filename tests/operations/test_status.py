@@ -207,7 +207,7 @@ def test_the_closing_words_name_every_mosaic_and_what_is_left(config):
         f"{naming.mosaic_id(later)}: not made yet",
         f"waiting: tile {later}: sb03 is missing",
         f"late: {mosaics.GROUP} got a.hdf5, b.hdf5 after its group {mosaics.GROUP} was settled",
-        f"set aside: 1 files, with reasons in {config.layout.stage / 'quarantine'}",
+        f"set aside: 1 file, with reasons in {config.layout.stage / 'quarantine'}",
     ]
 
 
