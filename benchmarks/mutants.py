@@ -209,7 +209,10 @@ class Knowledge:
 
 
 def verdict(mutant: Mutant, tests: list[str]) -> str:
-    """Return ``killed``, ``survived``, ``timeout`` or ``no test`` for a mutant."""
+    """Return ``killed``, ``survived``, ``timeout``, ``no test`` or ``not judged`` for a mutant.
+
+    A run of pytest that found no test, or could not begin, judges nothing.
+    """
     if not tests:
         return "no test"
     pid = os.fork()
@@ -230,7 +233,7 @@ def verdict(mutant: Mutant, tests: list[str]) -> str:
     while time.monotonic() < deadline_s:
         found, status = os.waitpid(pid, os.WNOHANG)
         if found:
-            return {0: "survived", 1: "killed"}.get(os.waitstatus_to_exitcode(status), "killed")
+            return {0: "survived", 1: "killed"}.get(os.waitstatus_to_exitcode(status), "not judged")
         time.sleep(0.02)
     os.killpg(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
@@ -282,6 +285,7 @@ def main() -> None:
             done[key] = one
             print(one["verdict"], one["seconds"], mutant.file, mutant.line, mutant.what, flush=True)
         results.append(done[key]["verdict"])
+    results = [one for one in results if one != "not judged"]
     found = sum(one in ("killed", "timeout") for one in results) / len(results)
     low, high = interval(found, len(results))
     print(f"{len(results)} of {len(every)} mutants: {found:.1%} found (95 %: {low:.1%} to {high:.1%})")

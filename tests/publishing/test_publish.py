@@ -1,6 +1,7 @@
 """Publishing: once, verified, never over something else, held by verdict, decided by people."""
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ from contimg.bundle import bundle
 from contimg.bundle.bundle import PUBLICATION
 from contimg.errors import ContimgError, RegistryError, UnknownIdError
 from contimg.publishing import decisions, publish
+from contimg.publishing.deciding import Named
 from contimg.publishing.publish_mosaic import publish_mosaic, remove_staged
 from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register import register
@@ -320,3 +322,17 @@ def test_a_published_mosaic_whose_verdict_was_edited_is_found(registry, config):
     found = [one for one in reconcile(registry, config.layout) if one.code == "verdict_differs"]
     assert [(one.needs_person, one.path) for one in found] == [(True, str(final))]
     assert "is passed, and its bundle" in found[0].message and "says failed" in found[0].message
+
+
+def test_registering_publishing_and_deciding_leave_no_file_open(registry, config):
+    """A watcher does it for years in one process."""
+
+    def work(seed):
+        mosaics.run(config, seed=seed)
+        decisions.withdraw(registry, config.layout, Named(ID, seed), "wrong")
+        decisions.restore(registry, config.layout, Named(ID, seed), "right")
+        reconcile(registry, config.layout)
+        return len(os.listdir("/proc/self/fd"))
+
+    work(1)  # what is opened once and kept
+    assert work(2) == work(3)

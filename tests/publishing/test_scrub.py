@@ -1,5 +1,7 @@
 """Verifying again: the longest unread first, resumable, at a pace; what is found right is noted."""
 
+import errno
+
 import pytest
 from sqlalchemy import update
 
@@ -68,3 +70,19 @@ def test_a_verdict_in_the_row_that_its_bundle_contradicts_is_a_problem(registry,
 
 def test_nothing_is_noted_for_who_may_only_read(registry, config, archive):
     assert len(list(scrub.scrub(registry, note=False))) == 3 and unverified(config) == (3, 3)
+
+
+def test_progress_is_told_for_every_byte_that_was_read(registry, config, archive):
+    told = []
+    results = list(scrub.scrub(registry, progress=told.append))
+    assert sum(told) == sum(one["bytes"] for one in results) > 0
+
+
+@pytest.mark.parametrize(("name", "said"), [("a.fits", "Permission denied (a.fits)"), (None, "Permission denied")])
+def test_what_a_disk_refuses_is_said_with_its_file_if_named(registry, config, archive, monkeypatch, name, said):
+    def refuse(*_args, **_options):
+        raise PermissionError(errno.EACCES, "Permission denied", name)
+
+    monkeypatch.setattr(scrub.bundle, "verify", refuse)
+    row = queries.get(registry, IDS[0])
+    assert scrub.verify_row(registry, row)["problems"] == [f"{row['published_path']}: {said}"]

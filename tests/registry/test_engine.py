@@ -50,6 +50,15 @@ def test_readers_do_not_wait_for_a_writer(registry):
     assert count(registry, schema.tiles) == 1
 
 
+def test_what_is_read_of_one_moment_stays_so_while_others_write(registry):
+    with registry.read(of_one_moment=True) as connection:
+        assert connection.execute(select(schema.tiles)).all() == []
+        with registry.transaction() as other:
+            other.execute(insert(schema.tiles), TILE)
+        assert connection.execute(select(schema.tiles)).all() == []
+    assert count(registry, schema.tiles) == 1
+
+
 def test_writers_of_one_product_take_turns(registry):
     order = []
     inside = threading.Event()
