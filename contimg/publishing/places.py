@@ -55,14 +55,9 @@ class Places:
 
         What stands behind one is not below the archive: no rename can hide it, and it may change without notice.
         """
-        place = self.layout.products
-        for part in self.sight.parent.relative_to(place).parts:
-            place = place / part
-            if place.is_symlink():
-                raise RegistryError(
-                    f"{place} is a symlink (to {os.readlink(place)}), which the archive must not lead through: mount "
-                    "that disk there, or move the folder back"
-                )
+        problem = link_on_the_way(self.layout.products, self.sight.parent)
+        if problem is not None:
+            raise RegistryError(problem)
 
     def require_movable(self) -> None:
         """Raise `RegistryError` where the bundle in sight cannot be moved to its hidden place by this user.
@@ -131,6 +126,19 @@ class Places:
             if "decisions" in content and decided <= set(kept):
                 continue
             self._write(place, with_decisions({**(content or base), **(changed or {})}, decided | set(kept)))
+
+
+def link_on_the_way(products: Path, path: Path) -> str | None:
+    """Return what is wrong where a place in the archive is, or stands behind, a symlink; None where all is well."""
+    below = path.relative_to(products).parts if path.is_relative_to(products) else ()
+    steps = (products.joinpath(*below[:number]) for number in range(1, len(below) + 1))
+    link = next((one for one in steps if one.is_symlink()), None)
+    if link is None:
+        return None
+    return (
+        f"{link} is a symlink (to {os.readlink(link)}), which the archive must not lead through: mount that disk "
+        "there, or move the folder back"
+    )
 
 
 def is_folder(path: Path) -> bool:

@@ -10,9 +10,11 @@ from typing import Any
 from contimg.bundle import bundle
 from contimg.bundle.record import read_record
 from contimg.errors import InputError, RegistryError
+from contimg.publishing.places import link_on_the_way
 from contimg.publishing.recording import edited, recorded, verdict_contradiction
 from contimg.registry import queries
 from contimg.registry.engine import Registry
+from contimg.registry.relative_paths import roots_of
 from contimg.storage.pace import Pace
 
 
@@ -52,6 +54,9 @@ def verify_row(
     try:
         found = bundle.verify(path, expected=row["sha256"], progress=progress)
         problems = [problem.message for problem in found.problems]
+        roots = None if registry is None else roots_of(registry.engine)
+        link = None if roots is None else link_on_the_way(roots.products, path)
+        problems += [link] if link is not None else []
         if not problems and row.get("qa_status") is not None and not row["approved_by"]:
             problems += [one for one in [verdict_contradiction(row, path)] if one is not None]
         if registry is not None and not problems:

@@ -96,6 +96,16 @@ def test_a_date_that_was_replaced_by_a_link_is_said_and_nothing_is_recorded(regi
 
 
 @pytest.mark.parametrize("place", ["bundle", "date"])
+def test_verifying_names_a_link_although_every_byte_behind_it_is_right(registry, config, two, tmp_path, place):
+    linked = two[0] if place == "bundle" else two[0].parent
+    shutil.move(linked, tmp_path / "elsewhere")
+    linked.symlink_to(tmp_path / "elsewhere")
+    seen = {one["data_id"]: one["problems"] for one in scrub(registry)}
+    (problem,) = seen[ID]
+    assert problem.startswith(f"{linked} is a symlink (to {tmp_path / 'elsewhere'})") and seen[two[1].name] == []
+
+
+@pytest.mark.parametrize("place", ["bundle", "date"])
 def test_what_cannot_be_moved_is_not_recorded_as_withdrawn(registry, config, two, monkeypatch, place):
     refused = two[0] if place == "bundle" else two[0].parent
     real = os.access
