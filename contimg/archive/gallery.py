@@ -31,6 +31,7 @@ CARD_STYLE = """
 .map .field { stroke-width: 2.2; fill-opacity: .45; stroke-linejoin: round; cursor: pointer; }
 .map .passed { fill: var(--good); stroke: var(--good); } .map .warning { fill: var(--warn); stroke: var(--warn); }
 .map .failed { fill: var(--bad); stroke: var(--bad); }
+.map .warning { stroke-dasharray: 6 2; } .map .failed { stroke-dasharray: 2 2; } /* not by colour alone */
 input[type=search] { width: 100%; padding: 11px 15px; font: inherit; border: 1px solid var(--line); border-radius: 10px;
   background: var(--paper); color: var(--ink); }
 input[type=search]:focus { outline: 2px solid var(--blue); outline-offset: 1px; }
@@ -90,7 +91,8 @@ def write_page(path: Path, months: Sequence[Mapping[str, Any]], coverage: Path) 
 <h1>DSA-110 continuum mosaics</h1>
 <p class="soft">{total} published{made}. Tables: <a href="obscore.vot">VOTable</a>,
 <a href="obscore.fits">FITS</a> (ObsCore){_year_links(newest)}; sky coverage: <a href="coverage.moc.fits">MOC</a>.</p>
-<div class="card map">{sky_map(coverage)}</div>
+<div class="card map">{sky_map(coverage)}<p class="soft small">Outlines: passed whole, warning dashed, failed dotted; \
+the name shows below the pointer.</p></div>
 <input id="search" type="search" autofocus aria-label="search" placeholder="13:31:08 +30:30 · 202.8 30.5 r=1 · 3C286 · \
 2026-02-01..2026-02-14 · rms&lt;2 · warning · simulated">
 <p class="filters">
