@@ -46,9 +46,11 @@ def draw_labels(axes: Any, shown: SkyPicture, found: Features, thin: int, square
         axes.add_patch(Rectangle(corner, side, side, fill=False, edgecolor="white", linewidth=0.8, alpha=0.8, zorder=3))
         # Each letter at a corner of its own: the squares of a calibrator and of what it leaves round it overlap.
         across, up = _CORNERS[square.letter]
+        x, y = corner[0] + across * side, corner[1] + up * side
+        side_of = "bottom" if _above(axes, (x, y), up) else "top"
         axes.text(
-            corner[0] + across * side, corner[1] + up * side, f" {square.letter} ", color="white", fontsize=_SIZE,
-            va="bottom" if up else "top", ha="right" if across else "left", zorder=6, clip_on=True,
+            x, y, f" {square.letter} ", color="white", fontsize=_SIZE, va=side_of, ha="right" if across else "left",
+            zorder=6, clip_on=True,
         )  # fmt: skip
     named = texts(shown, found)
     marked = [pixel for pixel, _ in named] + ([found.lowest] if found.lowest is not None else [])
@@ -59,6 +61,12 @@ def draw_labels(axes: Any, shown: SkyPicture, found: Features, thin: int, square
         x, y = found.lowest.x / thin, found.lowest.y / thin
         axes.plot([x], [y], marker="v", markersize=9, fillstyle="none", color="#8fd3ff", zorder=6)
         _write(axes, (x, y), f"{found.lowest.value:.1f}σ".replace("-", "−"), placed, colour="#8fd3ff")
+
+
+def _above(axes: Any, place: tuple[float, float], up: int) -> bool:
+    """Return whether a letter stands above its corner: outside of the square, except where the picture ends there."""
+    y, box = axes.transData.transform(place)[1], axes.get_window_extent()
+    return y + _LINE_PX <= box.y1 if up else y - _LINE_PX < box.y0
 
 
 def texts(shown: SkyPicture, found: Features) -> list[tuple[Pixel, str]]:

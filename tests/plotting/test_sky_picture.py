@@ -112,6 +112,26 @@ def test_no_label_covers_the_most_negative_pixel(tmp_path, across, monkeypatch):
         assert not box.contains(*place), text
 
 
+@pytest.mark.parametrize("row", [21, 150, 278])
+def test_letters_of_close_ups_at_the_edge_stand_within_the_picture(tmp_path, row, monkeypatch):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+    residual = np.zeros((300, 900), np.float32)
+    residual[row, 200] = -50e-3
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: figures.append(self))
+    draw(tmp_path / "a.png", picture(residual_jy=residual), WIDE_IN)
+    (figure,) = figures
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    edge = figure.axes[0].get_window_extent(renderer)
+    letters = {one.get_text().strip(): one for one in figure.axes[0].findobj(Text)}
+    box = letters["b"].get_window_extent(renderer)
+    assert edge.y0 <= box.y0 and box.y1 <= edge.y1
+
+
 def test_calibrator_and_five_brightest_are_named():
     shown = picture()
     texts = labels.texts(shown, shown.features())
