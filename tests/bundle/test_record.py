@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from contimg.bundle import record
+from contimg.bundle import bundle, record
 from contimg.bundle.bundle import PUBLICATION
 from contimg.errors import RegistryError
 
@@ -128,3 +128,19 @@ def test_a_record_that_cannot_be_put_in_place_leaves_the_folder_as_it_was(tmp_pa
     with pytest.raises(ValueError, match="JSON compliant"):
         record.write_record(tmp_path, folder, "paths.products", {"rms": float("nan")})
     assert os.listdir(folder.parent) == [folder.name]
+
+
+@pytest.mark.parametrize(("manifest", "mode"), [(None, 0o200), (0o644, 0o200), (0o444, 0o000)])
+def test_a_record_may_be_written_to_as_the_bundles_files_may(tmp_path, folder, manifest, mode):
+    """Without a manifest nothing says that the bundle is read-only."""
+    if manifest is not None:
+        (folder / bundle.MANIFEST).write_bytes(b"")
+        (folder / bundle.MANIFEST).chmod(manifest)
+    record.write_record(tmp_path, folder, "paths.products", {"version": 3})
+    assert (folder / PUBLICATION).stat().st_mode & 0o200 == mode
+
+
+def test_a_doi_does_not_say_where_a_bundle_belongs():
+    cited = record.Decision("2026-02-13T01:00:00Z", "cited", "10.5555/dsa110.1", "bob", "lwa")
+    assert record.last_placing([cited, LATE, EARLY]) == LATE
+    assert record.last_placing([cited]) is None is record.last_placing([])
