@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from contimg.products.gates import Gate, gates_of
@@ -104,6 +105,14 @@ def _short(value: float) -> str:
     return number(float(value)) if abs(value) >= 9999.5 else f"{value:.4g}"
 
 
+def with_error(value: float, error: float) -> str:
+    """Return a number with its error, both to the second digit of the error: 0.0019 ± 0.0080."""
+    if not (math.isfinite(error) and error > 0):
+        return f"{_short(value)} ± {error:g}"
+    places = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{places}f} ± {error:.{places}f}"
+
+
 def _row(twin: Twin, key: str, gates: list[Gate]) -> tuple[str, object, str, str, Html]:
     label, unit = LABELS[key] if key in LABELS else (gates[0].label, gates[0].unit)
     label = label.rstrip(",")  # of a clause in the middle of a reason
@@ -117,7 +126,7 @@ def _row(twin: Twin, key: str, gates: list[Gate]) -> tuple[str, object, str, str
         verdict = badge(worst([gate.severity for gate in gates if gate.crossed(value, twin.judged_with, error)]))
     if unit == "mJy/beam" and isinstance(value, float) and abs(value) >= 999.5:
         value, unit = value / 1e3, "Jy/beam"
-    measured = value if value is None or error is None else f"{_short(value)} ± {error:.2g}"
+    measured = value if value is None or error is None else with_error(value, error)
     if isinstance(value, list):  # a map, in rows
         measured = f"{min(map(min, value)):+.3f} to {max(map(max, value)):+.3f}"
     return label, measured, unit, limits, verdict

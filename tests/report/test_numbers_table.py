@@ -9,7 +9,7 @@ from contimg.products.gates import gates_of
 from contimg.products.judged import judged
 from contimg.products.numbers import CrossmatchQa, MosaicQa
 from contimg.products.twin import Twin
-from contimg.report.numbers_table import LABELS, numbers_table
+from contimg.report.numbers_table import LABELS, numbers_table, with_error
 
 
 def rows(kind: str, qa: dict, **thresholds: float) -> dict[str, list[str]]:
@@ -67,15 +67,25 @@ def test_a_number_with_an_error_has_it_beside_it_and_is_judged_by_it():
     gate = gates_of("crossmatch", {"flux_scale": 1.0})["flux_scale"][0]
     limit = gate.threshold({"qa": QaOptions()})
     value = 1 + 1.5 * (limit - 1)
-    for error, verdict in ((0.001, gate.severity), (value - 1, "passed")):
+    assert limit == 1.03
+    for error, verdict, words in ((0.001, gate.severity, "1.0450 ± 0.0010"), (value - 1, "passed", "1.045 ± 0.045")):
         row = rows("crossmatch", {"flux_scale": value, "e_flux_scale": error})[gate.label]
-        assert row[0] == f"{value:.4g} ± {error:.2g}" and row[3] == verdict
+        assert row[0] == words and row[3] == verdict
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "words"),
+    [(0.001901, 0.008, "0.0019 ± 0.0080"), (-0.3701, 0.2137, "-0.37 ± 0.21"), (0.06703, 0.2137, "0.07 ± 0.21"),
+     (1234.5, 12.3, "1234 ± 12"), (5.0, 250.0, "5 ± 250"), (0.5, 0.0, "0.5 ± 0")],
+)  # fmt: skip
+def test_a_number_has_the_digits_of_its_error(value, error, words):
+    assert with_error(value, error) == words
 
 
 def test_both_shifts_have_the_error_that_they_share():
     found = rows("crossmatch", {"shift_ra_arcsec": 1.25, "shift_dec_arcsec": -0.5, "e_shift_arcsec": 0.125})
     assert found["shift of the field in RA"][:2] == ["1.25 ± 0.12", "arcsec"]
-    assert found["shift of the field in Dec"][0] == "-0.5 ± 0.12"
+    assert found["shift of the field in Dec"][0] == "-0.50 ± 0.12"
 
 
 def test_an_explanation_is_shown_as_it_is_worded():
