@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import delete
 
+from contimg.bundle.record import read_record
 from contimg.errors import RegistryError, UnknownIdError
 from contimg.publishing import decisions
 from contimg.publishing.deciding import Named
@@ -115,3 +116,17 @@ def test_what_never_passed_is_not_restored(registry, config):
         decisions.restore(registry, config.layout, ID, "back")
     assert str(refused.value) == f"{ID} version 1 did not pass and was never approved: make a new one"
     assert not config.layout.bundle(ID, 1).exists()
+
+
+@pytest.mark.parametrize(
+    "reason", ["fine\nFORGED", "fine\rFORGED", "\x1b[2Jfine", "fine\x00", "fine\u2028FORGED", "\x85"]
+)
+def test_a_reason_that_could_forge_a_line_is_refused_and_recorded_nowhere(registry, config, reason):
+    path = run(config).path
+    before = queries.events(registry, ID)
+    for decide in (decisions.approve, decisions.reject, decisions.withdraw, decisions.restore):
+        with pytest.raises(RegistryError, match=r"holds a line break or control character \(.*: write it in one line"):
+            decide(registry, config.layout, ID, reason)
+    with pytest.raises(RegistryError, match="write it in one line"):
+        decisions.retry(registry, ID, reason=reason)
+    assert queries.events(registry, ID) == before and read_record(path)["decisions"] == []

@@ -80,3 +80,10 @@ def test_it_is_installed_where_it_was_imported_by_name():
 def test_the_interval_is_that_of_wilson(share, count, low, high):
     """Against the table of Newcombe 1998, method 3."""
     assert mutants.interval(share, count) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_a_run_that_finds_no_test_judges_nothing():
+    path = mutants.ROOT / "contimg/publishing/claims.py"
+    mutant = next(one for one in mutants.mutants([path]) if one.function == "forget")
+    assert mutants.verdict(mutant, ["tests/trials/test_that_is_not_there.py"]) == "not judged"
+    assert mutants.verdict(mutant, []) == "no test"
