@@ -118,9 +118,10 @@ def test_what_never_passed_is_not_restored(registry, config):
     assert not config.layout.bundle(ID, 1).exists()
 
 
-@pytest.mark.parametrize(
-    "reason", ["fine\nFORGED", "fine\rFORGED", "\x1b[2Jfine", "fine\x00", "fine\u2028FORGED", "\x85"]
-)
+FORGED = ("fine\nFORGED", "fine\rFORGED", "\x1b[2Jfine", "fine\x00", "fine\u2028FORGED", "fine\x85FORGED")
+
+
+@pytest.mark.parametrize("reason", FORGED, ids=ascii)
 def test_a_reason_that_could_forge_a_line_is_refused_and_recorded_nowhere(registry, config, reason):
     path = run(config).path
     before = queries.events(registry, ID)
