@@ -3,7 +3,7 @@
 import pytest
 
 from contimg.bundle.record import Decision
-from contimg.publishing import decisions, reconcile_remains, reconcile_rows
+from contimg.publishing import claims, copying, decisions, reconcile_remains, reconcile_rows
 from contimg.publishing.differences import Scope
 from contimg.publishing.places import Places
 from contimg.publishing.publish_mosaic import publish_mosaic
@@ -98,3 +98,17 @@ def test_a_marker_that_became_right_meanwhile_is_left_alone(registry, config, pu
 def test_the_answer_follows_from_state_places_and_last_decision_alone(standing, code, action):
     found = reconcile_rows.answer(reconcile_rows.Standing(*standing))
     assert (found and found.code, found and found.action) == (code, action)
+
+
+def test_the_copy_of_a_publisher_that_began_since_the_rows_were_read_is_left_alone(registry, config):
+    mosaics.make_mosaic(config)
+    register_mosaic(ID, config)
+    scope = Scope(registry, config.layout, ID, dry_run=False)
+    assert [row["status"] for row in scope.rows()] == ["staging"]
+    claim = claims.take(registry, ID, 1, 60.0)
+    copy = config.paths.products / ".incoming" / copying.incoming_name(ID, claim.token)
+    copy.mkdir(parents=True)
+    try:
+        assert list(reconcile_remains.remains(scope)) == [] and copy.is_dir()
+    finally:
+        claims.forget(claim)
