@@ -123,6 +123,8 @@ def test_a_manifest_rewritten_to_fit_altered_bytes_is_seen_by_the_registry(publi
 def test_a_folder_without_manifest_is_no_bundle(published, tmp_path):
     (published / bundle.MANIFEST).unlink()
     assert problems(published) == [("manifest", bundle.MANIFEST)]
+    done = bundle.verify(published)
+    assert (done.manifest_sha256, done.n_files, done.n_bytes) == (None, 0, 0)
     with pytest.raises(InputError, match="is not a bundle"):
         bundle.verify(tmp_path / "nowhere")
 

@@ -128,6 +128,17 @@ def test_every_pixel_with_a_value_has_weight_and_rms(found, plane, value, expect
     assert found(arrays=arrays) == expected
 
 
+def test_no_pixel_may_be_infinite_or_without_weight_and_one_must_have_a_value(tmp_path):
+    arrays = planes() | {"": np.full((8, 8), np.inf)}
+    arrays[""][0, 0], arrays[".weights"][0, 0] = 1e-3, 0.0
+    path = tmp_path / "bundle"
+    put(path, arrays)
+    reasons = validate(path, ID, seal(path, STATED))
+    assert [(one.code, one.measured, one.threshold) for one in reasons] == [
+        ("infinite_pixels", 63, 0), ("weights_differ", 1, 0)
+    ]  # fmt: skip
+
+
 def test_an_image_without_a_finite_pixel(found):
     assert found(arrays=planes() | {"": np.full((8, 8), np.nan)}) == [("no_pixels", 0)]
 
