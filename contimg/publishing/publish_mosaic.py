@@ -85,7 +85,8 @@ def _publish_once(data_id: str, config: Config, *, wait_s: float = 0.0) -> Outco
             remove_staged(registry, layout, data_id, outcome.version)
         if options.update_archive and outcome.status == "published" and not knows(layout, outcome.path):
             update(registry, layout, data_id, whole=False)
-    _LOG.info("version %d of %s: %s; %s (%s)", outcome.version, data_id, outcome.status, outcome.message, outcome.path)
+    said = outcome.message if outcome.message.startswith(outcome.status) else f"{outcome.status}; {outcome.message}"
+    _LOG.info("version %d of %s: %s (%s)", outcome.version, data_id, said, outcome.path)
     return outcome
 
 

@@ -127,7 +127,7 @@ class SelfCalibration:
             return False
         self._divide(vis, gains)
         _LOG.info(
-            "self-calibration, round %d: gains changed by %.3g deg and %.3g %% rms",
+            "self-calibration, round %d: gains changed by %.3f deg and %.3f %% rms",
             self._state.rounds, np.degrees(rms(np.angle(gains))), 100 * rms(np.abs(gains) - 1),
         )  # fmt: skip
         return True
