@@ -193,18 +193,18 @@ def contributions(grid: MosaicGrid, tile: TilePlanes, pb_limit: float) -> Iterat
     values = tile.image.at(there[:count])  # one transform for all pixels of the tile
     start = 0
     for block, one in zip(blocks, chosen, strict=True):
-        signal = one.weight * values[start : start + len(one.beam)]
-        start += len(one.beam)
+        part = slice(start, start + len(one.beam))
+        weight = _weight(tile.noise, there[part]) * one.beam
+        start = part.stop
         here = slice(rows.start + block.start, rows.start + block.stop)
-        yield Contribution(here, columns, one.inside, signal, one.weight * one.beam, one.beam)
+        yield Contribution(here, columns, one.inside, weight * values[part], weight * one.beam, one.beam)
 
 
 @dataclass(frozen=True)
 class _Selection:
-    """Pixels of some rows where a tile has weight: where they are in the rows, PB / s^2 and PB at each."""
+    """Pixels of some rows where a tile has weight: where they are in the rows, and PB at each."""
 
     inside: NDArray[np.bool_]
-    weight: NDArray[np.float32]
     beam: NDArray[np.float32]
 
 
@@ -233,7 +233,7 @@ def _select(
         y, x, beam = y[chosen], x[chosen], beam[chosen]
     there = there[: len(beam)]
     there[:, 0], there[:, 1] = y, x
-    return _Selection(inside, _weight(tile.noise, there) * beam, beam)
+    return _Selection(inside, beam)
 
 
 def beam_on_grid(places: PixelMap, pb: NDArray[np.floating]) -> SmoothPlane | None:
