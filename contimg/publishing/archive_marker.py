@@ -37,8 +37,10 @@ def read_marker(layout: Layout) -> dict[str, Any] | None:
     """
     path = marker_place(layout)
     content = read_json(path) if layout.products.is_dir() else None
-    if content is None and not path.exists():
-        return None
+    if content is None:
+        if not path.exists():
+            return None
+        content = read_json(path)  # another publisher may have put it there since
     if not isinstance(content, dict) or not all(isinstance(content.get(key), str) for key in ("registry", "place")):
         raise WrongArchive(f"{path} is damaged, so that nobody knows whose archive this is: type {ADOPT} to say so")
     return content
