@@ -31,6 +31,7 @@ from contimg.bundle.record import Decision, with_decisions
 from contimg.errors import BusyError, RegistryError
 from contimg.publishing import archive_root, claims, copying, markers, places
 from contimg.publishing.checkpoints import checkpoint
+from contimg.publishing.differences import sentence
 from contimg.publishing.finalize import finalize
 from contimg.publishing.places import Places
 from contimg.publishing.recording import publication, recorded, verdict_contradiction
@@ -187,12 +188,6 @@ def machine_faults(what: str) -> Iterator[None]:
         raise failure from error
 
 
-def sentence(error: OSError) -> str:
-    """Return what an OSError says, with the file's name where it has one."""
-    where = f" ({error.filename})" if error.filename is not None else ""
-    return f"{error.strerror or error}{where}"
-
-
 def _publish_claimed(
     registry: Registry, layout: naming.Layout, row: Mapping[str, Any], claim: claims.Claim, *, read_only: bool
 ) -> bool:
@@ -209,7 +204,7 @@ def _publish_claimed(
         _leave_to_winner(registry, row)
         return False
     except (OSError, RegistryError) as error:
-        what = sentence(error) if isinstance(error, OSError) else str(error)
+        what = sentence(error)
         transient = error.errno in _TRANSIENT if isinstance(error, OSError) else isinstance(error, RegistryUnavailable)
         mine = True
         with contextlib.suppress(RegistryError):  # the database may be what failed: the claim is then left to expire

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from contimg.operations import preflight
-from contimg.publishing import archive_root, decisions
+from contimg.publishing import archive_marker, archive_root, decisions
 from contimg.publishing.archive_marker import MARKER, WrongArchive, marker_place, read_marker
 from contimg.publishing.publish import publish
 from contimg.publishing.publish_mosaic import publish_mosaic
@@ -18,6 +18,7 @@ from contimg.registry import queries, schema
 from contimg.registry.engine import open_registry, open_sqlite
 from contimg.registry.identity import identity
 from contimg.registry.schema import registry_identity
+from contimg.storage.json_files import read_json
 from tests.support import mosaics
 from tests.support.databases import empty_schema, postgres_server
 
@@ -34,6 +35,25 @@ def lose_rows(registry):
         for table in reversed(schema.metadata.sorted_tables):
             if table.name != "schema_version":
                 connection.execute(delete(table))
+
+
+def test_a_marker_that_another_publisher_puts_there_between_two_looks(config, monkeypatch):
+    """It is not there, and is at the second look: read again, and no damaged one."""
+    layout = config.layout
+    layout.products.mkdir(parents=True, exist_ok=True)
+    content = {"registry": "0f", "place": "here:registry.sqlite3"}
+    looks = []
+
+    def look(path):
+        found = read_json(path)
+        if not looks:
+            path.write_text(json.dumps(content))
+        looks.append(found)
+        return found
+
+    monkeypatch.setattr(archive_marker, "read_json", look)
+    assert read_marker(layout) == content
+    assert looks == [None, content]
 
 
 def files(folder):
