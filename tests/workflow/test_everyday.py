@@ -13,13 +13,13 @@ import sys
 
 import pytest
 
+from benchmarks.clock import FAKETIME, other_clock
 from contimg import naming
 from tests.workflow.conftest import ROOT, Night, simulate
 from tests.workflow.test_restart import running, wait_for_logs
 
 pytestmark = pytest.mark.long
 
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 SIZE = ("--tiles", "1", "--antennas", "20", "--channels", "3", "--sources", "8", "--max-baseline", "500")
 PLAIN_USER = ["unshare", "--net", "setpriv", "--bounding-set=-all", "--inh-caps=-all"]
 # What changes a running tile's products and must not: those of the image, and not the conversion.
@@ -101,14 +101,7 @@ def odd(tmp_path_factory):
     if subprocess.run(words, capture_output=True).returncode:
         pytest.skip("mounting a filesystem needs root")
     try:
-        clock = {"LD_PRELOAD": FAKETIME, "FAKETIME": "+1h", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1"}
-        # With that libfaketime 0.9.10 refuses every time.sleep (EINVAL).
-        patch = tmp_path_factory.mktemp("patch")  # PYTHONPATH takes no colon
-        (patch / "sitecustomize.py").write_text(
-            "import select, time\ntime.sleep = lambda seconds: select.select([], [], [], seconds) and None\n"
-        )
-        clock["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(patch)])
-        night.first_run = run(night, **(clock if os.path.exists(FAKETIME) else {}))
+        night.first_run = run(night, **other_clock(tmp_path_factory.mktemp("clock"), "+1h"))
         yield night
     finally:
         subprocess.run(["umount", "-l", str(night.stage)], check=True)
@@ -124,7 +117,7 @@ def test_a_stage_on_another_filesystem_is_published_whole(odd):
     assert odd.contimg("verify", "--all").returncode == 0
 
 
-@pytest.mark.skipif(not os.path.exists(FAKETIME), reason="no other clock: apt-get install libfaketime")
+@pytest.mark.skipif(not FAKETIME.exists(), reason="no other clock: apt-get install libfaketime")
 def test_a_clock_that_was_an_hour_ahead_leaves_nothing_to_do_when_it_is_right_again(odd):
     assert odd.planned() == {}
     assert odd.contimg("status").returncode == 0
