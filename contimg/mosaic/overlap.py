@@ -79,7 +79,7 @@ class OverlapComparison:
         self._grid = grid
         self._beam_arcsec = float(np.sqrt(beam.bmaj_deg * beam.bmin_deg)) * 3600
         self.sampling = Sampling.of(grid, beam)
-        self._boxes = [grid.box(footprint) for footprint in footprints]
+        self._boxes = [self.sampling.box(grid, footprint) for footprint in footprints]
         self._held: list[_Held] = []
         self._added = 0
         self._pairs: dict[tuple[str, str], PixelDifference] = {}
@@ -91,7 +91,7 @@ class OverlapComparison:
         return TileSamples.empty(self._grid, tile.footprint, self.sampling)
 
     def add(self, name: str, samples: TileSamples, wcs: Any) -> None:
-        """Compare a tile with those before it, and let go of those that no later tile overlaps.
+        """Compare a tile with those before it, and let go of samples where no later tile is.
 
         Parameters
         ----------
@@ -115,16 +115,9 @@ class OverlapComparison:
             self._stripes[widest, name] = stripe(unit, overlaps[widest].known)[0] / width
         self._pairs |= {(other, name): found.without_pixels() for other, found in overlaps.items()}
         self._added += 1
-        self._held = [held for held in (*self._held, this) if self._needed(held.samples)]
-
-    def _needed(self, samples: TileSamples) -> bool:
-        """Return whether a tile that is not added yet overlaps samples."""
-        step = self.sampling.step
-        start = [first * step for first in samples.first]
-        stop = [(first + length) * step for first, length in zip(samples.first, samples.value.shape, strict=True)]
-        return any(
-            all(box[i].start < stop[i] and start[i] < box[i].stop for i in (0, 1)) for box in self._boxes[self._added :]
-        )
+        later = self._boxes[self._added :]
+        held = [(one, one.samples.within(later)) for one in (*self._held, this)]
+        self._held = [replace(one, samples=part) for one, part in held if part is not None]
 
     def result(self, limits: NeighbourLimits, *, places: bool = True) -> OverlapResult:
         """Return what was found.

@@ -1,13 +1,14 @@
 """Pixels of single tiles at common places of a mosaic, kept while it is co-added, to compare tiles pixel by pixel.
 
 The co-add interpolates each tile at the mosaic's pixels. Of these, two a beam hold nearly all that an image knows, and
-are kept until no later tile covers the same sky: nothing is interpolated twice, and memory does not grow with the
+are kept where a later tile covers the same sky: nothing is interpolated twice, and memory does not grow with the
 number of tiles.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,14 @@ class Sampling:
         width = math.sqrt(beam.bmaj_deg * beam.bmin_deg) / grid.cell_deg
         return cls(step, width / step, grid.cell_deg * step * 3600)
 
+    def box(self, grid: MosaicGrid, footprint: Footprint) -> tuple[slice, slice]:
+        """Return the rows and columns of samples of the smallest box that holds a footprint."""
+        rows, columns = grid.box(footprint)
+        return self._chosen(rows), self._chosen(columns)
+
+    def _chosen(self, pixels: slice) -> slice:
+        return slice(-(-pixels.start // self.step), -(-pixels.stop // self.step))
+
     @property
     def correlated(self) -> float:
         """Number of samples that count as one in a fit of the beam's shape: 2 pi sigma^2, for noise like the beam."""
@@ -72,13 +81,10 @@ class TileSamples:
     @classmethod
     def empty(cls, grid: MosaicGrid, footprint: Footprint, sampling: Sampling) -> TileSamples:
         """Return the samples of a tile that has not contributed yet."""
-        first, shape = [], []
-        for one in grid.box(footprint):
-            start, stop = (math.ceil(edge / sampling.step) for edge in (one.start, one.stop))
-            first.append(start)
-            shape.append(stop - start)
+        rows, columns = sampling.box(grid, footprint)
+        shape = (rows.stop - rows.start, columns.stop - columns.start)
         value, noise = (np.full(shape, np.nan, np.float32) for _ in range(2))
-        return cls((first[0], first[1]), value, noise)
+        return cls((rows.start, columns.start), value, noise)
 
     def put(self, part: Contribution, sampling: Sampling) -> None:
         """Keep the samples of what the tile contributes to some rows."""
@@ -96,6 +102,22 @@ class TileSamples:
         weight = part.weight[chosen]
         self.value[place][kept] = part.signal[chosen] / weight
         self.noise[place][kept] = weight**-0.5
+
+    def within(self, boxes: Sequence[tuple[slice, slice]]) -> TileSamples | None:
+        """Return the smallest part, a copy, that holds all that lies in boxes of samples; None if nothing does."""
+        shape = self.value.shape
+        parts = []
+        for box in boxes:
+            start = [max(one.start - first, 0) for one, first in zip(box, self.first, strict=True)]
+            stop = [min(one.stop - first, n) for one, first, n in zip(box, self.first, shape, strict=True)]
+            if start[0] < stop[0] and start[1] < stop[1]:
+                parts.append((start, stop))
+        if not parts:
+            return None
+        low, high = np.min([start for start, _ in parts], axis=0), np.max([stop for _, stop in parts], axis=0)
+        place = (slice(low[0], high[0]), slice(low[1], high[1]))
+        first = (self.first[0] + int(low[0]), self.first[1] + int(low[1]))
+        return TileSamples(first, self.value[place].copy(), self.noise[place].copy())
 
     def overlap(self, other: TileSamples) -> tuple[tuple[slice, slice], tuple[slice, slice], tuple[int, int]] | None:
         """Return the rows and columns of both tiles in which they overlap, and the first sample; None without any."""

@@ -88,3 +88,17 @@ def test_the_overlap_holds_the_same_places_of_both():
 def test_tiles_apart_do_not_overlap():
     assert numbered((0, 0), (10, 10)).overlap(numbered((0, 10), (10, 10))) is None
     assert numbered((0, 0), (10, 10)).overlap(numbered((30, 0), (10, 10))) is None
+
+
+def test_what_is_kept_holds_each_overlap_with_later_boxes():
+    one = numbered((3, 10), (20, 30))
+    kept = one.within([(slice(0, 9), slice(30, 60)), (slice(5, 12), slice(35, 90)), (slice(23, 30), slice(0, 50))])
+    assert kept.first == (3, 30)
+    assert kept.value.shape == (9, 10)
+    np.testing.assert_array_equal(kept.value, one.value[:9, 20:])
+    later = numbered((5, 35), (7, 55))
+    whole, part = (samples.value[samples.overlap(later)[0]] for samples in (one, kept))
+    np.testing.assert_array_equal(part, whole)
+    assert kept.value.base is None  # a copy: the rest takes no memory
+    assert one.within([(slice(0, 3), slice(0, 60))]) is None
+    assert one.within([]) is None
