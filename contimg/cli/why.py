@@ -30,5 +30,12 @@ def why(context: Context, thing: str, as_json: bool) -> None:
 
 
 def _print_section(section: dict[str, Any]) -> None:
-    if section["rows"]:
-        print_table("\n" + section["title"], section["columns"], section["rows"])
+    from contimg.report.numbers_table import words_of
+
+    columns, rows = section["columns"], section["rows"]
+    if "kind" in section:
+        columns = ("number", "value", "unit", "key")
+        words = [words_of(section["kind"], key) for key, _ in rows]
+        rows = [(what, value, unit, key) for (what, unit), (key, value) in zip(words, rows, strict=True)]
+    if rows:
+        print_table("\n" + section["title"], columns, rows)

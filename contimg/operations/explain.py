@@ -31,8 +31,8 @@ def explain(config: Config, thing: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``id``, ``headline`` and ``sections``: tables with ``title``, ``columns`` and ``rows``; with ``verdict`` where
-        the product has been made.
+        ``id``, ``headline`` and ``sections``: tables with ``title``, ``columns`` and ``rows``, those of measured
+        numbers with the ``kind`` of their product; with ``verdict`` where the product has been made.
 
     Raises
     ------
@@ -239,7 +239,7 @@ def _numbers(twin: Twin) -> dict[str, Any]:
         if not isinstance(value, dict | list):
             shown = "not measured" if value is None else value
             rows.append((name, round(shown, 4) if isinstance(shown, float) else shown))
-    return _table(f"Measured ({twin.kind})", ("number", "value"), rows)
+    return _table(f"Measured ({twin.kind})", ("number", "value"), rows) | {"kind": twin.kind}
 
 
 def _table(title: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> dict[str, Any]:

@@ -72,6 +72,18 @@ LABELS = {
 _ERRORS = {"shift_ra_arcsec": "e_shift_arcsec", "shift_dec_arcsec": "e_shift_arcsec"}
 
 
+def words_of(kind: str, key: str) -> tuple[str, str]:
+    """Return what a number of a kind of product is, in words, and its unit; the key itself where no word is known."""
+    if key in LABELS:
+        return LABELS[key]
+    if key.startswith("e_"):
+        words, unit = words_of(kind, key.removeprefix("e_"))
+        return (key, "") if words == key.removeprefix("e_") else (f"error of: {words}", unit)
+    gates = gates_of(kind).get(key)
+    # A comma ends a clause in the middle of a reason.
+    return (gates[0].label.rstrip(","), gates[0].unit) if gates else (key, "")
+
+
 def numbers_table(twin: Twin) -> str:
     """Return a product's measured numbers as an HTML table, those with thresholds first; errors stand beside them."""
     gates = gates_of(twin.kind, twin.qa)
@@ -114,8 +126,7 @@ def with_error(value: float, error: float) -> str:
 
 
 def _row(twin: Twin, key: str, gates: list[Gate]) -> tuple[str, object, str, str, Html]:
-    label, unit = LABELS[key] if key in LABELS else (gates[0].label, gates[0].unit)
-    label = label.rstrip(",")  # of a clause in the middle of a reason
+    label, unit = words_of(twin.kind, key)
     value, error = twin.qa.get(key), twin.qa.get(_ERRORS.get(key, f"e_{key}"))
     limits = "; ".join(f"{gate.shown_threshold(twin.judged_with)} (else {gate.severity})" for gate in gates)
     if not gates:

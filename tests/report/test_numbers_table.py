@@ -9,7 +9,7 @@ from contimg.products.gates import gates_of
 from contimg.products.judged import judged
 from contimg.products.numbers import CrossmatchQa, MosaicQa
 from contimg.products.twin import Twin
-from contimg.report.numbers_table import LABELS, numbers_table, with_error
+from contimg.report.numbers_table import LABELS, numbers_table, with_error, words_of
 
 
 def rows(kind: str, qa: dict, **thresholds: float) -> dict[str, list[str]]:
@@ -96,3 +96,11 @@ def test_a_map_is_shown_by_its_extremes():
     qa = {"beam_ratio_map": [[-0.0213, 0.0], [0.004, 0.0551]]}
     twin = Twin(kind="mosaic", id="mosaic_20260211T002649", verdict="passed", qa=qa, synthetic=True)
     assert "-0.021 to +0.055" in numbers_table(judged(twin, {"qa": QaOptions(), "calibration": CalibrationOptions()}))
+
+
+def test_a_number_is_named_in_words_where_words_are_known():
+    assert words_of("mosaic", "area_deg2") == ("area", "deg\u00b2")
+    assert words_of("calibration", "gain_phase_scatter_deg") == ("phase scatter of the gains over the tile", "deg")
+    assert words_of("crossmatch", "e_median_flux_ratio") == ("error of: median flux over catalogue", "")
+    assert words_of("mosaic", "e_nothing") == ("e_nothing", "")
+    assert words_of("mosaic", "nothing") == ("nothing", "")
