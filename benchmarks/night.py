@@ -30,6 +30,7 @@ from typing import Any
 
 from benchmarks.contest import ROOT, judge
 from benchmarks.run_sampler import RunSampler, Seen
+from contimg import naming
 from contimg.config import Config, load_files
 from contimg.monitoring import forecast
 from contimg.monitoring.benchmark_records import JobRecord, job_records
@@ -107,7 +108,8 @@ def files_bytes(size: dict[str, Any], tiles: int) -> int:
 
 def require_room(folder: Path, size: dict[str, Any], tiles: int) -> None:
     """Stop with a sentence where the disk has too little room for the night."""
-    needed = files_bytes(size, tiles) * DISK_OVER_FILES
+    files = files_bytes(size, tiles)
+    needed = files * (DISK_OVER_FILES - (folder / "night" / "truth.json").exists())
     free = shutil.disk_usage(folder).free
     if free < needed:
         sys.exit(
@@ -186,7 +188,9 @@ def tasks_of(records: Sequence[JobRecord]) -> list[Task]:
     solved = [f"solve_calibration {name}" for rule, name in seconds if rule == "solve_calibration"]
     after: dict[str, tuple[str, ...]] = {"convert_tile": (), "image_tile": (), "apply_calibration": ()}
     tasks = []
-    for (rule, name), cpu_s in sorted(seconds.items(), key=lambda one: (RULES.index(one[0][0]), one[0][1])):
+    first = {naming.stem(one.split()[1]) for one in solved}  # its conversion begins before the others'
+    order = sorted(seconds, key=lambda one: (-RULES.index(one[0]), naming.stem(one[1]) not in first, one[1]))
+    for (rule, name), cpu_s in ((one, seconds[one]) for one in order):
         if rule == "solve_calibration":
             tile = name.removeprefix("cal_").split("_")[0]
             needs: tuple[str, ...] = (f"convert_tile {tile}",) if ("convert_tile", tile) in seconds else ()

@@ -19,6 +19,7 @@ rule solve_calibration:
         "benchmarks/solve_calibration/{date}/{calibration}.tsv"
     wildcard_constraints:
         calibration=SOLVABLE,
+    priority: priority_of("solve_calibration")
     conda:
         "../envs/contimg.yaml"
     threads: 1
@@ -50,6 +51,7 @@ rule apply_calibration:
         "logs/apply_calibration/{date}/{tile}.log",
     benchmark:
         "benchmarks/apply_calibration/{date}/{tile}.tsv"
+    priority: priority_of("apply_calibration")
     conda:
         "../envs/contimg.yaml"
     threads: 1

@@ -20,6 +20,7 @@ from contimg.operations import (
     interruption,
     orphans,
     preflight,
+    priorities,
     resources,
     run_lock,
     run_log,
@@ -87,6 +88,7 @@ DIGESTS = or_stop(targets.reference_digests, SETTINGS)
 # A parameter of the rules that write verdicts for people: only they run again when a threshold changes.
 THRESHOLDS = frozen.threshold_options(SETTINGS)
 SOLVABLE = targets.solvable(PLAN)
+PRIORITIES = priorities.priorities(PLAN)
 
 
 def begin_run():
@@ -184,6 +186,11 @@ def calibration_of(wildcards):
 
 def tile_of_calibration(wildcards):
     return PLAN.tiles[calibration_of(wildcards).tile]
+
+
+def priority_of(rule):
+    """Return a function for the priority of a rule's jobs."""
+    return lambda wildcards: PRIORITIES.get((rule, naming.stem(wildcards[-1])), 0)
 
 
 def made_from(tile):

@@ -9,6 +9,7 @@ rule convert_tile:
         "logs/convert_tile/{date}/{tile}.log",
     benchmark:
         "benchmarks/convert_tile/{date}/{tile}.tsv"
+    priority: priority_of("convert_tile")
     conda:
         "../envs/contimg.yaml"
     threads: 1

@@ -17,6 +17,7 @@ rule image_tile:
         "logs/image_tile/{date}/{tile}.log",
     benchmark:
         "benchmarks/image_tile/{date}/{tile}.tsv"
+    priority: priority_of("image_tile")
     conda:
         "../envs/contimg.yaml"
     threads: 1

@@ -16,9 +16,10 @@ rule mosaic_group:
         "logs/mosaic_group/{date}/{mosaic}.log",
     benchmark:
         "benchmarks/mosaic_group/{date}/{mosaic}.tsv"
+    priority: priority_of("mosaic_group")
     conda:
         "../envs/contimg.yaml"
-    threads: 1
+    threads: 2  # the last job of a group: the other core would be idle
     resources:
         mem_mb=mosaic_memory("mosaic_group"),
         runtime=lambda wildcards, attempt: 30 * attempt,
@@ -51,6 +52,7 @@ rule crossmatch_mosaic:
         "logs/crossmatch_mosaic/{date}/{mosaic}.log",
     benchmark:
         "benchmarks/crossmatch_mosaic/{date}/{mosaic}.tsv"
+    priority: priority_of("crossmatch_mosaic")
     conda:
         "../envs/contimg.yaml"
     threads: 1
@@ -84,6 +86,7 @@ rule summarise_mosaic:
         "logs/summarise_mosaic/{date}/{mosaic}.log",
     benchmark:
         "benchmarks/summarise_mosaic/{date}/{mosaic}.tsv"
+    priority: priority_of("summarise_mosaic")
     conda:
         "../envs/contimg.yaml"
     threads: 1

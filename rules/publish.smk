@@ -15,6 +15,7 @@ rule register_mosaic:
         "logs/register_mosaic/{date}/{mosaic}.log",
     benchmark:
         "benchmarks/register_mosaic/{date}/{mosaic}.tsv"
+    priority: priority_of("register_mosaic")
     localrule: True
     conda:
         "../envs/contimg.yaml"
@@ -41,6 +42,7 @@ rule publish_mosaic:
         "logs/publish_mosaic/{date}/{mosaic}.log",
     benchmark:
         "benchmarks/publish_mosaic/{date}/{mosaic}.tsv"
+    priority: priority_of("publish_mosaic")
     localrule: True
     conda:
         "../envs/contimg.yaml"

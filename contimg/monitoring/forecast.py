@@ -13,9 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from contimg import naming
 from contimg.config import Config
 from contimg.monitoring.benchmark_records import JobRecord, job_records
 from contimg.monitoring.schedule import Task, simulate
+from contimg.operations.priorities import priorities
 from contimg.operations.resources import mosaic_sizes, tile_sizes
 from contimg.plan.model import Plan
 
@@ -128,12 +130,16 @@ def _scales(config: Config, plan: Plan) -> Mapping[str, float]:
 
 
 def tasks_of(config: Config, plan: Plan, costs: Mapping[str, Cost]) -> list[Task]:
-    """Return the jobs of a plan whose products are not there, with what they need and leave on the disk."""
-    layout = config.layout
-    tasks: list[Task] = []
+    """Return the jobs of a plan whose products are not there, with what they need and leave on the disk.
+
+    They are in the order in which they begin where cores are scarce.
+    """
+    layout, urgency = config.layout, priorities(plan)
+    tasks: list[tuple[int, Task]] = []
 
     def add(rule: str, name: str, after: Sequence[str] = (), disk: float = 0.0, frees: Sequence[str] = ()) -> None:
-        tasks.append(Task(f"{rule} {name}", rule, costs[rule].wall_s, tuple(after), disk, tuple(frees)))
+        task = Task(f"{rule} {name}", rule, costs[rule].wall_s, tuple(after), disk, tuple(frees))
+        tasks.append((urgency.get((rule, naming.stem(name)), 0), task))
 
     grouped = [tile for group in plan.groups.values() for tile in group.tiles]
     open_tiles = [tile for tile in dict.fromkeys(grouped) if not layout.product("image", tile).exists()]
@@ -164,4 +170,4 @@ def tasks_of(config: Config, plan: Plan, costs: Mapping[str, Cost]) -> list[Task
             if rule != "crossmatch_mosaic" or config.crossmatch.enabled:
                 add(rule, group.id, before, disk if rule == "mosaic_group" else 0.0)
                 before = [f"{rule} {group.id}"]
-    return tasks
+    return [task for _, task in sorted(tasks, key=lambda one: -one[0])]
