@@ -164,13 +164,15 @@ class DirectTransform:
         flux = apparent_jy[:, time].T
         uvw_m = self._baselines.antenna_uvw_m[index]
         for channels, phasor in self._phasors(uvw_m @ (lmn - [[0], [0], [1]])):
-            nodes = [np.ones((), np.complex64)]
-            if self._smearing is not None:
+            share = flux[channels, None, :]
+            if self._smearing is None:
+                product = _matrix(phasor, share)
+            else:
                 middle_hz = float(self._samples.freq_hz[channels].mean())
                 nodes = self._smearing.quadrature(uvw_m, lmn, time, middle_hz)
-            share = flux[channels, None, :] / np.float32(len(nodes))
-            terms = ((phasor * node * share) @ (phasor * node).conj().swapaxes(1, 2) for node in nodes)
-            product = np.asarray(sum(terms)).reshape(len(phasor), -1)
+                terms = (_matrix(phasor * node, share / np.float32(len(nodes))) for node in nodes)
+                product = np.asarray(sum(terms), np.complex64)  # each takes as much memory as the block
+            product = product.reshape(len(phasor), -1)
             for layout, rows, elements in self._layouts[index]:
                 columns, covered = averaging.columns(layout, channels.start, channels.stop)
                 inside = slice(covered.start - channels.start, covered.stop - channels.start)
@@ -203,6 +205,11 @@ class DirectTransform:
                 yield channels, powers[: channels.stop - channels.start] * first
             else:
                 yield channels, _phasor(freq_hz[channels, None, None] / C_M_S * delay_m)
+
+
+def _matrix(phasor: NDArray[np.complex64], flux_jy: NDArray[np.float32]) -> NDArray[np.complex64]:
+    """Return the visibilities between antennas (n, nant, nant) of sources with phasors (n, nant, nsrc)."""
+    return np.asarray((phasor * flux_jy) @ phasor.conj().swapaxes(1, 2), np.complex64)
 
 
 def _phasor(turns: NDArray[np.float64]) -> NDArray[np.complex64]:
