@@ -43,6 +43,8 @@ _MAIN_BEAM_RAD = math.radians(3.0)
 _FIT_INDEX_SNR = 500.0
 _SETTLED_SIGMA = 0.5
 _ROUND_GOAL = 0.1
+# A round down to this many times `image.bright_sigma` is probably the last: its sources are refined to the end.
+_LAST_ROUND = 2.0
 # Where the catalogue's sources have less than this of their fluxes, the tile is at fault, and a model fitted to it too.
 _LOST = 0.9
 _CATALOGUED = 50
@@ -237,7 +239,7 @@ class BrightModel:
             if level_jy is not None:
                 model = _Model(sources)
             goal_jy = _SETTLED_SIGMA * noise_jy
-            if level_jy is not None:
+            if level_jy is not None and level_jy > _LAST_ROUND * self._tile.options.bright_sigma * noise_jy:
                 # While more sources are to come, it is enough that the sidelobes of the known sources'
                 # residuals are not taken for sources.
                 goal_jy = max(goal_jy, _SETTLED_SIGMA * image_sigma(image), _ROUND_GOAL * level_jy)

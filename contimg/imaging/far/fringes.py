@@ -93,13 +93,15 @@ class FarFringe:
         time, vector = self._geometry(vis, rows)
         delay = np.einsum("ij,ij->i", vector, self.offset[time]) / C_M_S
         rate = np.einsum("ij,ij->i", vector, self.motion[time]) / C_M_S
-        along = np.einsum("ij,ij->i", vector, self.towards[time])
-        across = np.sqrt(np.maximum((vector**2).sum(1) - along**2, 0.0))
         factor = vis.averaging.factor[vis.averaging.layout_of_row[rows]]
         channels = np.sinc(vis.channel_width_hz * factor * delay) * self.up[time]
         integrations = np.sinc(freq_hz * rate[:, None] * vis.integration_s)
-        disc = _disc(np.pi * self.diameter_rad / C_M_S * across[:, None] * freq_hz)
-        return np.asarray(channels[:, None] * integrations * disc)
+        left = channels[:, None] * integrations
+        if self.diameter_rad:
+            along = np.einsum("ij,ij->i", vector, self.towards[time])
+            across = np.sqrt(np.maximum((vector**2).sum(1) - along**2, 0.0))
+            left *= _disc(np.pi * self.diameter_rad / C_M_S * across[:, None] * freq_hz)
+        return np.asarray(left)
 
 
 def _disc(x: NDArray[np.float64]) -> NDArray[np.float64]:

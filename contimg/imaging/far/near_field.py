@@ -60,18 +60,19 @@ class NearField:
         number = baseline_numbers(vis.antenna1, vis.antenna2)
         size, npol = int(number.max()) + 1, vis.data.shape[2]
         data, power = np.zeros((size, npol), np.complex128), np.zeros((size, npol))
+        pattern = np.empty(vis.data.shape[:2], np.complex64)
         for block in row_blocks(len(vis.data), _BLOCK // vis.data.shape[1]):
             rows = np.arange(block.start, min(block.stop, len(vis.data)))
             values, weight = usable_data(vis, rows)
-            pattern = self.of_rows(vis, rows)
+            one = pattern[rows] = self.of_rows(vis, rows)
             for product in range(npol):
-                row_sum = (weight[..., product] * values[..., product] * pattern.conj()).sum(1, dtype=np.complex128)
+                row_sum = (weight[..., product] * values[..., product] * one.conj()).sum(1, dtype=np.complex128)
                 data[:, product] += np.bincount(number[rows], row_sum.real, size)
                 data[:, product] += 1j * np.bincount(number[rows], row_sum.imag, size)
-                square = (weight[..., product] * np.abs(pattern) ** 2).sum(1, dtype=np.float64)
+                square = (weight[..., product] * np.abs(one) ** 2).sum(1, dtype=np.float64)
                 power[:, product] += np.bincount(number[rows], square, size)
         amplitude = np.where(power > 0, data / np.where(power > 0, power, 1.0), 0)
-        return FittedField(self, number, amplitude.astype(np.complex64))
+        return FittedField(pattern, number, amplitude.astype(np.complex64))
 
     def of_rows(self, vis: Averaged, rows: NDArray[np.int64]) -> NDArray[np.complex64]:
         """Return the pattern (n, width) on some rows."""
@@ -90,13 +91,13 @@ class FittedField:
 
     Attributes
     ----------
-    pattern : NearField
+    pattern : (nrow, width) complex64
     baseline : (nrow,) int
         Number of each row's baseline.
     amplitude : (nbase, npol) complex64
     """
 
-    pattern: NearField
+    pattern: NDArray[np.complex64]
     baseline: NDArray[np.int64]
     amplitude: NDArray[np.complex64]
 
@@ -105,4 +106,4 @@ class FittedField:
         for block in row_blocks(len(vis.data), _BLOCK // vis.data.shape[1]):
             rows = np.arange(block.start, min(block.stop, len(vis.data)))
             amplitude = np.complex64(sign) * self.amplitude[self.baseline[rows]]
-            vis.data[rows] += self.pattern.of_rows(vis, rows)[..., None] * amplitude[:, None, :]
+            vis.data[rows] += self.pattern[rows][..., None] * amplitude[:, None, :]
