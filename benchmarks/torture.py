@@ -224,6 +224,12 @@ class Torture:
             self._finish_a_night(kills)
             self._compare()
             self._type_it_again()
+            done = self.result
+            print(
+                f"night {done.nights}: {len(done.kills)} kills, {len(done.problems)} problems",
+                file=sys.stderr,
+                flush=True,
+            )
         return self.result
 
     def _finish_a_night(self, kills: int) -> None:
