@@ -23,7 +23,7 @@ from contimg.imaging.bright.response import SourceResponse
 from contimg.imaging.bright.sources import BrightSources, PositionCorrections
 from contimg.imaging.tile_data import TileData
 from contimg.imaging.transforms.direct import DirectTransform
-from contimg.imaging.transforms.wgridder import COARSEST, EPSILON
+from contimg.imaging.transforms.wgridder import EPSILON, SEARCH
 from contimg.sky.predict import attenuation
 from contimg.sky.restoring_beam import RestoringBeam
 from contimg.sky.spherical import separation
@@ -333,7 +333,7 @@ class BrightModel:
 
     def _dirty(self, model: _Model) -> NDArray[np.float32]:
         """Return the residual image: accurate to a fraction of the residual, not of the sources."""
-        return self._tile.gridder.dirty(self._residual(model), COARSEST)
+        return self._tile.gridder.dirty(self._residual(model), SEARCH)
 
     def _predict(self, sources: BrightSources) -> NDArray[np.complex64]:
         """Return the visibilities (nrow, width) of sources through the primary beam."""

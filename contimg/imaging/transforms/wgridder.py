@@ -13,6 +13,8 @@ from contimg.imaging.visibilities.samples import Samples
 # Relative accuracies of the transforms: the finest is the smallest that ducc0 allows in single precision.
 EPSILON = 1.0e-5
 COARSEST = 1.0e-3
+# Of residual images in which sources are looked for: its errors are 0.3 % of the image's scatter, 2 % at most.
+SEARCH = 1.0e-2
 # Errors of the transforms may be this fraction of the noise.
 _ERROR_SIGMA = 0.02
 
