@@ -17,6 +17,7 @@ from contimg import config as configuration
 from contimg.config import used_keys
 from contimg.operations import (
     damaged_twins,
+    interrupted_removals,
     interruption,
     orphans,
     preflight,
@@ -76,6 +77,8 @@ if workflow.is_main_process:
     PLAN = or_stop(preflight.checked_plan, SETTINGS, local=workflow.resource_settings.nodes is None)
     for sentence in or_stop(damaged_twins.set_aside_damaged_twins, SETTINGS, PLAN, dry_run=DRY_RUN):
         print(f"contimg: {sentence}", file=sys.stderr)
+    if not run_lock.only_looks(sys.argv):
+        or_stop(interrupted_removals.finish_interrupted_removals, LAYOUT, PLAN)
     if any(word.startswith("--report") for word in sys.argv):
         PLAN = or_stop(frozen.for_report, PLAN, SETTINGS)
 else:

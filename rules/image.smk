@@ -1,7 +1,7 @@
 rule image_tile:
     """Image a calibrated tile: flat-noise image, effective beam, beam-corrected image, picture."""
     input:
-        ms="<stage>/calibrated/{date}/{tile}.ms",
+        ms=ancient("<stage>/calibrated/{date}/{tile}.ms"),
         twin="<stage>/calibrated/{date}/{tile}.json",
         catalogue=catalogue,
     output:

@@ -14,9 +14,7 @@ from pathlib import Path
 from contimg import naming
 from contimg.monitoring.benchmark_records import JobRecord
 from contimg.naming import Layout
-from contimg.operations.run_lock import lock_files
-from contimg.storage import locks
-from contimg.storage.process import is_dead
+from contimg.operations.run_lock import run_in_progress
 
 _RULE_OF = {
     "ms": "convert_tile",
@@ -60,12 +58,6 @@ class FailedJob:
     def to_json(self) -> dict[str, object]:
         """Return the content for programs."""
         return asdict(self)
-
-
-def run_in_progress(layout: Layout) -> bool:
-    """Return whether a process that works on the state is alive, or may be on another machine."""
-    owner = locks.owner_of(lock_files(layout)["paths.state"])
-    return owner is not None and not is_dead(owner, same_machine=True)
 
 
 def running_jobs(layout: Layout, work: Path, records: Sequence[JobRecord]) -> list[RunningJob]:

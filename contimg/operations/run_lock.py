@@ -13,7 +13,7 @@ from contimg.errors import BusyError, ContimgError
 from contimg.naming import Layout
 from contimg.operations.damaged_twins import is_dry_run
 from contimg.storage import locks
-from contimg.storage.process import me
+from contimg.storage.process import is_dead, me
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _held: list[locks.Lock] = []
@@ -44,6 +44,12 @@ def lock_files(layout: Layout) -> dict[str, Path]:
         "paths.stage": layout.stage / "run.lock",
         "paths.products": layout.products / ".run.lock",
     }
+
+
+def run_in_progress(layout: Layout, root: str = "paths.state") -> bool:
+    """Return whether a process that works on a root is alive, or may be on another machine."""
+    owner = locks.owner_of(lock_files(layout)[root])
+    return owner is not None and not is_dead(owner, same_machine=True)
 
 
 def hold_run_locks(layout: Layout) -> None:

@@ -111,6 +111,27 @@ def test_torn_twins_are_made_again_by_the_same_command(night):
     assert [row["status"] for row in shown] == ["published"]  # the same pixels: no new version
 
 
+def test_what_is_left_of_an_ms_is_no_ms(night):
+    """A run was killed while Snakemake removed MSs: what is left starts no job, and is not read by one."""
+    tile = calibrator_tile(night)
+    rests = []
+    for kind in ("ms", "calibrated"):
+        twin = next(night.stage.glob(f"{kind}/*/{tile}.json"))
+        rests.append(twin.with_suffix(".ms"))
+        name, record = next(iter(json.loads(twin.read_text())["files"].items()))
+        (rests[-1] / name).parent.mkdir(parents=True)
+        (rests[-1] / name).write_bytes(bytes(record["size"]))
+    assert night.planned() == {}
+    night.snakemake("--quiet", "rules")
+    assert not any(rest.exists() for rest in rests)
+    rests[1].mkdir()
+    image = next(night.stage.glob(f"images/*/{tile}"))
+    shutil.rmtree(image)
+    night.snakemake("--quiet", "rules")
+    assert image.is_dir() and not rests[1].exists()
+    assert night.planned() == {}
+
+
 def test_a_pruned_night_stays_settled(night):
     said = json.loads(night.contimg("prune", "--older-than", "0", "--json").stdout)
     assert {item["kind"] for item in said["items"]} >= {"image"}
