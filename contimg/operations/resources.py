@@ -108,7 +108,7 @@ def convert_bytes(tile: TileSizes) -> float:
 
 def solve_bytes(tile: TileSizes) -> float:
     """Return the memory of `solve_calibration`: CASA, the tile's samples and their model."""
-    return 0.52e9 + 1.3 * tile.files_bytes
+    return 0.52e9 + 1.5 * tile.files_bytes
 
 
 def apply_bytes(tile: TileSizes) -> float:
@@ -117,14 +117,14 @@ def apply_bytes(tile: TileSizes) -> float:
 
 
 def image_bytes(tile: TileSizes) -> float:
-    """Return the memory of `image_tile`: planes of the image, and the samples averaged in time and frequency."""
-    samples = min(1.5 * tile.files_bytes, 0.1e9) + 0.62 * tile.files_bytes
+    """Return the memory of `image_tile`: planes of the image, the averaged samples, and models of them."""
+    samples = min(1.5 * tile.files_bytes, 0.1e9) + 1.35 * tile.files_bytes
     return 0.33e9 + (36 + 16 * tile.channel_groups) * tile.image_px + samples
 
 
 def mosaic_bytes(mosaic: MosaicSizes) -> float:
     """Return the memory of `mosaic_group`: the planes of one tile and the sums, or at the end the mosaic's planes."""
-    return 0.42e9 + max(82 * mosaic.tile_px + 19 * mosaic.mosaic_px, 40 * mosaic.mosaic_px)
+    return 0.42e9 + max(82 * mosaic.tile_px + 20.5 * mosaic.mosaic_px, 40 * mosaic.mosaic_px)
 
 
 def crossmatch_bytes(mosaic: MosaicSizes) -> float:
