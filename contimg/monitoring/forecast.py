@@ -82,9 +82,10 @@ def forecast(config: Config, plan: Plan, work: Path, cores: Sequence[int] = (1, 
     costs = costs_of(config, plan, records)
     tasks = tasks_of(config, plan, costs)
     runs = {number: simulate(tasks, number) for number in cores}
-    rules = Counter(task.rule for task in tasks)
+    count = Counter(task.rule for task in tasks)
+    rules = {rule: count[rule] for rule in FULL_SIZE_S if rule in count}  # in the order of a tile's way
     return Forecast(
-        jobs=dict(rules),
+        jobs=rules,
         cpu_h=cpu_s(costs, rules) / 3600,
         disk_peak_gb=max((run.peak_bytes for run in runs.values()), default=0.0) / 1e9,
         wall_h={number: (run.end_s + RUN_S * bool(tasks)) / 3600 for number, run in runs.items()},

@@ -32,7 +32,7 @@ def test_a_plan_without_records_is_scaled_from_full_size(planned, tmp_path):
     config, plan = planned
     seen = forecast(config, plan, tmp_path, cores=(1,))
     of_tiles = {"convert_tile": 3, "solve_calibration": 1, "apply_calibration": 3, "image_tile": 3}
-    assert seen.jobs == of_tiles | dict.fromkeys(MOSAIC, 1)
+    assert list(seen.jobs.items()) == list((of_tiles | dict.fromkeys(MOSAIC, 1)).items())  # a table in this order
     assert seen.costs["convert_tile"].wall_s == pytest.approx(START_S + FULL_SIZE_S["convert_tile"])
     assert seen.costs["convert_tile"].measured == 0
 
