@@ -25,7 +25,7 @@ FULL_FILES_BYTES = 16 * 24 * 4656 * 48 * 2 * 13
 FULL_IMAGE_PX = 4800**2
 FULL_MOSAIC_PX = 16824 * 4800
 FULL_SIZE_S = {
-    "convert_tile": 36.0, "solve_calibration": 190.0, "apply_calibration": 10.0, "image_tile": 260.0,
+    "convert_tile": 36.0, "solve_calibration": 190.0, "apply_calibration": 10.0, "image_tile": 230.0,
     "mosaic_group": 143.0, "crossmatch_mosaic": 40.0, "summarise_mosaic": 8.0, "register_mosaic": 3.0,
     "publish_mosaic": 6.0,
 }  # fmt: skip
