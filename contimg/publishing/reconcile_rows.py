@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -84,7 +85,8 @@ def _lost_decisions(scope: Scope, row: Row) -> Iterator[Difference]:
     elif known and any(not _holds(where, place, known) for place in where.standing()):
         message = f"the record of {row['data_id']} did not say that {_said(known)}: written into it"
         found = about("record_lost", row, _first(where), message)
-        yield scope.repair(found, functools.partial(where.record, publication(row), known))
+        write = functools.partial(where.record, publication(row), known)
+        yield scope.repair(found, functools.partial(_unless_decided, scope, row, known, write))
     else:
         yield from _edited_records(scope, row, where, known)
 
@@ -102,8 +104,20 @@ def _edited_records(scope: Scope, row: Row, where: Places, known: list[Decision]
                 f"{place / bundle.PUBLICATION} does not say what the registry does ({', '.join(names)}): written anew"
             )
             found = about("record_differs", row, place, message)
-            base = publication(row)
-            yield scope.repair(found, functools.partial(where.record_anew, place, base, known))
+            write = functools.partial(where.record_anew, place, publication(row), known)
+            yield scope.repair(found, functools.partial(_unless_decided, scope, row, known, write))
+
+
+def _unless_decided(scope: Scope, row: Row, known: list[Decision], write: Callable[[], object]) -> bool:
+    """Write records while nobody can decide about a version; return False, unwritten, where somebody has since.
+
+    Records that are written from decisions of before would lose a person's.
+    """
+    with scope.registry.transaction(lock=row["data_id"]) as connection:
+        if recorded(connection, row) != known:
+            return False
+        write()
+    return True
 
 
 def _holds(where: Places, place: Path, decisions: list[Decision]) -> bool:
@@ -127,12 +141,17 @@ def _apply(scope: Scope, row: Row, known: list[Decision], lost: list[Decision], 
         values = {"status": row["status"]}
     changed = scope.change(row, values, "reconciled", f"decisions of the bundle's record: {_said(lost)}", note)
     if changed:
-        base = publication({**row, **values})
-        where.record(base, lost)
-        for place in where.standing():
-            if read_record(place).get("sha256") == row["sha256"]:  # an approval changes what else the record says
-                where.record_anew(place, base, [*known, *lost])
+        both = sorted([*known, *lost])
+        _unless_decided(scope, row, both, functools.partial(_spread, where, publication({**row, **values}), row, both))
     return changed
+
+
+def _spread(where: Places, base: Mapping[str, Any], row: Row, decisions: list[Decision]) -> None:
+    """Write decisions into the record of every copy of a version."""
+    where.record(base, decisions)
+    for place in where.standing():
+        if read_record(place).get("sha256") == row["sha256"]:  # an approval changes what else the record says
+            where.record_anew(place, base, decisions)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """Persons who are stopped between recording a decision and carrying it out: what others decided meanwhile stays."""
 
 import errno
+import json
 
 import pytest
 
+from contimg.bundle.record import decisions_in, read_record
 from contimg.errors import RegistryError
-from contimg.publishing import checkpoints, decisions, places, reconcile_rows
+from contimg.publishing import checkpoints, decisions, differences, places, reconcile_rows
 from contimg.publishing.places import Places
 from contimg.publishing.publish import publish
 from contimg.publishing.publish_mosaic import publish_mosaic
@@ -159,3 +161,33 @@ def test_what_was_rejected_before_it_was_judged_stays_rejected(registry, config,
     assert publish_mosaic(ID, config, waits_s=()).status == "rejected"
     assert standing(registry, config.layout) == ("rejected", [], "rejected")
     assert reconcile(registry, config.layout) == []
+
+
+@pytest.mark.parametrize("record", ["edited", "without_decisions"])
+def test_a_decision_that_comes_while_a_record_is_repaired_stays_in_it(registry, config, monkeypatch, record):
+    """Found by a simulated history: the repair wrote the decisions of before, and a rejection was off the disk."""
+    run(config, reasons=[mosaics.WARNING])
+    decisions.approve(registry, config.layout, ID, "looks right to me")
+    row = queries.get(registry, ID)
+    stage = Places.of(config.layout, row).stage
+    path = stage / "publication.json"
+    content = json.loads(path.read_text())
+    content |= {"created_at": "2020-01-01T00:00:00Z"} if record == "edited" else {"decisions": []}
+    path.chmod(0o644)
+    path.write_text(json.dumps(content))
+    repair = differences.Scope.repair
+
+    def overtaken(scope, difference, action):
+        monkeypatch.undo()
+        decisions.reject(registry, config.layout, ID, "wrong all the same")
+        return repair(scope, difference, action)
+
+    monkeypatch.setattr(differences.Scope, "repair", overtaken)
+    reconcile(registry, config.layout, ID)
+    with registry.read() as connection:
+        known = recorded(connection, row)
+    assert [one.decision for one in known] == ["approved", "rejected"]
+    assert set(decisions_in(read_record(stage), stage)) == set(known)
+    reconcile(registry, config.layout, ID)
+    assert reconcile(registry, config.layout, ID) == []
+    assert json.loads(path.read_text())["created_at"] == row["created_at"]
