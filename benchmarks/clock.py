@@ -14,7 +14,7 @@ SLEEP = "import select, time\ntime.sleep = lambda seconds: select.select([], [],
 
 
 def other_clock(folder: Path, setting: Path | str) -> dict[str, str]:
-    """Environment in which processes see another time of day; empty without libfaketime.
+    """Return the environment in which processes see another time of day; empty without libfaketime.
 
     The monotonic clock and the times of files stay as they are. With that libfaketime 0.9.10 refuses every
     ``time.sleep`` of Python (EINVAL), so Python's processes wait by ``select`` instead.

@@ -22,6 +22,7 @@ from typing import Any
 
 from contimg.monitoring.forecast import FULL_SIZE_S, START_S
 from contimg.monitoring.schedule import Task, simulate
+from contimg.operations.priorities import OF_GROUPS
 
 TILE_S = 309.2376
 GROUP = 10
@@ -29,7 +30,6 @@ DAY_S = 86400.0
 DAY_TILES = 280
 SEASON_DAYS = 90
 OF_TILE = ("convert_tile", "apply_calibration", "image_tile")
-OF_GROUP = ("mosaic_group", "crossmatch_mosaic", "summarise_mosaic", "register_mosaic", "publish_mosaic")
 RUN_START_S = 15.0
 """From the last file to the first job: the plan, and the start of Snakemake."""
 QUIET_S = 60.0
@@ -76,7 +76,7 @@ def tasks_of_group(number: int, tiles: int, seconds: Mapping[str, float], *, not
             tasks.append(Task(f"{rule} {one}", rule, seconds[rule], before))
             before = (f"{rule} {one}",)
     before = tuple(f"image_tile {name}t{tile}" for tile in range(tiles))
-    for rule in OF_GROUP:
+    for rule in OF_GROUPS:
         tasks.append(Task(f"{rule} {name}", rule, seconds[rule], before))
         before = (f"{rule} {name}",)
     return tasks
@@ -161,7 +161,7 @@ def main() -> None:
         return
     load = (
         sum(seconds[rule] for rule in OF_TILE)
-        + (seconds["solve_calibration"] + sum(map(seconds.get, OF_GROUP))) / GROUP
+        + (seconds["solve_calibration"] + sum(map(seconds.get, OF_GROUPS))) / GROUP
     )
     print(f"a tile takes {load:.0f} s on one core with its share of the group: {load / TILE_S:.2f} cores keep up")
     print("| nodes | cores | cores used | tile to image, median (largest) [min] | group to mosaic [min] | behind [h] | "

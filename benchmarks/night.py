@@ -35,6 +35,7 @@ from contimg.config import Config, load_files
 from contimg.monitoring import forecast
 from contimg.monitoring.benchmark_records import JobRecord, job_records
 from contimg.monitoring.schedule import Task, simulate
+from contimg.operations.priorities import STEPS as RULES
 from contimg.plan.observe import current_plan
 
 TILE_S = 24 * 12.884902
@@ -44,10 +45,6 @@ SMALL = {"antennas": 24, "channels": 6, "max_baseline_m": 700.0}
 SKY = {"sources": 40, "flux_min_jy": 0.005, "flux_max_jy": 3.0, "seed": 16}
 SMALL_SKY = {"sources": 20, "flux_min_jy": 0.03, "flux_max_jy": 2.0, "seed": 16}
 RFI = ((3, "line"), (7, "burst"), (11, "broad"))
-RULES = (
-    "convert_tile", "solve_calibration", "apply_calibration", "image_tile", "mosaic_group", "crossmatch_mosaic",
-    "summarise_mosaic", "register_mosaic", "publish_mosaic",
-)  # fmt: skip
 DISK_OVER_FILES = 2.8
 """Largest space of everything over that of the files: they, MSs and calibrated MSs of most tiles, images."""
 

@@ -17,7 +17,7 @@ from contimg import naming
 from contimg.config import Config
 from contimg.monitoring.benchmark_records import JobRecord, job_records
 from contimg.monitoring.schedule import Task, simulate
-from contimg.operations.priorities import priorities
+from contimg.operations.priorities import OF_GROUPS, priorities
 from contimg.operations.resources import mosaic_sizes, tile_sizes
 from contimg.plan.model import Plan
 
@@ -167,8 +167,7 @@ def tasks_of(config: Config, plan: Plan, costs: Mapping[str, Cost]) -> list[Task
             continue
         disk = mosaic_sizes(config, plan, group.id).mosaic_px * _MOSAIC_BYTES_PX
         before = [f"image_tile {tile}" for tile in group.tiles]
-        steps = ["mosaic_group", "crossmatch_mosaic", "summarise_mosaic", "register_mosaic", "publish_mosaic"]
-        for rule in steps:
+        for rule in OF_GROUPS:
             if rule != "crossmatch_mosaic" or config.crossmatch.enabled:
                 add(rule, group.id, before, disk if rule == "mosaic_group" else 0.0)
                 before = [f"{rule} {group.id}"]

@@ -17,9 +17,6 @@ from contimg.products.twin import read_twin
 from contimg.storage.atomic import remove
 from contimg.storage.process import part_name
 
-_READ_BY = {"ms": "calibrated", "calibrated": "image"}
-"""The product that is made from each kind of MS: once it is there, the MS is not needed any more."""
-
 
 def finish_interrupted_removals(layout: Layout, plan: Plan) -> None:
     """Remove the MSs of a plan's tiles of which files are missing.
@@ -30,9 +27,9 @@ def finish_interrupted_removals(layout: Layout, plan: Plan) -> None:
     if run_in_progress(layout, "paths.stage"):
         return
     for tile in plan.tiles.values():
-        for kind in _READ_BY:
+        for kind in ("ms", "calibrated"):
             product, twin = layout.product(kind, tile.id), layout.twin(kind, tile.id)
-            if product.is_dir() and _lacks_files(product, twin) and _may_go(layout, kind, tile):
+            if product.is_dir() and _lacks_files(product, twin) and _may_go(layout, tile):
                 aside = product.with_name(part_name(product.name))  # removed as an orphan, if this is killed too
                 os.rename(product, aside)
                 remove(aside)
@@ -47,6 +44,6 @@ def _lacks_files(product: Path, twin: Path) -> bool:
     return not all((product / name).exists() for name in files)
 
 
-def _may_go(layout: Layout, kind: str, tile: PlannedTile) -> bool:
-    """Return whether an MS is not needed any more, or can be made again."""
-    return layout.twin(_READ_BY[kind], tile.id).exists() or all(os.path.exists(file) for file in tile.files)
+def _may_go(layout: Layout, tile: PlannedTile) -> bool:
+    """Return whether a tile's MSs are not needed any more, as its image is there, or can be made again."""
+    return layout.twin("image", tile.id).exists() or all(os.path.exists(file) for file in tile.files)

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from contimg import naming
 from contimg.plan.model import Plan, PlannedCalibration
 
-STEPS = (
-    "convert_tile", "solve_calibration", "apply_calibration", "image_tile", "mosaic_group", "crossmatch_mosaic",
-    "summarise_mosaic", "register_mosaic", "publish_mosaic",
-)  # fmt: skip
+OF_GROUPS = ("mosaic_group", "crossmatch_mosaic", "summarise_mosaic", "register_mosaic", "publish_mosaic")
+"""The rules of a whole group."""
+STEPS = ("convert_tile", "solve_calibration", "apply_calibration", "image_tile", *OF_GROUPS)
 """The rules, in the order of a tile's way to the archive."""
 _OF_A_GROUP = 100
 _SOLVED_ON = 5
@@ -39,7 +38,7 @@ def priorities(plan: Plan) -> dict[tuple[str, str], int]:
     found: dict[tuple[str, str], int] = {}
     for place, name in enumerate(sorted(plan.groups, reverse=True), 1):  # the oldest group last: it has the last word
         group, urgency = plan.groups[name], place * _OF_A_GROUP
-        for rule in STEPS[4:]:
+        for rule in OF_GROUPS:
             found[rule, naming.stem(group.id)] = urgency + _step(rule)
         for tile in group.tiles:
             for rule in ("convert_tile", "apply_calibration", "image_tile"):

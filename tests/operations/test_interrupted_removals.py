@@ -62,15 +62,15 @@ def test_an_ms_without_a_whole_twin_is_left_to_snakemake(stage):
 
 
 def test_what_cannot_be_made_again_and_is_still_needed_stays(stage):
-    """A person may bring the missing file back; once the image is there, nobody needs the MS."""
+    """A person may bring the missing files back; once the image is there, nobody needs the MSs."""
     make, finish, raw, _ = stage
-    product = make("calibrated", FILES[3:])
+    products = [make(kind, FILES[3:]) for kind in ("ms", "calibrated")]
     raw.unlink()
     finish()
-    assert product.is_dir()
+    assert all(product.is_dir() for product in products)
     make("image")
     finish()
-    assert not product.exists()
+    assert not any(product.exists() for product in products)
 
 
 def test_nothing_is_removed_while_a_run_works_on_the_stage(stage):

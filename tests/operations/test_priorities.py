@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from contimg.operations.priorities import STEPS, priorities
+from contimg.operations.priorities import OF_GROUPS, STEPS, priorities
 from contimg.plan.model import Choice, Group, Plan, PlannedCalibration
 from tests.workflow.conftest import ROOT
 
@@ -34,7 +34,7 @@ def order():
 
 
 def test_the_older_group_comes_first_with_all_that_it_waits_for(order):
-    of_newer = [job for job in order if job[1] == STEMS[4] or (job[0] in STEPS[4:] and job[1] == STEMS[2])]
+    of_newer = [job for job in order if job[1] == STEMS[4] or (job[0] in OF_GROUPS and job[1] == STEMS[2])]
     of_newer += [(rule, STEMS[3]) for rule in ("apply_calibration", "image_tile")]
     of_older = [job for job in order if job not in of_newer]
     assert max(map(order.index, of_older)) < min(map(order.index, of_newer))
