@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from contimg.errors import BusyError, ContimgError
 from contimg.naming import Layout
@@ -14,7 +15,7 @@ from contimg.products.gates import Options
 from contimg.publishing import claims
 from contimg.registry import queries
 from contimg.registry.engine import Registry, RegistryStalled, RegistryUnavailable
-from contimg.registry.schema import data_registry
+from contimg.registry.schema import data_registry, publish_events
 
 if TYPE_CHECKING:
     from contimg.config.sections import ReplicaOptions
@@ -94,10 +95,11 @@ class Scope:
 
         Those of one product are read once, and again after each repair; `anew`: now, as others change them too.
         """
+        last = functools.partial(queries.last_events, self.registry, self.data_id)
         if self.data_id is None:
-            return queries.listing(self.registry, statuses=statuses, latest_only=False)
+            return _with_last_event(last(), queries.listing(self.registry, statuses=statuses, latest_only=False))
         if anew or not self._read:
-            self._read[:] = [queries.versions(self.registry, self.data_id)]
+            self._read[:] = [_with_last_event(last(), queries.versions(self.registry, self.data_id))]
         (rows,) = self._read
         return [row for row in rows if not statuses or row["status"] in statuses]
 
@@ -188,9 +190,21 @@ class Scope:
         return changed
 
 
+def _with_last_event(last: Mapping[tuple[str, int], int], rows: list[Row]) -> list[Row]:
+    """Add the last event of each row, which was read before it, as ``last_event``."""
+    return [{**row, "last_event": last.get((row["data_id"], row["version"]))} for row in rows]
+
+
 def _as_read(row: Row) -> tuple[ColumnElement[bool], ...]:
-    column = data_registry.c
+    """Return the conditions that nothing has happened to a version since its row was read.
+
+    Its columns alone do not tell: withdrawn and restored meanwhile, they are as before.
+    """
+    column, event = data_registry.c, publish_events.c
+    about_it = (event.data_id == row["data_id"], event.version == row["version"])
+    last_event = select(func.max(event.event_id)).where(*about_it).scalar_subquery()
     return (
+        last_event.is_not_distinct_from(row["last_event"]),
         column.data_id == row["data_id"],
         column.version == row["version"],
         column.status == row["status"],
@@ -200,7 +214,7 @@ def _as_read(row: Row) -> tuple[ColumnElement[bool], ...]:
 
 
 def is_as_read(connection: Connection, row: Row) -> bool:
-    """Return whether state, bundle and time of publication of a row are still those that were read."""
+    """Return whether nothing has happened to a version since its row was read."""
     query = select(data_registry.c.version).where(*_as_read(row))
     return connection.execute(query).first() is not None
 

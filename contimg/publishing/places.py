@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -92,6 +93,12 @@ class Places:
         with safe_files.permissions(self.layout.archive_mode):
             write_record(self.layout.products, place, "paths.products", record)
 
+    def _sync(self, place: Path) -> None:
+        root, key = (
+            (self.layout.stage, "paths.stage") if place == self.stage else (self.layout.products, "paths.products")
+        )
+        safe_files.sync_way(root, safe_files.relative_to_root(place, root, key))
+
     def decisions(self) -> list[Decision]:
         """Return the decisions that are recorded in any copy, the oldest first.
 
@@ -124,6 +131,7 @@ class Places:
             content = read_record(place)
             kept = decisions_in(content, place)
             if "decisions" in content and decided <= set(kept):
+                self._sync(place)  # who wrote it may have died before it was on the disk
                 continue
             self._write(place, with_decisions({**(content or base), **(changed or {})}, decided | set(kept)))
 
@@ -144,6 +152,17 @@ def link_on_the_way(products: Path, path: Path) -> str | None:
 def is_folder(path: Path) -> bool:
     """Return whether a path is a folder and not a symlink to one."""
     return path.is_dir() and not path.is_symlink()
+
+
+def settle(places: Places) -> None:
+    """Fsync a bundle in sight and the way to it: what is recorded as published must outlive a power cut.
+
+    A publisher that died, or a full disk, may have left it there unsynced, and so may a person who copied it.
+    """
+    relative = safe_files.relative_to_root(places.sight, places.layout.products, "paths.products")
+    with safe_files.open_folder(places.layout.products, relative.parent) as parent:
+        safe_files.sync_tree(parent, relative.name)
+    safe_files.sync_way(places.layout.products, relative.parent)
 
 
 def hide(places: Places) -> bool:
@@ -184,19 +203,20 @@ def _set_aside(layout: Layout, path: Path) -> None:
 
 
 def _move(layout: Layout, source: Path, target: Path) -> bool:
+    """Move a bundle within the archive, if it is there, and make sure of where it is now; return whether it was."""
     root = layout.products
     one, other = (safe_files.relative_to_root(path, root, "paths.products") for path in (source, target))
-    try:
-        with (
-            safe_files.permissions(layout.archive_mode),
-            safe_files.open_folder(root, one.parent) as parent,
-            safe_files.open_folder(root, other.parent, create=True) as target_parent,
-        ):
-            if not safe_files.exists(parent, one.name):
-                return False
+    moved = False
+    with (
+        contextlib.suppress(FileNotFoundError),  # the folder of that date: then the bundle is not there either
+        safe_files.permissions(layout.archive_mode),
+        safe_files.open_folder(root, one.parent) as parent,
+        safe_files.open_folder(root, other.parent, create=True) as target_parent,
+    ):
+        if safe_files.exists(parent, one.name):
             moving.move_new(parent, one.name, target_parent, other.name)
-            os.fsync(parent)
-            os.fsync(target_parent)
-    except FileNotFoundError:  # the folder of that date: then the bundle is not there either
-        return False
-    return True
+            moved = True
+    for folder in (other.parent, one.parent):  # also where another process has moved it, and died before this
+        with contextlib.suppress(FileNotFoundError):
+            safe_files.sync_way(root, folder)
+    return moved

@@ -244,7 +244,7 @@ def _transfer(
         copying.fence(incoming, data_id, claims.tokens(registry, data_id))
         # What is withdrawn cannot be claimed: a bundle that is still hidden was restored, and not moved back yet.
         if safe_files.exists(parent, target.name) or places.bring_back(Places.of(layout, row)):
-            _accept_existing(final, row)
+            _accept_existing(layout, row)
             return final
         try:
             record = with_decisions(publication(row), _decisions(registry, row))
@@ -257,9 +257,9 @@ def _transfer(
             try:
                 safe_files.rename_new(incoming, name, parent, target.name)
             except FileExistsError:
-                _accept_existing(final, row)
+                _accept_existing(layout, row)
                 return final
-            os.fsync(parent)
+            safe_files.sync_way(layout.products, target.parent)
             os.fsync(incoming)
             checkpoint("publish:renamed")
         finally:
@@ -282,11 +282,16 @@ def _check_verdict(row: Mapping[str, Any], staged: Path) -> None:
         )
 
 
-def _accept_existing(final: Path, row: Mapping[str, Any]) -> None:
-    """Raise `RegistryError` unless the bundle under the final name has the registered manifest and is whole."""
-    problem = bundle.archived_problem(final, row["sha256"])
+def _accept_existing(layout: naming.Layout, row: Mapping[str, Any]) -> None:
+    """Make sure of the bundle under the final name, or raise `RegistryError`.
+
+    It must have the registered manifest and be whole.
+    """
+    where = Places.of(layout, row)
+    problem = bundle.archived_problem(where.sight, row["sha256"])
     if problem is not None:
         raise RegistryError(
-            f"{final} exists with other content ({problem}) and is never overwritten: move it "
+            f"{where.sight} exists with other content ({problem}) and is never overwritten: move it "
             "out of the archive if it does not belong there"
         )
+    places.settle(where)

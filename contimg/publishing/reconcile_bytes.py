@@ -47,6 +47,7 @@ def _unrecorded(scope: Scope, row: Row) -> Iterator[Difference]:
 
 
 def _record(scope: Scope, row: Row, final: Path) -> bool:
+    places.settle(Places.of(scope.layout, row))
     time = now()
     values = {"status": "published", "published_path": str(final), "published_at": time, "error": None}
     values |= {"verified_at": time}

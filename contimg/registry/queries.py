@@ -221,6 +221,16 @@ def events(registry: Registry, data_id: str) -> list[Row]:
         return _rows(connection.execute(query).mappings())
 
 
+def last_events(registry: Registry, data_id: str | None) -> dict[tuple[str, int], int]:
+    """Return the number of the last event of each version, by id and version, of a product or of all."""
+    table = publish_events.c
+    query = select(table.data_id, table.version, func.max(table.event_id)).group_by(table.data_id, table.version)
+    if data_id is not None:
+        query = query.where(table.data_id == data_id)
+    with registry.read() as connection:
+        return {(found, version): last for found, version, last in connection.execute(query)}
+
+
 def states(connection: Connection, data_id: str) -> list[tuple[int, str]]:
     """Return the versions of a product and their states, the oldest first."""
     column = data_registry.c

@@ -140,7 +140,7 @@ class FolderStore:
                 give_name(part, last, src_dir_fd=folder, dst_dir_fd=folder)
             finally:
                 safe_files.remove_tree(folder, part)
-            os.fsync(folder)
+            safe_files.sync_way(self.root, parent)
 
     def names(self, below: str) -> list[str]:
         """Return the names of all files below a folder."""

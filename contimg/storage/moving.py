@@ -26,6 +26,7 @@ from contimg.storage.safe_files import (
     remove_tree,
     rename_new,
     sha256,
+    sync_way,
 )
 
 
@@ -140,4 +141,6 @@ def set_aside(root: Path, path: Path, aside: str) -> None:
             except FileExistsError:
                 continue
         os.fsync(parent)
-        os.fsync(target)
+    for place in (PurePosixPath(aside), relative.parent / aside):
+        with contextlib.suppress(FileNotFoundError):
+            sync_way(root, place)

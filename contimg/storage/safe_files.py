@@ -96,6 +96,32 @@ def _make_folder(name: str, parent: int) -> None:
     os.fsync(parent)
 
 
+def sync_way(root: Path, relative: PurePosixPath) -> None:
+    """Fsync a folder below a root and all folders on the way to it, so that a power cut loses none of their names.
+
+    A process that died, or a disk that was full, may have left a name that was made and never synced.
+    """
+    for depth in range(len(relative.parts) + 1):
+        with open_folder(root, PurePosixPath(*relative.parts[:depth])) as folder:
+            os.fsync(folder)
+
+
+def sync_tree(parent: int, name: str) -> None:
+    """Fsync a folder of an opened folder, all folders below it and their regular files."""
+    folder = os.open(name, FOLDER, dir_fd=parent)
+    try:
+        for entry in sorted(os.listdir(folder)):
+            mode = os.stat(entry, dir_fd=folder, follow_symlinks=False).st_mode
+            if stat.S_ISDIR(mode):
+                sync_tree(folder, entry)
+            elif stat.S_ISREG(mode):
+                with open_file(folder, entry) as descriptor:
+                    os.fsync(descriptor)
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 @contextlib.contextmanager
 def permissions(mode: int) -> Iterator[None]:
     """Give files that a block makes the permissions `mode`; who can read them can enter folders that it makes.

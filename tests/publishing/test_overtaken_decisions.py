@@ -7,7 +7,7 @@ import pytest
 
 from contimg.bundle.record import decisions_in, read_record
 from contimg.errors import RegistryError
-from contimg.publishing import checkpoints, decisions, differences, places, reconcile_rows
+from contimg.publishing import checkpoints, decisions, differences, places, reconcile_bytes, reconcile_rows
 from contimg.publishing.places import Places
 from contimg.publishing.publish import publish
 from contimg.publishing.publish_mosaic import publish_mosaic
@@ -84,6 +84,35 @@ def test_a_withdrawal_that_was_stopped_does_not_undo_a_later_restoration(registr
     decisions.withdraw(registry, published, ID, "wrong flux scale")
     assert standing(registry, published) == ("published", ["sight"], "restored")
     assert reconcile(registry, published) == []
+
+
+def decide_twice(registry, layout):
+    """Withdraw and restore: the columns of the row are then as they were before."""
+    before = dict(queries.get(registry, ID))
+    decisions.withdraw(registry, layout, ID, "wrong flux scale")
+    decisions.restore(registry, layout, ID, "it was right")
+    assert dict(queries.get(registry, ID)) == before
+
+
+def test_what_was_withdrawn_and_restored_while_reconciling_read_it_stays_in_sight(registry, published):
+    """It read the record between the two, and would withdraw once more what a person has restored."""
+    scope = differences.Scope(registry, published, ID, dry_run=False)
+    (row,) = scope.rows()
+    decisions.withdraw(registry, published, ID, "wrong flux scale")
+    with registry.read() as connection:
+        lost = recorded(connection, row)
+    decisions.restore(registry, published, ID, "it was right")
+    assert reconcile_rows._apply(scope, row, [], lost, Places.of(published, row)) is False
+    assert standing(registry, published) == ("published", ["sight"], "restored")
+
+
+def test_what_was_withdrawn_and_restored_while_reconciling_looked_for_it_is_not_missing(registry, published):
+    """It looked for the bundle between the two, and would give a whole one back to staging."""
+    scope = differences.Scope(registry, published, ID, dry_run=False)
+    (row,) = scope.rows("published")
+    decide_twice(registry, published)
+    assert reconcile_bytes._unpublish(scope, row, Places.of(published, row), "it is missing", None) is False
+    assert standing(registry, published) == ("published", ["sight"], "restored")
 
 
 @pytest.mark.parametrize("begun", ["withdraw", "restore"])

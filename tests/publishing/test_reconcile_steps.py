@@ -20,16 +20,16 @@ def published(registry, config):
     return publish_mosaic(ID, config, waits_s=()).path
 
 
-def stale(registry, **changed):
+def stale(scope, registry, **changed):
     """Return the row as it was read before another process changed it."""
-    row = queries.get(registry, ID)
+    (row,) = scope.rows()
     change(registry, **changed)
     return row
 
 
 def test_a_row_that_changed_since_it_was_read_is_not_repaired(registry, config, published):
     scope = Scope(registry, config.layout, ID, dry_run=False)
-    row = stale(registry, published_at="2099-01-01T00:00:00.000Z")
+    row = stale(scope, registry, published_at="2099-01-01T00:00:00.000Z")
     before = state(registry)
     called = []
     assert scope.change(row, {"status": "staging"}, "reconciled", "x", called.append) is False
@@ -42,7 +42,7 @@ def test_a_decision_is_not_applied_to_a_row_that_changed_meanwhile(registry, con
         Scope(registry, config.layout, ID, dry_run=False),
         Places.of(config.layout, queries.get(registry, ID)),
     )
-    row = stale(registry, published_at="2099-01-01T00:00:00.000Z")
+    row = stale(scope, registry, published_at="2099-01-01T00:00:00.000Z")
     lost = [Decision("2099-01-02T00:00:00.000Z", "withdrawn", "wrong", "ada", "h")]
     before = disk(config), state(registry)
     assert reconcile_rows._apply(scope, row, [], lost, where) is False
