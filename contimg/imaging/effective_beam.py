@@ -60,11 +60,11 @@ def effective_beam(
     total = weights.sum()
     if not total > 0:
         raise ValueError("the effective beam of a tile without unflagged data is not defined")
-    edge = grid.middle * grid.cell_rad
-    if 2 * edge**2 >= 1:
+    edge = grid.reach_rad
+    if not 2 * edge**2 < 1:
         raise ValueError(f"an image {2 * edge:.2f} rad wide reaches beyond the sky: choose a smaller image")
     axes = beam_axes(pointing_rad, options)
-    node = np.linspace(-edge, edge, max(8, math.ceil(2 * edge / _COARSE_STEP_RAD) + 1))
+    node = _nodes(edge)
     sky = grid.vectors(node[None, :], node[:, None])
     if options.cube is not None:
         cube = read_cube(options.cube)
@@ -87,6 +87,11 @@ def effective_beam(
     return EffectiveBeam(grid, RectBivariateSpline(node, node, coarse, kx=5, ky=5))
 
 
+def _nodes(edge: float) -> NDArray[np.float64]:
+    """Return the nodes of a spline from -edge to edge (rad)."""
+    return np.linspace(-edge, edge, max(8, math.ceil(2 * edge / _COARSE_STEP_RAD) + 1))
+
+
 @dataclass(frozen=True)
 class EffectiveBeam:
     """A power beam over a tile's image, as a spline that is defined between the pixels too."""
@@ -96,9 +101,15 @@ class EffectiveBeam:
 
     def image(self) -> NDArray[np.float32]:
         """Return the beam at each pixel, ``[y, x]``."""
-        index = np.arange(self.grid.size_px)
-        east, north = self.grid.cosines(index, index)
-        return self.spline(north, east[::-1])[:, ::-1].astype(np.float32)
+        from scipy.interpolate import RectBivariateSpline
+
+        grid, spline = self.grid, self.spline
+        if any(grid.slant):  # directions of a row of pixels are on no line: another spline, over the plane
+            node = _nodes(grid.edge_rad)
+            east, north = grid.on_sky(node[None, :], node[:, None])
+            spline = RectBivariateSpline(node, node, self.at(east, north), kx=5, ky=5)
+        along = (np.arange(grid.size_px) - grid.middle) * grid.cell_rad
+        return spline(along, -along[::-1])[:, ::-1].astype(np.float32)
 
     def at(self, east: ArrayLike, north: ArrayLike) -> NDArray[np.float64]:
         """Return the beam at direction cosines within the image."""
@@ -109,9 +120,9 @@ class EffectiveBeam:
         from scipy.optimize import minimize
 
         index = np.arange(0, self.grid.size_px, max(1, self.grid.size_px // 64))
-        east, north = (axis.ravel() for axis in np.meshgrid(*self.grid.cosines(index, index)))
+        east, north = (axis.ravel() for axis in self.grid.cosines(*np.meshgrid(index, index)))
         best = int(self.at(east, north).argmax())
-        edge = self.grid.middle * self.grid.cell_rad
+        edge = self.grid.reach_rad
         found = minimize(
             lambda p: -float(self.at(p[0] * edge, p[1] * edge)),
             (east[best] / edge, north[best] / edge),

@@ -45,7 +45,7 @@ def _covered(
     """Return direction cosines, on a raster, at which the beam is above a limit, for equal weights of all samples."""
     shape = (len(coordinates.times_mjd_s), len(coordinates.freq_hz))
     response = effective_beam(coordinates.pointing_rad, np.ones(shape), coordinates.freq_hz, grid, beam)
-    edge = grid.middle * grid.cell_rad
+    edge = grid.edge_rad
     east, north = (axis.ravel() for axis in np.meshgrid(*[np.linspace(-edge, edge, _NODES)] * 2))
     above = response.at(east, north) >= pb_limit
     return east[above], north[above]

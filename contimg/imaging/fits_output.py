@@ -43,6 +43,9 @@ def wcs_cards(grid: TileGrid) -> dict[str, tuple[Any, str]]:
         cards[f"CRVAL{axis}"] = (value, "[deg] phase centre")
         cards[f"CDELT{axis}"] = (step, "[deg] pixel size")
         cards[f"CUNIT{axis}"] = ("deg", "")
+    if any(grid.slant):
+        cards["PV2_1"] = (grid.slant[0], "xi of the slant orthographic projection")
+        cards["PV2_2"] = (grid.slant[1], "eta: pixels are parallel to the array")
     cards["LONPOLE"] = (180.0, "[deg]")
     cards["LATPOLE"] = (dec, "[deg]")
     cards["RADESYS"] = ("ICRS", "celestial reference system")

@@ -26,7 +26,7 @@ from contimg.sky.restoring_beam import RestoringBeam
 from contimg.statistics import robust_sigma
 
 # The PSF is subtracted only from what is fainter than `image.bright_sigma`: an error of this is far below the noise.
-_PSF_ACCURACY = 1.0e-4
+_PSF_ACCURACY = 2.0e-4
 
 
 def make_image(
@@ -174,8 +174,10 @@ class _Restorer:
         image = convolve(components, self.beam, self.fine.grid.cell_rad)
         image += residual
         x, y, inside = self._pixels()
+        grid, sources = self.fine.grid, self.sources
         for i in np.flatnonzero(inside):
-            add_source(image, self.beam, self.fine.grid.cell_rad, (x[i], y[i]), bright_jy[i])
+            beam = grid.beam_at(self.beam, sources.east[i], sources.north[i])
+            add_source(image, beam, grid.cell_rad, (x[i], y[i]), bright_jy[i])
         return image
 
     def group(self, tile: TileData, group: ChannelGroup, model: NDArray[np.float32]) -> GroupImage:

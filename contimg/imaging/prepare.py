@@ -19,7 +19,7 @@ from contimg.imaging.checks.system_noise import measure_system_noise
 from contimg.imaging.effective_beam import EffectiveBeam, effective_beam
 from contimg.imaging.far.near_field import NearField
 from contimg.imaging.far.peeling import Peeled, peel_far_sources
-from contimg.imaging.grid import TileGrid
+from contimg.imaging.grid import TileGrid, slant_of
 from contimg.imaging.selfcal.selfcal import SelfCalibration
 from contimg.imaging.visibilities import smearing
 from contimg.imaging.visibilities.averaging import Averaged, averaging_factors, read_averaged
@@ -261,7 +261,8 @@ def _grid(job: ImagingJob, coordinates: Coordinates) -> TileGrid:
     cell_rad = math.radians(options.cell_arcsec / 3600)
     size_px = options.size_px or field_of_view.fitting_size(coordinates, cell_rad, job.beam, options.pb_limit)
     limits.check_size(options, size_px)
-    return TileGrid(size_px, cell_rad, (ra, dec))
+    slant = slant_of(coordinates.uvw_m) if options.backend == "contimg" else (0.0, 0.0)
+    return TileGrid(size_px, cell_rad, (ra, dec), slant)
 
 
 def _too_little(vis: Averaged, samples: Samples) -> tuple[str, str] | None:

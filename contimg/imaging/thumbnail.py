@@ -64,10 +64,7 @@ def sky_picture(
 
 def _wcs(grid: TileGrid) -> Any:
     """Return the celestial coordinates of a tile's pixels."""
+    from astropy.io import fits
     from astropy.wcs import WCS
 
-    wcs = WCS(naxis=2)
-    cards = {key: value for key, (value, _) in wcs_cards(grid).items()}
-    for name in ("ctype", "crval", "cdelt", "crpix"):
-        setattr(wcs.wcs, name, [cards[f"{name.upper()}{axis}"] for axis in (1, 2)])
-    return wcs
+    return WCS(fits.Header([(key, *card) for key, card in wcs_cards(grid).items()]))

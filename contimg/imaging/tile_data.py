@@ -22,7 +22,7 @@ from contimg.sky.restoring_beam import RestoringBeam
 _ENOUGH_TIMES = 4
 _WORTH_SAMPLES = 4_000_000
 # Largest pixels, in units of the Nyquist interval of the longest baseline, that represent all visibilities.
-_SAMPLED = 0.8
+_SAMPLED = 0.85
 # CLEAN places components on pixels: the restoring beam must be this many pixels wide.
 _PIXELS_A_BEAM = 5.0
 
@@ -90,6 +90,6 @@ class TileData:
         return replace(self, gridder=gridder, response=replace(self.response, grid=grid))
 
     def _nyquist_rad(self) -> float:
-        """Return the largest pixel (rad) that samples the fringes of the longest baseline."""
-        longest = float(np.hypot(*self.samples.uvw_m.T[:2]).max())
+        """Return the largest pixel (rad) that samples the fringes of every baseline along both axes."""
+        longest = float(np.abs(self.samples.uvw_m[:, :2]).max())
         return C_M_S / (2 * longest * float(self.samples.freq_hz[-1]))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.imaging.checks.catalogue import fit_peak
+from contimg.imaging.grid import TileGrid
 from contimg.products.fits_images import FitsImage
 from contimg.sky.restoring_beam import FWHM_PER_SIGMA, RestoringBeam
 
@@ -101,7 +102,8 @@ def find_bright_sources(image: FitsImage, pb: NDArray[np.float64], beam: Restori
     rms_jy : float
         Noise of the image (Jy/beam).
     """
-    cell_rad = math.radians(float(image.wcs.wcs.cdelt[1]))
+    grid = TileGrid.of(image.wcs, len(image.data))
+    cell_rad = grid.cell_rad
     width_px = math.sqrt(beam.bmaj_rad * beam.bmin_rad) / cell_rad
     rows = []
     places = _maxima(image.data, DETECTED_SNR * rms_jy)
@@ -110,7 +112,8 @@ def find_bright_sources(image: FitsImage, pb: NDArray[np.float64], beam: Restori
         box = (slice(y - reach, y + reach + 1), slice(x - reach, x + reach + 1))
         if image.data[box].shape != (2 * reach + 1, 2 * reach + 1) or not np.isfinite(image.data[box]).all():
             continue
-        peak, fitted_x, fitted_y = fit_peak(image.data, (x, y), beam, cell_rad)
+        shape = grid.beam_at(beam, *(float(one) for one in grid.cosines(x, y)))
+        peak, fitted_x, fitted_y = fit_peak(image.data, (x, y), shape, cell_rad)
         response = _response(pb, fitted_x, fitted_y)
         if peak < MIN_SNR * rms_jy or not response >= MIN_RESPONSE:
             continue

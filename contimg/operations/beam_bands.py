@@ -14,6 +14,7 @@ from contimg import naming
 from contimg.config import Config
 from contimg.errors import InputError
 from contimg.imaging.checks.catalogue import fit_peak
+from contimg.imaging.grid import TileGrid
 from contimg.mosaic.bright_sources import MIN_SNR
 from contimg.mosaic.tile_fluxes import tile_fluxes
 from contimg.mosaic.tile_images import GroupTile, TileImage, read_tiles, used
@@ -124,9 +125,10 @@ def _seen(tile: GroupTile, image: TileImage, catalogue: Catalogue) -> _Seen:
 def _band_fluxes(seen: _Seen, number: int) -> TileFluxes:
     """Return the apparent fluxes of a tile's sources in one of its channel groups."""
     plane = read_image(seen.folder / seen.image.facts.files[f"group{number}.image"])
-    cell_rad = math.radians(float(plane.wcs.wcs.cdelt[1]))
-    places = zip(seen.x, seen.y, strict=True)
-    peaks = np.array([_amplitude(plane.data, place, seen.image.beam, cell_rad) for place in places])
+    grid = TileGrid.of(plane.wcs, len(plane.data))
+    shapes = [grid.beam_at(seen.image.beam, *place) for place in np.stack(grid.cosines(seen.x, seen.y), axis=1)]
+    places = zip(zip(seen.x, seen.y, strict=True), shapes, strict=True)
+    peaks = np.array([_amplitude(plane.data, place, shape, grid.cell_rad) for place, shape in places])
     noise = image_sigma(plane.data)
     use = np.isfinite(peaks) & (peaks > _MIN_SNR * noise)
     group = seen.image.facts.groups[number]

@@ -52,3 +52,12 @@ def test_without_weights_or_beyond_the_sky_there_is_none():
         beam_of([CENTRE], [[0, 0]])
     with pytest.raises(ValueError, match=r"an image 1\.50 rad wide reaches beyond the sky"):
         beam_of([CENTRE], [[1, 1]], TileGrid(200, 0.75 / 100, CENTRE))
+
+
+def test_the_map_on_slant_pixels_is_the_beam_in_their_directions():
+    grid = TileGrid(200, 0.04 / 100, CENTRE, (0.05, -0.4))
+    found = beam_of([CENTRE], [[1, 0]], grid)
+    x, y = np.meshgrid(np.arange(0, 200, 7), np.arange(0, 200, 7))
+    east, north = grid.cosines(x, y)
+    assert found.image()[y, x] == pytest.approx(airy(np.hypot(east, north), FREQ_HZ[0]), abs=3e-5)
+    assert found.peak() == pytest.approx((0, 0), abs=1e-5)

@@ -266,10 +266,26 @@ def test_the_files_are_clean_for_fitscheck(bright_field):
     assert fitscheck.main(["--compliance", *files]) == 0
 
 
+def seen(image, head, place):
+    """Return sky position (deg) and height of the maximum near a place (deg)."""
+    from astropy.wcs import WCS
+
+    wcs = WCS(head).celestial
+    x, y = (round(float(v)) for v in wcs.all_world2pix(*place, 0))
+    there, peak = peak_of(image, x, y)
+    return np.array(wcs.all_pix2world(*there, 0)), peak
+
+
+def apart_arcsec(one, two):
+    """Return the distance of two positions (deg) close to each other."""
+    return 3600 * np.hypot(*((one - two) * [np.cos(np.radians(one[1])), 1]))
+
+
 @pytest.mark.wsclean
 def test_wsclean_agrees_in_flux_and_position(tmp_path):
     # A field without the moving beam, which WSClean's model does not know; CLEAN alone on both sides.
-    plain = OPTIONS.model_copy(update={"bright_sigma": 1e9})
+    # With 7 pixels a beam: CLEAN of sources between pixels is wrong by 0.5 per cent with half as many.
+    plain = OPTIONS.model_copy(update={"bright_sigma": 1e9, "size_px": 1280, "cell_arcsec": 10.0})
     vis = skies.empty(antennas=24, times=12, channels=32, span_m=130)
     for east, north, flux, _ in SKY[1:]:
         skies.add_source(vis, *skies.offset(vis, east, north), flux)
@@ -279,7 +295,7 @@ def test_wsclean_agrees_in_flux_and_position(tmp_path):
     image, head = plane(paths, "image")
     other = (*paths[:2], tmp_path / "wsclean", tmp_path / "wsclean.json")
     theirs = run(other, plain.model_copy(update={"backend": "wsclean"}))
-    reference, _ = plane(other, "image")
+    reference, other_head = plane(other, "image")
     assert sorted(f.name for f in other[2].iterdir()) == sorted(theirs.facts["files"].values())
     assert theirs.facts["wsclean"].startswith("3")
     # WSClean fits a wider part of this PSF, which is no Gaussian; we fit above 0.35, as CASA does.
@@ -287,15 +303,12 @@ def test_wsclean_agrees_in_flux_and_position(tmp_path):
         assert theirs.facts["beam"][axis] == pytest.approx(ours.facts["beam"][axis], rel=0.1)
     assert theirs.qa["rms_mjy"] == pytest.approx(ours.qa["rms_mjy"], rel=0.03)
     ratios, offsets = [], []
-    from astropy.wcs import WCS
-
     for east, north, flux, _ in SKY[1:]:
-        place = WCS(head).celestial.all_world2pix(*np.degrees(skies.offset(vis, east, north)), 0)
-        x, y = (round(float(v)) for v in place)
-        (one, peak), (two, reference_peak) = peak_of(image, x, y), peak_of(reference, x, y)
+        place = np.degrees(skies.offset(vis, east, north))
+        (one, peak), (two, reference_peak) = seen(image, head, place), seen(reference, other_head, place)
         if flux > 50 * ours.qa["rms_mjy"] / 1e3:
             ratios.append(peak / reference_peak)
-            offsets.append(np.hypot(*(one - two)) * 20 / ours.facts["beam"]["bmaj_arcsec"])
+            offsets.append(apart_arcsec(one, two) / ours.facts["beam"]["bmaj_arcsec"])
     assert len(ratios) >= 8
     assert np.abs(np.array(ratios) - 1).max() < 0.01
     assert max(offsets) < 0.02
@@ -304,11 +317,10 @@ def test_wsclean_agrees_in_flux_and_position(tmp_path):
 def test_tclean_agrees_in_flux_and_position(tmp_path):
     # As for WSClean: a field without the moving beam.
     from astropy.io import fits
-    from astropy.wcs import WCS
 
     from contimg.calibration.casa import tasks
 
-    plain = OPTIONS.model_copy(update={"bright_sigma": 1e9, "size_px": 512})
+    plain = OPTIONS.model_copy(update={"bright_sigma": 1e9, "size_px": 1024, "cell_arcsec": 10.0})
     vis = skies.empty(antennas=24, times=6, channels=16, span_m=130)
     sky = [(east, north, flux) for east, north, flux, _ in SKY[1:] if max(abs(east), abs(north)) < 1.2]
     for east, north, flux in sky:
@@ -323,23 +335,25 @@ def test_tclean_agrees_in_flux_and_position(tmp_path):
     circles = [f"circle[[{ra}deg, {dec}deg], 120arcsec]" for ra, dec in places]
     with tasks(tmp_path / "casa.log") as casatasks:
         casatasks.tclean(
-            vis=str(paths[0]), imagename=name, datacolumn="data", imsize=512, cell="20arcsec", specmode="mfs",
-            gridder="wproject", wprojplanes=16, deconvolver="hogbom", weighting="briggs", robust=0.5, niter=20000,
+            vis=str(paths[0]), imagename=name, datacolumn="data", imsize=1024, cell="10arcsec", specmode="mfs",
+            gridder="wproject", wprojplanes=64, deconvolver="hogbom", weighting="briggs", robust=0.5, niter=20000,
             usemask="user", mask=circles, threshold=f"{ours.qa['rms_mjy']}mJy", pblimit=0.01, restoringbeam=[
                 f"{ours.facts['beam']['bmaj_arcsec']}arcsec", f"{ours.facts['beam']['bmin_arcsec']}arcsec",
                 f"{ours.facts['beam']['bpa_deg']}deg",
             ],
         )  # fmt: skip
         casatasks.exportfits(f"{name}.image", f"{name}.fits", dropstokes=True, dropdeg=True)
-    reference = fits.getdata(f"{name}.fits").squeeze()
-    for east, north, _ in sky:
-        x, y = (
-            round(float(v)) for v in WCS(head).celestial.all_world2pix(*np.degrees(skies.offset(vis, east, north)), 0)
-        )
-        (one, peak), (two, reference_peak) = peak_of(image, x, y), peak_of(reference, x, y)
+    reference, other_head = fits.getdata(f"{name}.fits", header=True)
+    reference = reference.squeeze()
+    for key in ("DATE-OBS", "OBSGEO-X", "OBSGEO-Y", "OBSGEO-Z"):  # astropy warns of how CASA writes them
+        del other_head[key]
+    for place, (east, north, flux) in zip(places, sky, strict=True):
+        (one, peak), (two, reference_peak) = seen(image, head, place), seen(reference, other_head, place)
         noise = ours.qa["rms_mjy"] / 1e3 / peak
-        assert peak / reference_peak == pytest.approx(1, abs=0.01 + noise)
-        assert np.hypot(*(one - two)) * 20 / ours.facts["beam"]["bmaj_arcsec"] < 0.02 + noise
+        assert peak / flux == pytest.approx(1, abs=0.003 + 2.5 * noise)
+        if np.hypot(east, north) < 1.2:  # beyond, CASA's fluxes are 1 per cent above the truth
+            assert peak / reference_peak == pytest.approx(1, abs=0.01 + noise)
+        assert apart_arcsec(one, two) / ours.facts["beam"]["bmaj_arcsec"] < 0.02 + noise
 
 
 def test_what_came_but_is_lost_is_counted_and_named(tmp_path):

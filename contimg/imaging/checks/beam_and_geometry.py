@@ -46,7 +46,7 @@ def measure(
         ``uvw_error_m``: largest difference between the length of a row's uvw and its antennas' distance.
     """
     grid = response.grid
-    edge = grid.middle * grid.cell_rad
+    edge = grid.edge_rad
     places = np.linspace(-0.95 * edge, 0.95 * edge, _PLACES)
     east, north = (axis.ravel() for axis in np.meshgrid(places, places))
     share = weights / weights.sum()

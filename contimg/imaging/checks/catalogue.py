@@ -164,7 +164,8 @@ def compare(plane: ApparentImage, pb_limit: float, catalogue: Catalogue) -> Cata
         apart = np.hypot(x - x[i], y - y[i])
         near = (apart < _APART_BEAMS * width_px) & (flux > _NEIGHBOUR * flux[i])
         if np.count_nonzero(near) == 1:
-            peak, px, py = fit_peak(plane.image, (float(x[i]), float(y[i])), plane.beam, grid.cell_rad)
+            shape = grid.beam_at(plane.beam, east[i], north[i])
+            peak, px, py = fit_peak(plane.image, (float(x[i]), float(y[i])), shape, grid.cell_rad)
             relative = np.nan_to_num(known.flux_err_jy[i] / known.flux_jy[i], nan=0.0)
             e_log = math.hypot(plane.rms_jy / (flux[i] * response[i]), relative)
             rows.append((response[i], flux[i], peak / response[i] / flux[i], -(px - x[i]), py - y[i], e_log))

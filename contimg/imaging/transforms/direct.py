@@ -83,6 +83,7 @@ class DirectTransform:
         freq_hz = samples.freq_hz
         self._blocks = [slice(a, min(a + _BLOCK, len(freq_hz))) for a in range(0, len(freq_hz), _BLOCK)]
         steps = np.diff(freq_hz)
+        self._ordered = bool((self._baselines.antenna1 <= self._baselines.antenna2).all())
         self._regular = len(steps) > 0 and float(np.ptp(steps)) * len(steps) < _REGULAR_HZ
 
     def dirty_at(
@@ -164,14 +165,16 @@ class DirectTransform:
         flux = apparent_jy[:, time].T
         uvw_m = self._baselines.antenna_uvw_m[index]
         for channels, phasor in self._phasors(uvw_m @ (lmn - [[0], [0], [1]])):
-            share = flux[channels, None, :]
-            if self._smearing is None:
-                product = _matrix(phasor, share)
-            else:
+            share, nodes = flux[channels, None, :], [np.ones((), np.complex64)]
+            if self._smearing is not None:
                 middle_hz = float(self._samples.freq_hz[channels].mean())
                 nodes = self._smearing.quadrature(uvw_m, lmn, time, middle_hz)
-                terms = (_matrix(phasor * node, share / np.float32(len(nodes))) for node in nodes)
-                product = np.asarray(sum(terms), np.complex64)  # each takes as much memory as the block
+                share = share / np.float32(len(nodes))
+            product = np.zeros((len(phasor), *[self._baselines.n_antennas] * 2), np.complex64)
+            for node in nodes:
+                _add_matrix(product, phasor * node, share)
+            if not self._ordered:
+                product += np.triu(product, 1).conj().swapaxes(1, 2)
             product = product.reshape(len(phasor), -1)
             for layout, rows, elements in self._layouts[index]:
                 columns, covered = averaging.columns(layout, channels.start, channels.stop)
@@ -207,9 +210,31 @@ class DirectTransform:
                 yield channels, _phasor(freq_hz[channels, None, None] / C_M_S * delay_m)
 
 
-def _matrix(phasor: NDArray[np.complex64], flux_jy: NDArray[np.float32]) -> NDArray[np.complex64]:
-    """Return the visibilities between antennas (n, nant, nant) of sources with phasors (n, nant, nsrc)."""
-    return np.asarray((phasor * flux_jy) @ phasor.conj().swapaxes(1, 2), np.complex64)
+def _add_matrix(total: NDArray[np.complex64], phasor: NDArray[np.complex64], flux_jy: NDArray[np.float32]) -> None:
+    """Add the visibilities between antennas p <= q of sources to matrices (n, nant, nant).
+
+    Parameters
+    ----------
+    total : (n, nant, nant) complex64
+        What is below the diagonal is left as it is.
+    phasor : (n, nant, nsrc) complex64
+    flux_jy : (n, 1, nsrc) float32
+
+    Notes
+    -----
+    The matrix ``X X^H`` with X = phasor sqrt(flux) is Hermitian, and BLAS's ``cherk`` computes one half of it. A
+    measured beam may be negative in its sidelobes: such fluxes are subtracted in a second product.
+    """
+    from scipy.linalg.blas import cherk
+
+    for sign in (1.0, -1.0):
+        part = np.maximum(np.float32(sign) * flux_jy, 0)
+        if not part.any():
+            continue
+        root = phasor * np.sqrt(part)
+        for matrix, one in zip(total, root, strict=True):
+            # Of the transposes, which BLAS takes without copies, this is the conjugate of the lower half.
+            cherk(sign, one.T, beta=1.0, c=matrix.T, trans=2, lower=1, overwrite_c=1)
 
 
 def _phasor(turns: NDArray[np.float64]) -> NDArray[np.complex64]:

@@ -176,7 +176,7 @@ def measure_smearing(
     from scipy.interpolate import RectBivariateSpline
 
     baselines, phases = Baselines(coordinates, samples), SmearingPhases(coordinates)
-    edge = grid.middle * grid.cell_rad
+    edge = grid.reach_rad
     node = np.linspace(-edge, edge, _NODES)
     east, north = (axis.ravel() for axis in np.meshgrid(node, node))
     lmn = np.stack([east, north, np.sqrt(1 - east**2 - north**2)])
