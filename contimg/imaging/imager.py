@@ -52,12 +52,16 @@ def make_image(
     coarse_psf = np.ascontiguousarray(psf[::step, ::step])
     model = BrightModel(tile, coarse_psf, beam)
     start, steps = _initial_sources(tile, noise_jy)
-    subtracted = model.subtract(noise_jy, start)
+    to_come = selfcal is not None and start is not None
+    subtracted = model.subtract(noise_jy, start, before_selfcal=to_come)
     steps += subtracted.steps
     notes: list[str] = []
     if selfcal is not None:
         subtracted, taken = _self_calibrate(tile, model, subtracted, selfcal)
         steps += taken
+        if to_come and taken == 0:  # nothing was corrected: the sources have yet to settle
+            subtracted = model.subtract_again(noise_jy, subtracted)
+            steps += subtracted.steps
         noise_jy = expected_rms(tile.samples, fine.weight) or noise_jy
         notes += selfcal.notes()
     noise_jy = max(noise_jy, subtracted.floor_jy)

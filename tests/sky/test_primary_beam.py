@@ -11,7 +11,7 @@ from contimg.imaging.grid import TileGrid
 from contimg.sky.calibrator_lists import load
 from contimg.sky.predict import attenuation
 from contimg.sky.primary_beam import airy_response, beam_axes, measured_beam
-from contimg.sky.spherical import separation
+from contimg.sky.spherical import separation, unit_vectors
 from contimg.sky.transits import DriftScan, passages
 from tests.sky.test_beam_cube import write
 from tests.support import skies
@@ -106,3 +106,13 @@ def test_until_it_is_measured_auto_is_the_nominal_beam():
     pointing, auto = np.radians([[10.0, 33.0]]), BeamOptions(offset_deg="auto", fwhm_scale="auto")
     np.testing.assert_array_equal(beam_axes(pointing, auto), beam_axes(pointing, BeamOptions()))
     assert airy_response(0.02, 1.4e9, auto) == airy_response(0.02, 1.4e9, BeamOptions())
+
+
+@pytest.mark.parametrize("away_deg", [1.0, 5.0, 40.0, 85.0])
+def test_a_beam_interpolated_over_768_channels_is_that_of_each(away_deg):
+    vis = skies.empty(antennas=2, times=2, channels=768, ra_deg=150.0, dec_deg=0.0)
+    ra, dec = vis.pointing_rad[0] + np.radians([0.0, away_deg])
+    seen = attenuation(vis, [ra], [dec], BeamOptions())
+    angle = np.arccos(np.clip((unit_vectors(np.array([ra, dec])) * unit_vectors(vis.pointing_rad)).sum(-1), -1, 1))
+    exact = airy_response(angle[None, :, None], vis.freq_hz[None, None, :], BeamOptions())
+    assert np.abs(seen - exact).max() < 1e-10

@@ -23,7 +23,7 @@ from contimg.imaging.bright.response import SourceResponse
 from contimg.imaging.bright.sources import BrightSources, PositionCorrections
 from contimg.imaging.tile_data import TileData
 from contimg.imaging.transforms.direct import DirectTransform
-from contimg.imaging.transforms.wgridder import EPSILON, SEARCH
+from contimg.imaging.transforms.wgridder import COARSEST, EPSILON, SEARCH
 from contimg.sky.predict import attenuation
 from contimg.sky.restoring_beam import RestoringBeam
 from contimg.sky.spherical import separation
@@ -42,6 +42,8 @@ _MAIN_BEAM_RAD = math.radians(3.0)
 # From this signal-to-noise ratio on, the band (rms of ln f: 0.038) gives a spectral index to 0.05.
 _FIT_INDEX_SNR = 500.0
 _SETTLED_SIGMA = 0.5
+# Before self-calibration, which changes residuals by several times the noise, they need not settle as far.
+_SETTLED_BEFORE = 2.0
 _ROUND_GOAL = 0.1
 # A round down to this many times `image.bright_sigma` is probably the last: its sources are refined to the end.
 _LAST_ROUND = 2.0
@@ -99,12 +101,15 @@ class _Start:
         Refine only as far as finding needs.
     rounds : int
         Largest number of rounds.
+    goal_sigma : float
+        Residual, over the noise, at which a source has settled.
     """
 
     exact: bool
     settled: bool
     roughly: bool = False
     rounds: int = _MAX_ROUNDS
+    goal_sigma: float = _SETTLED_SIGMA
 
 
 class BrightModel:
@@ -130,7 +135,9 @@ class BrightModel:
         """
         return self._search_dirty_image(noise_jy, roughly=True)
 
-    def subtract(self, noise_jy: float, known: BrightSources | None = None) -> BrightSubtraction:
+    def subtract(
+        self, noise_jy: float, known: BrightSources | None = None, *, before_selfcal: bool = False
+    ) -> BrightSubtraction:
         """Find, refine and subtract the bright sources.
 
         Parameters
@@ -139,11 +146,14 @@ class BrightModel:
             Noise that the image would have without artefacts (Jy/beam).
         known : BrightSources, optional
             Sources to start with, as found in a part of the samples.
+        before_selfcal : bool
+            The samples will change, and the sources be refined again (`subtract_again`).
         """
+        goal_sigma = _SETTLED_BEFORE if before_selfcal else _SETTLED_SIGMA
         if known is None:
-            return self._search_dirty_image(noise_jy)
+            return self._search_dirty_image(noise_jy, goal_sigma=goal_sigma)
         floor_jy = EPSILON * float(self.response.apparent_jy(known).max(initial=0))
-        return self._refine_and_search(known, noise_jy, floor_jy)
+        return self._refine_and_search(known, noise_jy, floor_jy, goal_sigma)
 
     def subtract_again(self, noise_jy: float, before: BrightSubtraction) -> BrightSubtraction:
         """Refine the sources, and find more, after the samples have changed a little."""
@@ -201,22 +211,27 @@ class BrightModel:
             for i in np.argsort(-apparent, kind="stable")
         ]
 
-    def _search_dirty_image(self, noise_jy: float, *, roughly: bool = False) -> BrightSubtraction:
+    def _search_dirty_image(
+        self, noise_jy: float, *, roughly: bool = False, goal_sigma: float = _SETTLED_SIGMA
+    ) -> BrightSubtraction:
         """Search the tile without known sources; catalogue sources outside the image come first."""
-        dirty = self._tile.gridder.dirty(self._tile.samples.vis)
+        dirty = self._tile.gridder.dirty(self._tile.samples.vis, COARSEST if roughly else EPSILON)
         floor_jy = EPSILON * float(np.abs(dirty).max())
         noise_jy = max(noise_jy, floor_jy)
         known = self._outside(noise_jy)
         nothing = len(known) == 0
-        found = self._search(_Model(known), dirty, noise_jy, _Start(nothing, nothing, roughly))
+        start = _Start(nothing, nothing, roughly, goal_sigma=goal_sigma)
+        found = self._search(_Model(known), dirty, noise_jy, start)
         return replace(found, floor_jy=floor_jy)
 
-    def _refine_and_search(self, known: BrightSources, noise_jy: float, floor_jy: float) -> BrightSubtraction:
+    def _refine_and_search(
+        self, known: BrightSources, noise_jy: float, floor_jy: float, goal_sigma: float = _SETTLED_SIGMA
+    ) -> BrightSubtraction:
         """Refine known sources, then search for more."""
-        goal_jy = _SETTLED_SIGMA * noise_jy
+        goal_jy = goal_sigma * noise_jy
         model, left_jy, steps = self._refine(_Model(known), goal_jy, noise_jy)
         model = self._with_residual(model)
-        start = _Start(exact=True, settled=left_jy < goal_jy, rounds=_MAX_ROUNDS - 1)
+        start = _Start(exact=True, settled=left_jy < goal_jy, rounds=_MAX_ROUNDS - 1, goal_sigma=goal_sigma)
         found = self._search(model, self._dirty(model), noise_jy, start)
         return replace(found, floor_jy=floor_jy, steps=steps + found.steps)
 
@@ -238,7 +253,7 @@ class BrightModel:
                 break
             if level_jy is not None:
                 model = _Model(sources)
-            goal_jy = _SETTLED_SIGMA * noise_jy
+            goal_jy = start.goal_sigma * noise_jy
             if level_jy is not None and level_jy > _LAST_ROUND * self._tile.options.bright_sigma * noise_jy:
                 # While more sources are to come, it is enough that the sidelobes of the known sources'
                 # residuals are not taken for sources.
@@ -246,7 +261,7 @@ class BrightModel:
             model, left_jy, taken = self._refine(model, goal_jy, noise_jy)
             steps += taken
             settled = left_jy < goal_jy
-            exact = level_jy is None or left_jy < _SETTLED_SIGMA * noise_jy
+            exact = level_jy is None or left_jy < start.goal_sigma * noise_jy
             model = self._with_residual(model)
             image = self._dirty(model)
         else:
@@ -290,7 +305,7 @@ class BrightModel:
         if not len(sources):
             return model, corrections, 0.0
         pixels = np.stack(grid.pixels(sources.east, sources.north))
-        dirty = self._direct.dirty_at(self._residual(model), sources.east, sources.north)
+        dirty = self._direct.dirty_at(self._residual(model), sources.east, sources.north, exact=False)
         moments = self.response.moments(sources)
         fit_index = sources.flux_jy * moments[0] > _FIT_INDEX_SNR * noise_jy
         step = self._fitter.step(dirty, pixels, sources, moments, fit_index)

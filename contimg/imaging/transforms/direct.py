@@ -19,6 +19,8 @@ from contimg.sky.constants import C_M_S
 # Channels at a time; a multiple of the largest averaging factor (16), so that no sample is divided.
 _BLOCK = 48
 _REGULAR_HZ = 1.0
+# The part of a source's flux that summing channels may take, where a step need not be exact.
+_LOSS = 0.05
 
 
 @dataclass(frozen=True)
@@ -87,18 +89,43 @@ class DirectTransform:
         self._regular = len(steps) > 0 and float(np.ptp(steps)) * len(steps) < _REGULAR_HZ
 
     def dirty_at(
-        self, vis: NDArray[np.complex64], east: NDArray[np.float64], north: NDArray[np.float64]
+        self,
+        vis: NDArray[np.complex64],
+        east: NDArray[np.float64],
+        north: NDArray[np.float64],
+        *,
+        exact: bool = True,
     ) -> DirtyValues:
-        """Return the dirty image of visibilities (nrow, width) at direction cosines (n,)."""
+        """Return the dirty image of visibilities (nrow, width) at direction cosines (n,).
+
+        With ``exact=False`` up to four channels are summed before: values are then too small by some `_LOSS`, which
+        a step towards the sources' true fluxes may be.
+        """
+        together = 1 if exact else self._together(east, north)
 
         def one_time(index: int) -> tuple[NDArray[np.float64], ...]:
-            return self._dirty_of_time(index, vis, east, north)
+            return self._dirty_of_time(index, vis, east, north, together)
 
         value, first, *slope = np.sum(list(self._each_time(one_time)), axis=0) / self._total
         return DirtyValues(value, first, np.stack(slope, 1))
 
+    def _together(self, east: NDArray[np.float64], north: NDArray[np.float64]) -> int:
+        """Return how many channels can be summed with little loss: at the rms of distances and baselines."""
+        if not self._regular or not len(east):
+            return 1
+        share = self._weight.sum(1, dtype=np.float64)
+        rms_m = np.sqrt(share @ (self._samples.uvw_m[:, :2] ** 2).sum(1) / share.sum()) if share.any() else 0.0
+        step_hz = abs(float(self._samples.freq_hz[1] - self._samples.freq_hz[0]))
+        turns = step_hz / C_M_S * float(rms_m) * float(np.sqrt(np.mean(east**2 + north**2)))
+        return next((number for number in (4, 2) if 1 - np.sinc(number * turns) < _LOSS), 1)
+
     def _dirty_of_time(
-        self, index: int, vis: NDArray[np.complex64], east: NDArray[np.float64], north: NDArray[np.float64]
+        self,
+        index: int,
+        vis: NDArray[np.complex64],
+        east: NDArray[np.float64],
+        north: NDArray[np.float64],
+        together: int,
     ) -> tuple[NDArray[np.float64], ...]:
         """Return the weighted sums (n,) over one integration: value, first moment, slopes along east and north."""
         out = np.sqrt(1 - east**2 - north**2)
@@ -108,13 +135,13 @@ class DirectTransform:
         rates = [uvw_m[:, k, None] - np.outer(uvw_m[:, 2], lmn[k] / out) for k in (0, 1)]
         value, first = np.zeros(len(east)), np.zeros(len(east))
         turned = np.zeros((self._baselines.n_antennas, len(east)))
-        for channels, phasor in self._phasors(uvw_m @ lmn):
-            product = self._antenna_matrix(index, vis, channels) @ phasor
+        for channels, phasor in self._phasors(uvw_m @ lmn, together):
+            product = _sums(self._antenna_matrix(index, vis, channels), together) @ phasor
             product *= phasor.conj()
             real = product.real.sum(1, dtype=np.float64) / 2
             value += real.sum(0)
-            first += self._log_freq[channels] @ real
-            wave = (2 * np.pi / C_M_S * self._samples.freq_hz[channels]).astype(np.float32)
+            first += _means(self._log_freq[channels], together) @ real
+            wave = (2 * np.pi / C_M_S * _means(self._samples.freq_hz[channels], together)).astype(np.float32)
             turned += np.tensordot(wave, product.imag, 1)
         return value, first, *((turned * rate).sum(0) for rate in rates)
 
@@ -196,18 +223,34 @@ class DirectTransform:
             contiguous = int(mine[-1] - mine[0]) == len(mine) - 1
             yield int(layout), slice(int(mine[0]), int(mine[-1]) + 1) if contiguous else mine, elements
 
-    def _phasors(self, delay_m: NDArray[np.float64]) -> Iterator[tuple[slice, NDArray[np.complex64]]]:
-        """Yield exp(2 pi i f/c delay) as (n, nant, nsrc), for one block of channels after another."""
-        freq_hz = self._samples.freq_hz
+    def _phasors(
+        self, delay_m: NDArray[np.float64], together: int = 1
+    ) -> Iterator[tuple[slice, NDArray[np.complex64]]]:
+        """Yield exp(2 pi i f/c delay) as (n, nant, nsrc), for one block of channels after another.
+
+        With `together` above 1, at the mean frequencies of so many channels.
+        """
+        blocks = [_means(self._samples.freq_hz[channels], together) for channels in self._blocks]
         if self._regular:
-            steps = freq_hz[self._blocks[0]] - freq_hz[0]
-            powers = _phasor(steps[:, None, None] / C_M_S * delay_m)
-        for channels in self._blocks:
-            if self._regular:
-                first = _phasor(freq_hz[channels.start] / C_M_S * delay_m)
-                yield channels, powers[: channels.stop - channels.start] * first
+            powers = _phasor((blocks[0] - blocks[0][0])[:, None, None] / C_M_S * delay_m)
+        for channels, freq_hz in zip(self._blocks, blocks, strict=True):
+            # A last block whose channels leave a rest has another step from the mean of that to the one before.
+            if self._regular and (channels.stop - channels.start) % together == 0:
+                first = _phasor(freq_hz[0] / C_M_S * delay_m)
+                yield channels, powers[: len(freq_hz)] * first
             else:
-                yield channels, _phasor(freq_hz[channels, None, None] / C_M_S * delay_m)
+                yield channels, _phasor(freq_hz[:, None, None] / C_M_S * delay_m)
+
+
+def _sums(values: NDArray[Any], together: int) -> NDArray[Any]:
+    """Return the sums over so many successive values of the first axis; the last one over what is left."""
+    return values if together == 1 else np.add.reduceat(values, np.arange(0, len(values), together), axis=0)
+
+
+def _means(values: NDArray[np.float64], together: int) -> NDArray[np.float64]:
+    """Return the means over so many successive values; the last one over what is left."""
+    count = np.minimum(together, len(values) - np.arange(0, len(values), together))
+    return np.asarray(_sums(values, together) / count, np.float64)
 
 
 def _add_matrix(total: NDArray[np.complex64], phasor: NDArray[np.complex64], flux_jy: NDArray[np.float32]) -> None:

@@ -1,7 +1,9 @@
 """The exact transform towards a few directions, against direct sums and the gridder."""
 
 import numpy as np
+import pytest
 
+from contimg.imaging.grid import TileGrid
 from contimg.imaging.transforms.direct import DirectTransform
 from contimg.imaging.visibilities.samples import stokes_i
 from tests.support import skies
@@ -48,3 +50,22 @@ def test_antennas_in_any_order_and_negative_fluxes_are_predicted():
     own = flux[:, samples.time_index].transpose(1, 2, 0)
     expected = (own * np.exp(2j * np.pi * turns)).sum(-1)
     assert np.abs(found - expected).max() < 2e-5
+
+
+@pytest.mark.parametrize(("channels", "span_m", "together"), [(768, 400, 4), (97, 130, 4), (51, 160, 2), (5, 130, 1)])
+def test_sums_of_channels_take_little_of_a_source_and_are_exact_in_the_middle(channels, span_m, together):
+    """Not exact: each sum over four channels (fewer at the end) loses sinc(delay x width) on a baseline."""
+    vis = skies.empty(antennas=12, times=2, channels=channels, span_m=span_m)
+    ra, dec = skies.offset(vis, 0.7, -0.6)
+    skies.add_source(vis, float(ra), float(dec), 2.0)
+    samples = stokes_i(vis)
+    grid = TileGrid(2, 1.0, tuple(vis.phase_centre_rad))
+    east, north = (np.array([float(one), 0.0]) for one in grid.radec_cosines(ra, dec))
+    direct = DirectTransform(vis, samples, samples.weight, np.log(samples.freq_hz / 1.4e9))
+    exact = direct.dirty_at(samples.vis, east, north)
+    rough = direct.dirty_at(samples.vis, east, north, exact=False)
+    assert exact.value[0] == pytest.approx(2.0, rel=1e-5)
+    assert 0.9 * 2 < rough.value[0] < (2.0001 if together == 1 else 1.999)  # its distance is above the rms of the two
+    assert rough.value[1] == pytest.approx(exact.value[1], abs=1e-5)
+    assert rough.first == pytest.approx(exact.first, abs=0.1 * np.abs(exact.first).max() + 1e-6)
+    assert direct._together(east, north) == together
