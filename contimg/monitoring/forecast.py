@@ -25,12 +25,12 @@ FULL_FILES_BYTES = 16 * 24 * 4656 * 48 * 2 * 13
 FULL_IMAGE_PX = 4800**2
 FULL_MOSAIC_PX = 16824 * 4800
 FULL_SIZE_S = {
-    "convert_tile": 36.0, "solve_calibration": 190.0, "apply_calibration": 10.0, "image_tile": 230.0,
-    "mosaic_group": 143.0, "crossmatch_mosaic": 40.0, "summarise_mosaic": 8.0, "register_mosaic": 3.0,
-    "publish_mosaic": 6.0,
+    "convert_tile": 27.0, "solve_calibration": 164.0, "apply_calibration": 6.0, "image_tile": 140.0,
+    "mosaic_group": 57.0, "crossmatch_mosaic": 47.0, "summarise_mosaic": 2.0, "register_mosaic": 2.0,
+    "publish_mosaic": 3.0,
 }  # fmt: skip
-"""CPU time of each rule on a full-size tile, or mosaic of ten tiles, on one core [s]: images with 140 to 170 bright
-sources, which take half of an image's time, and a round of self-calibration."""
+"""CPU time of each rule on a full-size tile, or mosaic of ten tiles, on one core [s]: images with 140 to 180 bright
+sources, which take half of an image's time, and a round of self-calibration (`benchmarks/night.py`)."""
 
 START_S = 2.5
 """What a job takes whatever its data: start of Python, imports [s]."""
