@@ -94,9 +94,7 @@ class Places:
             write_record(self.layout.products, place, "paths.products", record)
 
     def _sync(self, place: Path) -> None:
-        root, key = (
-            (self.layout.stage, "paths.stage") if place == self.stage else (self.layout.products, "paths.products")
-        )
+        root, key = _root_of(self.layout, place)
         safe_files.sync_way(root, safe_files.relative_to_root(place, root, key))
 
     def decisions(self) -> list[Decision]:
@@ -154,15 +152,23 @@ def is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-def settle(places: Places) -> None:
-    """Fsync a bundle in sight and the way to it: what is recorded as published must outlive a power cut.
+def settle(layout: Layout, path: Path) -> None:
+    """Fsync a bundle in the archive or on the stage, and the way to it: what a row says of it must outlive a power cut.
 
-    A publisher that died, or a full disk, may have left it there unsynced, and so may a person who copied it.
+    A process that died, or a full disk, may have left it there unsynced, and so may a person who copied it.
     """
-    relative = safe_files.relative_to_root(places.sight, places.layout.products, "paths.products")
-    with safe_files.open_folder(places.layout.products, relative.parent) as parent:
+    root, key = _root_of(layout, path)
+    relative = safe_files.relative_to_root(path, root, key)
+    with safe_files.open_folder(root, relative.parent) as parent:
         safe_files.sync_tree(parent, relative.name)
-    safe_files.sync_way(places.layout.products, relative.parent)
+    safe_files.sync_way(root, relative.parent)
+
+
+def _root_of(layout: Layout, path: Path) -> tuple[Path, str]:
+    """Return the stage or the archive, whichever a bundle is in, and the key of the configuration that names it."""
+    if path.is_relative_to(layout.stage):
+        return layout.stage, "paths.stage"
+    return layout.products, "paths.products"
 
 
 def hide(places: Places) -> bool:

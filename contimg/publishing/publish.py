@@ -294,4 +294,4 @@ def _accept_existing(layout: naming.Layout, row: Mapping[str, Any]) -> None:
             f"{where.sight} exists with other content ({problem}) and is never overwritten: move it "
             "out of the archive if it does not belong there"
         )
-    places.settle(where)
+    places.settle(layout, where.sight)

@@ -47,7 +47,7 @@ def _unrecorded(scope: Scope, row: Row) -> Iterator[Difference]:
 
 
 def _record(scope: Scope, row: Row, final: Path) -> bool:
-    places.settle(Places.of(scope.layout, row))
+    places.settle(scope.layout, final)
     time = now()
     values = {"status": "published", "published_path": str(final), "published_at": time, "error": None}
     values |= {"verified_at": time}
@@ -142,6 +142,7 @@ def _fetch(scope: Scope, row: Row, source: Store) -> bool:
         ):
             part.mkdir()
             copies.fetch_copy(source, copies.row_place(scope.layout, row), part, row["sha256"])
+        safe_files.sync_way(scope.layout.stage, relative.parent)
     except RegistryError as error:
         logging.getLogger(__name__).warning("%s", error)
         return False

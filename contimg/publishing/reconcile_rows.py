@@ -55,6 +55,8 @@ def _rebuilt(scope: Scope, path: Path, data_id: str, version: int, rebuild: obje
     try:
         assert callable(rebuild)
         action = rebuild(scope.registry, scope.layout, path, data_id, version, manifest_sha256)
+        if not scope.dry_run:
+            places.settle(scope.layout, path)
         return scope.repair(found, action)
     except (RegistryUnavailable, RegistryStalled, BusyError):
         raise

@@ -162,8 +162,7 @@ def gather_registered(
 @contextlib.contextmanager
 def _assembled(layout: naming.Layout, contents: assembly.Contents) -> Iterator[tuple[int, str]]:
     """Assemble a bundle under a temporary name; give the opened folder and the name."""
-    home = safe_files.relative_to_root(layout.product("registered", contents.data_id), layout.stage, "paths.stage")
-    with safe_files.open_folder(layout.stage, home, create=True) as folder:
+    with safe_files.open_folder(layout.stage, _home(layout, contents.data_id), create=True) as folder:
         for name in sorted(os.listdir(folder)):
             if is_orphan(Path(f"/proc/self/fd/{folder}") / name):
                 safe_files.remove_tree(folder, name)
@@ -175,6 +174,11 @@ def _assembled(layout: naming.Layout, contents: assembly.Contents) -> Iterator[t
             yield folder, part
         finally:
             safe_files.remove_tree(folder, part)
+
+
+def _home(layout: naming.Layout, data_id: str) -> PurePosixPath:
+    """Return the folder of a product's bundles, relative to the stage."""
+    return safe_files.relative_to_root(layout.product("registered", data_id), layout.stage, "paths.stage")
 
 
 def stage_problem(row: Mapping[str, Any]) -> str | None:
@@ -205,7 +209,7 @@ def _insert(
     row["doi"] = None if doi is None else doi.replace(DOI_NAME, layout.bundle(data_id, version).name)
     assembly.put_tags(contents, folder, part, layout.bundle(data_id, version).name, row["doi"])
     _put_record(folder, part, with_decisions(publication(row), []))
-    _place(folder, part, f"v{version}", contents)
+    _place(layout, (folder, part), f"v{version}", contents)
     supersede_before(connection, data_id, version, row["created_at"])
     insert_product(connection, row, contents.lineage, contents.mosaic)
     verdict = contents.metadata["verdict"]["verdict"]
@@ -248,22 +252,23 @@ def _replace(
     assembly.put_tags(contents, folder, part, layout.bundle(row["data_id"], row["version"]).name, row["doi"])
     _put_record(folder, part, with_decisions(publication(row), recorded(connection, row)))
     safe_files.remove_tree(folder, name)
-    _place(folder, part, name, contents)
+    _place(layout, assembled, name, contents)
     add_event(connection, row["data_id"], row["version"], "reassembled", f"{row['stage_path']} was made again")
 
 
-def _place(folder: int, part: str, name: str, contents: assembly.Contents) -> None:
-    """Rename the assembled bundle to its final name.
+def _place(layout: naming.Layout, assembled: tuple[int, str], name: str, contents: assembly.Contents) -> None:
+    """Rename the assembled bundle to its final name, and make sure of the folders that lead to it.
 
     A folder of that name has no row, so that a call left it that died: it is kept if it has the same manifest.
     """
+    folder, part = assembled
     try:
         safe_files.rename_new(folder, part, folder, name)
     except FileExistsError:
         if _manifest_digest(folder, name) != contents.manifest_sha256:
             safe_files.remove_tree(folder, name)
             safe_files.rename_new(folder, part, folder, name)
-    os.fsync(folder)
+    safe_files.sync_way(layout.stage, _home(layout, contents.data_id))
     checkpoint("register:renamed")
 
 

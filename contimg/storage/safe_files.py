@@ -76,16 +76,21 @@ def open_folder(root: Path, relative: PurePosixPath | str = ".", *, create: bool
             except OSError as error:
                 if error.errno in (errno.ELOOP, errno.ENOTDIR):
                     raise RegistryError(
-                        f"{Path(root) / relative} leads through '{part}', which is a symlink or no folder: put a real "
-                        "folder in its place"
+                        f"{_known_as(root) / relative} leads through '{part}', which is a symlink or no folder: put a "
+                        "real folder in its place"
                     ) from None
-                error.filename = str(Path(root) / relative)  # else it would be a name without its folder
+                error.filename = str(_known_as(root) / relative)  # else it would be a name without its folder
                 raise
             os.close(descriptor)
             descriptor = below
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _known_as(root: Path) -> Path:
+    """Return a root by the name that a person knows: of an opened folder (``/proc/self/fd/9``) the one it has."""
+    return Path(os.readlink(root)) if str(root).startswith("/proc/self/fd/") else Path(root)
 
 
 def _make_folder(name: str, parent: int) -> None:

@@ -1,9 +1,11 @@
 """Copying a bundle: the copy is the registered bundle to the last byte, or one sentence says why there is none."""
 
 import contextlib
+import errno
 import os
 import stat
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -153,6 +155,31 @@ def test_a_name_that_is_taken_is_not_copied_over(job):
     with pytest.raises(FileExistsError):
         copied(job)
     assert [path.name for path in taken.iterdir()] == ["precious"]
+
+
+def test_a_refusal_names_the_folder_and_not_its_descriptor(job, monkeypatch):
+    """``/proc/self/fd/9/data`` says nothing to an operator, and its number is another one in each run."""
+    mkdir = os.mkdir
+
+    def full(path, *args, **named):
+        if path == "data":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        return mkdir(path, *args, **named)
+
+    monkeypatch.setattr(os, "mkdir", full)
+    with pytest.raises(OSError, match="No space left") as refused:
+        copied(job)
+    assert refused.value.filename == str(job.layout.products / ".incoming" / "copy" / "data")
+
+
+def test_a_link_on_the_way_below_an_opened_folder_is_named_by_its_path(tmp_path):
+    (tmp_path / "odd").symlink_to("/tmp")
+    with (
+        safe_files.open_folder(tmp_path) as folder,
+        pytest.raises(RegistryError, match=f"^{tmp_path}/odd/below leads through 'odd'"),
+        safe_files.open_folder(Path(f"/proc/self/fd/{folder}"), "odd/below"),
+    ):
+        pass
 
 
 def test_a_stage_path_elsewhere_is_refused(job, night):

@@ -217,6 +217,7 @@ def put(path, content):
 
 DIED = (
     (lambda cut: cut.work(0, "passed"),),
+    (lambda cut: cut.work(0, "warning"),),
     (lambda cut: cut.work(0, "passed"), lambda cut: cut.decide(0, "withdraw")),
     (lambda cut: cut.work(0, "passed"), lambda cut: cut.decide(0, "withdraw"), lambda cut: cut.decide(0, "restore")),
     (lambda cut: cut.work(0, "passed"), lambda cut: cut.rot()),
