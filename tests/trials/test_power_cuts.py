@@ -267,6 +267,7 @@ SPARED = {
     "assembly.put_tags: os.fsync(folder)": "the record is put into the same folder next, which is synced then",
     "assembly._link_or_copy: os.fsync(descriptor)": "products were synced when they were made",
     "atomic.sync: _fsync(path)": "in the background, for speed",
+    "safe_files._make_folder: os.fsync(parent)": "the way to what is put into the folder is synced as a whole later",
 }
 
 
