@@ -55,9 +55,12 @@ def _rebuilt(scope: Scope, path: Path, data_id: str, version: int, rebuild: obje
     try:
         assert callable(rebuild)
         action = rebuild(scope.registry, scope.layout, path, data_id, version, manifest_sha256)
-        if not scope.dry_run:
-            places.settle(scope.layout, path)
-        return scope.repair(found, action)
+
+        def settled() -> object:
+            places.settle(scope.layout, path)  # the row will outlive a power cut
+            return action()
+
+        return scope.repair(found, settled)
     except (RegistryUnavailable, RegistryStalled, BusyError):
         raise
     except ContimgError as error:  # of that bundle: its content is not what rows are made of

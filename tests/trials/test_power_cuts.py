@@ -90,12 +90,15 @@ class Cut:
     def run(self, steps):
         with self.world.installed(self.history.disk, self.history.database):
             for step in steps:
-                process = self.world.machine.start(lambda step=step: step(self))
-                self.world.machine.resume(process)
-                assert process.ended == "clean", process.ended
+                self.complete(step)
             self.history.lose_power()
             self.history.finish("in the end")
         return self.history.outcome.problems
+
+    def complete(self, step):
+        process = self.world.machine.start(lambda: step(self))
+        self.world.machine.resume(process)
+        assert process.ended == "clean", process.ended
 
     @contextlib.contextmanager
     def outside(self):
@@ -164,11 +167,6 @@ class Died(Cut):
             self.history.lose_power()
             self.history.finish("in the end")
         return self.history.outcome.problems, died
-
-    def complete(self, step):
-        process = self.world.machine.start(lambda: step(self))
-        self.world.machine.resume(process)
-        assert process.ended == "clean", process.ended
 
     def kill(self, step, nth):
         """Kill a step at the call after the n-th that gave a name; return whether it had so many."""

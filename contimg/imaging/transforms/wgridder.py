@@ -1,4 +1,7 @@
-"""Transforms between visibilities and images by w-gridding, with ducc0 (Arras et al. 2021, A&A 646, A58)."""
+"""Transforms between visibilities and images by w-gridding, with ducc0 (Arras et al. 2021, A&A 646, A58).
+
+Where an image is as accurate without the w terms that pixels parallel to the array leave, they are left out.
+"""
 
 from __future__ import annotations
 
