@@ -1,6 +1,7 @@
 """Histories by a seed: the same again whenever they are repeated, and no seed breaks a promise."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -49,6 +50,16 @@ def test_a_seed_repeats_its_history_in_another_process(bench):
         here = history.run(seed, bench)
         assert said["story"] == here.story  # shows what happened otherwise
         assert (said["gates"], said["digest"]) == (here.gates, here.digest)
+
+
+def test_a_history_is_the_same_whatever_is_logged(bench, caplog):
+    stories = []
+    for level in (logging.CRITICAL, logging.INFO):
+        caplog.set_level(level, logger="contimg")
+        caplog.clear()
+        stories.append(history.run(3, bench).story)
+        assert bool(caplog.records) is (level == logging.INFO), "otherwise this would prove nothing"
+    assert stories[1] == stories[0]
 
 
 def test_another_seed_is_another_history(bench):
