@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -168,9 +169,17 @@ class WatchedNight:
         """What the watch printed."""
         return (self.place / "watch.log").read_text(errors="replace")
 
-    def times(self) -> list[str]:
-        """Return the names' times of the tiles that are to come, in order."""
-        return sorted({path.name.rpartition("_sb")[0] for path in self.source.glob("*.hdf5")})
+    def tiles(self) -> list[list[Path]]:
+        """Return the files of each tile that is to come, in order of time and subband; hosts' clocks differ by seconds."""
+        found: list[list[Path]] = []
+        before = None
+        for path in sorted(self.source.glob("*.hdf5")):
+            opened = datetime.fromisoformat(path.name.partition("_sb")[0])
+            if before is None or opened - before > timedelta(minutes=1):
+                found.append([])
+            found[-1].append(path)
+            before = opened
+        return [sorted(files, key=lambda path: path.name.partition("_sb")[2]) for files in found]
 
     def bring(self, files: Sequence[Path]) -> None:
         """Move files into the inbox, as the telescope does when they are whole."""
@@ -245,14 +254,13 @@ def fill(place: Path, leave_mb: float) -> Path:
 def soak(night: WatchedNight, seed: int) -> Outcome:
     """Let all tiles come, with what goes wrong in between, and see what became of them."""
     random_ = random.Random(seed)
-    times = night.times()
-    outcome = Outcome(len(times))
+    tiles = night.tiles()
+    outcome = Outcome(len(tiles))
     began = time.monotonic()
     late: list[Path] = []
-    events = _events(night, outcome, len(times))
+    events = _events(night, outcome, len(tiles))
     night.start()
-    for number, moment in enumerate(times):
-        files = sorted(night.source.glob(f"{moment}_sb*.hdf5"))
+    for number, files in enumerate(tiles):
         chosen = random_.random()
         if chosen < 0.05:
             files[3].write_bytes(files[3].read_bytes()[:1000])  # torn
@@ -267,7 +275,7 @@ def soak(night: WatchedNight, seed: int) -> Outcome:
             night.bring([late.pop()])
         time.sleep(random_.uniform(0.0, 4.0))
     night.bring(late)
-    _wait_for_the_end(night, outcome, len(times))
+    _wait_for_the_end(night, outcome, len(tiles))
     outcome.resident_mb = (outcome.resident_mb[0], night.resident_mb)
     outcome.stop_s = night.stop()
     outcome.wall_s = time.monotonic() - began
@@ -374,6 +382,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     with contextlib.ExitStack() as stack:
         place = given.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="contimg-soak-")))
+        place.mkdir(parents=True, exist_ok=True)
         options = ("--tiles", str(given.tiles), *SIZE, "--seed", str(given.seed))
         night = WatchedNight(place.resolve() / "night", options, WATCH)
         stack.enter_context(disk(night.place / "stage", STAGE_MB))

@@ -12,6 +12,7 @@ ENABLED_BY = {name: f"apt-get install {name}" for name in ("chromium", "fitsveri
 
 SLURM = "apt-get install slurmctld slurmd slurm-client munge; .ci/slurm start; export CONTIMG_TEST_SLURM=1"
 
+CONTAINER = "as root, apt-get install buildah debootstrap; export CONTIMG_TEST_CONTAINER=1"
 
 WHOLE_RUNS = ("workflow", "watching", "benchmarks", "docs", "calibration")
 
@@ -31,6 +32,8 @@ def pytest_collection_modifyitems(config, items):
 def pytest_runtest_setup(item):
     if item.get_closest_marker("slurm") and os.environ.get("CONTIMG_TEST_SLURM") != "1":
         _skip(f"no Slurm to try: {SLURM}")
+    if item.get_closest_marker("container") and os.environ.get("CONTIMG_TEST_CONTAINER") != "1":
+        _skip(f"no container is built: {CONTAINER}")
     for program, command in ENABLED_BY.items():
         if item.get_closest_marker(program) and shutil.which(program) is None:
             _skip(f"{program} is not installed: {command}")

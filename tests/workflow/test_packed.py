@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
 import yaml
@@ -140,8 +139,8 @@ def test_the_catalog_finds_what_its_standardized_shelf_needs():
     assert (ROOT / "workflow/Snakefile").exists() and (ROOT / "config/README.md").stat().st_size > 500
 
 
-def test_the_container_recipe_names_what_exists():
-    text = (ROOT / "Containerfile").read_text()
-    assert "FROM python:3.11-" in text and (ROOT / "envs/constraints.txt").exists()
-    assert Path("/opt/contimg/envs/constraints.txt").relative_to("/opt/contimg") == Path("envs/constraints.txt")
-    assert "-c /opt/contimg/envs/constraints.txt /opt/contimg" in text
+def test_recipe_and_page_of_the_container_say_the_same():
+    recipe, page = (ROOT / "Containerfile").read_text(), (ROOT / "docs/cluster.md").read_text()
+    build, start = (line.removeprefix("#   ").partition("  ")[0] for line in recipe.splitlines()[1:3])
+    assert build in page and start in page
+    assert "-c /opt/contimg/source/envs/constraints.txt" in recipe and (ROOT / "envs/constraints.txt").exists()
