@@ -170,7 +170,7 @@ class WatchedNight:
         return (self.place / "watch.log").read_text(errors="replace")
 
     def tiles(self) -> list[list[Path]]:
-        """Return the files of each tile that is to come, in order of time and subband; hosts' clocks differ by seconds."""
+        """Return the files of each tile that is to come, by time and subband; their names differ by a second."""
         found: list[list[Path]] = []
         before = None
         for path in sorted(self.source.glob("*.hdf5")):

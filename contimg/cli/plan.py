@@ -33,9 +33,9 @@ def plan(context: Context, as_json: bool, names: TextIO | None, foretell: bool, 
     if names is not None:
         _show_names(names, context.settings.ingest, as_json)
         return
-    from contimg.plan.observe import current_plan
+    from contimg.operations.room_for_plan import plan_within_room
 
-    made = current_plan(context.config)
+    made = plan_within_room(context.config)
     if foretell:
         _show_forecast(context, made, cores or (1, 2, 4, 8, 16), as_json)
         return

@@ -18,6 +18,7 @@ from contimg.monitoring.antennas import antenna_health
 from contimg.monitoring.benchmark_records import JobRecord, job_records
 from contimg.monitoring.jobs import failed_jobs, running_jobs
 from contimg.operations.job_log import sentence
+from contimg.operations.room_for_plan import plan_within_room, wants_room
 from contimg.operations.status import group_states
 from contimg.plan.model import Plan
 from contimg.plan.observe import current_plan
@@ -59,9 +60,10 @@ def overview(config: Config, work: Path, *, everything: bool = False, now: datet
         The present time; the system clock's by default.
     """
     moment = now or datetime.now(UTC)
-    plan, trouble = _plan(config)
-    groups, left_out = group_states(config, everything=everything, plan=plan)
     records = list(job_records(work, last_dates=2, requests=False))
+    running = running_jobs(config.layout, work, records)
+    plan, trouble = _plan(config, running=bool(running))
+    groups, left_out = group_states(config, everything=everything, plan=plan)
     failed = [job.to_json() for job in failed_jobs(work)]
     content: dict[str, Any] = {
         "time": moment.isoformat()[:19],
@@ -69,7 +71,7 @@ def overview(config: Config, work: Path, *, everything: bool = False, now: datet
         "watch": _watch(config),
         "paused": None if (pause := paused(config.layout)) is None else str(pause),
         "waiting": [{"id": w.id, "what": w.what, "code": w.code, "message": w.message} for w in plan.waiting],
-        "running": [job.to_json() for job in running_jobs(config.layout, work, records)],
+        "running": [job.to_json() for job in running],
         "failed": failed,
         "quarantined": dict(Counter(one.code for one in plan.quarantined)),
         "groups": groups,
@@ -80,14 +82,17 @@ def overview(config: Config, work: Path, *, everything: bool = False, now: datet
         "calibration": _newest_calibration(config, moment),
         "antennas": [one.to_json() for one in antenna_health(config, now=moment)],
     }
-    content["alarms"] = _alarms(config, content)
+    content["alarms"] = _alarms(config, plan, content)
     return Overview(content)
 
 
-def _plan(config: Config) -> tuple[Plan, str | None]:
-    """Return the present plan, or an empty one with the reason why there is none."""
+def _plan(config: Config, *, running: bool) -> tuple[Plan, str | None]:
+    """Return the present plan, or an empty one with the reason why there is none.
+
+    What runs was found to have room when it began, and takes some of it now.
+    """
     try:
-        return current_plan(config), None
+        return current_plan(config) if running else plan_within_room(config), None
     except (ContimgError, OSError) as error:
         return Plan(), sentence(error)
 
@@ -173,7 +178,7 @@ def _newest_calibration(config: Config, now: datetime) -> dict[str, Any] | None:
     return {"id": names[-1], "age_h": round(age.total_seconds() / 3600, 2)}
 
 
-def _alarms(config: Config, content: dict[str, Any]) -> dict[str, str]:
+def _alarms(config: Config, plan: Plan, content: dict[str, Any]) -> dict[str, str]:
     """Return what a monitor should raise, by kind of alarm."""
     found = {}
     if content["failed"]:
@@ -184,7 +189,7 @@ def _alarms(config: Config, content: dict[str, Any]) -> dict[str, str]:
     held = [one for one in content["groups"] if one["state"] in ("held", "damaged") or one["error"]]
     if held:
         found["held"] = f"{len(held)} wait for a person, first {held[0]['mosaic']}: {held[0]['next']}"
-    if (lack := lack_of_room(config)) is not None:
+    if (lack := lack_of_room(config) or wants_room(plan)) is not None:
         found["low_disk"] = lack
     lacking = [one for one in content["waiting"] if one["code"] == "no_bandpass"]
     if lacking:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,23 +15,17 @@ from pathlib import Path
 from contimg import naming
 from contimg.config import Config
 from contimg.errors import ConfigError, ContimgError
-from contimg.operations import lost_calibrations, references
+from contimg.operations import lost_calibrations, references, room_for_plan
 from contimg.operations.imaging_options import imaging_findings
 from contimg.operations.job_log import sentence
-from contimg.operations.resources import mosaic_sizes, tile_sizes
 from contimg.plan import observe
 from contimg.plan.model import Plan
 from contimg.publishing.archive_marker import foreign, read_marker, sqlite_place, unmounted
 from contimg.storage.filesystem import refuse_network
 
-# Bytes a pixel of what is written: six planes of a tile; three planes of a mosaic, its bundle and the published copy.
-_TILE_BYTES_PER_PX, _MOSAIC_BYTES_PER_PX, _BUNDLE_BYTES_PER_PX = 24, 24, 12
-# A Measurement Set over its subband files, measured: visibilities and weights, flags in bits.
-_MS_OVER_FILES = 1.1
-
 
 def checked_plan(config: Config, *, local: bool = True) -> Plan:
-    """Return the plan from what is on disk; raise an error where a job would fail later.
+    """Return the plan of the groups that there is room for; raise an error where a job would fail later.
 
     Parameters
     ----------
@@ -60,13 +53,13 @@ def checked_plan(config: Config, *, local: bool = True) -> Plan:
             lambda: imaging_findings(config, plan, known, local=local),
             lambda: lost_calibrations.findings(config, plan),
             lambda: _places(config, plan),
-            lambda: _disk(config, plan),
+            lambda: room_for_plan.findings(config, plan),
         ]
     )
     known.save()
     if found:
         raise _refusal(found)
-    return plan
+    return room_for_plan.within_room(config, plan)
 
 
 def one_sentence(error: Exception) -> str:
@@ -163,36 +156,3 @@ def _identity(file: Path) -> tuple[str, str | None] | None:
             "SELECT uuid, archive_since FROM registry_identity"
         ).fetchone()
         return found
-
-
-def _disk(config: Config, plan: Plan) -> list[str]:
-    """Return a sentence for each root with less room than a lower limit of what the planned products take."""
-    layout = config.layout
-    open_tiles = {t for group in plan.groups.values() for t in group.tiles if not layout.product("image", t).exists()}
-    sizes = {tile: tile_sizes(config, plan.tiles[tile]) for tile in open_tiles}
-    stage = float(sum(size.image_px * _TILE_BYTES_PER_PX for size in sizes.values()))
-    ms = [size.files_bytes * _MS_OVER_FILES for size in sizes.values()]
-    kept = sum(kind in config.keep for kind in ("ms", "calibrated"))
-    stage += max(ms, default=0) * (2 - kept) + sum(ms) * kept
-    products = 0.0
-    for group in plan.groups:
-        if not layout.twin("published", group).exists():
-            pixels = mosaic_sizes(config, plan, group).mosaic_px
-            stage += pixels * _MOSAIC_BYTES_PER_PX
-            products += pixels * _BUNDLE_BYTES_PER_PX
-    found = []
-    for name, needed in (("stage", stage), ("products", products)):
-        free = shutil.disk_usage(_standing(getattr(config.paths, name))).free
-        if needed > free:
-            found.append(
-                f"paths.{name} {getattr(config.paths, name)} has {free / 1e9:.2f} GB of room, and the plan needs "
-                f"{needed / 1e9:.2f} GB at the least: make room (contimg prune), then type the same command again"
-            )
-    return found
-
-
-def _standing(place: Path) -> Path:
-    """Return a path, or its nearest parent that exists."""
-    while not place.exists():
-        place = place.parent
-    return place

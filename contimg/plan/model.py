@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from contimg import naming
@@ -241,6 +241,18 @@ class Plan:
     waiting: list[Waiting] = field(default_factory=list)
     late: list[Late] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def only(self, groups: Collection[str]) -> Plan:
+        """Return the plan of some of its groups, with the tiles and calibrations that these use."""
+        kept = {key: group for key, group in self.groups.items() if key in groups}
+        members = {tile for group in kept.values() for tile in group.tiles}
+        choices = {tile: choice for tile, choice in self.choices.items() if tile in members}
+        used = {name for choice in choices.values() for name in choice.calibrations}
+        used |= {base for name in used if (base := self.calibrations[name].bandpass) is not None}
+        calibrations = {name: one for name, one in self.calibrations.items() if name in used}
+        needed = members | {one.tile for one in calibrations.values()}
+        tiles = {key: tile for key, tile in self.tiles.items() if key in needed}
+        return replace(self, tiles=tiles, groups=kept, calibrations=calibrations, choices=choices)
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON content."""

@@ -21,8 +21,8 @@ from contimg.errors import BusyError, ContimgError
 from contimg.naming import Layout
 from contimg.operations import run_lock
 from contimg.operations.job_log import sentence
+from contimg.operations.room_for_plan import plan_within_room, wants_room
 from contimg.plan.model import Plan
-from contimg.plan.observe import current_plan
 from contimg.retention.end_of_run import keep_what_waits
 from contimg.retention.retain import retain
 from contimg.storage.atomic import write_json
@@ -69,6 +69,7 @@ class Watcher:
         self._started_for = self._done_for = ""
         self._failures = 0
         self._short = False
+        self._unroomed: str | None = None
         self._reported: dict[str, object] = {}
         self._alarms: dict[str, str] = {}
 
@@ -123,16 +124,18 @@ class Watcher:
             self._tidy()  # what has passed its limits may make the room
             lack = lack_of_room(self.config, margin=_MARGIN)
         self._short = lack is not None
-        self._raise_alarms({"low_disk": lack} if lack else {}, ("low_disk",))
+        short = lack or self._unroomed
+        self._raise_alarms({"low_disk": short} if short else {}, ("low_disk",))
         return None if lack is None else ("low_disk", lack)
 
-    def _tidy(self) -> None:
+    def _tidy(self, *, quiet: bool = False) -> None:
         try:
             freed = retain(self.config, self._command.folder).freed_bytes
         except (ContimgError, OSError) as error:
             self._say(f"retention: {sentence(error)}")
         else:
-            self._say(f"retention: {freed / 1e9:.3f} GB freed")
+            if freed or not quiet:
+                self._say(f"retention: {freed / 1e9:.3f} GB freed")
 
     def _due(self) -> bool:
         """Tell whether the inbox has come to rest after a change, or has waited long enough; or a look is due."""
@@ -152,7 +155,7 @@ class Watcher:
             self._raise_alarms({"no_data": self._inbox.error}, ("no_data",))
             return
         try:
-            plan = current_plan(self.config)
+            plan = self._plan()
         except (ContimgError, OSError) as error:  # an empty inbox, a damaged file: the next look tells when it is over
             self._report("waiting", sentence(error))
             return
@@ -165,6 +168,15 @@ class Watcher:
                 self._report("idle", self._idle_because(plan))
             return
         self._start(work)
+
+    def _plan(self) -> Plan:
+        """Return the plan of what there is room for, after removing what has passed its limits where that is needed."""
+        plan = plan_within_room(self.config)
+        if wants_room(plan) is not None:
+            self._tidy(quiet=True)
+            plan = plan_within_room(self.config)
+        self._unroomed = wants_room(plan)
+        return plan
 
     @staticmethod
     def _idle_because(plan: Plan) -> str:

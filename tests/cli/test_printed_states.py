@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from contimg.correlator.inbox import Quarantined
-from contimg.plan import observe
+from contimg.operations import room_for_plan
 from contimg.plan.model import Choice, FileSignature, Group, Late, Plan, PlannedCalibration, PlannedTile, Waiting
 from contimg.storage.atomic import write_json
 from tests.support import mosaics
@@ -41,7 +41,7 @@ def planned(**content):
 @pytest.fixture
 def plan_is(monkeypatch):
     """Return a function that sets the plan of now."""
-    return lambda plan: monkeypatch.setattr(observe, "current_plan", lambda config: plan)
+    return lambda plan: monkeypatch.setattr(room_for_plan, "plan_within_room", lambda config: plan)
 
 
 def lines(text):

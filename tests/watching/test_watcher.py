@@ -35,7 +35,7 @@ class Stand:
         self.place, self.said, self.plan = place, [], WORK
         (place / "incoming").mkdir()
         self.options = dict(OPTIONS, hook=f"{sys.executable} {self._hook()}")
-        monkeypatch.setattr(watcher, "current_plan", lambda config: self._plan())
+        monkeypatch.setattr(watcher, "plan_within_room", lambda config: self._plan())
         words = (sys.executable, "-c", script, str(place / "ran"))
         self.watcher = Watcher(self.config, Command(words, place, place / "logs"), self.said.append)
 
@@ -191,6 +191,23 @@ def test_too_little_room_stops_before_anything_breaks(stand, monkeypatch):
     free["gb"] = 2.6
     here.steps(lambda: here.runs == 2)
     assert here.state["alarms"] == {}
+
+
+def test_groups_without_room_wait_and_what_has_passed_its_limits_is_removed(stand, monkeypatch):
+    """A backlog larger than the disk: no run, an alarm and a look at what may go, until there is room."""
+    here = stand()
+    full = Plan(waiting=[Waiting("mosaic_20260211T002649", "group", "no_room", "the stage has 1 GB", GROUP)])
+    tidied = []
+    monkeypatch.setattr(here.watcher, "_tidy", lambda quiet=False: tidied.append(quiet))
+    here.plan = full
+    here.steps(lambda: "low_disk" in here.called)
+    here.idle_steps()
+    assert here.runs == 0 and len(tidied) >= 2
+    assert here.state["alarms"] == {"low_disk": "1 wait for room, first mosaic_20260211T002649: the stage has 1 GB"}
+    here.plan = Plan(groups=WORK.groups, waiting=full.waiting)  # some fit: these are made, and nobody is called
+    here.steps(lambda: here.runs == 1 and not here.watcher.running)
+    here.idle_steps()
+    assert here.state["alarms"] == {} and here.called == ["low_disk"]
 
 
 def test_another_run_is_waited_for(stand):
