@@ -65,7 +65,7 @@ def solve_calibration(  # one parameter for each input, output and parameter of 
     Parameters
     ----------
     ms, ms_twin : Path
-        The tile; only read.
+        The tile; only read. The MS may stand elsewhere than beside its twin.
     output, twin : Path
         The product directory (``K.cal``, ``B.cal``, ``G.cal`` as applicable, plots) and its twin.
     calibrator : str or None
@@ -94,7 +94,7 @@ def solve_calibration(  # one parameter for each input, output and parameter of 
         If an input is missing, unreadable or not the one that was judged.
     """
     kind = "gains" if calibrator is None and bandpass is not None else "bandpass"
-    draft, tile, known = _begin(ms_twin, kind, catalogue)
+    draft, tile, known = _begin(Path(ms), ms_twin, kind, catalogue)
     _use_reference_files(draft, options, beam, calibrator)
     _record_first_light(draft, first_light)
     with draft.product(output) as part:
@@ -109,10 +109,10 @@ def solve_calibration(  # one parameter for each input, output and parameter of 
     return draft.write(twin, parameters=parameters, libraries=LIBRARIES, judged_by={"calibration": options})
 
 
-def _begin(ms_twin: Path, kind: str, catalogue: Path | None) -> tuple[TwinDraft, Twin, Catalogue | None]:
+def _begin(ms: Path, ms_twin: Path, kind: str, catalogue: Path | None) -> tuple[TwinDraft, Twin, Catalogue | None]:
     """Return the draft of a calibration with its inputs and its tile's facts, the tile's twin and the sky model."""
     draft = TwinDraft("calibration")
-    tile = draft.use(ms_twin)
+    tile = draft.use(ms_twin, ms)
     draft.id = naming.calibration_id(tile.id)
     draft.facts |= {"type": kind, "tile": tile.id}
     draft.facts |= {key: tile.facts[key] for key in COPIED_FACTS if key in tile.facts}

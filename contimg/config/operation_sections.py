@@ -41,7 +41,7 @@ class RetentionOptions(Section):
     """How long is kept what grows; applied at the end of each run. Inputs, archive and what open groups need stay."""
 
     after_run: bool = Field(True, description="apply the limits at the end of each run; false: contimg retain, by hand")
-    ms: Limit = Field(Limit(days=7.0), description="MSs of settled groups that `keep` keeps")
+    ms: Limit = Field(Limit(days=7.0), description="MSs of settled groups that `keep` keeps, and those of no group")
     calibrated: Limit = Field(Limit(days=7.0), description="calibrated MSs, likewise")
     image: Limit = Field(Limit(days=90.0), description="images of the tiles of settled groups; their twins stay")
     logs: Limit = Field(Limit(days=180.0, gb=10.0), description="logs of the jobs of settled groups")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from contimg import naming
 from contimg.errors import InputError
+from contimg.products.manifest import lost_file
 from contimg.products.twin import read_twin
 from contimg.storage.atomic import remove
 from contimg.storage.process import is_orphan, part_name
@@ -15,10 +16,11 @@ from contimg.storage.process import is_orphan, part_name
 
 @contextlib.contextmanager
 def borrowed_ms(ms_twin: Path) -> Iterator[Path]:
-    """Yield the path of the MS that a twin describes, converted again for the time of the block if it was removed.
+    """Yield the path of the MS that a twin describes, converted again for the time of the block if it is not whole.
 
     The MS cannot be an input of the rule `solve_calibration`: Snakemake does not treat a missing input as `ancient`, so
-    that an MS made again for another rule would start the calibration, and every tile that uses it, anew.
+    that an MS made again for another rule would start the calibration, and every tile that uses it, anew. A run keeps
+    the MSs that its calibrations are solved on where no other rule reads them afterwards (`targets.wanted_products`).
 
     Parameters
     ----------
@@ -31,7 +33,7 @@ def borrowed_ms(ms_twin: Path) -> Iterator[Path]:
         If a subband file that the MS was made from is gone, or is another one now.
     """
     ms = ms_twin.with_suffix(".ms")
-    if ms.exists():
+    if lost_file(ms_twin, read_twin(ms_twin)) is None:
         yield ms
         return
     name = f"{ms_twin.stem}.borrowed"

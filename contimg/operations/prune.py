@@ -31,7 +31,7 @@ _SUFFIX = {"logs": ".log", "benchmarks": ".tsv"}
 
 @dataclass(frozen=True)
 class Item:
-    """A file or folder that can be removed: its kind, group, path and size on disk (bytes)."""
+    """A file or folder that can be removed: its kind, group ('' where it is of none), path and size on disk (bytes)."""
 
     kind: str
     group: str
@@ -125,6 +125,19 @@ def removable(config: Config, work: Path, kinds: Sequence[str], limit: datetime)
             for path in _paths(config, work, kind, group, tiles):
                 if _is_own(path, config.paths.stage if kind in _PRODUCTS else work):
                     yield Item(kind, group.id, str(path), size_on_disk(path))
+    if "ms" in kinds:
+        yield from _solved_on(config, groups, limit)
+
+
+def _solved_on(config: Config, groups: Sequence[CommittedGroup], limit: datetime) -> Iterator[Item]:
+    """Yield the MSs, made before a time, that a calibration was solved on and whose tile no group holds."""
+    held = {tile.id for group in groups for tile in group.tiles}
+    for path in sorted((config.paths.stage / "ms").glob("????-??-??/????????T??????.ms")):
+        tile = naming.iso(path.stem)
+        solved = config.layout.twin("calibration", naming.calibration_id(tile)).exists()
+        old = path.lstat().st_mtime <= limit.timestamp()
+        if tile not in held and solved and old and _is_own(path, config.paths.stage):
+            yield Item("ms", "", str(path), size_on_disk(path))
 
 
 def _needed(groups: Sequence[CommittedGroup], stride: int) -> set[str]:
@@ -169,7 +182,13 @@ def size_on_disk(path: Path) -> int:
 
 
 def remove_item(config: Config, item: Item) -> None:
-    """Mark a group as pruned, then remove an item of it; in reverse order where the disk is too full for the mark."""
+    """Mark a group as pruned, then remove an item of it; in reverse order where the disk is too full for the mark.
+
+    What belongs to no group is just removed.
+    """
+    if not item.group:
+        remove(Path(item.path))
+        return
     try:
         _mark(config, item.group)
     except OSError as error:

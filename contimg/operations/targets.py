@@ -36,7 +36,23 @@ def wanted_products(config: Config, plan: Plan) -> list[str]:
     made += [("image", tile) for tile in tiles]
     for kind, name in made:
         wanted += [layout.product(kind, name), layout.twin(kind, name)]
+    wanted += [layout.product("ms", tile) for tile in _solved_on_alone(layout, plan)]
     return list(dict.fromkeys(str(path) for path in wanted))  # overlapping groups share tiles
+
+
+def _solved_on_alone(layout: Layout, plan: Plan) -> list[str]:
+    """Return the tiles whose MS a calibration has yet to be solved on, and that do not use this calibration themselves.
+
+    `solve_calibration` does not have the MS for an input (see `borrowed_ms`). Where the tile uses the calibration,
+    `apply_calibration` reads the MS afterwards; elsewhere Snakemake would remove it before it is solved on.
+    """
+    return [
+        one.tile
+        for name, one in plan.calibrations.items()
+        if one.tile in plan.tiles
+        and not layout.twin("calibration", name).exists()
+        and (one.tile not in plan.choices or name not in plan.choices[one.tile].calibrations)
+    ]
 
 
 def made_from(config: Config, tile: PlannedTile) -> dict[str, Any]:

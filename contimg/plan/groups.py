@@ -121,7 +121,7 @@ def _cut(  # the run, and the times from which its scan is known to be over
             message = f"{len(part)} of {options.tiles} tiles so far, its scan goes on"
             plan.waiting.append(Waiting(part[0], "group", "scan_open", message, part[0]))
         elif len(part) < options.min_tiles:
-            message = f"{len(part)} tiles, group.min_tiles is {options.min_tiles}"
+            message = f"{len(part)} {'tile' if len(part) == 1 else 'tiles'}, group.min_tiles is {options.min_tiles}"
             plan.waiting.append(Waiting(part[0], "group", "too_few_tiles", message, part[0]))
         else:
             plan.groups[part[0]] = Group(part[0], tuple(part))

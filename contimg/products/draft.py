@@ -67,8 +67,14 @@ class TwinDraft:
         """True when the verdict will be 'failed'."""
         return verdict_of(self.reasons) == "failed"
 
-    def use(self, twin_path: Path) -> Twin:
+    def use(self, twin_path: Path, place: Path | None = None) -> Twin:
         """Read and verify a product that goes into this one, record it as an input, and return its twin.
+
+        Parameters
+        ----------
+        twin_path : Path
+        place : Path or None
+            Where the product stands; None: beside its twin.
 
         Raises
         ------
@@ -77,7 +83,7 @@ class TwinDraft:
         AlteredProduct
             If a file of the product is missing or was altered.
         """
-        twin, record = read_product(Path(twin_path))
+        twin, record = read_product(Path(twin_path), place)
         if record not in self.inputs:
             self.inputs.append(record)
         self.synthetic = self.synthetic or twin.synthetic

@@ -56,8 +56,14 @@ def product_of(twin_path: Path, kind: str) -> Path:
     return Path(twin_path).with_suffix(".ms" if kind in _MS_KINDS else "")
 
 
-def read_product(twin_path: Path) -> tuple[Twin, Input]:
+def read_product(twin_path: Path, place: Path | None = None) -> tuple[Twin, Input]:
     """Read a twin, verify the files of its product, and return the record that names it as an input.
+
+    Parameters
+    ----------
+    twin_path : Path
+    place : Path or None
+        Where the product stands; None: beside its twin.
 
     Raises
     ------
@@ -67,7 +73,7 @@ def read_product(twin_path: Path) -> tuple[Twin, Input]:
         If a file of the product is missing or was altered after the product was made.
     """
     twin, record = input_from_twin(twin_path)
-    verify_product(twin_path, twin)
+    verify_product(twin_path, twin, place)
     return twin, record
 
 
@@ -84,14 +90,15 @@ def lost_file(twin_path: Path, twin: Twin) -> str | None:
     return None
 
 
-def verify_product(twin_path: Path, twin: Twin, *, read_all: bool = False) -> None:
+def verify_product(twin_path: Path, twin: Twin, place: Path | None = None, *, read_all: bool = False) -> None:
     """Compare a product's files with the manifest in its twin.
 
     Parameters
     ----------
     twin_path : Path
-        Where the twin stands; its product is beside it.
     twin : Twin
+    place : Path or None
+        Where the product stands; None: beside its twin.
     read_all : bool
         Read every byte, also of files whose size, modification time and inode are those of the twin.
 
@@ -100,7 +107,7 @@ def verify_product(twin_path: Path, twin: Twin, *, read_all: bool = False) -> No
     AlteredProduct
         If a file is missing or differs, or the twin holds no manifest.
     """
-    place = product_of(twin_path, twin.kind)
+    place = place or product_of(twin_path, twin.kind)
     remedy = f"make it again with: rm -r {place} {twin_path}; then rerun snakemake"
     if twin.files is None:
         raise AlteredProduct(f"{twin_path} lists no files, as it is of an earlier version of contimg: {remedy}")

@@ -15,6 +15,7 @@ from contimg.calibration.reference_antenna import choose
 from contimg.calibration.solve_calibration import solve_calibration
 from contimg.config import BeamOptions, CalibrationOptions
 from contimg.errors import ConfigError, InputError, UnknownIdError
+from contimg.products.manifest import make_manifest
 from contimg.products.twin import Reason, read_twin, twin_digest, write_twin
 from tests.support.calibration_nights import CALIBRATOR, gain_errors, make_night
 from tests.support.calibration_tables import describe_again
@@ -25,7 +26,7 @@ OPTIONS, BEAM = CalibrationOptions(), BeamOptions()
 def _solve(night, tile, folder, *, calibrator=CALIBRATOR, options=OPTIONS, catalogue=True, ms=None, **given):
     return solve_calibration(
         ms or night.ms(tile),
-        night.twin(tile),
+        night.twin(tile) if ms is None else _described(ms, night.twin(tile)),
         folder,
         folder.with_suffix(".json"),
         calibrator=calibrator,
@@ -34,6 +35,13 @@ def _solve(night, tile, folder, *, calibrator=CALIBRATOR, options=OPTIONS, catal
         catalogue=night.catalogue if catalogue else None,
         **{"bandpass": None} | given,
     )
+
+
+def _described(ms, of_another):
+    """Write the twin of an MS that a test made from another one, as its rule would have, and return its path."""
+    content = {"files": make_manifest(ms), "run": {}}
+    write_twin(ms.with_suffix(".json"), read_twin(of_another).model_copy(update=content))
+    return ms.with_suffix(".json")
 
 
 def _digest(folder):
@@ -311,7 +319,7 @@ def test_broken_machine_is_an_error_and_leaves_nothing(night, tmp_path):
     (tmp_path / "gone.ms").mkdir()
     with pytest.raises(InputError, match="is not a Measurement Set"):
         _solve(night, 1, tmp_path / "cal", ms=tmp_path / "gone.ms")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["gone.ms"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["gone.json", "gone.ms"]
 
 
 def test_dead_antennas_missing_subband_and_an_off_axis_transit(tmp_path):

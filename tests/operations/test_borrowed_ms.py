@@ -11,6 +11,7 @@ from contimg.convert.convert_tile import convert_tile
 from contimg.correlator import hdf5
 from contimg.errors import InputError
 from contimg.operations.borrowed_ms import borrowed_ms
+from contimg.products.draft import TwinDraft
 from contimg.products.manifest import make_manifest
 from contimg.simulate import GainErrors, NightOptions, simulate_night
 from contimg.storage.process import me, part_name
@@ -54,6 +55,18 @@ def test_a_removed_one_is_the_same_to_the_byte_and_goes_again(removed):
         assert make_manifest(found) == manifest
         assert found.name == twin.with_suffix(".ms").name and found.parent.parent == twin.parent
     assert [path.name for path in twin.parent.iterdir()] == [twin.name]
+
+
+@pytest.mark.parametrize("what", ["ANTENNA", "table.dat"])
+def test_one_that_is_not_whole_is_converted_again_beside_it(converted, removed, what):
+    """A removal was interrupted: what is left is not read."""
+    _, twin, manifest = removed
+    ms = shutil.copytree(converted[1], twin.with_suffix(".ms"))
+    shutil.rmtree(ms / what) if (ms / what).is_dir() else (ms / what).unlink()
+    with borrowed_ms(twin) as found:
+        assert found != ms and make_manifest(found) == manifest
+        assert TwinDraft("calibration").use(twin, found).kind == "ms"  # verified where it stands
+    assert sorted(path.name for path in twin.parent.iterdir()) == sorted([ms.name, twin.name])
 
 
 def test_it_goes_when_the_work_on_it_fails(removed):

@@ -90,6 +90,23 @@ def test_what_settled_groups_no_longer_need_goes_and_nothing_else(config, tmp_pa
     assert prune(config, work, now=NOW).items == ()
 
 
+def test_the_ms_of_a_tile_of_no_group_goes_once_a_calibration_was_solved_on_it(config, tmp_path):
+    lone, unsolved = "2026-02-15T00:00:00", "2026-02-15T00:05:09"
+    for tile in (lone, unsolved):
+        product = config.layout.product("ms", tile)
+        product.mkdir(parents=True)
+        (product / "data").write_bytes(b"x" * BYTES)
+    calibration = config.layout.twin("calibration", naming.calibration_id(lone))
+    calibration.parent.mkdir(parents=True)
+    calibration.touch()
+    written = datetime.fromtimestamp(config.layout.product("ms", lone).stat().st_mtime, UTC)
+    young = prune(config, tmp_path / "work", older_than_days=7, now=written + timedelta(days=6.9))
+    assert young.items == () and config.layout.product("ms", lone).exists()
+    old = prune(config, tmp_path / "work", older_than_days=7, now=written + timedelta(days=7.1))
+    assert [item.path for item in old.items] == [str(config.layout.product("ms", lone))]
+    assert not config.layout.product("ms", lone).exists() and config.layout.product("ms", unsolved).exists()
+
+
 def test_pruned_groups_stay_settled_though_their_night_is_named_and_their_files_are_there(config, tmp_path):
     from contimg.config import IngestOptions
     from contimg.correlator import inbox

@@ -9,7 +9,7 @@ from contimg.config import load
 from contimg.errors import ConfigError
 from contimg.operations import targets
 from contimg.operations.file_digests import FileDigests
-from contimg.plan.model import Group, Plan, PlannedCalibration
+from contimg.plan.model import Choice, Group, Plan, PlannedCalibration
 from contimg.products.twin import Twin, input_from_twin, write_twin
 from tests.operations.test_resources import night
 from tests.support.surveys import write_test_strip
@@ -40,6 +40,29 @@ def test_a_tile_of_two_groups_is_asked_for_once(tmp_path):
     plan.groups = {ids[0]: Group(ids[0], tuple(ids[:2])), ids[1]: Group(ids[1], tuple(ids[1:]))}
     wanted = targets.wanted_products(config, plan)
     assert len(wanted) == len(set(wanted)) == 3 * 4 + 2 * 5
+
+
+def test_an_ms_that_only_a_calibration_is_solved_on_stays_until_that_is_done(tmp_path):
+    """A tile that uses the calibration itself keeps it for `apply_calibration`; of others it is asked for by name."""
+    config, plan = planned(tmp_path)
+    first, second, lone = plan.tiles
+    plan.groups = {first: Group(first, (first, second))}
+    name = naming.calibration_id(lone)
+    plan.calibrations = {name: PlannedCalibration(name, "bandpass", lone, 0.0, 30.5, "3C286", None)}
+    plan.choices = {tile: Choice(name, name, (), ()) for tile in (first, second)}
+    ms = str(config.layout.product("ms", lone))
+    assert ms in targets.wanted_products(config, plan)
+    plan.choices[lone] = Choice(name, name, (), ())
+    assert ms not in targets.wanted_products(config, plan)
+    plan.choices[lone] = Choice("cal_20260210T000000", "cal_20260210T000000", (), ())
+    assert ms in targets.wanted_products(config, plan)
+    del plan.tiles[lone]  # of a settled night: the calibration exists already
+    assert ms not in targets.wanted_products(config, plan)
+    plan.tiles[lone] = plan.tiles[first]
+    marker = config.layout.twin("calibration", name)
+    marker.parent.mkdir(parents=True)
+    marker.touch()
+    assert ms not in targets.wanted_products(config, plan)
 
 
 def test_an_empty_plan_wants_nothing(tmp_path):

@@ -1,6 +1,7 @@
 """What is read is what was judged: every file of a product, by size and SHA-256."""
 
 import os
+import shutil
 
 import pytest
 
@@ -101,6 +102,15 @@ def test_a_copy_with_other_times_and_inodes_is_the_same_product(made, tmp_path):
         (place / name).unlink()
         (place / name).write_bytes(content)
     assert read_product(made)[0].id == "2026-02-11T00:26:49"
+
+
+def test_a_product_that_stands_elsewhere_is_verified_there(made, tmp_path):
+    place = shutil.copytree(made.with_suffix(""), tmp_path / "elsewhere")
+    shutil.rmtree(made.with_suffix(""))
+    assert read_product(made, place)[0].id == "2026-02-11T00:26:49"
+    (place / "a.fits").write_bytes(b"PIXELS")
+    with pytest.raises(AlteredProduct, match=r"elsewhere/a\.fits was altered"):
+        read_product(made, place)
 
 
 def test_a_twin_of_before_the_manifests_keeps_its_digest_and_is_not_read_as_an_input(made):
