@@ -4,7 +4,7 @@
 
 A night of small tiles is simulated, and its files are moved into the inbox tile by tile while `contimg watch` follows
 it. Some subbands are missing, torn or late; the clock of all processes jumps ahead by two days and back (libfaketime);
-the stage stands on a disk of its own that is filled, first below ``watch.min_free_gb`` and then to the last byte while
+the stage stands on a disk of its own that is too small for all tiles at once, and is filled, first below ``watch.min_free_gb`` and then to the last byte while
 jobs run; the watch is killed and started again, and paused. At the end every tile has to be in a mosaic that is
 published or held, or waits for a reason that was put in; nothing half-made is left, the watch has not grown, and ends
 at SIGTERM. Needs root, for the disk (tmpfs), and ``apt-get install libfaketime``.
@@ -40,7 +40,9 @@ WATCH = {
     "min_free_gb": 0.05,
 }  # fmt: skip
 SIZE = ("--antennas", "12", "--channels", "2", "--sources", "6", "--max-baseline", "400")
-STAGE_MB = 600
+# A hundred tiles do not fit: images and staged bundles of finished groups have to go while later groups are made.
+STAGE_MB = 700
+RETENTION = {"image": {"days": None, "gb": 0.1}, "bundle": {"days": None, "gb": 0.05}}
 GROWTH_MB = 30.0
 
 
@@ -384,7 +386,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place = given.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="contimg-soak-")))
         place.mkdir(parents=True, exist_ok=True)
         options = ("--tiles", str(given.tiles), *SIZE, "--seed", str(given.seed))
-        night = WatchedNight(place.resolve() / "night", options, WATCH)
+        night = WatchedNight(place.resolve() / "night", options, WATCH, {"retention": RETENTION})
         stack.enter_context(disk(night.place / "stage", STAGE_MB))
         try:
             outcome = soak(night, given.seed)
