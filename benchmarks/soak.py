@@ -4,10 +4,11 @@
 
 A night of small tiles is simulated, and its files are moved into the inbox tile by tile while `contimg watch` follows
 it. Some subbands are missing, torn or late; the clock of all processes jumps ahead by two days and back (libfaketime);
-the stage stands on a disk of its own that is too small for all tiles at once, and is filled, first below ``watch.min_free_gb`` and then to the last byte while
-jobs run; the watch is killed and started again, and paused. At the end every tile has to be in a mosaic that is
-published or held, or waits for a reason that was put in; nothing half-made is left, the watch has not grown, and ends
-at SIGTERM. Needs root, for the disk (tmpfs), and ``apt-get install libfaketime``.
+the stage stands on a disk of its own that is too small for all tiles at once, and is filled, first below
+``watch.min_free_gb`` and then to the last byte while jobs run; the watch is killed and started again, and paused. At
+the end every tile has to be in a mosaic that is published or held, or waits for a reason that was put in; nothing
+half-made is left, the watch has not grown, and ends at SIGTERM. Needs root, for the disk (tmpfs), and
+``apt-get install libfaketime``.
 """
 
 from __future__ import annotations
