@@ -189,7 +189,7 @@ def _alarms(config: Config, plan: Plan, content: dict[str, Any]) -> dict[str, st
     held = [one for one in content["groups"] if one["state"] in ("held", "damaged") or one["error"]]
     if held:
         found["held"] = f"{len(held)} wait for a person, first {held[0]['mosaic']}: {held[0]['next']}"
-    if (lack := lack_of_room(config) or wants_room(plan)) is not None:
+    if (lack := lack_of_room(config) or wants_room(config, plan)) is not None:
         found["low_disk"] = lack
     lacking = [one for one in content["waiting"] if one["code"] == "no_bandpass"]
     if lacking:

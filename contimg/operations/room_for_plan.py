@@ -49,10 +49,13 @@ def within_room(config: Config, plan: Plan) -> Plan:
     return fitting
 
 
-def wants_room(plan: Plan) -> str | None:
-    """Return a sentence about the first group that waits for room, where no group of a plan has enough; else None."""
+def wants_room(config: Config, plan: Plan) -> str | None:
+    """Return a sentence about the first group that waits for room, where a run could make nothing else; else None.
+
+    Groups that are held, or whose night is asked for by name, may stand in the plan and need nothing.
+    """
     lacking = [one for one in plan.waiting if one.code == "no_room"]
-    if plan.groups or not lacking:
+    if not lacking or _Split.of(config, plan).some_work:
         return None
     return f"{len(lacking)} wait for room, first {lacking[0].id}: {lacking[0].message}"
 

@@ -93,7 +93,7 @@ class Watcher:
             self._report(*hindrance)
         elif self._due():
             self._look()
-        elif self._reported.get("state") in (None, "paused", "low_disk"):
+        elif self._reported.get("state") in (None, "paused", "low_disk") and self._unroomed is None:
             self._report("idle", "nothing to do")
 
     def close(self) -> None:
@@ -162,6 +162,9 @@ class Watcher:
         self._judge(plan)
         if plan.waiting and (kept := keep_what_waits(self.config, plan)):
             self._say(kept)
+        if self._unroomed is not None:  # a run would be refused
+            self._report("low_disk", self._unroomed)
+            return
         work = fingerprint(plan)
         if not work or (now < self._next_run and (self._failures or work == self._done_for)):
             if self._reported.get("state") != "failed":
@@ -172,10 +175,10 @@ class Watcher:
     def _plan(self) -> Plan:
         """Return the plan of what there is room for, after removing what has passed its limits where that is needed."""
         plan = plan_within_room(self.config)
-        if wants_room(plan) is not None:
+        if wants_room(self.config, plan) is not None:
             self._tidy(quiet=True)
             plan = plan_within_room(self.config)
-        self._unroomed = wants_room(plan)
+        self._unroomed = wants_room(self.config, plan)
         return plan
 
     @staticmethod

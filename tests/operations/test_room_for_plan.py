@@ -105,7 +105,7 @@ def test_nothing_fits(config, free):
     free["bytes"] = bytes_of(config, plan, 1) - 1
     fitting = within_room(config, plan)
     assert fitting.groups == {} and fitting.calibrations == {} and len(fitting.waiting) == 5
-    assert wants_room(fitting).startswith(f"5 wait for room, first {fitting.waiting[0].id}: paths.stage ")
+    assert wants_room(config, fitting).startswith(f"5 wait for room, first {fitting.waiting[0].id}: paths.stage ")
     with pytest.raises(ConfigError, match=r"it needs 0\.0\d GB at the least: make room \(contimg prune\), then type"):
         checked_plan(config)
 
@@ -124,8 +124,18 @@ def test_what_is_made_needs_no_room(config, free):
     marker = config.layout.twin("published", second)
     marker.parent.mkdir(parents=True)
     marker.touch()
-    assert list(within_room(config, plan).groups) == [second]
+    fitting = within_room(config, plan)
+    assert list(fitting.groups) == [second]
+    assert wants_room(config, fitting).startswith(
+        "4 wait for room"
+    )  # as where it is held, and nothing else can be made
+    with pytest.raises(ConfigError, match="make room"):
+        checked_plan(config)
+    free["bytes"] = bytes_of(config, plan, 1)
+    assert wants_room(config, within_room(config, plan)) is None
 
 
-def test_waiting_for_something_else_is_no_want_of_room():
-    assert wants_room(Plan(waiting=[Waiting("m", "group", "no_bandpass", "none", "2026-02-11T00:26:49")])) is None
+def test_waiting_for_something_else_is_no_want_of_room(config):
+    assert (
+        wants_room(config, Plan(waiting=[Waiting("m", "group", "no_bandpass", "none", "2026-02-11T00:26:49")])) is None
+    )
