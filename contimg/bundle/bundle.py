@@ -124,7 +124,15 @@ def parse_manifest(content: bytes, what: str = MANIFEST) -> dict[str, str]:
 
 
 def put_file(folder: int, name: str, content: bytes, *, read_only: bool = False) -> None:
-    """Write a new file into an opened folder and fsync it."""
+    """Write a new file into an opened folder, fsync it, and read it back.
+
+    Raises
+    ------
+    RegistryError
+        If it holds something else than was written.
+    OSError
+        If it cannot be written.
+    """
     descriptor = safe_files.create(folder, name)
     try:
         safe_files.write_all(descriptor, content)
@@ -133,6 +141,9 @@ def put_file(folder: int, name: str, content: bytes, *, read_only: bool = False)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+    if read_file(folder, name) != content:
+        place = os.readlink(f"/proc/self/fd/{folder}")
+        raise RegistryError(f"{place}/{name} reads back differently: check its disk, then retry")
 
 
 def verify(path: Path, *, expected: str | None = None, progress: Callable[[int], None] | None = None) -> Verification:

@@ -265,3 +265,21 @@ def test_the_twins_of_a_bundle(published):
         damaged = r"metadata\.json (holds no lineage|is damaged: 'lineage[^']*': .*): restore it from a copy"
         with pytest.raises(InputError, match=damaged):
             bundle.read_twins(published, ID)
+
+
+@pytest.mark.parametrize("name", [bundle.PUBLICATION, bundle.TAG_MANIFEST, bundle.MANIFEST])
+def test_a_wrong_byte_on_the_disk_is_found_when_a_file_is_put(tmp_path, monkeypatch, name):
+    """Of the data files the copy is read back as well (tests/publishing/test_copying.py)."""
+    original = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: original(descriptor, bytes(data)[:-1] + b"?"))
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with pytest.raises(
+            RegistryError, match=f"{tmp_path}/{name} reads back differently: check its disk, then retry"
+        ):
+            bundle.put_file(folder, name, b"{}\n")
+        monkeypatch.undo()
+        bundle.put_file(folder, f"{name}.2", b"{}\n", read_only=True)
+    finally:
+        os.close(folder)
+    assert (tmp_path / f"{name}.2").read_bytes() == b"{}\n"
