@@ -34,7 +34,7 @@ sources, which take half of an image's time, and a round of self-calibration (`b
 
 START_S = 2.5
 """What a job takes whatever its data: start of Python, imports [s]."""
-SCHEDULED_S = 1.2
+SCHEDULED_S = 0.3
 """What Snakemake takes for a job beside what the job's own record has: its process and the plan [s of CPU]."""
 RUN_S = 4.0
 """What a run takes before its first job: Snakemake and the graph [s of CPU]."""

@@ -40,16 +40,16 @@ def test_a_plan_without_records_is_scaled_from_full_size(planned, tmp_path):
 def test_measured_jobs_make_the_forecast(planned, tmp_path):
     """On one core the sum: 3 x 10 + 40 + 3 x 2 + 3 x 30 + 4 x 5 = 186 s; on many the longest way.
 
-    To which come 14 starts of 1.2 s, on the longest way 8, and the start of the run.
+    To which come 14 starts of 0.3 s, on the longest way 8, and the start of the run.
     """
     config, plan = planned
     for rule, seconds in (EACH | MOSAIC).items():
         for number, factor in enumerate((0.5, 1.0, 3.0)):  # the median counts
             write(tmp_path, rule, f"2026021{number}T000000", wall_s=seconds * factor, cpu_s=seconds * factor / 2)
     seen = forecast(config, plan, tmp_path, cores=(1, 100))
-    assert seen.wall_h[1] * 3600 == pytest.approx(186 + 14 * 1.2 + 4)
-    assert seen.wall_h[100] * 3600 == pytest.approx(10 + 40 + 2 + 30 + 4 * 5 + 8 * 1.2 + 4)
-    assert seen.cpu_h * 3600 == pytest.approx(93 + 14 * 1.2 + 4)
+    assert seen.wall_h[1] * 3600 == pytest.approx(186 + 14 * 0.3 + 4)
+    assert seen.wall_h[100] * 3600 == pytest.approx(10 + 40 + 2 + 30 + 4 * 5 + 8 * 0.3 + 4)
+    assert seen.cpu_h * 3600 == pytest.approx(93 + 14 * 0.3 + 4)
     assert seen.costs["image_tile"].measured == 3
 
 
