@@ -23,6 +23,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import types
 from collections.abc import Callable, Iterator
@@ -251,7 +252,9 @@ def interval(share: float, count: int) -> tuple[float, float]:
 def main() -> None:
     """Learn, or try a sample."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--store", type=Path, default=Path("/tmp/mutants"), help="folder of what was learned")
+    parser.add_argument(
+        "--store", type=Path, default=Path(tempfile.gettempdir(), "mutants"), help="folder of what was learned"
+    )
     parser.add_argument(
         "--learn", nargs="*", metavar="TEST", help="learn which lines tests run; all of the wings' tests by default"
     )

@@ -18,7 +18,7 @@ from contimg.config import Config
 from contimg.monitoring.benchmark_records import JobRecord, job_records
 from contimg.monitoring.schedule import Task, simulate
 from contimg.operations.priorities import OF_GROUPS, priorities
-from contimg.operations.resources import mosaic_sizes, tile_sizes
+from contimg.operations.resources import MS_OVER_FILES, mosaic_sizes, tile_sizes
 from contimg.plan.model import Plan
 
 FULL_FILES_BYTES = 16 * 24 * 4656 * 48 * 2 * 13
@@ -39,7 +39,6 @@ SCHEDULED_S = 0.3
 RUN_S = 4.0
 """What a run takes before its first job: Snakemake and the graph [s of CPU]."""
 
-_MS_OVER_FILES = 1.1
 _IMAGE_BYTES_PX, _MOSAIC_BYTES_PX = 24, 48
 
 
@@ -148,7 +147,7 @@ def tasks_of(config: Config, plan: Plan, costs: Mapping[str, Cost]) -> list[Task
     to_solve = [one for one in plan.calibrations.values() if not layout.twin("calibration", one.id).exists()]
     for tile in dict.fromkeys([*open_tiles, *(one.tile for one in to_solve)]):
         if not layout.product("ms", tile).exists():
-            size = tile_sizes(config, plan.tiles[tile]).files_bytes * _MS_OVER_FILES
+            size = tile_sizes(config, plan.tiles[tile]).files_bytes * MS_OVER_FILES
             add("convert_tile", tile, disk=size)
     for one in to_solve:
         needs = [f"convert_tile {one.tile}"] + ([f"solve_calibration {one.bandpass}"] if one.bandpass else [])
@@ -158,7 +157,7 @@ def tasks_of(config: Config, plan: Plan, costs: Mapping[str, Cost]) -> list[Task
         sizes = tile_sizes(config, plan.tiles[tile])
         ms = f"convert_tile {tile}"
         gone = [] if "ms" in config.keep else [ms]
-        add("apply_calibration", tile, [ms, *used], sizes.files_bytes * _MS_OVER_FILES, gone)
+        add("apply_calibration", tile, [ms, *used], sizes.files_bytes * MS_OVER_FILES, gone)
         calibrated = f"apply_calibration {tile}"
         gone = [] if "calibrated" in config.keep else [calibrated]
         add("image_tile", tile, [calibrated], sizes.image_px * _IMAGE_BYTES_PX, gone)

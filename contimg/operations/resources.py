@@ -22,6 +22,8 @@ SNAKEMAKE_BYTES = 2 * 0.145e9
 srun starts), with a resident memory of 134 MB each, measured under Slurm 22.05; a job that asks for less is killed."""
 ON_HEAD_NODE = ("register_mosaic", "publish_mosaic")
 """Rules that are never submitted to a cluster."""
+MS_OVER_FILES = 1.1
+"""Size of a Measurement Set over that of its subband files, measured: visibilities and weights, flags in bits."""
 LOWEST_HZ = 1.28e9
 """Lower edge of the band, where the primary beam is widest (Hz)."""
 

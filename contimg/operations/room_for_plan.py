@@ -6,21 +6,18 @@ the first one also need room for all Measurement Sets of a group, as tiles are c
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 from contimg.config import Config
-from contimg.operations.resources import mosaic_sizes, tile_sizes
+from contimg.operations.resources import MS_OVER_FILES, mosaic_sizes, tile_sizes
 from contimg.plan.model import Plan, Waiting
 from contimg.plan.observe import current_plan
+from contimg.storage.filesystem import standing
 
 # Bytes a pixel of what is written: six planes of a tile; three planes of a mosaic, its bundle and the published copy.
 _TILE_BYTES_PER_PX, _MOSAIC_BYTES_PER_PX, _BUNDLE_BYTES_PER_PX = 24, 24, 12
-# A Measurement Set over its subband files, measured: visibilities and weights, flags in bits.
-_MS_OVER_FILES = 1.1
 
 
 def plan_within_room(config: Config) -> Plan:
@@ -97,7 +94,7 @@ class _Need:
         members = plan.groups[group].tiles
         tiles = [tile for tile in members if tile not in counted and not layout.product("image", tile).exists()]
         sizes = [tile_sizes(config, plan.tiles[tile]) for tile in tiles]
-        ms = [size.files_bytes * _MS_OVER_FILES for size in sizes]
+        ms = [size.files_bytes * MS_OVER_FILES for size in sizes]
         kept = sum(kind in config.keep for kind in ("ms", "calibrated"))
         return _Need(
             self.images + sum(size.image_px for size in sizes) * _TILE_BYTES_PER_PX + sum(ms) * kept,
@@ -112,10 +109,10 @@ class _Need:
         stage = self.images + self.mosaics + (self.one_ms if alone else max(self.one_ms, self.all_ms))
         by_disk: dict[int, list[tuple[str, float]]] = {}
         for name, needed in (("stage", stage), ("products", self.bundles)):
-            by_disk.setdefault(_standing(getattr(config.paths, name)).stat().st_dev, []).append((name, needed))
+            by_disk.setdefault(standing(getattr(config.paths, name)).stat().st_dev, []).append((name, needed))
         for roots in by_disk.values():
             needed = sum(one for _, one in roots)
-            free = shutil.disk_usage(_standing(getattr(config.paths, roots[0][0]))).free
+            free = shutil.disk_usage(standing(getattr(config.paths, roots[0][0]))).free
             if needed > free:
                 names = " and ".join(f"paths.{name} {getattr(config.paths, name)}" for name, _ in roots)
                 has = "has" if len(roots) == 1 else "have, on one disk,"
@@ -145,10 +142,3 @@ class _Split:
             else:
                 lacks[group] = lack
         return cls(taken, lacks, some_work=need != _Need())
-
-
-def _standing(place: Path) -> Path:
-    """Return a path, or its nearest parent that exists."""
-    while not os.path.exists(place):
-        place = place.parent
-    return place

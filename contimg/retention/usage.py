@@ -12,6 +12,7 @@ from typing import Any
 
 from contimg.config import Config
 from contimg.storage.atomic import write_json
+from contimg.storage.filesystem import standing
 from contimg.storage.json_files import read_json
 
 RECENT_DAYS = 7
@@ -93,11 +94,11 @@ def usage(config: Config, work: Path, *, now: datetime | None = None) -> Usage:
     kinds = [_measure(Use(kind, root), folder, recent) for kind, root, folder in folders(config, work)]
     by_device: dict[int, list[str]] = {}
     for name in ("incoming", "stage", "products", "state", "work"):
-        place = _standing(work if name == "work" else getattr(config.paths, name))
+        place = standing(work if name == "work" else getattr(config.paths, name))
         by_device.setdefault(place.stat().st_dev, []).append(name)
     disks = []
     for roots in by_device.values():
-        place = _standing(work if roots[0] == "work" else getattr(config.paths, roots[0]))
+        place = standing(work if roots[0] == "work" else getattr(config.paths, roots[0]))
         growth = growth_of_disk(config, roots[0], moment)
         if growth is None:
             growth = sum(one.recent_bytes for one in kinds if one.root in roots) / RECENT_DAYS
@@ -115,8 +116,8 @@ def note_free_space(config: Config, work: Path, *, now: datetime | None = None) 
     points = [one for one in _history(config) if 0 <= moment - one["time"] <= _HISTORY_DAYS * 86400]
     if points and moment - points[-1]["time"] < 3600:
         return
-    roots = {name: _standing(getattr(config.paths, name)) for name in ("incoming", "stage", "products", "state")}
-    free = {name: shutil.disk_usage(place).free for name, place in (roots | {"work": _standing(work)}).items()}
+    roots = {name: standing(getattr(config.paths, name)) for name in ("incoming", "stage", "products", "state")}
+    free = {name: shutil.disk_usage(place).free for name, place in (roots | {"work": standing(work)}).items()}
     write_json(config.layout.state / "free_space.json", [*points, {"time": moment, "free": free}])
 
 
@@ -180,13 +181,6 @@ def _statuses(folder: Path) -> Iterator[os.stat_result]:
                 yield os.lstat(os.path.join(place, name))
             except FileNotFoundError:
                 continue
-
-
-def _standing(place: Path) -> Path:
-    """Return a path, or its nearest parent that exists."""
-    while not place.exists():
-        place = place.parent
-    return place
 
 
 def full_on(free_bytes: float, growth_bytes_per_day: float, now: datetime) -> str | None:

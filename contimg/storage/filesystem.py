@@ -1,4 +1,4 @@
-"""The type of the filesystem that holds a path; on network filesystems SQLite's locks are not reliable."""
+"""The filesystem that holds a path, and its type; on network filesystems SQLite's locks are not reliable."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ NETWORK_TYPES = frozenset(
 # FUSE filesystems that lie on a local disk. Any other FUSE one counts as a network filesystem: most are, and their
 # locks and shared memory are whatever their program makes of them.
 LOCAL_FUSE = frozenset({"fuseblk", "fuse.fuse-overlayfs", "fuse.ntfs-3g", "fuse.ext4", "fuse.zfs"})
+
+
+def standing(path: Path) -> Path:
+    """Return a path, or its nearest parent that exists: where it stands, or will stand."""
+    while not path.exists():
+        path = path.parent
+    return path
 
 
 def is_network(kind: str) -> bool:
@@ -44,10 +51,7 @@ def filesystem_type(path: Path, mountinfo: str | None = None) -> str:
     str
         Such as ``ext4`` or ``nfs4``; ``unknown`` when no mount holds the path.
     """
-    place = Path(path).absolute()
-    while not place.exists():
-        place = place.parent
-    place = place.resolve()
+    place = standing(Path(path).absolute()).resolve()
     text = Path("/proc/self/mountinfo").read_text() if mountinfo is None else mountinfo
     best, kind = -1, "unknown"
     for line in text.splitlines():

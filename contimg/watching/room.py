@@ -6,16 +6,14 @@ import shutil
 from pathlib import Path
 
 from contimg.config import Config
+from contimg.storage.filesystem import standing
 
 _ROOTS = ("stage", "products", "state")
 
 
 def free_gb(root: Path) -> float:
     """Return the free space of the disk that a root stands on, or will stand on [GB]."""
-    place = root
-    while not place.exists():
-        place = place.parent
-    return shutil.disk_usage(place).free / 1e9
+    return shutil.disk_usage(standing(root)).free / 1e9
 
 
 def lack_of_room(config: Config, *, margin: float = 1.0) -> str | None:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from contimg.config import load
 from contimg.errors import ConfigError
 from contimg.operations import references
 from contimg.operations.preflight import checked_plan
-from contimg.simulate import NightOptions, simulate_night
+from contimg.simulate import NightOptions
+from tests.support.inboxes import inbox_config, simulated_inbox
 from tests.support.surveys import write_test_strip
 
 # Longest baseline about 250 m, 1.53 GHz: lambda/B is 160 arcsec.
@@ -26,9 +26,7 @@ NEAR = "A,202.78,30.51,5.0\n"
 
 @pytest.fixture(scope="module")
 def incoming(tmp_path_factory):
-    out = tmp_path_factory.mktemp("night") / "night"
-    simulate_night(out, NIGHT)
-    return out / "incoming"
+    return simulated_inbox(tmp_path_factory.mktemp("night"), NIGHT)
 
 
 @pytest.fixture
@@ -38,16 +36,8 @@ def configured(incoming, tmp_path):
     catalogue.write_text(HEADER + NEAR)
 
     def configure(**sections):
-        content = {
-            "paths": {"incoming": str(incoming)} | {n: str(tmp_path / n) for n in ("stage", "products", "state")},
-            "ingest": {"settle_s": 0.0, "deadline_s": 0.0},
-            "sky": {"catalogue": str(catalogue)},
-            "image": {"size_px": 400, "cell_arcsec": 40.0},
-            "mosaic": {"cell_arcsec": 40.0},
-        }
-        for name, keys in sections.items():
-            content[name] = content.get(name, {}) | keys
-        return load(content)
+        sky = {"catalogue": str(catalogue)} | sections.pop("sky", {})
+        return inbox_config(incoming, tmp_path, sky=sky, **sections)
 
     return configure
 

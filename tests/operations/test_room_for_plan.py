@@ -4,7 +4,6 @@ from collections import namedtuple
 
 import pytest
 
-from contimg.config import load
 from contimg.errors import ConfigError
 from contimg.operations import room_for_plan
 from contimg.operations.preflight import checked_plan
@@ -12,33 +11,23 @@ from contimg.operations.resources import mosaic_sizes
 from contimg.operations.room_for_plan import plan_within_room, wants_room, within_room
 from contimg.plan.model import Plan, Waiting
 from contimg.plan.observe import current_plan
-from contimg.simulate import NightOptions, simulate_night
+from contimg.simulate import NightOptions
+from tests.support.inboxes import IMAGE_PX, inbox_config, simulated_inbox
 
 # The calibrator transits in the third of five tiles, each of which is a group.
 NIGHT = NightOptions(tiles=5, antennas=8, channels=2, sources=4, calibrator="3C286", max_baseline_m=250.0)
-IMAGE_PX = 400
 Usage = namedtuple("Usage", "total used free")
 
 
 @pytest.fixture(scope="module")
 def incoming(tmp_path_factory):
-    out = tmp_path_factory.mktemp("night") / "night"
-    simulate_night(out, NIGHT)
-    return out / "incoming"
+    return simulated_inbox(tmp_path_factory.mktemp("night"), NIGHT)
 
 
 @pytest.fixture
 def config(incoming, tmp_path):
-    return load(
-        {
-            "paths": {"incoming": str(incoming)} | {n: str(tmp_path / n) for n in ("stage", "products", "state")},
-            "ingest": {"settle_s": 0.0, "deadline_s": 0.0},
-            "crossmatch": {"enabled": False},
-            "image": {"size_px": IMAGE_PX, "cell_arcsec": 40.0},
-            "mosaic": {"cell_arcsec": 40.0},
-            "group": {"tiles": 1, "min_tiles": 1, "stride": 1},
-        }
-    )
+    group = {"tiles": 1, "min_tiles": 1, "stride": 1}
+    return inbox_config(incoming, tmp_path, group=group, crossmatch={"enabled": False})
 
 
 @pytest.fixture

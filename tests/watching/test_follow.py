@@ -5,7 +5,7 @@ import json
 import psutil
 import pytest
 
-from benchmarks.soak import WATCH, WatchedNight
+from benchmarks.watched_night import WATCH, WatchedNight
 
 pytestmark = pytest.mark.long
 
