@@ -197,16 +197,19 @@ def with_many(root: Path, mosaics: int, url: str | None) -> dict[str, float]:
     """Return the costs with a registry that holds many mosaics already [s]."""
     config = config_below(root / "many", registry={"url": url})
     fill(config, mosaics)
-    tiles = [f"2026-02-11T00:{m:02d}:00" for m in range(0, 50, 5)]
-    write_json(
-        config.layout.group(tiles[0]),
-        {"id": tiles[0], "tiles": [{"id": tile, "name_time": tile, "files": []} for tile in tiles]},
-    )
-    mosaic_id = make_mosaic(config, tiles=tiles)
-    with database_time() as spent:
-        register_mosaic(mosaic_id, config)
-        publish_mosaic(mosaic_id, config)
-    found = {"register_and_publish_database_s": sum(spent)}
+    costs = []
+    for hour in range(5):
+        tiles = [f"2026-02-11T{hour:02d}:{m:02d}:00" for m in range(0, 50, 5)]
+        write_json(
+            config.layout.group(tiles[0]),
+            {"id": tiles[0], "tiles": [{"id": tile, "name_time": tile, "files": []} for tile in tiles]},
+        )
+        mosaic_id = make_mosaic(config, tiles=tiles)
+        with database_time() as spent:
+            register_mosaic(mosaic_id, config)
+            publish_mosaic(mosaic_id, config)
+        costs.append(sum(spent))
+    found = {"register_and_publish_database_s": statistics.median(costs)}
     with contextlib.closing(engine.open_registry(config)) as registry:
         found["archive_first_s"] = seconds(lambda: update.rebuild(registry, config.layout))
         tables = [config.paths.products / name for name in ("obscore.vot", "obscore.fits", "index.html")]

@@ -67,17 +67,21 @@ def _yaml(text: str, file: Path) -> Any:
     """Return the content of a YAML document; raise ConfigError on its first complaint."""
     import yaml
 
+    loader = yaml.SafeLoader(text)
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        if root is not None:
-            for line, complaint in _complaints(root, "", ()):
-                raise ConfigError(f"{file} line {line}: {complaint}")
-        return yaml.safe_load(text)
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        for line, complaint in _complaints(root, "", ()):
+            raise ConfigError(f"{file} line {line}: {complaint}")
+        return loader.construct_document(root)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None)
         where = f" at line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{file} is not valid YAML{where}{f' ({problem})' if problem else ''}: correct it") from None
+    finally:
+        loader.dispose()
 
 
 def _complaints(node: Any, key: str, above: tuple[Any, ...]) -> Iterator[tuple[int, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import heapq
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -55,15 +56,15 @@ def group_states(
     from contimg.registry import queries
     from contimg.registry.engine import open_registry
 
-    stems = sorted(name.removesuffix(".json") for name in _names(config.layout.stage / "groups"))
+    stems = [name.removesuffix(".json") for name in _names(config.layout.stage / "groups")]
     with contextlib.closing(open_registry(config)) as registry:
         closed = queries.closed_ids(registry)
         stuck = queries.stuck(registry, config.publish.max_attempts)
-    shown = stems
+    shown = set(stems)
     if not everything:
-        recent = set(stems[-RECENT:])
-        shown = [stem for stem in stems if stem in recent or f"mosaic_{stem}" not in closed]
-    states = [_group_state(config, stem, stuck) for stem in shown]
+        recent = heapq.nlargest(RECENT, stems)
+        shown = {stem for stem in stems if f"mosaic_{stem}" not in closed}.union(recent)
+    states = [_group_state(config, stem, stuck) for stem in sorted(shown)]
     _say_what_waits(config, states, plan)
     return states, len(stems) - len(shown)
 

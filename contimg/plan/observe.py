@@ -215,9 +215,10 @@ def committed_groups(config: Config, *, since: datetime | None = None) -> list[C
     standing, remembered = _Standing(config.layout.stage), SettledGroups(config.layout)
     groups = []
     first = None if since is None else naming.stem(naming.id_from_datetime(since))
+    asked, unchanged = {night.replace("-", "") for night in config.nights}, remembered.unchanged()
     folder = config.layout.stage / "groups"
     for stem in sorted(name[:-5] for name in _listed(folder) if name.endswith(".json")):
-        if first is not None and stem < first and stem in remembered and naming.date(stem) not in config.nights:
+        if first is not None and stem < first and stem in unchanged and stem[:8] not in asked:
             continue
         content = read_group(folder / f"{stem}.json")
         tiles = tuple(

@@ -32,10 +32,9 @@ class SettledGroups:
         self._standing = dict(_markers(layout.stage / "published"))
         self._changed = False
 
-    def __contains__(self, stem: str) -> bool:
-        """Whether a group was settled, and its marker is the one that said so."""
-        known = self._known.get(stem)
-        return known is not None and known == self._standing.get(stem)
+    def unchanged(self) -> set[str]:
+        """Return the groups that were settled and whose marker is the one that said so."""
+        return {stem for stem, mtime_ns in self._known.items() if self._standing.get(stem) == mtime_ns}
 
     def note(self, stem: str, *, settled: bool) -> None:
         """Remember whether a group is settled by its present marker."""

@@ -74,6 +74,15 @@ def _know_replicas(connection: Connection) -> None:
     connection.execute(text(f"CREATE TABLE IF NOT EXISTS replica_copies ({columns})"))
 
 
+def _index_publications(connection: Connection) -> None:
+    connection.execute(
+        text(
+            "CREATE INDEX IF NOT EXISTS data_registry_by_published ON data_registry (published_at) "
+            "WHERE status = 'published'"
+        )
+    )
+
+
 # version -> the step that makes it from the version before. A step is plain SQL text: it must go on
 # meaning the same when the tables in `schema` have moved on.
 STEPS: dict[int, Callable[[Connection], None]] = {
@@ -83,6 +92,7 @@ STEPS: dict[int, Callable[[Connection], None]] = {
     5: _store_relative_paths,
     6: _know_dois,
     7: _know_replicas,
+    8: _index_publications,
 }
 
 

@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from contimg.registry.relative_paths import PathBelow
 
-VERSION = 7
+VERSION = 8
 STATUSES = ("staging", "publishing", "published", "held", "rejected", "superseded", "withdrawn")
 QA_STATUSES = ("pending", "passed", "warning", "failed")
 VALIDATION_STATUSES = ("pending", "validated", "failed")
@@ -41,6 +41,12 @@ metadata = MetaData()
 def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+
+
+def _of_published(name: str, column: str) -> Index:
+    """Return an index over a column of the published bundles alone."""
+    published = text("status = 'published'")
+    return Index(name, column, sqlite_where=published, postgresql_where=published)
 
 
 def _digest(name: str = "sha256", **options: Any) -> Column[str]:
@@ -189,13 +195,9 @@ data_registry = Table(
     Column("verified_at", String),  # when every byte of the published bundle was last read and found right
     UniqueConstraint("data_id", "version", name="data_id_version_once"),
     Index("data_registry_by_status", "status", "data_id"),  # which products are in a state, without reading the rows
-    # Which published bundles were not verified for long, of 100 000 in milliseconds.
-    Index(
-        "data_registry_by_verified",
-        "verified_at",
-        sqlite_where=text("status = 'published'"),
-        postgresql_where=text("status = 'published'"),
-    ),
+    # Which published bundles were not verified for long, and which are new, of 100 000 in milliseconds.
+    _of_published("data_registry_by_verified", "verified_at"),
+    _of_published("data_registry_by_published", "published_at"),
     _one_of("status", STATUSES),
     _one_of("qa_status", QA_STATUSES),
     _one_of("validation_status", VALIDATION_STATUSES),

@@ -94,7 +94,7 @@ def test_nothing_is_written_without_a_change(config):
     remembered = SettledGroups(config.layout)
     remembered.note(naming.stem(NEW), settled=True)
     remembered.save()
-    assert place.stat().st_mtime_ns == before and naming.stem(OLD) in remembered
+    assert place.stat().st_mtime_ns == before and naming.stem(OLD) in remembered.unchanged()
     remembered.note(naming.stem(NEW), settled=False)
     remembered.save()
-    assert naming.stem(NEW) not in SettledGroups(config.layout)
+    assert naming.stem(NEW) not in SettledGroups(config.layout).unchanged()

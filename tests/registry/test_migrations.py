@@ -52,6 +52,8 @@ def test_a_registry_of_schema_1_is_upgraded(config):
             for statement in (
                 "DROP INDEX data_registry_by_status",
                 "CREATE INDEX ix_data_registry_status ON data_registry (status)",
+                "DROP INDEX data_registry_by_verified",
+                "DROP INDEX data_registry_by_published",
                 "UPDATE schema_version SET version = 1",
             ):
                 connection.execute(text(statement))
