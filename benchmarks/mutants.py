@@ -174,9 +174,9 @@ def install(mutant: Mutant) -> None:
 def learn(store: Path, tests: list[str]) -> None:
     """Run tests once, and keep in a folder which of them ran which lines, and how long each took."""
     store.mkdir(exist_ok=True)
-    number = len(list(store.glob("*.coverage")))
-    settings = store / f"{number}.ini"
-    settings.write_text(f"[run]\nsource_pkgs = contimg\ndata_file = {store / str(number)}.coverage\n")
+    own = store / str(os.getpid())  # others may learn beside this one
+    settings = own.with_suffix(".ini")
+    settings.write_text(f"[run]\nsource_pkgs = contimg\ndata_file = {own}.coverage\n")
     coverage = ["--cov=contimg", f"--cov-config={settings}", "--cov-context=test", "--cov-report="]
     command = [sys.executable, "-m", "pytest", "-q", *tests, *coverage, "--durations=0", "--durations-min=0"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -185,7 +185,7 @@ def learn(store: Path, tests: list[str]) -> None:
         words = line.split()
         if len(words) == 3 and words[0].endswith("s") and words[1] in ("setup", "call", "teardown"):
             durations[words[2]] = durations.get(words[2], 0.0) + float(words[0][:-1])
-    (store / f"{number}.json").write_text(json.dumps(durations))
+    own.with_suffix(".json").write_text(json.dumps(durations))
     print(done.stdout.splitlines()[-1])
 
 
