@@ -32,7 +32,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 WINGS = ("publishing", "registry", "bundle")
-TESTS = ("tests/publishing", "tests/registry", "tests/bundle", "tests/trials")
+TESTS = ("tests/publishing", "tests/registry", "tests/bundle", "tests/replicas", "tests/trials")
 LIMIT_S = 240
 _SWAPS: dict[type, type] = {
     ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt,
@@ -176,7 +176,8 @@ def learn(store: Path, tests: list[str]) -> None:
     store.mkdir(exist_ok=True)
     own = store / str(os.getpid())  # others may learn beside this one
     settings = own.with_suffix(".ini")
-    settings.write_text(f"[run]\nsource_pkgs = contimg\ndata_file = {own}.coverage\n")
+    # The simulated processes of the trials are greenlets.
+    settings.write_text(f"[run]\nsource_pkgs = contimg\nconcurrency = thread, greenlet\ndata_file = {own}.coverage\n")
     coverage = ["--cov=contimg", f"--cov-config={settings}", "--cov-context=test", "--cov-report="]
     command = [sys.executable, "-m", "pytest", "-q", *tests, *coverage, "--durations=0", "--durations-min=0"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -70,6 +70,8 @@ def test_an_approval_of_before_records_held_decisions_is_one(folder):
         [CONTENT | {"mood": "good"}],
         [CONTENT | {"time": 20260211}],
         [CONTENT | {"by": None}],
+        [CONTENT | {"time": "yesterday"}],
+        [CONTENT | {"reason": "good\n2026-02-11T00:00:00Z rejected"}],
         0,
         False,
     ],
@@ -100,6 +102,12 @@ def test_an_unknown_decision_asks_for_a_newer_contimg(folder):
 def test_a_record_that_cannot_be_understood_is_one_sentence(folder, content, what):
     (folder / PUBLICATION).write_bytes(content)
     with pytest.raises(RegistryError, match=f"{PUBLICATION} {what}: restore it from a copy"):
+        record.read_record(folder)
+
+
+def test_a_damaged_record_names_the_key(folder):
+    (folder / PUBLICATION).write_text(json.dumps({"version": []}))
+    with pytest.raises(RegistryError, match=rf"{PUBLICATION} is damaged \('version'\): restore it from a copy"):
         record.read_record(folder)
 
 

@@ -172,6 +172,12 @@ def test_a_refusal_names_the_folder_and_not_its_descriptor(job, monkeypatch):
     assert refused.value.filename == str(job.layout.products / ".incoming" / "copy" / "data")
 
 
+def test_copying_leaves_no_file_open(job):
+    before = os.listdir("/proc/self/fd")
+    copied(job)
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
 def test_a_link_on_the_way_below_an_opened_folder_is_named_by_its_path(tmp_path):
     (tmp_path / "odd").symlink_to("/tmp")
     with (

@@ -120,9 +120,11 @@ def test_another_products_copy_is_left_alone_when_one_is_asked_for(registry, con
 def test_renamed_but_not_recorded(registry, config, published):
     change(registry, status="staging", published_path=None, published_at=None)
     config.layout.twin("published", ID).unlink()
+    change(registry, verified_at=None)
     mends(registry, config, "not_recorded")
     row = queries.get(registry, ID)
     assert (row["status"], row["published_path"]) == ("published", str(published))
+    assert row["verified_at"] is not None  # every byte was read before it was recorded
 
 
 def test_died_after_the_rename_while_claimed(registry, config, published):
@@ -333,8 +335,8 @@ def test_remains_on_the_stage(registry, config, published):
     (home / f".bundle.part--{machine()}-999999999-1").mkdir()
     mine = home / part_name("bundle")
     mine.mkdir()
-    mends(registry, config, "part_left")
-    assert mine.exists()
+    found = mends(registry, config, "part_left")
+    assert mine.exists() and [one.data_id for one in found] == [ID]
 
 
 def test_symlinks_in_the_archive_are_not_followed(registry, config, published, tmp_path):
