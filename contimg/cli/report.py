@@ -28,7 +28,7 @@ AGAINST_TRUTH = {
     "median_offset_arcsec": "median offset from truth [arcsec]",
     "median_offset_beams": "median offset from truth [beams]",
     "completeness": "completeness against truth",
-    "n_unmatched": "sources that are not in the truth",
+    "n_unmatched": "found (S/N ≥ 10), not in the truth",
 }
 
 

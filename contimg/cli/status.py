@@ -103,7 +103,9 @@ def _show(content: dict[str, Any]) -> None:
     from contimg.monitoring.screen import sections
 
     for one in sections(content):
-        rows = [(*row[:-1], _step(row[-1])) for row in one.rows] if one.columns[-1] == "next step" else one.rows
+        rows = _pasteable([list(row) for row in one.rows])
+        if one.columns[-1] == "next step":
+            rows = [(*row[:-1], _step(row[-1])) for row in rows]
         print_table(f"\n{one.title}", one.columns, rows)
     for group in content["groups"]:
         if group["error"]:

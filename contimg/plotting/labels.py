@@ -40,13 +40,15 @@ def draw_labels(axes: Any, shown: SkyPicture, found: Features, thin: int, square
     """
     from matplotlib.patches import Rectangle
 
+    axes.autoscale(False)  # a square at the edge must not widen the picture
     for square in squares:
         corner = ((square.x - square.half) / thin, (square.y - square.half) / thin)
         side = 2 * square.half / thin
         axes.add_patch(Rectangle(corner, side, side, fill=False, edgecolor="white", linewidth=0.8, alpha=0.8, zorder=3))
         # Each letter at a corner of its own: the squares of a calibrator and of what it leaves round it overlap.
         across, up = _CORNERS[square.letter]
-        x, y = corner[0] + across * side, corner[1] + up * side
+        x = min(max(corner[0] + across * side, axes.get_xlim()[0]), axes.get_xlim()[1])
+        y = min(max(corner[1] + up * side, axes.get_ylim()[0]), axes.get_ylim()[1])
         side_of = "bottom" if _above(axes, (x, y), up) else "top"
         axes.text(
             x, y, f" {square.letter} ", color="white", fontsize=_SIZE, va=side_of, ha="right" if across else "left",

@@ -52,8 +52,8 @@ def next_action(mosaic_id: str, verdict: Verdict, reasons: Sequence[Reason], com
     contimg = f"contimg {command_options}".strip()
     if verdict == "passed":
         return (
-            '<div class="action passed"><p>Passed: the workflow publishes it, unless <code>publish.auto</code> is off. '
-            "Nothing has to be typed.</p></div>"
+            '<div class="action passed"><p>Passed: it is published without a decision, unless '
+            "<code>publish.auto</code> is off. Nothing has to be typed.</p></div>"
         )
     order = sorted(reasons, key=lambda reason: reason.severity != "failed")
     named = "".join(f"<li>{safe(one.message)}</li>" for one in order[:_NAMED])
@@ -65,7 +65,9 @@ def next_action(mosaic_id: str, verdict: Verdict, reasons: Sequence[Reason], com
     return (
         f'<div class="action {verdict}"><p>Held: its verdict is {safe(verdict)}, so that a person decides.</p>{why}'
         f"<p>What led to it, publish it in spite of that, or reject it:</p>"
-        f"<pre>{safe(look)}\n{safe(approve)}\n{safe(reject)}</pre></div>"
+        f"<pre>{safe(look)}\n{safe(approve)}\n{safe(reject)}</pre>"
+        '<p class="soft">In a bundle, <code>publication.json</code> beside <code>data/</code> says what was decided.'
+        "</p></div>"
     )
 
 

@@ -19,14 +19,12 @@ SCRIPT = r"""<script>
 (function () {
   var here = location.pathname;
   var onStage = /\/reports\/\d{4}-\d\d-\d\d\/[^\/]+\.html$/.test(here);
-  var inArchive = /\/mosaics\/\d{4}-\d\d-\d\d\/[^\/]+\/(data\/)?[^\/]+\.html$/.exec(here);
+  var inArchive = /\/mosaics\/\d{4}-\d\d-\d\d\/[^\/]+\/data\/[^\/]+\.html$/.test(here);
   document.querySelectorAll('a[data-stage]').forEach(function (link) {
     if (onStage) link.setAttribute('href', link.dataset.stage);
   });
   document.querySelectorAll('.archive').forEach(function (item) {
-    if (!inArchive) { item.remove(); return; }
-    var link = item.querySelector('a');
-    if (inArchive[1]) link.setAttribute('href', '../' + link.getAttribute('href'));
+    if (!inArchive) item.remove();
   });
 }());
 </script>"""
@@ -74,7 +72,7 @@ def _file(product: Twin, words: str, name: str) -> str:
 
 def _archive(mosaic: Twin) -> list[str]:
     """Return the links to the gallery, and to the mosaics there that cover the middle of this one."""
-    gallery = "../../../index.html"
+    gallery = "../../../../index.html"  # from data/ of a bundle in mosaics/<date>/
     found = [f'<li class="archive"><a href="{gallery}">gallery</a></li>']
     if has_image(mosaic):
         ra_deg, dec_deg = mosaic_image_facts(mosaic).centre_deg

@@ -98,17 +98,19 @@ def failed_numbers(twins: Sequence[Twin]) -> str:
 
     Numbers that could not be measured stand in it where that is a reason of the verdict.
     """
-    rows, judged = [], 0
+    rows, judged, unmeasured = [], 0, 0
     for twin in twins:
         for key, gates in gates_of(twin.kind, twin.qa).items():
             row = _row(twin, key, gates)
-            judged += 1
             missing = twin.qa.get(key) is None
+            judged += not missing
+            unmeasured += missing
             missed = {gate.unmeasured_code for gate in gates} & {reason.code for reason in twin.reasons}
             if missed if missing else "passed" not in row[-1].text:
                 rows.append((twin.kind, *row))
     if not rows:
-        return f'<p class="soft">All {judged} numbers that have a threshold are within it.</p>'
+        others = f"; {unmeasured} could not be measured" if unmeasured else ""
+        return f'<p class="soft">All {judged} measured numbers that have a threshold are within it{others}.</p>'
     columns = ("product", "number", "measured", "unit", "threshold", "verdict")
     return table(columns, rows, numbers=("measured",))
 

@@ -127,6 +127,8 @@ def test_letters_of_close_ups_at_the_edge_stand_within_the_picture(tmp_path, row
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw(renderer)
     edge = figure.axes[0].get_window_extent(renderer)
+    thin = 900 / figure.axes[0].images[0].get_array().shape[1]
+    assert figure.axes[0].get_ylim() == pytest.approx((-0.5, 300 / thin - 0.5))  # no grey margin beside the image
     letters = {one.get_text().strip(): one for one in figure.axes[0].findobj(Text)}
     box = letters["b"].get_window_extent(renderer)
     assert edge.y0 <= box.y0 and box.y1 <= edge.y1

@@ -16,12 +16,12 @@ from tests.report.conftest import MOSAIC_ID
 pytestmark = pytest.mark.chromium
 
 THRESHOLDS = {"qa": QaOptions(), "calibration": CalibrationOptions()}
-PLACES = ("stage", "bundle", "bag", "registered")
+PLACES = ("stage", "bag", "registered")
 
 
 @pytest.fixture(scope="module")
 def pages(night, tmp_path_factory):
-    """The page on the stage, in an archive (plain, and in a bag), and in a registered bundle of the stage."""
+    """The page on the stage, in a bag of an archive, and in a registered bundle of the stage."""
     layout, mosaic, comparison = night
     report = layout.product("summary", MOSAIC_ID)
     report.parent.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,6 @@ def pages(night, tmp_path_factory):
     (archive / "index.html").write_text("<!DOCTYPE html><title>gallery</title>")
     found = {"stage": report}
     folders = {
-        "bundle": archive / "mosaics" / "2026-02-11" / MOSAIC_ID,
         "bag": archive / "mosaics" / "2026-02-11" / f"{MOSAIC_ID}.v2" / "data",
         "registered": layout.stage / "registered" / "2026-02-11" / MOSAIC_ID / "v1",
     }
@@ -71,7 +70,7 @@ def test_every_link_leads_somewhere_and_the_console_is_silent(pages, place):
 
 def test_the_archive_is_linked_from_within_it_alone(pages):
     """To the gallery, and to its search for the middle of the field."""
-    for place, expected in (("bundle", "../../../index.html"), ("bag", "../../../../index.html"), ("stage", None)):
+    for place, expected in (("bag", "../../../../index.html"), ("stage", None)):
         dom, _ = browse(pages[place])
         found = [html.unescape(one) for one in re.findall(r'href="([^"]*index[.]html[^"]*)"', dom)]
         if expected is None:
@@ -105,7 +104,7 @@ def measured(page, width, tmp_path, *options):
 
 @pytest.mark.parametrize("width", [1400, 420, 360])
 def test_nothing_overflows_with_all_parts_opened(pages, tmp_path, width):
-    content, window, _, _ = measured(pages["bundle"], width, tmp_path)
+    content, window, _, _ = measured(pages["bag"], width, tmp_path)
     assert content == window <= width
 
 
@@ -132,7 +131,7 @@ window.onload = function () {{
 @pytest.mark.parametrize("width", [1400, 420])
 def test_no_table_splits_an_id(pages, tmp_path, width):
     frame = tmp_path / "frame.html"
-    frame.write_text(LINES.format(address=pages["bundle"].as_uri(), width=width))
+    frame.write_text(LINES.format(address=pages["bag"].as_uri(), width=width))
     dom, _ = browse(frame)
     ids = re.search(r"<title>([^<]*)</title>", dom).group(1).split(";")
     assert len(ids) >= 8 and {one.split()[1] for one in ids} == {"1"}, ids
@@ -143,7 +142,7 @@ def test_colours_follow_the_persons_choice(pages, tmp_path):
     seen = {}
     for name, value in (("dark", 0), ("light", 1)):
         scheme = f"--blink-settings=preferredColorScheme={value}"
-        _, _, background, ink = measured(pages["bundle"], 1400, tmp_path, scheme)
+        _, _, background, ink = measured(pages["bag"], 1400, tmp_path, scheme)
         seen[name] = background
         one, other = sorted((_luminance(background), _luminance(ink)), reverse=True)
         assert (one + 0.05) / (other + 0.05) >= 7

@@ -188,7 +188,7 @@ def test_a_passed_mosaic_asks_for_nothing(night, tmp_path):
     summarise_mosaic(mosaic, None, tmp_path / "page.html", layout=layout, judged_by=THRESHOLDS)
     text = text_of((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert "Nothing has to be typed." in text and "contimg " not in text.split("mJy/beam noise")[0]
-    assert re.search(r"All \d+ numbers that have a threshold are within it\.", text)
+    assert re.search(r"All \d+ measured numbers that have a threshold are within it\b", text)
 
 
 def test_numbers_beyond_a_threshold_stand_alone(night, tmp_path):
