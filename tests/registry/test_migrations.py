@@ -38,15 +38,17 @@ def test_an_older_database_is_upgraded_and_keeps_its_rows(config, monkeypatch):
 
 
 def test_a_registry_of_schema_1_is_upgraded(config):
-    """The tables as contimg made them before schema 2: an index over the states alone."""
+    """The tables as contimg made them before schema 2: an index over the states alone, and no later column or table."""
 
-    def indexes(opened):
+    def form(opened):
         with opened.read() as connection:
-            found = inspect(connection).get_indexes("data_registry")
-            return {(one["name"], *one["column_names"]) for one in found}, migrations.version_of(connection)
+            seen = inspect(connection)
+            found = {(one["name"], *one["column_names"]) for one in seen.get_indexes("data_registry")}
+            columns = {one["name"] for one in seen.get_columns("data_registry")}
+            return found, migrations.version_of(connection), columns, set(seen.get_table_names())
 
     with contextlib.closing(open_registry(config)) as opened:
-        fresh = indexes(opened)
+        fresh = form(opened)
         with opened.transaction() as connection:
             connection.execute(insert(schema.tiles), TILE)
             for statement in (
@@ -54,12 +56,16 @@ def test_a_registry_of_schema_1_is_upgraded(config):
                 "CREATE INDEX ix_data_registry_status ON data_registry (status)",
                 "DROP INDEX data_registry_by_verified",
                 "DROP INDEX data_registry_by_published",
+                "ALTER TABLE data_registry DROP COLUMN verified_at",
+                "ALTER TABLE data_registry DROP COLUMN doi",
+                "DROP TABLE replica_copies",
+                "DROP TABLE registry_identity",
                 "UPDATE schema_version SET version = 1",
             ):
                 connection.execute(text(statement))
-        assert indexes(opened) != fresh
+        assert form(opened) != fresh
     with contextlib.closing(open_registry(config)) as opened:
-        assert indexes(opened) == fresh and fresh[1] == schema.VERSION
+        assert form(opened) == fresh and fresh[1] == schema.VERSION
         with opened.read() as connection:
             assert connection.execute(text("SELECT tile_id FROM tiles")).all() == [(TILE["tile_id"],)]
 

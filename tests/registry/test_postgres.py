@@ -8,7 +8,7 @@ import time
 import pytest
 from sqlalchemy import make_url, text
 
-from contimg.registry import postgres
+from contimg.registry import engine, postgres
 from contimg.registry.engine import RegistryUnavailable, open_url
 from tests.support.databases import empty_schema, postgres_server
 
@@ -137,6 +137,30 @@ def test_a_lock_that_another_client_holds_is_given_up(server_url, monkeypatch):
         with pytest.raises(RegistryUnavailable, match="lock timeout"), other.transaction("a"):
             pass
         with other.transaction("b"):  # of another product
+            pass
+
+
+def test_an_idle_connection_that_the_server_ended_is_made_anew(server_url, monkeypatch):
+    """As after a restart of the server: what was idle is asked first whether it is still there."""
+    monkeypatch.setattr(postgres, "IDLE_S", 0.0)
+    url = server_url.render_as_string(hide_password=False)
+    with contextlib.closing(open_url(url)) as one, contextlib.closing(open_url(url)) as other:
+        with one.read() as connection:
+            process = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        with other.read() as connection:
+            assert connection.execute(text("SELECT pg_terminate_backend(:p, 5000)"), {"p": process}).scalar_one()
+        with one.read() as connection:
+            assert connection.execute(text("SELECT pg_backend_pid()")).scalar_one() != process
+
+
+def test_work_that_one_process_does_at_a_time_is_not_waited_for_without_a_limit(server_url, monkeypatch):
+    url = server_url.render_as_string(hide_password=False)
+    with contextlib.closing(open_url(url)) as one, contextlib.closing(open_url(url)) as other, one.exclusive("gallery"):
+        monkeypatch.setattr(engine, "EXCLUSIVE_S", 0.2)
+        message = "another process has worked on 'gallery' for 0 s: rerun the same command when it has ended"
+        with pytest.raises(RegistryUnavailable, match=message), other.exclusive("gallery"):
+            pass
+        with other.exclusive("tables"):
             pass
 
 
