@@ -13,7 +13,8 @@ from contimg.errors import ContimgError, InputError, UnknownIdError
 from contimg.products.lineage import Lineage, Node
 
 WITHDRAWN = ".withdrawn"  # folder of paths.products to which withdrawn bundles are moved
-_VERSIONED = re.compile(r"(?P<id>.*?)(?:\.v(?P<version>[1-9]\d*))?", re.DOTALL)
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")  # of a version, as folders are named; databases hold it too
+_VERSIONED = re.compile(rf"(?P<id>.*?)(?:\.v(?P<version>{_NUMBER.pattern}))?", re.DOTALL)
 
 
 def find_bundle(layout: naming.Layout, text: str) -> Path:
@@ -51,7 +52,7 @@ def find_bundle(layout: naming.Layout, text: str) -> Path:
 def _staged(layout: naming.Layout, data_id: str) -> dict[int, Path]:
     """Return the bundles of a mosaic on the stage, by version."""
     places = layout.product("registered", data_id).glob("v*")
-    return {int(place.name[1:]): place for place in places if place.name[1:].isdecimal()}
+    return {int(place.name[1:]): place for place in places if _NUMBER.fullmatch(place.name[1:]) is not None}
 
 
 def read_lineage(path: Path) -> tuple[dict[str, Any], Lineage, Node]:
@@ -109,7 +110,7 @@ def _parse_name(name: str) -> tuple[str, int] | None:
         return None
     if name == data_id:
         return data_id, 1
-    return (data_id, int(suffix)) if suffix.isdecimal() and int(suffix) > 1 else None
+    return (data_id, int(suffix)) if _NUMBER.fullmatch(suffix) is not None and int(suffix) > 1 else None
 
 
 def hidden_place(layout: naming.Layout, data_id: str, version: int) -> Path:

@@ -129,7 +129,7 @@ def decisions_in(record: Mapping[str, Any], path: Path) -> list[Decision]:
         if entry["decision"] not in KINDS:
             kind = one_line(entry["decision"])
             raise RegistryError(f"{path / PUBLICATION} holds an unknown decision '{kind}': update contimg")
-        if any(one_line(text) != text for text in entry.values()) or not _is_time(entry["time"]):
+        if any(one_line(text) != text for text in entry.values()) or not is_time(entry["time"]):
             raise RegistryError(f"{path / PUBLICATION} holds a decision that is none: restore it from a copy")
         if entry["decision"] == "cited" and re.fullmatch(DOI_PATTERN, entry["reason"]) is None:
             raise RegistryError(f"{path / PUBLICATION} holds a DOI that is none: restore it from a copy")
@@ -142,7 +142,8 @@ def last_placing(decisions: Iterable[Decision]) -> Decision | None:
     return max((one for one in decisions if one.decision in PLACING), default=None)
 
 
-def _is_time(text: str) -> bool:
+def is_time(text: str) -> bool:
+    """Return whether a text is a time that a record may hold: UTC, of these two centuries."""
     try:
         _time(text)
     except ValueError:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from contimg.registry.engine import Registry
 
 _reason = click.option("--reason", required=True, help="Why; it is recorded with your name and the time.")
-_version = click.option("--version", type=click.IntRange(min=1), help="Which version; needed when there are several.")
+_version = click.option(
+    "--version", type=click.IntRange(1, 999_999_999), help="Which version; needed when there are several."
+)
 _manifest = click.option(
     "--manifest", metavar="DIGITS", help="Refuse unless the SHA-256 of its manifest begins with these digits."
 )

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, update
 
 from contimg import naming
-from contimg.bundle.record import Decision
+from contimg.bundle.record import Decision, is_time
 from contimg.errors import RegistryError
 from contimg.publishing import archive_root
 from contimg.publishing.checkpoints import checkpoint
@@ -139,7 +139,10 @@ def decide(
                 f"know: 'contimg reconcile {named.data_id}' first"
             )
         rule.before(where)
-        made = Decision(_later(known), rule.decision, reason, operator(), me().host)
+        time = _later(known)
+        if not is_time(time):  # no reader would accept the record
+            raise RegistryError(f"{named.data_id}: the clock says {time}: set it, then type the same command again")
+        made = Decision(time, rule.decision, reason, operator(), me().host)
         try:
             where.record(publication(row), [*known, made], changed=rule.recorded(made))
         except OSError as error:

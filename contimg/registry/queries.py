@@ -149,8 +149,9 @@ def count_unread(registry: Registry, since: str) -> int:
 
 
 def _unread(since: str) -> ColumnElement[bool]:
-    """Return the condition that a bundle was not read and found right since a time, or never."""
-    return (data_registry.c.verified_at < since) | data_registry.c.verified_at.is_(None)
+    """Return the condition that a bundle was not read and found right since a time, never, or by a clock set ahead."""
+    read = data_registry.c.verified_at
+    return (read < since) | read.is_(None) | (read > now())
 
 
 def _is_current() -> ColumnElement[bool]:

@@ -279,3 +279,13 @@ def test_an_approval_of_before_the_records_is_understood(tmp_path):
     expected = Decision("2026-02-12T00:00:00.000Z", "approved", "checked by eye", "ada", "")
     assert decisions_in(old, tmp_path) == [expected]
     assert decisions_in({"approved_by": None}, tmp_path) == [] == decisions_in({}, tmp_path)
+
+
+@pytest.mark.parametrize("wrong", ["1970-01-01T00:00:07.000Z", "2201-01-01T00:00:00.000Z"])
+def test_a_clock_that_no_record_may_hold_decides_nothing(registry, config, monkeypatch, wrong):
+    """A record of 1970 would be refused by every later command, with no copy that could replace it."""
+    run(config)
+    monkeypatch.setattr(deciding, "_later", lambda known: wrong)
+    with pytest.raises(RegistryError, match=f"the clock says {wrong}: set it"):
+        decisions.withdraw(registry, config.layout, ID, "wrong flux scale")
+    assert queries.get(registry, ID)["status"] == "published"

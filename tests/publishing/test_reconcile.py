@@ -352,3 +352,24 @@ def test_a_twin_changed_after_publishing_does_not_matter(registry, config, publi
     place = config.layout.twin("ms", mosaics.GROUP)
     write_twin(place, read_twin(place).model_copy(update={"notes": ["made again"]}))
     assert reconcile(registry, config.layout) == []
+
+
+@pytest.mark.parametrize("name", ["v03", "v99999999999999999999", "v\u0969"])
+def test_a_folder_that_is_no_version_makes_no_row(registry, config, published, name):
+    home = config.layout.product("registered", ID)
+    shutil.copytree(home / "v1", home / name)
+    reconcile(registry, config.layout)
+    with registry.read() as connection:
+        assert queries.states(connection, ID) == [(1, "published")]
+
+
+def test_a_copy_in_sight_with_a_version_beyond_all_is_no_bundle(registry, config, published):
+    shutil.copytree(published, published.with_name(f"{ID}.v99999999999999999999"))
+    reconcile(registry, config.layout)
+    with registry.read() as connection:
+        assert queries.states(connection, ID) == [(1, "published")]
+
+
+def test_what_was_read_by_a_clock_set_ahead_counts_as_unread(registry, config, published):
+    change(registry, verified_at="2099-01-01T00:00:00.000Z")
+    assert queries.count_unread(registry, "2026-01-01T00:00:00.000Z") == 1
