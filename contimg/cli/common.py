@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from contimg.naming import Layout
     from contimg.registry.engine import Registry
 
+VERSION = click.IntRange(1, 999_999_999)  # of a mosaic; folders have no larger one: contimg.bundle.find
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 

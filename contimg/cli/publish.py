@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contimg.cli.common import Context, echo, json_option, opened, pasteable, print_json
+from contimg.cli.common import VERSION, Context, echo, json_option, opened, pasteable, print_json
 from contimg.storage.process import one_line
 
 if TYPE_CHECKING:
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from contimg.registry.engine import Registry
 
 _reason = click.option("--reason", required=True, help="Why; it is recorded with your name and the time.")
-_version = click.option(
-    "--version", type=click.IntRange(1, 999_999_999), help="Which version; needed when there are several."
-)
+_version = click.option("--version", type=VERSION, help="Which version; needed when there are several.")
 _manifest = click.option(
     "--manifest", metavar="DIGITS", help="Refuse unless the SHA-256 of its manifest begins with these digits."
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from contimg.cli.common import Context, echo, json_option, opened, print_json, print_table
+from contimg.cli.common import VERSION, Context, echo, json_option, opened, print_json, print_table
 from contimg.cli.verify import verify
 
 
@@ -67,7 +67,7 @@ def list_products(
 
 @registry.command()
 @click.argument("mosaic")
-@click.option("--version", type=click.IntRange(1, 999_999_999), help="A version; the latest when not given.")
+@click.option("--version", type=VERSION, help="A version; the latest when not given.")
 @json_option
 @click.pass_obj
 def show(context: Context, mosaic: str, version: int | None, as_json: bool) -> None:

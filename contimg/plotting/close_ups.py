@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.plotting.features import Features, Pixel, find_features
-from contimg.plotting.stretch import BLANK, COLOURS, norm_of
+from contimg.plotting.stretch import BLANK, COLOURS, dark_edge, norm_of
 from contimg.plotting.words import angle_words, flux_words
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ _BEAMS = (12.0, 12.0, 30.0)  # half widths of the three, in beams
 LEVELS = (-5.0, -3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0, 10000.0)
 """Contours, in units of the noise; negative ones are dashed."""
 POSITIVE, NEGATIVE = "#8fd3ff", "white"
+_EDGE = 3.0  # of beam, bar and its length
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def _draw_square(axes: Any, shown: SkyPicture, square: Square, *, small: bool) -
     height, width = (axis / shown.cell_deg for axis in shown.beam_deg[:2])
     corner = -0.86 * reach
     beam = Ellipse((corner, corner), width, height, angle=shown.beam_deg[2], facecolor="white", alpha=0.9, zorder=5)
-    beam.set_path_effects(_edged())
+    beam.set_path_effects(dark_edge(_EDGE))
     axes.add_patch(beam)
     _draw_scale(axes, shown, reach, small=small)
     axes.set_xticks([])
@@ -161,13 +162,6 @@ def cut_out(image: NDArray[np.floating] | float, square: Square) -> NDArray[np.f
     return cut
 
 
-def _edged() -> list[Any]:
-    """Return the dark edge of what is white, which is seen on the light ground beyond an image too."""
-    from matplotlib.patheffects import withStroke
-
-    return [withStroke(linewidth=3, foreground="black")]
-
-
 def _draw_scale(axes: Any, shown: SkyPicture, reach: float, *, small: bool) -> None:
     """Draw a bar whose length is a round angle, about a third of the close-up."""
     wanted = 0.6 * reach * shown.cell_deg
@@ -175,8 +169,10 @@ def _draw_scale(axes: Any, shown: SkyPicture, reach: float, *, small: bool) -> N
     length = max((step for step in steps if step <= wanted), default=min(steps))
     pixels = length / shown.cell_deg
     x, y = 0.92 * reach, -0.86 * reach
-    axes.plot([x - pixels, x], [y, y], color="white", lw=1.4, solid_capstyle="butt", zorder=5, path_effects=_edged())
+    axes.plot(
+        [x - pixels, x], [y, y], color="white", lw=1.4, solid_capstyle="butt", zorder=5, path_effects=dark_edge(_EDGE)
+    )
     axes.text(
         x - pixels / 2, y + 0.05 * reach, angle_words(length), color="white", ha="center", va="bottom",
-        fontsize=8.5 if small else 10, zorder=5, path_effects=_edged(),
+        fontsize=8.5 if small else 10, zorder=5, path_effects=dark_edge(_EDGE),
     )  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 
 from contimg.plotting.close_ups import Square, brightest_near
 from contimg.plotting.features import Features, Pixel
+from contimg.plotting.stretch import dark_edge
 from contimg.plotting.words import flux_words
 
 if TYPE_CHECKING:
@@ -106,8 +107,6 @@ def _room(axes: Any, place: tuple[float, float]) -> Box:
 
 def _write(axes: Any, place: tuple[float, float], text: str, placed: list[Box], colour: str = "white") -> None:
     """Write a label beside a place, where no other label and no marked place is; else where it covers the least."""
-    from matplotlib.patheffects import withStroke
-
     box = axes.get_window_extent()
     at = axes.transData.transform(place)
     width = _LETTER_PX * len(text) * 0.78
@@ -122,7 +121,7 @@ def _write(axes: Any, place: tuple[float, float], text: str, placed: list[Box], 
     placed.append(room)
     axes.annotate(
         text, place, (dx, dy), textcoords="offset pixels", ha=side, va="center", color=colour, fontsize=_SIZE,
-        path_effects=[withStroke(linewidth=2.2, foreground="black")], zorder=7, annotation_clip=True,
+        path_effects=dark_edge(2.2), zorder=7, annotation_clip=True,
     )  # fmt: skip
 
 

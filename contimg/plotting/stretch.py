@@ -14,3 +14,10 @@ def norm_of(rms: float) -> Any:
     from matplotlib.colors import AsinhNorm
 
     return AsinhNorm(linear_width=LINEAR_SIGMA * rms, vmin=LOW_SIGMA * rms, vmax=HIGH_SIGMA * rms)
+
+
+def dark_edge(width: float) -> list[Any]:
+    """Return the path effects of what is white: a dark edge (width in points), seen on bright and light ground."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=width, foreground="black")]
