@@ -306,6 +306,15 @@ def read_manifest(path: Path) -> tuple[str, dict[str, str]]:
     return hashlib.sha256(content).hexdigest(), parse_manifest(content)
 
 
+def manifest_digest(path: Path) -> str | None:
+    """Return the SHA-256 of a bundle's manifest; None where it has none."""
+    with safe_files.open_folder(path) as folder:
+        try:
+            return hashlib.sha256(read_file(folder, MANIFEST)).hexdigest()
+        except FileNotFoundError:
+            return None
+
+
 def read_metadata(path: Path) -> dict[str, Any]:
     """Return the ``metadata.json`` of a bundle.
 

@@ -108,6 +108,11 @@ def read_record(path: Path) -> dict[str, Any]:
     return content
 
 
+def is_of(record: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Return whether a record is that of a row: of the same id, version and manifest."""
+    return all(record.get(key) == row[key] for key in ("data_id", "version", "sha256"))
+
+
 def decisions_in(record: Mapping[str, Any], path: Path) -> list[Decision]:
     """Return the decisions of a record, the oldest first; `path` is the bundle's, for messages.
 

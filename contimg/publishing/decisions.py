@@ -154,8 +154,10 @@ def restore(registry: Registry, layout: naming.Layout, mosaic: Named | str, reas
             raise RegistryError(
                 f"{row['data_id']} version {row['version']} did not pass and was never approved: make a new one"
             )
+        where = Places.of(layout, row)
+        where.require_free()
         if key(row) not in whole:
-            problem = bundle.problem(Places.of(layout, row).hidden, row["sha256"])
+            problem = bundle.problem(where.hidden, row["sha256"])
             if problem is not None:
                 raise RegistryError(f"{row['data_id']} cannot be restored: {problem}: restore that from a backup first")
 

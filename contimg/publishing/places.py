@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contimg.bundle.bundle import manifest_digest
 from contimg.bundle.find import hidden_place
-from contimg.bundle.record import Decision, decisions_in, read_record, with_decisions, write_record
+from contimg.bundle.record import Decision, decisions_in, is_of, read_record, with_decisions, write_record
 from contimg.errors import RegistryError
 from contimg.naming import Layout
 from contimg.storage import moving, safe_files
@@ -33,23 +34,31 @@ class Places:
     layout : Layout
     stage, sight, hidden : Path
         On the stage; in the archive under its final name; in the archive after it was withdrawn.
+    making : mapping
+        ``data_id``, ``version`` and ``sha256`` of the version. A person may have put another bundle in a place.
     """
 
     layout: Layout
     stage: Path
     sight: Path
     hidden: Path
+    making: Mapping[str, Any]
 
     @classmethod
     def of(cls, layout: Layout, row: Mapping[str, Any]) -> Places:
         """Return the places of a row."""
         data_id, version = row["data_id"], row["version"]
         hidden = hidden_place(layout, data_id, version)
-        return cls(layout, Path(row["stage_path"]), layout.bundle(data_id, version), hidden)
+        making = {key: row[key] for key in ("data_id", "version", "sha256")}
+        return cls(layout, Path(row["stage_path"]), layout.bundle(data_id, version), hidden, making)
 
     def standing(self) -> list[Path]:
         """Return the places that hold a folder, those of the archive first."""
         return [place for place in (self.sight, self.hidden, self.stage) if is_folder(place)]
+
+    def is_own(self, place: Path) -> bool:
+        """Return whether what stands in a place is a copy of this version, as its record or its manifest says."""
+        return is_of(read_record(place), self.making) or manifest_digest(place) == self.making["sha256"]
 
     def require_no_link(self) -> None:
         """Raise `RegistryError` where the way to the bundle in sight leads through a symlink below the archive's root.
@@ -59,6 +68,19 @@ class Places:
         problem = link_on_the_way(self.layout.products, self.sight.parent)
         if problem is not None:
             raise RegistryError(problem)
+
+    def require_free(self) -> None:
+        """Raise `RegistryError` where something stands under the final name, to which a withdrawn bundle is to return.
+
+        Looked at before a decision is recorded, as in `require_movable`.
+        """
+        self.require_no_link()
+        if os.path.lexists(self.sight):
+            remedy = f"'contimg reconcile {self.making['data_id']}'" if is_folder(self.sight) else "move it away"
+            raise RegistryError(
+                f"{self.sight} stands where the withdrawn bundle would return to: {remedy} first, then type the same "
+                "command again"
+            )
 
     def require_movable(self) -> None:
         """Raise `RegistryError` where the bundle in sight cannot be moved to its hidden place by this user.
@@ -98,7 +120,7 @@ class Places:
         safe_files.sync_way(root, safe_files.relative_to_root(place, root, key))
 
     def decisions(self) -> list[Decision]:
-        """Return the decisions that are recorded in any copy, the oldest first.
+        """Return the decisions that are recorded in any copy of this version, the oldest first.
 
         Raises
         ------
@@ -108,13 +130,14 @@ class Places:
         return sorted({one for place in self.standing() for one in self.decisions_at(place)})
 
     def decisions_at(self, place: Path) -> list[Decision]:
-        """Return the decisions that are recorded in one copy, the oldest first; see `decisions`."""
-        return decisions_in(read_record(place), place)
+        """Return the decisions that are recorded in one copy, the oldest first; none where its record is another's."""
+        record = read_record(place)
+        return decisions_in(record, place) if is_of(record, self.making) else []
 
     def record(
         self, base: Mapping[str, Any], decisions: Iterable[Decision], changed: Mapping[str, Any] | None = None
     ) -> None:
-        """Write decisions into the record of every copy that lacks one of them.
+        """Write decisions into the record of every copy of this version that lacks one of them.
 
         Parameters
         ----------
@@ -125,8 +148,10 @@ class Places:
             What else of each record the decisions change.
         """
         decided = set(decisions)
-        for place in self.standing():
+        for place in filter(self.is_own, self.standing()):
             content = read_record(place)
+            if not is_of(content, self.making):
+                content = {}
             kept = decisions_in(content, place)
             if "decisions" in content and decided <= set(kept):
                 self._sync(place)  # who wrote it may have died before it was on the disk
@@ -190,6 +215,12 @@ def bring_back(places: Places) -> bool:
 def set_aside(places: Places) -> None:
     """Move what stands under the final name to ``.altered``, under a number that is free."""
     _set_aside(places.layout, places.sight)
+
+
+def replace_in_sight(places: Places) -> None:
+    """Move what stands under the final name to ``.altered``, and the withdrawn bundle there."""
+    set_aside(places)
+    bring_back(places)
 
 
 def set_hidden_aside(places: Places) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from contimg import naming
 from contimg.bundle import bundle
-from contimg.bundle.find import hidden_place
-from contimg.bundle.record import Decision, decisions_in, last_placing, read_record
+from contimg.bundle.find import find_bundles, find_staged, hidden_place
+from contimg.bundle.record import Decision, decisions_in, is_of, last_placing, read_record
 from contimg.errors import RegistryError
 from contimg.products.lineage import Lineage, Node
 from contimg.publishing.finalize import finalize, judge
@@ -18,6 +20,7 @@ from contimg.publishing.register import supersede_before
 from contimg.registry.engine import Registry
 from contimg.registry.queries import add_event, latest, states
 from contimg.registry.rows import insert_product, new_row
+from contimg.registry.schema import data_registry
 from contimg.times import now
 
 
@@ -34,8 +37,9 @@ def rebuild_archived(
     RegistryError
         If the bundle is not what its name says, or nothing shows that it was allowed to be published.
     """
-    record, decisions = _record(path)
-    row, lineage, mosaic = _base(layout, path, data_id, version, manifest_sha256, record)
+    record = read_record(path)
+    decisions = decisions_in(record, path)
+    row, lineage, mosaic = _base(registry, layout, path, data_id, version, manifest_sha256, record)
     values = judge(path, data_id, manifest_sha256, auto_publish=True)
     approval = next((one for one in reversed(decisions) if one.decision == "approved"), None)
     if values["held_json"] is not None and approval is None:
@@ -66,8 +70,8 @@ def rebuild_staged(
     RegistryError
         If the bundle is not what its name says.
     """
-    record, _ = _record(path)
-    row, lineage, mosaic = _base(layout, path, data_id, version, manifest_sha256, record)
+    record = read_record(path)
+    row, lineage, mosaic = _base(registry, layout, path, data_id, version, manifest_sha256, record)
     judge(path, data_id, manifest_sha256, auto_publish=True)  # what cannot be judged gets no row
 
     def insert() -> bool:
@@ -82,7 +86,13 @@ def rebuild_staged(
 
 
 def _base(
-    layout: naming.Layout, path: Path, data_id: str, version: int, manifest_sha256: str, record: Mapping[str, Any]
+    registry: Registry,
+    layout: naming.Layout,
+    path: Path,
+    data_id: str,
+    version: int,
+    manifest_sha256: str,
+    record: Mapping[str, Any],
 ) -> tuple[dict[str, Any], Lineage, Node]:
     metadata = bundle.read_metadata(path)
     missing = {"data_id", "data_type", "synthetic", "verdict", "lineage"} - set(metadata)
@@ -97,7 +107,9 @@ def _base(
     row = new_row(layout, metadata, manifest_sha256, version, auto_publish=auto_publish)
     row["created_at"] = record.get("created_at") or row["created_at"]
     row["doi"] = record.get("doi")
-    return row, lineage, _mosaic(path, lineage, data_id)
+    mosaic = _mosaic(path, lineage, data_id)
+    _require_its_own(registry, layout, path, row, record)
+    return row, lineage, mosaic
 
 
 def _state(layout: naming.Layout, path: Path, data_id: str, version: int, decisions: list[Decision]) -> dict[str, Any]:
@@ -133,9 +145,29 @@ def _insert(
     return True
 
 
-def _record(path: Path) -> tuple[dict[str, Any], list[Decision]]:
-    record = read_record(path)
-    return record, decisions_in(record, path)
+def _require_its_own(
+    registry: Registry, layout: naming.Layout, path: Path, row: Mapping[str, Any], record: Mapping[str, Any]
+) -> None:
+    """Raise where a bundle is that of another version, copied under this one's name: it would be published twice."""
+    if record and not is_of(record, row):
+        of = f"version {record.get('version')} of {record.get('data_id')}, manifest {record.get('sha256')}"
+        raise RegistryError(
+            f"{path / bundle.PUBLICATION} is that of another bundle ({of}): move the folder away if it is a copy of "
+            "that one, or else restore the record from a copy"
+        )
+    data_id, column = row["data_id"], data_registry.c
+    with registry.read() as connection:
+        same = select(column.version).where(column.data_id == data_id, column.sha256 == row["sha256"])
+        other = connection.execute(same.order_by(column.version)).scalar()
+    if other is not None:
+        raise RegistryError(f"{path} holds the files of version {other}: move it away")
+    archived = ((place, version) for place, _, version, _ in find_bundles(layout, data_id))
+    staged = ((place, version) for place, _, version in find_staged(layout, data_id))
+    for place, version in (*archived, *staged):
+        if version == row["version"] or bundle.manifest_digest(place) != row["sha256"]:
+            continue
+        if not record or is_of(read_record(place), {**row, "version": version}):  # else that one is the copy
+            raise RegistryError(f"{path} and {place} are the same bundle: move the one away that is a copy")
 
 
 def _mosaic(path: Path, lineage: Lineage, data_id: str) -> Node:

@@ -12,14 +12,14 @@ from sqlalchemy import Connection
 
 from contimg.bundle import bundle
 from contimg.bundle.find import find_bundles, find_staged
-from contimg.bundle.record import Decision, last_placing, read_record
+from contimg.bundle.record import Decision, is_of, last_placing, read_record
 from contimg.errors import BusyError, ContimgError, RegistryError
 from contimg.publishing import places
 from contimg.publishing.carrying_out import finish_withdrawal
 from contimg.publishing.differences import Difference, Row, Scope, about, is_as_read, sentence
 from contimg.publishing.places import Places, is_folder
 from contimg.publishing.rebuild import rebuild_archived, rebuild_staged
-from contimg.publishing.recording import add_decisions, after, edited, publication, recorded, unknown_to
+from contimg.publishing.recording import add_decisions, after, edited, publication, recorded, said, unknown_to
 from contimg.registry.engine import RegistryStalled, RegistryUnavailable
 
 
@@ -84,11 +84,11 @@ def _lost_decisions(scope: Scope, row: Row) -> Iterator[Difference]:
         known = recorded(connection, row)
     lost = unknown_to(known, on_disk)
     if lost:
-        message = f"the registry did not know that {_said(lost)}: taken from the record beside the bundle"
+        message = f"the registry did not know that {said(lost)}: taken from the record beside the bundle"
         found = about("decision_lost", row, _first(where), message)
         yield scope.repair(found, functools.partial(_apply, scope, row, known, lost, where))
-    elif known and any(not _holds(where, place, known) for place in where.standing()):
-        message = f"the record of {row['data_id']} did not say that {_said(known)}: written into it"
+    elif known and any(not _holds(where, place, known) for place in where.standing() if where.is_own(place)):
+        message = f"the record of {row['data_id']} did not say that {said(known)}: written into it"
         found = about("record_lost", row, _first(where), message)
         write = functools.partial(where.record, publication(row), known)
         yield scope.repair(found, functools.partial(_unless_decided, scope, row, known, write))
@@ -99,10 +99,10 @@ def _lost_decisions(scope: Scope, row: Row) -> Iterator[Difference]:
 def _edited_records(scope: Scope, row: Row, where: Places, known: list[Decision]) -> Iterator[Difference]:
     """Find copies whose record is gone or says otherwise than the registry: written anew.
 
-    What stands in the archive though the row says that nothing does is not touched: it may be another's.
+    What stands in the archive though the row says that nothing does is not touched, nor what is another version's.
     """
     archived = {"published": where.sight, "withdrawn": where.hidden}.get(row["status"])
-    for place in (one for one in where.standing() if one in (where.stage, archived)):
+    for place in (one for one in where.standing() if one in (where.stage, archived) and where.is_own(one)):
         names = edited(read_record(place), row, known, archived=place != where.stage)
         if names:
             message = (
@@ -129,10 +129,6 @@ def _holds(where: Places, place: Path, decisions: list[Decision]) -> bool:
     return set(decisions) <= set(where.decisions_at(place))
 
 
-def _said(decisions: list[Decision]) -> str:
-    return ", ".join(f"{one.by} {one.decision} it on {one.time}" for one in decisions)
-
-
 def _first(where: Places) -> Path:
     return next(iter(where.standing()), where.stage)
 
@@ -144,7 +140,7 @@ def _apply(scope: Scope, row: Row, known: list[Decision], lost: list[Decision], 
     values = after(row, lost, where)
     if not values:
         values = {"status": row["status"]}
-    changed = scope.change(row, values, "reconciled", f"decisions of the bundle's record: {_said(lost)}", note)
+    changed = scope.change(row, values, "reconciled", f"decisions of the bundle's record: {said(lost)}", note)
     if changed:
         both = sorted([*known, *lost])
         _unless_decided(scope, row, both, functools.partial(_spread, where, publication({**row, **values}), row, both))
@@ -155,7 +151,7 @@ def _spread(where: Places, base: Mapping[str, Any], row: Row, decisions: list[De
     """Write decisions into the record of every copy of a version."""
     where.record(base, decisions)
     for place in where.standing():
-        if read_record(place).get("sha256") == row["sha256"]:  # an approval changes what else the record says
+        if is_of(read_record(place), row):  # an approval changes what else the record says
             where.record_anew(place, base, decisions)
 
 
@@ -188,8 +184,8 @@ class Answer:
     code : str
         Of the `Difference`.
     action : str
-        ``hide``, ``bring back``, ``aside`` (move to ``.altered``), ``hidden aside`` (the withdrawn copy), ``withdraw``
-        (record it as withdrawn) or ``person``.
+        ``hide``, ``bring back``, ``aside`` (move to ``.altered``), ``hidden aside`` (the withdrawn copy), ``replace``
+        (``aside``, then ``bring back``), ``withdraw`` (record it as withdrawn) or ``person``.
     message : str
         With a field ``{status}``.
     """
@@ -244,6 +240,8 @@ def _misplaced(
         if row["status"] != "withdrawn" or not hidden or row["published_path"] == str(where.hidden):
             return
         found = Answer("not_hidden", "hide", "is {status}, and the registry named another place: corrected")
+    if found.action == "hidden aside" and bundle.archived_problem(where.sight, row["sha256"]) is not None:
+        found = _instead_of_restored(row, where)
     message = f"{row['data_id']} version {row['version']} {found.message.format(status=row['status'])}"
     difference = about(found.code, row, where.sight, message, needs_person=found.action == "person")
     action = functools.partial(_move, scope, row, where, found.action)
@@ -253,6 +251,17 @@ def _misplaced(
         hidden_ones.append((difference, action))
     else:
         yield scope.repair(difference, action)
+
+
+def _instead_of_restored(row: Row, where: Places) -> Answer:
+    """Return what to do where another bundle, or an altered one, stands where a restored one belongs."""
+    problem = bundle.archived_problem(where.hidden, row["sha256"])
+    if problem is None:
+        message = "was restored, and what stood in its place is not it: moved to .altered, and the right one moved back"
+        return Answer("in_two_places", "replace", message)
+    return Answer(
+        "in_two_places", "person", f"was restored, and neither of two copies is whole ({problem}): remove one"
+    )
 
 
 def _last_decision(scope: Scope, row: Row) -> str | None:
@@ -275,6 +284,7 @@ def _move(scope: Scope, row: Row, where: Places, action: str) -> bool:
     move: Callable[[Places], object] = {
         "aside": places.set_aside,
         "hidden aside": places.set_hidden_aside,
+        "replace": places.replace_in_sight,
         "bring back": places.bring_back,
         "hide": places.hide,
     }[action]

@@ -70,6 +70,11 @@ def unknown_to(known: Iterable[Decision], found: Iterable[Decision]) -> list[Dec
     return sorted(one for one in found if one.time > last)
 
 
+def said(decisions: Iterable[Decision]) -> str:
+    """Return decisions as words of a sentence."""
+    return ", ".join(f"{one.by} has {one.decision} it on {one.time}" for one in decisions)
+
+
 def add_decisions(connection: Connection, row: Mapping[str, Any], decisions: Iterable[Decision]) -> None:
     """Insert decisions found in a bundle's record as events, with the time, person and host of each decision."""
     for one in decisions:

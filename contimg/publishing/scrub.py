@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from contimg.bundle import bundle
-from contimg.bundle.record import read_record
+from contimg.bundle.record import decisions_in, is_of, read_record
 from contimg.errors import InputError, RegistryError
 from contimg.publishing.places import link_on_the_way
-from contimg.publishing.recording import edited, recorded, verdict_contradiction
+from contimg.publishing.recording import edited, recorded, said, unknown_to, verdict_contradiction
 from contimg.registry import queries
 from contimg.registry.engine import Registry
 from contimg.registry.relative_paths import roots_of
@@ -79,9 +79,16 @@ def record_problems(registry: Registry, row: Mapping[str, Any], path: Path) -> l
         return [str(error)]
     with registry.read() as connection:
         whole = queries.require(connection, row["data_id"], row["version"])
-        names = edited(record, whole, recorded(connection, whole), archived=True)
+        known = recorded(connection, whole)
+    names = edited(record, whole, known, archived=True)
     if not names or whole["status"] != "published":  # withdrawn meanwhile
         return []
+    lost = unknown_to(known, decisions_in(record, path)) if is_of(record, whole) else []
+    if lost:
+        return [
+            f"{path / bundle.PUBLICATION} says that {said(lost)}, which the registry does not know: 'contimg reconcile "
+            f"{row['data_id']}' makes it hold; if it is wrong, restore the record from a copy first"
+        ]
     what = "is missing" if not record else f"does not say what the registry does ({', '.join(names)})"
     return [f"{path / bundle.PUBLICATION} {what}: contimg reconcile {row['data_id']} writes it anew"]
 
