@@ -88,6 +88,21 @@ def find_bundles(layout: naming.Layout, data_id: str | None = None) -> Iterator[
                 yield path, *parsed, hidden
 
 
+def find_misnamed(layout: naming.Layout) -> Iterator[Path]:
+    """Give the folders among the archive's bundles that hold one where none belongs, as no name of a bundle says.
+
+    Below another date, with a version as ``.v02``, or with the name of no mosaic; a symlink is one too.
+    """
+    for top, hidden in ((layout.products, False), (layout.products / WITHDRAWN, True)):
+        for path in sorted([*top.glob("mosaics/*"), *top.glob("mosaics/*/*")]):
+            parsed = _parse_name(path.name)
+            belongs = parsed is not None and path == (
+                hidden_place(layout, *parsed) if hidden else layout.bundle(*parsed)
+            )
+            if (not belongs or path.is_symlink()) and (path / bundle.MANIFEST).is_file():
+                yield path
+
+
 def find_staged(layout: naming.Layout, data_id: str | None = None) -> Iterator[tuple[Path, str, int]]:
     """Give every bundle's folder on the stage: path, id and version, the oldest version first."""
     pattern = "*/mosaic_*" if data_id is None else f"{naming.date(data_id)}/{data_id}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,10 @@ def registry() -> None:
 
 def as_record(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row for programs, its JSON columns read."""
+    from contimg.registry.columns import held_reasons
+
     record = {key: value for key, value in row.items() if not key.endswith("_json")}
-    record["held"] = json.loads(row["held_json"] or "[]")
+    record["held"] = held_reasons(row)
     return record
 
 
@@ -74,6 +75,7 @@ def show(context: Context, mosaic: str, version: int | None, as_json: bool) -> N
     """Show all that the registry knows of MOSAIC: state, metadata, what it was made from, its history."""
     from contimg import naming
     from contimg.registry import queries
+    from contimg.registry.columns import summary
     from contimg.registry.queries import lineage_counts
 
     data_id = naming.as_mosaic_id(mosaic)
@@ -83,7 +85,7 @@ def show(context: Context, mosaic: str, version: int | None, as_json: bool) -> N
         with database.read() as connection:
             counts = lineage_counts(connection, data_id, row["version"])
         known = [other["version"] for other in queries.versions(database, data_id)]
-    metadata = json.loads(row["metadata_json"])
+    metadata = summary(row)
     if as_json:
         record = as_record(row) | {"versions": known, "lineage": counts, "metadata": metadata, "events": history}
         print_json(record)

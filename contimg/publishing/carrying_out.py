@@ -6,14 +6,17 @@ the row is read once more, within the transaction in which the bundle is moved.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from contimg.bundle.record import last_placing
+from contimg.errors import RegistryError
 from contimg.naming import Layout
 from contimg.publishing import places
 from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.deciding import set_columns
+from contimg.publishing.differences import sentence
 from contimg.publishing.places import Places
 from contimg.publishing.recording import recorded
 from contimg.registry.engine import Registry
@@ -23,6 +26,18 @@ from contimg.times import now
 Row = Mapping[str, Any]
 
 
+@contextlib.contextmanager
+def _recorded(row: Row, decision: str) -> Iterator[None]:
+    """Let an error of moving a bundle say what is recorded already, and what does the rest."""
+    try:
+        yield
+    except (OSError, RegistryError) as error:
+        raise RegistryError(
+            f"{row['data_id']} version {row['version']} is recorded as {decision}, and its bundle could not be moved "
+            f"({sentence(error)}): correct that, then 'contimg reconcile {row['data_id']}' does the rest"
+        ) from error
+
+
 def finish_withdrawal(registry: Registry, layout: Layout, row: Row) -> bool:
     """Move a withdrawn product's bundle to ``.withdrawn`` and record its path; False if it is not withdrawn now."""
     where = Places.of(layout, row)
@@ -30,7 +45,8 @@ def finish_withdrawal(registry: Registry, layout: Layout, row: Row) -> bool:
         now_row = latest(connection, row["data_id"], row["version"])
         if now_row is None or now_row["status"] != "withdrawn":
             return False
-        places.hide(where)
+        with _recorded(row, "withdrawn"):
+            places.hide(where)
         set_columns(connection, row, {"published_path": str(where.hidden)})
     return True
 
@@ -43,7 +59,8 @@ def finish_restoration(registry: Registry, layout: Layout, row: Row) -> bool:
         last = last_placing(recorded(connection, row))
         if now_row is None or now_row["status"] != "staging" or last is None or last.decision != "restored":
             return False
-        places.bring_back(where)
+        with _recorded(row, "restored"):
+            places.bring_back(where)
         checkpoint("restore:moved")
         values = {
             "status": "published", "published_path": str(where.sight), "published_at": row["published_at"] or now(),

@@ -69,8 +69,16 @@ def is_abandoned(registry: Registry, row: Mapping[str, Any]) -> bool:
 
 def _has_ended(row: Mapping[str, Any], *, local: bool) -> bool:
     """Return whether the publisher that claimed a row is known to have ended; `local`: it ran on this machine."""
-    owner = Owner.from_json(row["claim_owner"])
-    return owner == me() or is_dead(owner, same_machine=local)
+    owner = _owner(row)
+    return owner is not None and (owner == me() or is_dead(owner, same_machine=local))
+
+
+def _owner(row: Mapping[str, Any]) -> Owner | None:
+    """Return the process that claimed a row; None where that is not readable: then the claim's expiry decides."""
+    try:
+        return Owner.from_json(row["claim_owner"])
+    except (ValueError, TypeError):
+        return None
 
 
 def _left_s(connection: Connection, row: Mapping[str, Any]) -> float:
@@ -112,10 +120,10 @@ def take(registry: Registry, data_id: str, version: int, claim_s: float) -> Clai
         if row is None or row["status"] not in ("staging", "publishing"):
             return None
         if row["status"] == "publishing" and (left_s := _left_s(connection, row)) > 0:
-            owner = Owner.from_json(row["claim_owner"])
+            owner = _owner(row)
             raise BusyError(
-                f"{data_id} is being published by {owner}: wait for it, or rerun when it has ended "
-                f"(its claim expires in {left_s:.0f} s at most)"
+                f"{data_id} is being published by {owner or 'an unknown process'}: wait for it, or rerun when it has "
+                f"ended (its claim expires in {left_s:.0f} s at most)"
             )
         connection.execute(
             _row(data_id, version).values(
@@ -206,6 +214,6 @@ def free_abandoned(connection: Connection, row: Mapping[str, Any]) -> bool:
     statement = _row(row["data_id"], row["version"]).where(data_registry.c.claim_token == row["claim_token"])
     changed = connection.execute(statement.values(status="staging", **_FREE)).rowcount == 1
     if changed:
-        owner = Owner.from_json(row["claim_owner"])
-        add_event(connection, row["data_id"], row["version"], "reconciled", f"claim of {owner} had been left over")
+        message = f"claim of {_owner(row) or 'an unknown process'} had been left over"
+        add_event(connection, row["data_id"], row["version"], "reconciled", message)
     return changed

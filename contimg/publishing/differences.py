@@ -16,6 +16,7 @@ from contimg.publishing import claims
 from contimg.registry import queries
 from contimg.registry.engine import Registry, RegistryStalled, RegistryUnavailable
 from contimg.registry.schema import data_registry, publish_events
+from contimg.storage.process import one_line
 
 if TYPE_CHECKING:
     from contimg.config.sections import ReplicaOptions
@@ -105,7 +106,11 @@ class Scope:
 
     def settled_rows(self, *statuses: str) -> list[Row]:
         """Return the rows that no living publisher is working on."""
-        return [row for row in self.rows(*statuses) if not self.is_worked_on(row)]
+        return [row for row in self.rows(*statuses) if not self.is_aside(row) and not self.is_worked_on(row)]
+
+    def is_aside(self, row: Row) -> bool:
+        """Return whether a version could not be looked at by an earlier step."""
+        return (row["data_id"], row["version"]) in self.aside
 
     def is_worked_on(self, row: Row) -> bool:
         """Tell whether a living publisher holds a product."""
@@ -117,27 +122,49 @@ class Scope:
         Where one product is asked for, its error is raised: whoever asked cannot go on without it.
         """
         for row in rows:
-            key = (row["data_id"], row["version"])
-            if key in self.aside:
-                continue
-            try:
-                yield from look(row)
-            except (RegistryUnavailable, RegistryStalled, BusyError):
+            if not self.is_aside(row):
+                name = f"{one_line(str(row['data_id']))} version {row['version']}"
+                place = row["published_path"] or row["stage_path"]
+                yield from self.attempt(about("unreadable", row, place, name), functools.partial(look, row))
+
+    def attempt(self, what: Difference, look: Callable[[], Iterator[Difference]]) -> Iterator[Difference]:
+        """Give the differences that a look finds, or the one that it could not look.
+
+        Parameters
+        ----------
+        what : Difference
+            What is looked at, with its name as the message.
+        look : callable
+        """
+        try:
+            yield from look()
+        except (RegistryUnavailable, RegistryStalled, BusyError):
+            raise
+        except (ContimgError, OSError) as error:
+            if self.data_id is not None:
                 raise
-            except (ContimgError, OSError) as error:
-                if self.data_id is not None:
-                    raise
-                self.aside.add(key)
-                path = row["published_path"] or row["stage_path"]
-                message = f"{row['data_id']} version {row['version']} could not be looked at: {sentence(error)}"
-                yield about("unreadable", row, path, message, needs_person=True)
+            self.aside.add((what.data_id, what.version))
+            message = f"{what.message} could not be looked at: {sentence(error)}"
+            yield replace(what, message=message, needs_person=True)
 
     def repair(self, difference: Difference, action: Callable[[], object]) -> Difference:
-        """Run a repair unless this is a dry run; it returns False when the state has changed since it was read."""
+        """Run a repair unless this is a dry run; it returns False when the state has changed since it was read.
+
+        One that fails concerns what it repairs alone, as in `each`.
+        """
         if self.dry_run:
             return difference
         self._read.clear()
-        return replace(difference, repaired=action() is not False)
+        try:
+            return replace(difference, repaired=action() is not False)
+        except (RegistryUnavailable, RegistryStalled, BusyError):
+            raise
+        except (ContimgError, OSError) as error:
+            if self.data_id is not None:
+                raise
+            self.aside.add((difference.data_id, difference.version))
+            message = f"{difference.message}; that failed ({sentence(error)}): correct it, then 'contimg reconcile'"
+            return replace(difference, message=message, needs_person=True)
 
     def bounded(self, repairs: Iterable[tuple[Difference, Callable[[], object]]]) -> Iterator[Difference]:
         """Run repairs that take mosaics out of sight, or only report them where they are too many.

@@ -14,8 +14,8 @@ from contimg.bundle import bundle, metadata
 from contimg.bundle.validation import validate
 from contimg.products.twin import Reason
 from contimg.publishing.checkpoints import checkpoint
-from contimg.publishing.recording import held_reasons
 from contimg.publishing.superseding import poorer_than_before
+from contimg.registry.columns import held_reasons, held_text
 from contimg.registry.engine import Registry
 from contimg.registry.queries import add_event, get, latest
 from contimg.registry.schema import data_registry
@@ -84,7 +84,7 @@ def finalize(registry: Registry, data_id: str, version: int, *, just_read: bool 
                 .values({key: row[key] for key in (*values, "staged_at", "status")})
             )
             event = "held" if row["status"] == "held" else "finalized"
-            why = held_reasons(row["held_json"]) or "verdict passed, bundle validated"
+            why = held_text(row) or "verdict passed, bundle validated"
             add_event(connection, data_id, version, event, why)
     checkpoint("finalize:committed")
     return _finalized(row)
@@ -135,5 +135,5 @@ def judge(
 
 
 def _finalized(row: Any) -> Finalized:
-    held = tuple(json.loads(row["held_json"] or "[]"))
+    held = tuple(held_reasons(row))
     return Finalized(row["data_id"], row["version"], row["status"], row["qa_status"], row["validation_status"], held)

@@ -6,7 +6,6 @@ The content of a marker follows from the registry's row alone, so that writing i
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,8 +13,8 @@ from typing import Any
 
 from contimg.naming import Layout
 from contimg.publishing.commands import approve_command, reject_command
-from contimg.publishing.recording import held_reasons
 from contimg.registry import queries
+from contimg.registry.columns import held_text, summary
 from contimg.registry.engine import Registry
 from contimg.storage import safe_files
 from contimg.storage.atomic import write_json
@@ -26,7 +25,7 @@ _FINAL = ("published", "held", "rejected", "withdrawn")
 
 def registered(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the marker of a registered product."""
-    verdict = json.loads(row["metadata_json"])["verdict"]["verdict"]
+    verdict = summary(row)["verdict"]["verdict"]
     return _content(
         row,
         status="registered",
@@ -57,7 +56,7 @@ def published(row: Mapping[str, Any]) -> dict[str, Any] | None:
     stays = f"; version {current} is the current one" if current is not None else ""
     if status == "held":
         message = (
-            f"held: {held_reasons(row['held_json'])}{stays}. To publish it all the same: {approve_command(row)}; "
+            f"held: {held_text(row)}{stays}. To publish it all the same: {approve_command(row)}; "
             f"to refuse it: {reject_command(row)}"
         )
         return _content(row, status=status, path=row["stage_path"], time=row["staged_at"], message=message)

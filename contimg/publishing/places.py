@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,13 @@ class Places:
         disk the bundle is copied.
         """
         self.require_no_link()
+        problem = link_on_the_way(self.layout.products, self.hidden)
+        if problem is None and os.path.lexists(self.hidden) and not is_folder(self.hidden):
+            problem = (
+                f"{self.hidden} is in the place of a withdrawn bundle: move it away, then type the same command again"
+            )
+        if problem is not None:
+            raise RegistryError(problem)
         there = next(path for path in self.hidden.parents if path.exists())
         for place in (self.sight, self.sight.parent, there):
             if not os.access(place, os.W_OK | os.X_OK):
@@ -97,7 +104,9 @@ class Places:
                     "yourself write access, then type the same command again"
                 )
         if os.stat(self.sight).st_dev != os.stat(there).st_dev:
-            size = sum(file.lstat().st_size for file in self.sight.rglob("*"))
+            block = os.statvfs(there).f_frsize
+            sizes = [file.lstat().st_size for file in self.sight.rglob("*")]
+            size = sum(-(-max(one, 1) // block) * block for one in sizes)
             if size > shutil.disk_usage(there).free:
                 raise RegistryError(
                     f"{self.sight} cannot be moved to the disk of {there}, which has no room for its "
@@ -239,6 +248,16 @@ def _set_aside(layout: Layout, path: Path) -> None:
         moving.set_aside(layout.products, path, ALTERED)
 
 
+@contextlib.contextmanager
+def _named(what: str) -> Iterator[None]:
+    """Let errors of the operating system name what was to be done, in place of a name within a folder, or none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = what
+        raise
+
+
 def _move(layout: Layout, source: Path, target: Path) -> bool:
     """Move a bundle within the archive, if it is there, and make sure of where it is now; return whether it was."""
     root = layout.products
@@ -246,6 +265,7 @@ def _move(layout: Layout, source: Path, target: Path) -> bool:
     moved = False
     with (
         contextlib.suppress(FileNotFoundError),  # the folder of that date: then the bundle is not there either
+        _named(f"{source} to {target}"),
         safe_files.permissions(layout.archive_mode),
         safe_files.open_folder(root, one.parent) as parent,
         safe_files.open_folder(root, other.parent, create=True) as target_parent,

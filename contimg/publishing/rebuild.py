@@ -15,8 +15,9 @@ from contimg.bundle.record import Decision, decisions_in, is_of, last_placing, r
 from contimg.errors import RegistryError
 from contimg.products.lineage import Lineage, Node
 from contimg.publishing.finalize import finalize, judge
-from contimg.publishing.recording import add_decisions, held_reasons
+from contimg.publishing.recording import add_decisions
 from contimg.publishing.register import supersede_before
+from contimg.registry.columns import held_text
 from contimg.registry.engine import Registry
 from contimg.registry.queries import add_event, latest, states
 from contimg.registry.rows import insert_product, new_row
@@ -43,7 +44,7 @@ def rebuild_archived(
     values = judge(path, data_id, manifest_sha256, auto_publish=True)
     approval = next((one for one in reversed(decisions) if one.decision == "approved"), None)
     if values["held_json"] is not None and approval is None:
-        reasons = held_reasons(values["held_json"])
+        reasons = held_text({**row, **values})
         raise RegistryError(f"{path} did not pass ({reasons}) and no approval is recorded in it: move it away")
     row |= values | _state(layout, path, data_id, version, decisions) | {"staged_at": record.get("staged_at") or now()}
     row["held_json"] = record.get(

@@ -16,9 +16,7 @@ from contimg.storage.process import is_orphan
 
 def left_claims(scope: Scope) -> Iterator[Difference]:
     """Find claims of publishers that have ended, or that have expired: the product is set back to ``staging``."""
-    for row in scope.rows("publishing"):
-        if scope.is_worked_on(row):
-            continue
+    for row in scope.settled_rows("publishing"):
         message = f"{row['data_id']} was being published by a process that is gone: given back to staging"
         found = about("claim_left", row, row["stage_path"], message)
         yield scope.repair(found, functools.partial(_free, scope, row))
@@ -32,16 +30,21 @@ def _free(scope: Scope, row: Row) -> bool:
 def remains(scope: Scope) -> Iterator[Difference]:
     """Find unfinished copies in the archive and temporary files beside bundles that no process works on: removed."""
     for place in copying.incoming_places(scope.layout, scope.data_id):
-        relative = safe_files.relative_to_root(place, scope.layout.products, "paths.products")
-        with safe_files.open_folder(scope.layout.products, relative) as folder:
-            yield from _copies(scope, place, folder)
+        what = Difference("unreadable", "", 0, str(place), str(place))
+        yield from scope.attempt(what, functools.partial(_copies, scope, place))
     yield from _parts(scope)
 
 
-def _copies(scope: Scope, place: Path, folder: int) -> Iterator[Difference]:
+def _copies(scope: Scope, place: Path) -> Iterator[Difference]:
+    relative = safe_files.relative_to_root(place, scope.layout.products, "paths.products")
+    with safe_files.open_folder(scope.layout.products, relative) as folder:
+        yield from _copies_in(scope, place, folder)
+
+
+def _copies_in(scope: Scope, place: Path, folder: int) -> Iterator[Difference]:
     # Listed before the claims are read: a copy's claim is older than the copy.
     names = sorted(os.listdir(folder))
-    tokens = {row["claim_token"] for row in scope.rows("publishing", anew=True) if scope.is_worked_on(row)}
+    tokens = {row["claim_token"] for row in scope.rows("publishing", anew=True) if _may_be_worked_on(scope, row)}
     for name in names:
         data_id, _, token = name.lstrip(".").partition(".")  # hidden: being removed by a process that died
         if token in tokens or (scope.data_id is not None and data_id != scope.data_id):
@@ -49,6 +52,10 @@ def _copies(scope: Scope, place: Path, folder: int) -> Iterator[Difference]:
         path = place / name
         found = Difference("incoming_left", data_id, 0, str(path), f"{path} was left unfinished: removed")
         yield scope.repair(found, functools.partial(safe_files.discard, folder, name))
+
+
+def _may_be_worked_on(scope: Scope, row: Row) -> bool:
+    return scope.is_aside(row) or scope.is_worked_on(row)
 
 
 def _parts(scope: Scope) -> Iterator[Difference]:
@@ -61,32 +68,41 @@ def _parts(scope: Scope) -> Iterator[Difference]:
         if scope.data_id is not None:
             pattern = pattern.replace("*/mosaic_*", f"*/{scope.data_id}").replace("*", naming.date(scope.data_id), 1)
         for home in sorted(path for path in top.glob(pattern) if path.is_dir() and not path.is_symlink()):
-            orphans = sorted(path.name for path in home.glob(".*.part-*") if is_orphan(path))
-            if not orphans:
-                continue
-            with safe_files.open_folder(root, safe_files.relative_to_root(home, root, key)) as folder:
-                for name in orphans:
-                    data_id = next((part for part in (home.name, *name[1:].split(".")) if part[:7] == "mosaic_"), "")
-                    message = f"{home / name} was left unfinished: removed"
-                    found = Difference("part_left", data_id, 0, str(home / name), message)
-                    yield scope.repair(found, functools.partial(safe_files.remove_tree, folder, name))
+            what = Difference("unreadable", "", 0, str(home), str(home))
+            yield from scope.attempt(what, functools.partial(_parts_in, scope, root, key, home))
+
+
+def _parts_in(scope: Scope, root: Path, key: str, home: Path) -> Iterator[Difference]:
+    orphans = sorted(path.name for path in home.glob(".*.part-*") if is_orphan(path))
+    if not orphans:
+        return
+    with safe_files.open_folder(root, safe_files.relative_to_root(home, root, key)) as folder:
+        for name in orphans:
+            data_id = next((part for part in (home.name, *name[1:].split(".")) if part[:7] == "mosaic_"), "")
+            message = f"{home / name} was left unfinished: removed"
+            found = Difference("part_left", data_id, 0, str(home / name), message)
+            yield scope.repair(found, functools.partial(safe_files.remove_tree, folder, name))
 
 
 def marks(scope: Scope) -> Iterator[Difference]:
     """Find markers that differ from the registry: corrected. The workflow makes those that are missing."""
-    rows = scope.rows()
+    aside = {data_id for data_id, _ in scope.aside}
+    rows = [row for row in scope.rows() if row["data_id"] not in aside]
     current = {row["data_id"]: row["version"] for row in rows if row["status"] == "published"}
     newest = {row["data_id"]: dict(row) | {"current_version": current.get(row["data_id"])} for row in rows}
-    for data_id, row in newest.items():
-        if row["status"] == "publishing":  # its publisher is about to write them
+    yield from scope.each(newest.values(), functools.partial(_marks, scope))
+
+
+def _marks(scope: Scope, row: Row) -> Iterator[Difference]:
+    if row["status"] == "publishing":  # its publisher is about to write them
+        return
+    for kind in ("registered", "published"):
+        if not _marker_differs(scope, kind, row):
             continue
-        for kind in ("registered", "published"):
-            if not _marker_differs(scope, kind, row):
-                continue
-            path = markers.place(scope.layout, kind, data_id)
-            message = f"{path} did not say what the registry says: corrected"
-            found = about("marker_differs", row, path, message)
-            yield scope.repair(found, functools.partial(_mark, scope, kind, data_id))
+        path = markers.place(scope.layout, kind, row["data_id"])
+        message = f"{path} did not say what the registry says: corrected"
+        found = about("marker_differs", row, path, message)
+        yield scope.repair(found, functools.partial(_mark, scope, kind, row["data_id"]))
 
 
 def _marker_differs(scope: Scope, kind: str, row: Row) -> bool:

@@ -11,16 +11,29 @@ from typing import Any
 from sqlalchemy import Connection
 
 from contimg.bundle import bundle
-from contimg.bundle.find import find_bundles, find_staged
+from contimg.bundle.find import find_bundles, find_misnamed, find_staged
 from contimg.bundle.record import Decision, is_of, last_placing, read_record
 from contimg.errors import BusyError, ContimgError, RegistryError
 from contimg.publishing import places
 from contimg.publishing.carrying_out import finish_withdrawal
-from contimg.publishing.differences import Difference, Row, Scope, about, is_as_read, sentence
+from contimg.publishing.differences import Difference, Row, Scope, about, is_as_read
 from contimg.publishing.places import Places, is_folder
 from contimg.publishing.rebuild import rebuild_archived, rebuild_staged
 from contimg.publishing.recording import add_decisions, after, edited, publication, recorded, said, unknown_to
+from contimg.registry.columns import damage
 from contimg.registry.engine import RegistryStalled, RegistryUnavailable
+
+
+def damaged_rows(scope: Scope) -> Iterator[Difference]:
+    """Find rows that are damaged themselves: no later step looks at them."""
+
+    def look(row: Row) -> Iterator[Difference]:
+        found = damage(row)
+        if found is not None:
+            raise RegistryError(found)
+        yield from ()
+
+    yield from scope.each(scope.rows(), look)
 
 
 def lost_rows(scope: Scope) -> Iterator[Difference]:
@@ -29,28 +42,30 @@ def lost_rows(scope: Scope) -> Iterator[Difference]:
     for path, data_id, version, _ in find_bundles(scope.layout, scope.data_id):
         if (data_id, version) not in known:
             known.add((data_id, version))
-            yield _lost(scope, path, data_id, version, rebuild_archived)
+            yield from _lost(scope, path, data_id, version, rebuild_archived)
     for path, data_id, version in find_staged(scope.layout, scope.data_id):
         if (data_id, version) not in known:
-            yield _lost(scope, path, data_id, version, rebuild_staged)
+            yield from _lost(scope, path, data_id, version, rebuild_staged)
+    if scope.data_id is None:
+        for path in find_misnamed(scope.layout):
+            if any(path == scope.layout.bundle(*key) for key in known):  # a symlink: other steps look at that row
+                continue
+            message = f"{path} is a bundle, and no bundle belongs there: move it away"
+            yield Difference("foreign", "", 0, str(path), message, needs_person=True)
 
 
-def _lost(scope: Scope, path: Path, data_id: str, version: int, rebuild: object) -> Difference:
-    try:
-        return _rebuilt(scope, path, data_id, version, rebuild)
-    except OSError as error:  # of that bundle: it may not be read, or its disk cannot give it back
-        if scope.data_id is not None:
-            raise
-        message = f"{path} is not in the registry, and could not be looked at: {sentence(error)}"
-        return Difference("unreadable", data_id, version, str(path), message, needs_person=True)
+def _lost(scope: Scope, path: Path, data_id: str, version: int, rebuild: object) -> Iterator[Difference]:
+    what = Difference("unreadable", data_id, version, str(path), f"{path} is not in the registry, and")
+    yield from scope.attempt(what, functools.partial(_rebuilt, scope, path, data_id, version, rebuild))
 
 
-def _rebuilt(scope: Scope, path: Path, data_id: str, version: int, rebuild: object) -> Difference:
+def _rebuilt(scope: Scope, path: Path, data_id: str, version: int, rebuild: object) -> Iterator[Difference]:
     found = Difference("row_lost", data_id, version, str(path), f"{path} is not in the registry: row rebuilt from it")
     problem = bundle.problem(path, None)
     if problem is not None:
         message = f"{path} is not in the registry and is no whole bundle ({problem}): move it away"
-        return replace(found, code="foreign", needs_person=True, message=message)
+        yield replace(found, code="foreign", needs_person=True, message=message)
+        return
     manifest_sha256, _ = bundle.read_manifest(path)
     try:
         assert callable(rebuild)
@@ -60,12 +75,12 @@ def _rebuilt(scope: Scope, path: Path, data_id: str, version: int, rebuild: obje
             places.settle(scope.layout, path)  # the row will outlive a power cut
             return action()
 
-        return scope.repair(found, settled)
+        yield scope.repair(found, settled)
     except (RegistryUnavailable, RegistryStalled, BusyError):
         raise
     except ContimgError as error:  # of that bundle: its content is not what rows are made of
         message = f"{path} is not in the registry, and its row cannot be made again: {error}"
-        return replace(found, code="foreign", needs_person=True, message=message)
+        yield replace(found, code="foreign", needs_person=True, message=message)
 
 
 def lost_decisions(scope: Scope) -> Iterator[Difference]:
@@ -86,6 +101,8 @@ def _lost_decisions(scope: Scope, row: Row) -> Iterator[Difference]:
     if lost:
         message = f"the registry did not know that {said(lost)}: taken from the record beside the bundle"
         found = about("decision_lost", row, _first(where), message)
+        if scope.dry_run:  # where it belongs then, the registry does not know yet
+            scope.aside.add((row["data_id"], row["version"]))
         yield scope.repair(found, functools.partial(_apply, scope, row, known, lost, where))
     elif known and any(not _holds(where, place, known) for place in where.standing() if where.is_own(place)):
         message = f"the record of {row['data_id']} did not say that {said(known)}: written into it"

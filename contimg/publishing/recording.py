@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,6 @@ from contimg.bundle.record import KINDS, Decision, with_decisions
 from contimg.publishing.places import Places
 from contimg.registry import queries
 from contimg.registry.schema import publish_events
-
-
-def held_reasons(held_json: str | None) -> str:
-    """Return the reasons why a mosaic is held (the column ``held_json``) as one text; empty when there are none."""
-    return "; ".join(reason["message"] for reason in json.loads(held_json or "[]"))
 
 
 def publication(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -66,7 +66,10 @@ class Owner:
         ValueError, TypeError
             If the text is something else.
         """
-        return cls(**json.loads(text))
+        owner = cls(**json.loads(text))
+        if not isinstance(owner.host, str) or not isinstance(owner.machine, str) or not isinstance(owner.pid, int):
+            raise TypeError(f"{text!a} names no process")
+        return owner
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"

@@ -344,8 +344,10 @@ def test_symlinks_in_the_archive_are_not_followed(registry, config, published, t
 
     copy = tmp_path / "copy"
     shutil.copytree(published, copy)
-    os.symlink(copy, published.with_name(f"{ID}.v2"))
-    assert reconcile(registry, config.layout) == []
+    link = published.with_name(f"{ID}.v2")
+    os.symlink(copy, link)
+    assert [(one.code, one.path) for one in reconcile(registry, config.layout)] == [("foreign", str(link))]
+    link.unlink()
 
 
 def test_a_twin_changed_after_publishing_does_not_matter(registry, config, published):

@@ -52,8 +52,13 @@ def test_a_full_disk_in_the_middle_of_a_withdrawal_leaves_one_copy(registry, con
 
     with monkeypatch.context() as patch:
         patch.setattr("contimg.storage.moving.rename_new", full)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(RegistryError) as failed:
             decisions.withdraw(registry, config.layout, ID, "wrong")
+    hidden = config.paths.products / ".withdrawn/mosaics/2026-02-11" / ID
+    assert str(failed.value) == (
+        f"{ID} version 1 is recorded as withdrawn, and its bundle could not be moved (No space left on device "
+        f"({sight} to {hidden})): correct that, then 'contimg reconcile {ID}' does the rest"
+    )
     assert sight.is_dir()
     from contimg.publishing.reconcile import reconcile
 
