@@ -21,7 +21,7 @@ def is_unchanged(path: Path, expected: str, since_unix_s: float) -> bool:
 
     True when it has the expected manifest, the files that this lists and no others, and the kernel has changed nothing
     of them since: not content, name or permissions (their ctime, which no program can set back). A disk that rots is
-    not seen; `verify` reads. False where that cannot be known.
+    not seen; `verify` reads. The small tag files, which are written last, are read. False where that cannot be known.
 
     Parameters
     ----------
@@ -38,12 +38,12 @@ def is_unchanged(path: Path, expected: str, since_unix_s: float) -> bool:
             manifest = read_file(folder, MANIFEST)
             if hashlib.sha256(manifest).hexdigest() != expected:
                 return False
-            listed = {*parse_manifest(manifest), MANIFEST, *read_tags(folder, expected)}
-            present = set(safe_files.list_tree(folder)) - {PUBLICATION}
-            if TAG_MANIFEST in present:
-                listed.add(TAG_MANIFEST)
-            return listed == present and all(
-                is_older(os.stat(name, dir_fd=folder, follow_symlinks=False), since_unix_s) for name in listed
+            listed, tags = parse_manifest(manifest), read_tags(folder, expected)
+            present = set(safe_files.list_tree(folder)) - {MANIFEST, TAG_MANIFEST, PUBLICATION}
+            return (
+                {*listed, *tags} == present
+                and all(is_older(os.stat(name, dir_fd=folder, follow_symlinks=False), since_unix_s) for name in listed)
+                and all(hashlib.sha256(read_file(folder, name)).hexdigest() == tags[name] for name in tags)
             )
     except (OSError, ContimgError):
         return False

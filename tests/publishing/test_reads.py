@@ -70,6 +70,19 @@ def test_nothing_to_do_reads_nothing(registry, config):
     assert read_by(lambda: reconcile(registry, config.layout)) > 0.9 * whole
 
 
+def test_what_is_held_is_read_once_and_again_only_when_it_was_touched(registry, config):
+    mosaics.make_mosaic(config, size_px=PIXELS, reasons=[mosaics.FAILED])
+    register_mosaic(ID, config)
+    assert publish_mosaic(ID, config, waits_s=()).status == "held"
+    staged = Path(queries.get(registry, ID)["stage_path"])
+    assert read_by(lambda: register_mosaic(ID, config)) < 0.1 * size(staged)
+    (staged / "data" / f"{ID}.png").touch()
+    assert read_by(lambda: register_mosaic(ID, config)) > 0.9 * size(staged)
+    alter(staged / "data" / f"{ID}.html")
+    register_mosaic(ID, config)
+    assert bundle.verify(staged).ok
+
+
 def alter(path):
     """Change a byte, and set the file's times back as they were: the kernel's own (ctime) cannot be."""
     before = path.stat()
