@@ -8,7 +8,6 @@ with the time that has passed, or the newest file if that is later.
 
 from __future__ import annotations
 
-import errno
 import math
 import time
 from collections.abc import Mapping
@@ -20,14 +19,13 @@ from typing import Any
 from contimg.config import IngestOptions
 from contimg.correlator.facts import FileFacts
 from contimg.correlator.integrations import TILE_S
-from contimg.storage.atomic import write_json
+from contimg.storage.atomic import write_note
 from contimg.storage.json_files import read_json
 from contimg.storage.process import me
 from contimg.times import datetime_from_mjd
 
 _STEP_S = 60.0  # less is no step: services that keep clocks slow them down or speed them up by less
 _LONGEST_S = 1e10  # of a boot: three centuries
-_MAY_NOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @dataclass(frozen=True)
@@ -105,11 +103,7 @@ def time_of_plan(cache: Path, facts: Mapping[str, FileFacts], options: IngestOpt
     now = believed(shown, before, datetime_from_mjd(max(ends)) if ends else None, options)
     stands = Clocks(shown.boot, shown.since_boot_s, now)
     if before is None or before.boot != shown.boot or _apart_s(before, stands) > _STEP_S / 2:
-        try:
-            write_json(place, stands.note())
-        except OSError as error:
-            if error.errno not in _MAY_NOT_WRITE:
-                raise
+        write_note(place, stands.note())
     return now, (shown.clock - now).total_seconds()
 
 

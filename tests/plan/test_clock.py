@@ -14,7 +14,7 @@ from contimg.plan.clock import Clocks, believed, time_of_plan
 from contimg.plan.model import Waiting
 from contimg.plan.observe import current_plan, with_step
 from contimg.simulate import GainErrors, NightOptions, simulate_night
-from contimg.storage import process
+from contimg.storage import atomic, process
 from contimg.times import mjd_from_datetime
 
 T = datetime(2026, 2, 11, 12, 0, 0, tzinfo=UTC)
@@ -147,7 +147,7 @@ def test_who_may_not_write_plans_with_the_note_that_stands(tmp_path, clocks, mon
     def refused(path, content):
         raise PermissionError(13, os.strerror(13), str(path))
 
-    monkeypatch.setattr(clock, "write_json", refused)
+    monkeypatch.setattr(atomic, "write_json", refused)
     assert read(tmp_path) == (60, 3600)
 
 
@@ -155,7 +155,7 @@ def test_other_failures_to_write_are_said(tmp_path, monkeypatch):
     def full(path, content):
         raise OSError(28, os.strerror(28), str(path))
 
-    monkeypatch.setattr(clock, "write_json", full)
+    monkeypatch.setattr(atomic, "write_json", full)
     with pytest.raises(OSError, match="No space left"):
         read(tmp_path)
 

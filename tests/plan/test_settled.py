@@ -78,7 +78,47 @@ def test_a_damaged_memory_costs_time_only(config, content):
     config.layout.cache.mkdir(parents=True, exist_ok=True)
     (config.layout.cache / "settled.json").write_text(content)
     assert ids(config) == [OLD, NEW] and ids(config) == [NEW]
-    assert list(json.loads((config.layout.cache / "settled.json").read_text())) == [naming.stem(OLD), naming.stem(NEW)]
+    assert list(json.loads((config.layout.cache / "settled.json").read_text())["groups"]) == [
+        naming.stem(OLD),
+        naming.stem(NEW),
+    ]
+
+
+def past(config):
+    """Give the folders of markers the times of days ago, as they have in a season."""
+    for folder in (config.layout.stage / "published").iterdir():
+        os.utime(folder, (1.7e9, 1.7e9))
+
+
+def test_markers_of_a_night_whose_folder_did_not_change_are_not_looked_at(config, monkeypatch):
+    past(config)
+    assert ids(config) == [OLD, NEW]
+    listed, honest = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda place: listed.append(os.fspath(place)) or honest(place))
+    assert ids(config) == [NEW]
+    assert [one for one in listed if "published/" in one] == []
+    settle(config, OLD, "held")  # replaces the marker by a rename, as everything that writes markers does
+    assert ids(config) == [OLD, NEW]
+
+
+def test_a_folder_that_was_just_changed_is_looked_at_again(config):
+    """Its marker is replaced within the tick in which the folder was listed: the folder's time is as it was."""
+    ids(config)
+    folder = config.layout.twin("published", OLD).parent
+    before = folder.stat()
+    marker = config.layout.twin("published", OLD)
+    settle(config, OLD, "held")
+    os.utime(marker, ns=(0, marker.stat().st_mtime_ns + 1))
+    os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert ids(config) == [OLD, NEW]
+
+
+def test_who_may_only_read_plans_all_the_same(config, monkeypatch):
+    def refuse(*_args, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("contimg.storage.atomic.atomic_path", refuse)
+    assert ids(config) == [OLD, NEW] and ids(config) == [OLD, NEW]
 
 
 def test_a_group_file_with_a_foreign_name_is_refused_as_before(config):
