@@ -9,8 +9,10 @@ GAP = 2
 """Spaces between two columns."""
 _NARROW = 10
 """Characters: columns of text fold at words down to this width."""
-_ID = re.compile(r"[^\s/]*(?:(?:mosaic_|cal_)?\d{8}T\d{6}(?:\.v\d+)?|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})[^\s/]*/?")
-"""An id with what belongs to it up to a space or the end of a folder's name."""
+_ID = re.compile(
+    r"(?<![^\s/])[^\s/]*(?:(?:mosaic_|cal_)?\d{8}T\d{6}(?:\.v\d+)?|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})[^\s/]*/?"
+)
+"""An id with what belongs to it up to a space or the end of a folder's name; tried once there, for a linear time."""
 
 
 def needed_width(columns: Sequence[Sequence[str]]) -> int:

@@ -1,5 +1,7 @@
 """Columns and folded cells of tables: widths are known beforehand, no id is cut."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,3 +83,14 @@ def test_records_have_a_line_for_each_cell():
     assert lines == [
         f"mosaic  {ID}", "what    one two", "        three", "", f"mosaic  {ID}", "what", "",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("word", ["a" * 10**6, "1" * 10**6, "/" * 10**6, "mosaic_cal" * 10**5, "20260211TT" * 10**5])
+def test_the_time_is_linear_in_the_longest_word(word):
+    """Each of 10⁶ characters takes less than 1 s; looked for anew at each character, an id took over an hour."""
+    started_s = time.process_time()
+    columns = [("error", word)]
+    assert needed_width(columns) == 10
+    assert len(folded(word, column_widths(columns, 80)[0]).replace("\n", "")) == len(word)
+    assert not edge_splits_id(columns, [80], 80)
+    assert time.process_time() - started_s < 2
