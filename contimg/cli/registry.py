@@ -106,14 +106,18 @@ def show(context: Context, mosaic: str, version: int | None, as_json: bool) -> N
 
 @registry.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--replace", is_flag=True, help="Replace a backup of another registry, or one that holds more.")
 @json_option
 @click.pass_obj
-def backup(context: Context, file: Path, as_json: bool) -> None:
-    """Write the registry as it is now to FILE, while others go on working with it."""
+def backup(context: Context, file: Path, replace: bool, as_json: bool) -> None:
+    """Write the registry as it is now to FILE, while others go on working with it.
+
+    An earlier backup of the same registry at FILE is replaced; nothing else is.
+    """
     from contimg.registry.backup import backup as make
 
     with opened(context) as database:
-        _tell(make(database, file.absolute()), f"{file} holds", as_json)
+        _tell(make(database, file.absolute(), replace=replace), f"{file} holds", as_json)
 
 
 @registry.command()

@@ -10,27 +10,32 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy import Connection, func, insert, select
 
 from contimg.errors import InputError, RegistryError
 from contimg.registry import migrations, queries, schema
-from contimg.registry.engine import Registry, open_sqlite
+from contimg.registry.backup_place import require_older, require_place
+from contimg.registry.engine import Registry, open_sqlite, read_only_uri
 from contimg.registry.relative_paths import roots_of
 from contimg.storage.atomic import atomic_path
 
 _ROWS = 2000  # copied at a time
 
 
-def backup(registry: Registry, file: Path) -> dict[str, int]:
+def backup(registry: Registry, file: Path, *, replace: bool = False) -> dict[str, int]:
     """Write the state of a registry at one moment to a file, which appears when it is whole.
 
     Parameters
     ----------
     registry : Registry
-        Others may read and write it meanwhile.
+        Others may read and write it meanwhile. One that this user may only read can be backed up, too.
     file : Path
-        An existing file is replaced.
+        In a folder that exists. A backup of the same registry that stands there is replaced when the new one holds
+        every version and decision that it holds; nothing else is.
+    replace : bool
+        Replace a backup of another registry, or one that holds more. What is no backup is never replaced.
 
     Returns
     -------
@@ -39,44 +44,91 @@ def backup(registry: Registry, file: Path) -> dict[str, int]:
 
     Raises
     ------
+    InputError
+        If the folder does not exist, or `file` is something that is not replaced.
     RegistryError, OSError
-        If the registry cannot be read, or the file not be written. No file is left then, or the older one.
+        If the registry cannot be read, the file not be written, or the backup at its name holds more. No file is left
+        then, or the older one.
     """
-    with atomic_path(Path(file)) as part:
+    file = Path(file)
+    older = require_place(registry, file)
+    with atomic_path(file) as part:
         if registry.engine.dialect.name == "sqlite":
-            with _sqlite(Path(registry.where)) as source, _sqlite(part) as target:
-                source.backup(target)
-                target.execute("PRAGMA journal_mode = DELETE")  # one file, without -wal beside it
+            _copy_file(registry, part, file)
         else:
             roots = roots_of(registry.engine)
             with (
                 contextlib.closing(open_sqlite(part, roots)) as target_registry,
                 registry.read(of_one_moment=True) as connection,
-                target_registry.transaction() as into,
             ):
-                _copy(connection, into)
-            with _sqlite(part) as target:
-                target.execute("PRAGMA journal_mode = DELETE")
+                target_registry.where = str(file)  # the name that a person knows
+                with target_registry.transaction() as into:
+                    _copy(connection, into)
+        problem = _damage(part)
+        if problem is not None:
+            raise _not_whole(registry, file, problem)
+        _lay_to_rest(part, file)
+        if older and not replace:
+            require_older(file, part, file)
         return _counts(part)
 
 
+def _copy_file(registry: Registry, part: Path, file: Path) -> None:
+    """Copy the pages of an SQLite registry; of one that this user may only read while nobody works with it, too."""
+    where = Path(registry.where)
+    before = _state(where)
+    uri = read_only_uri(where) if registry.read_only else f"file:{quote(str(where))}?mode=rw"
+    with _sqlite(uri, where) as source, _sqlite(f"file:{quote(str(part))}", file) as target:
+        source.backup(target)
+    if "immutable" in uri and before != _state(where):  # by a writer that began after all
+        raise RegistryError(f"{where} was changed while it was read: type the same command again")
+
+
+def _state(file: Path) -> tuple[int, int, bool]:
+    """Return what tells whether an SQLite file has been written to."""
+    found = file.stat()
+    return found.st_mtime_ns, found.st_size, Path(f"{file}-wal").exists()
+
+
+def _lay_to_rest(database: Path, name: Path) -> None:
+    """Make a backup one file, without ``-wal`` beside it, by which it differs from a registry that is at work."""
+    with _sqlite(f"file:{quote(str(database))}", name) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+
+
 @contextlib.contextmanager
-def _sqlite(file: Path) -> Iterator[sqlite3.Connection]:
-    with contextlib.closing(sqlite3.connect(file, timeout=30, isolation_level=None)) as connection:
-        try:
+def _sqlite(uri: str, name: Path) -> Iterator[sqlite3.Connection]:
+    """Open an SQLite file; errors call it `name`."""
+    try:
+        with contextlib.closing(sqlite3.connect(uri, timeout=30, isolation_level=None, uri=True)) as connection:
             yield connection
-        except sqlite3.Error as error:
-            raise RegistryError(
-                f"{file} cannot be read or written as a registry ({error}): look at its disk"
-            ) from error
+    except sqlite3.Error as error:
+        raise RegistryError(f"{name} cannot be read or written as a registry ({error}): look at its disk") from error
+
+
+def _damage(file: Path) -> str | None:
+    """Return what is wrong with an SQLite file, after a check of all of it; None where it is whole."""
+    try:
+        with contextlib.closing(sqlite3.connect(read_only_uri(file), timeout=30, uri=True)) as connection:
+            (found,) = connection.execute("PRAGMA integrity_check").fetchone()
+    except sqlite3.Error as error:
+        return str(error)
+    return None if found == "ok" else " ".join(str(found).split())
+
+
+def _not_whole(registry: Registry, file: Path, problem: str) -> RegistryError:
+    """Return the error that a new backup is damaged: by its own disk, or as the registry is."""
+    if registry.engine.dialect.name == "sqlite" and _damage(Path(registry.where)) is not None:
+        return RegistryError(
+            f"registry {registry.where} is damaged ({problem}): move it away, then type 'contimg registry restore "
+            "FILE' with its last backup, or 'contimg reconcile' where there is none"
+        )
+    return RegistryError(f"the backup {file} is not whole ({problem}): look at its disk, then make it again")
 
 
 def _counts(file: Path) -> dict[str, int]:
-    """Return the number of rows of each table of a backup, after a check of the whole file."""
-    with _sqlite(file) as connection:
-        (found,) = connection.execute("PRAGMA integrity_check").fetchone()
-        if found != "ok":
-            raise RegistryError(f"the backup {file} is not whole ({found}): look at the disk, then make it again")
+    """Return the number of rows of each table of a backup."""
+    with _sqlite(read_only_uri(file), file) as connection:
         names = [table.name for table in schema.metadata.sorted_tables]
         return {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names}
 
@@ -101,18 +153,23 @@ def restore(registry: Registry, file: Path) -> dict[str, int]:
     RegistryError
         If the registry holds something already, or refuses.
     """
-    if not Path(file).is_file():
-        raise InputError(f"{file} does not exist: name a file that 'contimg registry backup' wrote")
+    file = Path(file)
+    if not file.is_file():
+        what = "is no plain file" if file.exists() else "does not exist"
+        raise InputError(f"{file} {what}: name a file that 'contimg registry backup' wrote")
     try:
-        counts = _counts(Path(file))
+        problem = _damage(file)
+        counts = {} if problem is not None else _counts(file)
     except RegistryError as error:
         raise InputError(f"{file} is no whole backup of a registry: {error}") from error
+    if problem is not None:
+        raise InputError(f"{file} is no whole backup of a registry ({problem}): name another one")
     if queries.count(registry) > 0:
         raise RegistryError(
             f"registry {registry.where} holds {queries.count(registry)} rows, which a backup must not be mixed with: "
             "move it away, or name an empty database in registry.url, then type the same command again"
         )
-    with contextlib.closing(open_sqlite(Path(file))) as backup_registry, backup_registry.read() as source:
+    with contextlib.closing(open_sqlite(file)) as backup_registry, backup_registry.read() as source:
         if migrations.version_of(source) != schema.VERSION:  # opened for reading only, and so not upgraded
             raise InputError(
                 f"{file} has tables of another version: give yourself write access to it, so that it can be upgraded"
@@ -124,4 +181,6 @@ def restore(registry: Registry, file: Path) -> dict[str, int]:
                 last = select(func.coalesce(func.max(schema.publish_events.c.event_id), 1)).scalar_subquery()
                 sequence = func.pg_get_serial_sequence("publish_events", "event_id")
                 target.execute(select(func.setval(sequence, last)))
+    if not backup_registry.read_only:
+        _lay_to_rest(file, file)
     return counts

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
@@ -198,14 +198,19 @@ def _is_read_only(url: URL) -> bool:
 
 
 def _read_only(file: Path) -> URL:
-    """Return the URL that lets somebody without write access read the registry.
+    """Return the URL that lets somebody without write access read the registry; see `read_only_uri`."""
+    name, _, query = read_only_uri(file).partition("?")
+    return URL.create("sqlite", database=name, query={**dict(parse_qsl(query)), "uri": "true"})
+
+
+def read_only_uri(file: Path) -> str:
+    """Return the URI with which SQLite reads a registry without writing anything.
 
     While a writer is at work its ``-wal`` and ``-shm`` files stand there and are read along; else SQLite would
     have to make them, unless the caller states that nobody writes.
     """
     at_rest = not Path(f"{file}-wal").exists()
-    query = {"mode": "ro", "uri": "true"} | ({"immutable": "1"} if at_rest else {})
-    return URL.create("sqlite", database=f"file:{quote(str(file))}", query=query)
+    return f"file:{quote(str(file))}?mode=ro{'&immutable=1' if at_rest else ''}"
 
 
 def open_url(url: str, roots: Roots | None = None) -> Registry:

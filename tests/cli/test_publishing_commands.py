@@ -211,3 +211,18 @@ def test_a_published_mosaic_is_cited(contimg, sqlite_config):
     said = contimg("publish", "cite", ID, "--doi", "10.5555/other", code=1)
     assert "is cited as 10.5555/dsa110.1 already" in said and "--replace" in said
     assert contimg("reconcile", "--json") == [] and contimg("verify", ID, "--json")[0]["ok"]
+
+
+def test_a_backup_is_replaced_by_one_that_holds_as_much_and_others_on_request(contimg, sqlite_config, tmp_path):
+    make(sqlite_config)
+    file = tmp_path / "b.sqlite3"
+    assert f"{file} holds 1 versions of mosaics" in contimg("registry", "backup", str(file))
+    assert contimg("registry", "backup", str(file), "--json")["data_registry"] == 1
+    sqlite_config.layout.registry_file.unlink()
+    said = contimg("registry", "backup", str(file), code=1)
+    assert "is a backup of another registry" in said and "add --replace" in said
+    contimg("registry", "restore", str(file))
+    assert contimg("registry", "backup", str(file), "--replace", "--json")["data_registry"] == 1
+    assert "make it, or mount its disk" in contimg("registry", "backup", str(tmp_path / "no" / "b"), code=1)
+    said = contimg("registry", "backup", str(sqlite_config.layout.products / ".contimg-archive.json"), code=1)
+    assert "is no backup of a registry" in said
