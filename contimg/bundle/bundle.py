@@ -270,6 +270,11 @@ def read_tags(folder: int, manifest_sha256: str) -> dict[str, str]:
         if safe_files.exists(folder, TAGS[0]):
             raise InputError(f"{TAG_MANIFEST} is missing: restore it from a copy") from None
         return {}
+    return parse_tags(content, manifest_sha256)
+
+
+def parse_tags(content: bytes, manifest_sha256: str) -> dict[str, str]:
+    """Return the tag files that a tag manifest lists, with their SHA-256; raises as `read_tags` does."""
     tags = parse_manifest(content, TAG_MANIFEST)
     if tags.pop(MANIFEST, None) != manifest_sha256 or set(tags) != set(TAGS):
         raise InputError(f"{TAG_MANIFEST} does not belong to {MANIFEST}: restore it from a copy")

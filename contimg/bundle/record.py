@@ -90,11 +90,18 @@ def read_record(path: Path) -> dict[str, Any]:
     """
     with safe_files.open_folder(path) as folder:
         try:
-            content = json.loads(read_file(folder, PUBLICATION))
+            text = read_file(folder, PUBLICATION)
         except FileNotFoundError:
             return {}
-        except (ValueError, RecursionError):
-            raise RegistryError(f"{path / PUBLICATION} is no JSON: restore it from a copy, or remove it") from None
+    return parse_record(text, path)
+
+
+def parse_record(text: bytes, path: Path) -> dict[str, Any]:
+    """Return the content of a bundle's record; `path` is the bundle's, for messages. Raises as `read_record` does."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        raise RegistryError(f"{path / PUBLICATION} is no JSON: restore it from a copy, or remove it") from None
     if not isinstance(content, dict):
         raise RegistryError(f"{path / PUBLICATION} holds no JSON object: restore it from a copy, or remove it")
     try:

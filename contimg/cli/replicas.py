@@ -61,7 +61,7 @@ def sync(context: Context, as_json: bool) -> None:
 
     A copy is read back before it counts. Exit code 3 when something could not be done.
     """
-    from contimg.errors import RegistryError
+    from contimg.errors import ContimgError
     from contimg.publishing import archive_root
     from contimg.replicas import sync as syncing
 
@@ -70,8 +70,9 @@ def sync(context: Context, as_json: bool) -> None:
         archive_root.require(database, context.config.layout, change=False)
         for one in configured(context):
             try:
-                found += list(syncing.sync(database, context.config.layout, one))
-            except RegistryError as error:  # the others are brought up to date
+                for done in syncing.sync(database, context.config.layout, one):
+                    found.append(done)
+            except ContimgError as error:  # the others are brought up to date
                 unreachable.append(str(error))
     if as_json:
         print_json({"copies": [vars(one) for one in found], "unreachable": unreachable})

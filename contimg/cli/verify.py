@@ -76,7 +76,7 @@ def _replicas(context: Context, mosaic: str | None, older_than: float | None, pa
     """Verify the copies in all replicas; exit with code 3 when one is missing or damaged, or a replica is not there."""
     from contimg import naming
     from contimg.cli.replicas import configured
-    from contimg.errors import RegistryError
+    from contimg.errors import ContimgError
     from contimg.publishing import scrub
     from contimg.replicas import sync
 
@@ -90,8 +90,9 @@ def _replicas(context: Context, mosaic: str | None, older_than: float | None, pa
                     database, context.config.layout, one, unread_since=since, data_id=data_id, pace=pace,
                     note=not database.read_only,
                 )  # fmt: skip
-                rows += [vars(done) for done in found]
-            except RegistryError as error:
+                for done in found:  # one by one: those before a replica is lost are shown
+                    rows.append(vars(done))
+            except ContimgError as error:
                 rows.append({"replica": one.url, "data_id": "", "version": 0, "what": "problem", "message": str(error)})
     ok = all(row["what"] == "whole" for row in rows)
     if as_json:

@@ -22,9 +22,10 @@ from typing import Any
 
 from contimg.bundle import bundle
 from contimg.bundle.bag import PAYLOAD, TAG_MANIFEST, TAGS
-from contimg.errors import ContimgError, InputError, RegistryError
+from contimg.bundle.record import parse_record, read_record
+from contimg.errors import InputError, RegistryError
 from contimg.naming import Layout
-from contimg.replicas.stores import ReplicaError, Store, read_all
+from contimg.replicas.stores import ReplicaError, Store, UnreadableFile, read_all
 from contimg.storage import safe_files
 from contimg.storage.process import me, operator
 from contimg.times import now
@@ -112,6 +113,7 @@ def put_copy(store: Store, folder: Path, place: str, manifest_sha256: str, progr
     found, digests = bundle.read_manifest(folder)
     if found != manifest_sha256:
         raise RegistryError(f"{folder} is not the bundle that was registered: type contimg reconcile")
+    read_record(folder)
     tags = _tags(folder, manifest_sha256)
     names = [*digests, *tags, *([TAG_MANIFEST] if tags else []), bundle.PUBLICATION, bundle.MANIFEST]
     for name in names:  # the manifest last: a folder without one is no bundle
@@ -147,20 +149,45 @@ def _same(store: Store, place: str, known: Commit, manifest_sha256: str) -> Comm
     return known
 
 
-def put_record(store: Store, folder: Path, place: str) -> None:
-    """Copy a bundle's own record, which decisions change, into its copy."""
+def require_own(store: Store, place: str, manifest_sha256: str) -> None:
+    """Raise unless a replica holds a copy of a bundle.
+
+    Raises
+    ------
+    ReplicaConflict
+        If it holds another making under this name.
+    ReplicaError
+        If it holds none.
+    """
+    known = commit_of(store, place)
+    if known is None:
+        raise ReplicaError(f"replica {store.where} has no copy of {place}")
+    _same(store, place, known, manifest_sha256)
+
+
+def put_record(store: Store, folder: Path, place: str, manifest_sha256: str) -> None:
+    """Copy a bundle's own record, which decisions change, into its copy; raises as `require_own` does."""
+    require_own(store, place, manifest_sha256)
+    read_record(folder)
     store.put(f"{place}/{bundle.PUBLICATION}", folder / bundle.PUBLICATION)
 
 
 def problems_of(
     store: Store, place: str, manifest_sha256: str, progress: Callable[[int], None] | None = None
 ) -> list[str]:
-    """Read every byte of a copy; return a sentence for each thing that is wrong with it."""
+    """Read every byte of a copy; return a sentence for each thing that is wrong with it.
+
+    Raises
+    ------
+    ReplicaConflict
+        If the replica holds another making under this name.
+    ReplicaError
+        If it cannot be read.
+    """
     known = commit_of(store, place)
     if known is None:
         return [f"replica {store.where} has no copy of {place}"]
-    if known.manifest_sha256 != manifest_sha256:
-        return [f"replica {store.where} holds another making of {place} ({known.manifest_sha256[:12]})"]
+    _same(store, place, known, manifest_sha256)
     return [text for text, _ in _differences(store, place, manifest_sha256, progress or _nothing)]
 
 
@@ -174,18 +201,25 @@ def _differences(
     except FileNotFoundError:
         yield f"{what}/{bundle.MANIFEST} is missing", bundle.MANIFEST
         return
+    except UnreadableFile as error:
+        yield str(error), bundle.MANIFEST
+        return
     if hashlib.sha256(manifest).hexdigest() != manifest_sha256:
         yield f"{what}/{bundle.MANIFEST} is not the registered one", bundle.MANIFEST
         return
     digests = bundle.parse_manifest(manifest)
-    try:
-        tags = bundle.parse_manifest(read_all(store, f"{place}/{TAG_MANIFEST}"), TAG_MANIFEST)
-        digests |= tags
-    except FileNotFoundError:
-        if any(name.startswith(f"{PAYLOAD}/") for name in digests):  # else of before bundles were bags
-            yield f"{what}/{TAG_MANIFEST} is missing", TAG_MANIFEST
-    except ContimgError as error:
-        yield f"{what}/{TAG_MANIFEST}: {error}", TAG_MANIFEST
+    is_bag = any(name.startswith(f"{PAYLOAD}/") for name in digests)  # else of before bundles were bags
+    for name, parse in ((TAG_MANIFEST, bundle.parse_tags), (bundle.PUBLICATION, _require_record)):
+        if name == TAG_MANIFEST and not is_bag:
+            continue
+        try:
+            digests |= parse(read_all(store, f"{place}/{name}"), manifest_sha256)
+        except FileNotFoundError:
+            yield f"{what}/{name} is missing", name
+        except UnreadableFile as error:
+            yield str(error), name
+        except (InputError, RegistryError) as error:
+            yield f"{what}/{name} is damaged ({error})", name
     for name, digest in sorted(digests.items()):
         found = hashlib.sha256()
         try:
@@ -195,8 +229,19 @@ def _differences(
         except FileNotFoundError:
             yield f"{what}/{name} is missing", name
             continue
+        except UnreadableFile as error:
+            yield str(error), name
+            continue
         if found.hexdigest() != digest:
             yield f"{what}/{name} does not have the SHA-256 of its manifest", name
+
+
+def _require_record(content: bytes, manifest_sha256: str) -> dict[str, str]:
+    """Raise unless a text is the record of a bundle with this manifest; it names no other file."""
+    record = parse_record(content, Path())
+    if record.get("sha256", manifest_sha256) != manifest_sha256 or not record:
+        raise RegistryError("it is not the record of this bundle")
+    return {}
 
 
 def _tags(folder: Path, manifest_sha256: str) -> dict[str, str]:
@@ -213,26 +258,40 @@ def repair_copy(store: Store, folder: Path, place: str, manifest_sha256: str) ->
 
     Raises
     ------
+    ReplicaConflict
+        If the replica holds another making under this name, of which nothing is touched.
     ReplicaError, RegistryError
         If the bundle in the archive is not whole itself, or the copy reads back differently after it.
     """
+    require_own(store, place, manifest_sha256)
     problem = bundle.archived_problem(folder, manifest_sha256)
     if problem is not None:
         raise RegistryError(f"{problem}: repair the archive first with contimg reconcile")
+    read_record(folder)
     repaired: list[str] = []
-    for _ in range(2):  # once more, as a manifest that was altered hides what else is
-        damaged = [name for _, name in _differences(store, place, manifest_sha256, _nothing)]
-        for name in damaged:
+    for name in (bundle.MANIFEST, TAG_MANIFEST):  # first, as one that was altered hides what else is, or accuses it
+        if (folder / name).exists() and not _is_same(store, folder / name, f"{place}/{name}"):
             store.put(f"{place}/{name}", folder / name)
-        repaired += damaged
+            repaired.append(name)
+    for _, name in list(_differences(store, place, manifest_sha256, _nothing)):
+        store.put(f"{place}/{name}", folder / name)
+        repaired.append(name)
     left = [text for text, _ in _differences(store, place, manifest_sha256, _nothing)]
     if left:
         raise ReplicaError(f"{left[0]}, although it was just written: look at the replica's disk or server")
     return repaired
 
 
+def _is_same(store: Store, file: Path, name: str) -> bool:
+    """Return whether a small file of a copy is that of the archive."""
+    try:
+        return read_all(store, name) == file.read_bytes()
+    except (FileNotFoundError, UnreadableFile):
+        return False
+
+
 def fetch_copy(store: Store, place: str, target: Path, manifest_sha256: str) -> None:
-    """Write a copy's files into a new folder, and compare them with the manifest.
+    """Write a copy's files into a new folder, and compare them with the manifest; a damaged record is left out.
 
     Raises
     ------
@@ -248,11 +307,17 @@ def fetch_copy(store: Store, place: str, target: Path, manifest_sha256: str) -> 
             with open(file, "xb") as written:
                 for block in store.read(f"{place}/{name}"):
                     written.write(block)
-    except (FileNotFoundError, InputError) as error:
+    except (FileNotFoundError, InputError, UnreadableFile) as error:
         raise ReplicaError(f"the copy of {place} in replica {store.where} is not whole ({error})") from None
     problem = bundle.problem(target, manifest_sha256)
     if problem is not None:
         raise ReplicaError(f"the copy of {place} in replica {store.where} is not whole ({problem})")
+    record = target / bundle.PUBLICATION
+    try:
+        if record.exists():
+            _require_record(record.read_bytes(), manifest_sha256)
+    except RegistryError:
+        record.unlink()  # the products are whole, and it is written anew from the registry
 
 
 def remove_copy(store: Store, place: str) -> None:

@@ -26,13 +26,25 @@ class ReplicaError(RegistryError):
     """A replica cannot be reached, or refused an operation."""
 
 
+class UnreadableFile(ReplicaError):
+    """A file of a replica that can be reached cannot be read: it is no plain file, or its disk has lost it."""
+
+
 class Store(Protocol):
     """Files under relative names, in a folder or an object store."""
 
     where: str
 
     def read(self, name: str) -> Iterator[bytes]:
-        """Give the content of a file in blocks; raise FileNotFoundError where there is none."""
+        """Give the content of a file in blocks.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is none.
+        ReplicaError
+            If it cannot be read; `UnreadableFile` where that is the fault of this file alone.
+        """
         ...
 
     def put(self, name: str, source: Path) -> None:
@@ -103,13 +115,16 @@ class FolderStore:
     def read(self, name: str) -> Iterator[bytes]:
         """Give the content of a file in blocks."""
         parent, last = self._parts(name)
-        with (
-            _reported(self.where),
-            safe_files.open_folder(self.root, parent) as folder,
-            safe_files.open_file(folder, last) as descriptor,
-        ):
-            while block := os.read(descriptor, _BLOCK):
-                yield block
+        with _reported(self.where), safe_files.open_folder(self.root, parent) as folder:
+            try:
+                with safe_files.open_file(folder, last) as descriptor:
+                    while block := os.read(descriptor, _BLOCK):
+                        yield block
+            except FileNotFoundError:
+                raise
+            except (RegistryError, OSError) as error:
+                what = error.strerror if isinstance(error, OSError) else str(error)
+                raise UnreadableFile(f"{self.where}/{name} cannot be read ({what})") from error
 
     def put(self, name: str, source: Path) -> None:
         """Copy a local file to a name, and fsync it."""

@@ -133,8 +133,12 @@ def _attempt(replica: ReplicaOptions, row: Mapping[str, Any], action: Callable[[
     try:
         return action()
     except (ContimgError, OSError) as error:
-        what = str(error) if isinstance(error, ContimgError) else f"{error.strerror or error} ({error.filename})"
-        return Done(replica.url, row["data_id"], row["version"], "problem", what)
+        return Done(replica.url, row["data_id"], row["version"], "problem", _sentence(error))
+
+
+def _sentence(error: Exception) -> str:
+    """Return what an error says; of one of the disk with the file."""
+    return f"{error.strerror or error} ({error.filename})" if isinstance(error, OSError) else str(error)
 
 
 def _copy(registry: Registry, layout: Layout, store: Store, replica: ReplicaOptions, row: Mapping[str, Any]) -> Done:
@@ -152,18 +156,22 @@ def _repair(registry: Registry, layout: Layout, store: Store, replica: ReplicaOp
         return _copy(registry, layout, store, replica, row)
     names = copies.repair_copy(store, Path(row["published_path"]), place, row["sha256"])
     copy_rows.note_verified(registry, replica.url, row, None)
-    return Done(replica.url, row["data_id"], row["version"], "repaired", f"written again: {', '.join(names)}")
+    message = f"written again: {', '.join(names)}" if names else "it is whole again"
+    return Done(replica.url, row["data_id"], row["version"], "repaired", message)
 
 
 def _record(registry: Registry, layout: Layout, store: Store, replica: ReplicaOptions, row: Mapping[str, Any]) -> Done:
     folder = Path(row["published_path"] or row["stage_path"])
-    copies.put_record(store, folder, copies.row_place(layout, row))
+    copies.put_record(store, folder, copies.row_place(layout, row), row["sha256"])
     copy_rows.note_recorded(registry, replica.url, row)
     return Done(replica.url, row["data_id"], row["version"], "recorded")
 
 
 def _remove(registry: Registry, layout: Layout, store: Store, replica: ReplicaOptions, row: Mapping[str, Any]) -> Done:
-    copies.remove_copy(store, copies.row_place(layout, row))
+    place = copies.row_place(layout, row)
+    if copies.commit_of(store, place) is not None:  # else it was removed, or the process died at it
+        copies.require_own(store, place, row["sha256"])
+    copies.remove_copy(store, place)
     copy_rows.forget(registry, replica.url, row)
     return Done(replica.url, row["data_id"], row["version"], "removed")
 
@@ -180,6 +188,8 @@ def verify(
 ) -> Iterator[Done]:
     """Read copies again, the longest unread first, and note what is wrong; also those that should be there.
 
+    A copy that cannot be read is a problem of that copy, and the others are read.
+
     Parameters
     ----------
     registry : Registry
@@ -193,6 +203,11 @@ def verify(
         How fast, and until when.
     note : bool
         False: nothing is written, for somebody who may only read the registry.
+
+    Raises
+    ------
+    RegistryError
+        If the replica is not there.
     """
     store, pace = opened(registry, replica), Pace() if pace is None else pace
     for row in copy_rows.missing(registry, replica.url, replica.keep, data_id):
@@ -203,9 +218,25 @@ def verify(
     for row in copy_rows.longest_unread(registry, replica.url, unread_since, data_id):
         if pace.is_over:
             return
-        found = copies.problems_of(store, copies.row_place(layout, row), row["sha256"], pace.spend)
-        problem = None if not found else f"{found[0]}: contimg replicas sync writes it again"
+        problem = _problem(registry, store, copies.row_place(layout, row), row["sha256"], pace)
         if note:
             copy_rows.note_verified(registry, replica.url, row, problem)
         what = "whole" if problem is None else "problem"
         yield Done(replica.url, row["data_id"], row["version"], what, problem or "")
+
+
+def _problem(registry: Registry, store: Store, place: str, manifest_sha256: str, pace: Pace) -> str | None:
+    """Return what is wrong with one copy; None where it is whole.
+
+    Raises
+    ------
+    ReplicaError
+        If the replica itself is gone.
+    """
+    try:
+        found = copies.problems_of(store, place, manifest_sha256, pace.spend)
+    except (ContimgError, OSError) as error:
+        mine = identity(registry)
+        _require(store, "" if mine is None else mine.uuid)  # a replica that is there: then it is this copy's fault
+        return _sentence(error)
+    return f"{found[0]}: contimg replicas sync writes it again" if found else None

@@ -40,3 +40,23 @@ def test_a_replica_is_adopted_filled_verified_and_mended(program, publish, tmp_p
     assert both.code == 3 and str(lost) in both.err
     seen = program("verify", "--replicas", "--all", "--json")
     assert seen.code == 3 and [one["what"] for one in seen.json] == ["problem", "whole"]
+
+
+def test_an_odd_copy_and_a_store_of_an_unknown_kind_keep_nothing_from_being_read(program, publish, tmp_path):
+    publish()
+    publish(tiles=("2026-02-13T00:26:49",))
+    second = tmp_path / "second"
+    second.mkdir()
+    with_replicas(tmp_path, second)
+    program("replicas", "adopt")
+    program("replicas", "sync")
+    (second / f"commits/2026-02-11/{ID}.json").write_text("{")
+    with_replicas(tmp_path, "nosuch://store", second)
+    seen = program("verify", "--replicas", "--all", "--json")
+    assert seen.code == 3
+    assert [(one["data_id"], one["what"]) for one in seen.json] == [
+        ("", "problem"), (ID, "problem"), ("mosaic_20260213T002649", "whole")
+    ]  # fmt: skip
+    assert "contimg[s3]" in seen.json[0]["message"] and "remove it" in seen.json[1]["message"]
+    synced = program("replicas", "sync", "--json")
+    assert synced.code == 3 and [one["what"] for one in synced.json["copies"]] == ["problem"]

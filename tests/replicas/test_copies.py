@@ -1,6 +1,7 @@
 """One copy in a replica: committed once and last, told apart from another's, verified, fetched, removed."""
 
 import json
+import os
 import shutil
 
 import bagit
@@ -15,6 +16,8 @@ from tests.support import mosaics
 
 ID = mosaics.MOSAIC
 PLACE = f"mosaics/2026-02-11/{ID}"
+
+IN_A_FOLDER = pytest.mark.parametrize("url", ["folder"], indirect=True)
 
 
 @pytest.fixture
@@ -146,6 +149,106 @@ def test_damage_is_named_and_mended_from_the_archive(store, published, digest, t
         copies.fetch_copy(store, PLACE, tmp_path / "fetched", digest)
     assert name in copies.repair_copy(store, published, PLACE, digest)
     assert copies.problems_of(store, PLACE, digest) == []
+
+
+@IN_A_FOLDER
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (bundle.PUBLICATION, b"{"),
+        (bundle.PUBLICATION, b"[]"),
+        (bundle.PUBLICATION, b"{}"),
+        (bundle.PUBLICATION, b""),
+        (bundle.PUBLICATION, b"[" * 100_000),
+        (bundle.PUBLICATION, b'{"decisions": [1]}'),
+        (bundle.PUBLICATION, b'{"sha256": "%s"}' % (b"0" * 64)),
+        (bag.TAG_MANIFEST, b""),
+        (bag.TAG_MANIFEST, b"\xff\x00"),
+        (bag.TAG_MANIFEST, b"%s  README.txt\n" % (b"0" * 64)),
+    ],
+)
+def test_a_torn_record_or_tag_manifest_is_damage_and_written_again(store, published, digest, tmp_path, name, content):
+    """The manifest lists neither of the two."""
+    put(store, published, digest)
+    harm(store, f"{PLACE}/{name}", content, tmp_path)
+    (problem,) = copies.problems_of(store, PLACE, digest)
+    assert problem.startswith(f"{store.where}/{PLACE}/{name} is damaged (") and "\n" not in problem
+    if name == bundle.PUBLICATION:  # without it the products are whole
+        copies.fetch_copy(store, PLACE, tmp_path / "fetched", digest)
+        assert bundle.verify(tmp_path / "fetched", expected=digest).ok and not (tmp_path / "fetched" / name).exists()
+    else:
+        with pytest.raises(ReplicaError, match="is not whole"):
+            copies.fetch_copy(store, PLACE, tmp_path / "fetched", digest)
+    assert copies.repair_copy(store, published, PLACE, digest) == [name]
+    assert copies.problems_of(store, PLACE, digest) == []
+
+
+@IN_A_FOLDER
+@pytest.mark.parametrize("lines", ["all", "last", "without", "doubled"])
+def test_each_change_of_the_tag_manifest_is_damage_and_written_again(store, published, digest, tmp_path, lines):
+    """One that names another SHA-256 for a file accuses that file, and is the one to be written again."""
+    put(store, published, digest)
+    right = (published / bag.TAG_MANIFEST).read_text().splitlines(keepends=True)
+    changed = {
+        "all": [line.replace(line[:64], "0" * 64) for line in right],
+        "last": right[:-1],
+        "without": [line for line in right if bag.README not in line],
+        "doubled": right + right[:1],
+    }[lines]
+    harm(store, f"{PLACE}/{bag.TAG_MANIFEST}", "".join(changed).encode(), tmp_path)
+    assert copies.problems_of(store, PLACE, digest) != []
+    assert copies.repair_copy(store, published, PLACE, digest) == [bag.TAG_MANIFEST]
+    assert files_of(store, PLACE)[bag.TAG_MANIFEST] == "".join(right).encode()
+
+
+def test_a_record_that_is_gone_is_damage(store, published, digest):
+    put(store, published, digest)
+    store.remove(f"{PLACE}/{bundle.PUBLICATION}")
+    assert copies.problems_of(store, PLACE, digest) == [f"{store.where}/{PLACE}/{bundle.PUBLICATION} is missing"]
+    assert copies.repair_copy(store, published, PLACE, digest) == [bundle.PUBLICATION]
+
+
+def test_another_making_is_neither_verified_repaired_nor_given_a_record(store, published, digest, tmp_path):
+    put(store, published, digest)
+    store.remove(f"{PLACE}/data/{ID}.png")
+    theirs = {"manifest_sha256": "0" * 64, "write_id": "theirs", "written": {}}
+    harm(store, f"commits/2026-02-11/{ID}.json", json.dumps(theirs).encode(), tmp_path)
+    before = files_of(store)
+    for act in (
+        lambda: copies.problems_of(store, PLACE, digest),
+        lambda: copies.repair_copy(store, published, PLACE, digest),
+        lambda: copies.put_record(store, published, PLACE, digest),
+        lambda: put(store, published, digest),
+    ):
+        with pytest.raises(copies.ReplicaConflict, match=r"holds another making of .* \(000000000000\)"):
+            act()
+    assert files_of(store) == before
+
+
+def test_no_record_is_written_where_there_is_no_copy(store, published, digest):
+    with pytest.raises(ReplicaError, match=f"has no copy of {PLACE}"):
+        copies.put_record(store, published, PLACE, digest)
+    assert store.names("mosaics") == []
+
+
+@pytest.mark.parametrize("name", [f"data/{ID}.fits", bundle.MANIFEST, bag.TAG_MANIFEST, bundle.PUBLICATION])
+@pytest.mark.parametrize("kind", ["fifo", "symlink", "dangling", "unreadable"])
+@IN_A_FOLDER
+def test_what_is_no_plain_file_is_damage_and_written_again(store, published, digest, tmp_path, kind, name):
+    """A FIFO is not waited for."""
+    put(store, published, digest)
+    file = store.root / PLACE / name
+    if kind == "unreadable":
+        file.chmod(0)
+        if os.access(file, os.R_OK):  # of root
+            return
+    else:
+        file.rename(tmp_path / "away")
+        os.mkfifo(file) if kind == "fifo" else file.symlink_to(tmp_path / ("away" if kind == "symlink" else "no"))
+    (problem,) = copies.problems_of(store, PLACE, digest)
+    assert problem.startswith(f"{file} cannot be read (")
+    assert copies.repair_copy(store, published, PLACE, digest) == [name]
+    assert copies.problems_of(store, PLACE, digest) == [] and not file.is_symlink()
 
 
 def test_a_copy_is_not_mended_from_an_archive_that_is_damaged_itself(store, published, digest):

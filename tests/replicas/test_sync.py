@@ -1,6 +1,7 @@
 """Replicas follow the archive: made at publication, brought up to date, verified, repaired from, kept by policy."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from contimg.replicas import copies, copy_rows, stores, sync
 from contimg.replicas.stores import ReplicaError
 from contimg.storage.pace import Pace
 from tests.publishing.test_archive_root import lose_rows
-from tests.replicas.conftest import harm
+from tests.replicas.conftest import files_of, harm
 from tests.support import mosaics
 
 ID = mosaics.MOSAIC
@@ -113,13 +114,103 @@ def test_a_verification_goes_on_where_it_was_and_keeps_its_pace(sqlite_registry,
     assert verified(sqlite_registry, replicated, replica, data_id=ID, note=False) == [("whole", "")]
 
 
-@pytest.mark.parametrize("what", ["altered", "missing"])
-def test_the_archive_is_repaired_from_a_replica(sqlite_registry, replicated, replica, what):
-    """Neither the bundle nor the mosaic is on the stage any more."""
+OTHER = "mosaic_20260213T002649"
+
+
+def two_published(config):
+    mosaics.run(config)
+    mosaics.make_mosaic(config, tiles=("2026-02-13T00:26:49",))
+    register_mosaic(OTHER, config)
+    publish_mosaic(OTHER, config, waits_s=())
+
+
+def spoil(store, kind, tmp_path):
+    """Make the copy of the first mosaic odd, in a way that reading its files one by one does not expect."""
+    folder = None if store.where.startswith("s3") else Path(store.where)
+    commit = f"commits/2026-02-11/{ID}.json"
+    if kind == "commit_torn":
+        harm(store, commit, b"{", tmp_path)
+    elif kind == "another_making":
+        harm(store, commit, json.dumps({"manifest_sha256": "0" * 64, "write_id": "theirs"}).encode(), tmp_path)
+    elif kind == "commit_is_a_list":
+        harm(store, commit, b"[]", tmp_path)
+    elif folder is None:
+        harm(store, f"{PLACE}/manifest-sha256.txt", b"\xff", tmp_path)
+    else:
+        place = folder / PLACE / "data"
+        place.rename(tmp_path / "away")
+        if kind == "fifo":
+            os.mkfifo(place)
+        elif kind == "link":
+            place.symlink_to(tmp_path / "away")
+        else:
+            place.write_text("x")
+
+
+@pytest.mark.parametrize("kind", ["commit_torn", "commit_is_a_list", "another_making", "fifo", "link", "file"])
+def test_one_odd_copy_does_not_keep_the_others_from_being_read(
+    sqlite_registry, replicated, replica, store, tmp_path, kind
+):
+    two_published(replicated)
+    spoil(store, kind, tmp_path)
+    with sqlite_registry.transaction() as connection:  # the odd one would be read first
+        connection.execute(schema.replica_copies.update().values(verified_at="2026-01-01T00:00:00.000Z"))
+    done = list(sync.verify(sqlite_registry, replicated.layout, replica))
+    assert [(one.data_id, one.what) for one in done] == [(ID, "problem"), (OTHER, "whole")]
+    assert done[0].message and "\n" not in done[0].message
+    assert copy_rows.counts(sqlite_registry, replica.url, "all") == {"missing": 0, "damaged": 1}
+    (row,) = copy_rows.damaged(sqlite_registry, replica.url)
+    assert row["data_id"] == ID
+
+
+def test_a_replica_that_goes_away_meanwhile_accuses_no_copy(sqlite_registry, replicated, replica, store, monkeypatch):
+    two_published(replicated)
+    real = copies.commit_of
+
+    def gone(where, place):
+        store.remove(sync.MARKER)
+        if "20260211" in place:
+            raise ReplicaError("the server does not answer")
+        return real(where, place)
+
+    monkeypatch.setattr(copies, "commit_of", gone)
+    with pytest.raises(ReplicaError, match="mount it"):
+        list(sync.verify(sqlite_registry, replicated.layout, replica))
+    assert copy_rows.counts(sqlite_registry, replica.url, "all") == {"missing": 0, "damaged": 0}
+
+
+def test_another_making_is_left_as_it_is_whatever_is_to_be_done(sqlite_registry, replicated, replica, store, tmp_path):
+    """Repairing, recording a decision, and removing by policy: each is refused, and the rest is done."""
+    mosaics.run(replicated)
+    spoil(store, "another_making", tmp_path)
+    before = files_of(store)
+    refused = f"holds another making of {PLACE} (000000000000), which is never overwritten"
+    assert refused in verified(sqlite_registry, replicated, replica)[0][1]
+
+    def acts(replica):
+        return [(one.what, refused in one.message) for one in sync.sync(sqlite_registry, replicated.layout, replica)]
+
+    assert acts(replica) == [("problem", True)]
+    decisions.cite(sqlite_registry, replicated.layout, ID, "10.5555/dsa110.1")
+    assert acts(replica) == [("problem", True)] * 2  # repairing and recording
+    copy_rows.note_verified(sqlite_registry, replica.url, {"data_id": ID, "version": 1}, None)
+    decisions.withdraw(sqlite_registry, replicated.layout, ID, "wrong")
+    with sqlite_registry.transaction() as connection:
+        connection.execute(schema.data_registry.update().values(closed_at="2026-01-01T00:00:00.000Z"))
+    assert acts(ReplicaOptions(url=replica.url, days=1.0)) == [("problem", True)] * 2  # recording and removing
+    assert files_of(store) == before
+
+
+@pytest.mark.parametrize("what", ["altered", "missing", "record"])
+def test_the_archive_is_repaired_from_a_replica(sqlite_registry, replicated, replica, store, tmp_path, what):
+    """Neither the bundle nor the mosaic is on the stage any more; ``record``: that of the copy is torn."""
     path = mosaics.run(replicated).path
     content = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
     shutil.rmtree(replicated.paths.stage / "registered")
     shutil.rmtree(replicated.layout.product("mosaic", ID))
+    if what == "record":
+        harm(store, f"{PLACE}/{bundle.PUBLICATION}", b"{", tmp_path)
+        what = "missing"
     if what == "missing":
         shutil.rmtree(path)
     else:
