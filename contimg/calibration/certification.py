@@ -16,7 +16,7 @@ from contimg.products.judged import options_of, read_judged
 from contimg.products.twin import Twin
 from contimg.storage import locks
 from contimg.storage.atomic import write_json
-from contimg.storage.json_files import parse_json
+from contimg.storage.json_files import parse_json, plain_bytes
 from contimg.storage.process import operator
 from contimg.times import now
 
@@ -36,7 +36,7 @@ def history(layout: Layout) -> list[dict[str, Any]]:
     """
     path = place(layout)
     try:
-        content = parse_json(path.read_bytes())
+        content = parse_json(plain_bytes(path))
         return [{key: item[key] for key in ("calibration", "decision", "reason", "by", "time")} for item in content]
     except FileNotFoundError:
         return []

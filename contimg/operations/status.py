@@ -125,7 +125,7 @@ def _group_state(config: Config, stem: str, stuck: Mapping[str, str]) -> dict[st
     try:
         return _sound_state(config, stem, stuck)
     except InputError as error:
-        what, _, remedy = str(error).partition(": ")
+        what, _, remedy = str(error).rpartition(": ")  # what a parser says has colons, too
         nothing = dict.fromkeys(("tiles", "calibrated", "imaged", "verdict", "sun", "version", "path"))
         name = {"group": naming.iso(stem), "mosaic": naming.mosaic_id(stem)}
         return {**name, **nothing, "state": "damaged", "next": remedy, "error": what}

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from contimg import __version__
 from contimg.errors import InputError
 from contimg.storage.atomic import write_json
+from contimg.storage.json_files import NoPlainFile, plain_bytes
 from contimg.times import now
 
 Verdict = Literal["passed", "warning", "failed"]
@@ -189,9 +190,11 @@ def read_twin(path: Path) -> Twin:
         If it is missing.
     """
     try:
-        return Twin.model_validate_json(Path(path).read_bytes())
+        return Twin.model_validate_json(plain_bytes(Path(path)))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: rerun snakemake to make the product again") from None
+    except NoPlainFile:
+        raise DamagedTwinError(f"{path} is not a valid twin (no plain file): delete it and rerun snakemake") from None
     except ValidationError as error:
         what = error.errors()[0]
         where = ".".join(map(str, what["loc"])) or "content"

@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import stat
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from contimg.errors import InputError
+
+
+class NoPlainFile(ValueError):
+    """A FIFO, socket or device stands where a file should: reading it could wait without end."""
+
+
+def plain_bytes(path: Path) -> bytes:
+    """Return the content of a file, without waiting for who might write to it.
+
+    Raises
+    ------
+    NoPlainFile
+        If it is a FIFO, a socket or a device.
+    OSError
+        If it is missing, is a folder, or cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # of a socket, or a device without a driver
+            raise NoPlainFile("no plain file") from None
+        raise
+    kind = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(kind):
+        os.close(descriptor)
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise NoPlainFile("no plain file")
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
 
 
 def parse_json(text: bytes | str) -> Any:
@@ -25,9 +58,9 @@ def parse_json(text: bytes | str) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """Return the content of a JSON file; None when it is missing or is not JSON."""
+    """Return the content of a JSON file; None when it is missing or is not JSON, nor a plain file at all."""
     try:
-        return parse_json(path.read_bytes())
+        return parse_json(plain_bytes(path))
     except (FileNotFoundError, ValueError):
         return None
 
@@ -48,12 +81,12 @@ def read_object(path: Path, remedy: str, keys: Collection[str] = ()) -> dict[str
     FileNotFoundError
         If there is no such file.
     InputError
-        If it is not JSON, not an object, or lacks a key.
+        If it is no plain file, not JSON, not an object, or lacks a key.
     """
     try:
-        content = parse_json(path.read_bytes())
+        content = parse_json(plain_bytes(path))
     except ValueError as error:
-        raise InputError(f"{path} is damaged ({error}): {remedy}") from None
+        raise InputError(f"{path} is damaged ({' '.join(str(error).split())}): {remedy}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} is damaged (no JSON object): {remedy}")
     missing = [key for key in keys if key not in content]

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import NoReturn
 
 from contimg.errors import BusyError, ContimgError
 from contimg.storage.filesystem import filesystem_type, is_network
+from contimg.storage.json_files import NoPlainFile, plain_bytes
 from contimg.storage.process import Owner, is_dead, me
 
 # What flock(2) and fcntl(2) say where a filesystem has no locks: Lustre without ``-o flock`` (ENOSYS), NFS without
@@ -95,8 +97,8 @@ def exclusive(path: Path, *, key: str) -> Iterator[None]:
 def owner_of(path: Path) -> Owner | None:
     """Return the owner that a lock file names; None after its release, or when the file is missing or not whole."""
     try:
-        return _parse(Path(path).read_bytes())
-    except OSError:
+        return _parse(plain_bytes(Path(path)))
+    except (OSError, NoPlainFile):
         return None
 
 
@@ -126,9 +128,13 @@ def require_locks(folder: Path, *, key: str) -> None:
 def _open(path: Path, key: str) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as error:
         _explain(error, path, key)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ContimgError(f"{path} cannot be locked (no plain file): move it away, then type the same command again")
+    return descriptor
 
 
 def _flock(descriptor: int, path: Path, key: str, *, wait: bool) -> None:

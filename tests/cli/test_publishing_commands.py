@@ -1,6 +1,7 @@
 """The commands as people and programs use them."""
 
 import json
+import os
 import re
 import shlex
 
@@ -226,3 +227,25 @@ def test_a_backup_is_replaced_by_one_that_holds_as_much_and_others_on_request(co
     assert "make it, or mount its disk" in contimg("registry", "backup", str(tmp_path / "no" / "b"), code=1)
     said = contimg("registry", "backup", str(sqlite_config.layout.products / ".contimg-archive.json"), code=1)
     assert "is no backup of a registry" in said
+
+
+@pytest.mark.parametrize("what", ["fifo", "torn"])
+def test_a_marker_or_group_that_cannot_be_read_is_named_and_waited_for_by_nobody(contimg, sqlite_config, what):
+    """One sentence with the file, and the other groups are shown; a marker is then written anew."""
+    make(sqlite_config)
+    layout = sqlite_config.layout
+    write_json(layout.group("20260211T002649"), {"id": "2026-02-11T00:26:49", "tiles": []})
+    for path in (layout.twin("published", ID), layout.group("20260211T002649")):
+        before = path.read_bytes()
+        path.unlink()
+        if what == "fifo":
+            os.mkfifo(path)
+        else:
+            path.write_text('{"status":')
+        (group,) = contimg("status", "--json")["groups"]
+        said = "no plain file" if what == "fifo" else "Expecting value: line 1 column 11 (char 10)"
+        assert (group["state"], group["error"]) == ("damaged", f"{path} is damaged ({said})")
+        assert group["next"].startswith(("type contimg reconcile", "restore it, or delete it and"))
+        contimg("reconcile")
+        if path.name.startswith("mosaic_"):
+            assert path.read_bytes() == before

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shutil
 
 import pytest
@@ -203,6 +204,20 @@ def test_a_damaged_marker_stops_everything_until_a_person_says_whose_archive_it_
         reconcile(registry, config.layout)
     archive_root.adopt(registry, config.layout)
     assert reconcile(registry, config.layout) == []
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link"])
+def test_a_marker_that_is_no_plain_file_is_damaged_and_not_waited_for(registry, config, published, root, kind):
+    path = marker_place(config.layout)
+    path.unlink()
+    os.mkfifo(root / "fifo" if kind == "link" else path)
+    if kind == "link":
+        path.symlink_to(root / "fifo")
+    with pytest.raises(WrongArchive, match="is damaged, so that nobody knows whose archive this is"):
+        archive_root.require(registry, config.layout)
+    archive_root.adopt(registry, config.layout)
+    archive_root.require(registry, config.layout)
+    assert path.is_file() and not path.is_symlink()
 
 
 def test_the_pre_flight_check_says_so_before_the_first_job(registry, config, published):

@@ -1,11 +1,17 @@
 """JSON files that are whole, torn, or something else."""
 
+import contextlib
 import json
+import os
+import socket
 
 import pytest
 
-from contimg.errors import InputError
+from contimg.errors import ContimgError, InputError
+from contimg.products.twin import DamagedTwinError, read_twin
+from contimg.storage.atomic import file_sha256
 from contimg.storage.json_files import parse_json, read_json, read_object
+from contimg.storage.locks import acquire, owner_of
 
 TORN = {
     "empty": b"",
@@ -49,3 +55,52 @@ def test_a_missing_file_is_missing_and_not_damaged(tmp_path):
     assert read_json(tmp_path / "none.json") is None
     with pytest.raises(FileNotFoundError):
         read_object(tmp_path / "none.json", "restore it")
+
+
+@pytest.fixture(params=["fifo", "socket", "link", "device"])
+def odd(request, tmp_path):
+    """What stands in the place of a file, and could be waited for without end."""
+    path = tmp_path / "marker.json"
+    if request.param == "socket":
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as opened, contextlib.chdir(tmp_path):
+            opened.bind(path.name)
+    elif request.param == "device":
+        path.symlink_to("/dev/zero")
+    elif request.param == "link":
+        os.mkfifo(tmp_path / "fifo")
+        path.symlink_to(tmp_path / "fifo")
+    else:
+        os.mkfifo(path)
+    return path
+
+
+def test_what_is_no_plain_file_is_damaged_and_not_waited_for(odd):
+    assert read_json(odd) is None
+    with pytest.raises(InputError, match=rf"^{odd} is damaged \(no plain file\): restore it$"):
+        read_object(odd, "restore it")
+    with pytest.raises(DamagedTwinError, match=r"\(no plain file\): delete it and rerun snakemake"):
+        read_twin(odd)
+    with pytest.raises(OSError) as raised:
+        file_sha256(odd)
+    assert raised.value.filename == str(odd)
+
+
+def test_a_lock_is_not_taken_on_what_is_no_plain_file(odd):
+    assert owner_of(odd) is None
+    with pytest.raises(ContimgError, match="cannot be locked"):
+        acquire(odd, key="paths.state")
+
+
+def test_a_folder_in_the_place_of_a_file_is_said_to_be_one(tmp_path):
+    """Were it called damaged, it would be replaced with all that is in it."""
+    for read in (read_json, lambda path: read_object(path, "restore it")):
+        with pytest.raises(IsADirectoryError) as raised:
+            read(tmp_path)
+        assert raised.value.filename == str(tmp_path)
+
+
+def test_a_sentence_about_a_torn_file_is_one_line(tmp_path):
+    (tmp_path / "a").write_text('{"a":\n\n1,\n')
+    with pytest.raises(InputError) as raised:
+        read_object(tmp_path / "a", "restore it")
+    assert "\n" not in str(raised.value)
