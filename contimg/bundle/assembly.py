@@ -334,6 +334,7 @@ def _copy(source: int, folder: int, name: str) -> None:
     target = safe_files.create(folder, name)
     try:
         safe_files.copy(source, target)
-        os.fsync(target)
+        with safe_files.named(target):
+            os.fsync(target)
     finally:
         os.close(target)

@@ -138,7 +138,8 @@ def put_file(folder: int, name: str, content: bytes, *, read_only: bool = False)
         safe_files.write_all(descriptor, content)
         if read_only:
             safe_files.make_read_only(descriptor)
-        os.fsync(descriptor)
+        with safe_files.named(descriptor):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
     if read_file(folder, name) != content:
@@ -213,7 +214,8 @@ def _verify(path: Path, folder: int, expected: str | None, progress: Callable[[i
         manifest = read_file(folder, MANIFEST)
         digests = parse_manifest(manifest)
     except (FileNotFoundError, InputError, RegistryError) as error:
-        sentence = str(error) if not isinstance(error, OSError) else f"{path} holds no {MANIFEST}"
+        sentence = f"{path} holds no {MANIFEST}" if isinstance(error, OSError) else str(error)
+        sentence = f"{path}: {sentence}" if isinstance(error, InputError) else sentence
         return Verification(path, None, 0, 0, (Problem(MANIFEST, "manifest", sentence),))
     except OSError as error:
         return Verification(path, None, 0, 0, (_unreadable(path, MANIFEST, error),))
@@ -232,7 +234,8 @@ def _verify(path: Path, folder: int, expected: str | None, progress: Callable[[i
     except (InputError, RegistryError) as error:
         tags = {}
         strange -= set(TAGS)
-        problems.append(Problem(TAG_MANIFEST, "manifest", f"{path}: {error}"))
+        sentence = str(error) if isinstance(error, RegistryError) else f"{path}: {error}"
+        problems.append(Problem(TAG_MANIFEST, "manifest", sentence))
     except OSError as error:
         return Verification(path, found, 0, 0, (*problems, _unreadable(path, TAG_MANIFEST, error)))
     for name in sorted(strange):
@@ -246,8 +249,8 @@ def _verify(path: Path, folder: int, expected: str | None, progress: Callable[[i
                 same = safe_files.sha256(descriptor, progress) == digest
         except (FileNotFoundError, NotADirectoryError):
             problems.append(Problem(name, "missing", f"{path / name} is missing"))
-        except RegistryError as error:
-            problems.append(Problem(name, "altered", f"{path / name}: {error}"))
+        except RegistryError as error:  # it names the file
+            problems.append(Problem(name, "altered", str(error)))
         except OSError as error:
             problems.append(_unreadable(path, name, error))
         else:
@@ -300,7 +303,11 @@ def _folder_below(folder: int, relative: PurePosixPath) -> contextlib.AbstractCo
 
 def read_file(folder: int, name: str) -> bytes:
     """Return the bytes of a regular file in an opened folder."""
-    with safe_files.open_file(folder, name) as descriptor, os.fdopen(os.dup(descriptor), "rb") as file:
+    with (
+        safe_files.open_file(folder, name) as descriptor,
+        os.fdopen(os.dup(descriptor), "rb") as file,
+        safe_files.named(descriptor),
+    ):
         return file.read()
 
 

@@ -110,7 +110,8 @@ def copy_bundle(job: CopyJob, incoming: int, name: str) -> None:
     relative = safe_files.relative_to_root(job.stage_path, job.layout.stage, "paths.stage")
     with safe_files.open_folder(job.layout.stage, relative) as source:
         manifest, tags = _registered_manifest(job, source)
-        os.mkdir(name, 0o777, dir_fd=incoming)
+        with safe_files.named(incoming, name):
+            os.mkdir(name, 0o777, dir_fd=incoming)
         checkpoint("publish:incoming")
         target = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=incoming)
         try:
@@ -171,7 +172,8 @@ def _copy_file(source_folder: int, target_folder: int, name: str, digest: str, j
             safe_files.copy(source, target, job.alive)
             if job.read_only:
                 safe_files.make_read_only(target)
-            os.fsync(target)
+            with safe_files.named(target):
+                os.fsync(target)
             # Now the pages are clean and can be dropped: what is compared comes from the disk.
             os.posix_fadvise(target, 0, 0, os.POSIX_FADV_DONTNEED)
             if safe_files.sha256(target, lambda _count: job.alive()) == digest:

@@ -172,6 +172,10 @@ def _assembled(layout: naming.Layout, contents: assembly.Contents) -> Iterator[t
             assembly.assemble(contents, layout, folder, part)
             checkpoint("register:assembled")
             yield folder, part
+        except OSError as error:
+            if isinstance(error.filename, str) and part in error.filename:
+                error.filename = safe_files.path_of(folder)  # and not the temporary name
+            raise
         finally:
             safe_files.remove_tree(folder, part)
 

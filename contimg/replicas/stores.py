@@ -84,14 +84,16 @@ def read_all(store: Store, name: str) -> bytes:
 
 
 @contextlib.contextmanager
-def _reported(where: str, faults: tuple[type[Exception], ...] = (OSError,)) -> Iterator[None]:
+def _reported(where: str, name: str = "", faults: tuple[type[Exception], ...] = (OSError,)) -> Iterator[None]:
+    """Raise what goes wrong with a name of a replica as `ReplicaError`."""
     try:
         yield
     except (FileNotFoundError, FileExistsError):
         raise
     except faults as error:
         what = getattr(error, "strerror", None) or " ".join(str(error).split())[:300]
-        raise ReplicaError(f"replica {where}: {what}: repair that, then type contimg replicas sync") from error
+        place = f"{where}/{name}" if name else where
+        raise ReplicaError(f"replica {place}: {what}: repair that, then type contimg replicas sync") from error
 
 
 def _part(name: str) -> str:
@@ -115,7 +117,7 @@ class FolderStore:
     def read(self, name: str) -> Iterator[bytes]:
         """Give the content of a file in blocks."""
         parent, last = self._parts(name)
-        with _reported(self.where), safe_files.open_folder(self.root, parent) as folder:
+        with _reported(self.where, name), safe_files.open_folder(self.root, parent) as folder:
             try:
                 with safe_files.open_file(folder, last) as descriptor:
                     while block := os.read(descriptor, _BLOCK):
@@ -123,8 +125,8 @@ class FolderStore:
             except FileNotFoundError:
                 raise
             except (RegistryError, OSError) as error:
-                what = error.strerror if isinstance(error, OSError) else str(error)
-                raise UnreadableFile(f"{self.where}/{name} cannot be read ({what})") from error
+                said = f"{self.where}/{name} cannot be read ({error.strerror})" if isinstance(error, OSError) else error
+                raise UnreadableFile(str(said)) from error
 
     def put(self, name: str, source: Path) -> None:
         """Copy a local file to a name, and fsync it."""
@@ -143,7 +145,7 @@ class FolderStore:
         """Write a file under a temporary name, fsync it, and give it its own by ``os.rename`` or ``os.link``."""
         parent, last = self._parts(name)
         part = _part(last)
-        with _reported(self.where), safe_files.open_folder(self.root, parent, create=True) as folder:
+        with _reported(self.where, name), safe_files.open_folder(self.root, parent, create=True) as folder:
             safe_files.remove_tree(folder, part)
             try:
                 written = safe_files.create(folder, part)
@@ -160,7 +162,7 @@ class FolderStore:
     def names(self, below: str) -> list[str]:
         """Return the names of all files below a folder."""
         try:
-            with _reported(self.where), safe_files.open_folder(self.root, below) as folder:
+            with _reported(self.where, below), safe_files.open_folder(self.root, below) as folder:
                 return sorted(safe_files.list_tree(folder))
         except FileNotFoundError:
             return []
@@ -168,7 +170,7 @@ class FolderStore:
     def remove(self, name: str) -> None:
         """Remove a file, if it is there, and the folders that are empty then."""
         parent, last = self._parts(name)
-        with contextlib.suppress(FileNotFoundError), _reported(self.where):
+        with contextlib.suppress(FileNotFoundError), _reported(self.where, name):
             with safe_files.open_folder(self.root, parent) as folder:
                 os.unlink(last, dir_fd=folder)
                 os.fsync(folder)
@@ -199,18 +201,18 @@ class ObjectStore:
         self._faults: tuple[type[Exception], ...] = (OSError, *_client_faults(scheme))
 
     def _do(self, action: Callable[..., Any], name: str, *arguments: Any, **options: Any) -> Any:
-        with _reported(self.where, self._faults):
+        with _reported(self.where, name, self._faults):
             return action(f"{self._root}/{name}", *arguments, **options)
 
     def read(self, name: str) -> Iterator[bytes]:
         """Give the content of an object in blocks."""
-        with _reported(self.where, self._faults), self._files.open(f"{self._root}/{name}", "rb", _BLOCK) as file:
+        with _reported(self.where, name, self._faults), self._files.open(f"{self._root}/{name}", "rb", _BLOCK) as file:
             while block := file.read(_BLOCK):
                 yield block
 
     def put(self, name: str, source: Path) -> None:
         """Copy a local file to an object; a large one in parts, which appear together."""
-        with _reported(self.where, self._faults):
+        with _reported(self.where, name, self._faults):
             self._files.put_file(str(source), f"{self._root}/{name}")
 
     def put_new(self, name: str, content: bytes) -> None:

@@ -102,8 +102,8 @@ def atomic_path(final: Path) -> Iterator[Path]:
         _replace(part, final)
     except BaseException as error:
         remove(part)
-        if isinstance(error, OSError) and error.filename == str(part):
-            error.filename = str(final)  # the name that a person knows
+        if isinstance(error, OSError) and isinstance(error.filename, str):
+            error.filename = error.filename.replace(str(part), str(final), 1)  # the name that a person knows
         raise
 
 

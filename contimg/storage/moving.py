@@ -22,6 +22,7 @@ from contimg.storage.safe_files import (
     discard,
     open_file,
     open_folder,
+    path_of,
     relative_to_root,
     remove_tree,
     rename_new,
@@ -75,6 +76,10 @@ def move_new(source_parent: int, source: str, target_parent: int, target: str) -
     try:
         _copy_tree(source_parent, source, target_parent, part)
         rename_new(target_parent, part, target_parent, target)
+    except OSError as error:
+        if isinstance(error.filename, str) and part in error.filename:
+            error.filename = path_of(target_parent, target)  # and not the temporary name
+        raise
     finally:
         remove_tree(target_parent, part)
     os.fsync(target_parent)

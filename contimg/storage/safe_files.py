@@ -93,6 +93,23 @@ def _known_as(root: Path) -> Path:
     return Path(os.readlink(root)) if str(root).startswith("/proc/self/fd/") else Path(root)
 
 
+def path_of(folder: int, name: str = "") -> str:
+    """Return the path of an opened folder, or of a name in it, for messages."""
+    place = os.readlink(f"/proc/self/fd/{folder}")
+    return os.path.join(place, name) if name else place
+
+
+@contextlib.contextmanager
+def named(folder: int, name: str = "") -> Iterator[None]:
+    """Let errors of the block name a whole path: the system has none of a descriptor, or a name without its folder."""
+    try:
+        yield
+    except OSError as error:
+        if not (isinstance(error.filename, str) and os.path.isabs(error.filename)):
+            error.filename = path_of(folder, name)
+        raise
+
+
 def _make_folder(name: str, parent: int) -> None:
     try:
         os.mkdir(name, 0o777, dir_fd=parent)
@@ -113,7 +130,8 @@ def sync_way(root: Path, relative: PurePosixPath) -> None:
 
 def sync_tree(parent: int, name: str) -> None:
     """Fsync a folder of an opened folder, all folders below it and their regular files."""
-    folder = os.open(name, FOLDER, dir_fd=parent)
+    with named(parent, name):
+        folder = os.open(name, FOLDER, dir_fd=parent)
     try:
         for entry in sorted(os.listdir(folder)):
             mode = os.stat(entry, dir_fd=folder, follow_symlinks=False).st_mode
@@ -151,15 +169,19 @@ def open_file(folder: int, name: str) -> Iterator[int]:
     FileNotFoundError
         If there is none of that name.
     """
+    rule = "bundles hold regular files only, so remove it"
     try:
-        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        with named(folder, name):
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise RegistryError(f"'{name}' is a symlink: bundles hold regular files only, so remove it") from None
+            raise RegistryError(f"{path_of(folder, name)} is a symlink: {rule}") from None
+        if error.errno == errno.ENXIO:  # of a socket
+            raise RegistryError(f"{path_of(folder, name)} is not a regular file: {rule}") from None
         raise
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise RegistryError(f"'{name}' is not a regular file: bundles hold regular files only, so remove it")
+            raise RegistryError(f"{path_of(folder, name)} is not a regular file: {rule}")
         yield descriptor
     finally:
         os.close(descriptor)
@@ -171,7 +193,7 @@ def sha256(descriptor: int, progress: Callable[[int], None] | None = None) -> st
     digest = hashlib.sha256()
     buffer = bytearray(CHUNK_BYTES)
     view = memoryview(buffer)
-    while count := os.readv(descriptor, [buffer]):
+    while count := _read(descriptor, buffer):
         digest.update(view[:count])
         if progress is not None:
             progress(count)
@@ -181,15 +203,22 @@ def sha256(descriptor: int, progress: Callable[[int], None] | None = None) -> st
 def write_all(descriptor: int, content: bytes | memoryview) -> None:
     """Write all bytes to an opened file; write(2) may write only a part, and is then called again."""
     view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    with named(descriptor):
+        while view:
+            view = view[os.write(descriptor, view) :]
+
+
+def _read(descriptor: int, buffer: bytearray) -> int:
+    """Read the next bytes of an opened file into a buffer; return their number."""
+    with named(descriptor):
+        return os.readv(descriptor, [buffer])
 
 
 def copy(source: int, target: int, alive: Callable[[], None] | None = None) -> None:
     """Copy an opened file into another; `alive` is called after each block and may raise to stop."""
     buffer = bytearray(CHUNK_BYTES)
     view = memoryview(buffer)
-    while count := os.readv(source, [buffer]):
+    while count := _read(source, buffer):
         write_all(target, view[:count])
         if alive is not None:
             alive()
@@ -204,7 +233,8 @@ def create(folder: int, name: str) -> int:
         If the name is taken.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.open(name, flags, 0o666, dir_fd=folder)
+    with named(folder, name):
+        return os.open(name, flags, 0o666, dir_fd=folder)
 
 
 def make_read_only(descriptor: int) -> None:
@@ -214,10 +244,13 @@ def make_read_only(descriptor: int) -> None:
 
 def list_tree(folder: int, prefix: str = "") -> Iterator[str]:
     """Give the relative paths of all that stands in an opened folder and below it, except folders, sorted by folder."""
-    for name in sorted(os.listdir(folder)):
-        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
-        if stat.S_ISDIR(mode):
-            below = os.open(name, FOLDER, dir_fd=folder)
+    with named(folder):
+        names = sorted(os.listdir(folder))
+    for name in names:
+        with named(folder, name):
+            mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+            below = os.open(name, FOLDER, dir_fd=folder) if stat.S_ISDIR(mode) else None
+        if below is not None:
             try:
                 yield from list_tree(below, f"{prefix}{name}/")
             finally:
@@ -233,11 +266,12 @@ def remove_tree(parent: int, name: str) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISDIR(mode):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), named(parent, name):
             os.unlink(name, dir_fd=parent)
         return
     try:
-        folder = os.open(name, FOLDER, dir_fd=parent)
+        with named(parent, name):
+            folder = os.open(name, FOLDER, dir_fd=parent)
     except FileNotFoundError:  # another process clears up the same remains
         return
     try:
@@ -245,7 +279,7 @@ def remove_tree(parent: int, name: str) -> None:
             remove_tree(folder, entry)
     finally:
         os.close(folder)
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError), named(parent, name):
         os.rmdir(name, dir_fd=parent)
 
 

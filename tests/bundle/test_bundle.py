@@ -209,7 +209,7 @@ def test_the_first_problem_as_a_sentence(published, tmp_path):
     (published / bundle.MANIFEST).write_text("nonsense\n")
     assert (
         bundle.problem(published, None)
-        == "line 1 of manifest-sha256.txt is not one of a manifest: restore it from a copy"
+        == f"{published}: line 1 of manifest-sha256.txt is not one of a manifest: restore it from a copy"
     )
 
 

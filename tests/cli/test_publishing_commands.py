@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shlex
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -249,3 +251,25 @@ def test_a_marker_or_group_that_cannot_be_read_is_named_and_waited_for_by_nobody
         contimg("reconcile")
         if path.name.startswith("mosaic_"):
             assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("below", ["", "data", f"data/{ID}.png"])
+def test_a_folder_that_may_not_be_entered_is_a_problem_of_its_bundle_alone(contimg, sqlite_config, tmp_path, below):
+    """In a process that the permissions hold for: one of root's without its capabilities."""
+    path = make(sqlite_config).path / below
+    other = mosaics.make_mosaic(sqlite_config, tiles=("2026-02-13T00:26:49",))
+    register_mosaic(other, sqlite_config)
+    publish_mosaic(other, sqlite_config, waits_s=())
+    without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.getuid() == 0 else []
+    words = ["-c", str(tmp_path / "overlay.yaml"), "verify", "--all", "--json"]
+    command = [sys.executable, "-c", "from contimg.cli import run; run()", *words]
+    if os.getuid() == 0:
+        os.chown(path, 65534, 65534)
+    path.chmod(0)
+    done = subprocess.run([*without, *command], capture_output=True, text=True)
+    path.chmod(0o755)
+    assert done.returncode == 3, done.stderr
+    found = {one["data_id"]: one for one in json.loads(done.stdout)}
+    assert found[other]["ok"] and not found[ID]["ok"]
+    (problem,) = found[ID]["problems"]
+    assert str(path) in problem and "Permission denied" in problem

@@ -1,7 +1,10 @@
 """Publishing stays below its roots, through symlinks and `..`, and renaming replaces nothing."""
 
 import errno
+import json
 import os
+import subprocess
+import sys
 
 import pytest
 from sqlalchemy import update
@@ -76,3 +79,35 @@ def test_renaming_never_replaces_on_filesystems_without_renameat2(tmp_path, monk
 
     monkeypatch.setattr(safe_files, "_renameat2", unknown)
     test_renaming_never_replaces(tmp_path)
+
+
+REGISTER = """
+import json, sys
+from pathlib import Path
+from contimg.config import load
+from contimg.errors import ContimgError
+from contimg.publishing.register_mosaic import register_mosaic
+try:
+    register_mosaic(sys.argv[1], load(json.loads(sys.argv[2])))
+except ContimgError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("kind", ["registered", "marker"])
+def test_a_stage_that_cannot_be_written_is_named_and_not_a_temporary_file(sqlite_config, kind):
+    """In a process that the permissions hold for: one of root's without its capabilities."""
+    mosaics.make_mosaic(sqlite_config)
+    folder = sqlite_config.layout.product("registered", mosaics.MOSAIC)
+    target = folder if kind == "registered" else sqlite_config.layout.twin("registered", mosaics.MOSAIC)
+    folder.mkdir(parents=True)
+    closed = folder if kind == "registered" else target.parent
+    if os.getuid() == 0:
+        os.chown(closed, 65534, 65534)
+    closed.chmod(0o555)
+    content = {"paths": sqlite_config.paths.model_dump(mode="json"), "crossmatch": {"enabled": False}}
+    without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.getuid() == 0 else []
+    command = [*without, sys.executable, "-c", REGISTER, mosaics.MOSAIC, json.dumps(content)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    closed.chmod(0o755)
+    assert str(target) in done.stdout and "Permission denied" in done.stdout and ".part-" not in done.stdout, done

@@ -1,8 +1,12 @@
 """File operations below a root: nothing is followed out of it, nothing is replaced, and no byte is lost."""
 
+import contextlib
 import errno
 import hashlib
 import os
+import socket
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -21,6 +25,7 @@ from contimg.storage.safe_files import (
     remove_tree,
     rename_new,
     sha256,
+    sync_tree,
     write_all,
 )
 
@@ -129,15 +134,57 @@ def test_a_symlink_is_no_file_of_a_bundle(root, folder, tmp_path):
     (root / "link").symlink_to(tmp_path / "precious" / "file")
     with pytest.raises(RegistryError) as refused, open_file(folder, "link"):
         pass
-    assert str(refused.value) == "'link' is a symlink: bundles hold regular files only, so remove it"
+    assert (
+        str(refused.value) == f"{root.resolve() / 'link'} is a symlink: bundles hold regular files only, so remove it"
+    )
 
 
-@pytest.mark.parametrize("kind", ["folder", "pipe"])
+@pytest.mark.parametrize("kind", ["folder", "pipe", "socket"])
 def test_what_is_no_regular_file_is_refused_and_not_waited_for(root, folder, kind):
     """A pipe that nobody writes to would hang whoever opens it."""
-    (root / "odd").mkdir() if kind == "folder" else os.mkfifo(root / "odd")
-    with pytest.raises(RegistryError, match="'odd' is not a regular file: bundles hold regular files only"):
+    if kind == "socket":
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as opened, contextlib.chdir(root):
+            opened.bind("odd")
+    else:
+        (root / "odd").mkdir() if kind == "folder" else os.mkfifo(root / "odd")
+    with pytest.raises(
+        RegistryError, match=f"{root.resolve() / 'odd'} is not a regular file: bundles hold regular files only"
+    ):
         open_file(folder, "odd").__enter__()
+
+
+def missing(folder):
+    with open_file(folder, "none"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("act", "name"),
+    [
+        (missing, "none"),
+        (lambda folder: os.close(create(folder, "taken")), "taken"),
+        (lambda folder: sync_tree(folder, "none"), "none"),
+    ],
+)
+def test_errors_name_the_whole_path(root, folder, act, name):
+    """Of a name relative to a descriptor, the system's own error has the last part alone."""
+    (root / "taken").write_text("x")
+    with pytest.raises(OSError) as raised:
+        act(folder)
+    assert raised.value.filename == str(root.resolve() / name)
+
+
+def test_an_error_of_writing_names_the_file(root):
+    """A real limit: the system says of a descriptor only that its file is too large."""
+    code = (
+        "import os, resource, signal, sys; from contimg.storage.safe_files import write_all;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10));"
+        "file = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)\n"
+        "try: write_all(file, b'x' * 100)\n"
+        "except OSError as error: print(error.errno, error.filename)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(root / "large")], capture_output=True, text=True)
+    assert done.stdout == f"{errno.EFBIG} {root.resolve() / 'large'}\n", done
 
 
 def test_a_missing_file_is_missing(folder):
