@@ -128,6 +128,16 @@ def opened(context: Context) -> Iterator[Registry]:
         yield database
 
 
+def say_if_lost(context: Context, database: Registry) -> str | None:
+    """Say on standard error where the registry is empty, or not that of the archive; return the sentence."""
+    from contimg.publishing.archive_root import lost
+
+    said = lost(database, context.config.layout)
+    if said is not None:
+        echo(f"contimg: {one_line(said)}", err=True)
+    return said
+
+
 def plain(text: str) -> str:
     """Return a text for a terminal: its lines without control characters, which would move the cursor or colour it."""
     return "\n".join(one_line(line) for line in text.split("\n"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from contimg.cli.common import VERSION, Context, echo, json_option, opened, print_json, print_table
+from contimg.cli.common import VERSION, Context, echo, json_option, opened, print_json, print_table, say_if_lost
 from contimg.cli.verify import verify
 
 
@@ -43,6 +43,7 @@ def list_products(
         if status not in STATUSES:
             raise click.BadParameter(f"'{status}' is none of {', '.join(STATUSES)}", param_hint="--status")
     with opened(context) as database:
+        say_if_lost(context, database)
         if limit is None:
             limit = 0 if as_json else 100
         latest_only = not all_versions
@@ -80,6 +81,7 @@ def show(context: Context, mosaic: str, version: int | None, as_json: bool) -> N
 
     data_id = naming.as_mosaic_id(mosaic)
     with opened(context) as database:
+        say_if_lost(context, database)
         row = queries.get(database, data_id, version)
         history = [dict(event) for event in queries.events(database, data_id)]
         with database.read() as connection:
@@ -117,6 +119,7 @@ def backup(context: Context, file: Path, replace: bool, as_json: bool) -> None:
     from contimg.registry.backup import backup as make
 
     with opened(context) as database:
+        say_if_lost(context, database)
         _tell(make(database, file.absolute(), replace=replace), f"{file} holds", as_json)
 
 

@@ -67,7 +67,7 @@ def sync(context: Context, as_json: bool) -> None:
 
     found, unreachable = [], []
     with opened(context) as database:
-        archive_root.require(database, context.config.layout, change=False)
+        archive_root.require_whole(database, context.config.layout)
         for one in configured(context):
             try:
                 for done in syncing.sync(database, context.config.layout, one):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contimg.cli.common import Context, echo, json_option, pasteable, print_json, print_table
+from contimg.cli.common import Context, echo, json_option, opened, pasteable, print_json, print_table, say_if_lost
 from contimg.storage.process import one_line
 
 if TYPE_CHECKING:
@@ -55,7 +55,9 @@ def status(
     else:
         _show(seen.content)
         _show_unread(context)
-    if check and seen.needs:
+    with opened(context) as database:
+        said = say_if_lost(context, database)
+    if check and (seen.needs or said is not None):
         sys.exit(3)
 
 

@@ -78,13 +78,14 @@ def _replicas(context: Context, mosaic: str | None, older_than: float | None, pa
     from contimg import naming
     from contimg.cli.replicas import configured
     from contimg.errors import ContimgError
-    from contimg.publishing import scrub
+    from contimg.publishing import archive_root, scrub
     from contimg.replicas import sync
 
     since = None if older_than is None else scrub.cutoff(older_than)
     data_id = None if mosaic is None else naming.as_mosaic_id(mosaic)
     rows = []
     with opened(context) as database:
+        archive_root.require_whole(database, context.config.layout)
         for one in configured(context):
             try:
                 found = sync.verify(
@@ -113,7 +114,7 @@ def _all(context: Context, older_than: float | None, pace: Pace) -> list[dict[st
 
     since = None if older_than is None else scrub.cutoff(older_than)
     with opened(context) as database:
-        archive_root.require(database, context.config.layout, change=False)
+        archive_root.require_whole(database, context.config.layout)
         total = sum(_size(row["published_path"]) for row in queries.longest_unread(database, since))
         with _progress(total) as advance:
             return list(
@@ -136,7 +137,7 @@ def _one(context: Context, mosaic: str, pace: Pace) -> list[dict[str, Any]]:
         with _progress(_size(str(path))) as advance:
             return [verify_row(None, row, _both(pace, advance))]
     with opened(context) as database:
-        archive_root.require(database, context.config.layout, change=False)
+        archive_root.require_whole(database, context.config.layout)
         data_id = naming.as_mosaic_id(mosaic)
         row = dict(queries.get(database, data_id))
         rows = [other for other in queries.versions(database, data_id) if other["status"] == "published"]

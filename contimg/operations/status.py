@@ -76,7 +76,7 @@ def unverified(config: Config) -> tuple[int, int]:
     from contimg.registry.engine import open_registry
 
     with contextlib.closing(open_registry(config)) as registry:
-        return queries.count_unread(registry, cutoff(UNREAD_DAYS)), queries.count(registry, ("published",))
+        return queries.count_unread(registry, cutoff(UNREAD_DAYS))
 
 
 def replica_counts(config: Config) -> dict[str, dict[str, int]]:

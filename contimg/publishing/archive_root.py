@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from contimg.bundle.find import find_bundles
+from contimg.errors import RegistryError
 from contimg.naming import Layout
-from contimg.publishing.archive_marker import foreign, marker_place, read_marker, sqlite_place, unmounted
+from contimg.publishing.archive_marker import (
+    WrongArchive,
+    foreign,
+    marker_place,
+    read_marker,
+    sqlite_place,
+    unmounted,
+)
 from contimg.registry import queries
 from contimg.registry.engine import Registry
 from contimg.registry.identity import ensured_identity, identity, server_place, take_archive
@@ -65,6 +73,39 @@ def require(registry: Registry, layout: Layout, *, change: bool = True, make: bo
         raise foreign(layout, registry.where, marker, copied=same)
     if change:
         take_archive(registry, marker["registry"])
+
+
+def lost(registry: Registry, layout: Layout) -> str | None:
+    """Return a sentence, with the remedy, where this registry cannot be that of the archive, or is empty; else None.
+
+    That is so where `require` refuses it, and where it holds no rows although the archive has a registry or bundles: it
+    was lost, or ``paths.state`` leads to another place.
+    """
+    try:
+        require(registry, layout, change=False)
+    except WrongArchive as error:
+        return str(error)
+    if queries.count(registry) > 0:
+        return None
+    marker, mine = read_marker(layout), identity(registry)
+    if marker is not None and (mine is None or mine.uuid != marker["registry"]):
+        what = f"is the archive of registry {marker['registry']}"
+    elif next(iter(find_bundles(layout)), None) is not None:
+        what = "holds bundles"
+    else:
+        return None
+    return (
+        f"registry {registry.where} holds nothing, but {layout.products} {what}: type 'contimg registry restore FILE' "
+        "with the last backup, then 'contimg reconcile', which without a backup rebuilds it from the bundles; or "
+        "correct paths.state or registry.url"
+    )
+
+
+def require_whole(registry: Registry, layout: Layout) -> None:
+    """Raise `RegistryError` where `lost` says something."""
+    said = lost(registry, layout)
+    if said is not None:
+        raise RegistryError(said)
 
 
 def adopt(registry: Registry, layout: Layout) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, case, exists, func, insert, select, update
 from sqlalchemy.engine import MappingResult
 
 from contimg.errors import UnknownIdError
@@ -140,12 +140,13 @@ def note_verified(registry: Registry, row: Row) -> None:
         connection.execute(update(data_registry).where(*same).values(verified_at=now()))
 
 
-def count_unread(registry: Registry, since: str) -> int:
-    """Return how many published bundles were not read since a time (UTC)."""
-    column = data_registry.c
-    query = select(func.count()).select_from(data_registry).where(column.status == "published", _unread(since))
+def count_unread(registry: Registry, since: str) -> tuple[int, int]:
+    """Return how many published bundles were not read since a time (UTC), and how many there are: of one moment."""
+    unread = func.coalesce(func.sum(case((_unread(since), 1), else_=0)), 0)
+    query = select(unread, func.count()).select_from(data_registry).where(data_registry.c.status == "published")
     with registry.read() as connection:
-        return int(connection.execute(query).scalar_one())
+        found, of = connection.execute(query).one()
+    return int(found), int(of)
 
 
 def _unread(since: str) -> ColumnElement[bool]:

@@ -15,8 +15,10 @@ from contimg.cli import main
 from contimg.errors import ContimgError
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.register_mosaic import register_mosaic
+from contimg.registry.engine import open_sqlite
 from contimg.storage.atomic import write_json
 from contimg.storage.process import operator
+from tests.publishing.test_archive_root import lose_rows
 from tests.support import mosaics
 
 ID = mosaics.MOSAIC
@@ -273,3 +275,41 @@ def test_a_folder_that_may_not_be_entered_is_a_problem_of_its_bundle_alone(conti
     assert found[other]["ok"] and not found[ID]["ok"]
     (problem,) = found[ID]["problems"]
     assert str(path) in problem and "Permission denied" in problem
+
+
+@pytest.mark.parametrize("what", ["gone", "rows", "another", "no marker"])
+def test_a_registry_that_was_lost_is_said_by_every_command_that_reads_it(contimg, program, sqlite_config, what):
+    """They would list nothing, verify nothing, and end well."""
+    make(sqlite_config)
+    layout = sqlite_config.layout
+    marker = layout.products / ".contimg-archive.json"
+    if what == "rows":
+        registry = open_sqlite(layout.registry_file)
+        lose_rows(registry)
+        registry.close()
+    else:
+        layout.registry_file.unlink()
+    if what == "another":
+        marker.write_text(marker.read_text().replace(str(layout.registry_file), "/elsewhere/registry.sqlite3"))
+        said = "is the archive of the registry at"
+    elif what == "no marker":
+        marker.unlink()
+        said = "holds bundles: type 'contimg registry restore FILE'"
+    else:
+        said = f"is the archive of registry {json.loads(marker.read_text())['registry']}: type 'contimg reg"
+    for words in (("verify", "--all"), ("verify", ID)):
+        done = program(*words)
+        assert done.code == 1 and said in done.sentence, done
+    for words, code in ((("status",), 0), (("status", "--check"), 3), (("registry", "list"), 0)):
+        done = program(*words)
+        assert (done.code, done.err.count("\n")) == (code, 1) and said in done.err, done
+    if what != "another":
+        assert program("reconcile").code == 0
+        assert program("registry", "list").err == "" and program("verify", "--all").code == 0
+
+
+def test_a_new_registry_without_an_archive_is_not_lost(program, sqlite_config):
+    sqlite_config.paths.state.mkdir(parents=True, exist_ok=True)
+    for words in (("status",), ("registry", "list"), ("verify", "--all")):
+        done = program(*words)
+        assert (done.code, done.err) == (0, ""), done
