@@ -7,6 +7,7 @@ or a person must act (`verify`, `diff`, a held mosaic).
 from __future__ import annotations
 
 import importlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,11 @@ def main(ctx: click.Context, configfiles: tuple[Path, ...], directory: Path | No
     """
     from contimg.cli.common import Context
 
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        click.echo("contimg: the folder that you are in was deleted: cd to another, and type it again", err=True)
+        ctx.exit(1)
     ctx.obj = Context(configfiles, directory, ctx.invoked_subcommand, ctx.meta.get(TYPED, ()))
 
 

@@ -5,6 +5,7 @@ When the process dies in between, `reconcile` does the rest.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,6 +28,9 @@ from contimg.storage.process import me, one_line, operator
 from contimg.times import now, utc_from_datetime
 
 Row = Mapping[str, Any]
+LONGEST_REASON = 1000
+"""Characters of a reason, which stands in tables, markers and pages."""
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,11 @@ def chosen(connection: Connection, named: Named, rule: Rule) -> Row:
                 f"{data_id} has versions {listed}: say which, for the latest 'contimg publish {rule.command} {data_id} "
                 f"--version {row['version']} --manifest {digits} {rule.option} ...'"
             )
+    if named.manifest is not None and re.fullmatch(r"[0-9a-fA-F]{1,64}", named.manifest) is None:
+        raise RegistryError(
+            f"{data_id}: --manifest '{one_line(named.manifest)[:64]}' is no beginning of a SHA-256: give the digits "
+            f"that 'contimg report {data_id}' shows, or leave it out"
+        )
     if named.manifest is not None and not row["sha256"].startswith(named.manifest.lower()):
         raise RegistryError(
             f"{data_id} version {row['version']} has the manifest {row['sha256'][:MANIFEST_DIGITS]}, not "
@@ -126,6 +135,11 @@ def decide(
     if not reason.strip():
         raise RegistryError(f"{named.data_id}: no reason given: say why with --reason '...'")
     require_one_line(named.data_id, reason)
+    by = operator()
+    if len(by) > _LONGEST_NAME:
+        raise RegistryError(
+            f"{named.data_id}: your name has {len(by)} characters: set LOGNAME to one of {_LONGEST_NAME} at most"
+        )
     archive_root.require(registry, layout)
     with registry.transaction(lock=named.data_id) as connection:
         row = chosen(connection, named, rule)
@@ -142,7 +156,7 @@ def decide(
         time = _later(known)
         if not is_time(time):  # no reader would accept the record
             raise RegistryError(f"{named.data_id}: the clock says {time}: set it, then type the same command again")
-        made = Decision(time, rule.decision, reason, operator(), me().host)
+        made = Decision(time, rule.decision, reason, by, me().host)
         try:
             where.record(publication(row), [*known, made], changed=rule.recorded(made))
         except OSError as error:
@@ -168,7 +182,12 @@ def _unrecorded(row: Row, made: Decision, where: Places, error: OSError) -> Regi
 
 
 def require_one_line(data_id: str, reason: str) -> None:
-    """Raise where a reason holds a line break or another control character, with which it could forge a line."""
+    """Raise where a reason is too long, or holds a line break or control character that could forge a line."""
+    if len(reason) > LONGEST_REASON:
+        raise RegistryError(
+            f"{data_id}: the reason has {len(reason)} characters: write it in {LONGEST_REASON} at most, and the rest "
+            "into a file that it names"
+        )
     if one_line(reason) != reason:
         raise RegistryError(
             f"{data_id}: the reason holds a line break or control character ({one_line(reason)}): write it in one line"

@@ -185,6 +185,9 @@ def open_sqlite(file: Path, roots: Roots | None = None) -> Registry:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RegistryError(f"{file.parent} cannot be made ({error.strerror}): correct paths.state") from error
+    if file.exists() and not file.is_file():
+        what = "a folder" if file.is_dir() else "no plain file"
+        raise RegistryError(f"{file} is {what}, and not a registry: move it away, or correct paths.state")
     if file.exists() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)):
         return _open(_read_only(file), str(file), roots)
     require_locks(file.parent, key="paths.state")  # SQLite would wait, and then speak of an I/O error or a busy file

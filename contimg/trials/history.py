@@ -258,7 +258,8 @@ class History:
             process = self.random.choice(ready)
             if self.machine.resume(process):
                 result = f", {process.result}" if isinstance(process.result, str) else ""
-                self._say(f"process {process.owner.pid} ended: {process.ended}{result}"[:300])
+                ended = f"{process.ended}{result}".replace(f"{self.world.root}/", "")  # the same in any folder
+                self._say(f"process {process.owner.pid} ended: {ended}"[:300])
                 if str(process.ended).startswith("leaked"):
                     self._found("an error that is no sentence", [str(process.ended)])
             elif self.cut:

@@ -313,3 +313,35 @@ def test_a_new_registry_without_an_archive_is_not_lost(program, sqlite_config):
     for words in (("status",), ("registry", "list"), ("verify", "--all")):
         done = program(*words)
         assert (done.code, done.err) == (0, ""), done
+
+
+def test_a_deleted_working_folder_is_said_in_one_sentence(tmp_path):
+    code = "import os, sys; os.chdir(sys.argv[1]); os.rmdir(sys.argv[1]); sys.argv[1:] = ['status'];"
+    code += "from contimg.cli import run; run()"
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "gone")], capture_output=True, text=True)
+    said = "contimg: the folder that you are in was deleted: cd to another, and type it again\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+
+
+@pytest.mark.parametrize("digits", ["", " ", "g", "0" * 65, "%"])
+def test_no_digits_of_a_manifest_are_not_taken_for_no_check(contimg, sqlite_config, digits):
+    make(sqlite_config)
+    before = contimg("registry", "list", "--json")
+    for command in ("approve", "reject", "withdraw", "restore"):
+        said = contimg("publish", command, ID, "--reason", "x", "--manifest", digits, code=1)
+        assert f"--manifest '{digits[:64]}' is no beginning of a SHA-256" in said
+    assert contimg("registry", "list", "--json") == before
+
+
+def test_what_an_operator_gives_has_a_length(contimg, sqlite_config, monkeypatch):
+    make(sqlite_config)
+    said = contimg("publish", "withdraw", ID, "--reason", "x" * 1001, code=1)
+    assert "the reason has 1001 characters: write it in 1000 at most" in said
+    said = contimg("publish", "cite", ID, "--doi", "10.5555/" + "x" * 993, code=1)
+    assert "has 1001 characters" in said
+    monkeypatch.setenv("LOGNAME", "x" * 201)
+    said = contimg("publish", "withdraw", ID, "--reason", "x", code=1)
+    assert "set LOGNAME to one of 200 at most" in said
+    monkeypatch.setenv("LOGNAME", "ada")
+    contimg("publish", "withdraw", ID, "--reason", "x" * 1000)

@@ -13,6 +13,7 @@ import time
 import pytest
 from sqlalchemy import insert
 
+from contimg.errors import RegistryError
 from contimg.registry import engine, remedies, schema
 from contimg.registry.engine import RegistryUnavailable, open_sqlite
 from contimg.storage.locks import LocksUnsupported
@@ -146,3 +147,12 @@ def test_opening_gives_up_after_the_busy_timeout(locked_file, monkeypatch):
     monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.1)
     with pytest.raises(RegistryUnavailable, match=r"database is locked.*wait until the other command has ended"):
         open_sqlite(locked_file[0])
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo"])
+def test_what_is_no_file_is_said_to_be_no_registry(root, kind):
+    """SQLite would say that it is unable to open it, and wait for who writes to a FIFO."""
+    file = root / "registry.sqlite3"
+    file.mkdir() if kind == "folder" else os.mkfifo(file)
+    with pytest.raises(RegistryError, match=f"{file} is .*, and not a registry: move it away, or correct paths.state"):
+        open_sqlite(file)
