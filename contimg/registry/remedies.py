@@ -15,6 +15,8 @@ def remedy(message: str) -> str:
         return "look at the disk's room, quota and health"
     if "database is locked" in message:
         return "wait until the other command has ended"
+    if "UNIQUE constraint" in message or "duplicate key value" in message:
+        return "another row has the same, as after a change with SQL: correct that row, or restore a backup,"
     if "connection" in message:
         return "start the server or correct registry.url"
     return "repair that"

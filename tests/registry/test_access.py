@@ -14,10 +14,12 @@ import pytest
 from sqlalchemy import insert
 
 from contimg.errors import RegistryError
+from contimg.publishing.reconcile import reconcile
 from contimg.registry import engine, remedies, schema
 from contimg.registry.engine import RegistryUnavailable, open_sqlite
 from contimg.storage.locks import LocksUnsupported
 from tests.registry.rows import TILE, count
+from tests.support import mosaics
 
 WITHOUT_RIGHTS = """
 import contextlib, sys
@@ -83,6 +85,8 @@ def test_a_reader_without_write_access_can_read(read_only_registry, writer):
         ("database is locked", "wait until"),
         ("connection refused", "start the server"),
         ("file is not a database", "repair that"),
+        ("UNIQUE constraint failed: data_registry.published_path", "correct that row, or restore a backup"),
+        ('duplicate key value violates unique constraint "data_registry_pkey"', "correct that row"),
     ],
 )
 def test_each_error_of_a_database_has_its_remedy(said, remedy):
@@ -156,3 +160,17 @@ def test_what_is_no_file_is_said_to_be_no_registry(root, kind):
     file.mkdir() if kind == "folder" else os.mkfifo(file)
     with pytest.raises(RegistryError, match=f"{file} is .*, and not a registry: move it away, or correct paths.state"):
         open_sqlite(file)
+
+
+def test_a_row_that_was_renumbered_with_sql_is_named_with_the_remedy(registry, config):
+    """The bundle in the archive is then version 1, and its row version 9 with the same path."""
+    mosaics.run(config)
+    with registry.transaction() as connection:
+        row = dict(connection.execute(schema.data_registry.select()).mappings().one())
+        for table in (schema.mosaic_groups, schema.mosaic_tiles, schema.publish_events):
+            connection.execute(table.delete())
+        connection.execute(schema.data_registry.delete())
+        connection.execute(schema.data_registry.insert(), row | {"version": 9})
+    (found,) = (one for one in reconcile(registry, config.layout) if one.code == "foreign")
+    assert "another row has the same, as after a change with SQL: correct that row" in found.message
+    assert "\n" not in found.message
