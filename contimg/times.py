@@ -53,6 +53,11 @@ def utc_from_datetime(moment: datetime, decimals: int = 3) -> str:
     return text[: 20 + decimals] if decimals else text[:19]
 
 
+def utc_not_before(moment: datetime) -> str:
+    """Return the first whole second, ``YYYY-MM-DDTHH:MM:SS``, UTC, at which an aware datetime has been reached."""
+    return utc_from_datetime(moment + timedelta(microseconds=499_999), 0)
+
+
 def utc_from_mjd(mjd: float, decimals: int = 3) -> str:
     """Return a Modified Julian Date (UTC, days) as ``YYYY-MM-DDTHH:MM:SS.sss``, rounded; FITS writes its dates so.
 

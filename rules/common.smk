@@ -27,6 +27,7 @@ from contimg.operations import (
     run_log,
     status,
     targets,
+    what_waits,
 )
 from contimg.operations import typed_commands
 from contimg.errors import ContimgError
@@ -81,6 +82,10 @@ if workflow.is_main_process:
         or_stop(interrupted_removals.finish_interrupted_removals, LAYOUT, PLAN)
     if any(word.startswith("--report") for word in sys.argv):
         PLAN = or_stop(frozen.for_report, PLAN, SETTINGS)
+    # Here, as Snakemake has no handler for a run without jobs.
+    if DRY_RUN or not run_lock.only_looks(sys.argv):
+        for line in what_waits.lines(SETTINGS, PLAN):
+            print(pasteable(line), file=sys.stderr)
 else:
     PLAN = or_stop(frozen.frozen_plan, SETTINGS)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from contimg import naming
+from contimg import naming, times
 from contimg.config import Config
 from contimg.correlator.setup import setup_differences, strips_apart_deg
 from contimg.plan.model import CommittedGroup, Group, Plan, PlannedTile, Waiting
@@ -109,8 +109,8 @@ def _cut(  # the run, and the times from which its scan is known to be over
     if any(first - gap <= moment < first for moment in pending):
         plan.waiting.append(Waiting(run[0].id, "group", "tile_before", "the tile before it is not ready", run[0].id))
         return
-    over = now > last + gap + timedelta(seconds=config.ingest.deadline_s)
-    closed = (over or newest > last + gap) and not any(last < m <= last + gap for m in pending)
+    end = last + gap + timedelta(seconds=config.ingest.deadline_s)
+    closed = (now > end or newest > last + gap) and not any(last < m <= last + gap for m in pending)
     overlap = options.tiles - options.stride
     members = [*before[len(before) - overlap :], *(tile.id for tile in run)] if overlap else [t.id for t in run]
     for start in range(0, len(members), options.stride):
@@ -119,7 +119,8 @@ def _cut(  # the run, and the times from which its scan is known to be over
             break
         if len(part) < options.tiles and not closed:
             message = f"{len(part)} of {options.tiles} tiles so far, its scan goes on"
-            plan.waiting.append(Waiting(part[0], "group", "scan_open", message, part[0]))
+            ready = times.utc_not_before(end) if len(part) >= options.min_tiles else None
+            plan.waiting.append(Waiting(part[0], "group", "scan_open", message, part[0], ready))
         elif len(part) < options.min_tiles:
             message = f"{len(part)} {'tile' if len(part) == 1 else 'tiles'}, group.min_tiles is {options.min_tiles}"
             plan.waiting.append(Waiting(part[0], "group", "too_few_tiles", message, part[0]))

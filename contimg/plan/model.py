@@ -196,13 +196,17 @@ class Choice:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A tile or group (``what``) that waits, the reason as a code and a sentence, and since when (UTC)."""
+    """A tile or group (``what``) that waits, the reason as a code and a sentence, and since when (UTC).
+
+    ``ready`` is when it goes on although nothing more comes (UTC, YYYY-MM-DDTHH:MM:SS), where time alone decides that.
+    """
 
     id: str
     what: str
     code: str
     message: str
     since: str
+    ready: str | None = None
 
 
 @dataclass(frozen=True)
@@ -231,6 +235,10 @@ class Plan:
     quarantined, waiting, late : list
     notes : list of str
         What a person should know of the plan: strips without a calibrator, and what would calibrate them.
+    other_nights : dict of str to int
+        Tiles with open work that `nights` leaves out, by UTC date.
+    open_files : int
+        Files of the inbox that the correlator has not closed.
     """
 
     tiles: dict[str, PlannedTile] = field(default_factory=dict)
@@ -241,6 +249,8 @@ class Plan:
     waiting: list[Waiting] = field(default_factory=list)
     late: list[Late] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    other_nights: dict[str, int] = field(default_factory=dict)
+    open_files: int = 0
 
     def only(self, groups: Collection[str]) -> Plan:
         """Return the plan of some of its groups, with the tiles and calibrations that these use."""
@@ -274,6 +284,8 @@ class Plan:
             [Waiting(**value) for value in content["waiting"]],
             [Late(**_tuples(value)) for value in content["late"]],
             list(content.get("notes", [])),
+            dict(content.get("other_nights", {})),
+            content.get("open_files", 0),
         )
 
 

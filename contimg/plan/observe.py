@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -61,6 +62,8 @@ class Inbox:
     committed: Sequence[CommittedGroup]
     in_scope: Sequence[Cluster]
     facts: Mapping[str, FileFacts]
+    elsewhere: Sequence[str]
+    """Names (times) of tiles with open work whose date `nights` does not name."""
 
 
 def look(config: Config, now: datetime) -> Inbox:
@@ -97,7 +100,8 @@ def look(config: Config, now: datetime) -> Inbox:
         facts |= open_files(again)
         in_scope += again
     cache.save()
-    return Inbox(listing, committed, in_scope, facts)
+    elsewhere = [c.key for c in listing.clusters if _is_elsewhere(c, config) and has_open_work(c, owner, config)]
+    return Inbox(listing, committed, in_scope, facts, elsewhere)
 
 
 def current_plan(config: Config, *, now: datetime | None = None) -> Plan:
@@ -122,6 +126,10 @@ def current_plan(config: Config, *, now: datetime | None = None) -> Plan:
     plan.notes = [note for one in plan.calibrations.values() if (note := note_on_strip(one, tiles, config))]
     plan.notes += raw_copies.loss_notes(seen.in_scope, plan, config, now)
     plan.waiting = [with_step(with_advice(one, tiles, config), ahead_s) for one in plan.waiting]
+    # The last tiles of a group of a night asked for may be of the date after it.
+    shown = {tile.name_time for tile in plan.tiles.values()} | {one.id for one in plan.waiting}
+    plan.other_nights = dict(Counter(key[:10] for key in seen.elsewhere if key not in shown))
+    plan.open_files = len(seen.listing.open_files)
     return plan
 
 
@@ -145,7 +153,7 @@ def with_step(waiting: Waiting, ahead_s: float) -> Waiting:
         f"{waiting.message}; this computer's clock was set ahead by {times.span_text(ahead_s)} and no file is of its"
         " time yet: until then the deadline is counted without that step"
     )
-    return replace(waiting, message=message)
+    return replace(waiting, message=message, ready=None)
 
 
 def _in_reach(clusters: Iterable[Cluster], config: Config) -> set[str]:
@@ -157,6 +165,11 @@ def _in_reach(clusters: Iterable[Cluster], config: Config) -> set[str]:
     all_days = {day + step for day in days for step in reach}
     last = date.max.toordinal()
     return {date.fromordinal(day).isoformat() for day in all_days if 1 <= day <= last}  # names may be of any year
+
+
+def _is_elsewhere(cluster: Cluster, config: Config) -> bool:
+    """Return True if `nights` names others than the date of a cluster."""
+    return bool(config.nights) and cluster.key[:10] not in config.nights
 
 
 def _near(cluster: Cluster, config: Config) -> bool:

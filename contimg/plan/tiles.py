@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,9 @@ def ready_tile(
     if sound.growing or (missing and not overdue):
         message = f"{count} are ready, waiting for {subbands_text(missing)}"
         message += _stamped_ahead(cluster, facts)
-        plan.waiting.append(Waiting(key, "tile", "growing" if sound.growing else "subbands", message, key))
+        code = "growing" if sound.growing else "subbands"
+        ready = _ready(cluster, sound, facts, options, now)
+        plan.waiting.append(Waiting(key, "tile", code, message, key, ready))
         return None
     if len(sound.files) < options.min_subbands:
         message = (
@@ -110,6 +112,23 @@ def ready_tile(
         plan.quarantined.extend(Quarantined(file.path, "too_few_subbands", message, key) for file, _ in sound.files)
         return None
     return _tile(key, sound.files, missing, options)
+
+
+def _ready(
+    cluster: Cluster, sound: SoundFiles, facts: Mapping[str, FileFacts], options: IngestOptions, now: datetime
+) -> str | None:
+    """Return when a tile that waits is ready although no file comes (UTC); None where a file's time is in the future.
+
+    That is when no file may grow any more and, where a subband has no sound or growing file, the deadline has passed.
+    """
+    known = [(f.subband, facts[f.path]) for f in (*cluster.files, *cluster.spares) if f.path in facts]
+    growing = {subband: fact.mtime_ns / 1e9 for subband, fact in known if fact.fault_code == "growing"}
+    if max(growing.values(), default=0.0) > now.timestamp():  # what counts then: `contimg.correlator.facts`
+        return None
+    moments = [datetime.fromtimestamp(last, UTC) + timedelta(seconds=options.settle_s) for last in growing.values()]
+    if not sound.subbands.union(growing).issuperset(range(options.subbands)):
+        moments.append(cluster.name_time + timedelta(seconds=options.deadline_s))
+    return times.utc_not_before(max(moments))
 
 
 def _stamped_ahead(cluster: Cluster, facts: Mapping[str, FileFacts]) -> str:

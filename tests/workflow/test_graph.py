@@ -1,6 +1,10 @@
 """What a dry run schedules on a fresh night: one test a promise of the plan."""
 
+import math
+import os
 import shutil
+import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -64,6 +68,26 @@ def test_files_that_may_still_grow_are_waited_for(night):
     night.change_config(ingest={"settle_s": 3600.0})
     assert night.planned() == {}
     assert {w["code"] for w in night.plan()["waiting"]} == {"growing"}
+
+
+def test_a_run_that_finds_nothing_to_do_says_why_once(night):
+    """Files of this minute, with ingest.settle_s of an hour: three tiles are ready when the youngest file is."""
+    moment = time.time() - 60
+    for path in (night.place / "incoming").iterdir():
+        os.utime(path, (moment, moment))
+    night.change_config(ingest={"settle_s": 3600.0})
+    ready = datetime.fromtimestamp(math.ceil(moment + 3600), UTC)
+    clock = f"{ready:%H:%M:%S}" if ready.date() == datetime.now(UTC).date() else f"{ready:%Y-%m-%d %H:%M:%S}"
+    says = f"3 tiles wait: files younger than ingest.settle_s = 3600 s; ready at {clock} UTC"
+    for words in (["-n"], ["--quiet", "rules"]):
+        said = night.snakemake(*words).stderr.splitlines()
+        assert said.count(says) == 1
+        assert said.count(f"which ones: contimg -c {night.config_file} inbox (tiles and files)") == 1
+
+
+def test_a_dry_run_says_that_nights_leaves_tiles_out(night):
+    night.change_config(nights=["2026-02-10"])
+    assert "3 tiles of 2026-02-11 left out: nights names 2026-02-10 only" in night.snakemake("-n").stderr
 
 
 @pytest.mark.parametrize("kind", ["truncated", "empty"])
