@@ -5,18 +5,28 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from contimg.cli.table_layout import GAP, column_widths, edge_splits_id, folded, needed_width, records
+from contimg.cli.table_layout import (
+    GAP,
+    column_widths,
+    folded_line,
+    needed_width,
+    records,
+    row_lines,
+    without_empty,
+)
 from contimg.config import Config, default_file, has_relative_paths, load
 from contimg.config.files import merged, read_file
 from contimg.errors import ConfigError
@@ -28,6 +38,25 @@ if TYPE_CHECKING:
     from contimg.registry.engine import Registry
 
 VERSION = click.IntRange(1, 999_999_999)  # of a mosaic; folders have no larger one: contimg.bundle.find
+
+
+class Date(click.ParamType[str]):
+    """A UTC date of the command line, ``YYYY-MM-DD``."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the date as it was typed; another form is an error with the right one where that can be known."""
+        digits = re.sub(r"\D", "", value)
+        for text in (value, f"{digits[:4]}-{digits[4:6]}-{digits[6:8]}"):
+            if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
+                with contextlib.suppress(ValueError):
+                    date.fromisoformat(text)
+                    return text if text == value else self.fail(f"'{value}' is no date like 2026-02-11: write {text}")
+        return self.fail(f"'{value}' is no date like 2026-02-11")
+
+
+DATE = Date()
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
@@ -115,8 +144,15 @@ def pasteable(text: str) -> str:
 
 
 def echo(message: str, *, err: bool = False) -> None:
-    """Print a message whose commands work when pasted, without control characters."""
-    click.echo(plain(pasteable(message)), err=err)
+    """Print a message whose commands work when pasted, without control characters; a terminal splits no word of it."""
+    text = plain(pasteable(message))
+    room = terminal_width(sys.stderr if err else sys.stdout)
+    click.echo(text if room is None else "\n".join(folded_line(line, room) for line in text.split("\n")), err=err)
+
+
+def terminal_width(stream: TextIO) -> int | None:
+    """Return the characters of a terminal's line; None for a file or pipe."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 @contextlib.contextmanager
@@ -148,43 +184,58 @@ def print_json(content: Any) -> None:
     click.echo(json.dumps(content, indent=1))
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table for a person; verdicts and states are coloured on a terminal."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+_COLOURS = {
+    "passed": "green",
+    "confirmed": "green",
+    "published": "green",
+    "warning": "yellow",
+    "held": "yellow",
+    "failed": "red",
+    "refuted": "red",
+}
+"""Verdicts and states, and the colour of a cell on a terminal that holds nothing else."""
+PIPE_WIDTH = 200
+"""Characters of a line where there is no terminal."""
 
-    colours = {
-        "passed": "green",
-        "confirmed": "green",
-        "published": "green",
-        "warning": "yellow",
-        "held": "yellow",
-        "failed": "red",
-        "refuted": "red",
-    }
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table for a person; verdicts and states are coloured on a terminal.
+
+    Where a terminal has less room than the words of the table need, columns without content are left out; if that is
+    not enough, each cell has a line of its own.
+    """
+    room, heads = terminal_width(sys.stdout), list(columns)
     cells = [["" if cell is None else one_line(str(cell)) for cell in row] for row in rows]
-    texts = list(zip(columns, *cells, strict=True))
-    # A file or pipe has no width. On a terminal ids stay whole: a table that needs more room runs over its edge, or has
-    # a line for each cell where the edge would split an id.
-    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
-    widths = column_widths(texts, max(room, needed_width(texts)))
-    console = Console(width=max(sum(widths) + GAP * (len(widths) - 1), len(title)))
-    console.print(Text(title, style="italic"))
-    if sys.stdout.isatty() and edge_splits_id(texts, widths, room):
-        click.echo("\n".join(records(columns, cells, room)).rstrip())
+    if title:
+        for line in title.split("\n"):
+            click.secho(line if room is None else folded_line(line, room), italic=True)
+    if room is not None and rows and needed_width(_by_column(heads, cells)) > room:
+        heads, cells = without_empty(heads, cells)
+    texts = _by_column(heads, cells)
+    needed = needed_width(texts)
+    if room is not None and needed > room:
+        click.echo("\n".join(records(heads, cells, room)).rstrip())
     else:
-        table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, GAP // 2))
-        for column, width in zip(columns, widths, strict=True):
-            table.add_column(Text(folded(column, width)), width=width, no_wrap=True)
-        for row in cells:
-            # As texts, and not as markup: they may come from files of others.
-            texts_of_row = (folded(one, width) for one, width in zip(row, widths, strict=True))
-            table.add_row(*(Text(text, style=colours.get(text, "")) for text in texts_of_row))
-        console.print(table)
-    # A cell may be folded: the commands in it are repeated below, each on one line.
+        widths = column_widths(texts, max(room or PIPE_WIDTH, needed))
+        lines = [click.style(_joined(line), bold=True) for line in row_lines(heads, widths, room) if any(heads)]
+        lines += [_joined(_coloured(line)) for row in cells for line in row_lines(row, widths, room)]
+        click.echo("\n".join(lines))
+    # A column may be narrow: the commands in it are repeated below.
     for command in dict.fromkeys(found for row in cells for cell in row for found in typed_commands.quoted(cell)):
         echo(f"type: {command}")
+
+
+def _by_column(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    return list(zip(heads, *cells, strict=True))
+
+
+def _joined(cells: Sequence[str]) -> str:
+    return (" " * GAP).join(cells).rstrip()
+
+
+def _coloured(cells: Sequence[str]) -> list[str]:
+    """Return cells with the colours of verdicts and states; they may come from files of others, and hold no markup."""
+    return [click.style(one, fg=_COLOURS[one.rstrip()]) if one.rstrip() in _COLOURS else one for one in cells]
 
 
 @contextlib.contextmanager

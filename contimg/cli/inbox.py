@@ -37,7 +37,7 @@ def inbox(context: Context, as_json: bool, accept_loss: str | None) -> None:
         return
     tables = (
         ("Ready", ("tile", "name", "subbands", "missing"), "ready", ("tile", "name_time", "n_subbands", "missing")),
-        ("Waiting", ("name", "for", "since"), "waiting", ("name_time", "message", "since")),
+        ("Waiting", ("name", "for", "ready [UTC]"), "waiting", ("name_time", "message", "ready")),
         ("Late files of settled groups", ("group", "tile", "files", "action"), "late", None),
         ("Set aside", ("reason", "file", "what"), "quarantined", ("code", "file", "message")),
         ("Still open", ("file", "last written", "leftover"), "open", ("file", "since", "leftover")),
@@ -87,7 +87,7 @@ def _state(config: Config) -> dict[str, Any]:
         "complete": sum(tile["complete"] for tile in ready),
         "left_alone": len(seen.listing.clusters) - len(seen.in_scope),
         "waiting": [
-            {"name_time": w.id, "code": w.code, "message": w.message, "since": w.since}
+            {"name_time": w.id, "code": w.code, "message": w.message, "since": w.since, "ready": w.ready}
             for w in sorted((with_step(one, ahead_s) for one in plan.waiting), key=lambda w: w.id)
         ],
         "late": [{"group": x.group, "tile": x.tile, "files": list(x.files), "action": x.action} for x in plan.late],

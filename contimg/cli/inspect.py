@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from contimg.cli.common import json_option, print_json
-from contimg.storage.process import one_line
+from contimg.cli.common import json_option, print_json, print_table
 
 
 @click.command()
@@ -27,8 +26,4 @@ def inspect(path: Path, plots: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(seen.facts | {"plots": [str(picture) for picture in made]})
         return
-    click.echo(str(path))
-    for what, value in lines(seen.facts):
-        click.echo(f"  {what:<16} {one_line(str(value))}")
-    for picture in made:
-        click.echo(f"  {'picture':<16} {picture}")
+    print_table(str(path), ("", ""), [*lines(seen.facts), *(("picture", picture) for picture in made)])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contimg.cli.common import Context, echo, json_option, print_json
+from contimg.cli.common import PIPE_WIDTH, Context, echo, json_option, print_json, terminal_width
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -66,8 +66,9 @@ def _print(path: Path, metadata: dict[str, Any], lineage: Lineage, top: Node) ->
     from rich.console import Console
     from rich.tree import Tree
 
+    room = terminal_width(sys.stdout)
     tree = Tree(_title(top), guide_style="dim")
-    _grow(tree, lineage, top, set())
+    _grow(tree, lineage, top, set(), 12 if room else 64)
     versions = tree.add("versions")
     versions.add(f"contimg {', '.join(metadata['versions']['contimg'])}")
     for name, found in metadata["versions"]["libraries"].items():
@@ -76,9 +77,9 @@ def _print(path: Path, metadata: dict[str, Any], lineage: Lineage, top: Node) ->
     for kind in ("ms", "calibration", "calibrated", "image", "mosaic"):
         for section in _sections(lineage, kind):
             settings.add(section)
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    console = Console(width=room or PIPE_WIDTH, highlight=False)
     console.print(tree)
-    console.print(f"\nBundle: {path}", soft_wrap=True)
+    echo(f"\nBundle: {path}")
 
 
 def _title(node: Node) -> str:
@@ -86,17 +87,20 @@ def _title(node: Node) -> str:
     return f"{node.twin.kind} [bold]{node.twin.id}[/] [{colour}]{node.twin.verdict}[/] [dim]{node.sha256[:12]}[/]"
 
 
-def _grow(tree: Tree, lineage: Lineage, node: Node, shown: set[str]) -> None:
-    """Add a product's inputs; of an input that is in the tree already only its name."""
+def _grow(tree: Tree, lineage: Lineage, node: Node, shown: set[str], digits: int) -> None:
+    """Add a product's inputs; of an input that is in the tree already only its name.
+
+    Hashes of files have some digits: a terminal has no room for all of them.
+    """
     for item in node.twin.inputs:
         below = lineage.nodes.get(item.sha256)
         if below is None:
-            tree.add(f"{item.id} [dim]{item.sha256}[/]")
+            tree.add(f"{item.id} [dim]{item.sha256[:digits]}[/]")
         elif item.sha256 in shown:
             tree.add(f"{_title(below)} [dim](above)[/]")
         else:
             shown.add(item.sha256)
-            _grow(tree.add(_title(below)), lineage, below, shown)
+            _grow(tree.add(_title(below)), lineage, below, shown, digits)
 
 
 def _sections(lineage: Lineage, kind: str) -> list[str]:

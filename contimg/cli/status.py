@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,19 +106,28 @@ def _show(content: dict[str, Any]) -> None:
     from contimg.monitoring.screen import sections
 
     for one in sections(content):
-        rows = _pasteable([list(row) for row in one.rows])
-        if one.columns[-1] == "next step":
-            rows = [(*row[:-1], _step(row[-1])) for row in rows]
-        print_table(f"\n{one.title}", one.columns, rows)
-    for group in content["groups"]:
-        if group["error"]:
-            echo(f"{group['mosaic']} waits for a person: {one_line(group['error'])}; then: {group['next']}")
-        elif str(group["next"]).startswith("contimg"):
-            echo(f"{group['mosaic']}: {group['next']}")
+        if one.title == "Groups":
+            _show_groups(content["groups"])
+        else:
+            print_table(f"\n{one.title}", one.columns, _pasteable([list(row) for row in one.rows]))
     if content["groups_not_listed"]:
         echo(f"{content['groups_not_listed']} older settled groups are not listed: --all lists them.")
 
 
-def _step(step: Any) -> Any:
-    """Return the next step for the table; a command, which must not be folded, stands below it."""
-    return "your decision, see below" if str(step).startswith("contimg") else step
+def _show_groups(groups: Sequence[dict[str, Any]]) -> None:
+    """Print the table of groups and, below it, what each open one waits for: sentences and commands need the width."""
+    columns = ("mosaic", "calibrated", "imaged", "verdict", "Sun", "state", "version")
+    rows = [
+        (one["mosaic"], *(None if one["tiles"] is None else f"{one[made]}/{one['tiles']}" for made in columns[1:3]),
+         one["verdict"], one["sun"], one["state"], one["version"])
+        for one in groups
+    ]  # fmt: skip
+    print_table("\nGroups", columns, rows)
+    steps: dict[str, list[str]] = {}
+    for one in groups:
+        if one["error"]:
+            echo(f"{one['mosaic']} waits for a person: {one_line(one['error'])}; then: {one['next']}")
+        elif one["next"]:
+            steps.setdefault(str(one["next"]), []).append(one["mosaic"])
+    for step, mosaics in steps.items():
+        echo(f"{', '.join(mosaics)}: {step}")

@@ -38,8 +38,12 @@ WITH_CONFIGURATION = (
 """Commands that read the configuration; the others (simulate, inspect, ...) take files only.
 
 Without ``watch``: messages say that it runs, not that somebody types it."""
-_COMMAND = re.compile(rf"(?<![\w./-])contimg (?=(?:{'|'.join(WITH_CONFIGURATION)})\b)")
+_COMMAND = re.compile(rf"(?<![\w./-])contimg (?=(?:-d FOLDER )?(?:{'|'.join(WITH_CONFIGURATION)})\b)")
 _ANNOUNCED = "CONTIMG_OPTIONS"
+_WHOLE = re.compile(
+    rf"(?<![\w./-])contimg (?:-[cd] (?:'[^']*'|\S+) )*(?:{'|'.join(WITH_CONFIGURATION)})\b"
+    r"(?: '[^'\n]*'|(?!: )[^'`(),;\n])*"
+)
 _QUOTED = re.compile(rf"['`(](contimg (?:{'|'.join(WITH_CONFIGURATION)})\b[^'`()]*)['`)]")
 
 
@@ -76,6 +80,11 @@ def are_named(text: str) -> bool:
 def with_options(text: str, given: str) -> str:
     """Return a message whose ``contimg`` commands have some options (of `options`) after the program's name."""
     return _COMMAND.sub(lambda found: f"{found[0]}{given} ", text) if given else text
+
+
+def spans(text: str) -> list[tuple[int, int]]:
+    """Return where commands that read the configuration begin and end in a message; without the mark behind them."""
+    return [(found.start(), found.start() + len(found[0].rstrip(" ."))) for found in _WHOLE.finditer(text)]
 
 
 def quoted(text: str) -> list[str]:

@@ -24,7 +24,7 @@ def test_a_person_reads_kind_time_and_frequencies(program, subband_file):
     done = program("inspect", subband_file)
     assert done.code == 0
     first, *lines = done.out.splitlines()
-    said = {line[2:18].strip(): line[19:] for line in lines}
+    said = {line[:17].strip(): line[17:] for line in lines}
     assert first == str(subband_file)
     assert said["kind"] == "subband file, sb05"
     assert said["telescope"].endswith(", SYNTHETIC DATA")
@@ -43,7 +43,7 @@ def test_a_program_reads_json_with_the_pictures(program, subband_file, tmp_path)
     assert sorted(pictures) == sorted(str(path) for path in plots.iterdir())
     assert len(pictures) == 3 and all(Path(path).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" for path in pictures)
     done = program("inspect", subband_file, "--plots", plots)
-    assert [line.split()[1] for line in done.out.splitlines() if line.startswith("  picture ")] == pictures
+    assert [line.split()[1] for line in done.out.splitlines() if line.startswith("picture ")] == pictures
 
 
 def make_text(path):

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from contimg.cli import common, run
 from contimg.cli.entry import COMMANDS
-from contimg.cli.status import _step
+from contimg.cli.status import _show_groups
 from contimg.storage.atomic import write_json
 from tests.operations.test_job_logs import TILE, write_log
 
@@ -120,6 +121,21 @@ def test_a_message_without_commands_reads_no_configuration(capsys):
     assert capsys.readouterr().out == "Simulated night in night\n"
 
 
-def test_a_next_step_that_is_a_command_stands_whole_below_the_table():
-    assert _step("contimg publish approve x") == "your decision, see below"
-    assert (_step("run again"), _step(None)) == ("run again", None)
+def test_what_groups_wait_for_stands_whole_below_their_table(monkeypatch, capsys):
+    """At 80 columns: one line a step, with all mosaics that have it; a command is a line of its own."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda *_: os.terminal_size((80, 24)))
+    names = [f"mosaic_2026021{day}T002649" for day in (1, 2, 3, 4)]
+    state = {"tiles": 3, "calibrated": 3, "imaged": 2, "verdict": None, "sun": None, "state": "open", "version": None}
+    command = f"contimg -c /data/a/long/folder/night.yaml publish approve {names[2]} --sha256 {'0' * 12}"
+    steps = ["snakemake", "snakemake", command, ""]
+    _show_groups(
+        [state | {"mosaic": name, "next": step, "error": None} for name, step in zip(names, steps, strict=True)]
+    )
+    said = plain(capsys.readouterr().out).splitlines()
+    assert said[1:4] == [
+        "Groups",
+        "mosaic                  calibrated  imaged  verdict  Sun  state  version",
+        f"{names[0]}  3/3         2/3                   open",
+    ]
+    assert said[7:] == [f"{names[0]}, {names[1]}: snakemake", f"{names[2]}:", command]

@@ -102,7 +102,7 @@ def test_status_prints_a_line_for_each_group_and_the_step_that_it_waits_for(prog
     publish(reasons=[mosaics.WARNING])
     done = program("status")
     (line,) = (one for one in lines(done.out) if one[0] == ID)
-    assert line[1:8] == ["2", "2", "2", "warning", "held", "1", "your"]
+    assert line[1:] == ["2/2", "2/2", "warning", "held", "1"]
     approve = next(one for one in done.raw.splitlines() if one.startswith(f"{ID}: contimg -c "))
     assert f"overlay.yaml publish approve {ID} --version 1 --manifest " in approve  # whole, on one line
     assert "are not listed" not in done.out and "waits for a person" not in done.out

@@ -23,6 +23,7 @@ def test_every_command_that_reads_the_configuration_is_known():
         ("see 'contimg registry list'", "see 'contimg -c night.yaml registry list'"),
         ("contimg status, then contimg why x", "contimg -c night.yaml status, then contimg -c night.yaml why x"),
         ("contimg -c other.yaml status", "contimg -c other.yaml status"),
+        ("contimg -d FOLDER log x", "contimg -c night.yaml -d FOLDER log x"),
         ("contimg itself is at fault", "contimg itself is at fault"),
         ("contimg simulate OUT", "contimg simulate OUT"),
         ("/opt/contimg status", "/opt/contimg status"),
@@ -35,6 +36,21 @@ def test_commands_get_the_options_once(text, typed):
 def test_commands_in_quotes_or_brackets_are_found_whole():
     text = "gone (contimg inbox --accept-loss X), see 'contimg registry list' and `contimg plan`; contimg status"
     assert typed_commands.quoted(text) == ["contimg inbox --accept-loss X", "contimg registry list", "contimg plan"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("see 'contimg registry list' and `contimg plan`", ["contimg registry list", "contimg plan"]),
+        ("held: contimg -c '/my a.yaml' -d /w publish approve m --reason '...'",
+         ["contimg -c '/my a.yaml' -d /w publish approve m --reason '...'"]),
+        ("contimg why 2026-02-11T00:26:49: no bandpass", ["contimg why 2026-02-11T00:26:49"]),
+        ("room (contimg usage, contimg prune).", ["contimg usage", "contimg prune"]),
+        ("contimg itself; contimg watch runs", []),
+    ],
+)  # fmt: skip
+def test_commands_are_found_with_their_options_and_words(text, found):
+    assert [text[first:last] for first, last in typed_commands.spans(text)] == found
 
 
 def test_without_options_a_message_stays():
