@@ -19,6 +19,8 @@ from contimg.times import datetime_from_mjd
 
 SUBBAND_FILE = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})_sb(\d{2})\.hdf5", re.ASCII)
 _ID = re.compile(r"(?:mosaic_|cal_)?(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}|\d{8}T\d{6})", re.ASCII)
+_VERSIONED = re.compile(r"((?:mosaic_|cal_)?[\dT:-]+)\.v(\d+)", re.ASCII)
+_DATE_ALONE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 # Wildcards of the workflow: constrained once, free of colons (CASA reads '::' as a subtable).
 DATE_PATTERN = r"\d{4}-\d{2}-\d{2}"
@@ -61,6 +63,14 @@ def parse_id(text: str) -> datetime:
     if match is not None:
         with contextlib.suppress(ValueError):  # the right shape, but no date
             return datetime.fromisoformat(match[1]).replace(tzinfo=UTC)
+    if (versioned := _VERSIONED.fullmatch(text)) is not None:
+        raise InputError(
+            f"'{text}' names a version: write {versioned[1]}, and --version {versioned[2]} where the command takes one"
+        )
+    if _DATE_ALONE.fullmatch(text):
+        raise InputError(
+            f"'{text}' is a date and no id: 'contimg report --night {text}' lists what there is of that night"
+        )
     raise InputError(f"'{text}' is not an id: write it as 2026-02-11T00:26:49 or 20260211T002649")
 
 
@@ -120,7 +130,9 @@ def as_mosaic_id(text: str) -> str:
         raise UnknownIdError(f"'{text}' is the id of a calibration: name a mosaic, mosaic_YYYYMMDDTHHMMSS")
     try:
         return mosaic_id(text)
-    except InputError:
+    except InputError as error:
+        if _VERSIONED.fullmatch(text):
+            raise UnknownIdError(str(error)) from None
         raise UnknownIdError(
             f"'{text}' is not the id of a mosaic: write mosaic_20260211T002649 (contimg registry list)"
         ) from None

@@ -38,7 +38,7 @@ def archive(ctx: click.Context, anew: bool, as_json: bool) -> None:
             echo(f"{held} held: {page_of(context.config.layout)}")
 
 
-@archive.command()
+@archive.command(short_help="Make paths.products the archive of this registry.")
 @json_option
 @click.pass_obj
 def adopt(context: Context, as_json: bool) -> None:

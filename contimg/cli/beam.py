@@ -23,7 +23,7 @@ def beam() -> None:
     """Measure the primary beam on the sky."""
 
 
-@beam.command()
+@beam.command(short_help="Fit the beam's offset and width and the flux scale.")
 @click.argument("mosaics", nargs=-1, metavar="[MOSAIC|NIGHT]...")
 @click.option(
     "--cube", type=click.Path(dir_okay=False, path_type=Path), help="Write the beam in bands here (beam.cube)."

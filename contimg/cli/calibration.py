@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contimg.cli.common import Context, echo, json_option, print_json, print_table
+from contimg.cli.common import DATE, Context, echo, json_option, print_json, print_table
 from contimg.storage.process import one_line
 
 if TYPE_CHECKING:
@@ -20,8 +20,10 @@ def calibration() -> None:
     """List, show, certify or withdraw calibrations."""
 
 
-@calibration.command("list")
-@click.option("--date", "dates", multiple=True, metavar="DATE", help="Only of a UTC date; may be given more than once.")
+@calibration.command("list", short_help="List calibrations with calibrator, verdict and usability.")
+@click.option(
+    "--date", "dates", type=DATE, multiple=True, metavar="DATE", help="Only of a UTC date; may be given more than once."
+)
 @json_option
 @click.pass_obj
 def list_calibrations(context: Context, dates: tuple[str, ...], as_json: bool) -> None:
@@ -46,7 +48,7 @@ def list_calibrations(context: Context, dates: tuple[str, ...], as_json: bool) -
     print_table("Calibrations", columns, rows)
 
 
-@calibration.command()
+@calibration.command(short_help="Show numbers, reasons and decisions of a calibration.")
 @click.argument("calibration_id", metavar="ID")
 @json_option
 @click.pass_obj
@@ -87,7 +89,7 @@ def show(context: Context, calibration_id: str, as_json: bool) -> None:
     _print_products(record["used_by"])
 
 
-@calibration.command()
+@calibration.command(short_help="Let the plan use a calibration that has a warning.")
 @click.argument("calibration_id", metavar="ID")
 @_reason
 @json_option
@@ -103,7 +105,7 @@ def certify(context: Context, calibration_id: str, reason: str, as_json: bool) -
     echo(f"{calibration_id}: certified by {one_line(made['by'])}: {one_line(made['reason'])}")
 
 
-@calibration.command()
+@calibration.command(short_help="Take a calibration out of use; list what used it.")
 @click.argument("calibration_id", metavar="ID")
 @_reason
 @click.option("--reprocess", is_flag=True, help="Open the groups that used it again: the next snakemake redoes them.")

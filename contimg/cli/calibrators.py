@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from contimg.cli.common import Context, echo, json_option, print_json, print_table
+from contimg.cli.common import DATE, Context, echo, json_option, print_json, print_table
 from contimg.errors import InputError
 from contimg.times import mjd_from_datetime
 
@@ -22,7 +22,7 @@ SITE_LONGITUDE_LATITUDE_DEG = (-118.2834, 37.2334051)
 
 
 @click.command()
-@click.option("--date", metavar="DATE", help="UTC date, 2026-02-11.  [default: today]")
+@click.option("--date", type=DATE, metavar="DATE", help="UTC date, 2026-02-11.  [default: today]")
 @click.option("--dec", type=click.FloatRange(-90, 90), metavar="DEG", help="Apparent declination that the dishes "
               "point at.  [default: that of the newest tile in the inbox]")  # fmt: skip
 @json_option
@@ -91,10 +91,7 @@ def newest_header(config: Config) -> Probe | None:
 def _midnight(date: str | None) -> datetime:
     if date is None:
         return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    try:
-        return datetime.strptime(date, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
-        raise click.BadParameter(f"'{date}' is no date like 2026-02-11", param_hint="--date") from None
+    return datetime.fromisoformat(date).replace(tzinfo=UTC)
 
 
 def _blazar(notes: str) -> str:

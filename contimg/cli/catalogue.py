@@ -14,7 +14,7 @@ def catalogue() -> None:
     """Make the catalogue of a declination strip from radio surveys."""
 
 
-@catalogue.command()
+@catalogue.command(short_help="Convert surveys to a catalogue for sky.catalogue.")
 @click.option("--from", "surveys", multiple=True, required=True, type=click.Choice(list(SURVEYS)),
               help="The survey of the files; given several times, the survey of each file in turn.")  # fmt: skip
 @click.option("--dec", type=click.FloatRange(-90, 90), metavar="DEG", help="Declination of the strip's middle; "

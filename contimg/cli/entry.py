@@ -20,7 +20,7 @@ from contimg.errors import ContimgError
 COMMANDS = {
     "run": ("contimg.cli.run", "run", "Run the workflow on a configuration: a door to snakemake."),
     "simulate": ("contimg.cli.simulate", "simulate", "Simulate part of a night in the correlator's format."),
-    "check": ("contimg.cli.check", "check", "Test the telescope's conventions on raw files of a calibrator transit."),
+    "check": ("contimg.cli.check", "check", "Test the telescope's conventions on raw files of a transit."),
     "fingerprint": ("contimg.cli.fingerprint", "fingerprint", "Write a small file of a transit that a site can share."),
     "inspect": ("contimg.cli.inspect", "inspect", "Summarise a subband file or a Measurement Set."),
     "plan": ("contimg.cli.plan", "plan", "Show what the next run would do, and what waits for what."),
@@ -39,20 +39,22 @@ COMMANDS = {
     "log": ("contimg.cli.log", "log", "Show the logs of the jobs behind a tile, calibration or mosaic."),
     "report": ("contimg.cli.report", "report", "Show a mosaic's verdict, numbers and files."),
     "template": ("contimg.cli.template", "template", "Compare mosaics with their strip's template, and update it."),
-    "registry": ("contimg.cli.registry", "registry", "List, show and verify registered mosaics."),
-    "publish": ("contimg.cli.publish", "publish", "Retry, approve, reject, withdraw or restore a mosaic."),
+    "registry": ("contimg.cli.registry", "registry", "List, show, verify mosaics; backup or restore the registry."),
+    "publish": ("contimg.cli.publish", "publish", "Retry, approve, reject, withdraw, restore or cite a mosaic."),
     "verify": ("contimg.cli.verify", "verify", "Read every byte of published mosaics and compare."),
     "provenance": ("contimg.cli.provenance", "provenance", "Show what a mosaic was made from, down to hashes."),
     "diff": ("contimg.cli.diff", "diff", "List what differs between two mosaics or versions."),
     "reproduce": ("contimg.cli.reproduce", "reproduce", "Make a mosaic again from its files and compare pixels."),
-    "archive": ("contimg.cli.archive", "archive", "Make the archive's tables, sky map and gallery again."),
+    "archive": ("contimg.cli.archive", "archive", "Make the archive's tables and gallery again, or adopt it."),
     "prune": ("contimg.cli.prune", "prune", "Remove what settled groups no longer need from the stage."),
     "retain": ("contimg.cli.usage", "retain", "Remove what has passed its limits of age and size."),
-    "replicas": ("contimg.cli.replicas", "replicas", "Adopt replicas of the archive, and bring them up to date."),
+    "replicas": ("contimg.cli.replicas", "replicas", "Adopt replicas of the archive, and sync them."),
     "reconcile": ("contimg.cli.reconcile", "reconcile", "Compare archive and registry, and repair them."),
-    "replay": ("contimg.cli.replay", "replay", "Repeat a seed's simulated failures of processes, disk and power."),
+    "replay": ("contimg.cli.replay", "replay", "Repeat a seed's simulated failures of processes and disk."),
 }
 
+GROUPS = ("calibration", "beam", "registry", "publish", "archive", "replicas", "catalogue")
+"""Commands with subcommands."""
 TYPED = "contimg.typed"
 """Where the words that were typed after a command's name stand in the context of click."""
 
@@ -74,10 +76,28 @@ class LazyGroup(click.Group):
         ctx.meta[TYPED] = tuple(super().parse_args(ctx, args))
         return ctx.args
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; where there is none of this name, the error has the one that was meant."""
+        if args[0] in COMMANDS:
+            return super().resolve_command(ctx, args)
+        from contimg.cli.mistakes import unknown_command
+
+        groups = {name: one for name in GROUPS if isinstance(one := self.get_command(ctx, name), click.Group)}
+        raise unknown_command(args[0], args[1:], _options(ctx), COMMANDS, groups)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command: an error of input, configuration or disk is one sentence and exit code 1."""
         try:
             return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            from contimg.cli.mistakes import misplaced_option
+
+            words = ctx.meta.get(TYPED, ())
+            raise (
+                misplaced_option(error.option_name, ctx.invoked_subcommand or "", words, _options(ctx)) or error
+            ) from None
         except (ContimgError, OSError) as error:
             from contimg.cli.common import echo
             from contimg.operations.job_log import sentence
@@ -90,6 +110,12 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+def _options(ctx: click.Context) -> list[str]:
+    """Return the options before the command as they are typed."""
+    given = [word for file in ctx.params["configfiles"] for word in ("-c", str(file))]
+    return given if ctx.params["directory"] is None else [*given, "-d", str(ctx.params["directory"])]
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -28,14 +28,18 @@ def publish() -> None:
     """Retry, approve, reject, withdraw, restore or cite a mosaic."""
 
 
-def _decision(function: Callable[..., None]) -> click.Command:
-    """Make a subcommand of a decision: it takes MOSAIC, --reason, --version, --manifest and --json."""
-    for add in (click.pass_obj, json_option, _manifest, _version, _reason, click.argument("mosaic")):
-        function = add(function)
-    return publish.command()(function)
+def _decision(short_help: str) -> Callable[[Callable[..., None]], click.Command]:
+    """Return what makes a subcommand of a decision: it takes MOSAIC, --reason, --version, --manifest and --json."""
+
+    def make(function: Callable[..., None]) -> click.Command:
+        for add in (click.pass_obj, json_option, _manifest, _version, _reason, click.argument("mosaic")):
+            function = add(function)
+        return publish.command(short_help=short_help)(function)
+
+    return make
 
 
-@publish.command()
+@publish.command(short_help="Publish a mosaic now whose attempts failed.")
 @click.argument("mosaic", required=False)
 @click.option("--all", "everything", is_flag=True, help="Every mosaic that waits in staging.")
 @click.option("--reason", default="asked for by an operator", help="What was repaired; recorded with your name.")
@@ -76,7 +80,7 @@ def retry(context: Context, mosaic: str | None, everything: bool, reason: str, a
         sys.exit(1)
 
 
-@_decision
+@_decision("Publish a held mosaic in spite of its verdict.")
 def approve(
     context: Context, mosaic: str, reason: str, version: int | None, manifest: str | None, as_json: bool
 ) -> None:
@@ -94,7 +98,7 @@ def approve(
     _show([_as_record(outcome)], as_json)
 
 
-@_decision
+@_decision("Refuse a mosaic for good that is held or in staging.")
 def reject(
     context: Context, mosaic: str, reason: str, version: int | None, manifest: str | None, as_json: bool
 ) -> None:
@@ -107,7 +111,7 @@ def reject(
     _show([_decided(row)], as_json)
 
 
-@_decision
+@_decision("Hide a published mosaic; nothing is deleted.")
 def withdraw(
     context: Context, mosaic: str, reason: str, version: int | None, manifest: str | None, as_json: bool
 ) -> None:
@@ -124,7 +128,7 @@ def withdraw(
     _show([result | {"current": current}], as_json)
 
 
-@_decision
+@_decision("Publish a withdrawn mosaic again, after reading all of it.")
 def restore(
     context: Context, mosaic: str, reason: str, version: int | None, manifest: str | None, as_json: bool
 ) -> None:
@@ -138,7 +142,7 @@ def restore(
     _show([_decided(row) | {"message": message, "current": current}], as_json)
 
 
-@publish.command()
+@publish.command(short_help="Record the DOI under which a published mosaic is cited.")
 @click.argument("mosaic")
 @click.option("--doi", required=True, help="As 10.5555/dsa110.1; it is recorded with your name and the time.")
 @click.option("--replace", is_flag=True, help="Replace another DOI, which was a mistake.")

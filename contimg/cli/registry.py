@@ -26,7 +26,7 @@ def as_record(row: Mapping[str, Any]) -> dict[str, Any]:
     return record
 
 
-@registry.command("list")
+@registry.command("list", short_help="List registered mosaics with state and verdict.")
 @click.option("--status", "statuses", multiple=True, help="Only products in this state; may be given more than once.")
 @click.option("--all-versions", is_flag=True, help="Also versions that have a later one.")
 @click.option("--limit", type=click.IntRange(min=0), help="The last so many; 0 = all, as --json does.  [default: 100]")
@@ -67,7 +67,7 @@ def list_products(
         echo(f"The last {limit}; the registry holds {whole} rows: --limit 0 lists all.")
 
 
-@registry.command()
+@registry.command(short_help="Show state, metadata, inputs and history of a mosaic.")
 @click.argument("mosaic")
 @click.option("--version", type=VERSION, help="A version; the latest when not given.")
 @json_option
@@ -103,10 +103,10 @@ def show(context: Context, mosaic: str, version: int | None, as_json: bool) -> N
         (event["time"], event["version"], event["event"], f"{event['actor']}@{event['host']}", event["message"])
         for event in history
     ]
-    print_table("History", columns, table)
+    print_table("\nHistory", columns, table)
 
 
-@registry.command()
+@registry.command(short_help="Write the registry as it is now to a file.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--replace", is_flag=True, help="Replace a backup of another registry, or one that holds more.")
 @json_option
@@ -123,7 +123,7 @@ def backup(context: Context, file: Path, replace: bool, as_json: bool) -> None:
         _tell(make(database, file.absolute(), replace=replace), f"{file} holds", as_json)
 
 
-@registry.command()
+@registry.command(short_help="Copy a backup into an empty registry.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @json_option
 @click.pass_obj

@@ -33,7 +33,7 @@ def configured(context: Context) -> list[ReplicaOptions]:
     return context.config.publish.replicas
 
 
-@replicas.command()
+@replicas.command(short_help="Make the configured replicas those of this registry, once.")
 @json_option
 @click.pass_obj
 def adopt(context: Context, as_json: bool) -> None:
@@ -53,7 +53,7 @@ def adopt(context: Context, as_json: bool) -> None:
         click.echo("\n".join(f"{url} is a replica of this archive" for url in urls))
 
 
-@replicas.command()
+@replicas.command(short_help="Bring the copies in the replicas up to date.")
 @json_option
 @click.pass_obj
 def sync(context: Context, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from contimg.cli.common import Context, echo, json_option, print_json, print_table
+from contimg.cli.common import DATE, Context, echo, json_option, print_json, print_table
 from contimg.storage.process import one_line
 
 SHOWN = {
@@ -36,7 +36,9 @@ AGAINST_TRUTH = {
 @click.argument("mosaic", metavar="[ID]", required=False)
 @click.option("--truth", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="Catalogue of the true sources, truth.csv of a simulated night, to compare with.")  # fmt: skip
-@click.option("--night", metavar="DATE", help="Report of a night (UTC date) instead: what was planned and done.")
+@click.option(
+    "--night", type=DATE, metavar="DATE", help="Report of a night (UTC date) instead: what was planned and done."
+)
 @click.option("--run", "last_run", is_flag=True, help="Report of the last run instead.")
 @click.option("--html", "place", type=click.Path(path_type=Path),
               help="With --night or --run: write one page that needs no network.")  # fmt: skip

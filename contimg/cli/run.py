@@ -16,10 +16,10 @@ _SAYS_WHERE = ("--cores", "-c", "--jobs", "-j", "--profile", "--executor", "-e")
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.argument("words", metavar="CONFIG [OPTIONS]...", nargs=-1, type=click.UNPROCESSED)
+@click.argument("words", metavar="CONFIG [SNAKEMAKE_OPTIONS]...", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def run(context: Context, words: tuple[str, ...]) -> None:
-    """Run the workflow on CONFIG, an overlay of config.yaml; OPTIONS are those of snakemake.
+    """Run the workflow on CONFIG, an overlay of config.yaml, with any options of snakemake.
 
     \b
     contimg run night.yaml -n                    what would be done

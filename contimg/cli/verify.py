@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contimg.storage.pace import Pace
 
 
-@click.command()
+@click.command(short_help="Read every byte of published mosaics and compare.")
 @click.argument("mosaic", required=False)
 @click.option("--all", "everything", is_flag=True, help="Every published mosaic, the longest unread first.")
 @click.option(

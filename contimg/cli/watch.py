@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -10,19 +11,22 @@ from contimg.cli.common import Context, echo
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@click.argument("options", metavar="[SNAKEMAKE_OPTIONS]...", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def watch(context: Context, options: tuple[str, ...]) -> None:
     """Follow the inbox and run the workflow when there is work, until SIGTERM or Ctrl-C.
 
-    OPTIONS go to snakemake: --cores 2, or --profile PATH/profiles/slurm. Runs happen in the folder of -d, or in the
-    present one. One watch works on a state at a time; after a restart it goes on where it was.
+    SNAKEMAKE_OPTIONS are, for example, --cores 2, or --profile PATH/profiles/slurm. Runs happen in the folder of -d,
+    or in the present one. One watch works on a state at a time; after a restart it goes on where it was.
     """
     from contimg.config import default_file
     from contimg.watching.config_file import ConfigFiles
     from contimg.watching.watch import snakemake_command
     from contimg.watching.watch import watch as watch_inbox
 
+    for option, value in pairwise(options):
+        if option == "--configfile" or (option == "-c" and not value.isdigit() and value != "all"):
+            raise click.NoSuchOption(option)  # of snakemake, -c is a number of cores
     _ = context.config  # a folder without a night is refused before anything is made in it
     work = (context.directory or Path.cwd()).resolve()
     work.mkdir(parents=True, exist_ok=True)

@@ -45,6 +45,8 @@ def _text(file: Path) -> str:
     """Return the text of a file; raise ConfigError if it cannot be read or is not UTF-8."""
     try:
         data = Path(file).read_bytes()
+    except FileNotFoundError:
+        raise ConfigError(f"{file} does not exist: name an overlay of config.yaml that does") from None
     except OSError as error:
         raise ConfigError(f"{file} cannot be read ({error.strerror}): name a configuration file") from None
     try:

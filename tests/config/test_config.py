@@ -94,7 +94,7 @@ def test_files_that_are_no_config_are_named(tmp_path):
     bad.write_text("just a text\n")
     with pytest.raises(ConfigError, match=r"bad\.yaml holds no keys"):
         config.load_files([bad])
-    with pytest.raises(ConfigError, match=r"absent\.yaml cannot be read"):
+    with pytest.raises(ConfigError, match=r"absent\.yaml does not exist"):
         config.load_files([tmp_path / "absent.yaml"])
 
 
