@@ -18,6 +18,7 @@ def archive(ctx: click.Context, anew: bool, as_json: bool) -> None:
     """
     from contimg.archive.held_page import page_of, write_held_page
     from contimg.archive.update import rebuild
+    from contimg.plotting.words import counted
     from contimg.publishing import archive_root
     from contimg.publishing.commands import decision_commands
 
@@ -33,7 +34,7 @@ def archive(ctx: click.Context, anew: bool, as_json: bool) -> None:
     if as_json:
         print_json({"mosaics": count, "files": [str(products / name) for name in names], "held": held})
     else:
-        echo(f"{count} mosaics: {products / 'index.html'}, with {', '.join(names[1:])} beside it")
+        echo(f"{counted(count, 'mosaic')}: {products / 'index.html'}, with {', '.join(names[1:])} beside it")
         if held:
             echo(f"{held} held: {page_of(context.config.layout)}")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contimg.cli.common import DATE, Context, echo, json_option, print_json, print_table
+from contimg.cli.common import DATE, Context, echo, in_words, json_option, print_json, print_table
 from contimg.storage.process import one_line
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def show(context: Context, calibration_id: str, as_json: bool) -> None:
     """Show one calibration: facts, measured numbers, reasons, decisions, and the products calibrated with it."""
     from contimg.calibration import certification
     from contimg.operations.reprocess import products_of
+    from contimg.report.numbers_table import numbers_in_words
 
     config = context.config
     twin = certification.find(config, calibration_id)
@@ -70,11 +71,17 @@ def show(context: Context, calibration_id: str, as_json: bool) -> None:
     if as_json:
         print_json(record)
         return
-    echo(f"{twin.id}: verdict {twin.verdict}, {record['standing']} ({record['folder']})")
-    long = ("sefd_jy", "refant_list", "files", "solutions_sha256", "lost_by_antenna", "gain_change_by_antenna")
-    for title, values in (("Facts", twin.facts), ("Measured", twin.qa)):
-        rows = [(k, "none" if v is None or v == [] else v) for k, v in values.items() if k not in long]
-        print_table(f"\n{title}", ("", ""), rows)
+    echo(f"{twin.id}: verdict {twin.verdict}; usable: {record['standing']} ({record['folder']})")
+    apart = ("sefd_jy", "refant_list", "files", "solutions_sha256", "first_light")
+    facts = [(key, in_words(value)) for key, value in twin.facts.items() if key not in apart]
+    print_table("\nFacts", ("", ""), facts)
+    measured = numbers_in_words(twin.kind, twin.qa)
+    if measured:
+        print_table("\nMeasured", ("number", "value", "unit", "key"), measured)
+    found = (twin.facts.get("first_light") or {}).get("findings", [])
+    if found:
+        findings = [(one["key"], one["verdict"], one["text"]) for one in found]
+        print_table("\nFirst light: conventions of the telescope", ("finding", "verdict", "what"), findings)
     lost = [(name, f"{share:.1%}") for name, share in twin.qa.get("lost_by_antenna", {}).items() if share > 0]
     if lost:
         print_table("\nSolutions lost", ("antenna", "lost"), lost)

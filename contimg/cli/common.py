@@ -143,6 +143,15 @@ def pasteable(text: str) -> str:
     return typed_commands.with_options(text, given.typed_options)
 
 
+def pasteable_values(content: Any) -> Any:
+    """Return the content with commands that work when pasted from the page."""
+    if isinstance(content, dict):
+        return {key: pasteable_values(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [pasteable_values(value) for value in content]
+    return pasteable(content) if isinstance(content, str) else content
+
+
 def echo(message: str, *, err: bool = False) -> None:
     """Print a message whose commands work when pasted, without control characters; a terminal splits no word of it."""
     text = plain(pasteable(message))
@@ -177,6 +186,19 @@ def say_if_lost(context: Context, database: Registry) -> str | None:
 def plain(text: str) -> str:
     """Return a text for a terminal: its lines without control characters, which would move the cursor or colour it."""
     return "\n".join(one_line(line) for line in text.split("\n"))
+
+
+def in_words(value: Any) -> str:
+    """Return a value of JSON for a person: lists and mappings without brackets, yes and no, twelve digits."""
+    if value is None or value == []:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {in_words(one)}" for key, one in value.items() if one not in (None, "", []))
+    if isinstance(value, list):
+        return ", ".join(map(in_words, value))
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 def print_json(content: Any) -> None:

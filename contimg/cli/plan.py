@@ -9,6 +9,7 @@ import click
 from contimg.cli.common import Context, echo, json_option, print_json, print_table
 from contimg.config import IngestOptions
 from contimg.correlator.inbox import arrange, subbands_text
+from contimg.plotting.words import counted
 from contimg.storage.process import one_line
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def plan(context: Context, as_json: bool, names: TextIO | None, foretell: bool, 
     if made.quarantined:
         print_table("\nSet aside", ("reason", "what"), [(q.code, q.message) for q in made.quarantined])
     tiles = sum(len(group.tiles) for group in made.groups.values())
-    echo(f"\n{len(made.groups)} groups, {tiles} tiles, {len(made.calibrations)} calibrations")
+    numbers = ((len(made.groups), "group"), (tiles, "tile"), (len(made.calibrations), "calibration"))
+    echo("\n" + ", ".join(counted(*one) for one in numbers))
 
 
 def _show_names(names: TextIO, options: IngestOptions, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contimg.cli.common import PIPE_WIDTH, Context, echo, json_option, print_json, terminal_width
+from contimg.cli.common import PIPE_WIDTH, Context, echo, in_words, json_option, print_json, terminal_width
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -109,6 +109,6 @@ def _sections(lineage: Lineage, kind: str) -> list[str]:
     for node in lineage.of_kind(kind):
         for section, content in node.twin.parameters.items():
             if isinstance(content, dict):
-                values = ", ".join(f"{key}={value}" for key, value in content.items())
+                values = "; ".join(f"{key} {in_words(value)}" for key, value in content.items())
                 found[f"{kind}: {section}: {values}".replace("[", r"\[")] = None
     return list(found)

@@ -8,7 +8,17 @@ from typing import Any
 
 import click
 
-from contimg.cli.common import VERSION, Context, echo, json_option, opened, print_json, print_table, say_if_lost
+from contimg.cli.common import (
+    VERSION,
+    Context,
+    echo,
+    in_words,
+    json_option,
+    opened,
+    print_json,
+    print_table,
+    say_if_lost,
+)
 from contimg.cli.verify import verify
 
 
@@ -97,6 +107,7 @@ def show(context: Context, mosaic: str, version: int | None, as_json: bool) -> N
     facts["made from"] = ", ".join(f"{count} {table}" for table, count in counts.items())
     for key in ("n_images", "start_utc", "end_utc", "calibrators", "flux_anchor", "freq_hz", "beam", "rms_mjy"):
         facts[key] = metadata.get(key)
+    facts = {key: in_words(value) for key, value in facts.items()}
     print_table(f"{data_id} version {row['version']} of {known[-1]}", ("", ""), list(facts.items()))
     columns = ("time", "version", "event", "by", "message")
     table = [

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from contimg.cli.common import DATE, Context, echo, json_option, print_json, print_table
+from contimg.cli.common import DATE, Context, echo, json_option, pasteable_values, print_json, print_table
 from contimg.storage.process import one_line
 
 SHOWN = {
@@ -98,7 +98,7 @@ def _report_of_period(context: Context, night: str | None, place: Path | None, a
     scope = of_run(context.config) if night is None else of_night(context.config, night)
     content = period_report(context.config, context.work, scope)
     if place is not None:
-        write_period_page(content, place)
+        write_period_page(pasteable_values(content), place)
     if as_json:
         print_json(content)
         return

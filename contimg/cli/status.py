@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contimg.cli.common import Context, echo, json_option, opened, pasteable, print_json, print_table, say_if_lost
+from contimg.cli.common import (
+    Context,
+    echo,
+    json_option,
+    opened,
+    pasteable_values,
+    print_json,
+    print_table,
+    say_if_lost,
+)
 from contimg.storage.process import one_line
 
 if TYPE_CHECKING:
@@ -85,20 +94,11 @@ def _write(seen: Overview, page: Path | None, metrics: Path | None) -> None:
     if page is not None:
         from contimg.monitoring.overview_page import write_page
 
-        write_page(_pasteable(seen.content), page)
+        write_page(pasteable_values(seen.content), page)
     if metrics is not None:
         from contimg.monitoring.prometheus import write_metrics
 
         write_metrics(seen.content, metrics)
-
-
-def _pasteable(content: Any) -> Any:
-    """Return the content with commands that work when pasted from the page."""
-    if isinstance(content, dict):
-        return {key: _pasteable(value) for key, value in content.items()}
-    if isinstance(content, list):
-        return [_pasteable(value) for value in content]
-    return pasteable(content) if isinstance(content, str) else content
 
 
 def _show(content: dict[str, Any]) -> None:
@@ -109,7 +109,7 @@ def _show(content: dict[str, Any]) -> None:
         if one.title == "Groups":
             _show_groups(content["groups"])
         else:
-            print_table(f"\n{one.title}", one.columns, _pasteable([list(row) for row in one.rows]))
+            print_table(f"\n{one.title}", one.columns, pasteable_values([list(row) for row in one.rows]))
     if content["groups_not_listed"]:
         echo(f"{content['groups_not_listed']} older settled groups are not listed: --all lists them.")
 

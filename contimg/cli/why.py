@@ -30,12 +30,11 @@ def why(context: Context, thing: str, as_json: bool) -> None:
 
 
 def _print_section(section: dict[str, Any]) -> None:
-    from contimg.report.numbers_table import words_of
+    from contimg.report.numbers_table import numbers_in_words
 
     columns, rows = section["columns"], section["rows"]
     if "kind" in section:
         columns = ("number", "value", "unit", "key")
-        words = [words_of(section["kind"], key) for key, _ in rows]
-        rows = [(what, value, unit, key) for (what, unit), (key, value) in zip(words, rows, strict=True)]
+        rows = numbers_in_words(section["kind"], dict(rows))
     if rows:
         print_table("\n" + section["title"], columns, rows)

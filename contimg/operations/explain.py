@@ -233,12 +233,8 @@ def _reasons(twin: Twin, title: str) -> dict[str, Any]:
 
 
 def _numbers(twin: Twin) -> dict[str, Any]:
-    """Return the table of a product's measured numbers, to four digits after the point."""
-    rows = []
-    for name, value in twin.qa.items():
-        if not isinstance(value, dict | list):
-            shown = "not measured" if value is None else value
-            rows.append((name, round(shown, 4) if isinstance(shown, float) else shown))
+    """Return the table of a product's measured numbers; None is one that could not be measured."""
+    rows = [(name, value) for name, value in twin.qa.items() if not isinstance(value, dict | list)]
     return _table(f"Measured ({twin.kind})", ("number", "value"), rows) | {"kind": twin.kind}
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from contimg.products.gates import Gate, gates_of
 from contimg.products.twin import Twin, worst
@@ -67,6 +69,56 @@ LABELS = {
     "diagnosis": ("best explanation of the differences", ""),
 }
 
+_ON_PAGE = ("mosaic", "crossmatch")
+_OTHERS = {
+    "flagged_fraction": ("flagged fraction", ""),
+    "flagged_fraction_before": ("flagged fraction before the calibration", ""),
+    "flagged_by_calibration": ("fraction flagged for want of a solution", ""),
+    "dead_antennas": ("antennas without data", ""),
+    "dead_receptors": ("receptors without data", ""),
+    "residual_rms_mjy": ("noise of the residual", "mJy/beam"),
+    "radiometer_rms_mjy": ("noise expected of the receivers", "mJy/beam"),
+    "gain_rms_mjy": ("noise expected of errors of the gains", "mJy/beam"),
+    "sun_jy": ("apparent flux of the Sun", "Jy"),
+    "antenna_gain_scatter": ("scatter of the antennas' gains, alike in the whole band", ""),
+    "local_dynamic_range": ("peak over the noise beside it", ""),
+    "psf_sidelobe": ("highest sidelobe of the PSF over its peak", ""),
+    "offset_p95_beams": ("offset, 95th percentile", "beams"),
+    "beam_response": ("beam's response to the calibrator, largest in the tile", ""),
+    "field_model_error": ("error of the field's other sources over the calibrator's flux", ""),
+    "flux_ratio_to_catalogue": ("flux scale of the bandpass over the catalogue's", ""),
+    "ensemble_scale": ("flux scale against other catalogued sources of the field", ""),
+    "ensemble_scatter": ("scatter of their flux ratios", ""),
+    "ensemble_references": ("catalogued sources that it rests on", ""),
+    "working_receptors": ("receptors with data that are not lost", ""),
+    "antennas_with_data": ("antennas with data", ""),
+    "lost_antennas": ("antennas with data but without a solution", ""),
+    "changed_antennas": ("antennas whose amplitude changed since the bandpass before", ""),
+    "delay_max_ns": ("largest delay", "ns"),
+    "bandpass_amplitude_median": ("median amplitude of the bandpass", ""),
+    "bandpass_amplitude_scatter": ("scatter of the bandpass's amplitudes over the channels", ""),
+    "gain_amplitude_median": ("median amplitude of the gains", ""),
+    "gain_amplitude_scatter": ("scatter of the gains' amplitudes over the tile", ""),
+    "sefd_median_jy": ("median SEFD of the receptors", "Jy"),
+    "gain_error": ("expected error of the bandpass's gains", ""),
+    "n_epochs": ("mosaics in the template", ""),
+    "difference_width": ("width of the differences over their noise", ""),
+    "compared_fraction": ("fraction of the mosaic that was compared", ""),
+    "n_new": ("new sources", ""),
+    "n_brighter": ("sources that became brighter", ""),
+    "n_fainter": ("sources that became fainter", ""),
+}
+"""As `LABELS`, of numbers that the page of a mosaic does not list."""
+_OF_TABLES = (
+    ("flagged_fraction", "lost fraction of the working receptors' solutions"),
+    ("dead_receptors", "receptors without a solution"),
+    ("snr_median", "median signal-to-noise ratio of the solutions"),
+)
+"""Numbers of one table of a calibration, whose name follows: ``snr_median_B``."""
+_TABLE_NAMES = {"K": "delays", "B": "bandpass", "G": "gains"}
+_LOST = re.compile(r"lost_(p|ap)_(all|[\d.e+]+s)")
+_TRIED = {"p": "phases", "ap": "amplitudes and phases"}
+
 
 # Standard errors that do not belong to the number after whose ``e_`` they are named.
 _ERRORS = {"shift_ra_arcsec": "e_shift_arcsec", "shift_dec_arcsec": "e_shift_arcsec"}
@@ -74,14 +126,62 @@ _ERRORS = {"shift_ra_arcsec": "e_shift_arcsec", "shift_dec_arcsec": "e_shift_arc
 
 def words_of(kind: str, key: str) -> tuple[str, str]:
     """Return what a number of a kind of product is, in words, and its unit; the key itself where no word is known."""
-    if key in LABELS:
-        return LABELS[key]
+    # A comma at the end of a gate's label ends a clause in the middle of a reason.
+    of_gate = {name: (gates[0].label.rstrip(","), gates[0].unit) for name, gates in gates_of(kind).items()}
+    for known in (LABELS, of_gate, _OTHERS) if kind in _ON_PAGE else (of_gate, _OTHERS, LABELS):
+        if key in known:
+            return known[key]
     if key.startswith("e_"):
-        words, unit = words_of(kind, key.removeprefix("e_"))
-        return (key, "") if words == key.removeprefix("e_") else (f"error of: {words}", unit)
-    gates = gates_of(kind).get(key)
-    # A comma ends a clause in the middle of a reason.
-    return (gates[0].label.rstrip(","), gates[0].unit) if gates else (key, "")
+        whole = next((one for one, error in _ERRORS.items() if error == key), key.removeprefix("e_"))
+        words, unit = words_of(kind, whole)
+        return (key, "") if words == whole else (f"error of: {words}", unit)
+    if key.endswith("_of"):
+        whole = key.removesuffix("_of")
+        words, _ = words_of(kind, whole)
+        return (key if words == whole else f"{words}: which one", "")
+    return _words_of_solutions(key), ""
+
+
+def _words_of_solutions(key: str) -> str:
+    """Return what a number of one table of a calibration, or of one way of solving it, is; the key if it is no such."""
+    if tried := _LOST.fullmatch(key):
+        span = "the whole tile" if tried[2] == "all" else f"{tried[2].removesuffix('s')} s"
+        return f"solutions lost where {_TRIED[tried[1]]} were solved over {span}"
+    for stem, words in _OF_TABLES:
+        if key.startswith(f"{stem}_") and key.removeprefix(f"{stem}_") in _TABLE_NAMES:
+            return f"{words}: {_TABLE_NAMES[key.removeprefix(f'{stem}_')]}"
+    return key
+
+
+def numbers_in_words(kind: str, qa: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Return the rows of a table of a product's numbers: what it is, its value, its unit and its key.
+
+    The error of a number stands beside its value, and which part a worst case is of behind it.
+    """
+    rows = []
+    for key, value in qa.items():
+        error, part = qa.get(_ERRORS.get(key, f"e_{key}")), qa.get(f"{key}_of")
+        beside = (key.startswith("e_") and (key[2:] in qa or key in _ERRORS.values())) or (
+            key.endswith("_of") and key.removesuffix("_of") in qa
+        )
+        if isinstance(value, dict) or beside:
+            continue
+        words, unit = words_of(kind, key)
+        if isinstance(value, float | int) and isinstance(error, float | int):
+            text = with_error(float(value), float(error))
+        else:
+            text = _text(value)
+        rows.append((words, f"{text} ({part})" if part else text, unit, key))
+    return rows
+
+
+def _text(value: Any) -> str:
+    """Return a value for a table of a terminal."""
+    if value is None:
+        return "not measured"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return _short(value) if isinstance(value, float) else str(value)
 
 
 def numbers_table(twin: Twin) -> str:

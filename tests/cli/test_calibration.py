@@ -88,7 +88,7 @@ def test_list_prints_a_table(stage, monkeypatch):
 def test_show_says_what_is_known(stage, monkeypatch):
     monkeypatch.setenv("COLUMNS", "220")
     said = stage("show", BANDPASS)
-    assert said.startswith(f"{BANDPASS}: verdict passed, yes (")
+    assert said.startswith(f"{BANDPASS}: verdict passed; usable: yes (")
     for words in ("Perley & Butler 2017", "snr_median", "note: antennas with data but without a solution: 31"):
         assert words in said
     lost = said[said.index("Solutions lost") : said.index("note:")]

@@ -51,7 +51,7 @@ def test_the_tree_reaches_every_file_with_its_hash(contimg, sqlite_config, publi
     for path in sqlite_config.paths.incoming.glob("*.hdf5"):
         assert said.count(f"{path.name} {mosaics.file_sha256(path)}") == 1
     assert said.count("calibration cal_20260211T002649") == 2  # one a tile; the second stands above already
-    assert "mosaic: mosaic: cell_arcsec=3.0" in said and "numpy" in said
+    assert "mosaic: mosaic: cell_arcsec 3" in said and "numpy" in said
     assert not sqlite_config.layout.registry_file.exists()
     nested = contimg("provenance", str(published), "--json")
     assert [one["kind"] for one in nested["made_from"]] == ["image", "image"]

@@ -59,11 +59,12 @@ def test_a_held_mosaic_is_approved_by_the_command_that_status_prints(typed, sqli
     assert code == 0 and mosaics.MOSAIC in said
 
 
-def test_the_page_of_status_has_commands_that_work_elsewhere(typed, sqlite_config, publish, tmp_path):  # noqa: F811
+@pytest.mark.parametrize("words", [["status"], ["report", "--night", mosaics.GROUP[:10]]], ids=lambda words: words[0])
+def test_a_page_has_commands_that_work_elsewhere(words, typed, sqlite_config, publish, tmp_path):  # noqa: F811
     commit(sqlite_config, mosaics.TILES)
     publish(reasons=(mosaics.FAILED,))
-    assert typed([*FIRST, "status", "--html", str(tmp_path / "state.html")])[0] == 0
-    said = html.unescape((tmp_path / "state.html").read_text())
+    assert typed([*FIRST, *words, "--html", str(tmp_path / "page.html")])[0] == 0
+    said = html.unescape((tmp_path / "page.html").read_text())
     assert set(pasted(said, typed, tmp_path / "else").values()) == {0}
 
 

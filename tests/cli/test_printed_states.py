@@ -60,7 +60,7 @@ def test_a_plan_has_a_table_for_each_group_and_counts(program, plan_is):
     assert [BANDPASS, "bandpass", "3C286"] in said
     assert [GAINS, "gains", "catalogue", "sky", BANDPASS] in said
     assert [SECOND, "sb03,", "sb07"] in said  # without all subbands
-    assert done.out.endswith("\n1 groups, 2 tiles, 2 calibrations\n")
+    assert done.out.endswith("\n1 group, 2 tiles, 2 calibrations\n")
     for absent in ("Waiting", "Late files", "Set aside"):
         assert absent not in done.out
 
@@ -143,7 +143,7 @@ def test_why_prints_the_headline_and_tables_that_have_rows(program, publish):
     assert done.out.startswith(f"{ID}: verdict warning, held ")
     assert ["Reasons"] in lines(done.out) and mosaics.WARNING.message in done.out
     assert ["Notes"] not in lines(done.out)
-    assert ["noise,", "median", "4.0", "mJy/beam", "rms_mjy"] in lines(done.out)
+    assert ["noise,", "median", "4", "mJy/beam", "rms_mjy"] in lines(done.out)
     story = program("why", ID, "--json").json
     assert story["headline"] == done.out.splitlines()[0]
     assert [one["title"] for one in story["sections"] if not one["rows"] and one["title"] == "Notes"] == ["Notes"]

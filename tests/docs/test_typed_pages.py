@@ -3,6 +3,7 @@
 `test_commands` reads the pages: what cannot run here stands below a comment that says why ("not run: ...").
 """
 
+import json
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ import pytest
 import yaml
 
 from contimg.cli import run
+from contimg.report.numbers_table import numbers_in_words, words_of
 from tests.docs.test_commands import BLOCKS, RUN
 from tests.support import surveys
 from tests.support.warm_programs import warm_programs
@@ -183,3 +185,20 @@ def test_tables_on_80_columns_split_no_id(command, shown):
     screen = sentences + rows
     assert sorted(IDS.findall("\n".join(screen))) == sorted(wide)
     assert not [line for line in lines if len(line) > 80 and not ALONE.fullmatch(line)]
+
+
+@pytest.mark.parametrize("command", [command for command in TABLES if not command.startswith("log")])
+def test_tables_hold_no_lists_and_mappings_of_python(command, shown):
+    assert re.findall(r".*(?:\{'|\['|'\]|: None|\bTrue\b|\bFalse\b).*", shown(command)) == []
+
+
+def test_every_number_of_the_night_has_words(walk):
+    """As pages and tables show them: of the tiles' Measurement Sets and images, the calibration and the mosaic."""
+    kinds = {}
+    for path in (walk[0] / "night/stage").glob("*/2026-02-11/*.json"):
+        content = json.loads(path.read_text())
+        if isinstance(content, dict) and "qa" in content:
+            kinds.setdefault(content["kind"], {}).update(content["qa"])
+    assert kinds.keys() >= {"ms", "calibrated", "calibration", "image", "mosaic", "crossmatch"}
+    for kind, qa in kinds.items():
+        assert [key for _, _, _, key in numbers_in_words(kind, qa) if words_of(kind, key)[0] == key] == []

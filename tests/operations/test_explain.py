@@ -262,11 +262,11 @@ def test_gains_that_failed_before_anything_was_known_are_explained_all_the_same(
     assert table(story, "Reasons") == [("failed", "no_data", "every visibility is flagged", None, None)]
 
 
-def test_numbers_are_rounded_and_what_was_not_measured_says_so(config):
+def test_numbers_are_whole_and_lists_are_left_out(config):
     qa = {"rms_mjy": 1 / 3, "n_images": 2, "noise_ratio": None, "lost": {"24": 0.1}, "list": [1, 2]}
     change(config, "mosaic", mosaics.MOSAIC, qa=qa)
     assert table(explain(config, mosaics.MOSAIC), "Measured (mosaic)") == [
-        ("rms_mjy", 0.3333), ("n_images", 2), ("noise_ratio", "not measured"),
+        ("rms_mjy", 1 / 3), ("n_images", 2), ("noise_ratio", None),
     ]  # fmt: skip
 
 
