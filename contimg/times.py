@@ -75,8 +75,9 @@ def utc_from_mjd(mjd: float, decimals: int = 3) -> str:
 
 
 def now(decimals: int = 3) -> str:
-    """Return the present UTC time as records hold it, ``YYYY-MM-DDTHH:MM:SS.sssZ``."""
-    return utc_from_datetime(datetime.now(UTC), decimals) + "Z"
+    """Return the present UTC time as records hold it, ``YYYY-MM-DDTHH:MM:SS.sssZ``: floored, as no clock is ahead."""
+    moment, step = datetime.now(UTC), 10 ** (6 - decimals)
+    return utc_from_datetime(moment.replace(microsecond=moment.microsecond // step * step), decimals) + "Z"
 
 
 def unix_from_utc(time: str) -> float:

@@ -80,6 +80,17 @@ def test_what_is_no_time_is_an_error(mjd):
         times.utc_from_mjd(mjd)
 
 
+@pytest.mark.parametrize(("decimals", "said"), [(0, "23:59:59Z"), (3, "23:59:59.999Z"), (6, "23:59:59.999999Z")])
+def test_now_is_never_ahead_of_the_clock(decimals, said, monkeypatch):
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2026, 2, 11, 23, 59, 59, 999_999, tzinfo=tz)
+
+    monkeypatch.setattr(times, "datetime", Clock)
+    assert times.now(decimals) == f"2026-02-11T{said}"
+
+
 def test_now_says_its_zone_and_is_now():
     before = datetime.now(UTC)
     said = datetime.fromisoformat(times.now())

@@ -30,7 +30,7 @@ def watch(context: Context, options: tuple[str, ...]) -> None:
     _ = context.config  # a folder without a night is refused before anything is made in it
     work = (context.directory or Path.cwd()).resolve()
     work.mkdir(parents=True, exist_ok=True)
-    command = snakemake_command(context.configfiles, work, options or ("--cores", "all"))
+    command = snakemake_command(context.configfiles, work, options or ("--cores", "all"), context.typed_options)
     files = [default_file(), *(file.resolve() for file in context.configfiles)]
     watch_inbox(ConfigFiles(files, context.directory).load, command, _say)
 

@@ -82,7 +82,7 @@ def to_file(place: str | Path) -> Iterator[None]:
         )
         logging.Formatter.converter = time.gmtime
         began = time.monotonic()
-        _LOG.info("%s on %s, contimg %s, Python %s", times.now(0),
+        _LOG.info("%s on %s, contimg %s, Python %s", times.now(0)[:10],
                   socket.gethostname(), __version__, platform.python_version())  # fmt: skip
         try:
             yield

@@ -171,19 +171,19 @@ class RunFormatter(logging.Formatter):
 
     def _job(self, fields: Mapping[str, Any]) -> str:
         """Return the line of a job that starts, or would start."""
-        what = f"{fields['rule_name']:<18} {id_of(fields['wildcards'])}"
+        what = _named(fields["rule_name"], id_of(fields["wildcards"]))
         because = reason(fields["reason"] or "")
         if self._dry_run:
-            return f"{what:<47} {because}".rstrip()
+            return f"{what} {because}".rstrip()
         threads = f" on {fields['threads']} cores" if fields["threads"] > 1 else ""
-        return f"{_now()} {what:<47} starts{threads}: {because}".rstrip(": ")
+        return f"{_now()} {what} starts{threads}: {because}".rstrip(": ")
 
     def _finished(self, fields: Mapping[str, Any]) -> str:
         """Return the line of a job that ended, with the run's progress."""
         state, job = self._state, fields["job_id"]
         rule, name = state.names.get(job, ("job", str(job)))
         took = state.seconds.get(rule, [None])[-1]
-        line = f"{_now()} {f'{rule:<18} {name}':<47} done"
+        line = f"{_now()} {_named(rule, name)} done"
         line += "" if took is None else f" in {duration(took)}"
         line += f"; {state.done} of {max(state.total, state.done)} jobs"
         left = state.left_s()
@@ -193,7 +193,7 @@ class RunFormatter(logging.Formatter):
         """Return the line of a job that failed: what is known of it, and its logs; Snakemake lists every input, too."""
         rule, name = self._state.names.get(fields["jobid"], (fields["rule_name"], ""))
         why = f": {fields['rule_msg']}" if fields["rule_msg"] else ""
-        return f"{_now()} {f'{rule:<18} {name}':<47} failed{why}; log: {', '.join(map(str, fields['log']))}"
+        return f"{_now()} {_named(rule, name)} failed{why}; log: {', '.join(map(str, fields['log']))}"
 
 
 def install(logger: logging.Logger, *, dry_run: bool, versions: str) -> RunState:
@@ -276,6 +276,11 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s" if whole < 600 else f"{round(whole / 60)} min"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _named(rule: str, name: str) -> str:
+    """Return the columns of a job: its rule and the id of what it makes, of which a mosaic's is the longest."""
+    return f"{rule:<17} {name:<22}"
 
 
 def _now() -> str:

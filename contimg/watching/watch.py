@@ -75,7 +75,7 @@ def hold_watch_lock(layout: Layout) -> locks.Lock:
         ) from None
 
 
-def snakemake_command(configfiles: Sequence[Path], work: Path, extra: Sequence[str]) -> Command:
+def snakemake_command(configfiles: Sequence[Path], work: Path, extra: Sequence[str], options: str = "") -> Command:
     """Return how the workflow is started for some overlays of the configuration, in a working directory.
 
     Parameters
@@ -85,6 +85,8 @@ def snakemake_command(configfiles: Sequence[Path], work: Path, extra: Sequence[s
         Snakemake's working directory.
     extra : sequence of str
         Words that are added, such as ``--cores 2`` or ``--profile profiles/slurm``.
+    options : str
+        What commands in alarms have after ``contimg`` (of `contimg.operations.typed_commands.options`).
 
     Raises
     ------
@@ -97,4 +99,4 @@ def snakemake_command(configfiles: Sequence[Path], work: Path, extra: Sequence[s
     words = [sys.executable, "-m", "snakemake", "-s", str(snakefile), "--directory", str(work)]
     if configfiles:
         words += ["--configfile", *(str(Path(file).resolve()) for file in configfiles)]
-    return Command((*words, *extra), work, work / "logs" / "watch")
+    return Command((*words, *extra), work, work / "logs" / "watch", options)

@@ -19,7 +19,7 @@ from contimg import times
 from contimg.config import Config
 from contimg.errors import BusyError, ContimgError
 from contimg.naming import Layout
-from contimg.operations import run_lock
+from contimg.operations import run_lock, typed_commands
 from contimg.operations.job_log import sentence
 from contimg.operations.room_for_plan import plan_within_room, wants_room
 from contimg.plan.model import Plan
@@ -39,11 +39,15 @@ _MARGIN = 1.25  # of room, before a run goes on that was stopped for lack of it
 
 @dataclass(frozen=True)
 class Command:
-    """How a run is started: the words of ``snakemake``, the working directory and the folder of the runs' logs."""
+    """How a run is started: the words of ``snakemake``, the working directory and the folder of the runs' logs.
+
+    ``options`` are those after ``contimg`` with which the commands in alarms work when they are pasted.
+    """
 
     words: tuple[str, ...]
     folder: Path
     logs: Path
+    options: str = ""
 
 
 class Watcher:
@@ -264,6 +268,7 @@ class Watcher:
             if message is None:
                 self._alarms.pop(event, None)
             elif event not in self._alarms:
+                message = typed_commands.with_options(message, self._command.options)
                 self._alarms[event] = message
                 self._say(f"{event}: {message}")
                 trouble = call_hook(self.config.watch.hook, event, message)

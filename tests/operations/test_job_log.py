@@ -1,7 +1,9 @@
 """Adapters run as Snakemake runs them: the log gets everything, the terminal one sentence."""
 
+import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
@@ -30,6 +32,16 @@ def test_all_output_goes_to_the_log(tmp_path):
     done, log = run_job(tmp_path, "pass")
     assert done.returncode == 0 and done.stdout == done.stderr == ""
     assert "said by python" in log and "said by a program" in log
+
+
+def test_each_line_has_its_time_and_the_first_one_the_date(tmp_path):
+    """One clock: the first line had the time twice, a second apart where one was rounded."""
+    before = datetime.now(UTC).replace(microsecond=0)
+    _, log = run_job(tmp_path, "pass")
+    first, *_, last = (line for line in log.splitlines() if line[:2].isdigit())
+    clock, date, rest = re.fullmatch(r"(\d\d:\d\d:\d\d)Z (\d{4}-\d\d-\d\d) on (\S+, contimg .*)", first).groups()
+    assert before <= datetime.fromisoformat(f"{date}T{clock}+00:00") <= datetime.now(UTC)
+    assert re.fullmatch(r"\d\d:\d\d:\d\dZ done: .*", last) and not re.search(r"\d\d:\d\d", rest)
 
 
 @pytest.mark.parametrize(

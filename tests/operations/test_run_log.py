@@ -2,10 +2,14 @@
 
 import enum
 import logging
+import re
+from pathlib import Path
 
 import pytest
 
 from contimg.operations import run_log
+
+ROOT = Path(__file__).parents[2]
 
 
 class Event(enum.Enum):
@@ -70,10 +74,23 @@ TILE = {"date": "2026-02-11", "tile": "20260211T002649"}
 
 
 def test_a_dry_run_has_a_line_for_each_job_with_the_id_and_the_reason(run):
-    assert run(job(1, **TILE), dry_run=True) == f"{'convert_tile':<18} {'2026-02-11T00:26:49':<28} output missing"
+    assert run(job(1, **TILE), dry_run=True) == "convert_tile      2026-02-11T00:26:49    output missing"
     made = job(2, "solve_calibration", "Forced execution", date="2026-02-11", calibration="cal_20260211T002649")
     assert run(made, dry_run=True).split() == ["solve_calibration", "cal_20260211T002649", "Forced", "execution"]
     assert run(job(3, "all", ""), dry_run=True) == "all"
+
+
+RULES = re.findall(r"^rule (\w+):", "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk")), re.MULTILINE)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_reasons_of_all_rules_and_ids_stand_in_one_column_of_a_narrow_terminal(rule, run):
+    """Rule and id take 40 characters, of 17 and 22 at the most; with its time a job that starts takes 73 of 80."""
+    for ids in ({"tile": "20260211T002649"}, {"calibration": "cal_20260211T002649"},
+                {"mosaic": "mosaic_20260211T002649"}):  # fmt: skip
+        line = run(job(1, rule, **ids), dry_run=True)
+        assert line[40:] == " output missing" and line[17] == " " and line.split()[:2] == [rule, run_log.id_of(ids)]
+        assert len(run(job(1, rule, **ids))) == 73
 
 
 def test_a_job_that_ends_tells_its_time_and_that_of_the_run(run, clock):
@@ -134,9 +151,7 @@ def failure(number, message=None):
 def test_a_job_that_failed_is_one_line_with_its_logs(run):
     run(job(1, tile="20260211T002649"))
     line = run(failure(1))
-    assert line[10:] == (
-        "convert_tile       2026-02-11T00:26:49          failed; log: logs/convert_tile/x.log, slurm/7.log"
-    )
+    assert line[10:] == ("convert_tile      2026-02-11T00:26:49    failed; log: logs/convert_tile/x.log, slurm/7.log")
     said = "SLURM-job '7' failed, SLURM status is: 'CANCELLED'."
     assert f" failed: {said}; log: " in run(failure(1, said))
 

@@ -37,7 +37,7 @@ class Stand:
         self.options = dict(OPTIONS, hook=f"{sys.executable} {self._hook()}")
         monkeypatch.setattr(watcher, "plan_within_room", lambda config: self._plan())
         words = (sys.executable, "-c", script, str(place / "ran"))
-        self.watcher = Watcher(self.config, Command(words, place, place / "logs"), self.said.append)
+        self.watcher = Watcher(self.config, Command(words, place, place / "logs", "-c /n.yaml"), self.said.append)
 
     def _hook(self):
         path = self.place / "hook.py"
@@ -191,6 +191,17 @@ def test_too_little_room_stops_before_anything_breaks(stand, monkeypatch):
     free["gb"] = 2.6
     here.steps(lambda: here.runs == 2)
     assert here.state["alarms"] == {}
+
+
+def test_an_alarm_names_commands_that_work_when_pasted(stand, monkeypatch):
+    """To the hook, in the journal, and in the file that status reads; the words of a command stay as they are."""
+    here = stand()
+    held = "1 wait for a person, first m: contimg publish approve m --reason '...'"
+    monkeypatch.setattr(watcher, "alarms", lambda config, plan, silent_s: {"held": held})
+    here.steps(lambda: (here.place / "called").exists())
+    pasted = "1 wait for a person, first m: contimg -c /n.yaml publish approve m --reason '...'"
+    assert here.state["alarms"] == {"held": pasted} and f"held: {pasted}" in here.said
+    assert f"held {pasted}" in (here.place / "called").read_text().splitlines()
 
 
 def test_groups_without_room_wait_and_what_has_passed_its_limits_is_removed(stand, monkeypatch):
