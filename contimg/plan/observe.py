@@ -77,7 +77,10 @@ def look(config: Config, now: datetime) -> Inbox:
     layout = config.layout
     listing = arrange(raw_copies.inbox_files(config), config.ingest)
     if not listing.clusters and not listing.quarantined:
-        raise InputError(f"paths.incoming {layout.incoming} holds no subband files: wait for some or correct the key")
+        still_open = f" but {len(listing.open_files)} that the correlator has not closed" if listing.open_files else ""
+        raise InputError(
+            f"paths.incoming {layout.incoming} holds no subband files{still_open}: wait for some or correct the key"
+        )
     oldest = min((cluster.name_time for cluster in listing.clusters), default=now)
     committed = committed_groups(config, since=max(oldest, _EARLIEST + _REACH) - _REACH)
     owner = owners(committed)

@@ -8,6 +8,7 @@ import pytest
 from contimg import config as configuration
 from contimg import times
 from contimg.correlator.inbox import Quarantined
+from contimg.errors import InputError
 from contimg.operations.what_waits import REASONS, lines
 from contimg.plan.model import Group, Late, Plan, Waiting
 from contimg.plan.observe import current_plan
@@ -79,6 +80,16 @@ def test_groups_and_all_that_is_left_out_have_lines_of_their_own(config):
 def test_a_plan_with_work_says_nothing_and_one_without_says_why(config):
     assert lines(config, Plan(groups={"t": Group("t", ("t",))})) == []
     assert lines(config, Plan()) == ["nothing to do: all tiles of the inbox are of settled groups"]
+
+
+def test_an_inbox_of_open_files_alone_says_so(tmp_path):
+    incoming = tmp_path / "incoming"
+    incoming.mkdir()
+    for subband in range(2):
+        (incoming / f"2026-02-11T00:26:49_sb{subband:02d}_incomplete.hdf5").touch()
+    settings = configuration.load({"paths": {"incoming": str(incoming)}}, base=tmp_path)
+    with pytest.raises(InputError, match="holds no subband files but 2 that the correlator has not closed: wait"):
+        current_plan(settings)
 
 
 NIGHT = NightOptions(tiles=3, antennas=8, channels=2, sources=4, calibrator="3C286", max_baseline_m=250.0)
