@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import time
 
 import pytest
 from hypothesis import given
@@ -144,3 +145,15 @@ def test_a_table_that_is_too_wide_first_drops_empty_columns_and_then_becomes_rec
     assert shown(38, *table)[0] == "mosaic                  state  error"
     assert shown(35, *table) == ["mosaic                  state", f"{ID}  open"]
     assert shown(28, *table) == ["mosaic", ID, "state   open"]
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 10**6, "/" * 10**6, "20260211TT" * 10**5, "contimg " * 10**5, "a " * 10**5, "'contimg -c " * 1000]
+)
+def test_a_long_text_takes_a_moment(text):
+    """Less than 1 s each; looked for anew at each of 10⁶ characters, an id once took over an hour."""
+    columns = [("error", text)]
+    started_s = time.process_time()
+    lines = row_lines((text,), column_widths(columns, max(80, needed_width(columns))), None)
+    assert "".join(part for line in lines for part in line).replace(" ", "") == text.replace(" ", "")
+    assert time.process_time() - started_s < 2
