@@ -67,35 +67,47 @@ def _read_bundle(folder: Path, path: Path, data_id: str) -> dict[str, Any]:
     """Return what an entry takes from a bundle; write its thumbnail and MOC into `folder`."""
     metadata, inside = bundle.read_metadata(path), bundle.payload(path)
     image, page = inside / f"{data_id}.fits", inside / f"{data_id}.html"
-    footprint = _footprint(image, folder / f"{path.name}.moc.fits") if image.exists() else {}
     spans_d = _spans_of_tiles(metadata)
-    beam = metadata["beam"] or {}
     return {
         "schema": SCHEMA,
+        **described(metadata),
+        "exposure_s": sum(spans_d) * 86400 if spans_d else None,
+        "tile_s": max(spans_d) * 86400 if spans_d else None,
+        "kilobytes": image.stat().st_size // 1024 if image.exists() else None,
+        "image": image.relative_to(path).as_posix(),
+        "page": page.relative_to(path).as_posix() if page.exists() else None,
+        **pictured(image, folder, path.name, metadata.get("rms_mjy")),
+    }
+
+
+def described(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an entry takes from the metadata of a bundle without its lineage, which the registry keeps too.
+
+    What the bundle does not state is None.
+    """
+    beam = metadata.get("beam") or {}
+    stated = ("centre_deg", "start_mjd", "end_mjd", "freq_hz", "bandwidth_hz", "rms_mjy", "n_images")
+    return {
         "verdict": metadata["verdict"]["verdict"],
         "reasons": [reason["message"] for reason in metadata["verdict"]["reasons"]],
         "synthetic": metadata["synthetic"],
-        "centre_deg": metadata["centre_deg"],
-        "start_mjd": metadata["start_mjd"],
-        "end_mjd": metadata["end_mjd"],
-        "exposure_s": sum(spans_d) * 86400 if spans_d else None,
-        "tile_s": max(spans_d) * 86400 if spans_d else None,
-        "freq_hz": metadata["freq_hz"],
-        "bandwidth_hz": metadata["bandwidth_hz"],
+        **{key: metadata.get(key) for key in stated},
         "bmaj_arcsec": beam.get("bmaj_arcsec"),
         "bmin_arcsec": beam.get("bmin_arcsec"),
-        "rms_mjy": metadata["rms_mjy"],
-        "n_images": metadata["n_images"],
-        "calibrators": metadata["calibrators"] or [],
-        "kilobytes": image.stat().st_size // 1024 if image.exists() else None,
-        "thumbnail": _thumbnail(image, folder / f"{path.name}.png", metadata["rms_mjy"]),
-        "image": image.relative_to(path).as_posix(),
-        "page": page.relative_to(path).as_posix() if page.exists() else None,
-        "corners_deg": None,
-        "shape_px": None,
-        "field_deg": None,
-        **footprint,
+        "calibrators": metadata.get("calibrators") or [],
     }
+
+
+def pictured(image: Path, folder: Path, name: str, rms_mjy: float | None) -> dict[str, Any]:
+    """Write the thumbnail and MOC of an image into `folder`; return their names, and the field's corners and size.
+
+    All of them are None where there is no image, or no pixel in it.
+    """
+    found: dict[str, Any] = dict.fromkeys(("thumbnail", "corners_deg", "shape_px", "field_deg"))
+    if image.exists():
+        found["thumbnail"] = write_thumbnail(image, folder / f"{name}.png", rms_mjy)
+        found |= _footprint(image, folder / f"{name}.moc.fits")
+    return found
 
 
 def _spans_of_tiles(metadata: Mapping[str, Any]) -> list[float]:
@@ -111,11 +123,6 @@ def _spans_of_tiles(metadata: Mapping[str, Any]) -> list[float]:
         for facts in images
         if facts.get("start_mjd") is not None and facts.get("end_mjd") is not None
     ]
-
-
-def _thumbnail(image: Path, place: Path, rms_mjy: float | None) -> str | None:
-    """Write the thumbnail of an image and return its name; None where there is no image, or no pixel in it."""
-    return write_thumbnail(image, place, rms_mjy) if image.exists() else None
 
 
 def _footprint(image: Path, place: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ const strips = document.getElementById('strip'), verdicts = document.getElementB
 const grouped = document.getElementById('epochs');
 const fields = document.getElementById('fields'), status = document.getElementById('count');
 const loaded = new Map();  // month -> its mosaics, the newest first
+if (settings.records) loaded.set(months[0].month, settings.records);  // those of a small page stand on it
 const total = months.reduce((sum, m) => sum + m.mosaics, 0);
 
 function make(tag, text, css) {
@@ -170,20 +171,26 @@ function matches(e, asked) {
 
 // --- cards ----------------------------------------------------------------------------------------------------------
 
-function card(e) {
-  const one = make('article'), link = make('a'), text = make('div', undefined, 'text'), list = make('dl');
+function card(e, level) {
+  const one = make('article'), link = make(e.href ? 'a' : 'div', undefined, 'shown'), list = make('dl');
+  const text = make('div', undefined, 'text');
   one.id = e.name;
-  link.href = e.href;
+  if (e.href) link.href = e.href;
   if (e.thumbnail) {
     const picture = make('img');
     picture.src = e.thumbnail; picture.alt = 'picture of ' + e.name; picture.loading = 'lazy';
     link.append(picture);
   } else link.append(make('div', 'no picture', 'none'));
-  text.append(make('h2', e.name), make('span', e.verdict, 'badge ' + e.verdict));
+  text.append(make(level, e.name), make('span', e.verdict, 'badge ' + e.verdict));
   if (e.synthetic) text.append(' ', make('span', 'simulated', 'badge synthetic'));
   for (const [name, value] of e.facts) list.append(make('dt', name), make('dd', value));
   text.append(list);
   if (e.note) text.append(make('p', e.note, 'soft small'));
+  if (e.why) {  // what is held waits for a decision
+    const reasons = make('ul');
+    reasons.append(...e.why.map(reason => make('li', reason)));
+    text.append(reasons, ...e.commands.map(command => make('pre', command)));
+  }
   one.append(link, text);
   return one;
 }
@@ -201,7 +208,7 @@ function outline(e) {
 
 // Return cards, with the epochs of each field of a strip together below a heading if that is wanted.
 function cards(found) {
-  if (!grouped.checked) return found.map(card);
+  if (!grouped.checked) return found.map(e => card(e, 'h2'));
   const groups = new Map();
   for (const e of found) {
     const key = e.field || 'place not measured';
@@ -209,8 +216,8 @@ function cards(found) {
     groups.get(key).push(e);
   }
   return [...groups.keys()].sort().flatMap(key => {
-    const epochs = groups.get(key), head = make('h3', key + ': ' + epochs.length + (epochs.length > 1 ? ' epochs' : ' epoch'));
-    return [head, ...epochs.map(card)];
+    const epochs = groups.get(key), head = make('h2', key + ': ' + epochs.length + (epochs.length > 1 ? ' epochs' : ' epoch'));
+    return [head, ...epochs.map(e => card(e, 'h3'))];
   });
 }
 
@@ -231,7 +238,7 @@ async function draw(only) {
   }
   if (!only && all) count = total;
   grid.replaceChildren(...cards(found));
-  fields.replaceChildren(...found.filter(e => e.outline).map(outline).reverse());
+  if (fields) fields.replaceChildren(...found.filter(e => e.outline).map(outline).reverse());
   const more = count > found.length ? ', the newest ' + found.length + ' drawn' : '';
   const wrong = asked.wrong ? '; ' + asked.wrong + ' is no direction: hours to 24 or degrees to 360, then -90 to +90' : '';
   status.textContent = count + ' of ' + total + ' mosaics' + more + wrong;

@@ -7,19 +7,17 @@ reads when they are to be shown or searched.
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from contimg.archive.sky_map import outline, sky_map
 from contimg.report.markup import STYLE
 from contimg.storage import safe_files
 from contimg.times import utc_from_mjd
 
-_MAP_WIDTH, _MAP_HEIGHT = 960.0, 480.0
 _SHOWN = 120  # cards drawn at once; the search finds the others
-_MAP_ORDER = 6  # HEALPix cells of 0.9 deg, in which the map shows the coverage
 
 CARD_STYLE = """
 .map { margin: 20px 0; padding: 14px; }
@@ -32,20 +30,25 @@ CARD_STYLE = """
 .map .passed { fill: var(--good); stroke: var(--good); } .map .warning { fill: var(--warn); stroke: var(--warn); }
 .map .failed { fill: var(--bad); stroke: var(--bad); }
 .map .warning { stroke-dasharray: 6 2; } .map .failed { stroke-dasharray: 2 2; } /* not by colour alone */
-input[type=search] { width: 100%; padding: 11px 15px; font: inherit; border: 1px solid var(--line); border-radius: 10px;
-  background: var(--paper); color: var(--ink); }
+input[type=search] { width: 100%; margin-top: 12px; padding: 11px 15px; font: inherit; border: 1px solid var(--line);
+  border-radius: 10px; background: var(--paper); color: var(--ink); }
+input[type=search]::placeholder { color: var(--soft); opacity: 1; }
 input[type=search]:focus { outline: 2px solid var(--blue); outline-offset: 1px; }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(252px, 1fr)); gap: 18px; margin-top: 18px; }
 .gallery article { background: var(--paper); border: 1px solid var(--line); border-radius: 12px; overflow: hidden; }
-.gallery article > a img, .gallery article > img { width: 100%; aspect-ratio: 4 / 3; object-fit: contain;
+.gallery .shown img { width: 100%; aspect-ratio: 4 / 3; object-fit: contain;
   background: var(--paper); border-bottom: 1px solid var(--line); }
-.gallery h3 { grid-column: 1 / -1; margin: 14px 0 0; font-size: 15px; }
-.filters { display: flex; flex-wrap: wrap; gap: 6px 18px; font-size: 14px; }
+.gallery > h2 { grid-column: 1 / -1; margin: 14px 0 0; font-size: 15px; }
+.filters { display: flex; flex-wrap: wrap; gap: 6px 18px; margin: 9px 0; font-size: 14px; }
 .gallery .none { aspect-ratio: 4 / 3; display: grid; place-items: center; color: var(--soft); background: var(--wash); }
 .gallery .text { padding: 12px 15px 15px; }
-.gallery h2 { font-size: 14.5px; margin: 0 0 6px; overflow-wrap: anywhere; }
+.gallery article h2, .gallery article h3 { font-size: 14.5px; margin: 0 0 6px; overflow-wrap: anywhere; }
 .gallery dl { display: grid; grid-template-columns: auto 1fr; gap: 1px 10px; margin: 8px 0 0; font-size: 13px; }
 .gallery dt { color: var(--soft); } .gallery dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; }
+.gallery.decide { grid-template-columns: repeat(auto-fill, minmax(min(380px, 100%), 1fr)); }
+.gallery .text ul { margin: 8px 0 0; padding-left: 18px; font-size: 13px; overflow-wrap: anywhere; }
+.gallery pre { user-select: all; }
+@media print { input[type=search], .filters, #list { display: none; } .gallery article { break-inside: avoid; } }
 """
 
 # The script is a file of its own: gallery.js.
@@ -58,7 +61,7 @@ def write_month(path: Path, entries: Sequence[Mapping[str, Any]], folder: Path) 
     It is a script and not JSON, since browsers let a page that was opened from a disk load nothing else beside it.
     """
     newest = sorted(entries, key=lambda entry: (entry["data_id"], entry["version"]), reverse=True)
-    records = json.dumps([_record(entry, folder) for entry in newest], allow_nan=False)
+    records = json.dumps([_published(entry, folder) for entry in newest], allow_nan=False)
     path.write_text(f"contimg({json.dumps(folder.name)}, {records});\n")
 
 
@@ -74,25 +77,48 @@ def write_page(path: Path, months: Sequence[Mapping[str, Any]], coverage: Path) 
         MOC of the whole archive.
     """
     newest = sorted(months, key=lambda one: one["month"], reverse=True)
-    settings = {
-        "months": [{key: one[key] for key in ("month", "mosaics")} for one in newest],
-        "shown": _SHOWN,
-        "positions": _calibrator_positions(),
-    }
     strips = Counter[str]()
     for one in months:
         strips.update(one["strips"])
     total, n_synthetic = (sum(one[key] for one in months) for key in ("mosaics", "simulated"))
     made = f", {n_synthetic} of them simulated" if n_synthetic else ""
-    path.write_text(
-        f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>DSA-110 continuum mosaics</title><style>{STYLE}{CARD_STYLE}</style></head><body><main>
-<h1>DSA-110 continuum mosaics</h1>
-<p class="soft">{total} published{made}. Tables: <a href="obscore.vot">VOTable</a>,
+    above = f"""<p class="soft">{total} published{made}. Tables: <a href="obscore.vot">VOTable</a>,
 <a href="obscore.fits">FITS</a> (ObsCore){_year_links(newest)}; sky coverage: <a href="coverage.moc.fits">MOC</a>.</p>
 <div class="card map">{sky_map(coverage)}<p class="soft small">Outlines: passed whole, warning dashed, failed dotted; \
-the name shows below the pointer.</p></div>
+the name shows below the pointer.</p></div>"""
+    settings = {"months": [{key: one[key] for key in ("month", "mosaics")} for one in newest]}
+    page = search_page("DSA-110 continuum mosaics", above, settings, strips, _month_links(newest))
+    path.write_text(page, encoding="utf-8")
+
+
+def search_page(
+    title: str, above: str, settings: Mapping[str, Any], strips: Mapping[str, int], links: str = "", style: str = ""
+) -> str:
+    """Return a page of mosaics as HTML: a search and lists of strips and verdicts above the cards.
+
+    Parameters
+    ----------
+    title : str
+    above : str
+        HTML between the title and the search.
+    settings : mapping
+        For the script: ``months``, each with its number of ``mosaics``, and ``records`` where those of the only month
+        stand on the page itself.
+    strips : mapping
+        The number of mosaics in each strip.
+    links : str
+        HTML between the lists and the cards.
+    style : str
+        A further class of the cards' grid.
+    """
+    known = {"shown": _SHOWN, "positions": _calibrator_positions(), **settings}
+    # Reasons and names come from files: none of them ends the element that holds them.
+    content = json.dumps(known, allow_nan=False).replace("<", "\\u003c")
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title><style>{STYLE}{CARD_STYLE}</style></head><body><main>
+<h1>{title}</h1>
+{above}
 <input id="search" type="search" autofocus aria-label="search" placeholder="13:31:08 +30:30 · 202.8 30.5 r=1 · 3C286 · \
 2026-02-01..2026-02-14 · rms&lt;2 · warning · simulated">
 <p class="filters">
@@ -100,15 +126,14 @@ the name shows below the pointer.</p></div>
 <label>verdict <select id="verdict"><option value="">all</option><option>passed</option><option>warning</option>
 <option>failed</option></select></label>
 <label><input type="checkbox" id="epochs"> epochs of a field together</label></p>
-<p class="soft small" id="list">{_month_links(newest)}</p>
-<p class="soft small" id="count"></p>
-<div class="gallery" id="grid"></div>
-<noscript>This page needs JavaScript to draw the mosaics; they stand below mosaics/.</noscript>
-<script type="application/json" id="settings">{json.dumps(settings)}</script>
+<p class="soft small" id="list">{links}</p>
+<p class="soft small" id="count" role="status"></p>
+<div class="gallery{f" {style}" if style else ""}" id="grid"></div>
+<noscript>This page needs JavaScript to draw the mosaics.</noscript>
+<script type="application/json" id="settings">{content}</script>
 <script>{_SCRIPT.read_text(encoding="utf-8")}</script>
 </main></body></html>
 """
-    )
 
 
 def _calibrator_positions() -> dict[str, tuple[float, float]]:
@@ -169,10 +194,27 @@ def _month_links(newest: Sequence[Mapping[str, Any]]) -> str:
     return "<br>".join(f"<b>{year}</b>: {' · '.join(reversed(links))}" for year, links in lines.items())
 
 
-def _record(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return what the page's script needs of an entry: ready to be shown, and the text that is searched."""
+def _published(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the record of a published mosaic, whose entry stands in the folder of its month."""
     products = folder.parent.parent
     place = safe_files.relative_to_root(Path(entry["path"]), products, "paths.products")
+    thumbnail = f"{folder.relative_to(products).as_posix()}/{entry['thumbnail']}" if entry["thumbnail"] else None
+    note = "; ".join(([entry["approved"]] if entry["approved"] else []) + entry["reasons"])
+    return record(entry, f"{place.as_posix()}/{entry['page'] or ''}", thumbnail, note)
+
+
+def record(entry: Mapping[str, Any], href: str | None, thumbnail: str | None, note: str) -> dict[str, Any]:
+    """Return what a page's script needs of an entry: ready to be shown, and the text that is searched.
+
+    Parameters
+    ----------
+    entry : mapping
+        Of `contimg.archive.entries`.
+    href, thumbnail : str or None
+        Where page and thumbnail stand, as seen from the page with the cards.
+    note : str
+        What is shown below the numbers.
+    """
     centre = entry["centre_deg"]
     facts = [
         ("observed", _utc(entry["start_mjd"])),
@@ -180,21 +222,20 @@ def _record(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         ("rms", _number(entry["rms_mjy"], "mJy/beam")),
         ("beam", f"{entry['bmaj_arcsec']:.1f}″ × {entry['bmin_arcsec']:.1f}″" if entry["bmaj_arcsec"] else "-"),
         ("frequency", _number(entry["freq_hz"] and entry["freq_hz"] / 1e9, "GHz")),
-        ("tiles", str(entry["n_images"])),
+        ("tiles", "not known" if entry["n_images"] is None else str(entry["n_images"])),
         ("calibrator", ", ".join(entry["calibrators"]) or "-"),
     ]
-    note = "; ".join(([entry["approved"]] if entry["approved"] else []) + entry["reasons"])
     words = [entry["name"], entry["verdict"], "simulated" if entry["synthetic"] else "sky", note]
     return {
         "name": entry["name"],
         "verdict": entry["verdict"],
         "synthetic": entry["synthetic"],
-        "href": f"{place.as_posix()}/{entry['page'] or ''}",
-        "thumbnail": f"{folder.relative_to(products).as_posix()}/{entry['thumbnail']}" if entry["thumbnail"] else None,
+        "href": href,
+        "thumbnail": thumbnail,
         "facts": facts,
         "note": note,
         "text": " ".join(words + [value for _, value in facts]).lower(),
-        "outline": _outline(entry) if entry["corners_deg"] else None,
+        "outline": outline(entry) if entry["corners_deg"] else None,
         "centre": centre,
         "half": _half_widths(entry),
         "rms": entry["rms_mjy"],
@@ -210,74 +251,3 @@ def _number(value: float | None, unit: str) -> str:
 
 def _utc(mjd: float | None) -> str:
     return "not known" if mjd is None else f"{utc_from_mjd(mjd, 0)[:16].replace('T', ' ')} UTC"
-
-
-def aitoff(ra_deg: float, dec_deg: float) -> tuple[float, float]:
-    """Return the place of a direction on the map [px]: Hammer-Aitoff, right ascension 0 in the middle, to the left.
-
-    Calabretta & Greisen 2002, A&A 395, 1077, eqs. 102-103 (AIT), scaled so that the whole sky fills the map.
-    """
-    longitude = math.radians((ra_deg + 180) % 360 - 180)
-    latitude = math.radians(dec_deg)
-    scale = 1 / math.sqrt(1 + math.cos(latitude) * math.cos(longitude / 2))
-    x = scale * math.cos(latitude) * math.sin(longitude / 2)  # -1 to 1
-    y = scale * math.sin(latitude)
-    return _MAP_WIDTH / 2 * (1 - x * 0.985), _MAP_HEIGHT / 2 * (1 - y * 0.985)
-
-
-def _path(points: Sequence[tuple[float, float]], *, closed: bool = False) -> str:
-    return "M" + "L".join(f"{x:.1f},{y:.1f}" for x, y in points) + ("Z" if closed else "")
-
-
-def sky_map(coverage: Path) -> str:
-    """Return the map of the sky with the archive's coverage; the script adds the outlines of what it shows."""
-    edge = [aitoff(180 - 1e-6, d) for d in range(-90, 91, 3)] + [aitoff(180 + 1e-6, d) for d in range(90, -91, -3)]
-    parts = [f'<path class="sky" d="{_path(edge, closed=True)}"/>', f'<path class="cover" d="{_cells(coverage)}"/>']
-    for ra in range(30, 360, 30):
-        if ra != 180:
-            parts.append(f'<path class="grid" d="{_path([aitoff(ra, d) for d in range(-90, 91, 3)])}"/>')
-    for dec in range(-60, 61, 30):
-        line = [aitoff(180 + 1e-6 + r * (360 - 2e-6) / 120, dec) for r in range(121)]
-        parts.append(f'<path class="grid" d="{_path(line)}"/>')
-        x, y = aitoff(180 - 1e-6, dec)
-        parts.append(f'<text x="{x + 4:.0f}" y="{y - 4:.0f}">{dec:+d}°</text>')
-    for hour in (2, 6, 10, 14, 18, 22):
-        x, y = aitoff(hour * 15, 0)
-        parts.append(f'<text x="{x:.0f}" y="{y - 4:.0f}" text-anchor="middle">{hour}h</text>')
-    box = f"0 0 {_MAP_WIDTH:.0f} {_MAP_HEIGHT:.0f}"
-    return (
-        f'<svg viewBox="{box}" role="img" aria-label="sky map of the mosaics">{"".join(parts)}<g id="fields"></g></svg>'
-    )
-
-
-def _cells(coverage: Path) -> str:
-    """Return a MOC's cells of 0.9 deg as one path; those that the map's edge (12 h) cuts are left out."""
-    from astropy_healpix import HEALPix
-    from mocpy import MOC
-
-    cells = MOC.from_fits(str(coverage)).degrade_to_order(_MAP_ORDER).flatten()
-    if not len(cells):
-        return ""
-    ra, dec = HEALPix(2**_MAP_ORDER, order="nested").boundaries_lonlat(cells, step=1)
-    outlines = []
-    for ra_deg, dec_deg in zip(ra.deg, dec.deg, strict=True):
-        if not _crosses_edge(ra_deg):
-            outlines.append(_path([aitoff(r, d) for r, d in zip(ra_deg, dec_deg, strict=True)], closed=True))
-    return "".join(outlines)
-
-
-def _crosses_edge(ra_deg: Iterable[float]) -> bool:
-    """Return whether an outline lies on both sides of the map's edge (12 h): near the poles the map is narrow there."""
-    from_edge = [(ra - 180) % 360 for ra in ra_deg]
-    return max(from_edge) - min(from_edge) > 180
-
-
-def _outline(entry: Mapping[str, Any]) -> str:
-    """Return a field's outline; one that crosses the map's edge (12 h) is drawn on the side of its centre."""
-    corners = entry["corners_deg"]
-    points = [aitoff(ra, dec) for ra, dec in corners]
-    if _crosses_edge([ra for ra, _ in corners]):
-        side = aitoff(*entry["centre_deg"])[0] < _MAP_WIDTH / 2 if entry["centre_deg"] else True
-        edge_deg = 180 - 1e-6 if side else 180 + 1e-6
-        points = [aitoff(ra if ((ra % 360) < 180) == side else edge_deg, dec) for ra, dec in corners]
-    return _path(points, closed=True)

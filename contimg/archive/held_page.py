@@ -1,23 +1,22 @@
-"""The mosaics that are held, on one page of the stage: picture, reasons, and the commands of a decision."""
+"""The mosaics that are held, on one page of the stage: the gallery's cards with reasons and commands of a decision."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from contimg.archive import gallery
-from contimg.archive.thumbnail import write_thumbnail
+from contimg.archive import entries, gallery
 from contimg.bundle.bundle import payload
 from contimg.errors import ContimgError
 from contimg.naming import Layout
-from contimg.report.markup import STYLE
 from contimg.storage import safe_files
-from contimg.storage.atomic import atomic_path
+from contimg.storage.atomic import atomic_path, write_json
+from contimg.storage.json_files import read_json
 
 if TYPE_CHECKING:
     from contimg.registry.engine import Registry
@@ -25,12 +24,7 @@ if TYPE_CHECKING:
 Commands = Callable[[Mapping[str, Any]], Sequence[str]]
 
 FOLDER = "held"
-"""Folder of the thumbnails, below the stage."""
-
-_OWN_STYLE = """
-code { display: block; margin-top: 6px; padding: 6px 9px; border-radius: 6px; background: var(--wash); font-size: 12px;
-  overflow-wrap: anywhere; user-select: all; }
-"""
+"""Folder of the thumbnails and of what is remembered of each image, below the stage."""
 
 
 def page_of(layout: Layout) -> Path:
@@ -72,50 +66,55 @@ def write_held_page(registry: Registry, layout: Layout, commands: Commands) -> i
         return 0
     with safe_files.open_folder(layout.stage, FOLDER, create=True):  # refuses a symlink, which would lead elsewhere
         pass
-    cards, pictures = [], set()
+    records: list[dict[str, Any]] = []
+    kept: set[str] = set()
     for row in rows:
-        picture = _picture(row, layout.stage / FOLDER)
-        pictures.add(picture)
-        cards.append(_card(row, picture, layout.stage, commands))
-    for old in set(os.listdir(layout.stage / FOLDER)) - pictures:
+        record, files = _record(row, layout.stage, commands)
+        records.append(record)
+        kept.update(files)
+    for old in set(os.listdir(layout.stage / FOLDER)) - kept:
         (layout.stage / FOLDER / old).unlink(missing_ok=True)
     with atomic_path(page_of(layout)) as part:
-        part.write_text(_page(cards), encoding="utf-8")
+        part.write_text(_page(records), encoding="utf-8")
     return len(rows)
 
 
-def _picture(row: Mapping[str, Any], folder: Path) -> str | None:
-    """Return the name of a mosaic's thumbnail, which is written once; None where there is no image or no pixel."""
-    name = f"{row['data_id']}.v{row['version']}.{row['sha256'][:12]}.png"
-    image = payload(Path(row["stage_path"])) / f"{row['data_id']}.fits"
-    if (folder / name).exists():
-        return name
-    rms_mjy = json.loads(row["metadata_json"] or "{}").get("rms_mjy")
-    return write_thumbnail(image, folder / name, rms_mjy) if image.exists() else None
+def _record(row: Mapping[str, Any], stage: Path, commands: Commands) -> tuple[dict[str, Any], set[str]]:
+    """Return the record of a mosaic for the page's script, and the names of the files that it keeps below `FOLDER`."""
+    name = row["data_id"] if row["version"] == 1 else f"{row['data_id']}.v{row['version']}"
+    inside, metadata = payload(Path(row["stage_path"])), json.loads(row["metadata_json"])
+    image, page = (inside / f"{row['data_id']}{suffix}" for suffix in (".fits", ".html"))
+    note = ""
+    try:
+        seen = _seen(image, stage / FOLDER, f"{name}.{row['sha256'][:12]}", metadata.get("rms_mjy"))
+    except (OSError, ValueError) as error:  # a torn image, which may be why it is held
+        seen, note = dict.fromkeys(("thumbnail", "corners_deg")), f"{image.name} cannot be read: {error}"
+    href = quote(os.path.relpath(page, stage)) if page.exists() else None
+    thumbnail = f"{FOLDER}/{seen['thumbnail']}" if seen["thumbnail"] else None
+    why = [one["message"] for one in json.loads(row["held_json"])]
+    found = gallery.record(entries.described(metadata) | seen | {"name": name}, href, thumbnail, note)
+    found |= {"text": " ".join([found["text"], *why]).lower(), "why": why, "commands": list(commands(row))}
+    return found, {seen[key] for key in ("memory", "thumbnail", "moc") if seen.get(key)}
 
 
-def _card(row: Mapping[str, Any], picture: str | None, stage: Path, commands: Commands) -> str:
-    """Return the card of a mosaic as HTML."""
-    page = payload(Path(row["stage_path"])) / f"{row['data_id']}.html"
-    shown = f'<img src="{FOLDER}/{picture}" alt="picture of {row["data_id"]}" loading="lazy">' if picture else None
-    shown = shown or '<div class="none">no picture</div>'
-    if page.exists():
-        shown = f'<a href="{quote(os.path.relpath(page, stage))}">{shown}</a>'
-    reasons = "".join(f"<li>{escape(one['message'])}</li>" for one in json.loads(row["held_json"] or "[]"))
-    typed = "".join(f"<code>{escape(one)}</code>" for one in commands(row))
-    version = f" version {row['version']}" if row["version"] > 1 else ""
-    return (
-        f'<article id="{row["data_id"]}">{shown}<div class="text"><h2>{row["data_id"]}{version}</h2>'
-        f'<span class="badge {row["qa_status"]}">{row["qa_status"]}</span><ul>{reasons}</ul>{typed}</div></article>'
-    )
+def _seen(image: Path, folder: Path, name: str, rms_mjy: float | None) -> dict[str, Any]:
+    """Return thumbnail and field of a mosaic, made once, and under ``memory`` the file that remembers them."""
+    memory = folder / f"{name}.json"
+    known = read_json(memory)
+    if isinstance(known, dict) and known.get("schema") == entries.SCHEMA:
+        return known
+    made = entries.pictured(image, folder, name, rms_mjy) | {"schema": entries.SCHEMA, "memory": memory.name}
+    write_json(memory, made)
+    return made
 
 
-def _page(cards: list[str]) -> str:
-    """Return the whole page."""
-    what = "Nothing is held." if not cards else f"{len(cards)} held: look, then type one of the commands with a reason."
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Held mosaics</title><style>{STYLE}{gallery.CARD_STYLE}{_OWN_STYLE}</style></head><body><main>
-<h1>Held mosaics</h1><p class="soft">{what}</p>
-<div class="gallery">{"".join(cards)}</div></main></body></html>
-"""
+def _page(records: list[dict[str, Any]]) -> str:
+    """Return the whole page: the gallery's search and cards, with reasons and commands."""
+    count, made = len(records), sum(one["synthetic"] for one in records)
+    simulated = f" ({made} of them simulated)" if made else ""
+    said = "Nothing is held."
+    if records:
+        said = f"{count} held{simulated}: look, then type one of the commands with a reason."
+    strips = Counter(one["strip"] for one in records if one["strip"])
+    settings = {"months": [{"month": "held", "mosaics": count}], "records": records}
+    return gallery.search_page("Held mosaics", f'<p class="soft">{said}</p>', settings, strips, style="decide")

@@ -9,7 +9,7 @@ import pytest
 from astropy.wcs import WCS
 from mocpy import MOC
 
-from contimg.archive import gallery
+from contimg.archive import gallery, sky_map
 from tests.archive.entry import made, unmeasured
 
 FOLDER = Path("/archive/gallery/2026-02")
@@ -35,7 +35,7 @@ def test_the_map_is_the_projection_of_fits(ra_deg, dec_deg):
     x, y = wcs.wcs_world2pix(ra_deg, dec_deg, 0)
     half_width, half_height = np.degrees(2 * np.sqrt(2)), np.degrees(np.sqrt(2))
     expected = 480 * (1 - 0.985 * (x + 1) / half_width), 240 * (1 - 0.985 * (y + 1) / half_height)
-    assert gallery.aitoff(ra_deg, dec_deg) == pytest.approx(expected, abs=1e-6)
+    assert sky_map.aitoff(ra_deg, dec_deg) == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_month_is_written_the_newest_first(tmp_path):
@@ -74,7 +74,7 @@ def test_what_a_card_says_of_a_bundle_that_states_nothing(tmp_path):
         "rms": "not measured",
         "beam": "-",
         "frequency": "not measured",
-        "tiles": "None",
+        "tiles": "not known",
         "calibrator": "-",
     }
     assert (found["thumbnail"], found["outline"], found["note"]) == (None, None, "")
@@ -90,7 +90,7 @@ def points(path):
 def test_an_outline_is_the_corners_on_the_map(tmp_path):
     corners = [[13.0, -36.5], [12.0, -36.5], [12.0, 37.5]]
     found = points(record(tmp_path, made(corners_deg=corners))["outline"])
-    assert found == [pytest.approx(gallery.aitoff(*corner), abs=0.051) for corner in corners]
+    assert found == [pytest.approx(sky_map.aitoff(*corner), abs=0.051) for corner in corners]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_an_outline_that_the_edge_cuts_is_on_the_side_of_its_centre(tmp_path, ce
     xs = [x if left else 960 - x for x, _ in found]
     # Both meridians are within 3 px of the map's end.
     assert all(EDGE_PX - 0.1 <= x < EDGE_PX + 3 for x in xs)
-    inner = [gallery.aitoff(179.0, dec)[0] for dec in (-1.0, 1.0)]
+    inner = [sky_map.aitoff(179.0, dec)[0] for dec in (-1.0, 1.0)]
     assert sorted(xs)[2:] == pytest.approx(inner, abs=0.06)
 
 
@@ -116,7 +116,7 @@ def test_fields_on_either_side_of_0_h_are_not_cut(tmp_path):
 def map_of(tmp_path, cells):
     moc = MOC.from_healpix_cells(np.array(cells, np.uint64), np.full(len(cells), 6, np.uint8), 11)
     moc.save(str(tmp_path / "coverage.fits"), format="fits", overwrite=True)
-    return re.search(r'<path class="cover" d="([^"]*)"/>', gallery.sky_map(tmp_path / "coverage.fits"))[1]
+    return re.search(r'<path class="cover" d="([^"]*)"/>', sky_map.sky_map(tmp_path / "coverage.fits"))[1]
 
 
 def test_coverage_is_drawn_cell_by_cell(tmp_path):
@@ -126,7 +126,7 @@ def test_coverage_is_drawn_cell_by_cell(tmp_path):
     ra, dec = HEALPix(64, order="nested").boundaries_lonlat([0], step=1)
     assert ra.deg.min() == pytest.approx(45 - 45 / 64) and dec.deg.min() == pytest.approx(0, abs=1e-9)
     found = points(map_of(tmp_path, [0]))
-    assert found == [pytest.approx(gallery.aitoff(*at), abs=0.051) for at in zip(ra.deg[0], dec.deg[0], strict=True)]
+    assert found == [pytest.approx(sky_map.aitoff(*at), abs=0.051) for at in zip(ra.deg[0], dec.deg[0], strict=True)]
     assert map_of(tmp_path, [0, 17]).count("M") == 2
     assert map_of(tmp_path, []) == ""
 
@@ -191,3 +191,11 @@ def test_the_page_lists_months_by_year(tmp_path):
     ]  # fmt: skip
     gallery.write_page(tmp_path / "index.html", months[:1], tmp_path / "coverage.fits")
     assert "3 published. Tables" in (tmp_path / "index.html").read_text()
+
+
+def test_the_maps_equator_has_no_sign(tmp_path):
+    MOC.from_healpix_cells(np.array([0], np.uint64), np.array([6], np.uint8), 11).save(
+        str(tmp_path / "coverage.fits"), format="fits"
+    )
+    labels = re.findall(r"<text [^>]*>([^<]*)</text>", sky_map.sky_map(tmp_path / "coverage.fits"))
+    assert labels == ["-60°", "-30°", "0°", "+30°", "+60°", "2h", "6h", "10h", "14h", "18h", "22h"]

@@ -147,7 +147,7 @@ SCRIPT = """
   strips.value = '+30.5°'; await draw(); found['#strip'] = ids();
   verdicts.value = 'passed'; await draw(); found['#strip and verdict'] = ids();
   strips.value = ''; verdicts.value = ''; grouped.checked = true; await draw(); found['#epochs'] = ids();
-  found['#headings'] = [...grid.querySelectorAll('h3')].map(one => one.textContent);
+  found['#headings'] = [...grid.querySelectorAll(':scope > h2')].map(one => one.textContent);
   found['#options'] = [...strips.options].map(one => one.textContent);
   found['#said'] = said;
   document.body.setAttribute('data-found', JSON.stringify(found));

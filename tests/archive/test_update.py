@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from contimg.archive import update
-from contimg.archive.gallery import aitoff
+from contimg.archive.sky_map import aitoff
 from contimg.errors import RegistryError
 from contimg.publishing import decisions
 from contimg.publishing.publish_mosaic import publish_mosaic
