@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from contimg.operations.room_for_plan import plan_within_room, wants_room
 from contimg.operations.status import group_states
 from contimg.plan.model import Plan
 from contimg.plan.observe import current_plan
+from contimg.products.twin import simulated_words
 from contimg.retention.usage import full_on, growth_of_disk
 from contimg.storage.json_files import read_json
 from contimg.storage.process import Owner, is_dead
@@ -76,6 +78,7 @@ def overview(config: Config, work: Path, *, everything: bool = False, now: datet
         "quarantined": dict(Counter(one.code for one in plan.quarantined)),
         "groups": groups,
         "groups_not_listed": left_out,
+        "simulated": _simulated(plan, groups),
         "published_today": _published_on(config, moment),
         "disks": _disks(config, moment),
         "real_time_factor": real_time_factor(records, moment),
@@ -95,6 +98,12 @@ def _plan(config: Config, *, running: bool) -> tuple[Plan, str | None]:
         return current_plan(config) if running else plan_within_room(config), None
     except (ContimgError, OSError) as error:
         return Plan(), sentence(error)
+
+
+def _simulated(plan: Plan, groups: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return what is said where the tiles of the plan, or the mosaics of groups, are simulated."""
+    made = [one["synthetic"] for one in groups if one["synthetic"] is not None]
+    return simulated_words([*made, *(tile.synthetic for tile in plan.tiles.values())])
 
 
 def _inbox(config: Config, now: datetime) -> dict[str, Any]:
@@ -149,7 +158,8 @@ def _disks(config: Config, now: datetime) -> list[dict[str, Any]]:
         free = free_gb(getattr(config.paths, name))
         growth = growth_of_disk(config, name, now)
         full = None if growth is None else full_on(free * 1e9, growth, now)
-        found.append({"root": name, "free_gb": round(free, 2), "full_on": full})
+        gb_per_day = None if growth is None else round(growth / 1e9, 3)
+        found.append({"root": name, "free_gb": round(free, 2), "growth_gb_per_day": gb_per_day, "full_on": full})
     return found
 
 

@@ -18,6 +18,7 @@ from contimg.operations.status import find_twin, mosaic_record
 from contimg.plan.frozen import frozen_plan
 from contimg.plan.model import Plan
 from contimg.plan.observe import committed_groups, current_plan
+from contimg.products.twin import simulated_words
 from contimg.storage.json_files import read_json
 
 KIND_OF = {
@@ -106,13 +107,18 @@ def period_report(config: Config, work: Path, scope: Scope) -> dict[str, Any]:
     """
     records = [one for one in job_records(work) if _covers(scope, one)]
     tiles, calibrations = _products(config, "image", scope.tiles), _products(config, "calibration", scope.calibrations)
-    return {
-        "title": scope.title,
-        "time": times.now(0),
-        "work": [_work(config, scope, rule, records) for rule in KIND_OF],
+    judged = {
         "mosaics": list(_mosaics(config, scope.groups)),
         "tiles": [_judged(twin, _TILE_NUMBERS) for twin in tiles],
         "calibrations": [_judged(twin, ("snr_median", "flagged_fraction")) for twin in calibrations],
+    }
+    made = [one["synthetic"] for kind in judged.values() for one in kind if one["synthetic"] is not None]
+    return {
+        "title": scope.title,
+        "time": times.now(0),
+        "simulated": simulated_words(made),
+        "work": [_work(config, scope, rule, records) for rule in KIND_OF],
+        **judged,
         "slowest": [_slow(one) for one in sorted(records, key=_wall, reverse=True)[:SLOWEST]],
         "resources": [one.to_json() for one in use_of_records(records)],
         "failures": _failures(work, scope),
@@ -161,7 +167,8 @@ def _products(config: Config, kind: str, ids: Iterable[str]) -> list[Any]:
 
 def _judged(twin: Any, names: Sequence[str]) -> dict[str, Any]:
     reasons = [f"{one.code}: {one.message}" for one in twin.reasons]
-    return {"id": twin.id, "verdict": twin.verdict, "reasons": reasons} | {name: twin.qa.get(name) for name in names}
+    made = {"id": twin.id, "verdict": twin.verdict, "synthetic": twin.synthetic, "reasons": reasons}
+    return made | {name: twin.qa.get(name) for name in names}
 
 
 def _mosaics(config: Config, groups: Iterable[str]) -> Iterable[dict[str, Any]]:
@@ -170,10 +177,10 @@ def _mosaics(config: Config, groups: Iterable[str]) -> Iterable[dict[str, Any]]:
             record = mosaic_record(config, group)
         except ContimgError as error:
             reason = sentence(error) if not isinstance(error, InputError) else str(error)
-            yield {"id": naming.mosaic_id(group), "verdict": None, "state": "open", "version": None,
+            yield {"id": naming.mosaic_id(group), "verdict": None, "synthetic": None, "state": "open", "version": None,
                    "reasons": [reason], "next": "snakemake"} | dict.fromkeys(_MOSAIC_NUMBERS)  # fmt: skip
             continue
-        shown = {key: record[key] for key in ("verdict", "state", "version", "reasons", "next")}
+        shown = {key: record[key] for key in ("verdict", "synthetic", "state", "version", "reasons", "next")}
         yield {"id": record["mosaic"]} | shown | {name: record["qa"].get(name) for name in _MOSAIC_NUMBERS}
 
 

@@ -28,7 +28,7 @@ def sections(content: dict[str, Any]) -> list[Section]:
         _of(content["waiting"], "Waiting", ("what", "id", "message")),
         Section("Set aside", ("reason", "files"), tuple(content["quarantined"].items())),
         _groups(content["groups"]),
-        Section("Disks", ("root", "free GB", "full on"), tuple(tuple(disk.values()) for disk in content["disks"])),
+        Section("Disks", ("root", "free GB", "GB a day", "full on"), tuple(_disk(one) for one in content["disks"])),
         Section("Antennas, last 7 days", ("antenna", "SEFD [Jy]", "flagged"), tuple(_antennas(content["antennas"]))),
     ]
     return [one for one in found if one.rows]
@@ -41,7 +41,8 @@ def _of(items: Sequence[dict[str, Any]], title: str, columns: tuple[str, ...]) -
 def _state(content: dict[str, Any]) -> list[tuple[str, Any]]:
     inbox, watch, calibration = content["inbox"], content["watch"], content["calibration"]
     newest = "nothing" if inbox["newest"] is None else f"newest {inbox['newest']}, {age_words(inbox['age_h'])} ago"
-    rows: list[tuple[str, Any]] = [("inbox", f"{inbox['tiles']} tiles, {inbox['files']} files; {newest}")]
+    rows: list[tuple[str, Any]] = [("data", content["simulated"])] if content["simulated"] else []
+    rows.append(("inbox", f"{inbox['tiles']} tiles, {inbox['files']} files; {newest}"))
     if inbox["trouble"]:
         rows.append(("plan", inbox["trouble"]))
     if watch is not None:
@@ -54,6 +55,14 @@ def _state(content: dict[str, Any]) -> list[tuple[str, Any]]:
     last = "none" if calibration is None else f"{calibration['id']}, {age_words(calibration['age_h'])} old"
     rows.append(("newest calibration", last))
     return rows
+
+
+def _disk(disk: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the row of a root's disk; growth is known once the free space was noted for a day."""
+    growth = disk["growth_gb_per_day"]
+    if growth is None:
+        return disk["root"], disk["free_gb"], "not known yet", "after a day of records"
+    return disk["root"], disk["free_gb"], f"{growth:+.3f}", disk["full_on"] or "not in ten years"
 
 
 def age_words(hours: float) -> str:

@@ -17,6 +17,7 @@ from contimg.calibration.caltables import FILES, Solutions, read_solutions
 from contimg.config import Config
 from contimg.errors import InputError
 from contimg.monitoring.trend_events import Event, find_events
+from contimg.products.twin import simulated_words
 from contimg.storage.json_files import read_json
 
 RECEPTORS = ("X", "Y")
@@ -71,7 +72,10 @@ class Receptors:
 
 @dataclass(frozen=True)
 class Trends:
-    """All that is followed over some days; `flags` has the mean flagged fraction (ndays, nant), NaN without data."""
+    """All that is followed over some days; `flags` has the mean flagged fraction (ndays, nant), NaN without data.
+
+    `simulated` says whether all or some of it is simulated; None where nothing is.
+    """
 
     time: str
     days: int
@@ -81,6 +85,7 @@ class Trends:
     antennas: list[str]
     flags: NDArray[np.float64]
     events: list[Event]
+    simulated: str | None = None
     trouble: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -89,6 +94,7 @@ class Trends:
         return {
             "time": self.time,
             "days": self.days,
+            "simulated": self.simulated,
             "series": {
                 one.name: {"mjd": _plain(one.mjd), "values": _plain(one.values), "errors": _plain(one.errors)}
                 for one in self.series
@@ -135,7 +141,7 @@ def trends(config: Config, *, days: int = 42, now: datetime | None = None) -> Tr
     return Trends(
         moment.isoformat()[:19], days, [one for one in series if len(one.mjd)], receptors, seen, antennas, flags,
         find_events(receptors.calibrations, receptors.names, receptors.gain, receptors.delay_ns),
-        sorted(set(trouble)),
+        simulated_words(one.synthetic for folder in twins.values() for one in folder), sorted(set(trouble)),
     )  # fmt: skip
 
 
@@ -148,13 +154,17 @@ def _last_moment(config: Config) -> datetime:
 
 @dataclass(frozen=True)
 class _Numbers:
-    """What is taken from one twin: its id, type of calibration, numbers, SEFDs and flagged fractions of antennas."""
+    """What is taken from one twin: its id, type of calibration, numbers, SEFDs and flagged fractions of antennas.
+
+    `synthetic`: the data are simulated.
+    """
 
     id: str
     type: str | None
     qa: dict[str, float]
     sefd_jy: dict[str, list[float | None]]
     flagged: dict[str, float]
+    synthetic: bool
 
 
 _KEYS = {key for one in SERIES.values() for key in one[1:3] if key}
@@ -175,7 +185,7 @@ def _twins(config: Config, folder: str, dates: list[str], trouble: list[str]) ->
             numbers = {key: qa[key] for key in _KEYS if isinstance(qa.get(key), (int, float))}
             yield _Numbers(
                 content["id"], facts.get("type"), numbers, facts.get("sefd_jy") or {},
-                qa.get("flagged_by_antenna") or {},
+                qa.get("flagged_by_antenna") or {}, content.get("synthetic") is True,
             )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from contimg import plotting
 from contimg.monitoring.trends import Series, Trends
 from contimg.plotting.words import counted
-from contimg.report.markup import page, picture, safe, table, wide
+from contimg.report.markup import headline, page, picture, safe, table, wide
 from contimg.storage.atomic import atomic_path
 
 _WIDTH_PX = 1180
@@ -26,7 +26,7 @@ def write_trends_page(found: Trends, place: Path) -> None:
     """Write the page, whole or not at all."""
     receptors = found.receptors
     parts = [
-        "<h1>Trends</h1>",
+        headline("Trends", found.simulated),
         f'<p class="soft">The last {found.days} days until {safe(found.time)} UTC: '
         f"{counted(len(receptors.calibrations), 'calibration')}, {counted(len(found.antennas), 'antenna')}.</p>",
         "<h2>What happened</h2>",
@@ -94,10 +94,21 @@ def _draw_series(series: Sequence[Series]) -> io.BytesIO:
         panel.grid(color="#eceff3")
         panel.margins(y=0.15)
         panel.set_xlim(*_dates(span))
+        _name_dates(panel.xaxis)
     for panel in panels[len(series) :]:
         panel.set_axis_off()
-    figure.autofmt_xdate(rotation=20)
     return _saved(figure)
+
+
+def _name_dates(axis: Any) -> None:
+    """Give an axis of times short labels, with the date that they belong to at its end."""
+    import matplotlib.dates
+
+    library: Any = matplotlib.dates  # has no types
+    ticks = library.AutoDateLocator(minticks=3, maxticks=7)
+    axis.set_major_locator(ticks)
+    axis.set_major_formatter(library.ConciseDateFormatter(ticks))
+    axis.get_offset_text().set_fontsize(7)
 
 
 def _draw_map(

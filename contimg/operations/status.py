@@ -126,7 +126,7 @@ def _group_state(config: Config, stem: str, stuck: Mapping[str, str]) -> dict[st
         return _sound_state(config, stem, stuck)
     except InputError as error:
         what, _, remedy = str(error).rpartition(": ")  # what a parser says has colons, too
-        nothing = dict.fromkeys(("tiles", "calibrated", "imaged", "verdict", "sun", "version", "path"))
+        nothing = dict.fromkeys(("tiles", "calibrated", "imaged", "verdict", "sun", "synthetic", "version", "path"))
         name = {"group": naming.iso(stem), "mosaic": naming.mosaic_id(stem)}
         return {**name, **nothing, "state": "damaged", "next": remedy, "error": what}
 
@@ -149,6 +149,7 @@ def _sound_state(config: Config, stem: str, stuck: Mapping[str, str]) -> dict[st
         "imaged": done["image"],
         "verdict": worst([t.verdict for t in twins]) if twins else None,
         "sun": _sun(twins),
+        "synthetic": any(t.synthetic for t in twins) if twins else None,
         "state": state,
         "version": marker["version"] if marker else None,
         "path": marker["path"] if marker else None,

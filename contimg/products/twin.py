@@ -15,7 +15,7 @@ import platform
 import resource
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -122,6 +122,12 @@ def verdict_of(reasons: Sequence[Reason]) -> Verdict:
 def worst(verdicts: Sequence[Verdict]) -> Verdict:
     """Return the worst of several verdicts; 'passed' when there are none."""
     return max(verdicts, key=_RANK.__getitem__, default="passed")
+
+
+def simulated_words(flags: Iterable[bool]) -> str | None:
+    """Return what a page says of data of which all or some are simulated: `synthetic` of each; None where none is."""
+    found = set(flags)
+    return None if True not in found else "partly simulated" if False in found else "simulated"
 
 
 class Stopwatch:

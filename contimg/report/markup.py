@@ -115,6 +115,12 @@ def badge(word: str, kind: str | None = None) -> Html:
     return Html(f'<span class="badge {escape(kind or word)}">{escape(word)}</span>')
 
 
+def headline(title: str, mark: str | None) -> str:
+    """Return the title of a page; where its data are simulated, with that as a mark beside it."""
+    stamp = "" if mark is None else badge(mark, "synthetic").text
+    return f'<div class="head"><h1>{safe(title)}</h1>{stamp}</div>'
+
+
 def code(text: str) -> Html:
     """Return text in a fixed-width font."""
     return Html(f"<code>{escape(text)}</code>")

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -57,6 +57,31 @@ def test_the_overview_of_a_night_that_needs_a_person(config, tmp_path):
     assert seen.needs["held"].startswith(f"1 wait for a person, first {mosaics.MOSAIC}: contimg publish approve")
     assert content["paused"].endswith("cable swap") and content["running"] == []
     assert [one.title for one in sections(content)][:3] == ["Alarms", "State", "Failed"]
+
+
+def note_free_space(config, *points):
+    """Write the history of free space: days before NOW and GB."""
+    rows = [{"time": NOW.timestamp() - days * 86400, "free": dict.fromkeys(("stage", "products", "state"), gb * 1e9)}
+            for days, gb in points]  # fmt: skip
+    write_json(config.layout.state / "free_space.json", rows)
+
+
+def test_disks_say_how_fast_they_fill_once_they_were_followed_for_a_day(config, tmp_path):
+    assert [one["growth_gb_per_day"] for one in overview(config, tmp_path, now=NOW).content["disks"]] == [None] * 3
+    note_free_space(config, (2, 900.0), (1, 700.0), (0, 500.0))
+    for disk in overview(config, tmp_path, now=NOW).content["disks"]:
+        assert disk["growth_gb_per_day"] == 200.0
+        days = int(disk["free_gb"] / 200)
+        assert disk["full_on"] in {(NOW + timedelta(days=d)).date().isoformat() for d in (days, days + 1)}
+
+
+def test_what_is_simulated_is_said(config, tmp_path):
+    assert overview(config, tmp_path, now=NOW).content["simulated"] is None  # nothing is known of what is not made
+    held(config)
+    seen = overview(config, tmp_path, now=NOW)
+    write_page(seen.content, tmp_path / "state.html")
+    assert seen.content["simulated"] == "simulated"
+    assert '<h1>Overview</h1><span class="badge synthetic">simulated</span>' in (tmp_path / "state.html").read_text()
 
 
 def test_an_inbox_that_is_gone_is_said_and_the_rest_is_shown(config, tmp_path):

@@ -126,6 +126,26 @@ def test_the_page_escapes_and_loads_nothing(config, tmp_path):
     assert "Slowest jobs" in headings and "Set aside" in headings
 
 
+def test_the_page_names_units_and_what_is_simulated(config, tmp_path):
+    """Flagged fractions are per cent, tiles have the ids of the other tables, noise is per beam."""
+    content = period_report(config, tmp_path, of_night(config, NIGHT))
+    assert content["simulated"] == "simulated"
+    content["tiles"][0] |= {"flagged_fraction": 0.0721, "rms_mjy": 1.126, "noise_ratio": 1.012}
+    write_period_page(content, tmp_path / "night.html")
+    page = (tmp_path / "night.html").read_text()
+    assert f'<h1>Report of the night {NIGHT}</h1><span class="badge synthetic">simulated</span>' in page
+    for column in ("noise [mJy/beam]", "flagged data [%]", "lost solutions [%]", "found [%]", "asked [MB]", "CPU [h]"):
+        assert f">{column}</th>" in page
+    assert '<td class="number">1.012</td><td class="number">1.126</td><td class="number">7.2</td>' in page
+    assert f'<td>image_tile</td><td><code class="id">{mosaics.TILES[1]}</code></td>' in page.replace(
+        ' class="name"', ""
+    )
+    assert STEMS[1] not in page
+    content["simulated"] = None
+    write_period_page(content, tmp_path / "night.html")
+    assert "synthetic" not in (tmp_path / "night.html").read_text().partition("</style>")[2]
+
+
 def test_the_command(config, tmp_path):
     paths = {name: str(getattr(config.paths, name)) for name in ("incoming", "stage", "products", "state")}
     (tmp_path / "config.yaml").write_text(json.dumps({"paths": paths, "crossmatch": {"enabled": False}}))

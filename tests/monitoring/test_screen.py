@@ -10,6 +10,7 @@ from contimg.monitoring.screen import age_words, sections
 QUIET = {
     "alarms": {}, "failed": [], "running": [], "waiting": [], "quarantined": {}, "groups": [], "disks": [],
     "antennas": [], "paused": None, "watch": None, "calibration": None, "published_today": 0, "real_time_factor": None,
+    "simulated": None,
     "inbox": {"tiles": 0, "files": 0, "newest": None, "age_h": None, "trouble": None},
 }  # fmt: skip
 ANTENNAS = [
@@ -75,6 +76,25 @@ def test_ages_are_said_in_the_unit_that_suits_them(hours, words):
     assert age_words(hours) == words
 
 
+@pytest.mark.parametrize(
+    ("growth", "date", "said"),
+    [
+        (None, None, ("not known yet", "after a day of records")),
+        (0.0, None, ("+0.000", "not in ten years")),
+        (-0.5, None, ("-0.500", "not in ten years")),
+        (3.2, "2026-03-01", ("+3.200", "2026-03-01")),
+    ],
+)
+def test_the_day_on_which_a_disk_is_full_or_why_none_is_named(growth, date, said):
+    disk = {"root": "stage", "free_gb": 12.5, "growth_gb_per_day": growth, "full_on": date}
+    assert section(overview(disks=[disk]), "Disks").rows == (("stage", 12.5, *said),)
+
+
+@pytest.mark.parametrize("word", ["simulated", "partly simulated"])
+def test_simulated_data_are_named_first(word):
+    assert section(overview(simulated=word), "State").rows[0] == ("data", word)
+
+
 def test_a_watch_that_died_is_not_running():
     content = overview(watch={"alive": False, "state": "running", "message": "9 jobs"})
     assert ("watch", "not running") in section(content, "State").rows
@@ -87,7 +107,7 @@ def test_the_most_urgent_comes_first():
         running=[{"rule": "solve_calibration", "id": "cal_1", "since": "00:30", "expected": None}],
         waiting=[{"what": "tile", "id": "2026-02-11T00:31:58", "message": "12 of 16 subbands"}],
         quarantined={"not_hdf5": 2}, groups=[GROUP], antennas=ANTENNAS,
-        disks=[{"root": "stage", "free_gb": 12.5, "full_on": "2026-03-01"}],
+        disks=[{"root": "stage", "free_gb": 12.5, "growth_gb_per_day": 1.25, "full_on": "2026-03-01"}],
     )  # fmt: skip
     titles = [one.title for one in sections(content)]
     assert titles == [
@@ -96,7 +116,7 @@ def test_the_most_urgent_comes_first():
     ]  # fmt: skip
     assert section(content, "Failed").rows == (("image_tile", "2026-02-11T00:26:49", "no room", "a.log"),)
     assert section(content, "Set aside").rows == (("not_hdf5", 2),)
-    assert section(content, "Disks").rows == (("stage", 12.5, "2026-03-01"),)
+    assert section(content, "Disks").rows == (("stage", 12.5, "+1.250", "2026-03-01"),)
     assert section(content, "Groups").rows == (
         ("mosaic_20260211T002649", 10, 10, 9, "warning", "day", "held", 1, "contimg publish approve"),
     )
@@ -127,7 +147,8 @@ def test_metrics_are_in_base_units(tmp_path):
     content = overview(
         alarms={"held": "one is held"}, groups=[GROUP, GROUP | {"state": "published"}], antennas=ANTENNAS,
         inbox={"tiles": 3, "files": 48, "newest": "2026-02-11T01:00:00", "age_h": 0.5, "trouble": None},
-        calibration={"id": "cal_1", "age_h": 2.0}, disks=[{"root": "stage", "free_gb": 12.5, "full_on": None}],
+        calibration={"id": "cal_1", "age_h": 2.0},
+        disks=[{"root": "stage", "free_gb": 12.5, "growth_gb_per_day": None, "full_on": None}],
         quarantined={"not_hdf5": 2}, real_time_factor=2.9, published_today=4, paused="by ana",
     )  # fmt: skip
     found = metrics(content, tmp_path)

@@ -69,6 +69,24 @@ def found(weeks):
     return trends(weeks, days=30)
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [([], None), ([False, False], None), ([True, True], "simulated"), ([True, False], "partly simulated")],
+)
+def test_trends_say_what_is_simulated(flags, said, tmp_path):
+    config = mosaics.config_below(tmp_path)
+    for number, flag in enumerate(flags):
+        stem = f"2026021{number}T030000"
+        place = config.layout.stage / "images" / f"2026-02-1{number}" / f"{stem}.json"
+        write(place, iso(stem), {"rms_mjy": 1.0})
+        place.write_text(json.dumps(json.loads(place.read_text()) | {"synthetic": flag}))
+    found = trends(config, days=30, now=datetime(2026, 2, 20, tzinfo=UTC))
+    assert found.simulated == said and found.to_json()["simulated"] == said
+    write_trends_page(found, tmp_path / "trends.html")
+    marked = re.findall(r'<span class="badge synthetic">(.*?)</span>', (tmp_path / "trends.html").read_text())
+    assert marked == ([said] if said else [])
+
+
 def test_stations_without_a_dish_are_not_dead():
     """The header of the demo night names 117 stations, of which 36 have data: 162 receptors were called dead."""
     names = ["1X", "1Y", "2X", "2Y", "3X"]

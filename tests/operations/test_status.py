@@ -67,7 +67,8 @@ def test_a_group_that_nothing_was_made_of_yet_is_open(config, planned):
     commit(config)
     assert state(config) == {
         "group": mosaics.GROUP, "mosaic": ID, "tiles": 2, "calibrated": 0, "imaged": 0, "verdict": None,
-        "sun": None, "state": "open", "version": None, "path": None, "next": "snakemake", "error": None,
+        "sun": None, "synthetic": None, "state": "open", "version": None, "path": None, "next": "snakemake",
+        "error": None,
     }  # fmt: skip
 
 
