@@ -32,18 +32,22 @@ function load(month) {
 // --- search: positions, ranges of the noise, dates, verdicts; all other words are looked for in the text -----------
 
 const YEAR = '(\\d{4}(?:-\\d\\d){0,2})', DAY = '(\\d{4}-\\d\\d(?:-\\d\\d)?)', END = '(?=$|[\\s,])', START = '(?:^|[\\s,])';
-const BETWEEN = new RegExp(START + YEAR + '\\s*(?:\\.\\.|–|to)\\s*' + YEAR + END);
+const BETWEEN = new RegExp(START + YEAR + '\\s*(?:\\.\\.|[-–\\s]|to)\\s*' + YEAR + END);
 const SINCE = new RegExp(START + '(?:(since|from|after|>=|≥|>)\\s*' + YEAR + '|' + YEAR + '\\s*\\.\\.)' + END);
 const BEFORE = new RegExp(START + '(?:(before|until|<=|≤|<)\\s*|\\.\\.\\s*)' + YEAR + END);
 const DATE = new RegExp(START + DAY + END);
 const UNIT = '\\s*([mµμu]?jy(?:/beam)?)?';
-const RMS = new RegExp(START + 'rms\\s*(<=?|>=?|≤|≥)\\s*(\\d*\\.?\\d+)' + UNIT + END);
-const RMS_RANGE = new RegExp(START + 'rms\\s*=?\\s*(\\d*\\.?\\d+)\\s*(?:-|–|\\.\\.|to)\\s*(\\d*\\.?\\d+)' + UNIT + END);
+const RMS = new RegExp(START + '(?:rms|noise)\\s*(<=?|>=?|≤|≥)\\s*(\\d*\\.?\\d+)' + UNIT + END);
+const RMS_RANGE = new RegExp(START + '(?:rms|noise)\\s*(?:=|between)?\\s*(\\d*\\.?\\d+)\\s*(?:-|–|\\.\\.|to|and)\\s*(\\d*\\.?\\d+)' + UNIT + END);
 const RADIUS = new RegExp(START + '(?:r|radius|within)\\s*=?\\s*(\\d*\\.?\\d+)\\s*(deg|d|°|arcmin|\'|′|arcsec|"|″)?' + END);
-const NAME = /(?:^|\s)j?(\d\d)(\d\d)(\d\d(?:\.\d*)?)?\s*([-+])(\d\d)(\d\d)(\d\d(?:\.\d*)?)?(?=$|[\s,])/;
-const ANGLE = /^([-+]?)(\d+(?:\.\d*)?)(deg|[hmsd°'"′″:](?![a-z]))?(?![a-z.])[\s,]*/;  // one number of a position
+const BARE_RADIUS = new RegExp(START + '(\\d*\\.?\\d+)\\s*(arcmin|arcsec)' + END);
+// J133108.3+303033, J1331+3030; and as the VLA's list of calibrators, whose last digit is a tenth of a degree: 1331+305.
+const NAME = /(?:^|\s)j?(\d\d)(\d\d)(\d\d(?:\.\d*)?)?\s*([-+])(\d\d)(?:(\d\d)(\d\d(?:\.\d*)?)?|(\d))(?=$|[\s,])/;
+const ANGLE = /^([-+]?)(\d+(?:\.\d*)?)(?!\.?\d)(deg|[hmsd°'"′″:](?![a-z]))?(?![a-z.])[\s,]*/;  // one number of a position
 const MJY = {'': 1, m: 1, 'µ': 1e-3, 'μ': 1e-3, u: 1e-3, j: 1e3};
 const RADIUS_DEG = {arcmin: 1 / 60, "'": 1 / 60, '′': 1 / 60, arcsec: 1 / 3600, '"': 1 / 3600, '″': 1 / 3600};
+
+const NO_DIRECTION = ' is no direction: hours to 24 or degrees to 360, then -90 to +90';
 
 // Return degrees or hours of the numbers of one angle; null where they are none: 30:75, or 31.5 30.
 function angle(parts) {
@@ -84,11 +88,11 @@ function middle(parts) {
 function takePlace(text, asked) {
   const name = NAME.exec(text);
   if (name) {
-    const [whole, h, m, s, sign, d, dm, ds] = name;
+    const [whole, h, m, s, sign, d, dm, ds, tenth] = name;
     const parts = (...values) => values.filter(one => one !== undefined).map(one => ({sign, value: Number(one)}));
     const east = parts(h, m, s).map(one => ({...one, sign: '', unit: ':'}));
-    asked.place = direction(east, parts(d, dm, ds));
-    if (asked.place === null) asked.wrong = whole.trim();
+    asked.place = direction(east, tenth ? parts(d + '.' + tenth) : parts(d, dm, ds));
+    if (asked.place === null) asked.wrong = whole.trim() + NO_DIRECTION;
     return text.replace(whole, ' ');
   }
   const start = /(?:^|\s)(?=[-+]?\d)/g;
@@ -102,7 +106,7 @@ function takePlace(text, asked) {
     const split = parts.length > 1 ? middle(parts) : 0;
     if (!split) continue;
     asked.place = direction(parts.slice(0, split), parts.slice(split));
-    if (asked.place === null) asked.wrong = text.slice(from, from + length).trim();
+    if (asked.place === null) asked.wrong = text.slice(from, from + length).trim() + NO_DIRECTION;
     return text.slice(0, from) + ' ' + text.slice(from + length);
   }
   return text;
@@ -111,17 +115,22 @@ function takePlace(text, asked) {
 // Return a question in the letters and words that `parse` knows.
 function plain(text) {
   return text.toLowerCase().replace(/[−]/g, '-').replace(/ʰ/g, 'h').replace(/ᵐ/g, 'm').replace(/ˢ/g, 's')
-    .replace(/[()]/g, ' ').replace(/(?:^|[\s,])(?:icrs|j2000|fk5|ra|dec|decl?|cone)(?=$|[\s=:,.])[=:.]?/g, ' ')
-    .replace(/(\d{4})\/(\d\d)\/(\d\d)/g, '$1-$2-$3')
+    .replace(/[()]/g, ' ').replace(/(?:^|[\s,])(?:icrs|j2000|fk5|ra|dec|decl?|cone|verdict|date)(?=$|[\s=:,.])[=:.]?/g, ' ')
+    .replace(/(\d{4})[-\/](\d\d?)[-\/](\d\d?)(?!\d)/g, (_, y, m, d) => [y, m.padStart(2, '0'), d.padStart(2, '0')].join('-'))
     // A time of a day, as it stands in names.
     .replace(/(\d{4})-(\d\d)-(\d\d)(?:t|\s+)(\d\d):(\d\d)(?::(\d\d))?(?:\s*utc)?(?!\s*[\d:.,+-])/g, '$1$2$3t$4$5$6')
     // A declination may follow without a space: 13h31m08s+30d30m33s.
     .replace(/([\dhms°.])([+])(?=\d)/g, '$1 $2').replace(/([hms])-(?=\d)/g, '$1 -').replace(/(:\d\d(?:\.\d*)?)-(?=\d)/g, '$1 -');
 }
 
-// Return what a text asks for: {place, radius, rms, dates, verdict, words, wrong}; `wrong` looks like a position and is none.
+const VERDICTS = ['passed', 'warning', 'failed'];
+
+// Return whether the last day of a month is not exceeded: the parser of dates takes 2026-02-30 for 2 March.
+function isDay(date) { return date.length < 10 || new Date(date).toISOString().slice(0, 10) === date; }
+
+// Return what a text asks for: {place, radius, rms, dates, verdicts, words, wrong}; `wrong` says what can be no answer.
 function parse(text) {
-  const asked = {place: null, radius: 0, rms: [], dates: [], verdict: null, words: [], wrong: null};
+  const asked = {place: null, radius: 0, rms: [], dates: [], verdicts: [], words: [], wrong: null};
   const names = [];  // of calibrators: 1331+305 is no position
   const others = text.replace(/\S+/g, word => positions[word.toLowerCase()] ? (names.push(word.toLowerCase()), ' ') : word);
   let rest = plain(others), found;
@@ -131,18 +140,30 @@ function parse(text) {
     return found;
   };
   const mjy = (value, unit) => Number(value) * MJY[(unit || '')[0] || ''];
-  if (take(RADIUS)) asked.radius = Number(found[1]) * (RADIUS_DEG[found[2]] || 1);
+  if (take(RADIUS) || take(BARE_RADIUS)) asked.radius = Number(found[1]) * (RADIUS_DEG[found[2]] || 1);
   while (take(RMS)) asked.rms.push([found[1].replace('≤', '<=').replace('≥', '>='), mjy(found[2], found[3])]);
-  if (take(RMS_RANGE)) asked.rms.push(['>=', mjy(found[1], found[3])], ['<=', mjy(found[2], found[3])]);
+  if (take(RMS_RANGE)) {
+    const ends = [mjy(found[1], found[3]), mjy(found[2], found[3])];
+    asked.rms.push(['>=', Math.min(...ends)], ['<=', Math.max(...ends)]);
+  }
   // '~' comes after all digits: the whole of a day, month or year.
-  if (take(BETWEEN)) asked.dates.push(['>=', found[1]], ['<', found[2] + '~']);
+  if (take(BETWEEN)) {
+    const [first, last] = found.slice(1, 3).sort();
+    asked.dates.push(['>=', first], ['<', last + '~']);
+  }
   if (take(SINCE)) asked.dates.push(['>=', (found[2] || found[3]) + (['after', '>'].includes(found[1]) ? '~' : '')]);
   if (take(BEFORE)) asked.dates.push(['<', found[2] + (['before', '<'].includes(found[1]) ? '' : '~')]);
   if (take(DATE)) asked.dates.push(['>=', found[1]], ['<', found[1] + '~']);
+  const odd = asked.dates.map(one => one[1].replace('~', '')).find(one => Number.isNaN(Date.parse(one)) || !isDay(one));
+  if (odd) asked.wrong = odd + ' is no date';
+  rest = rest.replace(/(?:^|\s)not\s+(passed|warning|failed)(?=$|\s)/g, (_, no) => {
+    asked.verdicts.push(...VERDICTS.filter(one => one !== no));
+    return ' ';
+  });
   rest = takePlace(rest, asked);
   const words = rest.split(/[\s,]+/).filter(Boolean), joined = words.join('');
   for (const word of [...names, ...(positions[joined] ? [joined] : words)]) {  // 3C 286
-    if (['passed', 'warning', 'failed'].includes(word)) asked.verdict = word;
+    if (VERDICTS.includes(word)) asked.verdicts.push(word);
     else asked.words.push(word);
   }
   return asked;
@@ -160,7 +181,7 @@ const COMPARE = {'<': (a, b) => a < b, '<=': (a, b) => a <= b, '>': (a, b) => a 
 function matches(e, asked) {
   if (asked.wrong) return false;
   if (asked.place && !covers(e, asked.place, asked.radius)) return false;
-  if (asked.verdict && e.verdict !== asked.verdict) return false;
+  if (asked.verdicts.length && !asked.verdicts.includes(e.verdict)) return false;
   if (!asked.dates.every(([sign, value]) => e.date && COMPARE[sign](e.date, value))) return false;
   if (!asked.rms.every(([sign, value]) => e.rms !== null && COMPARE[sign](e.rms, value))) return false;
   if (verdicts.value && e.verdict !== verdicts.value) return false;
@@ -221,6 +242,17 @@ function cards(found) {
   });
 }
 
+// Return how a question was understood: what can be no answer, the position, or words that were taken as text and not found.
+function hint(asked, count) {
+  if (asked.wrong) return '; ' + asked.wrong;
+  if (asked.place) {
+    const [ra, dec] = asked.place.map(one => one.toFixed(2));
+    return ' at ' + ra + '°, ' + (dec < 0 ? '' : '+') + dec + '°' + (asked.radius ? ' within ' + asked.radius.toFixed(2) + '°' : '');
+  }
+  const words = asked.words.filter(word => !positions[word]);
+  return count || !words.length ? '' : '; looked for the text ' + words.map(word => '“' + word + '”').join(' and ');
+}
+
 let asked_last = 0;
 
 async function draw(only) {
@@ -240,8 +272,7 @@ async function draw(only) {
   grid.replaceChildren(...cards(found));
   if (fields) fields.replaceChildren(...found.filter(e => e.outline).map(outline).reverse());
   const more = count > found.length ? ', the newest ' + found.length + ' drawn' : '';
-  const wrong = asked.wrong ? '; ' + asked.wrong + ' is no direction: hours to 24 or degrees to 360, then -90 to +90' : '';
-  status.textContent = count + ' of ' + total + ' mosaics' + more + wrong;
+  status.textContent = count + ' of ' + total + ' mosaics' + more + hint(asked, count);
   document.body.dataset.drawn = found.length;
 }
 

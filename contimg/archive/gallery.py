@@ -225,7 +225,13 @@ def record(entry: Mapping[str, Any], href: str | None, thumbnail: str | None, no
         ("tiles", "not known" if entry["n_images"] is None else str(entry["n_images"])),
         ("calibrator", ", ".join(entry["calibrators"]) or "-"),
     ]
-    words = [entry["name"], entry["verdict"], "simulated" if entry["synthetic"] else "sky", note]
+    words = [
+        entry["name"],
+        entry["verdict"],
+        "simulated" if entry["synthetic"] else "sky",
+        _field_of(entry) or "",
+        note,
+    ]
     return {
         "name": entry["name"],
         "verdict": entry["verdict"],
