@@ -48,6 +48,7 @@ input[type=search]:focus { outline: 2px solid var(--blue); outline-offset: 1px; 
 .gallery.decide { grid-template-columns: repeat(auto-fill, minmax(min(380px, 100%), 1fr)); }
 .gallery .text ul { margin: 8px 0 0; padding-left: 18px; font-size: 13px; overflow-wrap: anywhere; }
 .gallery pre { user-select: all; }
+@media (max-width: 640px) { .map text { font-size: 24px; } }
 @media print { input[type=search], .filters, #list { display: none; } .gallery article { break-inside: avoid; } }
 """
 

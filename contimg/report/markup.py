@@ -14,7 +14,7 @@ STYLE = """
 :root { color-scheme: light dark;
   --ink: #1d2430; --soft: #5b6675; --line: #dde2e9; --paper: #ffffff; --wash: #f5f7fa; --blue: #1f5fa8;
   --good: #18794e; --good-wash: #e6f5ec; --warn: #9a5b00; --warn-wash: #fff3dc; --bad: #b00020; --bad-wash: #fdeaec; }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root { --ink: #e6eaf0; --soft: #9aa6b5; --line: #333c49; --paper: #171c23; --wash: #0f1318; --blue: #7fb4f0;
     --good: #6fd3a0; --good-wash: #12301f; --warn: #f0b860; --warn-wash: #35260b; --bad: #ff8a97; --bad-wash: #3a1318; }
   img { border-radius: 6px; }
@@ -24,6 +24,7 @@ body { margin: 0; background: var(--wash); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
 main { max-width: 1240px; margin: 0 auto; padding: 32px 28px 64px; }
 a { color: var(--blue); }
+:focus-visible { outline: 2px solid var(--blue); outline-offset: 2px; }
 h1 { font-size: 27px; margin: 0 0 4px; letter-spacing: -0.01em; overflow-wrap: anywhere; }
 h2 { font-size: 18px; margin: 36px 0 10px; }
 p { margin: 4px 0; }
@@ -76,7 +77,15 @@ figcaption { color: var(--soft); font-size: 12px; text-align: center; margin-top
   td.number, th.number, td.name { min-width: 7.5em; } th, td { padding: 6px 8px; }
   .broad img { max-width: none; width: 1100px; }
 }
-@media print { body { background: var(--paper); } .card, .scroll { break-inside: avoid; } }
+@media print {
+  body { background: var(--paper); font-size: 12px; } main { max-width: none; padding: 0; }
+  .card { padding: 10px 12px; } .card, .tile, figure, tr { break-inside: avoid; } h2, summary { break-after: avoid; }
+  .pair { grid-template-columns: 1fr 1fr; } .tiles { grid-template-columns: repeat(5, 1fr); gap: 8px; }
+  .scroll { overflow: visible; border: 0; } th { white-space: normal; } th, td { padding: 3px 6px; }
+  table, code { font-size: 10px; } td.number, th.number, td.name { min-width: 0; } .tile b { font-size: 15px; }
+  .links { display: none; } img { max-height: 14cm; object-fit: contain; }
+  .badge { print-color-adjust: exact; }
+}
 """
 
 
@@ -158,7 +167,7 @@ def table(
     )
     if not body:
         return '<p class="soft">None.</p>'
-    head = "".join(f"<th{kind}>{escape(column)}</th>" for kind, column in zip(kinds, columns, strict=True))
+    head = "".join(f'<th{kind} scope="col">{escape(column)}</th>' for kind, column in zip(kinds, columns, strict=True))
     style = ' class="compact"' if compact else ""
     return f'<div class="scroll"><table{style}><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from contimg.report.markup import Html, badge, code, page, picture, safe, table, wide
+from contimg.report.markup import STYLE, Html, badge, code, page, picture, safe, table, wide
 
 EVIL = "<script>alert('1') & \"2\"</script>"
 
@@ -113,3 +113,25 @@ def test_a_page_is_xml_and_loads_nothing():
     assert root.find("head/title").text == EVIL
     assert [cell.text for cell in root.iter("td")] == [EVIL]
     assert not re.search(r"https?:|url\(|<link|<script|@import", text)
+
+
+LIGHT, DARK = (
+    dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6});", rule)) for rule in re.findall(r":root \{(.*?)\}", STYLE, re.DOTALL)
+)
+PAIRS = [(text, ground) for text in ("ink", "soft", "blue", "bad") for ground in ("paper", "wash")]
+PAIRS += [(word, f"{word}-wash") for word in ("good", "warn", "bad")]
+
+
+def luminance(colour):
+    """Relative luminance by WCAG 2.1 of a colour such as #1f5fa8."""
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize(("text", "ground"), PAIRS)
+@pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
+def test_text_stands_out_from_its_ground(text, ground, colours):
+    """WCAG 2.1, success criterion 1.4.3 (AA): a contrast of at least 4.5."""
+    bright, dim = sorted((luminance(colours[f"--{name}"]) for name in (text, ground)), reverse=True)
+    assert (bright + 0.05) / (dim + 0.05) >= 4.5

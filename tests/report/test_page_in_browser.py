@@ -1,6 +1,7 @@
 """The mosaic's page in headless Chromium: links lead somewhere, nothing overflows, nothing is complained of."""
 
 import html
+import itertools
 import re
 import shutil
 import subprocess
@@ -153,3 +154,23 @@ def _luminance(colour):
     channels = [int(one) / 255 for one in re.findall(r"\d+", colour)[:3]]
     linear = [one / 12.92 if one <= 0.03928 else ((one + 0.055) / 1.055) ** 2.4 for one in channels]
     return sum(weight * one for weight, one in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_headings_follow_each_other_and_pictures_say_what_they_show(pages):
+    """One title; no level is left out; a reader that does not see hears words for every picture."""
+    dom, _ = browse(pages["bag"])
+    levels = [int(one) for one in re.findall(r"<h([1-6])[ >]", dom)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    images = re.findall(r"<img [^>]*>", dom)
+    assert len(images) >= 3 and all(re.search(r'alt="[^"]{5,}"', one) for one in images)
+    assert '<html lang="en"' in dom
+    heads = re.findall(r"<th\b[^>]*>", dom)
+    assert heads and all('scope="' in one for one in heads)
+
+
+def test_a_printed_page_takes_few_sheets(pages, tmp_path):
+    """Verdict, numbers and picture on the first, plots beside each other: six sheets before, most of each empty."""
+    place = tmp_path / "page.pdf"
+    browse(pages["bag"], f"--print-to-pdf={place}", "--no-pdf-header-footer")
+    assert len(re.findall(rb"/Type /Page\b", place.read_bytes())) <= 3
