@@ -26,7 +26,10 @@ class BuildWithWorkflow(build_py):
         if self.editable_mode:
             return
         for pattern in WORKFLOW:
-            for source in sorted(ROOT.glob(pattern)):
+            found = sorted(ROOT.glob(pattern))
+            if not found:
+                raise SystemExit(f"{ROOT / pattern} is missing: build from a clone, or from a source archive with it")
+            for source in found:
                 target = Path(self.build_lib, "contimg", "_workflow", source.relative_to(ROOT))
                 target.parent.mkdir(parents=True, exist_ok=True)
                 self.copy_file(str(source), str(target))

@@ -1,7 +1,9 @@
 """The workflow from elsewhere than a clone: a packed copy, a wheel, a module of another one, the standard layout."""
 
+import email.parser
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -33,10 +35,12 @@ def packed(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def wheel(packed, tmp_path_factory):
-    """The folder of an unpacked wheel."""
+    """The folder of an unpacked wheel, made as for a release: from the source archive that was made from the clone."""
     place = tmp_path_factory.mktemp("wheel")
+    archive = [sys.executable, "-c", f"from setuptools import build_meta; build_meta.build_sdist({str(place)!r})"]
+    subprocess.run(archive, check=True, capture_output=True, cwd=packed)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(place)]
-    subprocess.run([*command, str(packed)], check=True, capture_output=True, cwd=place)
+    subprocess.run([*command, f"contimg-{__version__}.tar.gz"], check=True, capture_output=True, cwd=place)
     (path,) = place.glob(f"contimg-{__version__}-*.whl")
     zipfile.ZipFile(path).extractall(place / "unpacked")
     return place / "unpacked"
@@ -78,6 +82,38 @@ def test_a_wheel_has_every_file_of_the_workflow_and_nothing_of_the_tests(wheel):
         }
     assert not list(wheel.glob("tests*"))
     assert (wheel / "contimg" / "sky" / "vla_sources.csv").exists()
+
+
+def test_a_wheel_without_the_workflow_is_not_built(packed, tmp_path):
+    copy = shutil.copytree(packed, tmp_path / "copy", ignore=shutil.ignore_patterns("rules"))
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", str(tmp_path)]
+    done = subprocess.run([*command, str(copy)], check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode != 0 and "rules/*.smk is missing: build from a clone" in done.stdout + done.stderr
+
+
+def test_the_wheel_says_what_the_citation_says(wheel):
+    (place,) = wheel.glob("contimg-*.dist-info/METADATA")
+    metadata = email.parser.Parser().parsestr(place.read_text())
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    zenodo = json.loads((ROOT / ".zenodo.json").read_text())
+    assert metadata["Version"] == __version__
+    assert metadata["License-Expression"] == citation["license"] == zenodo["license"] == "BSD-3-Clause"
+    assert metadata["Keywords"].split(",") == citation["keywords"] == zenodo["keywords"]
+    names = [one["name"] for one in citation["authors"]]
+    assert [metadata["Author"]] == names == [one["name"] for one in zenodo["creators"]]
+    assert citation["title"] == zenodo["title"]
+    assert " ".join(citation["abstract"].split()) == zenodo["description"]
+    # Addresses are named in all of them, or in none: there is no public one yet.
+    assert bool(metadata.get_all("Project-URL")) == ("repository-code" in citation)
+
+
+def test_the_wheel_names_the_pythons_that_are_tested(wheel):
+    (place,) = wheel.glob("contimg-*.dist-info/METADATA")
+    metadata = email.parser.Parser().parsestr(place.read_text())
+    named = re.findall(r"^Classifier: Programming Language :: Python :: (3\.\d+)$", place.read_text(), re.MULTILINE)
+    tested = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["test"]["strategy"]["matrix"]
+    assert named == tested["python"] == ["3.11", "3.12"]
+    assert set(metadata["Requires-Python"].split(",")) == {">=3.11", "<3.13"}
 
 
 MODULE = """
