@@ -7,4 +7,4 @@ with job_log.to_file(snakemake.log[0]):
     from contimg.publishing.publish_mosaic import publish_mosaic
 
     publish_mosaic(snakemake.wildcards.mosaic, from_sections(paths=snakemake.params.paths,
-                 registry=snakemake.config["registry"], publish=snakemake.params.publish))
+                 registry=snakemake.config.get("registry", {}), publish=snakemake.params.publish))

@@ -7,5 +7,5 @@ with job_log.to_file(snakemake.log[0]):
     from contimg.publishing.register_mosaic import register_mosaic
 
     given = snakemake.params
-    config = from_sections(paths=given.paths, registry=snakemake.config["registry"], publish=given.publish)
+    config = from_sections(paths=given.paths, registry=snakemake.config.get("registry", {}), publish=given.publish)
     register_mosaic(snakemake.wildcards.mosaic, config, judged_by=given.judged_by)

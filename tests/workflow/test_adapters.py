@@ -35,7 +35,7 @@ def run(night, name, given, made, wildcards=(), **params):
     log = night.place / f"{name}.log"
     snakemake = SimpleNamespace(
         input=named(given), output=named(made), params=SimpleNamespace(**params), log=[str(log)], threads=1,
-        wildcards=SimpleNamespace(**dict(wildcards)), config={"registry": night.config.registry.model_dump()},
+        wildcards=SimpleNamespace(**dict(wildcards)), config={},  # another workflow's module has the overlay alone
     )  # fmt: skip
     with keys_read() as read:
         runpy.run_path(str(ROOT / "scripts" / f"{name}.py"), init_globals={"snakemake": snakemake})
