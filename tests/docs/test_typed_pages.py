@@ -27,6 +27,9 @@ SHELL = re.compile(r"^(?!contimg |snakemake )|>")
 """Lines that only a shell can run; of the others it makes the words, and a fork of a warm process runs them."""
 
 
+DRY_RUN = "contimg run night/config.yaml -n"
+
+
 class Typist:
     """The folder in which the commands are typed; PATH of the pages is the clone, W Snakemake's working folder."""
 
@@ -83,8 +86,24 @@ def walk(tmp_path_factory):
     for page, command in RUN:
         if not (folder / "night.yaml").exists() and (folder / "night/config.yaml").exists():
             write_overlay(folder)
+        if command == DRY_RUN and not (folder / "before").exists():
+            (folder / "before").write_text("\n".join(files_below(folder)))
         said[page, command] = typist.type(command)
+        if command == DRY_RUN and not (folder / "after").exists():
+            (folder / "after").write_text("\n".join(files_below(folder)))
     return folder, said
+
+
+def files_below(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_first_dry_run_writes_what_the_page_says(walk):
+    before, after = ((walk[0] / name).read_text().splitlines() for name in ("before", "after"))
+    made = {re.match(r"\.snakemake|night/state/cache|.*", one)[0] for one in set(after) - set(before) - {"before"}}
+    assert made == {".snakemake", "night/state/cache"}
+    page = " ".join((ROOT / "docs/first-ten-minutes.md").read_text().split())
+    assert "remembered in `night/state/cache`, and Snakemake makes its own folder `.snakemake`" in page
 
 
 @pytest.mark.parametrize(("page", "command"), dict.fromkeys(RUN), ids=lambda text: re.sub(r"\W+", "-", text)[:60])

@@ -166,7 +166,9 @@ def test_in_a_clone_the_files_stand_beside_the_library():
 def test_one_version_everywhere():
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == __version__
     assert json.loads((ROOT / ".zenodo.json").read_text())["version"] == __version__
-    assert f"\n## {__version__} (" in (ROOT / "CHANGELOG.md").read_text()
+    day = yaml.safe_load((ROOT / "CITATION.cff").read_text())["date-released"]
+    newest = re.search(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[1]
+    assert newest == f"{__version__} ({day})"
 
 
 def test_the_catalog_finds_what_its_standardized_shelf_needs():
