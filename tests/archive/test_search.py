@@ -12,6 +12,7 @@ from mocpy import MOC
 
 from contimg.archive import gallery
 from tests.archive.entry import made, unmeasured
+from tests.support.browser import look
 
 pytestmark = pytest.mark.chromium
 
@@ -250,6 +251,13 @@ def test_a_link_with_a_question_shows_its_answer(page, asked, names):
     command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=8000", "--dump-dom"]
     done = subprocess.run([*command, f"{page.as_uri()}#{asked}"], capture_output=True, text=True, timeout=120)
     assert re.findall(r'<article[^>]* id="([^"]*)"', done.stdout) == names
+
+
+@pytest.mark.parametrize("width", [1400, 420, 360])
+def test_nothing_sticks_out_of_a_window(width, page):
+    seen = look(page, width, page.parent)
+    assert seen.sticking_out == [] and seen.scroll_px <= width
+    assert 0.01 < seen.ink < 0.9
 
 
 def test_the_page_is_small_and_fetches_nothing(page):
