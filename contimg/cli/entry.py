@@ -18,7 +18,7 @@ from contimg.errors import ContimgError
 
 # command -> (module, attribute, help in one line); the modules import what they need.
 COMMANDS = {
-    "run": ("contimg.cli.run", "run", "Run the workflow on a configuration: a door to snakemake."),
+    "run": ("contimg.cli.run_workflow", "run", "Run the workflow on a configuration: a door to snakemake."),
     "simulate": ("contimg.cli.simulate", "simulate", "Simulate part of a night in the correlator's format."),
     "check": ("contimg.cli.check", "check", "Test the telescope's conventions on raw files of a transit."),
     "fingerprint": ("contimg.cli.fingerprint", "fingerprint", "Write a small file of a transit that a site can share."),

@@ -72,7 +72,7 @@ def test_a_date_of_another_form_is_refused_with_the_right_one(words, date, remed
 
 
 def subcommands(name):
-    """Return the names of a command's subcommands; called in tests only, as it makes a module of `contimg.cli.run`."""
+    """Return the names of a command's subcommands; none of what is no group."""
     one = main.get_command(click.Context(main), name)
     return list(one.commands) if isinstance(one, click.Group) else []
 
