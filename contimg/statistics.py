@@ -1,4 +1,4 @@
-"""Robust estimates: the standard deviation of samples and images, linear fits, and the choice between models."""
+"""Robust estimates: the standard deviation of samples and images, peaks, linear fits, the choice between models."""
 
 from __future__ import annotations
 
@@ -77,6 +77,45 @@ def image_sigma(image: NDArray[np.floating]) -> float:
     """Return the robust standard deviation of a large image from about a million of its pixels, evenly spaced."""
     step = max(1, min(image.shape) // _PIXELS)
     return robust_sigma(image[::step, ::step])
+
+
+def interpolated_peak(image: NDArray[np.floating], y: int, x: int) -> float:
+    """Return the height of a maximum between pixels: that of the Gaussian through the 3 x 3 pixels round it.
+
+    With three pixels a beam, the highest pixel lies up to 14 % below the peak of a point source.
+
+    Parameters
+    ----------
+    image : (ny, nx) array
+    y, x : int
+        Row and column of the highest pixel.
+
+    Returns
+    -------
+    float
+        In the unit of `image`; the pixel's own value where a neighbour is missing, or the pixels have no maximum that a
+        Gaussian describes within a pixel of it.
+
+    Notes
+    -----
+    The logarithm of a Gaussian is a paraboloid. It is fitted with weights that fall with the square of the value, as
+    the variance of a logarithm grows.
+    """
+    own = float(image[y, x])
+    part = np.asarray(image[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2], np.float64)
+    if part.shape != (3, 3) or not (np.isfinite(part) & (part > 0)).all():
+        return own
+    dy, dx = (offset.ravel() for offset in np.mgrid[-1.0:2.0, -1.0:2.0])
+    value = part.ravel() / part.max()
+    design = np.column_stack([np.ones(9), dx, dy, dx**2, dx * dy, dy**2])
+    fitted = np.linalg.lstsq(design * value[:, None], np.log(value) * value, rcond=None)[0]
+    curvature = np.array([[2 * fitted[3], fitted[4]], [fitted[4], 2 * fitted[5]]])
+    if np.linalg.eigvalsh(curvature)[-1] >= 0:
+        return own
+    place = np.linalg.solve(curvature, -fitted[1:3])
+    if np.abs(place).max() > 1:
+        return own
+    return float(part.max() * np.exp(fitted[0] + fitted[1:3] @ place / 2))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from contimg.statistics import (
     best_explanation,
     clipped_sigma,
     image_sigma,
+    interpolated_peak,
     robust_fit,
     robust_sigma,
 )
@@ -102,3 +103,52 @@ def test_the_pattern_that_is_there_explains_best():
         assert found.name == name
         assert found.value == pytest.approx(size, abs=4 * found.error)
     assert best_explanation({}, x, errors) is None
+
+
+def spot(x0, y0, peak=15.06, major=5.18, minor=2.73, angle_deg=30.0, floor=0.0):
+    """Return an elliptical Gaussian (FWHM in pixels) at a place between pixels."""
+    y, x = np.mgrid[:21, :21]
+    turn = math.radians(angle_deg)
+    along = (x - x0) * math.cos(turn) + (y - y0) * math.sin(turn)
+    across = -(x - x0) * math.sin(turn) + (y - y0) * math.cos(turn)
+    return floor + peak * np.exp(-4 * math.log(2) * ((along / major) ** 2 + (across / minor) ** 2))
+
+
+@pytest.mark.parametrize("place", [(10, 10), (10.5, 10.5), (10.31, 9.62), (9.5, 10.2)])
+@pytest.mark.parametrize("angle_deg", [0, 30, 90])
+def test_a_gaussian_between_pixels_has_its_peak(place, angle_deg):
+    image = spot(*place, angle_deg=angle_deg)
+    y, x = np.unravel_index(image.argmax(), image.shape)
+    assert interpolated_peak(image, y, x) == pytest.approx(15.06, rel=1e-9)
+
+
+def test_the_highest_pixel_would_be_14_percent_low_with_3_pixels_a_beam():
+    image = spot(10.5, 10.5, major=3, minor=3)
+    assert image.max() / 15.06 == pytest.approx(2 ** (-2 / 9 * 1.0), rel=1e-9)
+    assert interpolated_peak(image, 10, 10) == pytest.approx(15.06, rel=1e-9)
+
+
+def test_a_peak_in_noise_has_no_bias():
+    rng = np.random.default_rng(5)
+    found = []
+    for _ in range(1000):
+        image = spot(10 + rng.uniform(-0.5, 0.5), 10 + rng.uniform(-0.5, 0.5), peak=20.0) + rng.normal(0, 1, (21, 21))
+        y, x = np.unravel_index(image.argmax(), image.shape)
+        found.append(interpolated_peak(image, y, x))
+    assert np.mean(found) == pytest.approx(20.0, rel=0.03)  # the highest of several pixels: +0.5 of 20 at most
+
+
+@pytest.mark.parametrize("change", [(10, 11, np.nan), (9, 9, -1.0), (9, 11, 0.0)], ids=["blank", "negative", "zero"])
+def test_what_no_gaussian_describes_has_the_pixel(change):
+    image = spot(10.2, 10.1)
+    image[change[:2]] = change[2]
+    assert interpolated_peak(image, 10, 10) == image[10, 10]
+
+
+def test_at_the_edge_and_on_a_slope_it_is_the_pixel():
+    image = spot(10.2, 10.1)
+    assert interpolated_peak(image[10:, 10:], 0, 0) == image[10, 10]
+    saddle = 1 + 0.1 * np.array([[0, 1, 0], [-1, 0, -1], [0, 1, 0]])
+    slope = np.exp(np.arange(9.0).reshape(3, 3) - 0.05 * (np.arange(3) - 1) ** 2)
+    assert interpolated_peak(saddle, 1, 1) == 1.0
+    assert interpolated_peak(slope, 1, 1) == slope[1, 1]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SCHEMA = 4
+SCHEMA = 5
 MOC_ORDER = 11  # cells of 1.7 arcmin
 _ORDER_0_DEG = 58.6  # width of a HEALPix cell of order 0: sqrt(4 pi / 12) rad
 _MAX_POINTS = 1_000_000  # whose positions are computed, in a second or so
@@ -67,12 +68,14 @@ def _read_bundle(folder: Path, path: Path, data_id: str) -> dict[str, Any]:
     """Return what an entry takes from a bundle; write its thumbnail and MOC into `folder`."""
     metadata, inside = bundle.read_metadata(path), bundle.payload(path)
     image, page = inside / f"{data_id}.fits", inside / f"{data_id}.html"
-    spans_d = _spans_of_tiles(metadata)
+    tiles = _tiles_used(metadata)
+    spans_s = _spans_s(tiles)
     return {
         "schema": SCHEMA,
         **described(metadata),
-        "exposure_s": sum(spans_d) * 86400 if spans_d else None,
-        "tile_s": max(spans_d) * 86400 if spans_d else None,
+        "exposure_s": _exposure_s(inside / f"{data_id}.coverage.fits", spans_s),
+        "tile_s": max(spans_s, default=None),
+        "band_hz": _band_hz(tiles, metadata),
         "kilobytes": image.stat().st_size // 1024 if image.exists() else None,
         "image": image.relative_to(path).as_posix(),
         "page": page.relative_to(path).as_posix() if page.exists() else None,
@@ -110,19 +113,59 @@ def pictured(image: Path, folder: Path, name: str, rms_mjy: float | None) -> dic
     return found
 
 
-def _spans_of_tiles(metadata: Mapping[str, Any]) -> list[float]:
-    """Return how long [d] each tile was observed that is in the mosaic; tiles that were left out add no exposure."""
+def _tiles_used(metadata: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the facts of the tile images that are in the mosaic; those that were left out add nothing to it."""
     used = {naming.iso(tile) for tile in metadata["tiles_used"] or []}
-    images = [
+    return [
         product["twin"]["facts"]
         for product in metadata["lineage"]["products"]
         if product["twin"]["kind"] == "image" and naming.iso(product["twin"]["id"]) in used
     ]
+
+
+def _spans_s(tiles: Iterable[Mapping[str, Any]]) -> list[float]:
+    """Return how long [s] each tile was observed, of those whose times are known."""
     return [
-        facts["end_mjd"] - facts["start_mjd"]
-        for facts in images
+        (facts["end_mjd"] - facts["start_mjd"]) * 86400
+        for facts in tiles
         if facts.get("start_mjd") is not None and facts.get("end_mjd") is not None
     ]
+
+
+def _exposure_s(coverage: Path, spans_s: Sequence[float]) -> float | None:
+    """Return the median exposure [s] of a covered pixel: the tiles that saw it times the median length of a tile.
+
+    ObsCore 1.1 asks for the median where the exposure differs between pixels. None where the bundle does not say how
+    many tiles saw each pixel.
+    """
+    import numpy as np
+    from astropy.io import fits
+
+    if not coverage.exists() or not spans_s:
+        return None
+    pixels: Counter[int] = Counter()  # by number of tiles
+    with fits.open(coverage, memmap=False) as opened:
+        for _, block in pixel_rows(image_hdu(opened)):
+            numbers, counts = np.unique(block[block > 0], return_counts=True)
+            pixels.update(dict(zip(numbers.astype(int).tolist(), counts.tolist(), strict=True)))
+    if not pixels:
+        return None
+    tiles = sorted(pixels)
+    half = np.searchsorted(np.cumsum([pixels[number] for number in tiles]), pixels.total() / 2)
+    return tiles[int(half)] * float(np.median(spans_s))
+
+
+def _band_hz(tiles: Sequence[Mapping[str, Any]], metadata: Mapping[str, Any]) -> list[float] | None:
+    """Return the lowest and the highest frequency of the channels in the mosaic.
+
+    They are the edges of the tiles' bands. The mosaic's frequency and bandwidth are means that follow the weights, and
+    do not end where the data do; they stand in where a bundle of an earlier version says nothing else.
+    """
+    bands = [facts["band_hz"] for facts in tiles if facts.get("band_hz")]
+    if bands and len(bands) == len(tiles):
+        return [min(low for low, _ in bands), max(high for _, high in bands)]
+    freq, width = metadata["freq_hz"], metadata["bandwidth_hz"]
+    return None if freq is None or width is None else [freq - width / 2, freq + width / 2]
 
 
 def _footprint(image: Path, place: Path) -> dict[str, Any]:

@@ -51,6 +51,17 @@ _OBSCORE: dict[str, tuple[type, str | None, str, str | None]] = {
     "simulated": (bool, None, "meta.code", None),
 }
 
+_WORDS = {
+    "t_exptime": "median over the covered pixels: tiles that saw a pixel, times the length of a tile",
+    "em_min": "vacuum wavelength of the upper edge of the band that the data come from",
+    "em_max": "vacuum wavelength of the lower edge of the band that the data come from",
+    "version": "version of the mosaic, 1 for the first",
+    "verdict": "passed, or warning or failed and published by the decision of a person",
+    "rms_mjy": "median noise where the weight is at least half of its 95th percentile; higher towards the edges",
+    "simulated": "true: simulated data, not the sky",
+}
+"""What some columns hold, where name and standard leave it open."""
+
 _EMPTY: dict[type, Any] = {str: "", int: 0, float: 0.0, bool: False}
 _DTYPE = {str: "str", int: "int64", float: "float64", bool: "bool"}
 _NO_INT = -1  # stands for an integer that is not known
@@ -61,8 +72,6 @@ def obscore_row(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return an entry as a row of the ObsCore table; None where the bundle does not state a value."""
     ra_deg, dec_deg = entry["centre_deg"] or (None, None)
     width, height = entry["shape_px"] or (None, None)
-    freq, band = entry["freq_hz"], entry["bandwidth_hz"]
-    known = freq is not None and band is not None
     corners = entry["corners_deg"]
     return {
         "dataproduct_type": "image",
@@ -86,9 +95,7 @@ def obscore_row(entry: Mapping[str, Any]) -> dict[str, Any]:
         "t_exptime": entry["exposure_s"],
         "t_resolution": entry["tile_s"],
         "t_xel": 1,
-        "em_min": C_M_S / (freq + band / 2) if known else None,
-        "em_max": C_M_S / (freq - band / 2) if known else None,
-        "em_res_power": freq / band if known else None,
+        **_spectral(entry["band_hz"]),
         "em_xel": 1,
         "o_ucd": "phot.flux.density;em.radio",
         "pol_states": "/I/",
@@ -101,6 +108,14 @@ def obscore_row(entry: Mapping[str, Any]) -> dict[str, Any]:
         "rms_mjy": entry["rms_mjy"],
         "simulated": entry["synthetic"],
     }
+
+
+def _spectral(band_hz: Sequence[float] | None) -> dict[str, float | None]:
+    """Return the limits of a band as vacuum wavelengths [m], and its middle over its width."""
+    if band_hz is None:
+        return dict.fromkeys(("em_min", "em_max", "em_res_power"))
+    low, high = band_hz
+    return {"em_min": C_M_S / high, "em_max": C_M_S / low, "em_res_power": (low + high) / 2 / (high - low)}
 
 
 def obscore(entries: Sequence[Mapping[str, Any]]) -> Table:
@@ -136,6 +151,7 @@ def write_votable(path: Path, entries: Sequence[Mapping[str, Any]], folder: Path
     for field in first.fields:
         kind, _, field.ucd, utype = _OBSCORE[field.name]
         field.utype = None if utype is None else f"obscore:{utype}"
+        field.description = _WORDS.get(field.name)
         # The same in every month, so that the rows of one are those of another.
         if kind is str:
             field.arraysize = "*"
@@ -168,8 +184,10 @@ def write_fits(path: Path, entries: Sequence[Mapping[str, Any]], folder: Path) -
     hdu.name = "OBSCORE"
     # As TOPCAT writes and reads them. One utype is too long for a card: its value goes on in the next.
     hdu.header["LONGSTRN"] = "OGIP 1.0"
-    for number, (_, _, ucd, utype) in enumerate(_OBSCORE.values(), start=1):
+    for number, (name, (_, _, ucd, utype)) in enumerate(_OBSCORE.items(), start=1):
         hdu.header[f"TUCD{number}"] = ucd
+        if name in _WORDS:
+            hdu.header[f"TCOMM{number}"] = _WORDS[name]
         if utype is not None:
             hdu.header[f"TUTYP{number}"] = f"obscore:{utype}"
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)

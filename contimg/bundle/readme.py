@@ -78,10 +78,18 @@ def _facts(metadata: Mapping[str, Any]) -> dict[str, str | None]:
         "Frequency": _number(metadata.get("freq_hz"), 1e9, "GHz"),
         "Bandwidth": _number(metadata.get("bandwidth_hz"), 1e6, "MHz"),
         "Beam": f"{beam['bmaj_arcsec']:.1f} x {beam['bmin_arcsec']:.1f} arcsec" if beam.get("bmin_arcsec") else None,
-        "Noise": _number(metadata.get("rms_mjy"), 1, "mJy/beam"),
+        "Noise": _noise(metadata.get("rms_mjy")),
         "Tiles": None if tiles is None else str(tiles),
         "Flux scale": None if anchor is None else one_line(str(anchor)),
     }
+
+
+def _noise(rms_mjy: float | None) -> str | None:
+    """Return the noise of a mosaic and where it holds."""
+    if rms_mjy is None:
+        return None
+    where = "median where the weight is at least half of its 95th percentile; higher towards the edges"
+    return f"{_number(rms_mjy, 1, 'mJy/beam')} ({where})"
 
 
 def _number(value: float | None, unit: float, name: str) -> str | None:

@@ -111,7 +111,7 @@ def draw_astrometry(
     _finish(figure, panels[0], "Astrometry, found − catalogue", title)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, fontsize=9, ncols=2, loc="lower center", frameon=False)
-    panels[1].text(0.02, 1.02, "close up", transform=panels[1].transAxes, fontsize=10, color=GREY)
+    panels[1].text(0.02, 0.98, "close up", transform=panels[1].transAxes, fontsize=10, color=INK, va="top", zorder=6)
     panels[1].grid(color="#e3e6ea", linewidth=0.7)
     panels[1].set_axisbelow(True)
     _save(figure, path)

@@ -29,7 +29,7 @@ from contimg.products import gates
 from contimg.products.draft import TwinDraft
 from contimg.products.twin import Twin
 from contimg.sky.primary_beam import measured_beam
-from contimg.statistics import robust_sigma
+from contimg.statistics import interpolated_peak, robust_sigma
 
 _LOG = logging.getLogger(__name__)
 
@@ -280,8 +280,10 @@ def _phase_error(facts: dict[str, Any]) -> float:
 
 
 def _measured(imaged: ImagerResult, radiometer_jy: float | None, gains_jy: float | None) -> dict[str, Any]:
-    """Return noise, peak and dynamic range, for the twin's ``qa``."""
-    peak_jy, rms_jy = float(imaged.image.max()), robust_sigma(imaged.image)
+    """Return noise, highest and lowest pixel and dynamic range (of the peak between pixels), for the twin's ``qa``."""
+    y, x = np.unravel_index(int(imaged.image.argmax()), imaged.image.shape)
+    highest_jy, rms_jy = float(imaged.image[y, x]), robust_sigma(imaged.image)
+    peak_jy = interpolated_peak(imaged.image, int(y), int(x))
     expected_jy = math.hypot(radiometer_jy, gains_jy or 0.0) if radiometer_jy else radiometer_jy
     return {
         "rms_mjy": round(rms_jy * 1e3, 6),
@@ -290,7 +292,7 @@ def _measured(imaged: ImagerResult, radiometer_jy: float | None, gains_jy: float
         "gain_rms_mjy": None if gains_jy is None else round(gains_jy * 1e3, 6),
         "expected_rms_mjy": None if expected_jy is None else round(expected_jy * 1e3, 6),
         "noise_ratio": round(rms_jy / expected_jy, 5) if expected_jy else None,
-        "peak_mjy": round(peak_jy * 1e3, 4),
+        "peak_mjy": round(highest_jy * 1e3, 4),
         "min_mjy": round(float(np.min(imaged.image)) * 1e3, 4),
         "dynamic_range": round(peak_jy / rms_jy, 2) if rms_jy > 0 else None,
     }

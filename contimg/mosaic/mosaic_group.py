@@ -15,7 +15,7 @@ import numpy as np
 
 from contimg.config import MosaicOptions, QaOptions
 from contimg.config.used_keys import used_options
-from contimg.mosaic import fits_output, picture
+from contimg.mosaic import fits_output, noise, picture
 from contimg.mosaic.group_image import GroupImage, coadd_tiles
 from contimg.mosaic.mosaic_facts import group_facts, mosaic_facts, notes_on, notes_on_image
 from contimg.mosaic.mosaic_numbers import confusion_jy, measure
@@ -23,8 +23,8 @@ from contimg.mosaic.tile_agreement import compare_with_neighbours
 from contimg.mosaic.tile_fluxes import tile_fluxes, write_tile_fluxes
 from contimg.mosaic.tile_images import GroupTile, read_tiles, select, used
 from contimg.mosaic.unchecked import unchecked
-from contimg.plotting.features import Features
-from contimg.plotting.sky_picture import NARROW_IN, draw
+from contimg.plotting.features import APART_BEAMS, Features, find_features
+from contimg.plotting.sky_picture import NARROW_IN, SkyPicture, draw
 from contimg.products import gates
 from contimg.products.draft import TwinDraft
 from contimg.products.facts import MosaicImageFacts
@@ -125,10 +125,16 @@ def _describe(  # what stands in a twin comes from all of them
     compression: Compression,
 ) -> None:
     """Measure a mosaic, write its files, and put facts, measured numbers and verdict into the draft of its twin."""
-    measured = measure(mosaic, confusion).model_copy(update=numbers)
+    beam_px = mosaic.beam.bmaj_deg / mosaic.grid.cell_deg
+    local, factors = noise.local_rms(mosaic.image, mosaic.rms, beam_px)
+    # A mosaic too small for a box of 20 beams shows its pixels over the noise that follows from the weights.
+    shown_noise = local if factors.size else mosaic.rms
+    found = find_features(mosaic.image, shown_noise, max(1, round(beam_px)), APART_BEAMS)
+    measured = measure(mosaic, local, factors, found, confusion).model_copy(update=numbers)
     facts = mosaic_facts(mosaic, draft.id, measured.area_deg2 or 0.0)
-    found = _write(folder, mosaic, facts, measured, draft, compression)
-    measured = measured.model_copy(update=_extremes(found, mosaic))
+    shown_mjy = measured.rms_mjy or float(np.nanmedian(mosaic.rms)) * 1e3
+    shown = picture.sky_picture(mosaic, shown_noise, facts, shown_mjy, draft.id, synthetic=draft.synthetic)
+    _write(folder, mosaic, facts, shown, found, compression)
     draft.facts, draft.qa = facts.model_dump(mode="json"), measured.model_dump()
     draft.reasons = gates.judge("mosaic", draft.qa, {"qa": qa})
     draft.notes += notes_on_image(mosaic)
@@ -170,13 +176,15 @@ def _write(  # what is written comes from all of them
     folder: Path,
     mosaic: GroupImage,
     facts: MosaicImageFacts,
-    measured: MosaicQa,
-    draft: TwinDraft,
+    shown: SkyPicture,
+    found: Features,
     compression: Compression,
-) -> Features:
-    """Write the FITS files, the table of tiles and the pictures; return what stands out in these."""
-    files, mosaic_id, synthetic = facts.files, draft.id, draft.synthetic
-    head = fits_output.header(mosaic.grid, facts, mosaic_id, [tile for tile, _ in used(mosaic.tiles)], synthetic)
+) -> None:
+    """Write the FITS files, the table of tiles and the pictures."""
+    files = facts.files
+    head = fits_output.header(
+        mosaic.grid, facts, shown.title, [tile for tile, _ in used(mosaic.tiles)], shown.synthetic
+    )
     for name, data, unit, kind in (
         (files.image, mosaic.image, "Jy/beam", "intensity, beam-corrected"),
         (files.weights, mosaic.weights, "beam2.Jy-2", "weight, unnormalised: 1/(Jy/beam)^2"),
@@ -192,18 +200,6 @@ def _write(  # what is written comes from all of them
     fits_output.write_tiles_table(folder / files.tiles, mosaic.tiles)
     if files.tile_fluxes is not None:
         write_tile_fluxes(folder / files.tile_fluxes, [tile_fluxes(tile, image) for tile, image in used(mosaic.tiles)])
-    shown_mjy = measured.rms_mjy or float(np.nanmedian(mosaic.rms)) * 1e3
-    shown = picture.sky_picture(mosaic, facts, shown_mjy, mosaic_id, synthetic=synthetic)
-    found = draw(folder / files.picture, shown)
+    draw(folder / files.picture, shown, found=found)
     if files.picture_narrow is not None:
         draw(folder / files.picture_narrow, shown, NARROW_IN, found)
-    return found
-
-
-def _extremes(found: Features, mosaic: GroupImage) -> dict[str, Any]:
-    """Return the lowest pixel, in mJy/beam and over the noise of its weight, and the number below -5 sigma."""
-    return {
-        "min_mjy": round(float(np.nanmin(mosaic.image)) * 1e3, 6),
-        "lowest_sigma": None if found.lowest is None else round(found.lowest.value, 3),
-        "negative_pixels": found.below,
-    }

@@ -6,15 +6,16 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contimg.config import MosaicOptions
-from contimg.mosaic import noise
 from contimg.mosaic.grid import MosaicGrid
 from contimg.mosaic.group_image import GroupImage
 from contimg.mosaic.outliers import negative_outliers
 from contimg.mosaic.stripes import strongest_stripe
 from contimg.mosaic.tile_images import GroupTile, beam_deviation, median_axes_deg, used
 from contimg.mosaic.tile_samples import Sampling
+from contimg.plotting.features import Features
 from contimg.products.gates import gates_of
 from contimg.products.numbers import MosaicQa
 from contimg.products.twin import Reason
@@ -39,12 +40,23 @@ def confusion_jy(mosaic: GroupImage, options: MosaicOptions, *, synthetic: bool)
     return confusion_rms_jy(mosaic.beam, float(np.mean([image.facts.freq_hz for _, image in used(mosaic.tiles)])))
 
 
-def measure(mosaic: GroupImage, confusion_jy: float = 0.0) -> MosaicQa:
+def measure(
+    mosaic: GroupImage,
+    local: NDArray[np.float32],
+    factors: NDArray[np.float64],
+    found: Features,
+    confusion_jy: float = 0.0,
+) -> MosaicQa:
     """Measure a mosaic's noise, coverage and peak, and the spread of beams and the flags of its tiles.
 
     Parameters
     ----------
     mosaic : GroupImage
+    local : (ny, nx) float32
+        Its local rms (Jy/beam), and `factors` (n,) over that of the weights, as `noise.local_rms` measures them.
+    factors : (n,) float64
+    found : Features
+        Its peak, and its lowest pixels over their noise.
     confusion_jy : float
         Confusion noise (Jy/beam), a part of the expected noise.
     """
@@ -52,7 +64,6 @@ def measure(mosaic: GroupImage, confusion_jy: float = 0.0) -> MosaicQa:
     inside = mosaic.weights > 0
     well = mosaic.weights >= WELL_COVERED * np.percentile(mosaic.weights[inside], 95)
     beam_px = mosaic.beam.bmaj_deg / mosaic.grid.cell_deg
-    local, factors = noise.local_rms(mosaic.image, mosaic.rms, beam_px)
     # A mosaic that is too small for one box of 20 beams has no measured noise.
     rms_jy = float(np.median(local[well])) if factors.size else None
     expected = mosaic.expected_rms[well]
@@ -60,7 +71,7 @@ def measure(mosaic: GroupImage, confusion_jy: float = 0.0) -> MosaicQa:
     axes_deg = median_axes_deg(images)
     flagged = [image.qa.flagged_fraction for image in images]
     known = [fraction for fraction in flagged if fraction is not None]
-    peak_jy = float(np.nanmax(mosaic.image))
+    peak_jy = found.brightest[0].value
     outliers = negative_outliers(mosaic.image, local, beam_px) if factors.size else (None, None)
     return MosaicQa(
         rms_mjy=_mjy(rms_jy),
@@ -82,6 +93,9 @@ def measure(mosaic: GroupImage, confusion_jy: float = 0.0) -> MosaicQa:
         tile_fraction=round(len(images) / len(mosaic.tiles), 4),
         negative_outliers=outliers[0],
         worst_negative=None if outliers[1] is None else round(outliers[1], 3),
+        min_mjy=round(float(np.nanmin(mosaic.image)) * 1e3, 6),
+        lowest_sigma=None if found.lowest is None else round(found.lowest.value, 3),
+        negative_pixels=found.below,
         tile_noise_spread=_noise_spread(mosaic),
         striping=_striping(mosaic, local) if factors.size else None,
         **_warned(mosaic),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from contimg.mosaic.group_image import GroupImage
 from contimg.mosaic.tile_images import used
 from contimg.plotting.sky_picture import Mark, SkyPicture
@@ -11,16 +14,24 @@ from contimg.times import span_from_mjd
 
 
 def sky_picture(
-    mosaic: GroupImage, facts: MosaicImageFacts, rms_mjy: float, mosaic_id: str, *, synthetic: bool
+    mosaic: GroupImage,
+    noise_jy: NDArray[np.floating],
+    facts: MosaicImageFacts,
+    rms_mjy: float,
+    mosaic_id: str,
+    *,
+    synthetic: bool,
 ) -> SkyPicture:
     """Return the picture of a mosaic.
 
     Parameters
     ----------
     mosaic : GroupImage
+    noise_jy : (ny, nx) array
+        Noise of each pixel (Jy/beam).
     facts : MosaicImageFacts
     rms_mjy : float
-        Noise that sets the colours (mJy/beam).
+        Median noise where the mosaic is well covered (mJy/beam), which sets the colours.
     mosaic_id : str
     synthetic : bool
         Whether the data are simulated: the picture is then marked as synthetic.
@@ -28,7 +39,7 @@ def sky_picture(
     beam = facts.beam
     return SkyPicture(
         image_jy=mosaic.image,
-        noise_jy=mosaic.rms,
+        noise_jy=noise_jy,
         wcs=mosaic.grid.wcs(),
         cell_deg=mosaic.grid.cell_deg,
         beam_deg=(beam.bmaj_arcsec / 3600, beam.bmin_arcsec / 3600, beam.bpa_deg),
@@ -38,7 +49,7 @@ def sky_picture(
             span_from_mjd(facts.start_mjd, facts.end_mjd),
             f"{len(facts.tiles_used)} tile{'' if len(facts.tiles_used) == 1 else 's'}",
             f"{facts.freq_hz / 1e9:.4f} GHz",
-            f"rms {digits(rms_mjy)} mJy/beam",
+            f"rms {digits(rms_mjy)} mJy/beam where well covered",
             f"beam {beam.bmaj_arcsec:.1f}″ × {beam.bmin_arcsec:.1f}″",
         ),
         brightness="brightness",

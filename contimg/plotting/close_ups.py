@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from contimg.plotting.features import Features, Pixel, find_features
 from contimg.plotting.stretch import BLANK, COLOURS, dark_edge, norm_of
 from contimg.plotting.words import angle_words, flux_words
+from contimg.statistics import interpolated_peak
 
 if TYPE_CHECKING:
     from contimg.plotting.sky_picture import Mark, SkyPicture
@@ -53,7 +54,7 @@ def draw_close_ups(figure: Any, shown: SkyPicture, found: Features, place: tuple
         _draw_square(axes, shown, square, small=size < 2.5)
     levels = ", ".join(f"{level:g}".replace("-", "−") for level in LEVELS[:7])
     figure.text(
-        left / width, 0.16 / height, f"contours: {levels} … times the noise, negative ones dashed",
+        left / width, 0.16 / height, f"contours: {levels} … × noise, negative dashed; labels: peaks per beam",
         fontsize=10 if size > 2.5 else 9, color="#333333", va="center",
     )  # fmt: skip
     return squares
@@ -66,10 +67,10 @@ def choose(shown: SkyPicture, found: Features) -> list[Square]:
     calibrator = _calibrator(shown)
     if calibrator is not None:
         mark, pixel = calibrator
-        squares.append(Square("a", pixel.y, pixel.x, half[0], f"{mark.name}, {flux_words(pixel.value * 1e3)}"))
+        squares.append(Square("a", pixel.y, pixel.x, half[0], f"{mark.name}, {flux_words(pixel.value * 1e3)}/beam"))
     elif found.brightest:
         pixel = found.brightest[0]
-        squares.append(Square("a", pixel.y, pixel.x, half[0], f"brightest, {flux_words(pixel.value * 1e3)}"))
+        squares.append(Square("a", pixel.y, pixel.x, half[0], f"brightest, {flux_words(pixel.value * 1e3)}/beam"))
     worst = _worst(shown, found)
     if worst is not None:
         words = "lowest" if shown.residual_jy is None else "worst residual"
@@ -92,7 +93,7 @@ def _calibrator(shown: SkyPicture) -> tuple[Mark, Pixel] | None:
 
 
 def brightest_near(shown: SkyPicture, mark: Mark) -> Pixel | None:
-    """Return the brightest pixel within two beams of a place; None outside the image."""
+    """Return the brightest pixel within two beams of a place, with the peak there; None outside the image."""
     x, y = (float(v) for v in shown.wcs.all_world2pix(mark.ra_deg, mark.dec_deg, 0))
     if not (np.isfinite(x) and np.isfinite(y)):
         return None
@@ -102,7 +103,8 @@ def brightest_near(shown: SkyPicture, mark: Mark) -> Pixel | None:
     if not np.isfinite(part).any():
         return None
     row, column = np.unravel_index(np.nanargmax(part), part.shape)
-    return Pixel(rows.start + int(row), columns.start + int(column), float(part[row, column]))
+    y, x = rows.start + int(row), columns.start + int(column)
+    return Pixel(y, x, interpolated_peak(shown.image_jy, y, x))
 
 
 def _worst(shown: SkyPicture, found: Features) -> Pixel | None:

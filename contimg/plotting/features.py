@@ -7,13 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from contimg.statistics import interpolated_peak
+
 BELOW_SIGMA = 5.0
 """Pixels below minus this are counted: of Gaussian noise one in 3.5 million is."""
+APART_BEAMS = 4
+"""Least distance of two sources that are pointed out."""
 
 
 @dataclass(frozen=True)
 class Pixel:
-    """A pixel (row, column) and its value."""
+    """A pixel (row, column) and its value; of a source the peak between pixels."""
 
     y: int
     x: int
@@ -27,7 +31,7 @@ class Features:
     Attributes
     ----------
     brightest : list of Pixel
-        Brightest first, at least a distance apart (Jy/beam).
+        Brightest first, at least a distance apart, with their peaks between pixels (Jy/beam).
     lowest : Pixel or None
         The lowest pixel over its noise (sigma); None in an image without noise.
     highest : float
@@ -98,7 +102,7 @@ def _block_extremes(rows: NDArray[np.float32], block: int, extreme: np.ufunc | o
 def _brightest(
     image: NDArray[np.floating], maxima: NDArray[np.float32], block: int, apart: int, count: int
 ) -> list[Pixel]:
-    """Return the brightest pixels that are apart from each other."""
+    """Return the brightest peaks that are apart from each other."""
     left, found = maxima.copy(), list[Pixel]()
     rows, columns = np.ogrid[: left.shape[0], : left.shape[1]]
     for _ in range(count):
@@ -107,9 +111,10 @@ def _brightest(
             break
         part = image[row * block : (row + 1) * block, column * block : (column + 1) * block]
         y, x = divmod(int(np.nanargmax(part)), part.shape[1])
-        found.append(Pixel(row * block + y, column * block + x, float(part[y, x])))
+        y, x = row * block + y, column * block + x
+        found.append(Pixel(y, x, interpolated_peak(image, y, x)))
         left[np.hypot(rows - row, columns - column) < apart] = -np.inf
-    return found
+    return sorted(found, key=lambda pixel: -pixel.value)
 
 
 def _quietest(noises: NDArray[np.float32], block: int) -> Pixel | None:

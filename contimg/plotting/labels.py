@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 _SIZE = 10
 _CORNERS = {"a": (1, 1), "b": (0, 0), "c": (1, 0)}
-_LINE_PX, _LETTER_PX = 19.0, 10.5  # of a label at 120 pixels per inch
+_LINE_PX = 19.0  # of a label at 120 pixels per inch
+_EDGE_PT = 2.2  # of the dark edge round letters, half of which lies outside of them
+_FRAME_PX = 3.0  # least distance of a label from the frame
 _MARK_PX = 9.0  # half the room of what a label names: no other label covers it
 _PLACES = (
     (10, 0, "left"), (-10, 0, "right"), (10, 16, "left"), (10, -16, "left"), (-10, 16, "right"), (-10, -16, "right"),
@@ -109,20 +111,30 @@ def _write(axes: Any, place: tuple[float, float], text: str, placed: list[Box], 
     """Write a label beside a place, where no other label and no marked place is; else where it covers the least."""
     box = axes.get_window_extent()
     at = axes.transData.transform(place)
-    width = _LETTER_PX * len(text) * 0.78
+    width = _width(axes, text)
     choices = []
     for rank, (dx, dy, side) in enumerate(_PLACES):
         x = at[0] + dx - {"left": 0.0, "center": width / 2, "right": width}[side]
         room = (x, at[1] + dy - _LINE_PX / 2, x + width, at[1] + dy + _LINE_PX / 2)
-        inside = box.x0 <= room[0] and room[2] <= box.x1 and box.y0 <= room[1] and room[3] <= box.y1
+        across = box.x0 + _FRAME_PX <= room[0] and room[2] <= box.x1 - _FRAME_PX
+        inside = across and box.y0 <= room[1] and room[3] <= box.y1
         choices.append((not inside, sum(_overlap(room, other) for other in placed), rank, room))
     _, _, rank, room = min(choices)
     dx, dy, side = _PLACES[rank]
     placed.append(room)
     axes.annotate(
         text, place, (dx, dy), textcoords="offset pixels", ha=side, va="center", color=colour, fontsize=_SIZE,
-        path_effects=dark_edge(2.2), zorder=7, annotation_clip=True,
+        path_effects=dark_edge(_EDGE_PT), zorder=7, annotation_clip=True,
     )  # fmt: skip
+
+
+def _width(axes: Any, text: str) -> float:
+    """Return the width of a label in pixels of the picture, with the dark edge of its letters."""
+    from matplotlib.font_manager import FontProperties
+
+    figure = axes.figure
+    letters, _, _ = figure.canvas.get_renderer().get_text_width_height_descent(text, FontProperties(size=_SIZE), False)
+    return float(letters) + _EDGE_PT * figure.dpi / 72
 
 
 def _overlap(one: Box, other: Box) -> bool:

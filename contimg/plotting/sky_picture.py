@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.plotting.close_ups import draw_close_ups
-from contimg.plotting.features import Features, find_features
+from contimg.plotting.features import APART_BEAMS, Features, find_features
 from contimg.plotting.labels import draw_labels
 from contimg.plotting.setup import matplotlib_cache
 from contimg.plotting.stretch import BLANK, COLOURS, HIGH_SIGMA, LOW_SIGMA, norm_of
@@ -93,8 +93,7 @@ class SkyPicture:
 
     def features(self) -> Features:
         """Return what stands out in the image."""
-        block = max(1, round(self.beam_px))
-        return find_features(self.image_jy, self.noise_jy, block, 4)
+        return find_features(self.image_jy, self.noise_jy, max(1, round(self.beam_px)), APART_BEAMS)
 
 
 def draw(path: Path, shown: SkyPicture, width_in: float = WIDE_IN, found: Features | None = None) -> Features:
@@ -149,10 +148,11 @@ def draw(path: Path, shown: SkyPicture, width_in: float = WIDE_IN, found: Featur
 
 def _heading(shown: SkyPicture, found: Features, wide: bool) -> list[str]:
     """Return the lines below the title: facts, and the extremes of the image."""
-    low, high = float(np.nanmin(shown.image_jy)) * 1e3, float(np.nanmax(shown.image_jy)) * 1e3
+    low = float(np.nanmin(shown.image_jy)) * 1e3
+    high = found.brightest[0].value * 1e3  # of the peak, which lies between pixels
     count = f"{found.below:,} pixel{'' if found.below == 1 else 's'} below −5σ".replace(",", " ")
     deepest = "" if found.lowest is None else f" (lowest {found.lowest.value:.1f}σ)".replace("-", "−")
-    extremes = f"from {flux_words(low)} to {flux_words(high)} per beam".replace("-", "−")
+    extremes = f"peak {flux_words(high)}, lowest {flux_words(low)} per beam".replace("-", "−")
     return _joined([*shown.facts, extremes, f"{count}{deepest}"], 125 if wide else 62)
 
 

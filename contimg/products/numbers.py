@@ -29,7 +29,7 @@ class CalibrationQa(Record):
 
 
 class ImageQa(Record):
-    """Numbers of a tile image."""
+    """Numbers of a tile image; ``peak_mjy`` is its highest pixel, by which its file is checked."""
 
     rms_mjy: float | None = None
     expected_rms_mjy: float | None = None

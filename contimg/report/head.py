@@ -76,7 +76,7 @@ def headline_numbers(mosaic: Twin, comparison: Twin | None) -> list[tuple[object
     facts, numbers = mosaic_facts(mosaic), mosaic_qa(mosaic)
     beam = mosaic_image_facts(mosaic).beam if has_image(mosaic) else None
     boxes: list[tuple[object, str]] = [
-        (_three(numbers.rms_mjy), "mJy/beam noise"),
+        (_three(numbers.rms_mjy), "mJy/beam noise where well covered"),
         (_three(numbers.noise_ratio), "× expected noise"),
         (None if numbers.peak_mjy is None else flux_words(numbers.peak_mjy), "peak, per beam"),
         (f"{beam.bmaj_arcsec:.0f}″ × {beam.bmin_arcsec:.0f}″" if beam else None, "beam"),
@@ -85,7 +85,7 @@ def headline_numbers(mosaic: Twin, comparison: Twin | None) -> list[tuple[object
     ]
     if numbers.negative_pixels is not None and numbers.lowest_sigma is not None:
         lowest = f"{numbers.lowest_sigma:.1f} σ".replace("-", "−")
-        boxes.append((f"{numbers.negative_pixels}", f"pixels below −5 σ, lowest {lowest}"))
+        boxes.append((f"{numbers.negative_pixels}", f"pixels below −5 σ of the local noise, lowest {lowest}"))
     if comparison is not None:
         found = crossmatch_qa(comparison)
         offset = None if found.median_offset_arcsec is None else f"{digits(found.median_offset_arcsec, 2)}″"

@@ -13,17 +13,17 @@ from contimg.report.markup import Html, badge, number, table
 
 # Key of a twin's qa -> (name and unit for readers), in the order of the page.
 LABELS = {
-    "rms_mjy": ("noise, median", "mJy/beam"),
-    "rms_min_mjy": ("noise, lowest", "mJy/beam"),
+    "rms_mjy": ("noise, median where well covered (weight ≥ half of its 95th percentile)", "mJy/beam"),
+    "rms_min_mjy": ("noise, lowest where well covered", "mJy/beam"),
     "expected_rms_mjy": ("noise expected of receivers, gains and confusion", "mJy/beam"),
     "confusion_mjy": ("confusion: faint sources that the beam does not resolve", "mJy/beam"),
-    "rms_from_weights_mjy": ("noise promised by the weights", "mJy/beam"),
+    "rms_from_weights_mjy": ("noise promised by the weights, median where well covered", "mJy/beam"),
     "rms_over_weights": ("noise over that promised by the weights", ""),
     "noise_ratio": ("noise over the expected", ""),
-    "peak_mjy": ("peak", "mJy/beam"),
+    "peak_mjy": ("peak, between pixels", "mJy/beam"),
     "min_mjy": ("lowest pixel", "mJy/beam"),
-    "lowest_sigma": ("lowest pixel over the noise of its weight", "σ"),
-    "negative_pixels": ("pixels below −5 σ of that noise", ""),
+    "lowest_sigma": ("lowest pixel over the local noise", "σ"),
+    "negative_pixels": ("pixels below −5 σ of the local noise", ""),
     "dynamic_range": ("dynamic range", ""),
     "area_deg2": ("area", "deg²"),
     "coverage": ("covered part of the picture", ""),
@@ -120,12 +120,22 @@ _LOST = re.compile(r"lost_(p|ap)_(all|[\d.e+]+s)")
 _TRIED = {"p": "phases", "ap": "amplitudes and phases"}
 
 
+# Of tiles, whose noise is even before the correction for the primary beam.
+_OF_TILES = {
+    "rms_mjy": ("noise of the image", "mJy/beam"),
+    "peak_mjy": ("highest pixel", "mJy/beam"),
+    "lowest_sigma": ("lowest pixel over the noise of the image", "σ"),
+    "negative_pixels": ("pixels below −5 σ of the image", ""),
+}
+
 # Standard errors that do not belong to the number after whose ``e_`` they are named.
 _ERRORS = {"shift_ra_arcsec": "e_shift_arcsec", "shift_dec_arcsec": "e_shift_arcsec"}
 
 
 def words_of(kind: str, key: str) -> tuple[str, str]:
     """Return what a number of a kind of product is, in words, and its unit; the key itself where no word is known."""
+    if kind == "image" and key in _OF_TILES:
+        return _OF_TILES[key]
     # A comma at the end of a gate's label ends a clause in the middle of a reason.
     of_gate = {name: (gates[0].label.rstrip(","), gates[0].unit) for name, gates in gates_of(kind).items()}
     for known in (LABELS, of_gate, _OTHERS) if kind in _ON_PAGE else (of_gate, _OTHERS, LABELS):

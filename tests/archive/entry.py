@@ -3,7 +3,7 @@
 from typing import Any
 
 ENTRY: dict[str, Any] = {
-    "schema": 4,
+    "schema": 5,
     "data_id": "mosaic_20260211T002649",
     "version": 1,
     "name": "mosaic_20260211T002649",
@@ -18,6 +18,7 @@ ENTRY: dict[str, Any] = {
     "end_mjd": 61082.03,
     "exposure_s": 600.0,
     "tile_s": 300.0,
+    "band_hz": [1.315e9, 1.495e9],
     "freq_hz": 1.405e9,
     "bandwidth_hz": 1.8e8,
     "bmaj_arcsec": 14.44,
@@ -38,9 +39,9 @@ ENTRY: dict[str, Any] = {
     "access_url": "file:///archive/mosaics/2026-02-11/mosaic_20260211T002649/data/mosaic_20260211T002649.fits",
     "datalink_url": "file:///archive/gallery/2026-02/mosaic_20260211T002649.datalink.vot",
 }
-NOT_MEASURED = ("centre_deg", "start_mjd", "end_mjd", "exposure_s", "tile_s", "freq_hz", "bandwidth_hz", "bmaj_arcsec",
-                "bmin_arcsec", "rms_mjy", "n_images", "kilobytes", "thumbnail", "page", "corners_deg", "shape_px",
-                "field_deg", "moc")  # fmt: skip
+NOT_MEASURED = ("centre_deg", "start_mjd", "end_mjd", "exposure_s", "tile_s", "band_hz", "freq_hz", "bandwidth_hz",
+                "bmaj_arcsec", "bmin_arcsec", "rms_mjy", "n_images", "kilobytes", "thumbnail", "page",
+                "corners_deg", "shape_px", "field_deg", "moc")  # fmt: skip
 
 
 def made(**change: Any) -> dict[str, Any]:

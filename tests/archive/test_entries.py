@@ -107,9 +107,38 @@ def test_corners_beyond_the_sky_are_none(tmp_path, kept):
     assert MOC.from_fits(str(kept / found["moc"])).sky_fraction > 0
 
 
-def test_exposure_is_that_of_the_tiles_used(tmp_path, kept):
+def test_exposure_is_that_of_a_point(tmp_path, kept):
+    """ObsCore 1.1: the median over the pixels. Three of seven are seen by one tile, four by both; 225 s each."""
+    path = put(tmp_path / ID)
+    fits.PrimaryHDU(np.array([[0, 1, 1, 1, 0], [2, 2, 2, 2, 0]], np.float32)).writeto(path / f"{ID}.coverage.fits")
+    found = entries.entry(kept, row(path))
+    assert found["exposure_s"] == pytest.approx(2 * 225, abs=1e-3) and found["tile_s"] == pytest.approx(300, abs=1e-3)
+
+
+@pytest.mark.parametrize(("counts", "seen"), [([1, 1, 1, 2, 5], 1), ([4, 2, 2], 2), ([0, 0, 3], 3), ([0, 0], None)])
+def test_exposure_follows_the_median_number_of_tiles(tmp_path, kept, counts, seen):
+    path = put(tmp_path / ID)
+    fits.PrimaryHDU(np.array([counts], np.float32)).writeto(path / f"{ID}.coverage.fits")
+    expected = None if seen is None else pytest.approx(seen * 225, abs=1e-3)
+    assert entries.entry(kept, row(path))["exposure_s"] == expected
+
+
+def test_the_band_spans_the_tiles_used(tmp_path, kept):
+    one, two, out, *rest = METADATA["lineage"]["products"]
+    bands = [(1.35e9, 1.5e9), (1.31e9, 1.45e9), (1.0e9, 2.0e9)]
+    with_bands = [
+        {"twin": item["twin"] | {"facts": item["twin"]["facts"] | {"band_hz": band}}}
+        for item, band in zip((one, two, out), bands, strict=True)
+    ]
+    metadata = METADATA | {"lineage": {"products": [*with_bands, *rest], "files": []}}
+    assert entries.entry(kept, row(put(tmp_path / ID, metadata=metadata)))["band_hz"] == [1.31e9, 1.5e9]
+    found = entries.entry(kept, row(put(tmp_path / "old" / ID)), anew=True)
+    assert found["band_hz"] == [1.31e9, 1.49e9]  # of an earlier version: mean frequency and bandwidth
+
+
+def test_exposure_and_pictures_that_a_bundle_does_not_hold_are_none(tmp_path, kept):
     found = entries.entry(kept, row(put(tmp_path / ID)))
-    assert found["exposure_s"] == pytest.approx(450, abs=1e-3) and found["tile_s"] == pytest.approx(300, abs=1e-3)
+    assert found["exposure_s"] is None and found["tile_s"] == pytest.approx(300, abs=1e-3)
     assert (found["verdict"], found["reasons"], found["calibrators"], found["synthetic"]) == (
         "warning", ["noisy"], [], True
     )  # fmt: skip

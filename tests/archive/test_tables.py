@@ -53,10 +53,24 @@ def test_what_a_bundle_does_not_state_is_none():
     assert {name for name in table.colnames if table[name].mask[0]} == unknown
 
 
-@pytest.mark.parametrize("known", ["freq_hz", "bandwidth_hz"])
-def test_a_band_needs_both_its_numbers(known):
-    row = tables.obscore_row(unmeasured(**{known: 1e9}))
-    assert row["em_min"] is row["em_max"] is row["em_res_power"] is None
+def test_the_band_is_that_of_the_data_not_of_the_mean_frequency():
+    """Channels lost at the upper end move the mean frequency, not the limits of what is left."""
+    row = tables.obscore_row(made(freq_hz=1.39e9, bandwidth_hz=1.5e8, band_hz=(1.311e9, 1.499e9)))
+    assert (row["em_min"], row["em_max"]) == pytest.approx((299792458 / 1.499e9, 299792458 / 1.311e9), rel=1e-12)
+    assert row["em_res_power"] == pytest.approx(1405 / 188)
+
+
+def test_what_a_column_holds_is_said(tmp_path):
+    tables.write_votable(tmp_path / "a.vot", [made()], tmp_path)
+    tables.write_fits(tmp_path / "a.fits", [made()], tmp_path)
+    said = {
+        field.name: " ".join(str(field.description).split())
+        for field in parse(tmp_path / "a.vot").get_first_table().fields
+    }
+    assert "half of its 95th percentile" in said["rms_mjy"] and "median" in said["t_exptime"]
+    header = fits.getheader(tmp_path / "a.fits", 1)
+    number = list(Table.read(tmp_path / "a.fits").colnames).index("rms_mjy") + 1
+    assert header[f"TCOMM{number}"] == said["rms_mjy"]
 
 
 def equal(found, expected):

@@ -99,7 +99,7 @@ def test_a_publish_brings_everything_up_to_date(config):
     from astropy.table import Table
     from mocpy import MOC
 
-    put(config)
+    put(config, coverage=2)
     products = config.paths.products
     fits = Table.read(products / "obscore.fits")
     votable = parse(products / "obscore.vot", verify="exception").get_first_table()
@@ -107,8 +107,8 @@ def test_a_publish_brings_everything_up_to_date(config):
     assert (len(fits), len(votable.array)) == (1, 1)
     row = fits[0]
     assert (row["obs_id"], row["calib_level"], row["s_ra"], row["s_dec"]) == (ID, 3, 12.5, 37.1)
-    # 1.405 GHz +- 90 MHz in wavelength; two tiles of 300 s; the factory's beam
-    assert row["em_min"] == pytest.approx(0.2005301, abs=1e-6) and row["em_max"] == pytest.approx(0.2279791, abs=1e-6)
+    # The tiles' band, 1.311 to 1.499 GHz, in wavelength; two tiles of 300 s on each pixel; the factory's beam
+    assert row["em_min"] == pytest.approx(0.1999950, abs=1e-6) and row["em_max"] == pytest.approx(0.2286746, abs=1e-6)
     assert row["t_exptime"] == pytest.approx(600, abs=0.01) and row["s_resolution"] == 14.4
     assert (row["s_xel1"], row["s_xel2"], row["simulated"]) == (64, 64, True)
     place = config.layout.bundle(ID, 1) / "data" / f"{ID}.fits"
@@ -124,7 +124,7 @@ def test_a_publish_brings_everything_up_to_date(config):
 
 
 def test_tiles_that_were_left_out_add_no_exposure(config):
-    put(config, facts={"tiles_used": [mosaics.GROUP], "n_images": 1})
+    put(config, facts={"tiles_used": [mosaics.GROUP], "n_images": 1}, coverage=1)
     assert table(config)["t_exptime"][0] == pytest.approx(300, abs=0.01)  # one of the two tiles of 300 s
 
 
@@ -201,7 +201,8 @@ def test_what_was_not_measured_is_masked(config, registry):
     decisions.approve(registry, config.layout, ID, "fine")
     publish_mosaic(ID, config, waits_s=())
     (row,) = table(config)
-    assert all(np.ma.is_masked(row[name]) for name in ("s_resolution", "em_min", "em_max", "em_res_power"))
+    assert all(np.ma.is_masked(row[name]) for name in ("s_resolution", "t_exptime"))
+    assert row["em_min"] == pytest.approx(299792458 / 1.499e9)  # which the tiles state
     assert row["s_ra"] == 12.5
     assert ["frequency", "not measured"] in shown(config)["2026-02"][0]["facts"]
 

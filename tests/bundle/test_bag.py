@@ -59,7 +59,9 @@ def test_the_readme_names_every_file_and_no_more(sqlite_config):
     assert set(named) == set(bundle.read_manifest(path)[1]) and all(named.values())
     assert f"Cite it as https://doi.org/10.5555/dsa110.{ID}" in text and "SIMULATED DATA" in text
     assert "Verdict: passed" in text and text.isascii()
-    for line in ("Centre (ICRS): 12.5000 +37.1000 deg", "Frequency: 1.405 GHz", f"{ID}\n{'=' * len(ID)}"):
+    where = "median where the weight is at least half of its 95th percentile; higher towards the edges"
+    noise = f"Noise: 4 mJy/beam ({where})"
+    for line in ("Centre (ICRS): 12.5000 +37.1000 deg", "Frequency: 1.405 GHz", noise, f"{ID}\n{'=' * len(ID)}"):
         assert f"{line}\n" in text
     assert all(len(line) < 140 for line in text.splitlines())
 

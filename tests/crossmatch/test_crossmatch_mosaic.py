@@ -76,6 +76,31 @@ def test_tables(right):
         assert float(row["flux_ratio"]) == pytest.approx(float(row["flux_jy"]) / flux, rel=1e-6)
 
 
+def test_no_words_of_the_figures_touch(right, tmp_path, monkeypatch):
+    """Titles, subtitles and 'close up', as matplotlib measures them."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    root, twin, catalogue, *_ = right
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: (figures.append(self), path.write_bytes(b"")))
+    compare(root, twin, catalogue, str(tmp_path / "drawn"))
+    assert len(figures) == 2
+    for figure in figures:
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        figure.draw(renderer)
+        words = [*figure.texts, *(text for axes in figure.axes for text in axes.texts)]
+        boxes = [one.get_window_extent(renderer) for one in words]
+        for number, one in enumerate(boxes):
+            assert one.x0 >= 0 and one.x1 <= figure.bbox.x1, words[number]
+            for other, text in zip(boxes[number + 1 :], words[number + 1 :], strict=True):
+                assert not one.overlaps(other), (words[number], text)
+        if len(figure.axes) == 2:
+            frame = figure.axes[1].bbox
+            close = next(box for box, one in zip(boxes, words, strict=True) if one.get_text() == "close up")
+            assert frame.x0 < close.x0 and frame.y0 < close.y0 and close.y1 <= frame.y1
+
+
 def test_same_bits_again_and_nothing_left_behind(right, monkeypatch, tmp_path):
     root, twin, catalogue, _, made, output = right
     monkeypatch.chdir(tmp_path)

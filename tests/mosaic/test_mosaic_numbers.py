@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
+from contimg.mosaic.noise import local_rms
 from contimg.sky.confusion import confusion_rms_jy
 from contimg.sky.restoring_beam import RestoringBeam
-from tests.support.fake_tiles import TileMaker
-from tests.support.mosaics_of_tiles import mosaic
+from tests.support.fake_tiles import Sky, TileMaker
+from tests.support.mosaics_of_tiles import mosaic, plane
 
 
 def made_of(folder, *, synthetic, **options):
@@ -35,3 +37,25 @@ def test_real_data_have_that_of_their_beam(tmp_path):
     beam = made.facts["beam"]
     of_beam = RestoringBeam.from_degrees(beam["bmaj_arcsec"] / 3600, beam["bmin_arcsec"] / 3600, beam["bpa_deg"])
     assert made.qa["confusion_mjy"] == pytest.approx(confusion_rms_jy(of_beam, made.facts["freq_hz"]) * 1e3, rel=1e-4)
+
+
+def test_without_bright_sources_depths_by_both_numbers_agree(tmp_path):
+    """One noise, measured in boxes, for what the picture shows and for what is judged: the deepest pixel is one."""
+    maker = TileMaker(tmp_path, rms_jy=1e-3)
+    made, folder = mosaic(tmp_path, [maker.make(number, 127 + 1.29 * number) for number in range(2)])
+    assert made.qa["lowest_sigma"] == pytest.approx(-made.qa["worst_negative"], abs=2e-3)
+    image, rms = plane(folder)[0], plane(folder, ".rms")[0]
+    local, _ = local_rms(image, rms, made.facts["beam"]["bmaj_arcsec"] / made.facts["cell_arcsec"])
+    assert made.qa["lowest_sigma"] == pytest.approx(float(np.nanmin(image / local)), abs=2e-3)
+    assert made.qa["negative_pixels"] == np.count_nonzero(image < -5 * local)
+
+
+def test_the_peak_is_that_between_pixels(tmp_path):
+    """A source of 2 Jy in the middle of four pixels, of which a beam of 4 holds the highest 8 % lower."""
+    maker = TileMaker(tmp_path, rms_jy=1e-4)
+    place = maker.wcs(127.0).all_pix2world([[149.5, 149.5]], 0)[0]
+    sky = Sky(np.array([place[0]]), np.array([place[1]]), np.array([2.0]))
+    made, folder = mosaic(tmp_path, [maker.make(0, 127.0, sky)])
+    assert made.qa["peak_mjy"] == pytest.approx(2000, rel=0.005)
+    assert made.qa["dynamic_range"] == pytest.approx(made.qa["peak_mjy"] / made.qa["rms_mjy"], rel=1e-4)
+    assert float(np.nanmax(plane(folder)[0])) < 1.98

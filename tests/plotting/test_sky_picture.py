@@ -146,7 +146,8 @@ def test_the_lowest_pixel_and_the_count_are_said():
     found = shown.features()
     assert (found.lowest.y, found.lowest.x, found.below) == (75, 225, 1)
     assert _heading(shown, found, True) == [
-        "10 tiles   ·   1.4056 GHz   ·   from −4.05 mJy to 20.00 Jy per beam   ·   1 pixel below −5σ (lowest −8.1σ)"
+        "10 tiles   ·   1.4056 GHz   ·   peak 20.00 Jy, lowest −4.05 mJy per beam   ·   1 pixel below −5σ"
+        " (lowest −8.1σ)"
     ]
     assert max(map(len, _heading(shown, found, False))) <= 62
 
@@ -157,7 +158,7 @@ def test_close_ups_are_of_calibrator_worst_residual_and_deepest_part():
     shown = picture(noise_jy=noise)
     squares = close_ups.choose(shown, shown.features())
     assert [square.letter for square in squares] == ["a", "b", "c"]
-    assert (squares[0].y, squares[0].x, squares[0].title) == (150, 450, "3C286, 13.96 Jy")
+    assert (squares[0].y, squares[0].x, squares[0].title) == (150, 450, "3C286, 13.96 Jy/beam")
     assert squares[1].title.startswith("lowest, −") and squares[2].title == "deepest, rms 0.200 mJy"
     assert 200 <= squares[2].y < 220 and 700 <= squares[2].x < 720
 
@@ -175,7 +176,7 @@ def test_without_a_calibrator_in_the_image_the_brightest_source_is_shown():
     away = dataclasses.replace(CALIBRATOR, ra_deg=20.0)
     for marks in ((), (away,)):
         shown = picture(marks=marks)
-        assert close_ups.choose(shown, shown.features())[0].title == "brightest, 20.00 Jy"
+        assert close_ups.choose(shown, shown.features())[0].title == "brightest, 20.00 Jy/beam"
 
 
 def test_a_close_up_at_the_edge_is_blank_beyond_it():
@@ -208,3 +209,43 @@ def test_block_means(thin):
 
 def test_a_width_that_is_no_multiple_has_means_of_what_there_is():
     assert block_means(np.arange(25.0).reshape(5, 5), 2)[2, 2] == 24.0
+
+
+@pytest.mark.parametrize("width_in", [WIDE_IN, NARROW_IN], ids=["wide", "narrow"])
+@pytest.mark.parametrize("column", [30, 240, 600, 660, 700, 760, 890])
+def test_no_label_touches_the_frame(tmp_path, width_in, column, monkeypatch):
+    """A label near the right edge stands to the left of its source, by its measured width."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.text import Annotation
+
+    shown = picture(marks=[CALIBRATOR])
+    ra_deg, dec_deg = shown.wcs.all_pix2world(column, 110, 0)
+    y, x = np.indices(shown.image_jy.shape)
+    shown.image_jy[:] += 30 * np.exp(-((y - 110) ** 2 + (x - column) ** 2) / 8)
+    shown = dataclasses.replace(shown, marks=[CALIBRATOR, Mark("SIM0001WWW", float(ra_deg), float(dec_deg))])
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: figures.append(self))
+    draw(tmp_path / "a.png", shown, width_in)
+    (figure,) = figures
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    frame = figure.axes[0].get_window_extent(renderer)
+    for one in figure.axes[0].findobj(Annotation):
+        box = one.get_window_extent(renderer)
+        assert frame.x0 + 3 <= box.x0 and box.x1 <= frame.x1 - 3, one.get_text()
+
+
+def test_labels_give_the_peak_between_pixels():
+    """Pixels of 2.7 to a beam: the highest is 9 % below the peak."""
+    shown = picture(marks=[CALIBRATOR])
+    y, x = np.indices(shown.image_jy.shape)
+    distance = 4 * np.log(2) * ((y - 100.5) ** 2 / 2.73**2 + (x - 300) ** 2 / 5.17**2)
+    shown.image_jy[:] += 40.0 * np.exp(-distance).astype(np.float32)
+    assert float(np.nanmax(shown.image_jy)) == pytest.approx(40 * 2 ** -((1 / 2.73) ** 2), rel=1e-3)
+    found = shown.features()
+    assert found.brightest[0].value == pytest.approx(40.0, rel=1e-4)
+    assert labels.texts(shown, found)[1][1] == "40.00 Jy"
+    assert "peak 40.00 Jy" in _heading(shown, found, True)[0]
+    without = dataclasses.replace(shown, marks=())
+    assert close_ups.choose(without, found)[0].title == "brightest, 40.00 Jy/beam"

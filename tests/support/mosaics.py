@@ -144,8 +144,12 @@ def make_mosaic(
     cards: Mapping[str, Any] | None = None,
     rms_mjy: float = 4.0,
     data: Mapping[str, Any] | None = None,
+    coverage: int | None = None,
 ) -> str:
-    """Make a mosaic on the stage with its lineage; return its id. `data` goes to `make_tile`."""
+    """Make a mosaic on the stage with its lineage; return its id.
+
+    `data` goes to `make_tile`; where `coverage` is given, as many tiles saw each covered pixel.
+    """
     layout = config.layout
     images = [make_tile(config, tile, tiles[0], **(data or {})) for tile in tiles]
     mosaic_id = naming.mosaic_id(tiles[0])
@@ -161,6 +165,8 @@ def make_mosaic(
             f"{mosaic_id}.weights.fits": covered / 0.004**2,
             f"{mosaic_id}.rms.fits": np.where(covered > 0, 0.004, np.nan),
         }
+        if coverage is not None:
+            content[f"{mosaic_id}.coverage.fits"] = coverage * covered
         for name, data in content.items():
             if name not in omit:
                 write_fits(folder / name, data, **(cards or {}))

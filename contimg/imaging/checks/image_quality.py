@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from contimg.imaging.restoring_beam import gaussian
 from contimg.sky.restoring_beam import RestoringBeam
-from contimg.statistics import robust_sigma
+from contimg.statistics import interpolated_peak, robust_sigma
 
 # Radii and widths in beams (geometric mean of the axes): region round the brightest source, blocks in which bowls are
 # measured, region of the PSF's sidelobes.
@@ -42,7 +42,7 @@ def measure(
     -------
     dict
         ``artefact_ratio``: rms of the residual round the brightest pixel over that of all;
-        ``local_dynamic_range``: that pixel over the former; ``negative_bowl``: see `negative_bowl`, over the rms;
+        ``local_dynamic_range``: the peak there over the former; ``negative_bowl``: see `negative_bowl`, over the rms;
         ``striping``: see `stripe`, over the rms; ``psf_misfit``, ``psf_sidelobe``: see `psf_fit`. None
         where there is nothing to measure.
     """
@@ -54,7 +54,7 @@ def measure(
     misfit, sidelobe = psf_fit(psf, beam, cell_rad)
     return {
         "artefact_ratio": round(local / rms, 4) if rms > 0 else None,
-        "local_dynamic_range": round(float(image[y, x]) / local, 2) if local > 0 else None,
+        "local_dynamic_range": round(interpolated_peak(image, int(y), int(x)) / local, 2) if local > 0 else None,
         "negative_bowl": round(negative_bowl(residual, width_px) / rms, 4) if rms > 0 else None,
         "striping": round(stripe(residual)[0] / rms, 5) if rms > 0 else None,
         "psf_misfit": round(misfit, 5),

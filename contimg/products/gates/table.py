@@ -119,8 +119,10 @@ MOSAIC = _gates(
 )
 
 _TILE_ROWS: tuple[tuple[str, str, Bound, str, str], ...] = (
-    ("negative_outliers", "number of places below -6 sigma", "max", "qa.max_negative_outliers", ""),
-    ("worst_negative", "largest depth of a negative pixel over the noise", "max", "qa.max_negative_sigma", ""),
+    ("negative_outliers", "number of places below -6 sigma of the local noise and a thousandth of bright sources near",
+     "max", "qa.max_negative_outliers", ""),
+    ("worst_negative", "largest depth of a negative pixel over the local noise and a thousandth of bright sources near",
+     "max", "qa.max_negative_sigma", ""),
     ("tile_noise_spread", "noise of the noisiest tile over the median tile's", "max", "qa.max_noise_spread", ""),
     ("warned_weight", "fraction of the weight from tiles with warnings", "max", "qa.max_warned_weight", ""),
     ("tile_scale_spread", "largest difference of a tile's flux scale from the median tile's", "abs",
