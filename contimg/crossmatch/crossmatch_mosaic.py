@@ -19,6 +19,7 @@ from contimg.crossmatch.group_beam import measure_group_beam
 from contimg.crossmatch.match_table import write_matches
 from contimg.crossmatch.matching import COMPLETENESS_SNR, Match, MatchLimits, match
 from contimg.crossmatch.mosaic_checks import Fault, faults_of
+from contimg.crossmatch.reliability import AT_EDGE, NEAR_BRIGHT, with_doubts
 from contimg.crossmatch.source_errors import with_systematic_errors
 from contimg.crossmatch.source_finder import ISLAND_SIGMA, PEAK_SIGMA
 from contimg.crossmatch.source_tables import write_tables
@@ -35,6 +36,11 @@ from contimg.sky.catalogue import Catalogue, read_catalogue
 from contimg.sky.restoring_beam import RestoringBeam
 
 _LOG = logging.getLogger(__name__)
+
+_DOUBTS = {
+    NEAR_BRIGHT: "may be artefacts of brighter ones: they are hardly higher than spots near these are deep",
+    AT_EDGE: "are cut off by the edge of the mosaic: peak and position may lie beyond it",
+}
 
 LIBRARIES = ("numpy", "scipy", "astropy", "matplotlib")
 
@@ -126,12 +132,18 @@ def _compare(
         local = promised.data.astype(np.float32)
     beam = RestoringBeam.from_degrees(beam_deg, facts.beam.bmin_arcsec / 3600, facts.beam.bpa_deg)
     sources = find_sources(image.data, local, image.wcs, beam)
-    _LOG.info("%d sources above %g sigma", len(sources), PEAK_SIGMA)
+    # In place: the image is not needed after it, and would double the memory.
+    negatives = find_sources(np.negative(image.data, out=image.data), local, image.wcs, beam)
+    sources = with_doubts(sources, negatives, beam_deg, local, image.wcs)
+    doubtful = sum(not one.reliable for one in sources)
+    _LOG.info("%d sources above %g sigma, %d of them in doubt", len(sources), PEAK_SIGMA, doubtful)
     limits = MatchLimits(options.radius_arcsec, options.min_snr)
     matched = match(sources, catalogue, local, image.wcs, freq_hz=facts.freq_hz, beam_deg=beam_deg, limits=limits)
     mean_beam_arcsec = (facts.beam.bmaj_arcsec * facts.beam.bmin_arcsec) ** 0.5
     _LOG.info("%d catalogue sources on the mosaic, %d matched", len(matched.source), (matched.source >= 0).sum())
-    measured = measure(matched, len(sources), min_matches, mean_beam_arcsec)
+    measured = measure(matched, len(sources), min_matches, mean_beam_arcsec).model_copy(
+        update={"n_doubtful": doubtful, "n_negative": len(negatives)}
+    )
     sources = with_systematic_errors(sources, matched, measured, mean_beam_arcsec)
     return _Compared(mosaic, facts, catalogue, sources, matched, measured, faults)
 
@@ -196,6 +208,10 @@ def _write(folder: Path, compared: _Compared, draft: TwinDraft, qa: QaOptions) -
         for column in compared.catalogue.assumed
     ]
     draft.notes += compared.catalogue.notes
+    for doubt, why in _DOUBTS.items():
+        number = sum(one.doubt == doubt for one in compared.sources)
+        if number:
+            draft.notes.append(f"{number} of {len(compared.sources)} sources {why} (doubt in the table of sources)")
     if measured.n_unmatched:
         draft.notes.append(
             f"{measured.n_unmatched} sources with S/N of at least {COMPLETENESS_SNR:g} are not in the catalogue"

@@ -43,6 +43,7 @@ SOURCE_COLUMNS = {
         float, "Jy", f"stat.error.sys;{_FLUX};{_BAND}", "error by tiles shifted against each other"
     ),
     "e_place_arcsec": Column(float, "arcsec", "stat.error.sys;pos.eq", "systematic error of the place"),
+    "doubt": Column(str, None, "meta.code.qual", "why it may be none: near a bright source, at the edge; else empty"),
 }
 _MATCH_TEXTS = {
     "name": Column(str, None, "meta.id;meta.main", "source of the catalogue"),

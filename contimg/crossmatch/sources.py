@@ -47,6 +47,8 @@ class Source:
         measured (see `source_errors`).
     e_place_arcsec : float
         Systematic error of the position.
+    doubt : str
+        Why it may be no source, or not this one (see `reliability`); empty for a reliable one.
     """
 
     source: int
@@ -70,6 +72,12 @@ class Source:
     e_flux_beam_jy: float = float("nan")
     e_flux_position_jy: float = float("nan")
     e_place_arcsec: float = float("nan")
+    doubt: str = ""
+
+    @property
+    def reliable(self) -> bool:
+        """Whether nothing speaks against it."""
+        return not self.doubt
 
 
 def find_sources(data: NDArray[np.floating], rms: NDArray[np.floating], wcs: Any, beam: RestoringBeam) -> list[Source]:

@@ -106,6 +106,8 @@ class CrossmatchQa(Record):
     """Numbers of a comparison with a catalogue; all None where nothing was compared."""
 
     n_sources: int | None = None
+    n_doubtful: int | None = None
+    n_negative: int | None = None
     n_catalogue: int | None = None
     n_matched: int | None = None
     n_compared: int | None = None

@@ -88,12 +88,14 @@ def headline_numbers(mosaic: Twin, comparison: Twin | None) -> list[tuple[object
         boxes.append((f"{numbers.negative_pixels}", f"pixels below −5 σ of the local noise, lowest {lowest}"))
     if comparison is not None:
         found = crossmatch_qa(comparison)
+        doubtful = None if found.n_doubtful is None else f"{found.n_doubtful} of {found.n_sources}"
         offset = None if found.median_offset_arcsec is None else f"{digits(found.median_offset_arcsec, 2)}″"
         complete = None if found.completeness is None else f"{100 * found.completeness:.0f} %"
         boxes += [
             (_three(found.median_flux_ratio), "flux over catalogue"),
             (offset, "median offset"),
             (complete, "of the expected sources found"),
+            (doubtful, "sources found in doubt: near brighter ones or at the edge"),
         ]
     return boxes
 

@@ -35,6 +35,8 @@ LABELS = {
     "tile_fraction": ("tiles used of the group", ""),
     "compared_tiles": ("tiles used that were compared with a neighbour", ""),
     "n_sources": ("sources found", ""),
+    "n_doubtful": ("of these, in doubt: near a bright source or at the edge", ""),
+    "n_negative": ("found in the negative image, where no source is", ""),
     "n_catalogue": ("catalogue sources on the mosaic", ""),
     "n_matched": ("catalogue sources matched", ""),
     "n_compared": ("sources compared (isolated, bright enough)", ""),

@@ -42,7 +42,7 @@ def test_a_right_mosaic_passes(right):
     assert made.reasons == []
     qa = made.qa
     assert qa["n_sources"] == qa["n_matched"] == len(sky.ra_deg) == 40
-    assert qa["n_unmatched"] == 0
+    assert qa["n_unmatched"] == qa["n_doubtful"] == qa["n_negative"] == 0
     assert qa["completeness"] == 1.0
     assert qa["median_flux_ratio"] == pytest.approx(1, abs=0.01)
     assert qa["flux_outliers"] == 0
@@ -74,6 +74,20 @@ def test_tables(right):
         assert float(row["flux_jy"]) == pytest.approx(flux, rel=4 * np.sqrt(3) * error + 0.003)
         assert float(row["peak_ratio"]) == pytest.approx(1, abs=4 * error + 0.003)
         assert float(row["flux_ratio"]) == pytest.approx(float(row["flux_jy"]) / flux, rel=1e-6)
+
+
+def test_a_spot_beside_a_bright_source_is_in_doubt_and_said(tmp_path):
+    """A source of 3 Jy in the middle, 5 beams from it a spot of -12 sigma and, opposite, one of +10 sigma."""
+    off = 5 * BEAM / 3600 / np.cos(np.radians(DEC_DEG))
+    seen = Sky(
+        np.array([130.0, 130.0 + off, 130.0 - off, 130.5]), np.full(4, DEC_DEG), np.array([3, -12e-3, 10e-3, 0.02])
+    )
+    true = Sky(*(values[[0, 3]] for values in (seen.ra_deg, seen.dec_deg, seen.flux_jy)))
+    made, output = compare(tmp_path, make_mosaic(tmp_path, seen), make_catalogue(tmp_path / "catalogue.csv", true))
+    assert (made.qa["n_sources"], made.qa["n_doubtful"], made.qa["n_negative"]) == (3, 1, 1)
+    assert any(note.startswith("1 of 3 sources may be artefacts of brighter ones") for note in made.notes)
+    with open(output / f"{MOSAIC_ID}.sources.csv", newline="") as file:
+        assert [row["doubt"] for row in csv.DictReader(file)] == ["", "", "near a bright source"]
 
 
 def test_no_words_of_the_figures_touch(right, tmp_path, monkeypatch):
