@@ -127,6 +127,7 @@ _OF_TILES = {
     "rms_mjy": ("noise of the image", "mJy/beam"),
     "peak_mjy": ("highest pixel", "mJy/beam"),
     "lowest_sigma": ("lowest pixel over the noise of the image", "σ"),
+    "streak": ("strongest sinusoid along one row or column", "rms"),
     "negative_pixels": ("pixels below −5 σ of the image", ""),
 }
 

@@ -11,6 +11,7 @@ from contimg.imaging.bright.sources import BrightSources
 from contimg.imaging.clean.psf import subtract_psf, window, without_border
 from contimg.imaging.tile_data import TileData
 from contimg.sky.catalogue import DEFAULT_SPECTRAL_INDEX
+from contimg.sky.predict import attenuation
 from contimg.sky.restoring_beam import RestoringBeam
 from contimg.sky.spherical import separation
 from contimg.statistics import image_sigma
@@ -26,6 +27,10 @@ _MIN_OVER_SCATTER = 10.0
 _SIDELOBES = 2.0
 _KNOWN_OVER_SCATTER = 5.0
 _SIDELOBES_SHARE = 0.2
+# On the flank of the beam a source's response changes while it drifts by, and CLEAN, which subtracts its mean, leaves
+# streaks through the source along the array's arms. From this brightness times the rms change (in units of the noise),
+# and at least that share of `image.bright_sigma`, it counts as bright.
+_CHANGE_SIGMA = 5.0
 # The primary beam's outer flank and sidelobes are not known well enough to find sources in them.
 _MIN_BEAM = 0.05
 # CLEAN has no components outside the image: catalogue sources there are used out to about the
@@ -73,8 +78,12 @@ class BrightSourceFinder:
         scatter_jy = image_sigma(image)
         bright_jy = max(self._tile.options.bright_sigma * noise_jy, _ROUND_DEPTH * float(left.max()))
         level = bright_jy = max(bright_jy, _MIN_OVER_SCATTER * scatter_jy)
-        if scatter_jy > _SIDELOBES * noise_jy and not roughly:
+        crowded = scatter_jy > _SIDELOBES * noise_jy and not roughly
+        if crowded:
             level = max(self.least_jy(noise_jy), _ROUND_DEPTH * float(left.max()), _KNOWN_OVER_SCATTER * scatter_jy)
+        elif not roughly:
+            least_jy = max(self.least_jy(noise_jy), _MIN_OVER_SCATTER * scatter_jy)
+            level = max(least_jy, _ROUND_DEPTH * float(left.max()))
         found: list[BrightSources] = []
         while len(sources) + len(found) < _MAX_SOURCES:
             row, column = (int(index) for index in np.unravel_index(int(left.argmax()), left.shape))
@@ -82,11 +91,23 @@ class BrightSourceFinder:
             if peak < level:
                 break
             source = self._source_at(column, row, peak)
-            if peak >= bright_jy or source.name[0] is not None:
+            changing = not crowded and peak * self._change(source) > _CHANGE_SIGMA * noise_jy
+            if peak >= bright_jy or changing or (crowded and source.name[0] is not None):
                 found.append(source)
+            if not crowded or (found and found[-1] is source):
                 subtract_psf(left, self._psf, column, row, peak)
             window(left, column, row, near)[:] = -np.inf
         return sources.extended(found), level if found else None
+
+    def _change(self, source: BrightSources) -> float:
+        """Return the rms change of the response to one source during the tile, over its mean."""
+        ra, dec = self._tile.gridder.grid.radec(source.east, source.north)
+        over_time = (attenuation(self._tile.coordinates, ra, dec, self._tile.beam)[0] * self._tile.sums).sum(axis=1)
+        weight = self._tile.sums.sum(axis=1)
+        used = weight > 0
+        response = over_time[used] / weight[used]
+        mean = float(np.average(response, weights=weight[used]))
+        return float(np.sqrt(np.average((response - mean) ** 2, weights=weight[used]))) / mean if mean > 0 else 0.0
 
     def least_jy(self, noise_jy: float) -> float:
         """Return the brightness (Jy/beam) below which nothing counts as bright, whatever the sidelobes."""

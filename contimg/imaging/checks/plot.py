@@ -95,6 +95,7 @@ def _summary(shown: QualityPlot, compared: CatalogueComparison | None) -> list[s
         "artefact_ratio": "rms near the brightest source × {:.2f}",
         "negative_bowl": "negative bowl {:.2f} rms",
         "striping": "strongest stripe {:.2f} rms",
+        "streak": "in one row or column {:.2f} rms",
         "flagged_fraction": "{:.1%} flagged",
     }
     qa = shown.qa
