@@ -19,7 +19,7 @@ from contimg.times import datetime_from_mjd
 
 SUBBAND_FILE = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})_sb(\d{2})\.hdf5", re.ASCII)
 _ID = re.compile(r"(?:mosaic_|cal_)?(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}|\d{8}T\d{6})", re.ASCII)
-_VERSIONED = re.compile(r"((?:mosaic_|cal_)?[\dT:-]+)\.v(\d+)", re.ASCII)
+_VERSIONED = re.compile(r"((?:mosaic_|cal_)?[\dT:-]+)\.v([1-9]\d*)", re.ASCII)
 _DATE_ALONE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 # Wildcards of the workflow: constrained once, free of colons (CASA reads '::' as a subtable).

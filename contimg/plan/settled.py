@@ -47,7 +47,10 @@ class SettledGroups:
             known[stem[:8]][stem] = mtime_ns
         past_ns = time.time_ns() - _TICK_NS
         for night in _listed(self._folder):
-            mtime_ns = night.stat().st_mtime_ns
+            try:
+                mtime_ns = night.stat().st_mtime_ns
+            except FileNotFoundError:  # pruned meanwhile, or a link to what is gone
+                continue
             if days.get(night.name) == mtime_ns:
                 self._standing |= known[night.name.replace("-", "")]
             else:

@@ -158,10 +158,17 @@ def _require_its_own(
         )
     data_id, column = row["data_id"], data_registry.c
     with registry.read() as connection:
-        same = select(column.version).where(column.data_id == data_id, column.sha256 == row["sha256"])
-        other = connection.execute(same.order_by(column.version)).scalar()
+        same = select(column.version, column.published_path).where(
+            column.data_id == data_id, column.sha256 == row["sha256"]
+        )
+        other = connection.execute(same.order_by(column.version)).first()
+    if other is not None and other.published_path == str(path):
+        raise RegistryError(
+            f"the registry's row of version {other.version} says that it stands there, as after a change with SQL: "
+            "correct that row, or restore the registry from a backup"
+        )
     if other is not None:
-        raise RegistryError(f"{path} holds the files of version {other}: move it away")
+        raise RegistryError(f"{path} holds the files of version {other.version}: move it away")
     archived = ((place, version) for place, _, version, _ in find_bundles(layout, data_id))
     staged = ((place, version) for place, _, version in find_staged(layout, data_id))
     for place, version in (*archived, *staged):

@@ -143,7 +143,8 @@ def test_why_prints_the_headline_and_tables_that_have_rows(program, publish):
     assert done.out.startswith(f"{ID}: verdict warning, held ")
     assert ["Reasons"] in lines(done.out) and mosaics.WARNING.message in done.out
     assert ["Notes"] not in lines(done.out)
-    assert ["noise,", "median", "4", "mJy/beam", "rms_mjy"] in lines(done.out)
+    where = ["noise,", "median", "where", "well", "covered", "(weight", "≥", "half", "of", "its", "95th", "percentile)"]
+    assert [*where, "4", "mJy/beam", "rms_mjy"] in lines(done.out)
     story = program("why", ID, "--json").json
     assert story["headline"] == done.out.splitlines()[0]
     assert [one["title"] for one in story["sections"] if not one["rows"] and one["title"] == "Notes"] == ["Notes"]

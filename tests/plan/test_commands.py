@@ -59,7 +59,9 @@ def test_the_inbox_says_what_is_waited_for_since_when(night, tmp_path):
         "code": "subbands",
         "message": "14 of 16 subbands are ready, waiting for sb07, sb09",
         "since": since,
+        "ready": "2057-10-20T13:48:26",  # 10⁹ s later
     }
+    assert since == "2026-02-11T12:01:46"
     assert [o["leftover"] for o in said["open"]] == [False, False]
     assert "waiting for sb07, sb09" in contimg("-c", night.config, "-c", overlay, "inbox")
 

@@ -172,5 +172,5 @@ def test_a_row_that_was_renumbered_with_sql_is_named_with_the_remedy(registry, c
         connection.execute(schema.data_registry.delete())
         connection.execute(schema.data_registry.insert(), row | {"version": 9})
     (found,) = (one for one in reconcile(registry, config.layout) if one.code == "foreign")
-    assert "another row has the same, as after a change with SQL: correct that row" in found.message
+    assert "version 9 says that it stands there, as after a change with SQL: correct that row" in found.message
     assert "\n" not in found.message
