@@ -16,6 +16,7 @@ SHOWN = {
     "noise_ratio": "rms over expected noise",
     "n_images": "tiles used",
     "n_sources": "sources found",
+    "n_doubtful": "of these, in doubt",
     "n_matched": "sources matched",
     "median_flux_ratio": "median flux / catalogue",
     "median_offset_arcsec": "median offset from catalogue [arcsec]",
@@ -104,7 +105,8 @@ def _report_of_period(context: Context, night: str | None, place: Path | None, a
         return
     keys = ("rule", "planned", "done", "jobs")
     rows = [(*(one[key] for key in keys), f"{one['cpu_s'] / 60:.1f}") for one in content["work"]]
-    print_table(f"Report of {content['title']}", ("rule", "planned", "done", "jobs", "CPU [min]"), rows)
+    mark = f" ({content['simulated']})" if content["simulated"] else ""
+    print_table(f"Report of {content['title']}{mark}", ("rule", "planned", "done", "jobs", "CPU [min]"), rows)
     for kind in ("mosaics", "calibrations", "tiles"):
         judged = [(one["id"], one["verdict"], "; ".join(one["reasons"])) for one in content[kind]]
         print_table(f"\n{kind.capitalize()}", ("id", "verdict", "reasons"), judged)

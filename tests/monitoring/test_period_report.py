@@ -152,7 +152,7 @@ def test_the_command(config, tmp_path):
     words = ["-c", str(tmp_path / "config.yaml"), "-d", str(tmp_path), "report"]
     done = CliRunner().invoke(main, [*words, "--night", NIGHT, "--html", str(tmp_path / "n.html")])
     assert done.exit_code == 0, done.output
-    assert "Report of the night 2026-02-11" in done.output and (tmp_path / "n.html").exists()
+    assert "Report of the night 2026-02-11 (simulated)" in done.output and (tmp_path / "n.html").exists()
     assert json.loads(CliRunner().invoke(main, [*words, "--night", NIGHT, "--json"]).output)["title"] == (
         "the night 2026-02-11"
     )
