@@ -158,7 +158,8 @@ def keep_entry(layout: naming.Layout, row: dict[str, Any], number: int) -> None:
     content = {
         "schema": entries.SCHEMA, "manifest_sha256": row["sha256"], "verdict": "passed", "reasons": [],
         "synthetic": True, "centre_deg": [ra_deg, dec_deg], "start_mjd": mjd, "end_mjd": mjd + 0.036,
-        "exposure_s": 3090.0, "tile_s": 309.0, "freq_hz": 1.405e9, "bandwidth_hz": 1.8e8, "bmaj_arcsec": 14.4,
+        "exposure_s": 3090.0, "tile_s": 309.0, "band_hz": [1.315e9, 1.495e9],
+        "freq_hz": 1.405e9, "bandwidth_hz": 1.8e8, "bmaj_arcsec": 14.4,
         "bmin_arcsec": 10.8, "rms_mjy": 2.0, "n_images": 10, "calibrators": ["3C286"], "kilobytes": 100_000,
         "thumbnail": None, "page": None, "image": f"data/{row['data_id']}.fits",
         "corners_deg": corners, "shape_px": [18000, 4200], "field_deg": 15.0,
