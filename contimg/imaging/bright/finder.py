@@ -48,7 +48,13 @@ class BrightSourceFinder:
         self._searched = without_border(tile.response.image() >= _MIN_BEAM)
 
     def find(
-        self, image: NDArray[np.float32], sources: BrightSources, noise_jy: float, *, roughly: bool = False
+        self,
+        image: NDArray[np.float32],
+        sources: BrightSources,
+        noise_jy: float,
+        *,
+        roughly: bool = False,
+        changing: bool = True,
     ) -> tuple[BrightSources, float | None]:
         """Find the sources that stand out of a residual image.
 
@@ -62,6 +68,8 @@ class BrightSourceFinder:
             Noise of the image without artefacts (Jy/beam).
         roughly : bool
             Of a part of the samples, whose sidelobes are stronger: sources above ``image.bright_sigma`` alone.
+        changing : bool
+            Also fainter sources whose response changes much. Not where those were found before: they cost a round.
 
         Returns
         -------
@@ -76,14 +84,15 @@ class BrightSourceFinder:
         for x, y in zip(*grid.pixels(sources.east, sources.north), strict=True):
             window(left, round(x), round(y), near)[:] = -np.inf
         scatter_jy = image_sigma(image)
-        bright_jy = max(self._tile.options.bright_sigma * noise_jy, _ROUND_DEPTH * float(left.max()))
-        level = bright_jy = max(bright_jy, _MIN_OVER_SCATTER * scatter_jy)
+        least_bright_jy, depth_jy = self._tile.options.bright_sigma * noise_jy, _ROUND_DEPTH * float(left.max())
+        level = bright_jy = max(least_bright_jy, depth_jy, _MIN_OVER_SCATTER * scatter_jy)
         crowded = scatter_jy > _SIDELOBES * noise_jy and not roughly
         if crowded:
-            level = max(self.least_jy(noise_jy), _ROUND_DEPTH * float(left.max()), _KNOWN_OVER_SCATTER * scatter_jy)
-        elif not roughly:
-            least_jy = max(self.least_jy(noise_jy), _MIN_OVER_SCATTER * scatter_jy)
-            level = max(least_jy, _ROUND_DEPTH * float(left.max()))
+            level = max(self.least_jy(noise_jy), depth_jy, _KNOWN_OVER_SCATTER * scatter_jy)
+        elif (
+            changing and not roughly and depth_jy <= least_bright_jy
+        ):  # with the last of the bright ones: a round costs most
+            level = max(self.least_jy(noise_jy), _MIN_OVER_SCATTER * scatter_jy)
         found: list[BrightSources] = []
         while len(sources) + len(found) < _MAX_SOURCES:
             row, column = (int(index) for index in np.unravel_index(int(left.argmax()), left.shape))
@@ -91,8 +100,11 @@ class BrightSourceFinder:
             if peak < level:
                 break
             source = self._source_at(column, row, peak)
-            changing = not crowded and peak * self._change(source) > _CHANGE_SIGMA * noise_jy
-            if peak >= bright_jy or changing or (crowded and source.name[0] is not None):
+            if (
+                peak >= bright_jy
+                or (crowded and source.name[0] is not None)
+                or (not crowded and peak * self._change(source) > _CHANGE_SIGMA * noise_jy)
+            ):
                 found.append(source)
             if not crowded or (found and found[-1] is source):
                 subtract_psf(left, self._psf, column, row, peak)

@@ -99,6 +99,8 @@ class _Start:
         Their residuals are below the goal.
     roughly : bool
         Refine only as far as finding needs.
+    again : bool
+        The tile was searched before.
     rounds : int
         Largest number of rounds.
     goal_sigma : float
@@ -108,6 +110,7 @@ class _Start:
     exact: bool
     settled: bool
     roughly: bool = False
+    again: bool = False
     rounds: int = _MAX_ROUNDS
     goal_sigma: float = _SETTLED_SIGMA
 
@@ -161,7 +164,7 @@ class BrightModel:
         apparent_jy = self.response.apparent_jy(before.sources)
         faint = apparent_jy < _STILL_BRIGHT * self._finder.least_jy(noise_jy)
         sources = before.sources.select(~(faint & self.response.inside(before.sources)))
-        return self._refine_and_search(sources, noise_jy, before.floor_jy)
+        return self._refine_and_search(sources, noise_jy, before.floor_jy, again=True)
 
     def main_beam_and_others(
         self, subtraction: BrightSubtraction
@@ -225,13 +228,21 @@ class BrightModel:
         return replace(found, floor_jy=floor_jy)
 
     def _refine_and_search(
-        self, known: BrightSources, noise_jy: float, floor_jy: float, goal_sigma: float = _SETTLED_SIGMA
+        self,
+        known: BrightSources,
+        noise_jy: float,
+        floor_jy: float,
+        goal_sigma: float = _SETTLED_SIGMA,
+        *,
+        again: bool = False,
     ) -> BrightSubtraction:
         """Refine known sources, then search for more."""
         goal_jy = goal_sigma * noise_jy
         model, left_jy, steps = self._refine(_Model(known), goal_jy, noise_jy)
         model = self._with_residual(model)
-        start = _Start(exact=True, settled=left_jy < goal_jy, rounds=_MAX_ROUNDS - 1, goal_sigma=goal_sigma)
+        start = _Start(
+            exact=True, settled=left_jy < goal_jy, again=again, rounds=_MAX_ROUNDS - 1, goal_sigma=goal_sigma
+        )
         found = self._search(model, self._dirty(model), noise_jy, start)
         return replace(found, floor_jy=floor_jy, steps=steps + found.steps)
 
@@ -248,7 +259,9 @@ class BrightModel:
         """
         exact, settled, steps = start.exact, start.settled, 0
         for _ in range(start.rounds):
-            sources, level_jy = self._finder.find(image, model.sources, noise_jy, roughly=start.roughly)
+            sources, level_jy = self._finder.find(
+                image, model.sources, noise_jy, roughly=start.roughly, changing=not start.again
+            )
             if level_jy is None and (exact or start.roughly):
                 break
             if level_jy is not None:
