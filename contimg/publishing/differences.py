@@ -138,12 +138,8 @@ class Scope:
         """
         try:
             yield from look()
-        except (RegistryUnavailable, RegistryStalled, BusyError):
-            raise
         except (ContimgError, OSError) as error:
-            if self.data_id is not None:
-                raise
-            self.aside.add((what.data_id, what.version))
+            self._set_aside(what, error)
             message = f"{what.message} could not be looked at: {sentence(error)}"
             yield replace(what, message=message, needs_person=True)
 
@@ -157,14 +153,16 @@ class Scope:
         self._read.clear()
         try:
             return replace(difference, repaired=action() is not False)
-        except (RegistryUnavailable, RegistryStalled, BusyError):
-            raise
         except (ContimgError, OSError) as error:
-            if self.data_id is not None:
-                raise
-            self.aside.add((difference.data_id, difference.version))
+            self._set_aside(difference, error)
             message = f"{difference.message}; that failed ({sentence(error)}): correct it, then 'contimg reconcile'"
             return replace(difference, message=message, needs_person=True)
+
+    def _set_aside(self, what: Difference, error: Exception) -> None:
+        """Leave alone what an error concerns; raise the error where it concerns all, or the only one asked for."""
+        if self.data_id is not None or isinstance(error, RegistryUnavailable | RegistryStalled | BusyError):
+            raise error
+        self.aside.add((what.data_id, what.version))
 
     def bounded(self, repairs: Iterable[tuple[Difference, Callable[[], object]]]) -> Iterator[Difference]:
         """Run repairs that take mosaics out of sight, or only report them where they are too many.

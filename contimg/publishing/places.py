@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -248,16 +248,6 @@ def _set_aside(layout: Layout, path: Path) -> None:
         moving.set_aside(layout.products, path, ALTERED)
 
 
-@contextlib.contextmanager
-def _named(what: str) -> Iterator[None]:
-    """Let errors of the operating system name what was to be done, in place of a name within a folder, or none."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = what
-        raise
-
-
 def _move(layout: Layout, source: Path, target: Path) -> bool:
     """Move a bundle within the archive, if it is there, and make sure of where it is now; return whether it was."""
     root = layout.products
@@ -265,13 +255,13 @@ def _move(layout: Layout, source: Path, target: Path) -> bool:
     moved = False
     with (
         contextlib.suppress(FileNotFoundError),  # the folder of that date: then the bundle is not there either
-        _named(f"{source} to {target}"),
         safe_files.permissions(layout.archive_mode),
         safe_files.open_folder(root, one.parent) as parent,
         safe_files.open_folder(root, other.parent, create=True) as target_parent,
     ):
         if safe_files.exists(parent, one.name):
-            moving.move_new(parent, one.name, target_parent, other.name)
+            with safe_files.named(target_parent, other.name):
+                moving.move_new(parent, one.name, target_parent, other.name)
             moved = True
     for folder in (other.parent, one.parent):  # also where another process has moved it, and died before this
         with contextlib.suppress(FileNotFoundError):

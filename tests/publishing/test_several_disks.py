@@ -57,7 +57,7 @@ def test_a_full_disk_in_the_middle_of_a_withdrawal_leaves_one_copy(registry, con
     hidden = config.paths.products / ".withdrawn/mosaics/2026-02-11" / ID
     assert str(failed.value) == (
         f"{ID} version 1 is recorded as withdrawn, and its bundle could not be moved (No space left on device "
-        f"({sight} to {hidden})): correct that, then 'contimg reconcile {ID}' does the rest"
+        f"({hidden})): correct that, then 'contimg reconcile {ID}' does the rest"
     )
     assert sight.is_dir()
     from contimg.publishing.reconcile import reconcile
