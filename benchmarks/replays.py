@@ -2,9 +2,9 @@
 
 ::
 
-    python -m benchmarks.replays --seconds 600 [--nights 2] [--record docs/records/replay.jsonl]
+    python -m benchmarks.replays --seconds 600 [--nights 1] [--processes 2] [--record docs/records/replay.jsonl]
 
-A run goes on after the highest seed of the record, writes a line each hundred seeds, and may be stopped at any time.
+A run goes on after the highest seed of the record, writes a line each thousand seeds, and may be stopped at any time.
 At its end it says what the record holds, and how long 10^6 seeds and 36 500 nights would take at this speed. Exit
 code 3 when a seed broke a promise.
 """
@@ -13,12 +13,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +32,7 @@ from contimg.trials.history import run
 ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "docs/records/replay.jsonl"
 FIRST = 2_000_000  # beyond all seeds of tests
-CHUNK = 100
+CHUNK = 1000
 GOALS = {"seeds": 1_000_000, "nights": 36_500}
 
 
@@ -51,10 +55,16 @@ def next_seed(lines: list[dict[str, Any]]) -> int:
     return max((line["first"] + line["count"] for line in lines), default=FIRST)
 
 
-def chunk(bench: Bench, first: int, count: int, nights: int) -> dict[str, Any]:
+def chunk(first: int, count: int, nights: int) -> dict[str, Any]:
     """Try some seeds; return their line of the record."""
+    memory = Path("/dev/shm")
+    place = memory if os.access(memory, os.W_OK) else None
     began = time.process_time()
-    outcomes = [run(seed, bench, nights) for seed in range(first, first + count)]
+    with (
+        tempfile.TemporaryDirectory(prefix="contimg-replays-", dir=place) as folder,
+        contextlib.closing(Bench(Path(folder) / "world")) as bench,
+    ):
+        outcomes = [run(seed, bench, nights) for seed in range(first, first + count)]
     return {
         "first": first,
         "count": count,
@@ -64,6 +74,22 @@ def chunk(bench: Bench, first: int, count: int, nights: int) -> dict[str, Any]:
         "cpu_s": round(time.process_time() - began, 1),
         "commit": commit(),
     }
+
+
+def chunks(first: int, nights: int, seconds: float, processes: int) -> Iterator[dict[str, Any]]:
+    """Try seeds in several processes from a seed on; give the line of each chunk as it ends, which may be out of order.
+
+    No chunk is begun after `seconds`, but one is in any case.
+    """
+    started, starts = time.monotonic(), itertools.count(first, CHUNK)
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        running = {pool.submit(chunk, next(starts), CHUNK, nights) for _ in range(processes)}
+        while running:
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            for one in ended:
+                yield one.result()
+                if time.monotonic() - started < seconds:
+                    running.add(pool.submit(chunk, next(starts), CHUNK, nights))
 
 
 def totals(lines: list[dict[str, Any]]) -> dict[str, float]:
@@ -81,22 +107,17 @@ def forecast(lines: list[dict[str, Any]]) -> dict[str, float]:
 def main(arguments: list[str] | None = None) -> None:
     """Try seeds for a while, and say what the record holds then."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=600.0, help="begin no further hundred after so long")
-    parser.add_argument("--nights", type=int, default=2, help="nights of each seed")
+    parser.add_argument("--seconds", type=float, default=600.0, help="begin no further thousand after so long")
+    parser.add_argument("--nights", type=int, default=1, help="nights of each seed")
+    parser.add_argument("--processes", type=int, default=1, help="how many work at a time")
     parser.add_argument("--record", type=Path, default=RECORD)
     options = parser.parse_args(arguments)
-    lines, new, started = read(options.record), [], time.monotonic()
-    memory = Path("/dev/shm")
-    place = memory if os.access(memory, os.W_OK) else None
-    with (
-        tempfile.TemporaryDirectory(prefix="contimg-replays-", dir=place) as folder,
-        contextlib.closing(Bench(Path(folder) / "world")) as bench,
-    ):
-        while not new or time.monotonic() - started < options.seconds:
-            new.append(chunk(bench, next_seed(lines + new), CHUNK, options.nights))
-            with options.record.open("a") as file:
-                file.write(json.dumps(new[-1]) + "\n")
-            print(json.dumps(new[-1]), flush=True)
+    lines, new = read(options.record), []
+    for line in chunks(next_seed(lines), options.nights, options.seconds, options.processes):
+        new.append(line)
+        with options.record.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        print(json.dumps(line), flush=True)
     done = totals(lines + new)
     print(
         f"{done['seeds']} seeds, {done['nights']} nights, {done['calls']} calls, {done['broken']} seeds broke a promise"
