@@ -118,6 +118,14 @@ class History:
         planned = self._process("plan", self._plan)
         self._schedule([planned])
         plan = planned.result if planned.ended == "clean" else Plan()
+        self._work(plan)
+        if self.random.random() < 0.5:  # later in the night: persons decide about what is registered by now
+            self._work(plan)
+        if self.random.random() < 0.15:
+            self._disaster()
+
+    def _work(self, plan: Plan) -> None:
+        """Let mosaics be made, registered and published, persons decide and somebody reconcile, all at once."""
         for group in list(plan.groups):
             self._make(group)
         actions: list[tuple[str, Callable[[], Any]]] = [("work on", self._worker(group)) for group in plan.groups]
@@ -126,8 +134,6 @@ class History:
         if self.random.random() < 0.2:
             actions.append(("reconcile", self.world.reconcile))
         self._schedule([self._process(name, action) for name, action in actions])
-        if self.random.random() < 0.15:
-            self._disaster()
 
     def _tiles_arrive(self, night: int) -> None:
         moment = datetime.fromtimestamp(START_UNIX_S + night * _DAY_S, UTC) + timedelta(seconds=1609)
@@ -168,7 +174,7 @@ class History:
     def _persons(self) -> list[tuple[str, Callable[[], Any]]]:
         rows = queries.listing(self.world.registry, latest_only=False)
         found: list[tuple[str, Callable[[], Any]]] = []
-        while rows and self.random.random() < 0.4:
+        while rows and self.random.random() < 0.6:
             command, row = self.random.choice(DECISIONS), self.random.choice(rows)
             name = f"{command} {row['data_id']} version {row['version']} ({row['status']})"
             found.append((name, self.world.decision(command, row)))
