@@ -64,8 +64,8 @@ config: $(INSTALLED)  ## write config.yaml and its JSON schema anew from contimg
 	$(BIN)/python -c "from contimg import config; print(config.as_json_schema(), end='')" > config.schema.json
 
 $(INSTALLED): pyproject.toml envs/constraints.txt
-	@$(PYTHON) -c "import sys; assert (3, 11) <= sys.version_info < (3, 13)" 2>/dev/null || \
-	  { echo "contimg needs Python 3.11 or 3.12: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c "import sys; assert (3, 11) <= sys.version_info < (3, 14)" 2>/dev/null || \
+	  { echo "contimg needs Python 3.11 to 3.13: make PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "cannot make $(VENV): apt-get install python3-venv"; exit 1; }
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]' -c envs/constraints.txt
 	@touch $@

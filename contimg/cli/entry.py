@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -142,14 +143,14 @@ def main(ctx: click.Context, configfiles: tuple[Path, ...], directory: Path | No
     """
     from contimg.cli.common import Context
 
-    try:
-        os.getcwd()
-    except FileNotFoundError:
-        click.echo("contimg: the folder that you are in was deleted: cd to another, and type it again", err=True)
-        ctx.exit(1)
     ctx.obj = Context(configfiles, directory, ctx.invoked_subcommand, ctx.meta.get(TYPED, ()))
 
 
 def run() -> None:
     """Run the program `contimg`."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:  # before imports: those of compiled modules fail there
+        click.echo("contimg: the folder that you are in was deleted: cd to another, and type it again", err=True)
+        sys.exit(1)
     main(prog_name="contimg")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +34,7 @@ def absolute(key: str, place: str | Path, base: Path) -> Path:
     if not text.strip() or text == ".":
         raise ConfigError(f"config key '{key}' is empty: name a folder or file of its own")
     try:
-        path = (base / Path(text).expanduser()).resolve()
+        path = _followed(base / Path(text).expanduser())
     except RuntimeError as error:  # circular links, or the home of an unknown user
         raise ConfigError(
             f"config key '{key}' names {text!r}, which cannot be followed ({error}): correct it"
@@ -48,6 +49,15 @@ def absolute(key: str, place: str | Path, base: Path) -> Path:
     if not str(path).isprintable():
         raise ConfigError(f"config key '{key}' names {text!r} with a line end or control character: choose another")
     return path
+
+
+def _followed(path: Path) -> Path:
+    """Return a path with all links followed; from Python 3.13 on, `Path.resolve` leaves a circle of links as it is."""
+    found = path.resolve()
+    circle = next((one for one in (*reversed(found.parents), found) if os.path.islink(one)), None)
+    if circle is not None:
+        raise RuntimeError(f"Symlink loop from '{circle}'")
+    return found
 
 
 def refuse_nested(roots: Mapping[str, Path]) -> None:

@@ -1,5 +1,6 @@
 """The workflow killed at random instants: a sample of `make torture`, which kills two hundred times."""
 
+import contextlib
 import random
 import sqlite3
 import subprocess
@@ -63,13 +64,13 @@ def test_after_a_reboot_every_process_that_is_remembered_is_dead(tmp_path):
     (part / part_name("table")).touch()
     lock = tmp_path / "products" / ".run.lock"
     lock.write_text(me().to_json())
-    with sqlite3.connect(tmp_path / "state" / "registry.sqlite3") as connection:
+    with contextlib.closing(sqlite3.connect(tmp_path / "state" / "registry.sqlite3")) as connection, connection:
         connection.execute("CREATE TABLE data_registry (claim_owner TEXT)")
         connection.execute("INSERT INTO data_registry VALUES (?)", (me().to_json(),))
     torture.pretend_a_reboot(tmp_path)
     (moved,) = (tmp_path / "stage").iterdir()
     (inner,) = moved.iterdir()
-    with sqlite3.connect(tmp_path / "state" / "registry.sqlite3") as connection:
+    with contextlib.closing(sqlite3.connect(tmp_path / "state" / "registry.sqlite3")) as connection:
         ((claim,),) = connection.execute("SELECT claim_owner FROM data_registry").fetchall()
     owners = [Owner.from_json(lock.read_text()), Owner.from_json(claim), part_owner(moved.name), part_owner(inner.name)]
     assert len({owner.boot for owner in owners}) == 1

@@ -3,6 +3,7 @@
 `test_commands` reads the pages: what cannot run here stands below a comment that says why ("not run: ...").
 """
 
+import contextlib
 import json
 import os
 import re
@@ -156,7 +157,8 @@ def test_python_and_sql_of_the_pages(walk):
             assert done.returncode == 0, done.stderr
         if block.language == "sql":
             shutil.copy(night / "state/registry.sqlite3", walk[0] / "copy.sqlite3")
-            rows = sqlite3.connect(walk[0] / "copy.sqlite3").execute(block.text).fetchall()
+            with contextlib.closing(sqlite3.connect(walk[0] / "copy.sqlite3")) as database:
+                rows = database.execute(block.text).fetchall()
             assert [row[:5] for row in rows] == [("mosaic_20260211T115136", 1, "published", "passed", 3)]
 
 

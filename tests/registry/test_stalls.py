@@ -1,5 +1,6 @@
 """Who holds SQLite's write lock, read from the kernel's table."""
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -52,7 +53,7 @@ def test_a_stopped_reader_holds_nobody_up(hold):
     os.kill(pid, signal.SIGSTOP)
     os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
     assert stalls.stopped_writer(file) is None
-    with sqlite3.connect(file) as database:
+    with contextlib.closing(sqlite3.connect(file)) as database:
         database.execute("CREATE TABLE t (a)")
 
 

@@ -112,8 +112,8 @@ def test_the_wheel_names_the_pythons_that_are_tested(wheel):
     metadata = email.parser.Parser().parsestr(place.read_text())
     named = re.findall(r"^Classifier: Programming Language :: Python :: (3\.\d+)$", place.read_text(), re.MULTILINE)
     tested = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["test"]["strategy"]["matrix"]
-    assert named == tested["python"] == ["3.11", "3.12"]
-    assert set(metadata["Requires-Python"].split(",")) == {">=3.11", "<3.13"}
+    assert named == tested["python"] == ["3.11", "3.12", "3.13"]
+    assert set(metadata["Requires-Python"].split(",")) == {">=3.11", "<3.14"}
 
 
 MODULE = """
