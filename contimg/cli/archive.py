@@ -45,8 +45,9 @@ def archive(ctx: click.Context, anew: bool, as_json: bool) -> None:
 def adopt(context: Context, as_json: bool) -> None:
     """Make paths.products the archive of the configured registry, whatever was there before.
 
-    A registry takes possession of its archive by itself, once. This is for a registry that was moved, and for one that
-    takes the place of another that is gone for good: `contimg reconcile` then rebuilds its rows.
+    A registry takes possession of its archive by itself, once. This is for a registry that was moved, for one that
+    takes the place of another that is gone for good (`contimg reconcile` then rebuilds its rows), and for an archive
+    that was copied to another disk: the folder that it was copied from is refused from then on.
     """
     from contimg.publishing import archive_root
     from contimg.publishing.archive_marker import marker_place

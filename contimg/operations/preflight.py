@@ -20,7 +20,7 @@ from contimg.operations.imaging_options import imaging_findings
 from contimg.operations.job_log import sentence
 from contimg.plan import observe
 from contimg.plan.model import Plan
-from contimg.publishing.archive_marker import foreign, read_marker, sqlite_place, unmounted
+from contimg.publishing.archive_marker import foreign, place_here, read_marker, second_archive, unmounted
 from contimg.storage.filesystem import refuse_network
 
 
@@ -141,18 +141,26 @@ def _registry(config: Config) -> list[str]:
             return [f"registry {file} cannot be read ({error}): restore it, or move it away and type contimg reconcile"]
     if marker is None and found is not None and found[1] is not None:
         raise unmounted(config.layout, str(file), found[1])
-    if marker is not None and marker["place"] != sqlite_place(file):
-        raise foreign(config.layout, str(file), marker, copied=found is not None and found[0] == marker["registry"])
+    same = marker is not None and found is not None and found[0] == marker["registry"]
+    if marker is not None and marker["place"] != place_here(file):
+        raise foreign(config.layout, str(file), marker, copied=same)
+    if found is not None and same and (copied := second_archive(config.layout, str(file), found[0], found[2])):
+        raise copied
     return []
 
 
-def _identity(file: Path) -> tuple[str, str | None] | None:
-    """Return the UUID of an SQLite registry and since when it has an archive; None before it has an identity."""
+def _identity(file: Path) -> tuple[str, str | None, str | None] | None:
+    """Return the UUID of an SQLite registry, since when it has an archive, and where; None before it has an identity.
+
+    Where is None of a registry of before schema 9, which the run upgrades when it opens it.
+    """
     with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5)) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
         if "registry_identity" not in tables:
             return None
-        found: tuple[str, str | None] | None = database.execute(
-            "SELECT uuid, archive_since FROM registry_identity"
+        columns = {row[1] for row in database.execute("PRAGMA table_info(registry_identity)")}
+        root = "archive_root" if "archive_root" in columns else "NULL"
+        found: tuple[str, str | None, str | None] | None = database.execute(
+            f"SELECT uuid, archive_since, {root} FROM registry_identity"
         ).fetchone()
         return found

@@ -1,11 +1,13 @@
 """The marker in the archive's root that names its registry, read without a database.
 
 Without it a root that is not mounted would look like an archive that lost everything, and would be published into;
-and two registries on one archive would remove each other's copies as left over.
+and two registries on one archive would remove each other's copies as left over. The registry, for its part, knows where
+its archive stands: a copy of the archive has a copy of the marker, and would be published into beside the first.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +37,12 @@ def read_marker(layout: Layout) -> dict[str, Any] | None:
     WrongArchive
         If it is damaged: then nothing tells whose archive this is.
     """
-    path = marker_place(layout)
-    content = read_json(path) if layout.products.is_dir() else None
+    return _marker_in(layout.products)
+
+
+def _marker_in(folder: Path) -> dict[str, Any] | None:
+    path = folder / MARKER
+    content = read_json(path) if folder.is_dir() else None
     if content is None:
         if not path.exists():
             return None
@@ -46,9 +52,64 @@ def read_marker(layout: Layout) -> dict[str, Any] | None:
     return content
 
 
-def sqlite_place(file: Path | str) -> str:
-    """Return where an SQLite registry stands: machine and file."""
-    return f"{me().installation or me().host}:{file}"
+def place_here(path: Path | str) -> str:
+    """Return where a file or folder of this machine stands: machine and path."""
+    return f"{me().installation or me().host}:{path}"
+
+
+def archive_place(layout: Layout) -> str:
+    """Return where the configured archive stands: machine and folder, which no symlink leads to."""
+    return place_here(layout.products.resolve())
+
+
+def second_archive(layout: Layout, where: str, uuid: str, recorded: str | None) -> WrongArchive | None:
+    """Return the error that an archive with the right marker is a copy of the registry's own, or may be one; else None.
+
+    It is no copy where the archive was moved: where the recorded folder is gone, is the same one by another way (bind
+    mount), or was given to another registry. A folder that is gone, on a disk that seems not to be mounted, was not
+    moved for sure. What another machine recorded cannot be looked at from here, and counts as the same.
+
+    Parameters
+    ----------
+    layout : Layout
+        ``layout.products`` holds a marker that names the registry.
+    where : str
+        The registry, as messages name it.
+    uuid : str
+        That of the registry.
+    recorded : str or None
+        Where its archive stands, as the registry knows it (`archive_place`).
+    """
+    if recorded is None or recorded == archive_place(layout) or not recorded.startswith(place_here("/")):
+        return None
+    before = Path(recorded.removeprefix(place_here("")))
+    marker, doubt = None, f"{MARKER} is missing"
+    try:
+        if not os.path.lexists(before):
+            above = next(one for one in before.parents if one.exists())
+            if not above.is_dir() or any(above.iterdir()):
+                return None
+            doubt = f"{above} is empty, as where a disk is not mounted"
+        elif os.path.samefile(before, layout.products):
+            return None
+        else:
+            marker = _marker_in(before)
+    except WrongArchive:
+        doubt = f"{MARKER} is damaged"
+    except OSError as error:
+        doubt = error.strerror or str(error)
+    if marker is None:
+        return WrongArchive(
+            f"{layout.products} may be a copy of the archive that registry {where} has at {before}, where none is seen "
+            f"now ({doubt}): mount it or correct paths.products; if it was moved to {layout.products}, or lost for "
+            f"good, type {ADOPT}"
+        )
+    if marker["registry"] != uuid:
+        return None
+    return WrongArchive(
+        f"{layout.products} is a copy of {before}, which is the archive of registry {where}: correct paths.products; "
+        f"if {layout.products} is to be its archive from now on, type {ADOPT}"
+    )
 
 
 def foreign(layout: Layout, where: str, marker: dict[str, Any], *, copied: bool) -> WrongArchive:

@@ -9,10 +9,12 @@ from contimg.errors import RegistryError
 from contimg.naming import Layout
 from contimg.publishing.archive_marker import (
     WrongArchive,
+    archive_place,
     foreign,
     marker_place,
+    place_here,
     read_marker,
-    sqlite_place,
+    second_archive,
     unmounted,
 )
 from contimg.registry import queries
@@ -30,7 +32,7 @@ _ARCHIVED = ("published", "withdrawn")
 def place(registry: Registry) -> str:
     """Return where a registry's database stands, as text that is the same for every user and connection."""
     if registry.engine.dialect.name == "sqlite":
-        return sqlite_place(registry.where)
+        return place_here(registry.where)
     return server_place(registry)
 
 
@@ -38,7 +40,8 @@ def require(registry: Registry, layout: Layout, *, change: bool = True, make: bo
     """Raise unless ``paths.products`` is the archive of this registry; a new registry takes possession of it.
 
     A registry is new when it never had an archive, or stands in the place of the one that the marker names: made again
-    without rows, or restored from a backup of before its first publication.
+    without rows, or restored from a backup of before its first publication. Of an archive that was moved the new place
+    is recorded.
 
     Parameters
     ----------
@@ -52,7 +55,7 @@ def require(registry: Registry, layout: Layout, *, change: bool = True, make: bo
     Raises
     ------
     WrongArchive
-        If the archive is not mounted, or is that of another registry.
+        If the archive is not mounted, is that of another registry, or a copy of this one's.
     """
     mine = identity(registry)  # before the marker, which is there before the registry says so: others may publish now
     marker = read_marker(layout)
@@ -67,12 +70,17 @@ def require(registry: Registry, layout: Layout, *, change: bool = True, make: bo
         return
     same = mine is not None and marker["registry"] == mine.uuid
     in_place = marker["place"] == place(registry)
-    if same and in_place:
+    if mine is not None and same and in_place:
+        copied = second_archive(layout, registry.where, mine.uuid, mine.archive_root)
+        if copied is not None:
+            raise copied
+        if change and mine.archive_root != archive_place(layout) and not registry.read_only:
+            take_archive(registry, archive_place(layout))
         return
     if not in_place or (mine is not None and queries.count(registry) > 0):
         raise foreign(layout, registry.where, marker, copied=same)
     if change:
-        take_archive(registry, marker["registry"])
+        take_archive(registry, archive_place(layout), marker["registry"])
 
 
 def lost(registry: Registry, layout: Layout) -> str | None:
@@ -128,5 +136,5 @@ def adopt(registry: Registry, layout: Layout) -> dict[str, Any]:
         layout.products.mkdir(parents=True, exist_ok=True)
         write_json(marker_place(layout), content)
     # After the marker, so that a process that dies in between leaves nothing to repair.
-    take_archive(registry, since=since)
+    take_archive(registry, archive_place(layout), since=since)
     return content

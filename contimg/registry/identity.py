@@ -25,10 +25,13 @@ class Identity:
     uuid : str
     archive_since : str or None
         When it took possession of its archive (UTC); None before.
+    archive_root : str or None
+        Where that archive stands: machine and folder; None where that was not recorded yet.
     """
 
     uuid: str
     archive_since: str | None
+    archive_root: str | None = None
 
 
 def identity(registry: Registry) -> Identity | None:
@@ -39,7 +42,7 @@ def identity(registry: Registry) -> Identity | None:
 
 def _read(connection: Connection) -> Identity | None:
     row = connection.execute(select(registry_identity)).first()
-    return None if row is None else Identity(row.uuid, row.archive_since)
+    return None if row is None else Identity(row.uuid, row.archive_since, row.archive_root)
 
 
 def ensured_identity(registry: Registry) -> Identity:
@@ -48,16 +51,18 @@ def ensured_identity(registry: Registry) -> Identity:
         found = _read(connection)
         if found is None:
             found = Identity(str(uuid.uuid4()), None)
-            connection.execute(insert(registry_identity), {"uuid": found.uuid, "archive_since": None})
+            connection.execute(insert(registry_identity), {"uuid": found.uuid})
     return found
 
 
-def take_archive(registry: Registry, known: str | None = None, since: str | None = None) -> Identity:
-    """Record that the registry has an archive from now on; return its identity.
+def take_archive(registry: Registry, root: str, known: str | None = None, since: str | None = None) -> Identity:
+    """Record that the registry has an archive from now on, and where; return its identity.
 
     Parameters
     ----------
     registry : Registry
+    root : str
+        Machine and folder of the archive.
     known : str, optional
         The UUID to take: that of the lost registry whose place this one has taken.
     since : str, optional
@@ -67,10 +72,11 @@ def take_archive(registry: Registry, known: str | None = None, since: str | None
         before = _read(connection)
         if before is None or (known is not None and before.uuid != known):
             connection.execute(delete(registry_identity))
-            values = {"uuid": known or str(uuid.uuid4()), "archive_since": since or now()}
+            values = {"uuid": known or str(uuid.uuid4()), "archive_since": since or now(), "archive_root": root}
             connection.execute(insert(registry_identity), values)
-        elif before.archive_since is None:
-            connection.execute(update(registry_identity).values(archive_since=since or now()))
+        else:
+            values = {"archive_since": before.archive_since or since or now(), "archive_root": root}
+            connection.execute(update(registry_identity).values(values))
         after = _read(connection)
     assert after is not None, "it has just been written"
     return after

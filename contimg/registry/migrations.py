@@ -83,6 +83,11 @@ def _index_publications(connection: Connection) -> None:
     )
 
 
+def _know_archive_root(connection: Connection) -> None:
+    if "archive_root" not in {one["name"] for one in inspect(connection).get_columns("registry_identity")}:
+        connection.execute(text("ALTER TABLE registry_identity ADD COLUMN archive_root VARCHAR"))
+
+
 # version -> the step that makes it from the version before. A step is plain SQL text: it must go on
 # meaning the same when the tables in `schema` have moved on.
 STEPS: dict[int, Callable[[Connection], None]] = {
@@ -93,6 +98,7 @@ STEPS: dict[int, Callable[[Connection], None]] = {
     6: _know_dois,
     7: _know_replicas,
     8: _index_publications,
+    9: _know_archive_root,
 }
 
 

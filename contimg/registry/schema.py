@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from contimg.registry.relative_paths import PathBelow
 
-VERSION = 8
+VERSION = 9
 STATUSES = ("staging", "publishing", "published", "held", "rejected", "superseded", "withdrawn")
 QA_STATUSES = ("pending", "passed", "warning", "failed")
 VALIDATION_STATUSES = ("pending", "validated", "failed")
@@ -61,12 +61,13 @@ schema_version = Table(
     Column("code_version", String, nullable=False),
 )
 
-# One row: which registry this is, and since when it has had an archive (contimg.registry.identity).
+# One row: which registry this is, since when it has had an archive, and where (contimg.registry.identity).
 registry_identity = Table(
     "registry_identity",
     metadata,
     Column("uuid", String, primary_key=True),
     Column("archive_since", String),
+    Column("archive_root", String),
 )
 
 tiles = Table(

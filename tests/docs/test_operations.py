@@ -119,13 +119,26 @@ def test_a_registry_that_moves(typed, archive, program):  # noqa: F811
 
 
 def test_an_archive_on_a_new_disk(typed, archive, program, tmp_path):  # noqa: F811
+    new = archive.paths.products.with_name("new_disk")
+    shutil.copytree(archive.paths.products, new, symlinks=True)
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(overlay.read_text().replace(str(archive.paths.products), str(new)))
+    assert f"{new} is a copy of {archive.paths.products}" in program("reconcile").sentence
+    adopted, reconciled, tables, verified = typed("Move the archive or the stage to another disk")
+    assert [one.code for one in (adopted, reconciled, tables, verified)] == [0] * 4, (reconciled, tables, verified)
+    assert str(new) in (new / "obscore.vot").read_text() and statuses(archive) == ["published", "published"]
+    assert program("reconcile").out == "Archive and registry agree.\n"
+    overlay.write_text(overlay.read_text().replace(str(new), str(archive.paths.products)))
+    assert f"{archive.paths.products} is a copy of {new}" in program("status").err
+
+
+def test_an_archive_that_was_moved_needs_no_more_than_a_changed_configuration(archive, program, tmp_path):  # noqa: F811
     new = archive.paths.products.rename(archive.paths.products.with_name("new_disk"))
     assert "mount the archive" in program("reconcile").sentence
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text(overlay.read_text().replace(str(archive.paths.products), str(new)))
-    reconciled, tables, verified = typed("Move the archive or the stage to another disk")
-    assert (reconciled.code, tables.code, verified.code) == (0, 0, 0), (reconciled, tables, verified)
-    assert str(new) in (new / "obscore.vot").read_text() and statuses(archive) == ["published", "published"]
+    for words in (("reconcile",), ("archive",), ("verify", "--all")):
+        assert program(*words).code == 0
     assert program("reconcile").out == "Archive and registry agree.\n"
 
 

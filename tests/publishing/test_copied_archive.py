@@ -1,0 +1,196 @@
+"""A copy of the archive has a copy of its marker: the registry knows where its own stands, and refuses the other."""
+
+import contextlib
+import shutil
+import sqlite3
+
+import pytest
+from sqlalchemy import update
+
+from contimg.operations import preflight
+from contimg.publishing import archive_root, decisions
+from contimg.publishing.archive_marker import MARKER, WrongArchive, archive_place, marker_place
+from contimg.publishing.reconcile import reconcile
+from contimg.registry.backup import backup, restore
+from contimg.registry.engine import open_registry
+from contimg.registry.identity import identity
+from contimg.registry.schema import registry_identity
+from tests.publishing.test_archive_root import lose_rows
+from tests.support import mosaics
+
+ID = mosaics.MOSAIC
+
+
+@pytest.fixture
+def published(registry, config):
+    return mosaics.run(config).path
+
+
+def at(config, products):
+    """Return the configuration with another archive."""
+    return config.model_copy(update={"paths": config.paths.model_copy(update={"products": products})})
+
+
+@pytest.fixture
+def copied(registry, config, published, tmp_path):
+    """`cp -a` of the archive, on another disk, and the configuration that names it."""
+    shutil.copytree(config.paths.products, tmp_path / "copy", symlinks=True)
+    return at(config, tmp_path / "copy")
+
+
+def require(registry, config):
+    archive_root.require(registry, config.layout)
+
+
+def test_the_registry_records_where_its_archive_stands(registry, config, published):
+    assert identity(registry).archive_root == archive_place(config.layout)
+    assert identity(registry).archive_root.endswith(f":{config.paths.products.resolve()}")
+
+
+def test_a_copy_of_the_archive_is_refused_and_the_archive_is_not(registry, config, copied):
+    before = identity(registry)
+    sentence = rf"{copied.paths.products} is a copy of {config.paths.products}.*contimg archive adopt"
+    attempts = (
+        lambda: reconcile(registry, copied.layout),
+        lambda: reconcile(registry, copied.layout, dry_run=True),
+        lambda: decisions.withdraw(registry, copied.layout, ID, "wrong"),
+        lambda: archive_root.require_whole(registry, copied.layout),
+        lambda: preflight._registry(copied),
+    )
+    for attempt in attempts:
+        with pytest.raises(Exception, match=sentence):
+            attempt()
+    assert identity(registry) == before and reconcile(registry, config.layout) == []
+
+
+def test_a_folder_that_has_only_the_marker_is_refused(registry, config, published, tmp_path):
+    """Without this, all that is published would count as lost."""
+    (tmp_path / "new").mkdir()
+    shutil.copy2(marker_place(config.layout), tmp_path / "new")
+    with pytest.raises(WrongArchive, match="is a copy of"):
+        require(registry, at(config, tmp_path / "new"))
+
+
+def test_a_person_may_say_that_the_copy_is_the_archive_and_the_other_is_refused_then(registry, config, copied):
+    archive_root.adopt(registry, copied.layout)
+    assert reconcile(registry, copied.layout) == []
+    with pytest.raises(WrongArchive, match=rf"{config.paths.products} is a copy of {copied.paths.products}"):
+        require(registry, config)
+    archive_root.adopt(registry, config.layout)
+    assert reconcile(registry, config.layout) == []
+
+
+def test_a_moved_archive_is_accepted_and_recorded(registry, config, published):
+    moved = at(config, config.paths.products.rename(config.paths.products.with_name("moved")))
+    archive_root.require(registry, moved.layout, change=False)
+    assert identity(registry).archive_root == archive_place(config.layout)
+    assert preflight._registry(moved) == []
+    require(registry, moved)
+    assert identity(registry).archive_root == archive_place(moved.layout)
+    shutil.copytree(moved.paths.products, config.paths.products)  # the copy is now what stands in the old place
+    with pytest.raises(WrongArchive, match=rf"{config.paths.products} is a copy of {moved.paths.products}"):
+        require(registry, config)
+
+
+@pytest.mark.parametrize("point", ["root", "above"])
+def test_a_copy_beside_an_archive_that_is_not_mounted_is_refused(registry, config, copied, point):
+    """The mount point is the root itself, or stands above it and is empty."""
+    disk = config.paths.products.with_name("mount_point")
+    archive = at(config, disk / "archive" if point == "above" else disk)
+    archive.paths.products.parent.mkdir(parents=True, exist_ok=True)
+    config.paths.products.rename(archive.paths.products)
+    require(registry, archive)
+    disk.rename(disk.with_name("unplugged"))
+    disk.mkdir()
+    with pytest.raises(WrongArchive, match=r"may be a copy of the archive .*: mount it or correct.*archive adopt"):
+        require(registry, copied)
+    archive_root.adopt(registry, copied.layout)
+    require(registry, copied)
+
+
+def test_the_same_folder_by_a_symlink_is_the_same_archive(registry, config, published, tmp_path):
+    (tmp_path / "link").symlink_to(config.paths.products)
+    before = identity(registry)
+    require(registry, at(config, tmp_path / "link"))
+    assert identity(registry) == before
+
+
+def test_the_same_folder_by_another_mount_is_the_same_archive(registry, config, published, tmp_path, monkeypatch):
+    """A bind mount has the device and the inode of the folder; here a symlink does that is not resolved."""
+    (tmp_path / "bound").symlink_to(config.paths.products)
+    bound = at(config, tmp_path / "bound")
+    monkeypatch.setattr(type(tmp_path), "resolve", lambda path: path)
+    assert archive_place(bound.layout).endswith("/bound")
+    require(registry, bound)
+    require(registry, config)
+
+
+def test_a_link_left_in_the_old_place_is_the_same_archive(registry, config, published):
+    new = config.paths.products.rename(config.paths.products.with_name("new"))
+    config.paths.products.symlink_to(new)
+    require(registry, config)
+    require(registry, at(config, new))
+
+
+def test_an_old_place_that_was_given_to_another_registry_is_gone(registry, config, copied):
+    text = marker_place(config.layout).read_text().replace(identity(registry).uuid, "another")
+    marker_place(config.layout).write_text(text)
+    require(registry, copied)
+    assert identity(registry).archive_root == archive_place(copied.layout)
+
+
+def test_a_marker_in_the_old_place_that_is_damaged_leaves_doubt(registry, config, copied):
+    marker_place(config.layout).write_text("{")
+    with pytest.raises(WrongArchive, match=rf"may be a copy .*{MARKER} is damaged"):
+        require(registry, copied)
+
+
+def test_an_old_place_that_cannot_be_looked_at_leaves_doubt(registry, config, copied):
+    config.paths.products.rename(config.paths.products.with_name("away"))
+    config.paths.products.symlink_to(config.paths.products)
+    with pytest.raises(WrongArchive, match=r"may be a copy .*\(Too many levels of symbolic links\)"):
+        require(registry, copied)
+
+
+def test_a_file_in_the_old_place_or_above_it_leaves_no_doubt(registry, config, published):
+    new = at(config, config.paths.products.rename(config.paths.products.with_name("new")))
+    with registry.transaction() as connection:
+        values = {"archive_root": f"{archive_place(config.layout)}/below/a/file"}
+        connection.execute(update(registry_identity).values(values))
+    config.paths.products.touch()
+    require(registry, new)
+
+
+def test_what_another_machine_recorded_cannot_be_looked_at(registry, config, published):
+    with registry.transaction() as connection:
+        connection.execute(update(registry_identity).values(archive_root=f"other:{config.paths.state}"))
+    require(registry, config)
+
+
+def test_an_upgraded_registry_records_its_archive_at_the_next_change(registry, config, published):
+    with registry.transaction() as connection:
+        connection.execute(update(registry_identity).values(archive_root=None))
+    require(registry, config)
+    assert identity(registry).archive_root == archive_place(config.layout)
+
+
+def test_a_registry_restored_from_before_a_move_goes_on(registry, config, published, tmp_path):
+    backup(registry, tmp_path / "backup")
+    moved = at(config, config.paths.products.rename(config.paths.products.with_name("moved")))
+    require(registry, moved)
+    lose_rows(registry)
+    restore(registry, tmp_path / "backup")
+    require(registry, moved)
+    assert identity(registry).archive_root == archive_place(moved.layout)
+
+
+def test_the_preflight_reads_a_registry_of_before_schema_9(sqlite_config):
+    mosaics.run(sqlite_config)
+    with contextlib.closing(sqlite3.connect(sqlite_config.layout.registry_file)) as made:
+        made.execute("ALTER TABLE registry_identity DROP COLUMN archive_root")
+        made.execute("UPDATE schema_version SET version = 8")
+        made.commit()
+    assert preflight._registry(sqlite_config) == []
+    with contextlib.closing(open_registry(sqlite_config)) as registry:
+        require(registry, sqlite_config)
+        assert identity(registry).archive_root == archive_place(sqlite_config.layout)
