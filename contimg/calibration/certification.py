@@ -17,7 +17,7 @@ from contimg.products.twin import Twin
 from contimg.storage import locks
 from contimg.storage.atomic import write_json
 from contimg.storage.json_files import parse_json, plain_bytes
-from contimg.storage.process import operator
+from contimg.storage.reasons import deciding_operator, require_reason
 from contimg.times import now
 
 
@@ -70,7 +70,7 @@ def withdraw(config: Config, calibration_id: str, reason: str) -> dict[str, Any]
     UnknownIdError
         If there is no such calibration.
     InputError
-        If no reason is given.
+        If no reason is given, or it is too long or not in one line.
     """
     find(config, calibration_id)
     return _decide(config.layout, calibration_id, "withdrawn", reason)
@@ -84,7 +84,7 @@ def certify(config: Config, calibration_id: str, reason: str) -> dict[str, Any]:
     UnknownIdError
         If there is no such calibration.
     InputError
-        If it is failed, is certified already, or no reason is given.
+        If it is failed, is certified already, or no reason is given, or it is too long or not in one line.
     """
     twin = find(config, calibration_id)
     if twin.verdict == "failed":
@@ -113,15 +113,15 @@ def find(config: Config, calibration_id: str) -> Twin:
 
 def _decide(layout: Layout, calibration_id: str, decision: str, reason: str) -> dict[str, Any]:
     """Append a decision to the file, unless it is the standing one already, and return the one that stands."""
-    if not reason.strip():
-        raise InputError(f"{calibration_id}: no reason given: say why with --reason '...'")
+    require_reason(calibration_id, reason)
+    by = deciding_operator(calibration_id)
     lock = locks.acquire(place(layout).with_name(".decisions.lock"), key="paths.stage", wait=True)
     try:
         before = history(layout)
         last = next((item for item in reversed(before) if item["calibration"] == calibration_id), None)
         if last is not None and last["decision"] == decision:
             return last
-        made = {"calibration": calibration_id, "decision": decision, "reason": reason, "by": operator(), "time": now()}
+        made = {"calibration": calibration_id, "decision": decision, "reason": reason, "by": by, "time": now()}
         write_json(place(layout), [*before, made])
     finally:
         lock.release()

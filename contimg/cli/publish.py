@@ -53,9 +53,11 @@ def retry(context: Context, mosaic: str | None, everything: bool, reason: str, a
     from contimg.publishing import decisions
     from contimg.publishing.reconcile import reconcile
     from contimg.registry import queries
+    from contimg.storage.reasons import require_reason
 
     if (mosaic is None) != everything:
         raise click.UsageError("name one MOSAIC, or --all")
+    require_reason(mosaic or "contimg publish retry --all", reason)
     results, failures = [], []
     with opened(context) as database:
         if mosaic is not None:

@@ -24,13 +24,11 @@ from contimg.publishing.recording import publication, recorded, unknown_to
 from contimg.registry import queries
 from contimg.registry.engine import Registry
 from contimg.registry.schema import data_registry
-from contimg.storage.process import me, one_line, operator
+from contimg.storage.process import me, one_line
+from contimg.storage.reasons import deciding_operator, require_reason
 from contimg.times import now, utc_from_datetime
 
 Row = Mapping[str, Any]
-LONGEST_REASON = 1000
-"""Characters of a reason, which stands in tables, markers and pages."""
-_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -130,16 +128,17 @@ def decide(
     rule : Rule
     check : callable, optional
         Raises where something else of the row speaks against it.
+
+    Raises
+    ------
+    InputError
+        If the reason is blank, too long or not in one line, or the name of the person too long.
+    RegistryError
+        If the row, the record or the place of the bundle speak against it.
     """
     named = mosaic if isinstance(mosaic, Named) else Named(mosaic)
-    if not reason.strip():
-        raise RegistryError(f"{named.data_id}: no reason given: say why with --reason '...'")
-    require_one_line(named.data_id, reason)
-    by = operator()
-    if len(by) > _LONGEST_NAME:
-        raise RegistryError(
-            f"{named.data_id}: your name has {len(by)} characters: set LOGNAME to one of {_LONGEST_NAME} at most"
-        )
+    require_reason(named.data_id, reason)
+    by = deciding_operator(named.data_id)
     archive_root.require(registry, layout)
     with registry.transaction(lock=named.data_id) as connection:
         row = chosen(connection, named, rule)
@@ -179,19 +178,6 @@ def _unrecorded(row: Row, made: Decision, where: Places, error: OSError) -> Regi
     return RegistryError(
         f"{name} was not {made.decision}: its record could not be written {said}, then type the same command again"
     )
-
-
-def require_one_line(data_id: str, reason: str) -> None:
-    """Raise where a reason is too long, or holds a line break or control character that could forge a line."""
-    if len(reason) > LONGEST_REASON:
-        raise RegistryError(
-            f"{data_id}: the reason has {len(reason)} characters: write it in {LONGEST_REASON} at most, and the rest "
-            "into a file that it names"
-        )
-    if one_line(reason) != reason:
-        raise RegistryError(
-            f"{data_id}: the reason holds a line break or control character ({one_line(reason)}): write it in one line"
-        )
 
 
 def _later(known: list[Decision]) -> str:

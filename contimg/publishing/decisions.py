@@ -19,12 +19,13 @@ from contimg.errors import RegistryError
 from contimg.publishing import claims, copying, markers, places
 from contimg.publishing.carrying_out import finish_restoration, finish_withdrawal
 from contimg.publishing.checkpoints import checkpoint
-from contimg.publishing.deciding import Named, Row, Rule, chosen, decide, require_one_line, set_columns
+from contimg.publishing.deciding import Named, Row, Rule, chosen, decide, set_columns
 from contimg.publishing.places import Places
 from contimg.publishing.recording import is_earned
 from contimg.registry import queries
 from contimg.registry.engine import Registry
 from contimg.storage.process import one_line
+from contimg.storage.reasons import require_reason
 
 
 def _approval(made: Decision) -> dict[str, Any]:
@@ -62,8 +63,10 @@ def approve(registry: Registry, layout: naming.Layout, mosaic: Named | str, reas
 
     Raises
     ------
+    InputError
+        If no reason is given, or it is too long or not in one line.
     RegistryError
-        If it is not held, is another making than the person named, has no image, or no reason is given.
+        If it is not held, is another making than the person named, or has no image.
     """
 
     def has_image(row: Row) -> None:
@@ -78,8 +81,10 @@ def reject(registry: Registry, layout: naming.Layout, mosaic: Named | str, reaso
 
     Raises
     ------
+    InputError
+        If no reason is given, or it is too long or not in one line.
     RegistryError
-        If it is in another state, is another making than the person named, or no reason is given.
+        If it is in another state, or is another making than the person named.
     """
     row = decide(registry, layout, mosaic, reason, _REJECT)
     _fence(registry, layout, row["data_id"])
@@ -102,10 +107,12 @@ def retry(
     ------
     UnknownIdError
         If it is not registered.
+    InputError
+        If the reason is blank, too long or not in one line.
     RegistryError
         If it is neither in staging nor being published.
     """
-    require_one_line(data_id, reason)
+    require_reason(data_id, reason)
     with registry.transaction(lock=data_id) as connection:
         row = queries.latest(connection, data_id, version)
         if row is not None and row["status"] in ("staging", "publishing"):
@@ -126,8 +133,10 @@ def withdraw(registry: Registry, layout: naming.Layout, mosaic: Named | str, rea
 
     Raises
     ------
+    InputError
+        If no reason is given, or it is too long or not in one line.
     RegistryError
-        If it is not published, is another making than the person named, or no reason is given.
+        If it is not published, or is another making than the person named.
     """
     row = decide(registry, layout, mosaic, reason, _WITHDRAW)
     checkpoint("withdraw:recorded")

@@ -10,7 +10,7 @@ from contimg.errors import ContimgError
 from contimg.naming import Layout
 from contimg.storage.atomic import write_json
 from contimg.storage.json_files import read_json
-from contimg.storage.process import operator
+from contimg.storage.reasons import deciding_operator, require_reason
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,15 @@ def paused(layout: Layout) -> Pause | None:
 
 
 def pause(layout: Layout, reason: str) -> Pause:
-    """Pause the watch: the jobs that run are finished, and nothing is started until `resume`."""
-    made = Pause(operator(), reason, times.now(0))
+    """Pause the watch: the jobs that run are finished, and nothing is started until `resume`.
+
+    Raises
+    ------
+    InputError
+        If the reason is blank, too long or not in one line.
+    """
+    require_reason("contimg pause", reason)
+    made = Pause(deciding_operator("contimg pause"), reason, times.now(0))
     write_json(note_of(layout), asdict(made))
     return made
 

@@ -123,6 +123,13 @@ def test_certify_and_withdraw_are_recorded_and_answered(stage):
     assert (again["decision"], again["reason"]) == ("certified", "it was")
 
 
+def test_a_reason_may_have_a_thousand_characters_and_a_name_two_hundred(stage, monkeypatch):
+    monkeypatch.setenv("LOGNAME", "x" * 201)
+    assert "set LOGNAME to one of 200 at most" in stage("withdraw", BANDPASS, "--reason", "x", code=1)
+    monkeypatch.setenv("LOGNAME", "ada")
+    stage("withdraw", BANDPASS, "--reason", "x" * 1000)
+
+
 def test_withdraw_lists_what_was_made_with_it_and_what_happens_to_it(stage):
     said = stage("withdraw", BANDPASS, "--reason", "cable swap")
     assert "withdrawn by" in said and "calibrated tiles" in said and "2026-02-11T01:05:09" in said
@@ -135,7 +142,12 @@ def test_withdraw_lists_what_was_made_with_it_and_what_happens_to_it(stage):
     (("certify", FAILED, "--reason", "please"), 1, "is failed (every visibility is flagged): it cannot be certified"),
     (("certify", BANDPASS, "--reason", "again"), 1, "certified already: nothing is to be done"),
     (("withdraw", BANDPASS, "--reason", " "), 1, "no reason given: say why with --reason '...'"),
+    (("withdraw", BANDPASS, "--reason", "x" * 1001), 1, "the reason has 1001 characters: write it in 1000 at most"),
+    (("certify", GAINS, "--reason", "x" * 1001), 1, "the reason has 1001 characters: write it in 1000 at most"),
+    (("certify", GAINS, "--reason", "fine\nFORGED"), 1, r"character (fine\nFORGED): write it in one line"),
+    (("withdraw", BANDPASS, "--reason", "\x1b[2Jfine"), 1, r"character (\x1b[2Jfine): write it in one line"),
     (("withdraw", BANDPASS), 2, "Missing option '--reason'"),
 ])  # fmt: skip
 def test_what_cannot_be_done_is_one_sentence(stage, words, code, said):
     assert said in " ".join(stage(*words, code=code).split())
+    assert json.loads(stage("show", BANDPASS, "--json"))["decisions"] == []

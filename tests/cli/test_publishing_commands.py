@@ -338,6 +338,8 @@ def test_what_an_operator_gives_has_a_length(contimg, sqlite_config, monkeypatch
     make(sqlite_config)
     said = contimg("publish", "withdraw", ID, "--reason", "x" * 1001, code=1)
     assert "the reason has 1001 characters: write it in 1000 at most" in said
+    assert "write it in 1000 at most" in contimg("publish", "retry", ID, "--reason", "x" * 1001, code=1)
+    assert "no reason given" in contimg("publish", "retry", "--all", "--reason", " ", code=1)
     said = contimg("publish", "cite", ID, "--doi", "10.5555/" + "x" * 993, code=1)
     assert "has 1001 characters" in said
     monkeypatch.setenv("LOGNAME", "x" * 201)

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import delete
 
 from contimg.bundle.record import read_record
-from contimg.errors import RegistryError, UnknownIdError
+from contimg.errors import InputError, RegistryError, UnknownIdError
 from contimg.publishing import decisions
 from contimg.publishing.deciding import Named
 from contimg.publishing.register_mosaic import register_mosaic
@@ -126,8 +126,8 @@ def test_a_reason_that_could_forge_a_line_is_refused_and_recorded_nowhere(regist
     path = run(config).path
     before = queries.events(registry, ID)
     for decide in (decisions.approve, decisions.reject, decisions.withdraw, decisions.restore):
-        with pytest.raises(RegistryError, match=r"holds a line break or control character \(.*: write it in one line"):
+        with pytest.raises(InputError, match=r"holds a line break or control character \(.*: write it in one line"):
             decide(registry, config.layout, ID, reason)
-    with pytest.raises(RegistryError, match="write it in one line"):
+    with pytest.raises(InputError, match="write it in one line"):
         decisions.retry(registry, ID, reason=reason)
     assert queries.events(registry, ID) == before and read_record(path)["decisions"] == []

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from contimg.bundle import bundle
 from contimg.bundle.bundle import PUBLICATION
-from contimg.errors import ContimgError, RegistryError, UnknownIdError
+from contimg.errors import ContimgError, InputError, RegistryError, UnknownIdError
 from contimg.publishing import decisions, publish
 from contimg.publishing.deciding import Named
 from contimg.publishing.publish_mosaic import publish_mosaic, remove_staged
@@ -129,7 +129,7 @@ def test_an_approval_needs_a_reason_and_an_image(registry, config):
     with pytest.raises(RegistryError, match="has no image"):
         decisions.approve(registry, config.layout, ID, "go on")
     run(config, reasons=[mosaics.FAILED])
-    with pytest.raises(RegistryError, match="no reason given"):
+    with pytest.raises(InputError, match="no reason given"):
         decisions.approve(registry, config.layout, ID, " ")
     assert queries.get(registry, ID)["status"] == "held"
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from contimg.errors import BusyError, ContimgError
+from contimg.errors import BusyError, ContimgError, InputError
 from contimg.watching import pause
 from contimg.watching.hook import call_hook
 from contimg.watching.inbox_changes import InboxChanges
@@ -69,6 +69,15 @@ def test_a_folder_that_comes_later_is_found(tmp_path):
         assert inbox.error is None
     finally:
         inbox.close()
+
+
+@pytest.mark.parametrize(("reason", "said"), [
+    (" ", "contimg pause: no reason given"), ("x" * 1001, "has 1001 characters"), ("a\nb", "write it in one line"),
+])  # fmt: skip
+def test_a_pause_has_a_reason_in_one_line(layout, reason, said):
+    with pytest.raises(InputError, match=said):
+        pause.pause(layout, reason)
+    assert pause.paused(layout) is None
 
 
 def test_a_pause_names_who_and_why_and_a_damaged_note_is_a_pause(layout):
