@@ -26,7 +26,7 @@ class WatchOptions(Section):
     no_data_h: Positive = Field(2.0, description="an inbox without any change for this long is an alarm [h]")
     hook: str | None = Field(
         None,
-        description="command for alarms; added to it: failed, held, low_disk, no_data or no_calibrator, and a sentence",
+        description="command for alarms; added to it: the alarm, as in docs/errors.md (such as held), and a sentence",
     )
 
 

@@ -28,6 +28,7 @@ from contimg.retention.usage import full_on, growth_of_disk
 from contimg.storage.json_files import read_json
 from contimg.storage.process import Owner, is_dead
 from contimg.times import utc_from_datetime
+from contimg.watching.alarms import archive_alarms
 from contimg.watching.pause import paused
 from contimg.watching.room import free_gb, lack_of_room
 from contimg.watching.watcher import state_file
@@ -190,7 +191,7 @@ def _newest_calibration(config: Config, now: datetime) -> dict[str, Any] | None:
 
 def _alarms(config: Config, plan: Plan, content: dict[str, Any]) -> dict[str, str]:
     """Return what a monitor should raise, by kind of alarm."""
-    found = {}
+    found = archive_alarms(config)
     if content["failed"]:
         first = content["failed"][0]
         found["failed"] = (

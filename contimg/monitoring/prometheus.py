@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-ALARMS = ("failed", "held", "low_disk", "no_data", "no_calibrator")
+from contimg.watching.alarms import EVENTS
 
 
 def write_metrics(content: dict[str, Any], place: Path) -> None:
@@ -31,7 +31,7 @@ def write_metrics(content: dict[str, Any], place: Path) -> None:
         (known[key].labels(**labels) if labels else known[key]).set(value)
 
     known: dict[tuple[str, tuple[str, ...]], Any] = {}
-    for name in ALARMS:
+    for name in EVENTS:
         gauge("alarm", "1 while an alarm is raised", float(name in content["alarms"]), kind=name)
     gauge("inbox_tiles", "Tiles whose files lie in the inbox", content["inbox"]["tiles"])
     age_h = content["inbox"]["age_h"]

@@ -83,30 +83,39 @@ def require(registry: Registry, layout: Layout, *, change: bool = True, make: bo
         take_archive(registry, archive_place(layout), marker["registry"])
 
 
-def lost(registry: Registry, layout: Layout) -> str | None:
-    """Return a sentence, with the remedy, where this registry cannot be that of the archive, or is empty; else None.
+def trouble(registry: Registry, layout: Layout) -> dict[str, str]:
+    """Return a sentence, with the remedy, where this registry cannot be that of the archive, or is empty; by alarm.
 
-    That is so where `require` refuses it, and where it holds no rows although the archive has a registry or bundles: it
-    was lost, or ``paths.state`` leads to another place.
+    Returns
+    -------
+    dict
+        ``wrong_archive`` where `require` refuses it; ``no_registry`` where it holds no rows although the archive has a
+        registry or bundles: it was lost, or ``paths.state`` leads to another place. Empty where all is well.
     """
     try:
         require(registry, layout, change=False)
     except WrongArchive as error:
-        return str(error)
+        return {"wrong_archive": str(error)}
     if queries.count(registry) > 0:
-        return None
+        return {}
     marker, mine = read_marker(layout), identity(registry)
     if marker is not None and (mine is None or mine.uuid != marker["registry"]):
         what = f"is the archive of registry {marker['registry']}"
     elif next(iter(find_bundles(layout)), None) is not None:
         what = "holds bundles"
     else:
-        return None
-    return (
+        return {}
+    said = (
         f"registry {registry.where} holds nothing, but {layout.products} {what}: type 'contimg registry restore FILE' "
         "with the last backup, then 'contimg reconcile', which without a backup rebuilds it from the bundles; or "
         "correct paths.state or registry.url"
     )
+    return {"no_registry": said}
+
+
+def lost(registry: Registry, layout: Layout) -> str | None:
+    """Return the sentence of `trouble`; None where all is well."""
+    return next(iter(trouble(registry, layout).values()), None)
 
 
 def require_whole(registry: Registry, layout: Layout) -> None:

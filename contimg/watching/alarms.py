@@ -1,13 +1,18 @@
-"""What a person or a monitor should hear of: mosaics that are held, missing data, missing calibrators."""
+"""What a person or a monitor should hear of: what is held, missing data or calibrators, a lost registry or archive."""
 
 from __future__ import annotations
 
+import contextlib
+
 from contimg.config import Config
+from contimg.errors import ContimgError
 from contimg.operations.status import group_states
 from contimg.plan.model import Plan
 
-EVENTS = ("failed", "held", "low_disk", "no_data", "no_calibrator")
+EVENTS = ("failed", "held", "low_disk", "no_data", "no_calibrator", "no_registry", "wrong_archive")
 """The kinds of alarm; `failed` and `low_disk` are raised by those who see them."""
+OF_A_PLAN = ("held", "no_calibrator", "no_data", "no_registry", "wrong_archive")
+"""Those of `alarms`."""
 
 
 def alarms(config: Config, plan: Plan, silent_s: float) -> dict[str, str]:
@@ -20,8 +25,11 @@ def alarms(config: Config, plan: Plan, silent_s: float) -> dict[str, str]:
     silent_s : float
         How long the inbox has not changed [s].
     """
-    found: dict[str, str] = {}
-    states, _ = group_states(config, everything=False)
+    try:
+        found = archive_alarms(config)
+        states, _ = group_states(config, everything=False)
+    except ContimgError as error:  # out of reach, or damaged: a run would say so, and the watch goes on when it is over
+        found, states = {"no_registry": str(error)}, []
     held = [one for one in states if one["state"] == "held" or one["error"]]
     if held:
         first = held[0]
@@ -36,3 +44,18 @@ def alarms(config: Config, plan: Plan, silent_s: float) -> dict[str, str]:
             f"(watch.no_data_h is {config.watch.no_data_h:g}): look at the correlator and the inbox's mount"
         )
     return found
+
+
+def archive_alarms(config: Config) -> dict[str, str]:
+    """Return the alarms that registry and archive give together, each as a sentence.
+
+    Raises
+    ------
+    RegistryError
+        If the registry cannot be opened.
+    """
+    from contimg.publishing.archive_root import trouble
+    from contimg.registry.engine import open_registry
+
+    with contextlib.closing(open_registry(config)) as registry:
+        return trouble(registry, config.layout)

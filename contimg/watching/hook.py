@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import subprocess
 
-EVENTS = ("failed", "held", "low_disk", "no_data", "no_calibrator")
 _SECONDS = 60.0
 
 
@@ -17,7 +16,7 @@ def call_hook(hook: str | None, event: str, message: str) -> str | None:
     hook : str or None
         A command with its own arguments, as in a shell but without one; None: nothing is called.
     event : str
-        Of `EVENTS`.
+        Of `contimg.watching.alarms.EVENTS`.
     message : str
         What happened and what to do.
 

@@ -26,7 +26,7 @@ from contimg.plan.model import Plan
 from contimg.retention.end_of_run import keep_what_waits
 from contimg.retention.retain import retain
 from contimg.storage.atomic import write_json
-from contimg.watching.alarms import alarms
+from contimg.watching.alarms import OF_A_PLAN, alarms
 from contimg.watching.hook import call_hook
 from contimg.watching.inbox_changes import InboxChanges
 from contimg.watching.pause import paused
@@ -256,10 +256,10 @@ class Watcher:
         self._raise_alarms({"failed": why}, ("failed",))
 
     def _judge(self, plan: Plan) -> None:
-        """Call the hook for what is held, lacks a calibrator, or does not come any more."""
+        """Call the hook for what a plan, the inbox, the registry and the archive give."""
         silent_s = time.monotonic() - self._last_data
         found = alarms(self.config, plan, silent_s)
-        self._raise_alarms(found, ("held", "no_calibrator", "no_data"))
+        self._raise_alarms(found, OF_A_PLAN)
 
     def _raise_alarms(self, found: Mapping[str, str], events: Sequence[str]) -> None:
         """Call the hook once for each alarm that begins, and forget those that are over."""

@@ -303,6 +303,8 @@ def test_a_registry_that_was_lost_is_said_by_every_command_that_reads_it(contimg
     for words, code in ((("status",), 0), (("status", "--check"), 3), (("registry", "list"), 0)):
         done = program(*words)
         assert (done.code, done.err.count("\n")) == (code, 1) and said in done.err, done
+    alarm = "wrong_archive" if what == "another" else "no_registry"
+    assert said in contimg("status", "--json")["alarms"][alarm]
     if what != "another":
         assert program("reconcile").code == 0
         assert program("registry", "list").err == "" and program("verify", "--all").code == 0

@@ -105,6 +105,18 @@ def test_too_little_room_is_an_alarm(tmp_path):
     assert "low_disk" in overview(config, tmp_path).needs
 
 
+def test_a_lost_registry_and_a_lost_archive_are_alarms(sqlite_config, tmp_path):
+    mosaics.run(sqlite_config)
+    assert overview(sqlite_config, tmp_path).needs == {}
+    kept = sqlite_config.paths.state.rename(sqlite_config.paths.state.with_name("kept"))
+    needs = overview(sqlite_config, tmp_path).needs
+    assert set(needs) == {"no_registry"} and "holds nothing, but" in needs["no_registry"]
+    shutil.rmtree(sqlite_config.paths.state)
+    kept.rename(sqlite_config.paths.state)
+    sqlite_config.paths.products.rename(sqlite_config.paths.products.with_name("unplugged"))
+    assert set(overview(sqlite_config, tmp_path).needs) == {"wrong_archive"}
+
+
 def test_what_the_watch_says_counts_while_it_lives(config, tmp_path):
     from contimg.watching.watch import hold_watch_lock
 

@@ -4,8 +4,9 @@ import copy
 
 import pytest
 
-from contimg.monitoring.prometheus import ALARMS, write_metrics
+from contimg.monitoring.prometheus import write_metrics
 from contimg.monitoring.screen import age_words, sections
+from contimg.watching.alarms import EVENTS
 
 QUIET = {
     "alarms": {}, "failed": [], "running": [], "waiting": [], "quarantined": {}, "groups": [], "disks": [],
@@ -137,7 +138,7 @@ def test_twelve_antennas_at_most_are_shown():
 
 def test_metrics_of_a_quiet_night(tmp_path):
     found = metrics(overview(), tmp_path)
-    assert {name: found[f'contimg_alarm{{kind="{name}"}}'] for name in ALARMS} == dict.fromkeys(ALARMS, 0.0)
+    assert {name: found[f'contimg_alarm{{kind="{name}"}}'] for name in EVENTS} == dict.fromkeys(EVENTS, 0.0)
     assert found["contimg_inbox_tiles"] == found["contimg_waiting"] == found["contimg_paused"] == 0
     for unknown in ("inbox_age_seconds", "real_time_factor", "calibration_age_seconds"):
         assert f"contimg_{unknown}" not in found

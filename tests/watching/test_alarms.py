@@ -1,4 +1,6 @@
-"""Alarms of a plan: what is held, what lacks a calibrator, and an inbox in which nothing comes any more."""
+"""Alarms of a plan: what is held, lacks a calibrator, does not come any more; a registry or archive that is lost."""
+
+import shutil
 
 import pytest
 
@@ -36,3 +38,25 @@ def test_an_inbox_that_is_silent(config, silent_s, told):
 def test_every_alarm_is_an_event(config):
     waits = [Waiting("m", "group", "no_bandpass", "none", GROUP)]
     assert set(alarms(config, Plan(waiting=waits), 1e6)) <= set(EVENTS)
+
+
+def test_a_registry_that_was_lost_is_an_alarm_with_the_remedy(sqlite_config):
+    mosaics.run(sqlite_config)
+    assert alarms(sqlite_config, Plan(), 0.0) == {}
+    shutil.rmtree(sqlite_config.paths.state)
+    found = alarms(sqlite_config, Plan(), 0.0)
+    assert set(found) == {"no_registry"}
+    assert "holds nothing, but" in found["no_registry"] and "'contimg registry restore FILE'" in found["no_registry"]
+
+
+def test_an_archive_that_is_not_there_is_an_alarm_with_the_remedy(sqlite_config):
+    mosaics.run(sqlite_config)
+    sqlite_config.paths.products.rename(sqlite_config.paths.products.with_name("unplugged"))
+    found = alarms(sqlite_config, Plan(), 0.0)
+    assert set(found) == {"wrong_archive"} and "mount the archive" in found["wrong_archive"]
+
+
+def test_a_registry_that_cannot_be_opened_is_an_alarm(config):
+    config.layout.registry_file.mkdir(parents=True)
+    found = alarms(config, Plan(), 0.0)
+    assert set(found) == {"no_registry"} and "is a folder, and not a registry" in found["no_registry"]

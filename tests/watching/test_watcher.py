@@ -204,6 +204,18 @@ def test_an_alarm_names_commands_that_work_when_pasted(stand, monkeypatch):
     assert f"held {pasted}" in (here.place / "called").read_text().splitlines()
 
 
+def test_a_registry_out_of_reach_is_an_alarm_that_the_watch_outlives(stand):
+    here = stand()
+    file = here.place / "state" / "registry.sqlite3"
+    file.mkdir(parents=True)
+    here.steps(lambda: "no_registry" in here.called)
+    here.idle_steps()
+    assert "is a folder, and not a registry" in here.state["alarms"]["no_registry"]
+    file.rmdir()
+    here.steps(lambda: here.state["alarms"] == {})
+    assert here.called == ["no_registry"]
+
+
 def test_groups_without_room_wait_and_what_has_passed_its_limits_is_removed(stand, monkeypatch):
     """A backlog larger than the disk: no run, an alarm and a look at what may go, until there is room."""
     here = stand()
