@@ -22,6 +22,7 @@ from contimg.plan import observe
 from contimg.plan.model import Plan
 from contimg.publishing.archive_marker import foreign, place_here, read_marker, second_archive, unmounted
 from contimg.storage.filesystem import refuse_network
+from contimg.storage.safe_files import link_on_the_way
 
 
 def checked_plan(config: Config, *, local: bool = True) -> Plan:
@@ -119,7 +120,11 @@ def _places(config: Config, plan: Plan) -> list[str]:
     of_groups = (layout.product(kind, group) for group in plan.groups for kind in naming.KINDS)
     needed = {folder for product in (*of_tiles, *of_groups) for folder in (product.parent, product.parent.parent)}
     wrong = sorted(place for place in needed if not place.is_dir() and os.path.lexists(place))
-    return [f"{place} is no folder, and products belong into it: move it away" for place in wrong]
+    said = [f"{place} is no folder, and products belong into it: move it away" for place in wrong]
+    # Nothing outside the roots is written, and retention removes nothing there: a disk is mounted instead.
+    needed.add(layout.stage / "groups")
+    links = {link_on_the_way(layout.stage, place, "stage") for place in needed if place.is_dir()}
+    return said + sorted(link for link in links if link is not None)
 
 
 def _registry(config: Config) -> list[str]:

@@ -151,6 +151,7 @@ def decide(
                 f"the record of {named.data_id} version {row['version']} holds decisions that the registry does not "
                 f"know: 'contimg reconcile {named.data_id}' first"
             )
+        where.require_no_link()
         rule.before(where)
         time = _later(known)
         if not is_time(time):  # no reader would accept the record

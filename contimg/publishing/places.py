@@ -21,6 +21,7 @@ from contimg.bundle.record import Decision, decisions_in, is_of, read_record, wi
 from contimg.errors import RegistryError
 from contimg.naming import Layout
 from contimg.storage import moving, safe_files
+from contimg.storage.safe_files import link_on_the_way
 
 ALTERED = ".altered"
 
@@ -61,13 +62,23 @@ class Places:
         return is_of(read_record(place), self.making) or manifest_digest(place) == self.making["sha256"]
 
     def require_no_link(self) -> None:
-        """Raise `RegistryError` where the way to the bundle in sight leads through a symlink below the archive's root.
+        """Raise `RegistryError` where the way to the bundle, in sight or on the stage, leads through a symlink.
 
-        What stands behind one is not below the archive: no rename can hide it, and it may change without notice.
+        What stands behind one is not below its root: no rename can hide it, and it may change without notice. Markers
+        stand in folders of their own on the stage, and follow each decision.
         """
         problem = link_on_the_way(self.layout.products, self.sight.parent)
         if problem is not None:
             raise RegistryError(problem)
+        self.require_no_link_on_stage()
+
+    def require_no_link_on_stage(self) -> None:
+        """Raise `RegistryError` where the way to the bundle or to a marker on the stage leads through a symlink."""
+        marker = self.layout.twin("published", self.making["data_id"])
+        for path in (self.stage.parent, marker.parent):
+            problem = link_on_the_way(self.layout.stage, path, "stage")
+            if problem is not None:
+                raise RegistryError(problem)
 
     def require_free(self) -> None:
         """Raise `RegistryError` where something stands under the final name, to which a withdrawn bundle is to return.
@@ -166,19 +177,6 @@ class Places:
                 self._sync(place)  # who wrote it may have died before it was on the disk
                 continue
             self._write(place, with_decisions({**(content or base), **(changed or {})}, decided | set(kept)))
-
-
-def link_on_the_way(products: Path, path: Path) -> str | None:
-    """Return what is wrong where a place in the archive is, or stands behind, a symlink; None where all is well."""
-    below = path.relative_to(products).parts if path.is_relative_to(products) else ()
-    steps = (products.joinpath(*below[:number]) for number in range(1, len(below) + 1))
-    link = next((one for one in steps if one.is_symlink()), None)
-    if link is None:
-        return None
-    return (
-        f"{link} is a symlink (to {os.readlink(link)}), which the archive must not lead through: mount that disk "
-        "there, or move the folder back"
-    )
 
 
 def is_folder(path: Path) -> bool:

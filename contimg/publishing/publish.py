@@ -235,6 +235,7 @@ def _transfer(
     final = layout.bundle(data_id, version)
     target = safe_files.relative_to_root(final, layout.products, "paths.products")
     safe_files.relative_to_root(stage_path, layout.stage, "paths.stage")
+    Places.of(layout, row).require_no_link_on_stage()  # the marker's folder too: it is written when all is done
     checkpoint("publish:checked")
     name = copying.incoming_name(data_id, claim.token)
     with (

@@ -90,6 +90,7 @@ def lost_decisions(scope: Scope) -> Iterator[Difference]:
 
 def _lost_decisions(scope: Scope, row: Row) -> Iterator[Difference]:
     where = Places.of(scope.layout, row)
+    where.require_no_link()  # before a decision is taken over that could not be carried out, here or by later steps
     try:
         on_disk = where.decisions()
     except RegistryError as error:
@@ -249,7 +250,6 @@ def _misplaced(
     scope: Scope, hidden_ones: list[tuple[Difference, Callable[[], object]]], row: Row
 ) -> Iterator[Difference]:
     where = Places.of(scope.layout, row)
-    where.require_no_link()
     sight, hidden = is_folder(where.sight), is_folder(where.hidden)
     last = _last_decision(scope, row) if hidden else None
     found = answer(Standing(row["status"], sight, hidden, last))

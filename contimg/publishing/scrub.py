@@ -10,12 +10,12 @@ from typing import Any
 from contimg.bundle import bundle
 from contimg.bundle.record import decisions_in, is_of, read_record
 from contimg.errors import InputError, RegistryError
-from contimg.publishing.places import link_on_the_way
 from contimg.publishing.recording import edited, recorded, said, unknown_to, verdict_contradiction
 from contimg.registry import queries
 from contimg.registry.engine import Registry
 from contimg.registry.relative_paths import roots_of
 from contimg.storage.pace import Pace
+from contimg.storage.safe_files import link_on_the_way
 
 
 def cutoff(days: float) -> str:

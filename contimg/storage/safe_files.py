@@ -46,6 +46,27 @@ def relative_to_root(path: Path, root: Path, key: str) -> PurePosixPath:
     return PurePosixPath(relative)
 
 
+def link_on_the_way(root: Path, path: Path, what: str = "archive") -> str | None:
+    """Return what is wrong where a place below a root is, or stands behind, a symlink; None where all is well.
+
+    Parameters
+    ----------
+    root, path : Path
+        What is not below the root has no way in it.
+    what : str
+        What the root is, for the sentence.
+    """
+    below = path.relative_to(root).parts if path.is_relative_to(root) else ()
+    steps = (root.joinpath(*below[:number]) for number in range(1, len(below) + 1))
+    link = next((one for one in steps if one.is_symlink()), None)
+    if link is None:
+        return None
+    return (
+        f"{link} is a symlink (to {os.readlink(link)}), which the {what} must not lead through: mount that disk "
+        "there, or move the folder back"
+    )
+
+
 @contextlib.contextmanager
 def open_folder(root: Path, relative: PurePosixPath | str = ".", *, create: bool = False) -> Iterator[int]:
     """Open a folder below a root without following symlinks below the root; give its descriptor.

@@ -317,3 +317,16 @@ def test_something_else_where_a_folder_belongs(configured, place, thing):
     refused(config, f"{path} is no folder, and products belong into it: move it away")
     path.unlink()
     checked_plan(config)
+
+
+@pytest.mark.parametrize("place", ["registered", "published/2026-02-11", "mosaics", "ms", "images/2026-02-11"])
+def test_a_link_in_the_stage_is_said_before_the_first_job(configured, tmp_path, place):
+    """Publishing refuses it at the end of the night, and nothing behind it would ever be removed by retention."""
+    config = configured()
+    path = config.paths.stage / place
+    (tmp_path / "elsewhere" / "2026-02-11").mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(tmp_path / "elsewhere")
+    refused(config, f"{path} is a symlink (to {tmp_path}/elsewhere), which the stage must not lead through: mount")
+    path.unlink()
+    checked_plan(config)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from contimg.errors import ContimgError
-from contimg.publishing import places, publish
+from contimg.publishing import publish
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry.schema import data_registry
 from contimg.storage import safe_files
@@ -22,8 +22,10 @@ ID = mosaics.MOSAIC
 
 def test_a_place_outside_of_the_archive_has_no_way_in_it(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path)
-    assert places.link_on_the_way(tmp_path / "products", tmp_path / "link" / "bundle") is None
-    assert places.link_on_the_way(tmp_path, tmp_path / "link" / "bundle").startswith(f"{tmp_path}/link is a symlink")
+    assert safe_files.link_on_the_way(tmp_path / "products", tmp_path / "link" / "bundle") is None
+    assert safe_files.link_on_the_way(tmp_path, tmp_path / "link" / "bundle").startswith(
+        f"{tmp_path}/link is a symlink"
+    )
 
 
 def test_an_archive_folder_that_is_a_symlink_is_refused(registry, config, tmp_path):
