@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("mosaic")
-@click.option("--export", type=click.Path(path_type=Path), help="Write it as W3C PROV-JSON to this file.")
+@click.option(
+    "--export", type=click.Path(path_type=Path, dir_okay=False), help="Write it as W3C PROV-JSON to this file."
+)
 @json_option
 @click.pass_obj
 def provenance(context: Context, mosaic: str, export: Path | None, as_json: bool) -> None:

@@ -41,7 +41,7 @@ AGAINST_TRUTH = {
     "--night", type=DATE, metavar="DATE", help="Report of a night (UTC date) instead: what was planned and done."
 )
 @click.option("--run", "last_run", is_flag=True, help="Report of the last run instead.")
-@click.option("--html", "place", type=click.Path(path_type=Path),
+@click.option("--html", "place", type=click.Path(path_type=Path, dir_okay=False),
               help="With --night or --run: write one page that needs no network.")  # fmt: skip
 @json_option
 @click.pass_obj

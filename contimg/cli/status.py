@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 @click.option("--all", "everything", is_flag=True, help="Every group, however long ago it was settled.")
 @click.option("--watch", "every_s", is_flag=False, flag_value=10.0, type=click.FloatRange(min=1),
               help="Show it again every 10 s, or SECONDS, until Ctrl-C.", metavar="[SECONDS]")  # fmt: skip
-@click.option("--html", "page", type=click.Path(path_type=Path), help="Write one static page to a file.")
-@click.option("--prometheus", "metrics", type=click.Path(path_type=Path),
+@click.option(
+    "--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write one static page to a file."
+)
+@click.option("--prometheus", "metrics", type=click.Path(path_type=Path, dir_okay=False),
               help="Write the numbers to a .prom file for Prometheus.")  # fmt: skip
 @click.option("--check", is_flag=True, help="Exit code 3 while there is an alarm, for monitors.")
 @json_option

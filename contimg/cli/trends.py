@@ -11,7 +11,9 @@ from contimg.cli.common import Context, echo, json_option, print_json, print_tab
 
 @click.command()
 @click.option("--days", type=click.IntRange(min=1), default=42, show_default=True, help="How far back.")
-@click.option("--html", "place", type=click.Path(path_type=Path), help="Write one page that needs no network.")
+@click.option(
+    "--html", "place", type=click.Path(path_type=Path, dir_okay=False), help="Write one page that needs no network."
+)
 @json_option
 @click.pass_obj
 def trends(context: Context, days: int, place: Path | None, as_json: bool) -> None:

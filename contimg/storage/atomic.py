@@ -79,7 +79,7 @@ def atomic_path(final: Path) -> Iterator[Path]:
     Parameters
     ----------
     final : Path
-        The file or folder to make; an existing one is replaced.
+        The file or folder to make; an existing file is replaced, and a folder by a folder.
 
     Yields
     ------
@@ -88,6 +88,8 @@ def atomic_path(final: Path) -> Iterator[Path]:
 
     Raises
     ------
+    IsADirectoryError
+        If the block made a file, and a folder stands in its place: all in it would be lost.
     OSError
         If the disk refuses; the error names `final`, not the temporary path.
     """
@@ -110,10 +112,10 @@ def atomic_path(final: Path) -> Iterator[Path]:
 def _replace(part: Path, final: Path) -> None:
     """Rename a temporary file or folder to its final name, in the place of what stands there.
 
-    rename(2) replaces a file, but no folder that holds anything: an existing folder is renamed away first.
+    rename(2) replaces a file, but no folder that holds anything: an existing folder is renamed away first, for another.
     """
     aside = part.with_name(f"{part.name}.old")  # an orphan like the part, if this process dies before it is removed
-    if final.is_dir() and not final.is_symlink():
+    if part.is_dir() and final.is_dir() and not final.is_symlink():
         remove(aside)
         os.rename(final, aside)
         try:

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from contimg.errors import BusyError, ContimgError
+from contimg.storage.atomic import remove_orphans
 from contimg.storage.filesystem import filesystem_type, is_network
 from contimg.storage.json_files import NoPlainFile, plain_bytes
-from contimg.storage.process import Owner, is_dead, me
+from contimg.storage.process import Owner, is_dead, me, part_name
 
 # What flock(2) and fcntl(2) say where a filesystem has no locks: Lustre without ``-o flock`` (ENOSYS), NFS without
 # lockd (ENOLCK), FUSE and others (EOPNOTSUPP).
@@ -112,7 +113,9 @@ def require_locks(folder: Path, *, key: str) -> None:
     ContimgError
         If nothing can be written there.
     """
-    probe = Path(folder) / f".locks.{os.getpid()}"
+    with contextlib.suppress(OSError):  # what another user's dead process left there is harmless
+        remove_orphans(Path(folder), "locks")
+    probe = Path(folder) / part_name("locks")  # on a shared disk another host may have a process of the same number
     descriptor = _open(probe, key)
     try:
         _flock(descriptor, probe, key, wait=False)

@@ -310,6 +310,20 @@ def test_a_registry_that_was_lost_is_said_by_every_command_that_reads_it(contimg
         assert program("registry", "list").err == "" and program("verify", "--all").code == 0
 
 
+@pytest.mark.parametrize("words", [
+    ("status", "--html"), ("status", "--prometheus"), ("trends", "--html"), ("report", "--run", "--html"),
+    ("provenance", ID, "--export"),
+])  # fmt: skip
+def test_a_folder_named_for_a_page_stays_as_it_is(contimg, sqlite_config, tmp_path, words):
+    """The page took its place, and all in it was removed."""
+    make(sqlite_config)
+    folder = tmp_path / "public"
+    folder.mkdir()
+    (folder / "precious").touch()
+    assert "is a directory" in contimg(*words, str(folder), code=2)
+    assert [path.name for path in folder.iterdir()] == ["precious"]
+
+
 def test_a_new_registry_without_an_archive_is_not_lost(program, sqlite_config):
     sqlite_config.paths.state.mkdir(parents=True, exist_ok=True)
     for words in (("status",), ("registry", "list"), ("verify", "--all")):

@@ -32,7 +32,7 @@ def test_a_file_appears_whole(tmp_path):
     assert names(tmp_path / "sub") == ["x.json"] and (tmp_path / "sub" / "x.json").read_text() == "1"
 
 
-def test_a_folder_takes_the_place_of_a_folder_or_file(tmp_path):
+def test_a_folder_takes_the_place_of_a_folder(tmp_path):
     final = tmp_path / "x.ms"
     for content in ("1", "2", "3"):
         with atomic_path(final) as part:
@@ -40,9 +40,27 @@ def test_a_folder_takes_the_place_of_a_folder_or_file(tmp_path):
             (part / content).touch()
             assert final.exists() == (content != "1")  # the old one stands until the new one is whole
         assert names(final) == [content] and names(tmp_path) == ["x.ms"]
-    with atomic_path(final) as part:
-        part.write_text("a file now")
-    assert final.read_text() == "a file now" and names(tmp_path) == ["x.ms"]
+
+
+@pytest.mark.parametrize("content", [[], ["precious"]])
+def test_a_file_never_takes_the_place_of_a_folder(tmp_path, content):
+    """All in it would be lost: of a folder that a person named for a page, or that a person put there."""
+    final = tmp_path / "x.json"
+    final.mkdir()
+    for name in content:
+        (final / name).touch()
+    with pytest.raises(IsADirectoryError) as refused:
+        write_json(final, {})
+    assert refused.value.filename == str(final)
+    assert names(final) == content and names(tmp_path) == ["x.json"]
+
+
+def test_a_folder_never_takes_the_place_of_a_file(tmp_path):
+    final = tmp_path / "x.ms"
+    final.write_text("old")
+    with pytest.raises(NotADirectoryError), atomic_path(final) as part:
+        part.mkdir()
+    assert final.read_text() == "old" and names(tmp_path) == ["x.ms"]
 
 
 def test_an_error_leaves_what_was_there(tmp_path):

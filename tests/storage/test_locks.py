@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from contimg.errors import BusyError, ContimgError
-from contimg.storage import locks
+from contimg.storage import locks, process
 from contimg.storage.locks import LocksUnsupported, acquire, exclusive, owner_of, require_locks
 from contimg.storage.process import me
 
@@ -142,6 +142,25 @@ def test_a_filesystem_without_locks_gives_one_sentence(tmp_path, monkeypatch, nu
     if refused == "flock":
         with pytest.raises(LocksUnsupported, match="-o flock"):
             take(tmp_path / "run.lock")
+
+
+def test_another_host_with_the_same_process_number_is_not_met(tmp_path, monkeypatch):
+    """On a shared disk both would take the lock of one file: the second was refused as if a run held it."""
+    other = replace(OTHERS, pid=os.getpid(), start=me().start)
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "me", lambda: other)
+        theirs = acquire(tmp_path / locks.part_name("locks"), key="paths.state")
+    require_locks(tmp_path, key="paths.state")
+    assert [path.name for path in tmp_path.iterdir()] == [theirs.path.name]
+    theirs.release()
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    dead = replace(me(), pid=999_999_999)
+    left = tmp_path / f".locks.part-{dead.installation}-{dead.machine}-{dead.pid}-{dead.start}"
+    left.touch()
+    require_locks(tmp_path, key="paths.state")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_filesystem_with_locks_is_accepted_and_nothing_stays(tmp_path):
