@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -15,9 +16,9 @@ from urllib.parse import quote
 from sqlalchemy import Connection, func, insert, select
 
 from contimg.errors import InputError, RegistryError
-from contimg.registry import migrations, queries, schema
+from contimg.registry import queries, schema
 from contimg.registry.backup_place import require_older, require_place
-from contimg.registry.engine import Registry, open_sqlite, read_only_uri
+from contimg.registry.engine import Registry, alone_uri, open_alone, open_at_rest, read_only_uri
 from contimg.registry.relative_paths import roots_of
 from contimg.storage.atomic import atomic_path
 
@@ -58,12 +59,11 @@ def backup(registry: Registry, file: Path, *, replace: bool = False) -> dict[str
         else:
             roots = roots_of(registry.engine)
             with (
-                contextlib.closing(open_sqlite(part, roots)) as target_registry,
+                contextlib.closing(open_alone(part, str(file), roots)) as target_registry,
                 registry.read(of_one_moment=True) as connection,
+                target_registry.transaction() as into,
             ):
-                target_registry.where = str(file)  # the name that a person knows
-                with target_registry.transaction() as into:
-                    _copy(connection, into)
+                _copy(connection, into)
         problem = _damage(part)
         if problem is not None:
             raise _not_whole(registry, file, problem)
@@ -78,7 +78,7 @@ def _copy_file(registry: Registry, part: Path, file: Path) -> None:
     where = Path(registry.where)
     before = _state(where)
     uri = read_only_uri(where) if registry.read_only else f"file:{quote(str(where))}?mode=rw"
-    with _sqlite(uri, where) as source, _sqlite(f"file:{quote(str(part))}", file) as target:
+    with _sqlite(uri, where) as source, _sqlite(alone_uri(part), file) as target:
         source.backup(target)
     if "immutable" in uri and before != _state(where):  # by a writer that began after all
         raise RegistryError(f"{where} was changed while it was read: type the same command again")
@@ -92,7 +92,8 @@ def _state(file: Path) -> tuple[int, int, bool]:
 
 def _lay_to_rest(database: Path, name: Path) -> None:
     """Make a backup one file, without ``-wal`` beside it, by which it differs from a registry that is at work."""
-    with _sqlite(f"file:{quote(str(database))}", name) as connection:
+    with _sqlite(alone_uri(database), name) as connection:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # no shared memory, which network filesystems lack
         connection.execute("PRAGMA journal_mode = DELETE")
 
 
@@ -149,19 +150,15 @@ def restore(registry: Registry, file: Path) -> dict[str, int]:
     Raises
     ------
     InputError
-        If the file is no whole backup, or of another version of the tables.
+        If the file is no whole backup.
     RegistryError
-        If the registry holds something already, or refuses.
+        If the registry holds something already, or refuses; or if a newer contimg made the backup.
     """
     file = Path(file)
     if not file.is_file():
         what = "is no plain file" if file.exists() else "does not exist"
         raise InputError(f"{file} {what}: name a file that 'contimg registry backup' wrote")
-    try:
-        problem = _damage(file)
-        counts = {} if problem is not None else _counts(file)
-    except RegistryError as error:
-        raise InputError(f"{file} is no whole backup of a registry: {error}") from error
+    problem = _damage(file)
     if problem is not None:
         raise InputError(f"{file} is no whole backup of a registry ({problem}): name another one")
     if queries.count(registry) > 0:
@@ -169,11 +166,7 @@ def restore(registry: Registry, file: Path) -> dict[str, int]:
             f"registry {registry.where} holds {queries.count(registry)} rows, which a backup must not be mixed with: "
             "move it away, or name an empty database in registry.url, then type the same command again"
         )
-    with contextlib.closing(open_sqlite(file)) as backup_registry, backup_registry.read() as source:
-        if migrations.version_of(source) != schema.VERSION:  # opened for reading only, and so not upgraded
-            raise InputError(
-                f"{file} has tables of another version: give yourself write access to it, so that it can be upgraded"
-            )
+    with _at_rest(file) as backup_registry, backup_registry.read() as source:
         with registry.transaction(lock="schema") as target:
             target.execute(schema.registry_identity.delete())
             _copy(source, target)
@@ -181,6 +174,28 @@ def restore(registry: Registry, file: Path) -> dict[str, int]:
                 last = select(func.coalesce(func.max(schema.publish_events.c.event_id), 1)).scalar_subquery()
                 sequence = func.pg_get_serial_sequence("publish_events", "event_id")
                 target.execute(select(func.setval(sequence, last)))
-    if not backup_registry.read_only:
-        _lay_to_rest(file, file)
-    return counts
+        tables = schema.metadata.sorted_tables
+        return {one.name: source.execute(select(func.count()).select_from(one)).scalar_one() for one in tables}
+
+
+@contextlib.contextmanager
+def _at_rest(file: Path) -> Iterator[Registry]:
+    """Open a backup for reading; one of older tables is upgraded in a copy, so that nothing is written at its place."""
+    try:
+        with _sqlite(read_only_uri(file), file) as connection:
+            (version,) = connection.execute("SELECT max(version) FROM schema_version").fetchone()
+    except RegistryError as error:
+        raise InputError(f"{file} is no whole backup of a registry: {error}") from error
+    if version is None:
+        raise InputError(f"{file} is no whole backup of a registry (its tables have no version): name another one")
+    if version == schema.VERSION:
+        with contextlib.closing(open_at_rest(file)) as opened:
+            yield opened
+        return
+    with tempfile.TemporaryDirectory(prefix="contimg-") as folder:
+        copy = Path(folder) / "backup"
+        with _sqlite(read_only_uri(file), file) as source, _sqlite(alone_uri(copy), copy) as target:
+            source.backup(target)
+        _lay_to_rest(copy, copy)
+        with contextlib.closing(open_alone(copy, str(file))) as opened:
+            yield opened

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from contimg.config import Config
 
 BUSY_TIMEOUT_S = 30.0
+_WITHOUT_LOCKS = "unix-none"  # https://sqlite.org/vfs.html
 _TRY_S = 1.0  # after so long without the lock it is looked who holds it
 EXCLUSIVE_S = 600.0  # the gallery of 100 000 mosaics, made anew, takes a minute and a half
 
@@ -196,6 +197,40 @@ def open_sqlite(file: Path, roots: Roots | None = None) -> Registry:
     return _open(URL.create("sqlite", database=str(file)), str(file), roots)
 
 
+def open_at_rest(file: Path, roots: Roots | None = None) -> Registry:
+    """Open a backup for reading, on any filesystem: nothing is written there, and no lock is needed.
+
+    Raises
+    ------
+    RegistryError
+        If its tables are of another version, or it is no registry.
+    """
+    return _open(_read_only(Path(file)), str(file), roots)
+
+
+def open_alone(file: Path, where: str, roots: Roots | None = None) -> Registry:
+    """Open a backup that this process alone knows, while it is made or upgraded, on any filesystem.
+
+    It has no locks and no journal on the disk, of which network filesystems are not sure: when this process dies the
+    file is lost.
+
+    Parameters
+    ----------
+    file : Path
+    where : str
+        Its name for messages.
+    roots : Roots, optional
+        As for `open_sqlite`.
+    """
+    query = {"vfs": _WITHOUT_LOCKS, "uri": "true"}
+    return _open(URL.create("sqlite", database=f"file:{quote(str(file))}", query=query), where, roots)
+
+
+def alone_uri(file: Path) -> str:
+    """Return the URI with which SQLite opens a file as `open_alone` does."""
+    return f"file:{quote(str(file))}?vfs={_WITHOUT_LOCKS}"
+
+
 def _is_read_only(url: URL) -> bool:
     return url.get_backend_name() == "sqlite" and url.query.get("mode") == "ro"
 
@@ -247,7 +282,8 @@ def _open(url: URL, where: str, roots: Roots | None) -> Registry:
     try:
         if url.get_backend_name() == "sqlite":
             engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
-            event.listen(engine, "connect", _prepare_reader if _is_read_only(url) else _prepare_sqlite)
+            prepare = _prepare_alone if url.query.get("vfs") == _WITHOUT_LOCKS else _prepare_sqlite
+            event.listen(engine, "connect", _prepare_reader if _is_read_only(url) else prepare)
             event.listen(engine, "begin", _begin_sqlite)
         else:
             engine = postgres.make_engine(url)
@@ -283,6 +319,13 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # WAL: readers never wait for a publisher nor hinder it. FULL: a commit is on the disk when it returns.
     _use_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _prepare_alone(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # before the journal: without shared memory beside the file
+    connection.execute("PRAGMA journal_mode = MEMORY").fetchone()
     connection.execute("PRAGMA foreign_keys = ON")
 
 
