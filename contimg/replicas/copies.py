@@ -173,9 +173,24 @@ def put_record(store: Store, folder: Path, place: str, manifest_sha256: str) -> 
 
 
 def problems_of(
-    store: Store, place: str, manifest_sha256: str, progress: Callable[[int], None] | None = None
+    store: Store,
+    place: str,
+    manifest_sha256: str,
+    progress: Callable[[int], None] | None = None,
+    archived: Path | None = None,
 ) -> list[str]:
     """Read every byte of a copy; return a sentence for each thing that is wrong with it.
+
+    Parameters
+    ----------
+    store : Store
+    place, manifest_sha256 : str
+        The folder of the copy, and the SHA-256 of the bundle's manifest.
+    progress : callable, optional
+        Called with the number of bytes of each block.
+    archived : Path, optional
+        The bundle in the archive, whose tag manifest the copy's must equal: no other place keeps its digest, so that
+        a tag file that was changed together with it would agree with it.
 
     Raises
     ------
@@ -188,7 +203,24 @@ def problems_of(
     if known is None:
         return [f"replica {store.where} has no copy of {place}"]
     _same(store, place, known, manifest_sha256)
-    return [text for text, _ in _differences(store, place, manifest_sha256, progress or _nothing)]
+    problems = [text for text, _ in _differences(store, place, manifest_sha256, progress or _nothing)]
+    if not problems and archived is not None:
+        tags = _whole_tags(archived, manifest_sha256)
+        if tags is not None and read_all(store, f"{place}/{TAG_MANIFEST}") != tags:
+            problems.append(f"{store.where}/{place}/{TAG_MANIFEST} is not that of the archive, {archived}")
+    return problems
+
+
+def _whole_tags(folder: Path, manifest_sha256: str) -> bytes | None:
+    """Return the tag manifest of a bundle in the archive; None where that is none, or its tag files differ from it."""
+    try:
+        with safe_files.open_folder(folder) as opened:
+            tags = bundle.read_tags(opened, manifest_sha256)
+            if any(hashlib.sha256(bundle.read_file(opened, name)).hexdigest() != tags[name] for name in tags):
+                return None
+            return bundle.read_file(opened, TAG_MANIFEST) if tags else None
+    except (OSError, InputError, RegistryError):  # what is wrong with the archive, the verification of the archive says
+        return None
 
 
 def _differences(

@@ -218,14 +218,14 @@ def verify(
     for row in copy_rows.longest_unread(registry, replica.url, unread_since, data_id):
         if pace.is_over:
             return
-        problem = _problem(registry, store, copies.row_place(layout, row), row["sha256"], pace)
+        problem = _problem(registry, layout, store, row, pace)
         if note:
             copy_rows.note_verified(registry, replica.url, row, problem)
         what = "whole" if problem is None else "problem"
         yield Done(replica.url, row["data_id"], row["version"], what, problem or "")
 
 
-def _problem(registry: Registry, store: Store, place: str, manifest_sha256: str, pace: Pace) -> str | None:
+def _problem(registry: Registry, layout: Layout, store: Store, row: Mapping[str, Any], pace: Pace) -> str | None:
     """Return what is wrong with one copy; None where it is whole.
 
     Raises
@@ -234,7 +234,8 @@ def _problem(registry: Registry, store: Store, place: str, manifest_sha256: str,
         If the replica itself is gone.
     """
     try:
-        found = copies.problems_of(store, place, manifest_sha256, pace.spend)
+        place, archived = copies.row_place(layout, row), Path(row["published_path"] or row["stage_path"])
+        found = copies.problems_of(store, place, row["sha256"], pace.spend, archived)
     except (ContimgError, OSError) as error:
         mine = identity(registry)
         _require(store, "" if mine is None else mine.uuid)  # a replica that is there: then it is this copy's fault

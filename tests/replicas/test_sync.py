@@ -1,5 +1,6 @@
 """Replicas follow the archive: made at publication, brought up to date, verified, repaired from, kept by policy."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from contimg.bundle import bundle
+from contimg.bundle import bag, bundle
 from contimg.config.sections import ReplicaOptions
 from contimg.publishing import decisions
 from contimg.publishing.publish_mosaic import publish_mosaic
@@ -104,6 +105,41 @@ def test_damage_is_found_noted_and_mended(sqlite_registry, replicated, replica, 
     assert verified(sqlite_registry, replicated, replica)[0][0] == "problem"
     assert synced(sqlite_registry, replicated, replica) == [(1, "copied")]
     assert copy_rows.counts(sqlite_registry, replica.url, "all") == {"missing": 0, "damaged": 0}
+
+
+def with_other_readme(files):
+    """Return README and tag manifest of a bundle, changed together: each agrees with the other."""
+    readme = files[bag.README] + b"forged"
+    old, new = (hashlib.sha256(one).hexdigest().encode() for one in (files[bag.README], readme))
+    return {bag.README: readme, bag.TAG_MANIFEST: files[bag.TAG_MANIFEST].replace(old, new)}
+
+
+def test_a_readme_changed_together_with_its_tag_manifest_is_found_and_written_again(
+    sqlite_registry, replicated, replica, store, tmp_path
+):
+    mosaics.run(replicated)
+    right = files_of(store, PLACE)
+    for name, content in with_other_readme(right).items():
+        harm(store, f"{PLACE}/{name}", content, tmp_path)
+    ((what, message),) = verified(sqlite_registry, replicated, replica)
+    assert what == "problem" and f"{PLACE}/{bag.TAG_MANIFEST} is not that of the archive" in message
+    assert synced(sqlite_registry, replicated, replica) == [(1, "repaired")]
+    assert files_of(store, PLACE) == right
+    assert verified(sqlite_registry, replicated, replica) == [("whole", "")]
+
+
+@pytest.mark.parametrize("harm", ["readme", "manifest", "gone", "all gone"])
+def test_an_archive_whose_tag_files_are_damaged_accuses_no_copy(sqlite_registry, replicated, replica, harm):
+    folder = mosaics.run(replicated).path
+    if harm == "readme":
+        (folder / bag.README).write_bytes(b"rot")
+    elif harm == "manifest":
+        (folder / bag.TAG_MANIFEST).write_bytes(b"rot")
+    elif harm == "gone":
+        (folder / bag.README).unlink()
+    else:
+        shutil.rmtree(folder)
+    assert verified(sqlite_registry, replicated, replica) == [("whole", "")]
 
 
 def test_a_verification_goes_on_where_it_was_and_keeps_its_pace(sqlite_registry, replicated, replica):
