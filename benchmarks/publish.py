@@ -17,6 +17,7 @@ import hashlib
 import json
 import math
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -88,6 +89,12 @@ def seconds(action: Callable[[], Any]) -> float:
     started = time.perf_counter()
     action()
     return time.perf_counter() - started
+
+
+def children_cpu_s() -> float:
+    """Return the CPU time of all processes that were started and have ended [s]."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def written_mb() -> float:
@@ -228,8 +235,9 @@ def with_many(root: Path, mosaics: int, url: str | None) -> dict[str, float]:
         found["listing_all_s"] = seconds(lambda: queries.listing(registry, with_metadata=False))
     for name, words in {"status": ["status"], "registry_list": ["registry", "list"]}.items():
         command = [sys.executable, "-c", "from contimg.cli import run; run()", "-c", str(file), *words]
+        started = children_cpu_s()
         times = [seconds(lambda command=command: run(command)) for _ in range(3)]
-        found[f"{name}_s"] = statistics.median(times)
+        found |= {f"{name}_s": statistics.median(times), f"{name}_cpu_s": (children_cpu_s() - started) / 3}
     return found
 
 

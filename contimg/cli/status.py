@@ -14,11 +14,9 @@ from contimg.cli.common import (
     Context,
     echo,
     json_option,
-    opened,
     pasteable_values,
     print_json,
     print_table,
-    say_if_lost,
 )
 from contimg.storage.process import one_line
 
@@ -67,9 +65,10 @@ def status(
     else:
         _show(seen.content)
         _show_unread(context)
-    with opened(context) as database:
-        said = say_if_lost(context, database)
-    if check and (seen.needs or said is not None):
+    for alarm in ("no_registry", "wrong_archive"):  # where the output goes to a program or a page, too
+        if alarm in seen.needs:
+            echo(f"contimg: {one_line(seen.needs[alarm])}", err=True)
+    if check and seen.needs:
         sys.exit(3)
 
 
