@@ -62,7 +62,7 @@ def require(registry: Registry, layout: Layout, *, change: bool = True, make: bo
     if marker is None:
         # Before there were markers an archive had none: one of its bundles, at least, must stand there.
         had_one = mine is not None and mine.archive_since is not None
-        has_rows = queries.count(registry, _ARCHIVED) > 0
+        has_rows = queries.has_rows(registry, _ARCHIVED)
         if had_one or (has_rows and next(iter(find_bundles(layout)), None) is None):
             raise unmounted(layout, registry.where, None if mine is None else mine.archive_since)
         if change and (make or has_rows):
@@ -77,7 +77,7 @@ def require(registry: Registry, layout: Layout, *, change: bool = True, make: bo
         if change and mine.archive_root != archive_place(layout) and not registry.read_only:
             take_archive(registry, archive_place(layout))
         return
-    if not in_place or (mine is not None and queries.count(registry) > 0):
+    if not in_place or (mine is not None and queries.has_rows(registry)):
         raise foreign(layout, registry.where, marker, copied=same)
     if change:
         take_archive(registry, archive_place(layout), marker["registry"])
@@ -96,7 +96,7 @@ def trouble(registry: Registry, layout: Layout) -> dict[str, str]:
         require(registry, layout, change=False)
     except WrongArchive as error:
         return {"wrong_archive": str(error)}
-    if queries.count(registry) > 0:
+    if queries.has_rows(registry):
         return {}
     marker, mine = read_marker(layout), identity(registry)
     if marker is not None and (mine is None or mine.uuid != marker["registry"]):

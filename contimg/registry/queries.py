@@ -176,6 +176,15 @@ def count_current(registry: Registry) -> int:
         return int(connection.execute(query).scalar_one())
 
 
+def has_rows(registry: Registry, statuses: Sequence[str] = ()) -> bool:
+    """Return whether there is a row, of some states or at all, without counting them."""
+    query = select(data_registry.c.version).limit(1)
+    if statuses:
+        query = query.where(data_registry.c.status.in_(statuses))
+    with registry.read() as connection:
+        return connection.execute(query).first() is not None
+
+
 def count(registry: Registry, statuses: Sequence[str] = ()) -> int:
     """Return how many rows there are, of some states or of all."""
     query = select(func.count()).select_from(data_registry)

@@ -106,6 +106,8 @@ def test_rows_are_counted_by_state(filled):
     assert queries.count(filled, ["published"]) == 4
     assert queries.count(filled, ["held", "staging"]) == 2
     assert queries.count(filled, ["publishing"]) == 0
+    assert queries.has_rows(filled) and queries.has_rows(filled, ["published", "publishing"])
+    assert not queries.has_rows(filled, ["publishing"])
 
 
 def test_a_product_is_closed_when_none_of_its_versions_is_under_way(filled):
