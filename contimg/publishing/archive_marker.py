@@ -62,6 +62,23 @@ def archive_place(layout: Layout) -> str:
     return place_here(layout.products.resolve())
 
 
+def is_recorded(layout: Layout, recorded: str | None) -> bool:
+    """Return whether the configured archive is the recorded folder, by that name or by another mount.
+
+    The name of another mount need not be recorded: when that is unmounted, the archive would seem to be.
+    """
+    if recorded is None or recorded == archive_place(layout):
+        return recorded is not None
+    try:
+        return recorded.startswith(place_here("/")) and os.path.samefile(_folder(recorded), layout.products)
+    except OSError:
+        return False
+
+
+def _folder(recorded: str) -> Path:
+    return Path(recorded.removeprefix(place_here("")))
+
+
 def second_archive(layout: Layout, where: str, uuid: str, recorded: str | None) -> WrongArchive | None:
     """Return the error that an archive with the right marker is a copy of the registry's own, or may be one; else None.
 
@@ -80,9 +97,9 @@ def second_archive(layout: Layout, where: str, uuid: str, recorded: str | None) 
     recorded : str or None
         Where its archive stands, as the registry knows it (`archive_place`).
     """
-    if recorded is None or recorded == archive_place(layout) or not recorded.startswith(place_here("/")):
+    if recorded is None or is_recorded(layout, recorded) or not recorded.startswith(place_here("/")):
         return None
-    before = Path(recorded.removeprefix(place_here("")))
+    before = _folder(recorded)
     marker, doubt = None, f"{MARKER} is missing"
     try:
         if not os.path.lexists(before):
@@ -90,9 +107,8 @@ def second_archive(layout: Layout, where: str, uuid: str, recorded: str | None) 
             if not above.is_dir() or any(above.iterdir()):
                 return None
             doubt = f"{above} is empty, as where a disk is not mounted"
-        elif os.path.samefile(before, layout.products):
-            return None
         else:
+            before.stat()  # raises where it cannot be looked at
             marker = _marker_in(before)
     except WrongArchive:
         doubt = f"{MARKER} is damaged"

@@ -11,6 +11,7 @@ from contimg.publishing.archive_marker import (
     WrongArchive,
     archive_place,
     foreign,
+    is_recorded,
     marker_place,
     place_here,
     read_marker,
@@ -74,7 +75,7 @@ def require(registry: Registry, layout: Layout, *, change: bool = True, make: bo
         copied = second_archive(layout, registry.where, mine.uuid, mine.archive_root)
         if copied is not None:
             raise copied
-        if change and mine.archive_root != archive_place(layout) and not registry.read_only:
+        if change and not is_recorded(layout, mine.archive_root) and not registry.read_only:
             take_archive(registry, archive_place(layout))
         return
     if not in_place or (mine is not None and queries.has_rows(registry)):

@@ -121,7 +121,9 @@ def test_the_same_folder_by_another_mount_is_the_same_archive(registry, config, 
     bound = at(config, tmp_path / "bound")
     monkeypatch.setattr(type(tmp_path), "resolve", lambda path: path)
     assert archive_place(bound.layout).endswith("/bound")
+    before = identity(registry)
     require(registry, bound)
+    assert identity(registry) == before  # else the archive would seem to be gone when that mount is
     require(registry, config)
 
 
