@@ -36,13 +36,17 @@ const BETWEEN = new RegExp(START + YEAR + '\\s*(?:\\.\\.|[-–\\s]|to)\\s*' + YE
 const SINCE = new RegExp(START + '(?:(since|from|after|>=|≥|>)\\s*' + YEAR + '|' + YEAR + '\\s*\\.\\.)' + END);
 const BEFORE = new RegExp(START + '(?:(before|until|<=|≤|<)\\s*|\\.\\.\\s*)' + YEAR + END);
 const DATE = new RegExp(START + DAY + END);
-const UNIT = '\\s*([mµμu]?jy(?:/beam)?)?';
-const RMS = new RegExp(START + '(?:rms|noise)\\s*(<=?|>=?|≤|≥)\\s*(\\d*\\.?\\d+)' + UNIT + END);
-const RMS_RANGE = new RegExp(START + '(?:rms|noise)\\s*(?:=|between)?\\s*(\\d*\\.?\\d+)\\s*(?:-|–|\\.\\.|to|and)\\s*(\\d*\\.?\\d+)' + UNIT + END);
+const UNIT = '([mµμu]?jy(?:/beam)?)', NUMBER = '(\\d*\\.?\\d+)\\s*', NOISE = '(?:rms|noise)\\s*';
+const SIGN = '(<=?|>=?|≤|≥)\\s*', TO = '(?:-|–|\\.\\.|to|and)\\s*';
+// The noise by its name, or a number with its unit.
+const RMS = [NOISE + SIGN + NUMBER + UNIT + '?', SIGN + NUMBER + UNIT].map(one => new RegExp(START + one + END));
+const RMS_RANGE = [
+  NOISE + '(?:=|between)?\\s*' + NUMBER + UNIT + '?\\s*' + TO + NUMBER + UNIT + '?', NUMBER + UNIT + '?\\s*' + TO + NUMBER + UNIT,
+].map(one => new RegExp(START + one + END));
 const RADIUS = new RegExp(START + '(?:r|radius|within)\\s*=?\\s*(\\d*\\.?\\d+)\\s*(deg|d|°|arcmin|\'|′|arcsec|"|″)?' + END);
 const BARE_RADIUS = new RegExp(START + '(\\d*\\.?\\d+)\\s*(arcmin|arcsec)' + END);
-// J133108.3+303033, J1331+3030; and as the VLA's list of calibrators, whose last digit is a tenth of a degree: 1331+305.
-const NAME = /(?:^|\s)j?(\d\d)(\d\d)(\d\d(?:\.\d*)?)?\s*([-+])(\d\d)(?:(\d\d)(\d\d(?:\.\d*)?)?|(\d))(?=$|[\s,])/;
+// J133108.3+303033, J1331+3030, B1328+307; and as the VLA's list of calibrators, whose last digit is a tenth of a degree: 1331+305.
+const NAME = /(?:^|\s)([jb])?(\d\d)(\d\d)(\d\d(?:\.\d*)?)?\s*([-+])(\d\d)(?:(\d\d)(\d\d(?:\.\d*)?)?|(\d))(?=$|[\s,])/;
 const ANGLE = /^([-+]?)(\d+(?:\.\d*)?)(?!\.?\d)(deg|[hmsd°'"′″:](?![a-z]))?(?![a-z.])[\s,]*/;  // one number of a position
 const MJY = {'': 1, m: 1, 'µ': 1e-3, 'μ': 1e-3, u: 1e-3, j: 1e3};
 const RADIUS_DEG = {arcmin: 1 / 60, "'": 1 / 60, '′': 1 / 60, arcsec: 1 / 3600, '"': 1 / 3600, '″': 1 / 3600};
@@ -64,6 +68,33 @@ function direction(east, north) {
   if (ra === null || dec === null) return null;
   ra *= hours && east[0].unit !== 'd' && east[0].unit !== '°' ? 15 : 1;
   return ra >= 0 && ra < 360 && Math.abs(dec) <= 90 ? [ra, dec] : null;
+}
+
+// Rotations to ICRS: of galactic coordinates (ESA 1997, Hipparcos, vol. 1, 1.5.3), and of B1950 (Murray 1989, A&A 218,
+// 325, without the E-terms of aberration and proper motions: right to 0.5 arcsec).
+const TO_ICRS = {
+  galactic: [[-0.0548756, 0.4941094, -0.8676661], [-0.8734371, -0.4448296, -0.1980764], [-0.4838350, 0.7469822, 0.4559838]],
+  b1950: [[0.9999257, -0.0111815, -0.0048590], [0.0111815, 0.9999375, -0.0000272], [0.0048590, -0.0000272, 0.9999882]],
+};
+const FRAME = /(?:^|[\s,(])(b1950|fk4|galactic|gal)(?=$|[\s=:,.])[=:.]?/;
+const LONGITUDE = /(?:^|[\s,(])(?:l\s*=?\s*|g)(?=\d+(?:\.\d*)?[°d]?[\s,]*(?:b\s*=?\s*)?[-+]?\d)/;
+
+// Return [ra, dec] in degrees of a direction in another frame, in degrees.
+function toIcrs([east, north], frame) {
+  const [l, b] = [east * Math.PI / 180, north * Math.PI / 180];
+  const from = [Math.cos(b) * Math.cos(l), Math.cos(b) * Math.sin(l), Math.sin(b)];
+  const [x, y, z] = TO_ICRS[frame].map(row => row.reduce((sum, one, k) => sum + one * from[k], 0));
+  return [(Math.atan2(y, x) * 180 / Math.PI + 360) % 360, Math.asin(Math.max(-1, Math.min(1, z))) * 180 / Math.PI];
+}
+
+// Take the name of a frame that is not ICRS out of what a question asks for; return the rest of its text.
+function takeFrame(text, asked) {
+  const named = FRAME.exec(text), galactic = LONGITUDE.exec(text);
+  if (named) asked.frame = 'bf'.includes(named[1][0]) ? 'b1950' : 'galactic';
+  else if (galactic) asked.frame = 'galactic';
+  if (!asked.frame) return text;
+  const rest = named ? text.replace(named[0], ' ') : text;
+  return asked.frame === 'galactic' ? rest.replace(LONGITUDE, ' ').replace(/([\d\s,])b\s*=?\s*(?=[-+]?\d)/, '$1 ') : rest;
 }
 
 // Return the numbers of a text that begins with some, and how many characters they are.
@@ -88,11 +119,12 @@ function middle(parts) {
 function takePlace(text, asked) {
   const name = NAME.exec(text);
   if (name) {
-    const [whole, h, m, s, sign, d, dm, ds, tenth] = name;
+    const [whole, letter, h, m, s, sign, d, dm, ds, tenth] = name;
     const parts = (...values) => values.filter(one => one !== undefined).map(one => ({sign, value: Number(one)}));
     const east = parts(h, m, s).map(one => ({...one, sign: '', unit: ':'}));
     asked.place = direction(east, tenth ? parts(d + '.' + tenth) : parts(d, dm, ds));
     if (asked.place === null) asked.wrong = whole.trim() + NO_DIRECTION;
+    else if (letter === 'b') asked.place = toIcrs(asked.place, 'b1950');
     return text.replace(whole, ' ');
   }
   const start = /(?:^|\s)(?=[-+]?\d)/g;
@@ -107,15 +139,28 @@ function takePlace(text, asked) {
     if (!split) continue;
     asked.place = direction(parts.slice(0, split), parts.slice(split));
     if (asked.place === null) asked.wrong = text.slice(from, from + length).trim() + NO_DIRECTION;
+    else if (asked.frame) asked.place = toIcrs(asked.place, asked.frame);
     return text.slice(0, from) + ' ' + text.slice(from + length);
   }
   return text;
 }
 
+const MONTHS = 'jan feb mar apr may jun jul aug sep oct nov dec'.split(' ');
+const MONTH = '(' + MONTHS.join('|') + ')[a-z]*\\.?';
+const DAY_IN_WORDS = new RegExp('(?:(?<!\\d)(\\d\\d?)(?:st|nd|rd|th)?\\.?[\\s-]*)?(?<![a-z])' + MONTH + '[\\s,-]*(\\d{4})(?!\\d)', 'g');
+const MONTH_FIRST = new RegExp('(?<![a-z])' + MONTH + '\\s*(\\d\\d?)(?:st|nd|rd|th)?,?\\s+(\\d{4})(?!\\d)', 'g');
+const YEAR_FIRST = new RegExp('(?<!\\d)(\\d{4})[\\s-]*' + MONTH + '(?:[\\s-]*(\\d\\d?)(?!\\d))?', 'g');
+
+function month(name) { return String(MONTHS.indexOf(name) + 1).padStart(2, '0'); }
+
 // Return a question in the letters and words that `parse` knows.
 function plain(text) {
   return text.toLowerCase().replace(/[−]/g, '-').replace(/ʰ/g, 'h').replace(/ᵐ/g, 'm').replace(/ˢ/g, 's')
     .replace(/[()]/g, ' ').replace(/(?:^|[\s,])(?:icrs|j2000|fk5|ra|dec|decl?|cone|verdict|date)(?=$|[\s=:,.])[=:.]?/g, ' ')
+    .replace(MONTH_FIRST, (_, name, d, y) => [y, month(name), d.padStart(2, '0')].join('-'))
+    .replace(DAY_IN_WORDS, (_, d, name, y) => [y, month(name), ...(d ? [d.padStart(2, '0')] : [])].join('-'))
+    .replace(YEAR_FIRST, (_, y, name, d) => [y, month(name), ...(d ? [d.padStart(2, '0')] : [])].join('-'))
+    .replace(/(?:^|[\s,])mjd\s*=?\s*(\d{5})(?:\.\d*)?(?=$|[\s,])/g, (_, mjd) => ' ' + new Date((mjd - 40587) * 864e5).toISOString().slice(0, 10))
     .replace(/(\d{4})[-\/](\d\d?)[-\/](\d\d?)(?!\d)/g, (_, y, m, d) => [y, m.padStart(2, '0'), d.padStart(2, '0')].join('-'))
     // A time of a day, as it stands in names.
     .replace(/(\d{4})-(\d\d)-(\d\d)(?:t|\s+)(\d\d):(\d\d)(?::(\d\d))?(?:\s*utc)?(?!\s*[\d:.,+-])/g, '$1$2$3t$4$5$6')
@@ -128,11 +173,22 @@ const VERDICTS = ['passed', 'warning', 'failed'];
 // Return whether the last day of a month is not exceeded: the parser of dates takes 2026-02-30 for 2 March.
 function isDay(date) { return date.length < 10 || new Date(date).toISOString().slice(0, 10) === date; }
 
-// Return what a text asks for: {place, radius, rms, dates, verdicts, words, wrong}; `wrong` says what can be no answer.
+// Return the names of calibrators in a question, of up to three words (3C 286, Cyg A), and the rest of its text. They go
+// first: 1328+307 is no position.
+function takeNames(text) {
+  const words = text.split(/[\s,]+/).filter(Boolean), names = [], others = [];
+  while (words.length) {
+    const many = [3, 2, 1].find(count => positions[words.slice(0, count).join('').toLowerCase()]);
+    if (many) names.push(words.splice(0, many).join('').toLowerCase());
+    else others.push(words.shift());
+  }
+  return names.length ? [names, others.join(' ')] : [names, text];
+}
+
+// Return what a text asks for: {place, frame, radius, rms, dates, verdicts, words, wrong}; `wrong` says what can be no answer.
 function parse(text) {
-  const asked = {place: null, radius: 0, rms: [], dates: [], verdicts: [], words: [], wrong: null};
-  const names = [];  // of calibrators: 1331+305 is no position
-  const others = text.replace(/\S+/g, word => positions[word.toLowerCase()] ? (names.push(word.toLowerCase()), ' ') : word);
+  const asked = {place: null, frame: null, radius: 0, rms: [], dates: [], verdicts: [], words: [], wrong: null};
+  const [names, others] = takeNames(text);
   let rest = plain(others), found;
   const take = pattern => {
     found = pattern.exec(rest);
@@ -141,9 +197,9 @@ function parse(text) {
   };
   const mjy = (value, unit) => Number(value) * MJY[(unit || '')[0] || ''];
   if (take(RADIUS) || take(BARE_RADIUS)) asked.radius = Number(found[1]) * (RADIUS_DEG[found[2]] || 1);
-  while (take(RMS)) asked.rms.push([found[1].replace('≤', '<=').replace('≥', '>='), mjy(found[2], found[3])]);
-  if (take(RMS_RANGE)) {
-    const ends = [mjy(found[1], found[3]), mjy(found[2], found[3])];
+  while (RMS.some(take)) asked.rms.push([found[1].replace('≤', '<=').replace('≥', '>='), mjy(found[2], found[3])]);
+  if (RMS_RANGE.some(take)) {
+    const ends = [mjy(found[1], found[2] || found[4]), mjy(found[3], found[4] || found[2])];
     asked.rms.push(['>=', Math.min(...ends)], ['<=', Math.max(...ends)]);
   }
   // '~' comes after all digits: the whole of a day, month or year.
@@ -156,13 +212,14 @@ function parse(text) {
   if (take(DATE)) asked.dates.push(['>=', found[1]], ['<', found[1] + '~']);
   const odd = asked.dates.map(one => one[1].replace('~', '')).find(one => Number.isNaN(Date.parse(one)) || !isDay(one));
   if (odd) asked.wrong = odd + ' is no date';
+  const dotted = /(?:^|[\s,])(\d\d?)\.(\d\d?)\.(\d{4})(?=$|[\s,])/.exec(rest);
+  if (dotted) asked.wrong = dotted[0].trim() + ' is no date: write ' + dotted.slice(1).reverse().map(one => one.padStart(2, '0')).join('-');
   rest = rest.replace(/(?:^|\s)not\s+(passed|warning|failed)(?=$|\s)/g, (_, no) => {
     asked.verdicts.push(...VERDICTS.filter(one => one !== no));
     return ' ';
   });
-  rest = takePlace(rest, asked);
-  const words = rest.split(/[\s,]+/).filter(Boolean), joined = words.join('');
-  for (const word of [...names, ...(positions[joined] ? [joined] : words)]) {  // 3C 286
+  rest = takePlace(takeFrame(rest, asked), asked);
+  for (const word of [...names, ...rest.split(/[\s,]+/).filter(Boolean)]) {
     if (VERDICTS.includes(word)) asked.verdicts.push(word);
     else asked.words.push(word);
   }
@@ -250,7 +307,11 @@ function hint(asked, count) {
     return ' at ' + ra + '°, ' + (dec < 0 ? '' : '+') + dec + '°' + (asked.radius ? ' within ' + asked.radius.toFixed(2) + '°' : '');
   }
   const words = asked.words.filter(word => !positions[word]);
-  return count || !words.length ? '' : '; looked for the text ' + words.map(word => '“' + word + '”').join(' and ');
+  if (count || !words.length) return '';
+  // Names of sources have digits or a letter of their own: M31, NGC 1275, Sgr A.
+  const source = words.some(word => /^([a-z]+\d|\d+[a-z]|[a-z]$|ngc$|pks$)/.test(word));
+  return '; looked for the text ' + words.map(word => '“' + word + '”').join(' and ')
+    + (source ? ': names are known of flux calibrators alone, other sources are found by their position, 13:31:08 +30:30' : '');
 }
 
 let asked_last = 0;

@@ -80,7 +80,11 @@ def with_standards(listed: Sequence[Calibrator]) -> list[Calibrator]:
     same = np.degrees(apart) * 3600 <= np.maximum(SAME_PLACE_ARCSEC, [one.extent_arcsec / 2 for one in standards])
     merged = [
         replace(
-            standard, aliases=tuple(one.name for one, here in zip(listed, same[:, k].tolist(), strict=True) if here)
+            standard,
+            aliases=(
+                *standard.aliases,
+                *(one.name for one, here in zip(listed, same[:, k].tolist(), strict=True) if here),
+            ),
         )
         for k, standard in enumerate(standards)
     ]
@@ -101,7 +105,7 @@ def _told_of_blazars(listed: Iterable[Calibrator]) -> Iterator[Calibrator]:
 
 
 def find(calibrators: Sequence[Calibrator], name: str) -> Calibrator:
-    """Return the calibrator with a name or alias, ignoring spaces and case.
+    """Return the calibrator with a name, or else with an alias, ignoring spaces and case.
 
     Raises
     ------
@@ -109,9 +113,10 @@ def find(calibrators: Sequence[Calibrator], name: str) -> Calibrator:
         If there is none.
     """
     wanted = _plain(name)
-    for calibrator in calibrators:
-        if wanted in map(_plain, (calibrator.name, *calibrator.aliases)):
-            return calibrator
+    for names in (lambda one: (one.name,), lambda one: one.aliases):
+        for calibrator in calibrators:
+            if wanted in map(_plain, names(calibrator)):
+                return calibrator
     raise UnknownIdError(f"calibrator '{name}' is not in the list of calibrators: see calibration.calibrators")
 
 

@@ -115,14 +115,43 @@ _PERLEY_BUTLER = (
     ("Cassiopeia A", 350.850000, 58.815000, (3.3584, -0.7518, -0.0347, -0.0705), (0.2, 4), 480, "fades 0.7 % a year"),
 )  # fmt: skip
 
+# Other names of these sources: truncated positions of J2000 and B1950, as the VLA's list of calibrators writes them; 3C
+# (Bennett 1962) and its A-names; Messier and NGC numbers (SIMBAD).
+_OTHER_NAMES = {
+    "J0133-3629": ("B0131-367", "NGC 612"),
+    "3C48": ("J0137+3309", "B0134+329"),
+    "Fornax A": ("J0322-3712", "B0320-373", "For A", "NGC 1316"),
+    "3C123": ("J0437+2940", "B0433+295"),
+    "J0444-2809": ("B0442-282",),
+    "3C138": ("J0521+1638", "B0518+165"),
+    "Pictor A": ("J0519-4546", "B0518-458", "Pic A"),
+    "Taurus A": ("J0534+2200", "B0531+219", "Tau A", "3C144", "M1", "NGC 1952", "Crab", "Crab Nebula"),
+    "3C147": ("J0542+4951", "B0538+498"),
+    "3C196": ("J0813+4813", "B0809+483"),
+    "Hydra A": ("J0918-1205", "B0915-118", "Hyd A", "Hya A", "3C218"),
+    "Virgo A": ("J1230+1223", "B1228+126", "Vir A", "3C274", "M87", "NGC 4486"),
+    "3C286": ("J1331+3030", "B1328+307"),
+    "3C295": ("J1411+5212", "B1409+524"),
+    "Hercules A": ("J1651+0459", "B1648+050", "Her A", "3C348"),
+    "3C353": ("J1720-0058", "B1717-009"),
+    "3C380": ("J1829+4844", "B1828+487"),
+    "Cygnus A": ("J1959+4044", "B1957+405", "Cyg A", "3C405"),
+    "3C444": ("J2214-1701", "B2211-172"),
+    "Cassiopeia A": ("J2323+5848", "B2321+585", "Cas A", "3C461"),
+}
+
 
 @functools.cache
 def builtin() -> tuple[Calibrator, ...]:
-    """Return the twenty sources of Perley & Butler 2017."""
+    """Return the twenty sources of Perley & Butler 2017, with their other names.
+
+    Names of B1950 are known without their letter, too: 1328+307.
+    """
     return tuple(
         Calibrator(
             name, ra, dec, coefficients, (low * 1e9, high * 1e9), _P, extent, notes,
             flux_error=VARYING_ERROR if "varies" in notes else STEADY_ERROR,
+            aliases=tuple(alias for other in _OTHER_NAMES[name] for alias in dict.fromkeys((other, other.lstrip("B")))),
         )
         for name, ra, dec, coefficients, (low, high), extent, notes in _PERLEY_BUTLER
     )  # fmt: skip

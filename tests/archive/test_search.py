@@ -112,7 +112,31 @@ ASKED: dict[str, list[str]] = {
     # names of calibrators: position or word
     "3C286": [A, B],
     "3c286 rms<2": [A],
+    "3C 286 warning": [B],
+    "warning 3c 286, rms>2": [B],
+    # other names of calibrators, in the literature of before J2000 and of today
+    "1328+307": [A, B],
+    "B1328+307": [A, B],
+    "j1331+3030 2026-03": [A],
+    "Cas A": [],
+    "crab nebula": [],
+    "Cyg B": [],
+    "M31": [],
+    "NGC 1275": [],
+    # frames; 3C286 is at l = 56.5240, b = +80.6752 deg and B1950 13 28 49.7 +30 45 59
+    "gal 56.52 +80.68": [A, B],
+    "l=56.52 b=80.68": [A, B],
+    "G56.52+80.68": [A, B],
+    "B1950 13:28:49.7 +30:45:59": [A, B],
+    "13 28 49.7 +30 45 59 (B1950)": [A, B],
+    "b1957-405": [],
     # noise
+    "0.8-1 mJy": [C],
+    "800-1000 uJy": [C],
+    "0.8 mJy to 1 mJy": [C],
+    "<1 mJy": [C],
+    ">= 2.5 mJy/beam": [B, D],
+    "0.3-0.6": [],
     "rms<1": [C],
     "rms >= 2.5": [B, D],
     "rms 1-3": [A, B],
@@ -145,6 +169,19 @@ ASKED: dict[str, list[str]] = {
     "2026-02-11 2026-02-15": [B, C],
     "2026-02-11 - 2026-02-15": [B, C],
     "2026-02-15..2026-02-11": [B, C],
+    "11 Feb 2026": [C],
+    "11feb2026": [C],
+    "11-Feb-2026": [C],
+    "February 11, 2026": [C],
+    "2026 Feb 11": [C],
+    "2026feb11": [C],
+    "Feb 2026": [B, C],
+    "2026 February": [B, C],
+    "11 Feb 2026 - 15 Feb 2026": [B, C],
+    "Feb 2026 to March 2026": [A, B, C],
+    "since 1 march 2026": [A],
+    "30 Feb 2026": [],
+    "MJD 61082": [C],
     "11.02.2026": [],
     "2026-13": [],
     "2026-02-30": [],
@@ -162,12 +199,26 @@ ASKED: dict[str, list[str]] = {
     "'\"; drop": [],
     "nothing of it": [],
 }
+CYGNUS, VIRGO, CRAB = (299.868, 40.734), (187.706, 12.391), (83.633, 22.014)
+# ICRS positions (deg) of names, and of directions in other frames: those of Cygnus A and Virgo A by astropy 6.
+PLACES = {
+    "Cyg A": CYGNUS, "CygA": CYGNUS, "Cygnus A": CYGNUS, "3C 405 passed": CYGNUS, "b1957+405": CYGNUS,
+    "M87": VIRGO, "M 87": VIRGO, "vir a 2026-02": VIRGO, "NGC 4486": VIRGO, "1228+126": VIRGO, "J1230+1223": VIRGO,
+    "Crab Nebula": CRAB, "Tau A": CRAB, "M1": CRAB, "Cas A": (350.850, 58.815), "1328+307": (202.785, 30.509),
+    "l=76.1899 b=5.7554": CYGNUS, "galactic 283.7778 74.4912": VIRGO, "G283.7778+74.4912": VIRGO,
+    "l 76.1899, b 5.7554": CYGNUS, "B1950 19:57:44.45 +40:35:46.3": CYGNUS, "12h28m17.58s +12d40m01.9s FK4": VIRGO,
+    "B1200+300": (180.640, 29.722), "1200+305": (180.0, 30.5),
+}  # fmt: skip
 SCRIPT = """
 <script>
 (async () => {
   const asked = %s, found = {}, said = {};
   const ids = () => [...grid.querySelectorAll('article')].map(one => one.id);
   for (const text of asked) { box.value = text; await draw(); found[text] = ids(); said[text] = status.textContent; }
+  found['#places'] = %s.map(text => {
+    const asked = parse(text);
+    return asked.place || positions[asked.words[0]];
+  });
   box.value = '';
   strips.value = '+30.5°'; await draw(); found['#strip'] = ids();
   verdicts.value = 'passed'; await draw(); found['#strip and verdict'] = ids();
@@ -185,9 +236,8 @@ SCRIPT = """
 def found(page, tmp_path_factory):
     """What the page finds for each question, from one run of the browser."""
     tested = page.with_name("tested.html")
-    tested.write_text(
-        page.read_text().replace("</main>", SCRIPT % json.dumps(list(ASKED)).replace("<", "\\u003c") + "</main>")
-    )
+    asked = json.dumps(list(ASKED)).replace("<", "\\u003c")
+    tested.write_text(page.read_text().replace("</main>", SCRIPT % (asked, json.dumps(list(PLACES))) + "</main>"))
     command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000",
                f"--user-data-dir={tmp_path_factory.mktemp('profile')}", "--enable-logging=stderr",
                "--host-resolver-rules=MAP * ~NOTFOUND", "--dump-dom", tested.as_uri()]  # fmt: skip
@@ -201,8 +251,21 @@ def test_a_question_finds_what_it_asks_for(asked, found):
     assert found[asked] == ASKED[asked]
 
 
+def test_names_and_other_frames_are_where_they_are_on_the_sky(found):
+    for text, place, expected in zip(PLACES, found["#places"], PLACES.values(), strict=True):
+        assert place == pytest.approx(expected, abs=0.001), text
+
+
 NO_DIRECTION = "is no direction: hours to 24 or degrees to 360, then -90 to +90"
+TEXT = "looked for the text"
+NAMES = "names are known of flux calibrators alone, other sources are found by their position, 13:31:08 +30:30"
 SAID = {
+    "Cyg B": f"0 of 5 mosaics; {TEXT} “cyg” and “b”: {NAMES}",
+    "M31": f"0 of 5 mosaics; {TEXT} “m31”: {NAMES}",
+    "NGC 1275": f"0 of 5 mosaics; {TEXT} “ngc” and “1275”: {NAMES}",
+    "30 Feb 2026": "0 of 5 mosaics; 2026-02-30 is no date",
+    "gal 56.52 +80.68": "2 of 5 mosaics at 202.78°, +30.51°",
+    "11.02.2026": "0 of 5 mosaics; 11.02.2026 is no date: write 2026-02-11",
     "400 30.5": f"0 of 5 mosaics; 400 30.5 {NO_DIRECTION}",
     "202.8 95.5": f"0 of 5 mosaics; 202.8 95.5 {NO_DIRECTION}",
     "13:31:08 +30:75": f"0 of 5 mosaics; 13:31:08 +30:75 {NO_DIRECTION}",
