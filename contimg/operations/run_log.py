@@ -183,11 +183,11 @@ class RunFormatter(logging.Formatter):
         state, job = self._state, fields["job_id"]
         rule, name = state.names.get(job, ("job", str(job)))
         took = state.seconds.get(rule, [None])[-1]
-        line = f"{_now()} {_named(rule, name)} done"
-        line += "" if took is None else f" in {duration(took)}"
-        line += f"; {state.done} of {max(state.total, state.done)} jobs"
+        line = f"{_now()} {rule:<17} {name} done"
+        line += "" if took is None else f" {duration(took)}"
+        line += f"; {state.done}/{max(state.total, state.done)}"
         left = state.left_s()
-        return line if left is None or state.done >= state.total else f"{line}, about {duration(left)} left"
+        return line if left is None or state.done >= state.total else f"{line}, {duration(left)} left"
 
     def _failed(self, fields: Mapping[str, Any]) -> str:
         """Return the line of a job that failed: what is known of it, and its logs; Snakemake lists every input, too."""
@@ -269,13 +269,12 @@ def _digest(text: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration as people write it: ``19 s``, ``3 min 20 s``, ``2 h 5 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole < 600 else f"{round(whole / 60)} min"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    """Return a duration in six characters at the most: ``19 s``, ``7 min``, ``2.1 h``, ``31 h``, ``3.4 d``."""
+    for unit, size, last in (("s", 1, 100), ("min", 60, 100), ("h", 3600, 48)):
+        if round(seconds / size) < last:
+            value = seconds / size
+            return f"{value:.1f} {unit}" if unit == "h" and value < 9.95 else f"{round(value)} {unit}"
+    return f"{seconds / 86400:.1f} d"
 
 
 def _named(rule: str, name: str) -> str:
