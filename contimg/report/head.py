@@ -41,19 +41,44 @@ def head(mosaic: Twin, comparison: Twin | None, command_options: str) -> str:
     )
     return (
         f'<div class="card"><div class="head"><h1>{safe(mosaic.id)}</h1>{badge(verdict).text}{stamp}</div>'
-        f'<p class="soft">{safe(when)}  ·  flux anchor: {safe(facts.flux_anchor or "not recorded")}</p>'
+        f'<p class="soft">{safe(when)}{_where(mosaic)}  ·  flux anchor: {safe(facts.flux_anchor or "not recorded")}</p>'
         f"{next_action(mosaic.id, verdict, [reason for twin in twins for reason in twin.reasons], command_options)}"
         f'<div class="tiles">{boxes}</div>{links(mosaic, comparison)}</div>'
+    )
+
+
+def _where(mosaic: Twin) -> str:
+    """Return the middle of a mosaic's field and its band as HTML; empty where it has no image."""
+    if not has_image(mosaic):
+        return ""
+    facts = mosaic_image_facts(mosaic)
+    band = f"{facts.freq_hz / 1e9:.4f} GHz, {facts.bandwidth_hz / 1e6:.0f} MHz wide"
+    return f"<br />centre {safe(_sexagesimal(*facts.centre_deg))} (ICRS)  ·  {band}"
+
+
+def _sexagesimal(ra_deg: float, dec_deg: float) -> str:
+    """Return a direction to a second of time and of arc, as it is typed into other programs: 13:31:08 +30:30:33."""
+    seconds, arcsec = round(ra_deg * 240) % 86400, round(abs(dec_deg) * 3600)
+    sign = "-" if dec_deg < 0 else "+"
+    return " ".join(
+        f"{mark}{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+        for mark, whole in (("", seconds), (sign, arcsec))
     )
 
 
 def next_action(mosaic_id: str, verdict: Verdict, reasons: Sequence[Reason], command_options: str) -> str:
     """Return what happened, and what a person types now, as HTML."""
     contimg = f"contimg {command_options}".strip()
+    gone = (
+        '<p class="withdrawn" hidden="hidden">It was withdrawn from the archive: '
+        '<a href="../publication.json">who, when and why</a>.</p>'
+    )
     if verdict == "passed":
         return (
-            '<div class="action passed"><p>Passed: it is published without a decision, unless '
-            "<code>publish.auto</code> is off. Nothing has to be typed.</p></div>"
+            '<div class="action passed"><p class="undecided">Passed: it is published without a decision, and nothing '
+            "has to be typed, unless <code>publish.auto</code> is off or it is poorer than the version before it: the "
+            "page of held mosaics names it then.</p>"
+            f'<p class="archive" hidden="hidden">Passed, and published.</p>{gone}</div>'
         )
     order = sorted(reasons, key=lambda reason: reason.severity != "failed")
     named = "".join(f"<li>{safe(one.message)}</li>" for one in order[:_NAMED])
@@ -63,11 +88,12 @@ def next_action(mosaic_id: str, verdict: Verdict, reasons: Sequence[Reason], com
     approve = f'{contimg} publish approve {mosaic_id} --reason "WHY IT IS GOOD ENOUGH"'
     reject = f'{contimg} publish reject {mosaic_id} --reason "WHAT IS WRONG"'
     return (
-        f'<div class="action {verdict}"><p>Held: its verdict is {safe(verdict)}, so that a person decides.</p>{why}'
-        f"<p>What led to it, publish it in spite of that, or reject it:</p>"
-        f"<pre>{safe(look)}\n{safe(approve)}\n{safe(reject)}</pre>"
-        '<p class="soft">In a bundle, <code>publication.json</code> beside <code>data/</code> says what was decided.'
-        "</p></div>"
+        f'<div class="action {verdict}">'
+        f'<p class="undecided">Held: its verdict is {safe(verdict)}, so that a person decides.</p>'
+        f'<p class="archive" hidden="hidden">Its verdict is {safe(verdict)}; a person approved it: '
+        f'<a href="../publication.json">who, when and why</a>.</p>{gone}{why}'
+        f'<p class="undecided">What led to it, publish it in spite of that, or reject it:</p>'
+        f'<pre class="undecided">{safe(look)}\n{safe(approve)}\n{safe(reject)}</pre></div>'
     )
 
 

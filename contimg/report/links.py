@@ -2,7 +2,7 @@
 
 The page stands beside the files in the bundle, and in ``reports/`` of the stage before that. Links are those of the
 bundle; a script of a few lines turns them into those of the stage there, and takes away what leads to the archive where
-the page is not in it.
+the page is not in it, and what asks for a decision where it is. A bundle that was withdrawn says so.
 """
 
 from __future__ import annotations
@@ -19,13 +19,19 @@ SCRIPT = r"""<script>
 (function () {
   var here = location.pathname;
   var onStage = /\/reports\/\d{4}-\d\d-\d\d\/[^\/]+\.html$/.test(here);
-  var inArchive = /\/mosaics\/\d{4}-\d\d-\d\d\/[^\/]+\/data\/[^\/]+\.html$/.test(here);
+  var published = /\/mosaics\/\d{4}-\d\d-\d\d\/[^\/]+\/data\/[^\/]+\.html$/.test(here);
+  var withdrawn = here.indexOf('/.withdrawn/mosaics/') !== -1;
+  var inArchive = published ? withdrawn === false : false;
   document.querySelectorAll('a[data-stage]').forEach(function (link) {
     if (onStage) link.setAttribute('href', link.dataset.stage);
   });
   document.querySelectorAll('.archive').forEach(function (item) {
-    if (!inArchive) item.remove();
+    if (inArchive) item.hidden = false; else item.remove();
   });
+  document.querySelectorAll('.withdrawn').forEach(function (item) {
+    if (withdrawn) item.hidden = false; else item.remove();
+  });
+  document.querySelectorAll('.undecided').forEach(function (item) { if (published) item.remove(); });
 }());
 </script>"""
 

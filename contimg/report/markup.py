@@ -76,6 +76,7 @@ figcaption { color: var(--soft); font-size: 12px; text-align: center; margin-top
   .tiles { grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); } .tile b { font-size: 17px; }
   td.number, th.number, td.name { min-width: 7.5em; } th, td { padding: 6px 8px; }
   .broad img { max-width: none; width: 1100px; }
+  .scroll td:first-child { min-width: 9.5em; } .scroll code { overflow-wrap: break-word; }
 }
 @media print {
   body { background: var(--paper); font-size: 12px; } main { max-width: none; padding: 0; }

@@ -17,12 +17,12 @@ from tests.report.conftest import MOSAIC_ID
 pytestmark = pytest.mark.chromium
 
 THRESHOLDS = {"qa": QaOptions(), "calibration": CalibrationOptions()}
-PLACES = ("stage", "bag", "registered")
+PLACES = ("stage", "bag", "registered", "withdrawn")
 
 
 @pytest.fixture(scope="module")
 def pages(night, tmp_path_factory):
-    """The page on the stage, in a bag of an archive, and in a registered bundle of the stage."""
+    """The page on the stage, in a bag of an archive, in one withdrawn from it, and in a registered bundle."""
     layout, mosaic, comparison = night
     report = layout.product("summary", MOSAIC_ID)
     report.parent.mkdir(parents=True, exist_ok=True)
@@ -32,11 +32,13 @@ def pages(night, tmp_path_factory):
     found = {"stage": report}
     folders = {
         "bag": archive / "mosaics" / "2026-02-11" / f"{MOSAIC_ID}.v2" / "data",
+        "withdrawn": archive / ".withdrawn" / "mosaics" / "2026-02-11" / MOSAIC_ID / "data",
         "registered": layout.stage / "registered" / "2026-02-11" / MOSAIC_ID / "v1",
     }
     for name, folder in folders.items():
         shutil.copytree(mosaic.with_suffix(""), folder)
         shutil.copytree(comparison.with_suffix(""), folder / "crossmatch")
+        (folder.parent / "publication.json").write_text("{}")
         found[name] = Path(shutil.copy(report, folder))
     return found
 
@@ -71,7 +73,7 @@ def test_every_link_leads_somewhere_and_the_console_is_silent(pages, place):
 
 def test_the_archive_is_linked_from_within_it_alone(pages):
     """To the gallery, and to its search for the middle of the field."""
-    for place, expected in (("bag", "../../../../index.html"), ("stage", None)):
+    for place, expected in (("bag", "../../../../index.html"), ("stage", None), ("withdrawn", None)):
         dom, _ = browse(pages[place])
         found = [html.unescape(one) for one in re.findall(r'href="([^"]*index[.]html[^"]*)"', dom)]
         if expected is None:
@@ -80,6 +82,27 @@ def test_the_archive_is_linked_from_within_it_alone(pages):
             gallery, epochs = found
             assert gallery == expected
             assert re.fullmatch(rf"{re.escape(expected)}#\d+\.\d{{4}} \+\d+\.\d{{4}}", unquote(epochs)), epochs
+
+
+HELD, DECIDED = "Held: its verdict is warning", "Its verdict is warning; a person approved it: "
+GONE = "It was withdrawn from the archive: "
+
+
+@pytest.mark.parametrize(
+    ("place", "says", "not_says"),
+    [
+        ("stage", [HELD, "publish approve"], [DECIDED, GONE]),
+        ("registered", [HELD, "publish approve"], [DECIDED, GONE]),
+        ("bag", [DECIDED], [HELD, "publish approve", GONE]),
+        ("withdrawn", [GONE], [HELD, "publish approve", DECIDED]),
+    ],
+)
+def test_a_page_asks_for_a_decision_where_none_was_taken(pages, place, says, not_says):
+    dom, _ = browse(pages[place])
+    assert 'hidden=""' not in dom and "hidden=" not in dom.split("<script>")[0]
+    assert all(one in dom for one in says) and not any(one in dom for one in not_says)
+    link = '<a href="../publication.json">who, when and why</a>'
+    assert (link in dom) is (place in ("bag", "withdrawn"))
 
 
 MEASURE = """<!DOCTYPE html><meta charset="utf-8"><iframe src="{address}" style="width:{width}px;height:900px;border:0">

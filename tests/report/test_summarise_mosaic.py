@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from astropy.coordinates import SkyCoord
 
 from contimg import __version__
 from contimg.config import CalibrationOptions, CrossmatchOptions, MosaicOptions, QaOptions
@@ -56,6 +57,10 @@ def test_says_the_numbers_and_their_thresholds(page, night):
     assert f"{qa['noise_ratio']:#.4g}" in text
     assert f"{qa['area_deg2']:.1f} deg²" in text and f"{qa['peak_mjy'] / 1e3:.3f} Jy" in text
     assert "≤ 3 (else failed); ≤ 2 (else warning)" in text
+    facts = read_twin(night[1]).facts
+    centre = SkyCoord(*facts["centre_deg"], unit="deg").to_string("hmsdms", sep=":", precision=0)
+    band = f"{facts['freq_hz'] / 1e9:.4f} GHz, {facts['bandwidth_hz'] / 1e6:.0f} MHz wide"
+    assert f"centre {centre} (ICRS)  ·  {band}" in text
     assert "≥ 0.8 (else failed); ≤ 1.2 (else failed)" in text
 
 
@@ -187,7 +192,10 @@ def test_a_passed_mosaic_asks_for_nothing(night, tmp_path):
     layout, mosaic, _ = night
     summarise_mosaic(mosaic, None, tmp_path / "page.html", layout=layout, judged_by=THRESHOLDS)
     text = text_of((tmp_path / "page.html").read_text(encoding="utf-8"))
-    assert "Nothing has to be typed." in text and "contimg " not in text.split("mJy/beam noise")[0]
+    assert (
+        "nothing has to be typed, unless publish.auto is off or it is poorer than" in text
+        and "contimg " not in text.split("mJy/beam noise")[0]
+    )
     assert re.search(r"All \d+ measured numbers that have a threshold are within it\b", text)
 
 
