@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contimg.cli.common import DATE, Context, echo, in_words, json_option, print_json, print_table
+from contimg.cli.calibration_facts import facts_in_words
+from contimg.cli.common import DATE, Context, echo, json_option, print_json, print_table
 from contimg.storage.process import one_line
 
 if TYPE_CHECKING:
@@ -72,9 +73,7 @@ def show(context: Context, calibration_id: str, as_json: bool) -> None:
         print_json(record)
         return
     echo(f"{twin.id}: verdict {twin.verdict}; usable: {record['standing']} ({record['folder']})")
-    apart = ("sefd_jy", "refant_list", "files", "solutions_sha256", "first_light")
-    facts = [(key, in_words(value)) for key, value in twin.facts.items() if key not in apart]
-    print_table("\nFacts", ("", ""), facts)
+    print_table("\nFacts", ("", ""), facts_in_words(twin.facts))
     measured = numbers_in_words(twin.kind, twin.qa)
     if measured:
         print_table("\nMeasured", ("number", "value", "unit", "key"), measured)
@@ -138,7 +137,7 @@ def withdraw(context: Context, calibration_id: str, reason: str, reprocess: bool
     echo(f"{calibration_id}: withdrawn by {one_line(made['by'])}: {one_line(made['reason'])}")
     _print_products(products)
     if reprocess:
-        echo(f"\nSettled groups opened again: {len(opened)}; 'snakemake -n' shows what will be made anew")
+        echo(f"\nSettled groups opened again: {len(opened)}; 'contimg plan' shows what will be made anew")
     elif products["versions"] or products["mosaics"]:
         echo("\nSettled groups stay as they are; with --reprocess the next snakemake makes them again")
 

@@ -60,7 +60,7 @@ def _accept_loss(config: Config, tile: str, as_json: bool) -> None:
     if as_json:
         print_json({"tile": tile, "reopened": opened})
     else:
-        echo(f"{', '.join(opened)}: open again; 'snakemake -n' shows what will be made anew from the files left")
+        echo(f"{', '.join(opened)}: open again; 'contimg plan' shows what will be made anew from the files left")
 
 
 def _state(config: Config) -> dict[str, Any]:

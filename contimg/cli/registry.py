@@ -20,6 +20,7 @@ from contimg.cli.common import (
     say_if_lost,
 )
 from contimg.cli.verify import verify
+from contimg.plotting.words import digits
 
 
 @click.group()
@@ -105,9 +106,7 @@ def show(context: Context, mosaic: str, version: int | None, as_json: bool) -> N
     facts = {key: value for key, value in as_record(row).items() if value not in (None, [], "")}
     facts["held"] = "; ".join(reason["message"] for reason in facts.get("held", [])) or None
     facts["made from"] = ", ".join(f"{count} {table}" for table, count in counts.items())
-    for key in ("n_images", "start_utc", "end_utc", "calibrators", "flux_anchor", "freq_hz", "beam", "rms_mjy"):
-        facts[key] = metadata.get(key)
-    facts = {key: in_words(value) for key, value in facts.items()}
+    facts = {key: in_words(value) for key, value in facts.items()} | _measured(metadata)
     print_table(f"{data_id} version {row['version']} of {known[-1]}", ("", ""), list(facts.items()))
     columns = ("time", "version", "event", "by", "message")
     table = [
@@ -115,6 +114,20 @@ def show(context: Context, mosaic: str, version: int | None, as_json: bool) -> N
         for event in history
     ]
     print_table("\nHistory", columns, table)
+
+
+def _measured(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a mosaic is, in words with units; what was not measured is left out."""
+    found = {words: in_words(metadata.get(key)) for words, key in (("tiles used", "n_images"), ("start", "start_utc"),
+             ("end", "end_utc"), ("calibrators", "calibrators"), ("flux anchor", "flux_anchor"))}  # fmt: skip
+    if (freq_hz := metadata.get("freq_hz")) is not None:
+        found["frequency"] = f"{freq_hz / 1e9:.4f} GHz"
+    if beam := metadata.get("beam"):
+        major, minor, angle = beam["bmaj_arcsec"], beam["bmin_arcsec"], beam["bpa_deg"]
+        found["beam"] = f'{major:.1f}" x {minor:.1f}", position angle {angle:.1f} deg'
+    if (rms_mjy := metadata.get("rms_mjy")) is not None:
+        found["rms"] = f"{digits(rms_mjy)} mJy/beam"
+    return found
 
 
 @registry.command(short_help="Write the registry as it is now to a file.")

@@ -134,7 +134,7 @@ def test_withdraw_lists_what_was_made_with_it_and_what_happens_to_it(stage):
     said = stage("withdraw", BANDPASS, "--reason", "cable swap")
     assert "withdrawn by" in said and "calibrated tiles" in said and "2026-02-11T01:05:09" in said
     reopened = stage("withdraw", BANDPASS, "--reason", "cable swap", "--reprocess")
-    assert "Settled groups opened again: 0; 'snakemake -n' shows what will be made anew" in reopened
+    assert "Settled groups opened again: 0; 'contimg plan' shows what will be made anew" in reopened
 
 
 @pytest.mark.parametrize(("words", "code", "said"), [

@@ -59,7 +59,12 @@ def test_list_and_show(contimg, sqlite_config):
     assert record["lineage"] == {"subband_files": 8, "ms_index": 4, "caltables": 1, "images": 2}
     assert record["metadata"]["n_images"] == 2 and record["versions"] == [1]
     assert [event["event"] for event in record["events"]] == ["registered", "finalized", "published"]
-    assert "Perley & Butler 2017" in contimg("registry", "show", ID)
+    shown = contimg("registry", "show", ID)
+    assert "Perley & Butler 2017" in shown
+    beam, metadata = record["metadata"]["beam"], record["metadata"]
+    assert re.search(rf"\nfrequency +{metadata['freq_hz'] / 1e9:.4f} GHz\n", shown)
+    assert re.search(rf'\nbeam +{beam["bmaj_arcsec"]:.1f}" x {beam["bmin_arcsec"]:.1f}", position angle ', shown)
+    assert re.search(r"\nrms +[\d.]+ mJy/beam\n", shown) and not re.search(r"\n(freq_hz|rms_mjy|n_images) ", shown)
     assert "is not in the registry" in contimg("registry", "show", "mosaic_20990101T000000", code=1)
 
 
