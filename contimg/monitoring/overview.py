@@ -23,6 +23,7 @@ from contimg.operations.room_for_plan import plan_within_room, wants_room
 from contimg.operations.status import group_states
 from contimg.plan.model import Plan
 from contimg.plan.observe import current_plan
+from contimg.plotting.words import waiting
 from contimg.products.twin import simulated_words
 from contimg.retention.usage import full_on, growth_of_disk
 from contimg.storage.json_files import read_json
@@ -199,12 +200,12 @@ def _alarms(config: Config, plan: Plan, content: dict[str, Any]) -> dict[str, st
         )
     held = [one for one in content["groups"] if one["state"] in ("held", "damaged") or one["error"]]
     if held:
-        found["held"] = f"{len(held)} wait for a person, first {held[0]['mosaic']}: {held[0]['next']}"
+        found["held"] = f"{waiting(len(held))} for a person, first {held[0]['mosaic']}: {held[0]['next']}"
     if (lack := lack_of_room(config) or wants_room(config, plan)) is not None:
         found["low_disk"] = lack
     lacking = [one for one in content["waiting"] if one["code"] == "no_bandpass"]
     if lacking:
-        found["no_calibrator"] = f"{len(lacking)} wait for a calibrator, first {lacking[0]['id']}"
+        found["no_calibrator"] = f"{waiting(len(lacking))} for a calibrator, first {lacking[0]['id']}"
     watch = content["watch"]
     if watch is not None and watch["alive"]:
         found |= {key: text for key, text in watch.get("alarms", {}).items() if key in ("no_data", "failed")}

@@ -24,6 +24,11 @@ def counted(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
+def waiting(number: int) -> str:
+    """Return how many wait: 1 waits, 2 wait."""
+    return f"{number} wait{'s' if number == 1 else ''}"
+
+
 def angle_words(degrees: float) -> str:
     """Return a small angle in the unit that suits it: degrees, minutes or seconds of arc."""
     units = ((1.0, "°"), (1 / 60, "′"), (1 / 3600, "″"))

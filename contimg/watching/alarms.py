@@ -8,6 +8,7 @@ from contimg.config import Config
 from contimg.errors import ContimgError
 from contimg.operations.status import group_states
 from contimg.plan.model import Plan
+from contimg.plotting.words import waiting
 
 EVENTS = ("failed", "held", "low_disk", "no_data", "no_calibrator", "no_registry", "wrong_archive")
 """The kinds of alarm; `failed` and `low_disk` are raised by those who see them."""
@@ -33,10 +34,12 @@ def alarms(config: Config, plan: Plan, silent_s: float) -> dict[str, str]:
     held = [one for one in states if one["state"] == "held" or one["error"]]
     if held:
         first = held[0]
-        found["held"] = f"{len(held)} wait for a person, first {first['mosaic']}: {first['next']}"
+        found["held"] = f"{waiting(len(held))} for a person, first {first['mosaic']}: {first['next']}"
     lacking = [one for one in plan.waiting if one.code == "no_bandpass"]
     if lacking:
-        found["no_calibrator"] = f"{len(lacking)} wait for a calibrator, first {lacking[0].id}: {lacking[0].message}"
+        found["no_calibrator"] = (
+            f"{waiting(len(lacking))} for a calibrator, first {lacking[0].id}: {lacking[0].message}"
+        )
     hours = silent_s / 3600
     if hours >= config.watch.no_data_h:
         found["no_data"] = (

@@ -54,7 +54,7 @@ def test_the_overview_of_a_night_that_needs_a_person(config, tmp_path):
         "tiles": 3, "files": 9, "newest": "2026-02-11T18:00:00", "age_h": 6.0, "trouble": None,
     }  # fmt: skip
     assert set(seen.needs) == {"failed", "held"}
-    assert seen.needs["held"].startswith(f"1 wait for a person, first {mosaics.MOSAIC}: contimg publish approve")
+    assert seen.needs["held"].startswith(f"1 waits for a person, first {mosaics.MOSAIC}: contimg publish approve")
     assert content["paused"].endswith("cable swap") and content["running"] == []
     assert [one.title for one in sections(content)][:3] == ["Alarms", "State", "Failed"]
 

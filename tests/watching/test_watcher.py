@@ -196,10 +196,10 @@ def test_too_little_room_stops_before_anything_breaks(stand, monkeypatch):
 def test_an_alarm_names_commands_that_work_when_pasted(stand, monkeypatch):
     """To the hook, in the journal, and in the file that status reads; the words of a command stay as they are."""
     here = stand()
-    held = "1 wait for a person, first m: contimg publish approve m --reason '...'"
+    held = "1 waits for a person, first m: contimg publish approve m --reason '...'"
     monkeypatch.setattr(watcher, "alarms", lambda config, plan, silent_s: {"held": held})
     here.steps(lambda: (here.place / "called").exists())
-    pasted = "1 wait for a person, first m: contimg -c /n.yaml publish approve m --reason '...'"
+    pasted = "1 waits for a person, first m: contimg -c /n.yaml publish approve m --reason '...'"
     assert here.state["alarms"] == {"held": pasted} and f"held: {pasted}" in here.said
     assert f"held {pasted}" in (here.place / "called").read_text().splitlines()
 
