@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from contimg.bundle.bag import TAG_MANIFEST
 from contimg.errors import InputError, RegistryError
 from contimg.publishing.checkpoints import checkpoint
 from contimg.storage import safe_files
+
+_LOG = logging.getLogger(__name__)
 
 INCOMING = ".incoming"
 
@@ -115,7 +118,8 @@ def copy_bundle(job: CopyJob, incoming: int, name: str) -> None:
         checkpoint("publish:incoming")
         target = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=incoming)
         try:
-            _copy_files(job, source, target, bundle.parse_manifest(manifest) | tags)
+            digests = bundle.parse_manifest(manifest) | tags
+            size = _copy_files(job, source, target, digests)
             if tags:
                 tag_manifest = bundle.read_file(source, TAG_MANIFEST)
                 bundle.put_file(target, TAG_MANIFEST, tag_manifest, read_only=job.read_only)
@@ -131,6 +135,7 @@ def copy_bundle(job: CopyJob, incoming: int, name: str) -> None:
         finally:
             os.close(target)
     os.fsync(incoming)
+    _LOG.info("copied %d files, %.1f MB; each was read back and has its SHA-256", len(digests), size / 1e6)
     checkpoint("publish:verified")
 
 
@@ -150,7 +155,9 @@ def _registered_manifest(job: CopyJob, source: int) -> tuple[bytes, dict[str, st
     return manifest, tags
 
 
-def _copy_files(job: CopyJob, source: int, target: int, digests: Mapping[str, str]) -> None:
+def _copy_files(job: CopyJob, source: int, target: int, digests: Mapping[str, str]) -> int:
+    """Copy files with known digests; return their size in bytes."""
+    size = 0
     for file, digest in sorted(digests.items()):
         job.alive()
         place = PurePosixPath(file)
@@ -158,14 +165,16 @@ def _copy_files(job: CopyJob, source: int, target: int, digests: Mapping[str, st
             safe_files.open_folder(Path(f"/proc/self/fd/{source}"), place.parent) as source_folder,
             safe_files.open_folder(Path(f"/proc/self/fd/{target}"), place.parent, create=True) as target_folder,
         ):
-            _copy_file(source_folder, target_folder, place.name, digest, job, job.stage_path / file)
+            size += _copy_file(source_folder, target_folder, place.name, digest, job, job.stage_path / file)
         checkpoint("publish:file")
+    return size
 
 
 _REMEDY = "the bundle was altered on the stage, so make it again with snakemake --forcerun register_mosaic"
 
 
-def _copy_file(source_folder: int, target_folder: int, name: str, digest: str, job: CopyJob, source_path: Path) -> None:
+def _copy_file(source_folder: int, target_folder: int, name: str, digest: str, job: CopyJob, source_path: Path) -> int:
+    """Copy a file, read the copy back from the disk and compare it; return its size in bytes."""
     with safe_files.open_file(source_folder, name) as source:
         target = safe_files.create(target_folder, name)
         try:
@@ -177,7 +186,7 @@ def _copy_file(source_folder: int, target_folder: int, name: str, digest: str, j
             # Now the pages are clean and can be dropped: what is compared comes from the disk.
             os.posix_fadvise(target, 0, 0, os.POSIX_FADV_DONTNEED)
             if safe_files.sha256(target, lambda _count: job.alive()) == digest:
-                return
+                return os.fstat(target).st_size
         finally:
             os.close(target)
         if safe_files.sha256(source) != digest:

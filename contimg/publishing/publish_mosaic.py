@@ -83,8 +83,9 @@ def _publish_once(data_id: str, config: Config, *, wait_s: float = 0.0) -> Outco
                     logging.getLogger(__name__).warning("%s: contimg replicas sync tries it again", done.message)
         if options.remove_stage and outcome.status == "published":
             remove_staged(registry, layout, data_id, outcome.version)
-        if options.update_archive and outcome.status == "published" and not knows(layout, outcome.path):
-            update(registry, layout, data_id, whole=False)
+        stale = options.update_archive and outcome.status == "published" and not knows(layout, outcome.path)
+        if stale and update(registry, layout, data_id, whole=False):
+            _LOG.info("tables, sky map and gallery of the archive have it")
     said = outcome.message if outcome.message.startswith(outcome.status) else f"{outcome.status}; {outcome.message}"
     _LOG.info("version %d of %s: %s (%s)", outcome.version, data_id, said, outcome.path)
     return outcome

@@ -47,7 +47,10 @@ def register_mosaic(mosaic_id: str, config: Config, *, judged_by: Options | None
             registry, layout, data_id, auto_publish=options.auto, judged_by=judged_by, doi=options.doi
         )
         finalize(registry, data_id, registered.version, just_read=registered.created)
-        markers.write(layout, "registered", markers.registered(queries.get(registry, data_id)))
+        row = queries.get(registry, data_id)
+        markers.write(layout, "registered", markers.registered(row))
     checkpoint("register:marked")
-    _LOG.info("registered version %d of %s", registered.version, data_id)
+    said = "registered" if registered.created else "was registered before:"
+    _LOG.info("%s version %d of %s: verdict %s, manifest %s, bundle %s", said, registered.version, data_id,
+              row["qa_status"], registered.manifest_sha256[:12], registered.path)  # fmt: skip
     return registered

@@ -11,7 +11,7 @@ import pytest
 
 from contimg.archive.update import rebuild
 from contimg.bundle import bundle
-from contimg.bundle.bag import TAGS
+from contimg.bundle.bag import TAG_MANIFEST, TAGS
 from contimg.errors import RegistryError
 from contimg.publishing import checkpoints, copying, decisions, publish
 from contimg.publishing.copying import CopyJob, copy_bundle, incoming_name
@@ -46,6 +46,16 @@ def copied(job):
     with safe_files.open_folder(job.layout.products, ".incoming", create=True) as incoming:
         copy_bundle(job, incoming, "copy")
     return job.layout.products / ".incoming" / "copy"
+
+
+def test_the_log_of_a_job_says_how_much_was_copied(job, caplog):
+    with caplog.at_level("INFO"):
+        folder = copied(job)
+    added = {bundle.MANIFEST, bundle.PUBLICATION, TAG_MANIFEST}
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name not in added]
+    assert caplog.messages == [
+        f"copied {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB; each was read back and has its SHA-256"
+    ]
 
 
 def at(name, action):

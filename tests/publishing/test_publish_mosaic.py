@@ -68,6 +68,21 @@ def test_a_fault_that_stays_is_raised_at_once(registered, config, monkeypatch):
     assert len(made) == 1
 
 
+def test_the_logs_tell_each_step_of_registering_and_publishing(registry, config, caplog):
+    mosaics.make_mosaic(config)
+    config = config.model_copy(update={"publish": config.publish.model_copy(update={"update_archive": True})})
+    with caplog.at_level("INFO"):
+        made = register_mosaic(ID, config)
+        register_mosaic(ID, config)
+        published = publish_mosaic(ID, config, waits_s=())
+    said = [one for one in caplog.messages if one.startswith(("registered", "was reg", "copied", "tables", "version"))]
+    about = f"version 1 of {ID}: verdict passed, manifest {made.manifest_sha256[:12]}, bundle {made.path}"
+    assert [said[0], said[1], said[3]] == [
+        f"registered {about}", f"was registered before: {about}", "tables, sky map and gallery of the archive have it",
+    ]  # fmt: skip
+    assert said[2].startswith("copied ") and said[4].endswith(f"published as version 1 ({published.path})")
+
+
 def test_the_archives_tables_are_brought_up_to_date_once(registered, config):
     options = config.publish.model_copy(update={"update_archive": True})
     config = config.model_copy(update={"publish": options})
