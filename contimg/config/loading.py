@@ -128,6 +128,7 @@ def _sentence(error: ValidationError) -> str:
             .replace("a valid ", "a ")
         )
         .replace("List should have", "a list of")
+        .replace("String should match pattern", "a text that matches")
         .replace(" after validation", "")
     )
     expected = "a text in quotes" if what["type"] == "string_type" else expected

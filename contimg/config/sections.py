@@ -17,7 +17,7 @@ from contimg.config.key_types import (
     Fraction,
     IvoId,
     Mode,
-    Night,
+    Nights,
     NotNegative,
     Positive,
     Root,
@@ -148,8 +148,9 @@ class Config(Section):
     """The whole configuration."""
 
     paths: PathOptions = PathOptions()
-    nights: list[Night] = Field(
-        default_factory=list, description="UTC dates to look at; empty = every night with open work"
+    nights: Nights = Field(
+        default_factory=list,
+        description="UTC dates to look at, 2026-02-11..2026-02-14 for several; empty = every night with open work",
     )
     processing_epoch: str = Field("2026.1", description="raise it to remake open products after a change of the code")
     ingest: IngestOptions = IngestOptions()

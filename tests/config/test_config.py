@@ -65,7 +65,7 @@ def test_the_fixed_keys_are_there():
         ({"ingest": {"subbands": 15.5}}, "'ingest.subbands' must be an integer"),
         ({"image": {"backend": "aips"}}, "'image.backend' must be 'contimg' or 'wsclean'"),
         ({"image": 5}, "section 'image' must hold keys"),
-        ({"nights": ["11 February"]}, "'nights.0'"),
+        ({"nights": ["11 February"]}, "nights: 11 February is no date"),
         ({"ingest": {"min_subbands": 17}}, "ingest.min_subbands is larger than ingest.subbands"),
         ({"group": {"stride": 11}}, "group.stride is larger than group.tiles"),
         ({"paths": {"stage": "a", "products": "a/b"}}, "paths.stage .* and paths.products .* overlap"),

@@ -25,7 +25,7 @@ def test_the_file_is_made_from_the_sections():
 def test_it_is_a_schema_and_accepts_the_defaults():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert valid(yaml.safe_load(config.default_file().read_text()))
-    assert valid({}) and valid({"nights": ["2026-02-11"], "image": {"robust": 0}})
+    assert valid({}) and valid({"nights": ["2026-02-11", "2026-02-12..2026-02-14"], "image": {"robust": 0}})
 
 
 @pytest.mark.parametrize(
