@@ -40,7 +40,9 @@ def calibrators(context: Context, date: str | None, dec: float | None, as_json: 
     newest = newest_header(config)
     if dec is None:
         if newest is None:
-            raise InputError(f"{config.paths.incoming} holds no subband file to take the declination from: give --dec")
+            named = "" if context.configfiles else ", or name your configuration, contimg -c FILE calibrators"
+            none = f"{config.paths.incoming} holds no subband file to take the declination from"
+            raise InputError(f"{none}: give --dec{named}")
         dec = newest.dec_app_deg
     longitude, latitude = (newest.longitude_deg, newest.latitude_deg) if newest else SITE_LONGITUDE_LATITUDE_DEG
     start = mjd_from_datetime(day)

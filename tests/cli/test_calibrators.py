@@ -57,6 +57,12 @@ def test_the_table_says_why_a_calibrator_cannot_be_used(run):
     assert "can calibrate; 20 sources in the built-in list" in done.output
 
 
+def test_without_a_configuration_it_asks_for_one_and_creates_nothing(tmp_path):
+    said = str(CliRunner().invoke(calibrators, [], obj=Context((), tmp_path)).exception)
+    assert said.endswith(": give --dec, or name your configuration, contimg -c FILE calibrators")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_without_a_declination_or_an_inbox_it_asks_for_one(run):
     done = run("--date", "2026-02-11")
     assert done.exit_code != 0
