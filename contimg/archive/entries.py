@@ -61,6 +61,7 @@ def entry(folder: Path, row: Mapping[str, Any], *, anew: bool = False) -> dict[s
         "path": str(path),
         "published_at": row["published_at"],
         "approved": approved,
+        "doi": row["doi"],
     }
 
 

@@ -261,7 +261,12 @@ function card(e, level) {
   } else link.append(make('div', 'no picture', 'none'));
   text.append(make(level, e.name), make('span', e.verdict, 'badge ' + e.verdict));
   if (e.synthetic) text.append(' ', make('span', 'simulated', 'badge synthetic'));
-  for (const [name, value] of e.facts) list.append(make('dt', name), make('dd', value));
+  for (const [name, value] of e.facts) {
+    const shown = make('dd', name === 'DOI' ? undefined : value);
+    if (name === 'DOI') shown.append(make('a', value));
+    if (name === 'DOI') shown.firstChild.href = 'https://doi.org/' + value;
+    list.append(make('dt', name), shown);
+  }
   text.append(list);
   if (e.note) text.append(make('p', e.note, 'soft small'));
   if (e.why) {  // what is held waits for a decision

@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from contimg.archive.sky_map import outline, sky_map
+from contimg.plotting.words import digits
 from contimg.report.markup import STYLE
 from contimg.storage import safe_files
 from contimg.times import utc_from_mjd
@@ -39,6 +42,8 @@ input[type=search]:focus { outline: 2px solid var(--blue); outline-offset: 1px; 
 .gallery .shown img { width: 100%; aspect-ratio: 4 / 3; object-fit: contain;
   background: var(--paper); border-bottom: 1px solid var(--line); }
 .gallery > h2 { grid-column: 1 / -1; margin: 14px 0 0; font-size: 15px; }
+main > details { margin-top: 8px; } main > details ul { margin: 2px 0 0; padding-left: 18px; }
+main > details summary { font-size: 13px; font-weight: 400; }
 .filters { display: flex; flex-wrap: wrap; gap: 6px 18px; margin: 9px 0; font-size: 14px; }
 .gallery .none { aspect-ratio: 4 / 3; display: grid; place-items: center; color: var(--soft); background: var(--wash); }
 .gallery .text { padding: 12px 15px 15px; }
@@ -51,6 +56,28 @@ input[type=search]:focus { outline: 2px solid var(--blue); outline-offset: 1px; 
 @media (max-width: 640px) { .map text { font-size: 24px; } }
 @media print { input[type=search], .filters, #list { display: none; } .gallery article { break-inside: avoid; } }
 """
+
+_ASKED = (
+    ("a position (ICRS), with the radius of a cone in degrees or minutes",
+     ("13:31:08 +30:30", "202.8 30.5 r=1", "J1331+3030 r=30'", "gal 56.5 80.7", "B1950 13:28:50 +30:46")),
+    ("a flux calibrator by any of its names", ("3C286", "Cyg A", "M87", "1328+307")),
+    ("dates (UTC)", ("2026-02-11", "2026-02", "11 Feb 2026", "2026-02-01..2026-02-14", "since 2026-02")),
+    ("the noise", ("rms<2", "0.5-1 mJy")),
+    ("the verdict, or what a card says", ("passed", "not passed", "simulated", "strip +30.5")),
+)  # fmt: skip
+"""What the search understands, with examples, which gallery.js answers by their address."""
+
+_SEVERAL = "<li>several of these, with spaces between them: a mosaic has to meet each</li>"
+
+
+def _examples() -> str:
+    """Return what can be asked as items of a list in HTML."""
+    items = []
+    for what, examples in _ASKED:
+        links = " · ".join(f'<a href="#{quote(one)}">{escape(one)}</a>' for one in examples)
+        items.append(f"<li>{what}: {links}</li>")
+    return "".join(items) + _SEVERAL
+
 
 # The script is a file of its own: gallery.js.
 _SCRIPT = Path(__file__).with_name("gallery.js")
@@ -122,6 +149,7 @@ def search_page(
 {above}
 <input id="search" type="search" autofocus aria-label="search" placeholder="13:31:08 +30:30 · 202.8 30.5 r=1 · 3C286 · \
 2026-02-01..2026-02-14 · rms&lt;2 · warning · simulated">
+<details class="soft small"><summary>What can be asked</summary><ul>{_examples()}</ul></details>
 <p class="filters">
 <label>strip <select id="strip"><option value="">all</option>{_strip_options(strips)}</select></label>
 <label>verdict <select id="verdict"><option value="">all</option><option>passed</option><option>warning</option>
@@ -220,11 +248,12 @@ def record(entry: Mapping[str, Any], href: str | None, thumbnail: str | None, no
     facts = [
         ("observed", _utc(entry["start_mjd"])),
         ("centre", f"{centre[0]:.3f}°, {centre[1]:+.3f}°" if centre else "not measured"),
-        ("rms", _number(entry["rms_mjy"], "mJy/beam")),
+        ("rms", "not measured" if entry["rms_mjy"] is None else f"{digits(entry['rms_mjy'])} mJy/beam"),
         ("beam", f"{entry['bmaj_arcsec']:.1f}″ × {entry['bmin_arcsec']:.1f}″" if entry["bmaj_arcsec"] else "-"),
         ("frequency", _number(entry["freq_hz"] and entry["freq_hz"] / 1e9, "GHz")),
         ("tiles", "not known" if entry["n_images"] is None else str(entry["n_images"])),
         ("calibrator", ", ".join(entry["calibrators"]) or "-"),
+        *([("DOI", entry["doi"])] if entry.get("doi") else []),
     ]
     words = [
         entry["name"],

@@ -161,6 +161,7 @@ def cite(
     with opened(context) as database:
         named = _named(mosaic, version, manifest)
         row = decisions.cite(database, context.config.layout, named, doi, replace=replace)
+        _update_archive(context, database, named.data_id)
     message = f"version {row['version']} is cited as https://doi.org/{doi}"
     _show([_decided(row) | {"message": message, "doi": doi}], as_json)
 

@@ -100,8 +100,11 @@ def published(registry: Registry, month: str | None = None) -> list[Row]:
     Of several published versions of a product the latest is current; the others stay where they are.
     """
     table = data_registry
-    names = ("status", "data_id", "version", "sha256", "published_path", "published_at", "approved_by")
-    query = select(*(table.c[name] for name in names), table.c.approved_reason).where(_is_current())
+    names = (
+        "status", "data_id", "version", "sha256", "published_path", "published_at", "approved_by", "approved_reason",
+        "doi",
+    )  # fmt: skip
+    query = select(*(table.c[name] for name in names)).where(_is_current())
     if month is None:
         query = query.where(table.c.status == "published")
     else:  # by id alone: with the state named as well, SQLite would take the index of that and read every row

@@ -10,6 +10,7 @@ ENTRY: dict[str, Any] = {
     "path": "/archive/mosaics/2026-02-11/mosaic_20260211T002649",
     "published_at": "2026-02-12T00:00:00Z",
     "approved": None,
+    "doi": None,
     "verdict": "passed",
     "reasons": [],
     "synthetic": False,

@@ -53,7 +53,7 @@ def put(path, pixels=None, *, metadata=METADATA, kind=("RA---CAR", "DEC--CAR")):
 
 def row(path, **change):
     found = {"published_path": str(path), "data_id": ID, "sha256": "1" * 64, "version": 1, "published_at": "2026-02-12",
-             "approved_by": None, "approved_reason": None}  # fmt: skip
+             "approved_by": None, "approved_reason": None, "doi": None}  # fmt: skip
     return found | change
 
 
@@ -166,9 +166,9 @@ def test_what_is_kept_is_not_read_again(tmp_path, kept):
     first = entries.entry(kept, row(path))
     (path / bundle.METADATA).unlink()
     assert entries.entry(kept, row(path)) == first
-    said = entries.entry(
-        kept, row(path, approved_by="ann", approved_reason="fine", published_at="2026-02-13", version=2)
-    )
+    decided = {"approved_by": "ann", "approved_reason": "fine", "doi": "10.5555/x.1"}
+    said = entries.entry(kept, row(path, **decided, published_at="2026-02-13", version=2))
+    assert said["doi"] == "10.5555/x.1"
     assert (said["approved"], said["published_at"], said["version"]) == ("approved by ann: fine", "2026-02-13", 2)
 
 

@@ -52,7 +52,7 @@ def test_what_a_card_says(tmp_path):
     assert dict(found["facts"]) == {
         "observed": "2026-02-11 00:26 UTC",
         "centre": "12.500°, +37.100°",
-        "rms": "0.1235 mJy/beam",
+        "rms": "0.123 mJy/beam",
         "beam": "14.4″ × 10.8″",
         "frequency": "1.405 GHz",
         "tiles": "2",

@@ -82,7 +82,7 @@ def test_a_card_has_the_numbers_of_the_gallery_and_says_what_is_simulated(sqlite
     write_held_page(registry, sqlite_config.layout, typed)
     (record,) = records_of(sqlite_config)
     facts = dict(record["facts"])
-    assert facts["rms"] == "4 mJy/beam" and facts["calibrator"] == "3C286" and facts["tiles"] == "2"
+    assert facts["rms"] == "4.00 mJy/beam" and facts["calibrator"] == "3C286" and facts["tiles"] == "2"
     assert record["synthetic"] is True
     assert "1 held (1 of them simulated): look" in page_of(sqlite_config.layout).read_text()
     # The image of 32 x 32 pixels of 0.01 deg about 12.5 +37.1: half of 31 steps between the outer pixels' centres.

@@ -39,7 +39,7 @@ def page(tmp_path_factory):
     found = [
         made(data_id=name, name=name, path=f"{place}/mosaics/{name}", centre_deg=list(one["centre"]),
              rms_mjy=one["rms"], verdict=one["verdict"], start_mjd=one["mjd"], corners_deg=corners(*one["centre"]),
-             calibrators=[])
+             calibrators=[], doi="10.5281/zenodo.777" if name == A else None)
         for name, one in FIELDS.items()
     ]  # fmt: skip
     found.append(unmeasured(data_id=EMPTY, name=EMPTY, path=f"{place}/mosaics/{EMPTY}"))
@@ -100,6 +100,15 @@ ASKED: dict[str, list[str]] = {
     "J1331+305": [A, B],
     "1331+305": [A, B],
     "1331-200": [D],
+    "202.8 30.5 r=1": [A, B],
+    "J1331+3030 r=30'": [A, B],
+    "gal 56.5 80.7": [A, B],
+    "B1950 13:28:50 +30:46": [A, B],
+    "since 2026-02": [A, B, C],
+    "2026-02-01..2026-02-14": [C],
+    "rms<2": [A, C],
+    "0.5-1 mJy": [C],
+    "simulated": [],
     # no directions
     "400 30.5": [],
     "202.8 95.5": [],
@@ -215,6 +224,9 @@ SCRIPT = """
   const asked = %s, found = {}, said = {};
   const ids = () => [...grid.querySelectorAll('article')].map(one => one.id);
   for (const text of asked) { box.value = text; await draw(); found[text] = ids(); said[text] = status.textContent; }
+  found['#links'] = [...document.querySelectorAll('details a')].map(one => decodeURIComponent(one.hash.slice(1)));
+  box.value = ''; await draw();
+  found['#doi'] = [...grid.querySelectorAll('dd a')].map(one => [one.textContent, one.href, one.closest('article').id]);
   found['#places'] = %s.map(text => {
     const asked = parse(text);
     return asked.place || positions[asked.words[0]];
@@ -249,6 +261,11 @@ def found(page, tmp_path_factory):
 @pytest.mark.parametrize("asked", list(ASKED), ids=[text or "all" for text in ASKED])
 def test_a_question_finds_what_it_asks_for(asked, found):
     assert found[asked] == ASKED[asked]
+
+
+def test_a_doi_is_linked_and_the_examples_are_questions_that_are_understood(found):
+    assert found["#doi"] == [["10.5281/zenodo.777", "https://doi.org/10.5281/zenodo.777", A]]
+    assert len(found["#links"]) == 20 and set(found["#links"]) <= ASKED.keys() | PLACES.keys()
 
 
 def test_names_and_other_frames_are_where_they_are_on_the_sky(found):

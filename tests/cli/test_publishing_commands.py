@@ -212,12 +212,17 @@ def test_restore_and_what_is_current(contimg, sqlite_config):
     assert "only what is withdrawn" in contimg("publish", "restore", ID, "--version", "1", "--reason", "x", code=1)
 
 
-def test_a_published_mosaic_is_cited(contimg, sqlite_config):
+def test_a_published_mosaic_is_cited_and_the_gallery_has_its_doi(contimg, sqlite_config, tmp_path):
     make(sqlite_config)
     (done,) = contimg("publish", "cite", ID, "--doi", "10.5555/dsa110.1", "--json")
     assert (done["status"], done["doi"]) == ("published", "10.5555/dsa110.1")
     assert done["message"] == "version 1 is cited as https://doi.org/10.5555/dsa110.1"
     assert contimg("registry", "show", ID, "--json")["doi"] == "10.5555/dsa110.1"
+    later = yaml.safe_load((tmp_path / "overlay.yaml").read_text()) | {"publish": {"update_archive": True}}
+    (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(later))
+    contimg("publish", "cite", ID, "--doi", "10.5555/dsa110.1", "--json")
+    (month,) = (sqlite_config.paths.products / "gallery").glob("????-??/mosaics.js")
+    assert '"DOI", "10.5555/dsa110.1"' in month.read_text()
     said = contimg("publish", "cite", ID, "--doi", "10.5555/other", code=1)
     assert "is cited as 10.5555/dsa110.1 already" in said and "--replace" in said
     assert contimg("reconcile", "--json") == [] and contimg("verify", ID, "--json")[0]["ok"]
