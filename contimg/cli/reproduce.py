@@ -15,7 +15,8 @@ from contimg.operations import job_log
 
 @click.command()
 @click.argument("mosaic")
-@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Work in this new folder, and keep it.")
+@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Work in this new folder, and keep it "
+              "with what the imager says, libraries.log.")  # fmt: skip
 @json_option
 @click.pass_obj
 def reproduce(context: Context, mosaic: str, keep: Path | None, as_json: bool) -> None:
@@ -37,7 +38,7 @@ def reproduce(context: Context, mosaic: str, keep: Path | None, as_json: bool) -
                 raise InputError(f"{keep} is not empty: name a new folder with --keep")
             stage = keep
             stage.mkdir(parents=True, exist_ok=True)
-        stack.enter_context(job_log.stdout_to_stderr())
+        stack.enter_context(job_log.stdout_to_file(stage / "libraries.log"))
         found = reproducing.reproduce(path, stage, lambda what: echo(f"reproducing: {what}", err=True))
     if as_json:
         print_json(vars(found) | {"same": found.same, "kept": keep is not None})

@@ -114,11 +114,15 @@ def _cost(began: float) -> str:
 
 
 @contextlib.contextmanager
-def stdout_to_stderr() -> Iterator[None]:
-    """Send what is printed meanwhile, by C libraries as well, to stderr: stdout is for a command's answer."""
+def stdout_to_file(place: Path) -> Iterator[None]:
+    """Send what is printed meanwhile, by C libraries as well, to a file: stdout is for a command's answer.
+
+    Warnings and errors of the libraries, which go to stderr, stay on the terminal.
+    """
     sys.stdout.flush()
     answer = os.dup(1)
-    os.dup2(2, 1)
+    with open(place, "w") as file:
+        os.dup2(file.fileno(), 1)
     try:
         yield
     finally:

@@ -73,6 +73,20 @@ def test_a_job_that_is_stopped_says_nothing_on_the_terminal(tmp_path):
     assert "stopped by the keyboard" in log and "Traceback" not in log
 
 
+def test_what_libraries_print_goes_to_a_file_and_the_answer_to_the_terminal(tmp_path):
+    program = (
+        "import os, sys; from pathlib import Path; from contimg.operations import job_log\n"
+        "with job_log.stdout_to_file(Path(sys.argv[1])):\n"
+        "    print('a print'); os.system('echo a library; echo a warning >&2')\n"
+        "print('the answer')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "x.log"], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("the answer\n", "a warning\n")
+    assert sorted((tmp_path / "x.log").read_text().splitlines()) == ["a library", "a print"]
+
+
 def test_a_rules_input_is_one_path_or_none():
     assert job_log.path([]) is None
     assert str(job_log.path("a.json")) == str(job_log.path(["a.json"])) == "a.json"
