@@ -67,7 +67,7 @@ def _sections(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     if content["resources"]:
         found.append(("Resources: asked for, and the most that one job took", _resources(content["resources"])))
     if content["quarantined"]:
-        rows = [(one["file"], one["code"], wide(one["message"])) for one in content["quarantined"]]
+        rows = [(ident(one["file"]), one["code"], wide(one["message"])) for one in content["quarantined"]]
         found.append(("Set aside", table(("file", "code", "reason"), rows)))
     return found
 

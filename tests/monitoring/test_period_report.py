@@ -132,6 +132,8 @@ def test_the_page_names_units_and_what_is_simulated(config, tmp_path):
     assert content["simulated"] == "simulated"
     content["tiles"][0] |= {"flagged_fraction": 0.0721, "rms_mjy": 1.126, "noise_ratio": 1.012}
     write_period_page(content, tmp_path / "night.html")
+    file = f'<code class="id">{NIGHT}T00:26:49_sb03.hdf5</code>'  # not split at a hyphen
+    assert file in (tmp_path / "night.html").read_text()
     page = (tmp_path / "night.html").read_text()
     assert f'<h1>Report of the night {NIGHT}</h1><span class="badge synthetic">simulated</span>' in page
     for column in ("noise [mJy/beam]", "flagged data [%]", "lost solutions [%]", "found [%]", "asked [MB]", "CPU [h]"):
