@@ -109,9 +109,10 @@ def write_config(path: Path, record: NightRecord, builtin_calibrators: bool, sme
         f"  size_px: {record.size_px}",
         f"  cell_arcsec: {record.cell_arcsec:.1f}",
         f"  smearing: {json.dumps(smearing)}",
-        # The simulated electronics drift by degrees between the calibrator's transit and a tile.
+        # The simulated electronics drift by degrees and per cent between the calibrator's transit and a tile.
         "  selfcal:",
         "    rounds: 3",
+        "    mode: amplitude",
         "mosaic:",
         f"  cell_arcsec: {record.cell_arcsec:.1f}",
         "crossmatch:",
