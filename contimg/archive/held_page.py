@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,14 +12,17 @@ from urllib.parse import quote
 
 from contimg.archive import entries, gallery
 from contimg.bundle.bundle import payload
-from contimg.errors import ContimgError
+from contimg.errors import ContimgError, RegistryError
 from contimg.naming import Layout
+from contimg.registry.columns import held_reasons, summary
 from contimg.storage import safe_files
 from contimg.storage.atomic import atomic_path, write_json
 from contimg.storage.json_files import read_json
 
 if TYPE_CHECKING:
     from contimg.registry.engine import Registry
+
+_LOG = logging.getLogger(__name__)
 
 Commands = Callable[[Mapping[str, Any]], Sequence[str]]
 
@@ -69,20 +72,24 @@ def write_held_page(registry: Registry, layout: Layout, commands: Commands) -> i
     records: list[dict[str, Any]] = []
     kept: set[str] = set()
     for row in rows:
-        record, files = _record(row, layout.stage, commands)
+        try:
+            record, files = _record(row, layout.stage, commands)
+        except RegistryError as error:  # of that row, which is damaged
+            _LOG.warning("%s is not on the page of held mosaics: %s", row["data_id"], error)
+            continue
         records.append(record)
         kept.update(files)
     for old in set(os.listdir(layout.stage / FOLDER)) - kept:
         (layout.stage / FOLDER / old).unlink(missing_ok=True)
     with atomic_path(page_of(layout)) as part:
         part.write_text(_page(records), encoding="utf-8")
-    return len(rows)
+    return len(records)
 
 
 def _record(row: Mapping[str, Any], stage: Path, commands: Commands) -> tuple[dict[str, Any], set[str]]:
     """Return the record of a mosaic for the page's script, and the names of the files that it keeps below `FOLDER`."""
     name = row["data_id"] if row["version"] == 1 else f"{row['data_id']}.v{row['version']}"
-    inside, metadata = payload(Path(row["stage_path"])), json.loads(row["metadata_json"])
+    inside, metadata = payload(Path(row["stage_path"])), summary(row)
     image, page = (inside / f"{row['data_id']}{suffix}" for suffix in (".fits", ".html"))
     note = ""
     try:
@@ -91,7 +98,7 @@ def _record(row: Mapping[str, Any], stage: Path, commands: Commands) -> tuple[di
         seen, note = dict.fromkeys(("thumbnail", "corners_deg")), f"{image.name} cannot be read: {error}"
     href = quote(os.path.relpath(page, stage)) if page.exists() else None
     thumbnail = f"{FOLDER}/{seen['thumbnail']}" if seen["thumbnail"] else None
-    why = [one["message"] for one in json.loads(row["held_json"])]
+    why = [one["message"] for one in held_reasons(row)]
     found = gallery.record(entries.described(metadata) | seen | {"name": name}, href, thumbnail, note)
     found |= {"text": " ".join([found["text"], *why]).lower(), "why": why, "commands": list(commands(row))}
     return found, {seen[key] for key in ("memory", "thumbnail", "moc") if seen.get(key)}

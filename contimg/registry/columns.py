@@ -10,10 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from contimg import naming
+from contimg.bundle import metadata_schema
+from contimg.bundle.record import is_time
 from contimg.errors import ContimgError, RegistryError
-from contimg.registry.schema import QA_STATUSES
 from contimg.storage.json_files import parse_json
 from contimg.storage.process import one_line
+
+# When a bundle was last verified is not among them: who cannot read it reads the bundle.
+_TIMES = ("created_at", "staged_at", "published_at", "closed_at", "approved_at")
 
 
 def json_column(row: Mapping[str, Any], column: str) -> Any:
@@ -29,7 +33,7 @@ def json_column(row: Mapping[str, Any], column: str) -> Any:
     try:
         return parse_json(row[column])
     except (ValueError, TypeError) as error:
-        raise _damaged(row, f"{column} ({error})") from None
+        raise damaged(row, f"{column} ({error})") from None
 
 
 def held_reasons(row: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -41,9 +45,13 @@ def held_reasons(row: Mapping[str, Any]) -> list[dict[str, Any]]:
         If the column holds something else.
     """
     reasons = json_column(row, "held_json") or []
-    if not isinstance(reasons, list) or not all(isinstance(one, dict) and "message" in one for one in reasons):
-        raise _damaged(row, "held_json")
+    if not isinstance(reasons, list) or not all(map(_is_reason, reasons)):
+        raise damaged(row, "held_json")
     return reasons
+
+
+def _is_reason(one: object) -> bool:
+    return isinstance(one, dict) and isinstance(one.get("message"), str) and isinstance(one.get("code", ""), str)
 
 
 def held_text(row: Mapping[str, Any]) -> str:
@@ -52,34 +60,41 @@ def held_text(row: Mapping[str, Any]) -> str:
 
 
 def summary(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the metadata of a mosaic that its row holds, with the key ``verdict``.
+    """Return the metadata of a mosaic that its row holds, with the keys ``verdict`` and ``synthetic``.
 
     Raises
     ------
     RegistryError
         If the column holds something else.
     """
-    content = json_column(row, "metadata_json")
-    verdict = content.get("verdict") if isinstance(content, dict) else None
-    if not isinstance(verdict, dict) or verdict.get("verdict") not in QA_STATUSES:
-        raise _damaged(row, "metadata_json")
-    return dict(content)
+    try:
+        content = metadata_schema.parse(row["metadata_json"].encode())
+    except (ValueError, AttributeError) as error:
+        raise damaged(row, f"metadata_json (it {error})") from None
+    if "synthetic" not in content or "reasons" not in (content.get("verdict") or {}):
+        raise damaged(row, "metadata_json")
+    return content
 
 
 def damage(row: Mapping[str, Any]) -> str | None:
     """Return what is wrong with a row of ``data_registry``, as a sentence with a remedy; None where all is well."""
     try:
         if naming.as_mosaic_id(row["data_id"]) != row["data_id"]:
-            return str(_damaged(row, "data_id"))
+            return str(damaged(row, "data_id"))
     except ContimgError:
-        return str(_damaged(row, "data_id"))
+        return str(damaged(row, "data_id"))
     for column in ("stage_path", "published_path"):
         if ".." in str(row[column]).split("/"):
-            return str(_damaged(row, column))
+            return str(damaged(row, column))
     if re.fullmatch(r"[0-9a-f]{64}", str(row["sha256"])) is None:
-        return str(_damaged(row, "sha256"))
+        return str(damaged(row, "sha256"))
     if not isinstance(row["claim_expires_unix_s"], int | float | None):
-        return str(_damaged(row, "claim_expires_unix_s"))
+        return str(damaged(row, "claim_expires_unix_s"))
+    if not isinstance(row["attempts"], int):  # SQLite keeps any text in any column
+        return str(damaged(row, "attempts"))
+    for column in _TIMES:
+        if row[column] is not None and not is_time(str(row[column])):
+            return str(damaged(row, column))
     try:
         held_reasons(row)
         summary(row)
@@ -88,7 +103,8 @@ def damage(row: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _damaged(row: Mapping[str, Any], what: str) -> RegistryError:
+def damaged(row: Mapping[str, Any], what: str) -> RegistryError:
+    """Return the error that a row is damaged in a column."""
     return RegistryError(
         f"the registry's row of {one_line(str(row['data_id']))} version {row['version']} is damaged in its column "
         f"{what}: restore the registry from a backup"
