@@ -138,15 +138,23 @@ def decisions_in(record: Mapping[str, Any], path: Path) -> list[Decision]:
     for entry in listed or [] if isinstance(listed, list | None) else [None]:
         if not isinstance(entry, dict) or set(entry) != names or not all(isinstance(v, str) for v in entry.values()):
             raise RegistryError(f"{path / PUBLICATION} holds a decision that is none: restore it from a copy")
-        if entry["decision"] not in KINDS:
-            kind = one_line(entry["decision"])
-            raise RegistryError(f"{path / PUBLICATION} holds an unknown decision '{kind}': update contimg")
-        if any(one_line(text) != text for text in entry.values()) or not is_time(entry["time"]):
-            raise RegistryError(f"{path / PUBLICATION} holds a decision that is none: restore it from a copy")
-        if entry["decision"] == "cited" and re.fullmatch(DOI_PATTERN, entry["reason"]) is None:
-            raise RegistryError(f"{path / PUBLICATION} holds a DOI that is none: restore it from a copy")
-        found.append(Decision(**entry))
+        one = Decision(**entry)
+        if one.decision not in KINDS:
+            raise RegistryError(
+                f"{path / PUBLICATION} holds an unknown decision '{one_line(one.decision)}': update contimg"
+            )
+        if not is_decision(one):
+            what = "DOI" if one.decision == "cited" and is_time(one.time) else "decision"
+            raise RegistryError(f"{path / PUBLICATION} holds a {what} that is none: restore it from a copy")
+        found.append(one)
     return sorted(found)
+
+
+def is_decision(one: Decision) -> bool:
+    """Return whether a record may hold a decision: of a known kind, at a time, in single lines; a DOI where cited."""
+    in_lines = all(one_line(text) == text for text in asdict(one).values())
+    is_cited = one.decision != "cited" or re.fullmatch(DOI_PATTERN, one.reason) is not None
+    return one.decision in KINDS and in_lines and is_time(one.time) and is_cited
 
 
 def last_placing(decisions: Iterable[Decision]) -> Decision | None:

@@ -34,7 +34,7 @@ from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.differences import sentence
 from contimg.publishing.finalize import finalize
 from contimg.publishing.places import Places
-from contimg.publishing.recording import publication, recorded, verdict_contradiction
+from contimg.publishing.recording import contradiction, publication, recorded, unearned
 from contimg.registry import queries
 from contimg.registry.engine import Registry, RegistryUnavailable
 from contimg.storage import moving, safe_files
@@ -231,6 +231,7 @@ def _transfer(
 ) -> Path:
     """Copy the bundle into the archive and give it its final name (steps 1, 3 and 4); return its path."""
     data_id, version = row["data_id"], row["version"]
+    decisions = _decisions(registry, row)
     stage_path = Path(row["stage_path"])
     final = layout.bundle(data_id, version)
     target = safe_files.relative_to_root(final, layout.products, "paths.products")
@@ -248,11 +249,11 @@ def _transfer(
             _accept_existing(layout, row)
             return final
         try:
-            record = with_decisions(publication(row), _decisions(registry, row))
+            record = with_decisions(publication(row), decisions)
             alive = functools.partial(claims.renew, registry, claim)
             job = copying.CopyJob(layout, stage_path, row["sha256"], record, alive, read_only)
             copying.copy_bundle(job, incoming, name)
-            _check_verdict(row, stage_path)
+            _check_row(row, stage_path)
             claims.renew(registry, claim, at_once=True)
             checkpoint("publish:renaming")
             try:
@@ -270,16 +271,21 @@ def _transfer(
 
 
 def _decisions(registry: Registry, row: Mapping[str, Any]) -> list[Decision]:
+    """Return the decisions about a version; raise `RegistryError` where they, or its verdict, forbid to publish it."""
     with registry.read() as connection:
-        return recorded(connection, row)
+        found = recorded(connection, row)
+    why = unearned(row, found)
+    if why is not None:
+        raise RegistryError(f"{why}: type 'contimg reconcile {row['data_id']}', which says what is to be done")
+    return found
 
 
-def _check_verdict(row: Mapping[str, Any], staged: Path) -> None:
-    """Raise `RegistryError` where the row's verdict is not the one in its bundle, whose bytes have been verified."""
-    contradiction = verdict_contradiction(row, staged)
-    if contradiction is not None:
+def _check_row(row: Mapping[str, Any], staged: Path) -> None:
+    """Raise `RegistryError` where the row says otherwise than its bundle, whose bytes have been verified."""
+    problem = contradiction(row, staged)
+    if problem is not None:
         raise RegistryError(
-            f"{contradiction}: restore the registry from a backup, or move it away and type contimg reconcile"
+            f"{problem}: restore the registry from a backup, or move it away and type contimg reconcile"
         )
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from contimg.bundle import bundle, unchanged
+from contimg.bundle.record import is_time
 from contimg.errors import ContimgError, RegistryError
 from contimg.publishing import places
 from contimg.publishing.differences import Difference, Row, Scope, about
 from contimg.publishing.places import ALTERED, Places
-from contimg.publishing.recording import is_earned, verdict_contradiction
+from contimg.publishing.recording import contradiction, recorded, unearned
 from contimg.publishing.register import gather_registered, reassemble, stage_problem
 from contimg.replicas import copies, sync
 from contimg.replicas.stores import Store
@@ -38,8 +39,10 @@ def _unrecorded(scope: Scope, row: Row) -> Iterator[Difference]:
         message = f"{final} stands where {row['data_id']} is to be published, and differs ({problem}): move it away"
         yield about("foreign", row, final, message, needs_person=True)
         return
-    if not is_earned(row):
-        message = f"{final} is in sight, and nothing shows that it was approved: move it away"
+    with scope.registry.read() as connection:
+        why = unearned(row, recorded(connection, row))
+    if why is not None:
+        message = f"{final} is in sight, and {why}: move it away"
         yield about("unapproved", row, final, message, needs_person=True)
         return
     found = about("not_recorded", row, final, f"{final} is whole but was not recorded as published: recorded")
@@ -70,13 +73,16 @@ def _published(scope: Scope, lost: Lost, row: Row) -> Iterator[Difference]:
     where = Places.of(scope.layout, row)
     if path == where.sight and places.is_folder(where.hidden):  # `misplaced` looks after these
         return
+    if path != where.sight and bundle.archived_problem(where.sight, row["sha256"]) is None:
+        message = f"{where.sight} is whole, and the registry named another place, {path}: corrected"
+        found = about("not_recorded", row, where.sight, message)
+        values = {"published_path": str(where.sight)}
+        yield scope.repair(found, functools.partial(scope.change, row, values, "reconciled", message))
+        return
     missing = not path.is_dir()
     problem = f"{path} is missing" if missing else _problem(scope, row, path)
     if problem is None:
-        contradiction = None if row["approved_by"] else verdict_contradiction(row, path)
-        if contradiction is not None:
-            message = f"{contradiction}: restore the registry from a backup, or withdraw the mosaic"
-            yield about("verdict_differs", row, path, message, needs_person=True)
+        yield from _contradicted(row, path)
         return
     strays = bundle.strays(path, row["sha256"])
     if path == where.sight and strays:
@@ -100,6 +106,14 @@ def _published(scope: Scope, lost: Lost, row: Row) -> Iterator[Difference]:
     lost.append((replace(found, message=message), action))
 
 
+def _contradicted(row: Row, path: Path) -> Iterator[Difference]:
+    """Find a row that says otherwise than its bundle, which is whole."""
+    problem = contradiction(row, path)
+    if problem is not None:
+        what = "restore the registry from a backup" + (", or withdraw the mosaic" if row["published_path"] else "")
+        yield about("verdict_differs", row, path, f"{problem}: {what}", needs_person=True)
+
+
 def _problem(scope: Scope, row: Row, path: Path) -> str | None:
     """Return what is wrong with a published bundle.
 
@@ -107,7 +121,7 @@ def _problem(scope: Scope, row: Row, path: Path) -> str | None:
     nobody has touched since; a reconciliation of all reads every byte.
     """
     read = row["verified_at"] if scope.data_id is not None else None
-    if read is not None and unchanged.is_unchanged(path, row["sha256"], unix_from_utc(read)):
+    if read is not None and is_time(read) and unchanged.is_unchanged(path, row["sha256"], unix_from_utc(read)):
         return None
     return bundle.archived_problem(path, row["sha256"])
 
@@ -176,6 +190,7 @@ def _staged(scope: Scope, row: Row) -> Iterator[Difference]:
         return
     problem = stage_problem(row)
     if problem is None:
+        yield from _contradicted(row, place) if settled else ()
         return
     found = about("stage_altered", row, place, f"{problem}: made again from the mosaic")
     if _can_be_made_again(scope, row):

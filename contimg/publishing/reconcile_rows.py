@@ -19,8 +19,19 @@ from contimg.publishing.carrying_out import finish_withdrawal
 from contimg.publishing.differences import Difference, Row, Scope, about, is_as_read
 from contimg.publishing.places import Places, is_folder
 from contimg.publishing.rebuild import rebuild_archived, rebuild_staged
-from contimg.publishing.recording import add_decisions, after, edited, publication, recorded, said, unknown_to
-from contimg.registry.columns import damage
+from contimg.publishing.recording import (
+    add_decisions,
+    after,
+    decided,
+    edited,
+    in_force,
+    publication,
+    recorded,
+    said,
+    unearned,
+    unknown_to,
+)
+from contimg.registry.columns import damage, damaged
 from contimg.registry.engine import RegistryStalled, RegistryUnavailable
 
 
@@ -28,12 +39,24 @@ def damaged_rows(scope: Scope) -> Iterator[Difference]:
     """Find rows that are damaged themselves: no later step looks at them."""
 
     def look(row: Row) -> Iterator[Difference]:
-        found = damage(row)
+        found = damage(row) or _misplaced_by_row(scope, row)
         if found is not None:
             raise RegistryError(found)
         yield from ()
 
     yield from scope.each(scope.rows(), look)
+
+
+def _misplaced_by_row(scope: Scope, row: Row) -> str | None:
+    """Return what is wrong with the paths in a row, which follow from id, version and layout; None where all is well.
+
+    A repair that believed them would remove what stands there. That of what is published or withdrawn is corrected.
+    """
+    where, stage = Places.of(scope.layout, row), scope.layout.product("registered", row["data_id"])
+    if where.stage != stage / f"v{row['version']}":
+        return str(damaged(row, "stage_path"))
+    archived = row["published_path"] is None or Path(row["published_path"]) in (where.sight, where.hidden)
+    return None if archived or row["status"] in ("published", "withdrawn") else str(damaged(row, "published_path"))
 
 
 def lost_rows(scope: Scope) -> Iterator[Difference]:
@@ -98,13 +121,22 @@ def _lost_decisions(scope: Scope, row: Row) -> Iterator[Difference]:
         return
     with scope.registry.read() as connection:
         known = recorded(connection, row)
-    lost = unknown_to(known, on_disk)
+    lost, otherwise = _believed(where, known, unknown_to(known, on_disk)), decided(row, known)
     if lost:
         message = f"the registry did not know that {said(lost)}: taken from the record beside the bundle"
         found = about("decision_lost", row, _first(where), message)
         if scope.dry_run:  # where it belongs then, the registry does not know yet
             scope.aside.add((row["data_id"], row["version"]))
         yield scope.repair(found, functools.partial(_apply, scope, row, known, lost, where))
+    elif otherwise:
+        message = (
+            f"the row of {row['data_id']} version {row['version']} did not say what was decided, {said(known)} "
+            f"({', '.join(otherwise)}): corrected"
+        )
+        found = about("row_differs", row, _first(where), message)
+        yield scope.repair(found, functools.partial(scope.change, row, otherwise, "reconciled", message))
+    elif row["status"] == "staging" and row["finalization_status"] == "finalized" and unearned(row, known):
+        yield _unapproved(scope, row, known)
     elif known and any(not _holds(where, place, known) for place in where.standing() if where.is_own(place)):
         message = f"the record of {row['data_id']} did not say that {said(known)}: written into it"
         found = about("record_lost", row, _first(where), message)
@@ -112,6 +144,31 @@ def _lost_decisions(scope: Scope, row: Row) -> Iterator[Difference]:
         yield scope.repair(found, functools.partial(_unless_decided, scope, row, known, write))
     else:
         yield from _edited_records(scope, row, where, known)
+
+
+def _believed(where: Places, known: list[Decision], unknown: list[Decision]) -> list[Decision]:
+    """Return those of the decisions on the disk that the registry lost.
+
+    One that is later than all that it knows may stand in one copy alone, as its process died. An earlier one was
+    written into every copy; where a copy lacks it, somebody has edited the other.
+    """
+    last = max((one.time for one in known), default="")
+    earlier = [one for one in unknown if one.time <= last]
+    copies = [set(where.decisions_at(place)) for place in where.standing() if where.is_own(place)] if earlier else []
+    return sorted({one for one in unknown if one.time > last or all(one in copy for copy in copies)})
+
+
+def _unapproved(scope: Scope, row: Row, known: list[Decision]) -> Difference:
+    """Set a version that is to be published, and must not be, back to what it was; without a way back, say so."""
+    why = unearned(row, known)
+    if row["held_json"] is not None and not row["approved_by"]:
+        found = about("unapproved", row, row["stage_path"], f"{why}: held again")
+        return scope.repair(
+            found, functools.partial(scope.change, row, {"status": "held"}, "reconciled", found.message)
+        )
+    scope.aside.add((row["data_id"], row["version"]))
+    message = f"{why}: restore the registry from a backup"
+    return about("unapproved", row, row["stage_path"], message, needs_person=True)
 
 
 def _edited_records(scope: Scope, row: Row, where: Places, known: list[Decision]) -> Iterator[Difference]:
@@ -155,7 +212,7 @@ def _apply(scope: Scope, row: Row, known: list[Decision], lost: list[Decision], 
     def note(connection: Connection) -> None:
         add_decisions(connection, row, lost)
 
-    values = after(row, lost, where)
+    values = after(row, in_force(known, lost), where)
     if not values:
         values = {"status": row["status"]}
     changed = scope.change(row, values, "reconciled", f"decisions of the bundle's record: {said(lost)}", note)
@@ -254,7 +311,13 @@ def _misplaced(
     last = _last_decision(scope, row) if hidden else None
     found = answer(Standing(row["status"], sight, hidden, last))
     if found is None:
-        if row["status"] != "withdrawn" or not hidden or row["published_path"] == str(where.hidden):
+        if row["status"] != "withdrawn" or not hidden:
+            return
+        if not where.is_own(where.hidden):
+            message = f"{where.hidden} is not the bundle that the registry's row says was withdrawn: restore either"
+            yield about("altered", row, where.hidden, f"{message} from a backup", needs_person=True)
+            return
+        if row["published_path"] == str(where.hidden):
             return
         found = Answer("not_hidden", "hide", "is {status}, and the registry named another place: corrected")
     if found.action == "hidden aside" and bundle.archived_problem(where.sight, row["sha256"]) is not None:

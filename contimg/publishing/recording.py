@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from contimg.bundle.bundle import read_metadata
-from contimg.bundle.record import KINDS, Decision, with_decisions
+from contimg.bundle.metadata import summary
+from contimg.bundle.record import KINDS, PLACING, Decision, is_decision, last_placing, with_decisions
+from contimg.errors import RegistryError
 from contimg.publishing.places import Places
-from contimg.registry import queries
+from contimg.registry import columns, queries
 from contimg.registry.schema import publish_events
 
 
@@ -23,12 +25,25 @@ def publication(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def recorded(connection: Connection, row: Mapping[str, Any]) -> list[Decision]:
-    """Return the decisions about a version that stand in the registry, the oldest first."""
+    """Return the decisions about a version that stand in the registry, the oldest first.
+
+    Raises
+    ------
+    RegistryError
+        If one is none, as after a change with SQL: written into a record it would make that unreadable.
+    """
     table = publish_events.c
     query = select(table.time, table.event, table.message, table.actor, table.host).where(
         table.data_id == row["data_id"], table.version == row["version"], table.event.in_(KINDS)
     )
-    return sorted(Decision(*found) for found in connection.execute(query))
+    found = [Decision(*one) for one in connection.execute(query)]
+    odd = next((one for one in found if not is_decision(one)), None)
+    if odd is not None:
+        raise RegistryError(
+            f"the registry's event '{odd.decision}' of {row['data_id']} version {row['version']} is damaged (its time, "
+            "name, host or reason): restore the registry from a backup"
+        )
+    return sorted(found)
 
 
 # What the record of a copy on the stage says from the registration on; the rest is known later.
@@ -58,10 +73,25 @@ def edited(
     return found + (["decisions"] if record.get("decisions", []) != listed else [])
 
 
-def unknown_to(known: Iterable[Decision], found: Iterable[Decision]) -> list[Decision]:
-    """Return those of the decisions in `found` that are later than all in `known`, the oldest first."""
-    last = max((one.time for one in known), default="")
-    return sorted(one for one in found if one.time > last)
+def unknown_to(known: Collection[Decision], found: Iterable[Decision]) -> list[Decision]:
+    """Return those of the decisions in `found` that are not among `known`, the oldest first.
+
+    An approval without a host comes from a record of before records held decisions: any approval is that one.
+    """
+    approved = any(one.decision == "approved" for one in known)
+    new = set(found) - set(known)
+    return sorted(one for one in new if not (approved and one.decision == "approved" and one.host == ""))
+
+
+def in_force(known: Iterable[Decision], lost: Iterable[Decision]) -> list[Decision]:
+    """Return those of the lost decisions that still change the row: later than all known ones of their sort.
+
+    One that says where the bundle belongs is overtaken by a later one that does, and a DOI by a later DOI.
+    """
+    last: dict[bool, str] = {}
+    for one in known:
+        last[one.decision in PLACING] = max(last.get(one.decision in PLACING, ""), one.time)
+    return [one for one in lost if one.time > last.get(one.decision in PLACING, "")]
 
 
 def said(decisions: Iterable[Decision]) -> str:
@@ -88,10 +118,9 @@ def after(row: Mapping[str, Any], decisions: Iterable[Decision], where: Places) 
 
 
 def _step(row: Mapping[str, Any], one: Decision, where: Places) -> dict[str, Any]:
-    closed = {"closed_at": one.time, "closed_by": one.by, "closed_reason": one.reason}
+    closed = _closed(one)
     if one.decision == "approved":
-        approval = {"approved_by": one.by, "approved_at": one.time, "approved_reason": one.reason}
-        return approval | ({"status": "staging", "attempts": 0, "error": None} if row["status"] == "held" else {})
+        return _approval(one) | ({"status": "staging", "attempts": 0, "error": None} if row["status"] == "held" else {})
     if one.decision == "rejected":
         return closed | {"status": "rejected", "published_path": None, "published_at": None}
     if one.decision == "withdrawn":
@@ -104,15 +133,64 @@ def _step(row: Mapping[str, Any], one: Decision, where: Places) -> dict[str, Any
 
 
 def is_earned(row: Mapping[str, Any]) -> bool:
-    """Return whether a product may be published: it passed and was validated, or a person approved it."""
-    passed = row["qa_status"] == "passed" and row["validation_status"] == "validated"
+    """Return whether a product may be published: it passed, with no reason to hold it, or a person approved it."""
+    passed = (row["qa_status"], row["validation_status"], row["held_json"]) == ("passed", "validated", None)
     return row["finalization_status"] == "finalized" and (passed or bool(row["approved_by"]))
 
 
-def verdict_contradiction(row: Mapping[str, Any], path: Path) -> str | None:
-    """Return how a row's verdict contradicts the one in its bundle's metadata, in words; None where they agree.
+def decided(row: Mapping[str, Any], decisions: Iterable[Decision]) -> dict[str, Any]:
+    """Return the columns in which a row is otherwise than the decisions about it say, with what they say.
 
-    The manifest keeps the bundle's verdict, and nothing keeps the row's: somebody may have edited the database.
+    They are set together with the decision; if they differ, somebody has edited the database.
+    """
+    last = {one.decision: one for one in sorted(decisions)}
+    placing = last_placing(last.values())
+    says: dict[str, Any] = {}
+    if "approved" in last:
+        says |= _approval(last["approved"])
+    if "cited" in last:
+        says["doi"] = last["cited"].reason
+    if placing is not None and placing.decision in ("rejected", "withdrawn"):
+        says |= {"status": placing.decision} | _closed(placing)
+        if placing.decision == "rejected" != row["status"]:
+            says |= {"published_path": None, "published_at": None}
+    elif placing is not None and placing.decision == "approved" and row["status"] == "held":
+        says |= {"status": "staging", "attempts": 0, "error": None}
+    return {key: value for key, value in says.items() if value != row[key]}
+
+
+def unearned(row: Mapping[str, Any], decisions: Collection[Decision]) -> str | None:
+    """Return why a row must not be published, whatever state it names, in words; None where it may.
+
+    Nothing but the database keeps the state and the name of who approved; an approval stands among the decisions too.
+    """
+    name = f"version {row['version']} of {row['data_id']}"
+    if "status" in decided(row, decisions):
+        return f"the registry says that {name} is {row['status']}, and that {said([max(_placing(decisions))])}"
+    if not is_earned(row):
+        return f"{name} did not pass, or is held, and nobody approved it"
+    if row["approved_by"] and not any(one.decision == "approved" for one in decisions):
+        return f"the registry says that {name} was approved by {row['approved_by']}, and no decision of theirs is known"
+    return None
+
+
+def _placing(decisions: Iterable[Decision]) -> list[Decision]:
+    return [one for one in decisions if one.decision in PLACING]
+
+
+def _approval(one: Decision) -> dict[str, Any]:
+    return {"approved_by": one.by, "approved_at": one.time, "approved_reason": one.reason}
+
+
+def _closed(one: Decision) -> dict[str, Any]:
+    return {"closed_at": one.time, "closed_by": one.by, "closed_reason": one.reason}
+
+
+def contradiction(row: Mapping[str, Any], path: Path) -> str | None:
+    """Return how a row contradicts its bundle's metadata, in words; None where they agree.
+
+    The manifest keeps what the bundle says, and nothing keeps the row: somebody may have edited the database. The
+    verdict of what a person approved is not compared.
 
     Parameters
     ----------
@@ -125,11 +203,20 @@ def verdict_contradiction(row: Mapping[str, Any], path: Path) -> str | None:
     InputError
         If the bundle's metadata cannot be read.
     """
-    content = read_metadata(path).get("verdict")
-    in_bundle = content.get("verdict") if isinstance(content, dict) else None
-    if in_bundle == row["qa_status"]:
+    content = read_metadata(path)
+    verdict = content.get("verdict")
+    in_bundle = verdict.get("verdict") if isinstance(verdict, dict) else None
+    if in_bundle != row["qa_status"] and not row["approved_by"]:
+        return (
+            f"the registry says that version {row['version']} of {row['data_id']} is {row['qa_status']}, and its "
+            f"bundle {path} says {in_bundle}"
+        )
+    says = {"data_type": content.get("data_type"), "synthetic": content.get("synthetic")}
+    names = [name for name, value in says.items() if value != row[name]]
+    names += ["metadata_json"] if columns.summary(row) != summary(content) else []
+    if not names:
         return None
     return (
-        f"the registry says that version {row['version']} of {row['data_id']} is {row['qa_status']}, and its bundle "
-        f"{path} says {in_bundle}"
+        f"the registry's row of version {row['version']} of {row['data_id']} does not say what its bundle {path} says "
+        f"({', '.join(names)})"
     )

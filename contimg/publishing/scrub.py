@@ -10,7 +10,7 @@ from typing import Any
 from contimg.bundle import bundle
 from contimg.bundle.record import decisions_in, is_of, read_record
 from contimg.errors import InputError, RegistryError
-from contimg.publishing.recording import edited, recorded, said, unknown_to, verdict_contradiction
+from contimg.publishing.recording import contradiction, decided, edited, recorded, said, unknown_to
 from contimg.registry import queries
 from contimg.registry.engine import Registry
 from contimg.registry.relative_paths import roots_of
@@ -57,8 +57,6 @@ def verify_row(
         roots = None if registry is None else roots_of(registry.engine)
         link = None if roots is None else link_on_the_way(roots.products, path)
         problems += [link] if link is not None else []
-        if not problems and row.get("qa_status") is not None and not row["approved_by"]:
-            problems += [one for one in [verdict_contradiction(row, path)] if one is not None]
         if registry is not None and not problems:
             problems += record_problems(registry, row, path)
     except InputError as error:
@@ -72,18 +70,29 @@ def verify_row(
 
 
 def record_problems(registry: Registry, row: Mapping[str, Any], path: Path) -> list[str]:
-    """Return a sentence where a published bundle's own record is gone, damaged, or says otherwise than the registry."""
+    """Return a sentence where a published bundle, or its own record, is gone, damaged, or contradicts the registry."""
     try:
         record = read_record(path)
+        with registry.read() as connection:
+            whole = queries.require(connection, row["data_id"], row["version"])
+            known = recorded(connection, whole)
+        if whole["status"] != "published":  # withdrawn meanwhile
+            return []
+        problem = contradiction(whole, path)
     except RegistryError as error:
         return [str(error)]
-    with registry.read() as connection:
-        whole = queries.require(connection, row["data_id"], row["version"])
-        known = recorded(connection, whole)
+    if problem is not None:
+        return [problem]
+    if decided(whole, known):
+        return [
+            f"the registry's row does not say what was decided ({', '.join(decided(whole, known))}): contimg reconcile "
+            f"{row['data_id']} corrects it"
+        ]
     names = edited(record, whole, known, archived=True)
-    if not names or whole["status"] != "published":  # withdrawn meanwhile
+    if not names:
         return []
-    lost = unknown_to(known, decisions_in(record, path)) if is_of(record, whole) else []
+    last = max((one.time for one in known), default="")
+    lost = [one for one in unknown_to(known, decisions_in(record, path)) if one.time > last and is_of(record, whole)]
     if lost:
         return [
             f"{path / bundle.PUBLICATION} says that {said(lost)}, which the registry does not know: 'contimg reconcile "

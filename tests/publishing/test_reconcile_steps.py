@@ -54,7 +54,10 @@ def test_a_bundle_in_sight_that_was_never_approved_needs_a_person(registry, conf
     config.layout.twin("published", ID).unlink()
     change(registry, status="staging", published_path=None, published_at=None, qa_status="failed")
     found = needs_a_person(registry, config, "unapproved")
-    assert found.message == f"{published} is in sight, and nothing shows that it was approved: move it away"
+    assert found.message == (
+        f"version 1 of {ID} did not pass, or is held, and nobody approved it: restore the registry from a backup"
+    )
+    assert published.is_dir() and queries.get(registry, ID)["status"] == "staging"
 
 
 def test_a_withdrawn_bundle_whose_row_names_another_place_is_corrected(registry, config, published):

@@ -1,6 +1,7 @@
 """Verifying again: the longest unread first, resumable, at a pace; what is found right is noted."""
 
 import errno
+import shutil
 
 import pytest
 from sqlalchemy import update
@@ -63,9 +64,14 @@ def test_a_bundle_with_a_problem_is_not_noted_as_verified(registry, config, arch
 def test_a_verdict_in_the_row_that_its_bundle_contradicts_is_a_problem(registry, config, archive):
     mosaics.make_mosaic(config, seed=5, reasons=[mosaics.WARNING])
     register_mosaic(mosaics.MOSAIC, config)
-    row = dict(queries.get(registry, mosaics.MOSAIC))
-    row |= {"published_path": row["stage_path"], "qa_status": "passed", "approved_by": None}
-    assert "passed, and its bundle" in scrub.verify_row(None, row)["problems"][0]
+    row, sight = queries.get(registry, mosaics.MOSAIC), config.layout.bundle(mosaics.MOSAIC, 2)
+    shutil.copytree(row["stage_path"], sight)
+    values = {"status": "published", "published_path": str(sight), "published_at": row["staged_at"]}
+    with registry.transaction() as connection:
+        statement = update(data_registry).where(data_registry.c.sha256 == row["sha256"])
+        connection.execute(statement.values(qa_status="passed", **values))
+    row = queries.get(registry, mosaics.MOSAIC)
+    assert "passed, and its bundle" in scrub.verify_row(registry, row)["problems"][0]
 
 
 def test_nothing_is_noted_for_who_may_only_read(registry, config, archive):

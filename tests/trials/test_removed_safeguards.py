@@ -170,8 +170,8 @@ def test_an_unapproved_mosaic_in_sight_is_noticed(bench, monkeypatch):
     from contimg.publishing import finalize
 
     monkeypatch.setattr(finalize.metadata, "verdict", lambda _twins: "passed")
-    monkeypatch.setattr(publish, "_check_verdict", lambda *_: None)
-    monkeypatch.setattr(recording, "verdict_contradiction", lambda *_: None)
+    monkeypatch.setattr(publish, "_check_row", lambda *_: None)
+    monkeypatch.setattr(recording, "contradiction", lambda *_: None)
     cut = Cut(bench, 1)
     with cut.world.installed(cut.history.disk, cut.history.database):
         cut.world.work(cut.make(GROUPS[0], "failed"))
