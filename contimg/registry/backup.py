@@ -7,6 +7,7 @@ registry can also be moved from one kind of database to the other so.
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -150,7 +151,7 @@ def restore(registry: Registry, file: Path) -> dict[str, int]:
     Raises
     ------
     InputError
-        If the file is no whole backup.
+        If the file is no whole backup, or the registry itself.
     RegistryError
         If the registry holds something already, or refuses; or if a newer contimg made the backup.
     """
@@ -158,6 +159,8 @@ def restore(registry: Registry, file: Path) -> dict[str, int]:
     if not file.is_file():
         what = "is no plain file" if file.exists() else "does not exist"
         raise InputError(f"{file} {what}: name a file that 'contimg registry backup' wrote")
+    if registry.engine.dialect.name == "sqlite" and os.path.samefile(file, registry.where):
+        raise InputError(f"{file} is the registry itself: name a file that 'contimg registry backup' wrote")
     problem = _damage(file)
     if problem is not None:
         raise InputError(f"{file} is no whole backup of a registry ({problem}): name another one")

@@ -128,3 +128,63 @@ def test_a_backup_that_fails_leaves_the_older_one(registry, published, tmp_path,
     with pytest.raises(OSError, match="No space left"):
         backup(registry, file)
     assert file.read_bytes() == before and [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+OLDER = {
+    7: (),
+    6: ("DROP TABLE replica_copies",),
+    5: ("ALTER TABLE data_registry DROP COLUMN doi",),
+    2: ("ALTER TABLE data_registry DROP COLUMN verified_at", "DROP TABLE registry_identity"),
+}
+"""What the tables of schema 8 had not yet in earlier ones."""
+
+
+@pytest.mark.parametrize("version", OLDER)
+def test_a_backup_of_older_tables_is_restored(registry, published, tmp_path, version):
+    file = tmp_path / "backup"
+    backup(registry, file)
+    before = {row["data_id"]: row["sha256"] for row in queries.listing(registry)}
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.executescript("DROP INDEX data_registry_by_published; DROP INDEX data_registry_by_verified;")
+        for statement in [one for later, those in OLDER.items() if later >= version for one in those]:
+            connection.execute(statement)
+        connection.execute("UPDATE schema_version SET version = ?", (version,))
+        connection.commit()
+    empty(registry)
+    assert restore(registry, file)["data_registry"] == len(before) > 0
+    assert {row["data_id"]: row["sha256"] for row in queries.listing(registry)} == before
+
+
+@pytest.mark.parametrize("harm", ["newer", "refused"])
+def test_a_backup_that_is_not_restored_stays_one(registry, published, tmp_path, monkeypatch, harm):
+    file = tmp_path / "backup"
+    backup(registry, file)
+    if harm == "newer":
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            connection.execute("UPDATE schema_version SET version = 99")
+            connection.commit()
+    before = file.read_bytes()
+    empty(registry)
+
+    def refuse(*_):
+        raise RegistryError("full")
+
+    if harm == "refused":
+        monkeypatch.setattr("contimg.registry.backup._copy", refuse)
+    with pytest.raises(
+        (InputError, RegistryError), match=f"knows only up to {schema.VERSION}: update contimg" if harm == "newer" else "full"
+    ):
+        restore(registry, file)
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith("backup")] == ["backup"]
+    assert file.read_bytes()[18:20] == b"\x01\x01"  # at rest: no program works with it
+    if harm == "newer":
+        assert file.read_bytes() == before
+    else:
+        monkeypatch.undo()
+        assert restore(registry, file)["data_registry"] > 0
+
+
+def test_a_registry_is_not_restored_from_itself(sqlite_config):
+    file = sqlite_config.layout.registry_file
+    with contextlib.closing(open_sqlite(file)) as opened, pytest.raises(InputError, match="is the registry itself"):
+        restore(opened, file)
