@@ -19,7 +19,7 @@ from contimg.publishing.deciding import set_columns
 from contimg.publishing.differences import sentence
 from contimg.publishing.places import Places
 from contimg.publishing.recording import recorded
-from contimg.registry.engine import Registry
+from contimg.registry.engine import Registry, refused
 from contimg.registry.queries import latest
 from contimg.times import now
 
@@ -28,25 +28,27 @@ Row = Mapping[str, Any]
 
 @contextlib.contextmanager
 def _recorded(row: Row, decision: str) -> Iterator[None]:
-    """Let an error of moving a bundle say what is recorded already, and what does the rest."""
+    """Let an error of a bundle's move, or of the database then, say what is recorded, and what does the rest."""
     try:
         yield
     except (OSError, RegistryError) as error:
-        raise RegistryError(
+        kind, what = (
+            (type(error), refused(error)) if isinstance(error, RegistryError) else (RegistryError, sentence(error))
+        )
+        raise kind(
             f"{row['data_id']} version {row['version']} is recorded as {decision}, and its bundle could not be moved "
-            f"({sentence(error)}): correct that, then 'contimg reconcile {row['data_id']}' does the rest"
+            f"({what}): correct that, then 'contimg reconcile {row['data_id']}' does the rest"
         ) from error
 
 
 def finish_withdrawal(registry: Registry, layout: Layout, row: Row) -> bool:
     """Move a withdrawn product's bundle to ``.withdrawn`` and record its path; False if it is not withdrawn now."""
     where = Places.of(layout, row)
-    with registry.transaction(lock=row["data_id"]) as connection:
+    with _recorded(row, "withdrawn"), registry.transaction(lock=row["data_id"]) as connection:
         now_row = latest(connection, row["data_id"], row["version"])
         if now_row is None or now_row["status"] != "withdrawn":
             return False
-        with _recorded(row, "withdrawn"):
-            places.hide(where)
+        places.hide(where)
         set_columns(connection, row, {"published_path": str(where.hidden)})
     return True
 
@@ -54,13 +56,12 @@ def finish_withdrawal(registry: Registry, layout: Layout, row: Row) -> bool:
 def finish_restoration(registry: Registry, layout: Layout, row: Row) -> bool:
     """Move a restored product's bundle back, and record it as published; False if it was decided otherwise since."""
     where = Places.of(layout, row)
-    with registry.transaction(lock=row["data_id"]) as connection:
+    with _recorded(row, "restored"), registry.transaction(lock=row["data_id"]) as connection:
         now_row = latest(connection, row["data_id"], row["version"])
         last = last_placing(recorded(connection, row))
         if now_row is None or now_row["status"] != "staging" or last is None or last.decision != "restored":
             return False
-        with _recorded(row, "restored"):
-            places.bring_back(where)
+        places.bring_back(where)
         checkpoint("restore:moved")
         values = {
             "status": "published", "published_path": str(where.sight), "published_at": row["published_at"] or now(),

@@ -5,8 +5,9 @@ When the process dies in between, `reconcile` does the rest.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +23,7 @@ from contimg.publishing.commands import MANIFEST_DIGITS
 from contimg.publishing.places import Places
 from contimg.publishing.recording import publication, recorded, unknown_to
 from contimg.registry import queries
-from contimg.registry.engine import Registry
+from contimg.registry.engine import Registry, refused
 from contimg.registry.schema import data_registry
 from contimg.storage.process import me, one_line
 from contimg.storage.reasons import deciding_operator, require_reason
@@ -140,7 +141,8 @@ def decide(
     require_reason(named.data_id, reason)
     by = deciding_operator(named.data_id)
     archive_root.require(registry, layout)
-    with registry.transaction(lock=named.data_id) as connection:
+    written: list[tuple[Row, Decision]] = []
+    with _let_errors_say(written), registry.transaction(lock=named.data_id) as connection:
         row = chosen(connection, named, rule)
         if row["status"] not in rule.allowed:
             raise RegistryError(f"{named.data_id} version {row['version']} is {row['status']}: {rule.hint}")
@@ -161,10 +163,26 @@ def decide(
             where.record(publication(row), [*known, made], changed=rule.recorded(made))
         except OSError as error:
             raise _unrecorded(row, made, where, error) from error
+        written.append((row, made))
         checkpoint("decision:recorded")
         set_columns(connection, row, rule.values(made))
         queries.add_event(connection, row["data_id"], row["version"], rule.decision, reason, _stamp(made))
     return queries.get(registry, row["data_id"], row["version"])
+
+
+@contextlib.contextmanager
+def _let_errors_say(written: list[tuple[Row, Decision]]) -> Iterator[None]:
+    """Let an error of the database say that a decision stands in the bundle's record, which makes it hold."""
+    try:
+        yield
+    except RegistryError as error:
+        if not written:
+            raise
+        ((row, made),) = written
+        raise type(error)(
+            f"{row['data_id']} version {row['version']} is {made.decision} in its record, and not yet in the registry "
+            f"({refused(error)}): correct that, then 'contimg reconcile {row['data_id']}' does the rest"
+        ) from error
 
 
 def _unrecorded(row: Row, made: Decision, where: Places, error: OSError) -> RegistryError:

@@ -33,6 +33,14 @@ _TRY_S = 1.0  # after so long without the lock it is looked who holds it
 EXCLUSIVE_S = 600.0  # the gallery of 100 000 mosaics, made anew, takes a minute and a half
 
 
+_NOTHING = ": nothing was written by it"
+
+
+def refused(error: RegistryError) -> str:
+    """Return what a database refused, without the remedy: for who has written something beside it."""
+    return str(error).partition(_NOTHING)[0]
+
+
 class RegistryUnavailable(RegistryError):
     """The database is locked, full or out of reach; the same operation may succeed later."""
 
@@ -146,8 +154,8 @@ class Registry:
             passing = isinstance(error, OperationalError) or error.connection_invalidated
             kind = RegistryUnavailable if passing else RegistryError
             raise kind(
-                f"registry {self.where} refused an operation ({what}): nothing was written by it; {remedy(what)} and "
-                "rerun the same command"
+                f"registry {self.where} refused an operation ({what}){_NOTHING}; {remedy(what)} and rerun the same "
+                "command"
             ) from error
 
 
