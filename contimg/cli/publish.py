@@ -58,18 +58,24 @@ def retry(context: Context, mosaic: str | None, everything: bool, reason: str, a
     if (mosaic is None) != everything:
         raise click.UsageError("name one MOSAIC, or --all")
     require_reason(mosaic or "contimg publish retry --all", reason)
-    results, failures = [], []
+    results: list[dict[str, Any]] = []
+    failures: list[str] = []
     with opened(context) as database:
         if mosaic is not None:
             names = [naming.as_mosaic_id(mosaic)]
         else:
-            names = [row["data_id"] for row in queries.listing(database, statuses=("staging", "publishing"))]
+            rows = queries.listing(database, statuses=("staging", "publishing"), latest_only=False)
+            names = list(dict.fromkeys(row["data_id"] for row in rows))
         for name in names:
             try:
                 reconcile(database, context.config.layout, name, judged_by=options_of(context.config))
-                if queries.get(database, name)["status"] != "published":
-                    decisions.retry(database, name, reason=reason)
-                results.append(_as_record(_publish(context, database, name)))
+                waiting = queries.waiting(database, name)
+                if not waiting and queries.get(database, name)["status"] != "published":
+                    decisions.retry(database, name, reason=reason)  # raises, with its state
+                for version in waiting:
+                    decisions.retry(database, name, version, reason=reason)
+                each = [_publish(context, database, name, version) for version in waiting]
+                results += map(_as_record, each or [_publish(context, database, name)])
             except ContimgError as error:
                 if mosaic is not None:
                     raise

@@ -34,7 +34,7 @@ from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.differences import sentence
 from contimg.publishing.finalize import finalize
 from contimg.publishing.places import Places
-from contimg.publishing.recording import contradiction, publication, recorded, unearned
+from contimg.publishing.recording import contradiction, publication, recorded, said, unearned, unknown_to
 from contimg.registry import queries
 from contimg.registry.engine import Registry, RegistryUnavailable
 from contimg.storage import moving, safe_files
@@ -231,7 +231,7 @@ def _transfer(
 ) -> Path:
     """Copy the bundle into the archive and give it its final name (steps 1, 3 and 4); return its path."""
     data_id, version = row["data_id"], row["version"]
-    decisions = _decisions(registry, row)
+    decisions = _decisions(registry, row, Places.of(layout, row))
     stage_path = Path(row["stage_path"])
     final = layout.bundle(data_id, version)
     target = safe_files.relative_to_root(final, layout.products, "paths.products")
@@ -270,11 +270,15 @@ def _transfer(
     return final
 
 
-def _decisions(registry: Registry, row: Mapping[str, Any]) -> list[Decision]:
-    """Return the decisions about a version; raise `RegistryError` where they, or its verdict, forbid to publish it."""
+def _decisions(registry: Registry, row: Mapping[str, Any], where: Places) -> list[Decision]:
+    """Return the decisions about a version; raise `RegistryError` where they, or its verdict, forbid to publish it.
+
+    Those of its bundle's record count too, as the registry may be a restored backup.
+    """
     with registry.read() as connection:
         found = recorded(connection, row)
-    why = unearned(row, found)
+    unknown = unknown_to(found, where.decisions_at(where.stage)) if places.is_folder(where.stage) else []
+    why = f"its record says that {said(unknown)}" if unknown else unearned(row, found)
     if why is not None:
         raise RegistryError(f"{why}: type 'contimg reconcile {row['data_id']}', which says what is to be done")
     return found

@@ -69,14 +69,20 @@ def _publish_once(data_id: str, config: Config, *, wait_s: float = 0.0) -> Outco
         machine_faults(f"{data_id} was not published"),
         contextlib.closing(open_registry(config)) as registry,
     ):
+
+        def publish_now(version: int | None = None) -> Outcome:
+            return publish(
+                registry, layout, data_id, version, claim_s=options.claim_s, max_attempts=options.max_attempts,
+                wait_s=wait_s, read_only=options.read_only,
+            )  # fmt: skip
+
         reconcile(
             registry, layout, data_id, judged_by=options_of(config), max_share=options.max_repair_share,
             replicas=options.replicas,
         )  # fmt: skip
-        outcome = publish(
-            registry, layout, data_id, claim_s=options.claim_s, max_attempts=options.max_attempts, wait_s=wait_s,
-            read_only=options.read_only,
-        )  # fmt: skip
+        outcome = publish_now()
+        for version in queries.waiting(registry, data_id) if outcome.version > 1 else ():
+            publish_now(version)  # an earlier one, whose published bundle was lost
         if outcome.status == "published":
             for done in replicate(registry, layout, options.replicas, data_id):
                 if done.message:

@@ -16,7 +16,7 @@ from contimg.products.gates import Options
 from contimg.publishing import archive_root
 from contimg.publishing.differences import MAX_SHARE, Difference, Scope
 from contimg.publishing.reconcile_bytes import published, staged, unrecorded
-from contimg.publishing.reconcile_remains import left_claims, marks, remains
+from contimg.publishing.reconcile_remains import left_claims, marks, overtaken, remains
 from contimg.publishing.reconcile_rows import damaged_rows, lost_decisions, lost_rows, misplaced
 from contimg.registry.engine import Registry
 
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from contimg.config.sections import ReplicaOptions
 
 # The order matters: later steps finish what earlier ones have found and repaired in part.
-STEPS = (damaged_rows, lost_rows, left_claims, remains, lost_decisions, misplaced, unrecorded, published, staged, marks)
+STEPS = (
+    damaged_rows, lost_rows, left_claims, remains, lost_decisions, misplaced, unrecorded, overtaken, published, staged,
+    marks,
+)  # fmt: skip
 
 
 def reconcile(

@@ -167,7 +167,8 @@ def _unpublish(scope: Scope, row: Row, where: Places, problem: str, source: Stor
     if source is not None and not _fetch(scope, row, source):
         return False
     missing = not where.sight.is_dir()
-    values = {"status": "staging", "published_path": None, "published_at": None, "attempts": 0}
+    # That it was published once is kept: no later version supersedes it.
+    values = {"status": "staging", "published_path": None, "attempts": 0}
 
     def aside(_connection: Connection) -> None:
         if not missing:

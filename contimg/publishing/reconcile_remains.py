@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from contimg import naming
-from contimg.publishing import claims, copying, markers
+from contimg.publishing import claims, copying, markers, places
 from contimg.publishing.differences import Difference, Row, Scope, about
+from contimg.publishing.places import Places
 from contimg.storage import json_files, safe_files
-from contimg.storage.process import is_orphan
+from contimg.storage.process import is_orphan, operator
+from contimg.times import now
 
 
 def left_claims(scope: Scope) -> Iterator[Difference]:
@@ -82,6 +84,27 @@ def _parts_in(scope: Scope, root: Path, key: str, home: Path) -> Iterator[Differ
             message = f"{home / name} was left unfinished: removed"
             found = Difference("part_left", data_id, 0, str(home / name), message)
             yield scope.repair(found, functools.partial(safe_files.remove_tree, folder, name))
+
+
+def overtaken(scope: Scope) -> Iterator[Difference]:
+    """Find versions that were never published, though a later one was registered: superseded, as registering does.
+
+    So it is after an older backup of the registry was restored, when the later version's row was rebuilt.
+    """
+    newest = {row["data_id"]: row["version"] for row in scope.rows()}
+    rows = [row for row in scope.settled_rows("staging", "held") if row["version"] < newest[row["data_id"]]]
+    yield from scope.each(rows, lambda row: _overtaken(scope, row, newest[row["data_id"]]))
+
+
+def _overtaken(scope: Scope, row: Row, newest: int) -> Iterator[Difference]:
+    where = Places.of(scope.layout, row)
+    if row["published_at"] is not None or any(map(places.is_folder, (where.sight, where.hidden))):
+        return
+    why = f"version {newest} was registered"
+    message = f"{row['data_id']} version {row['version']} is {row['status']}, although {why}: superseded"
+    values = {"status": "superseded", "closed_at": now(), "closed_by": operator(), "closed_reason": why}
+    found = about("row_differs", row, where.stage, message)
+    yield scope.repair(found, functools.partial(scope.change, row, values, "reconciled", message))
 
 
 def marks(scope: Scope) -> Iterator[Difference]:

@@ -224,7 +224,12 @@ def _insert(
 def supersede_before(connection: Connection, data_id: str, version: int, time: str) -> None:
     """Set earlier versions that were never published to ``superseded``."""
     column = schema.data_registry.c
-    earlier = (column.data_id == data_id, column.version < version, column.status.in_(("staging", "held")))
+    earlier = (
+        column.data_id == data_id,
+        column.version < version,
+        column.status.in_(("staging", "held")),
+        column.published_at.is_(None),  # one whose published bundle was lost is to be published again
+    )
     values = {
         "status": "superseded", "closed_at": time, "closed_by": operator(),
         "closed_reason": f"version {version} was registered",

@@ -18,11 +18,12 @@ from contimg.registry.engine import Registry
 def rival(registry: Registry, data_id: str, version: int) -> Mapping[str, Any] | None:
     """Return the earlier version that a new one would replace: the latest published, or else the latest that passed.
 
-    A version that passed and was not published yet is superseded when the next one is registered; it
-    counts, since the next one would go into the archive in its stead.
+    One whose published bundle was lost, and is to be published again, counts as published. A version that passed and
+    was not published yet is superseded when the next one is registered; it counts, since the next one would go into the
+    archive in its stead.
     """
     earlier = [row for row in queries.versions(registry, data_id) if row["version"] < version]
-    published = [row for row in earlier if row["status"] == "published"]
+    published = [row for row in earlier if row["status"] in ("published", "staging", "publishing")]
     passed = [row for row in earlier if row["status"] == "superseded" and row["qa_status"] == "passed"]
     return next(reversed(published or passed), None)
 

@@ -60,6 +60,14 @@ def versions(registry: Registry, data_id: str) -> list[Row]:
         return _rows(connection.execute(query).mappings())
 
 
+def waiting(registry: Registry, data_id: str) -> list[int]:
+    """Return the versions of a product that are to be published, the oldest first.
+
+    One before the latest is among them after its published bundle was lost or altered.
+    """
+    return [row["version"] for row in versions(registry, data_id) if row["status"] in ("staging", "publishing")]
+
+
 def listing(
     registry: Registry,
     *,

@@ -373,3 +373,14 @@ def test_what_an_operator_gives_has_a_length(contimg, sqlite_config, monkeypatch
     assert "set LOGNAME to one of 200 at most" in said
     monkeypatch.setenv("LOGNAME", "ada")
     contimg("publish", "withdraw", ID, "--reason", "x" * 1000)
+
+
+def test_retry_publishes_each_version_that_waits(contimg, sqlite_config):
+    first = make(sqlite_config).path
+    make(sqlite_config, seed=2, rms_mjy=3.9)
+    for words in ((ID,), ("--all",)):
+        (first / "data" / f"{ID}.png").write_bytes(b"rot")
+        contimg("reconcile")
+        assert not first.exists()
+        assert f"{ID}: published as version 1" in contimg("publish", "retry", *words)
+        assert first.is_dir() and "Archive and registry agree" in contimg("reconcile")

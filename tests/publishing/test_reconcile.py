@@ -316,7 +316,13 @@ def test_another_bundle_where_ours_belongs_is_reported(registry, config):
 
 
 def test_a_withdrawal_that_died_half_way_is_finished(registry, config, published):
-    change(registry, status="withdrawn", closed_at="2026", closed_by="ada", closed_reason="wrong flux scale")
+    change(
+        registry,
+        status="withdrawn",
+        closed_at="2026-02-12T00:00:00.000Z",
+        closed_by="ada",
+        closed_reason="wrong flux scale",
+    )
     mends(registry, config, "not_hidden", "marker_differs")
     assert not published.exists()
     assert bundle.verify(Path(queries.get(registry, ID)["published_path"])).ok
