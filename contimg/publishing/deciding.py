@@ -25,6 +25,7 @@ from contimg.publishing.recording import publication, recorded, unknown_to
 from contimg.registry import queries
 from contimg.registry.engine import Registry, refused
 from contimg.registry.schema import data_registry
+from contimg.replicas import copy_rows
 from contimg.storage.process import me, one_line
 from contimg.storage.reasons import deciding_operator, require_reason
 from contimg.times import now, utc_from_datetime
@@ -155,7 +156,7 @@ def decide(
             )
         where.require_no_link()
         rule.before(where)
-        time = _later(known)
+        time = _later([one.time for one in known], copy_rows.last_copied(connection, row))
         if not is_time(time):  # no reader would accept the record
             raise RegistryError(f"{named.data_id}: the clock says {time}: set it, then type the same command again")
         made = Decision(time, rule.decision, reason, by, me().host)
@@ -199,9 +200,12 @@ def _unrecorded(row: Row, made: Decision, where: Places, error: OSError) -> Regi
     )
 
 
-def _later(known: list[Decision]) -> str:
-    """Return the present time, or one later than all decisions before: clocks of two hosts may differ."""
-    time, last = now(), max((one.time for one in known), default="")
+def _later(decided: list[str], copied: str | None) -> str:
+    """Return the present time, or one later than all decisions and copies before: clocks of two hosts may differ.
+
+    A decision that seems older than a copy would not be written into the copy's record.
+    """
+    time, last = now(), max([*decided, copied or ""])
     if time > last:
         return time
     return utc_from_datetime(datetime.fromisoformat(last) + timedelta(milliseconds=1)) + "Z"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, select, update
 
 from contimg.bundle.record import KINDS
 from contimg.registry.engine import Registry
@@ -98,10 +98,9 @@ def counts(registry: Registry, url: str, keep: str) -> dict[str, int]:
     return {"missing": len(missing(registry, url, keep)), "damaged": len(damaged(registry, url))}
 
 
-def note_copied(registry: Registry, url: str, row: Row, write_id: str) -> None:
-    """Record that a copy was made, and found right, now."""
-    time = now()
-    values = {"write_id": write_id, "copied_at": time, "verified_at": time, "problem": None}
+def note_copied(registry: Registry, url: str, row: Row, write_id: str, begun: str) -> None:
+    """Record that a copy was made, and found right, now; decisions since it was begun (UTC) are not in it."""
+    values = {"write_id": write_id, "copied_at": begun, "verified_at": now(), "problem": None}
     with registry.transaction(lock=row["data_id"]) as connection:
         connection.execute(delete(replica_copies).where(*_key(url, row)))
         key = {"url": url, "data_id": row["data_id"], "version": row["version"]}
@@ -113,9 +112,16 @@ def note_verified(registry: Registry, url: str, row: Row, problem: str | None) -
     _set(registry, url, row, {"verified_at": now(), "problem": problem})
 
 
-def note_recorded(registry: Registry, url: str, row: Row) -> None:
-    """Record that the bundle's own record in a copy is that of now."""
-    _set(registry, url, row, {"copied_at": now()})
+def note_recorded(registry: Registry, url: str, row: Row, begun: str) -> None:
+    """Record that the bundle's own record in a copy is that of a time (UTC)."""
+    _set(registry, url, row, {"copied_at": begun})
+
+
+def last_copied(connection: Connection, row: Row) -> str | None:
+    """Return when a copy of a version, or its record, was last begun; None where there is none."""
+    mine = (_COPY.data_id == row["data_id"], _COPY.version == row["version"])
+    found: str | None = connection.execute(select(func.max(_COPY.copied_at)).where(*mine)).scalar_one()
+    return found
 
 
 def forget(registry: Registry, url: str, row: Row) -> None:

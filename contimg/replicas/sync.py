@@ -142,9 +142,12 @@ def _sentence(error: Exception) -> str:
 
 
 def _copy(registry: Registry, layout: Layout, store: Store, replica: ReplicaOptions, row: Mapping[str, Any]) -> Done:
-    place = copies.row_place(layout, row)
+    place, begun = copies.row_place(layout, row), now()
+    was_there = copies.commit_of(store, place) is not None
     commit = copies.put_copy(store, Path(row["published_path"]), place, row["sha256"], lambda _count: None)
-    copy_rows.note_copied(registry, replica.url, row, commit.write_id)
+    if was_there:  # the registry had lost it: its record may be older than the last decision
+        copies.put_record(store, Path(row["published_path"]), place, row["sha256"])
+    copy_rows.note_copied(registry, replica.url, row, commit.write_id, begun)
     return Done(replica.url, row["data_id"], row["version"], "copied")
 
 
@@ -161,9 +164,9 @@ def _repair(registry: Registry, layout: Layout, store: Store, replica: ReplicaOp
 
 
 def _record(registry: Registry, layout: Layout, store: Store, replica: ReplicaOptions, row: Mapping[str, Any]) -> Done:
-    folder = Path(row["published_path"] or row["stage_path"])
+    folder, begun = Path(row["published_path"] or row["stage_path"]), now()
     copies.put_record(store, folder, copies.row_place(layout, row), row["sha256"])
-    copy_rows.note_recorded(registry, replica.url, row)
+    copy_rows.note_recorded(registry, replica.url, row, begun)
     return Done(replica.url, row["data_id"], row["version"], "recorded")
 
 

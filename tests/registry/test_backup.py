@@ -171,9 +171,8 @@ def test_a_backup_that_is_not_restored_stays_one(registry, published, tmp_path, 
 
     if harm == "refused":
         monkeypatch.setattr("contimg.registry.backup._copy", refuse)
-    with pytest.raises(
-        (InputError, RegistryError), match=f"knows only up to {schema.VERSION}: update contimg" if harm == "newer" else "full"
-    ):
+    said = f"knows only up to {schema.VERSION}: update contimg" if harm == "newer" else "full"
+    with pytest.raises((InputError, RegistryError), match=said):
         restore(registry, file)
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith("backup")] == ["backup"]
     assert file.read_bytes()[18:20] == b"\x01\x01"  # at rest: no program works with it

@@ -10,7 +10,7 @@ import pytest
 
 from contimg.bundle import bag, bundle
 from contimg.config.sections import ReplicaOptions
-from contimg.publishing import decisions
+from contimg.publishing import deciding, decisions
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register_mosaic import register_mosaic
@@ -91,6 +91,53 @@ def test_decisions_reach_the_copys_record(sqlite_registry, replicated, replica, 
     record = json.loads(stores.read_all(store, f"{PLACE}/{bundle.PUBLICATION}"))
     assert [(one["decision"], one["reason"]) for one in record["decisions"]] == [("withdrawn", "wrong flux scale")]
     assert synced(sqlite_registry, replicated, replica) == []
+
+
+def decisions_in_copy(store):
+    return [one["decision"] for one in json.loads(stores.read_all(store, f"{PLACE}/{bundle.PUBLICATION}"))["decisions"]]
+
+
+def test_a_decision_by_a_clock_that_is_behind_reaches_the_copy(
+    sqlite_registry, replicated, replica, store, monkeypatch
+):
+    mosaics.run(replicated)
+    with monkeypatch.context() as patched:
+        patched.setattr(deciding, "now", lambda: "2026-02-12T00:00:00.000Z")
+        decisions.withdraw(sqlite_registry, replicated.layout, ID, "wrong")
+    assert synced(sqlite_registry, replicated, replica) == [(1, "recorded")]
+    assert decisions_in_copy(store) == ["withdrawn"] and synced(sqlite_registry, replicated, replica) == []
+
+
+@pytest.mark.parametrize("while_", ["copied", "recorded"])
+def test_a_decision_that_was_made_meanwhile_reaches_the_copy(
+    sqlite_registry, replicated, replica, store, monkeypatch, while_
+):
+    mosaics.run(replicated.model_copy(update={"publish": replicated.publish.model_copy(update={"replicas": []})}))
+    if while_ == "recorded":
+        assert synced(sqlite_registry, replicated, replica) == [(1, "copied")]
+        decisions.cite(sqlite_registry, replicated.layout, ID, "10.5555/a")
+    name = "put_copy" if while_ == "copied" else "put_record"
+    real = getattr(copies, name)
+
+    def slow(*arguments):
+        done = real(*arguments)
+        monkeypatch.setattr(copies, name, real)
+        decisions.withdraw(sqlite_registry, replicated.layout, ID, "wrong")
+        return done
+
+    monkeypatch.setattr(copies, name, slow)
+    assert synced(sqlite_registry, replicated, replica)[0] == (1, while_)
+    synced(sqlite_registry, replicated, replica)
+    assert decisions_in_copy(store)[-1] == "withdrawn" and synced(sqlite_registry, replicated, replica) == []
+
+
+def test_a_copy_that_the_registry_had_lost_gets_the_decisions_since(sqlite_registry, replicated, replica, store):
+    mosaics.run(replicated)
+    decisions.cite(sqlite_registry, replicated.layout, ID, "10.5555/a")
+    with sqlite_registry.transaction() as connection:
+        connection.execute(schema.replica_copies.delete())
+    assert synced(sqlite_registry, replicated, replica) == [(1, "copied")]
+    assert decisions_in_copy(store) == ["cited"] and synced(sqlite_registry, replicated, replica) == []
 
 
 def test_damage_is_found_noted_and_mended(sqlite_registry, replicated, replica, store, tmp_path):
