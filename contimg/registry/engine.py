@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sqlite3
 import time
@@ -64,10 +65,16 @@ class Registry:
         self.where = where
         self.server_place: str | None = None  # of a server, once asked for (contimg.registry.identity)
 
-    @property
+    @functools.cached_property
     def read_only(self) -> bool:
-        """True where this user may only read the database."""
-        return _is_read_only(self.engine.url)
+        """True where this user may only read the database; a server is asked once."""
+        if self.engine.dialect.name == "sqlite":
+            return _is_read_only(self.engine.url)
+        refused = (
+            "current_setting('transaction_read_only') = 'on' OR NOT has_table_privilege('data_registry', 'UPDATE')"
+        )
+        with self.read() as connection:
+            return bool(connection.execute(text(f"SELECT {refused}")).scalar_one())
 
     @contextlib.contextmanager
     def transaction(self, lock: str | None = None, *, durable: bool = True) -> Iterator[Connection]:
@@ -83,7 +90,7 @@ class Registry:
         RegistryError
             If the database is locked, full or unreachable. Nothing was written.
         """
-        if self.read_only:
+        if _is_read_only(self.engine.url):
             raise RegistryError(
                 f"registry {self.where} can only be read from here: give yourself write access to the file and its "
                 "folder, then type the same command again"

@@ -9,6 +9,12 @@ def remedy(message: str) -> str:
     """Return the remedy for an error message of SQLite (READONLY, CANTOPEN, FULL, BUSY) or of a database server."""
     if "readonly database" in message or "unable to open database file" in message:
         return "give yourself write access to the file and its folder"
+    if "read-only transaction" in message or "permission denied for" in message:
+        return "let this user write to the database"
+    if "password authentication failed" in message:
+        return "correct the password in registry.url, ~/.pgpass or the file that PGPASSFILE names,"
+    if "no schema has been selected" in message:
+        return "correct the search_path in registry.url, which names no schema,"
     if "disk is full" in message or "No space left" in message:
         return "make room there"
     if "disk I/O error" in message:

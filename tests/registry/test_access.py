@@ -87,6 +87,10 @@ def test_a_reader_without_write_access_can_read(read_only_registry, writer):
         ("file is not a database", "repair that"),
         ("UNIQUE constraint failed: data_registry.published_path", "correct that row, or restore a backup"),
         ('duplicate key value violates unique constraint "data_registry_pkey"', "correct that row"),
+        ("cannot execute UPDATE in a read-only transaction", "let this user write to the database"),
+        ("permission denied for table data_registry", "let this user write to the database"),
+        ('connection failed: FATAL: password authentication failed for user "contimg"', "correct the password"),
+        ("no schema has been selected to create in", "correct the search_path"),
     ],
 )
 def test_each_error_of_a_database_has_its_remedy(said, remedy):

@@ -8,8 +8,12 @@ import time
 import pytest
 from sqlalchemy import make_url, text
 
-from contimg.registry import engine, postgres
+from contimg.errors import RegistryError
+from contimg.publishing import scrub
+from contimg.registry import engine, postgres, queries
 from contimg.registry.engine import RegistryUnavailable, open_url
+from contimg.registry.relative_paths import Roots
+from tests.support import mosaics
 from tests.support.databases import empty_schema, postgres_server
 
 pytestmark = pytest.mark.postgres
@@ -195,3 +199,23 @@ def test_a_password_in_the_query_of_the_url_is_not_named(server_url):
     with pytest.raises(RegistryUnavailable) as raised:
         open_url(url.render_as_string(hide_password=False))
     assert "secret" not in str(raised.value) and str(server_url.host) in str(raised.value)
+
+
+@pytest.mark.parametrize("option", ["-cdefault_transaction_read_only=on", ""])
+def test_who_may_only_read_verifies_without_noting_it(server_url, root, option):
+    """As on a standby, or after ALTER DATABASE ... SET default_transaction_read_only."""
+    config = mosaics.config_below(root, registry={"url": server_url.render_as_string(hide_password=False)})
+    mosaics.run(config)
+    url = server_url.update_query_dict({"options": f"{server_url.query['options']} {option}".strip()})
+    with contextlib.closing(open_url(url.render_as_string(hide_password=False), _roots(config))) as reader:
+        assert reader.read_only is bool(option)
+        (found,) = scrub.scrub(reader, note=not reader.read_only)
+        assert found["ok"]
+        if option:
+            with pytest.raises(RegistryError, match=r"read-only transaction.*let this user write to the database"):
+                queries.note_verified(reader, queries.get(reader, mosaics.MOSAIC))
+
+
+def _roots(config):
+    layout = config.layout
+    return Roots(layout.incoming, layout.stage, layout.products)
