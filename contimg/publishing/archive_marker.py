@@ -65,12 +65,16 @@ def archive_place(layout: Layout) -> str:
 def is_recorded(layout: Layout, recorded: str | None) -> bool:
     """Return whether the configured archive is the recorded folder, by that name or by another mount.
 
-    The name of another mount need not be recorded: when that is unmounted, the archive would seem to be.
+    The name of another mount need not be recorded: when that is unmounted, the archive would seem to be. What another
+    machine recorded cannot be looked at from here, and counts as the same: else the hosts of a cluster would overwrite
+    it in turn.
     """
-    if recorded is None or recorded == archive_place(layout):
-        return recorded is not None
+    if recorded is None:
+        return False
+    if recorded == archive_place(layout) or not recorded.startswith(place_here("/")):
+        return True
     try:
-        return recorded.startswith(place_here("/")) and os.path.samefile(_folder(recorded), layout.products)
+        return os.path.samefile(_folder(recorded), layout.products)
     except OSError:
         return False
 
@@ -97,7 +101,7 @@ def second_archive(layout: Layout, where: str, uuid: str, recorded: str | None) 
     recorded : str or None
         Where its archive stands, as the registry knows it (`archive_place`).
     """
-    if recorded is None or is_recorded(layout, recorded) or not recorded.startswith(place_here("/")):
+    if recorded is None or is_recorded(layout, recorded):
         return None
     before = _folder(recorded)
     marker, doubt = None, f"{MARKER} is missing"

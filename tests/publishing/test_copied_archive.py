@@ -72,12 +72,16 @@ def test_a_folder_that_has_only_the_marker_is_refused(registry, config, publishe
 
 
 def test_a_person_may_say_that_the_copy_is_the_archive_and_the_other_is_refused_then(registry, config, copied):
-    archive_root.adopt(registry, copied.layout)
-    assert reconcile(registry, copied.layout) == []
+    def adopted(there):
+        """Return what two reconcilings find after an adoption: first the marker, which names the bundle's path."""
+        with contextlib.closing(open_registry(there)) as opened:
+            archive_root.adopt(opened, there.layout)
+            return [[one.code for one in reconcile(opened, there.layout)] for _ in range(2)]
+
+    assert adopted(copied) == [["marker_differs"], []]
     with pytest.raises(WrongArchive, match=rf"{config.paths.products} is a copy of {copied.paths.products}"):
         require(registry, config)
-    archive_root.adopt(registry, config.layout)
-    assert reconcile(registry, config.layout) == []
+    assert adopted(config) == [["marker_differs"], []]
 
 
 def test_a_moved_archive_is_accepted_and_recorded(registry, config, published):
@@ -163,10 +167,14 @@ def test_a_file_in_the_old_place_or_above_it_leaves_no_doubt(registry, config, p
     require(registry, new)
 
 
-def test_what_another_machine_recorded_cannot_be_looked_at(registry, config, published):
+def test_what_another_machine_recorded_cannot_be_looked_at_and_stays(registry, config, published):
+    """Hosts of a cluster that mount the archive in different places would overwrite it in turn."""
     with registry.transaction() as connection:
         connection.execute(update(registry_identity).values(archive_root=f"other:{config.paths.state}"))
     require(registry, config)
+    assert identity(registry).archive_root == f"other:{config.paths.state}"
+    archive_root.adopt(registry, config.layout)
+    assert identity(registry).archive_root == archive_place(config.layout)
 
 
 def test_an_upgraded_registry_records_its_archive_at_the_next_change(registry, config, published):
