@@ -105,7 +105,7 @@ def test_status_prints_a_line_for_each_group_and_the_step_that_it_waits_for(prog
     assert line[1:] == ["2/2", "2/2", "warning", "held", "1"]
     approve = next(one for one in done.raw.splitlines() if one.startswith(f"{ID}: contimg -c "))
     assert f"overlay.yaml publish approve {ID} --version 1 --manifest " in approve  # whole, on one line
-    assert "are not listed" not in done.out and "waits for a person" not in done.out
+    assert "are not listed" not in done.out and f"{ID} waits for a person" not in done.out
     assert program("status", "--json").json["groups"][0]["state"] == "held"
 
 

@@ -285,7 +285,7 @@ def test_an_approval_of_before_the_records_is_understood(tmp_path):
 def test_a_clock_that_no_record_may_hold_decides_nothing(registry, config, monkeypatch, wrong):
     """A record of 1970 would be refused by every later command, with no copy that could replace it."""
     run(config)
-    monkeypatch.setattr(deciding, "_later", lambda known: wrong)
+    monkeypatch.setattr(deciding, "_later", lambda decided, copied: wrong)
     with pytest.raises(RegistryError, match=f"the clock says {wrong}: set it"):
         decisions.withdraw(registry, config.layout, ID, "wrong flux scale")
     assert queries.get(registry, ID)["status"] == "published"
