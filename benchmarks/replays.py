@@ -17,6 +17,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -55,15 +56,10 @@ def next_seed(lines: list[dict[str, Any]]) -> int:
     return max((line["first"] + line["count"] for line in lines), default=FIRST)
 
 
-def chunk(first: int, count: int, nights: int) -> dict[str, Any]:
-    """Try some seeds; return their line of the record."""
-    memory = Path("/dev/shm")
-    place = memory if os.access(memory, os.W_OK) else None
+def chunk(folder: str, first: int, count: int, nights: int) -> dict[str, Any]:
+    """Try some seeds below a folder; return their line of the record."""
     began = time.process_time()
-    with (
-        tempfile.TemporaryDirectory(prefix="contimg-replays-", dir=place) as folder,
-        contextlib.closing(Bench(Path(folder) / "world")) as bench,
-    ):
+    with contextlib.closing(Bench(Path(folder) / f"world{first}")) as bench:
         outcomes = [run(seed, bench, nights) for seed in range(first, first + count)]
     return {
         "first": first,
@@ -82,14 +78,24 @@ def chunks(first: int, nights: int, seconds: float, processes: int) -> Iterator[
     No chunk is begun after `seconds`, but one is in any case.
     """
     started, starts = time.monotonic(), itertools.count(first, CHUNK)
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        running = {pool.submit(chunk, next(starts), CHUNK, nights) for _ in range(processes)}
-        while running:
-            ended, running = wait(running, return_when=FIRST_COMPLETED)
-            for one in ended:
-                yield one.result()
-                if time.monotonic() - started < seconds:
-                    running.add(pool.submit(chunk, next(starts), CHUNK, nights))
+    memory = Path("/dev/shm")
+    place = memory if os.access(memory, os.W_OK) else None
+    with (
+        tempfile.TemporaryDirectory(prefix="contimg-replays-", dir=place) as folder,
+        ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool,
+    ):
+        try:
+            running = {pool.submit(chunk, folder, next(starts), CHUNK, nights) for _ in range(processes)}
+            while running:
+                ended, running = wait(running, return_when=FIRST_COMPLETED)
+                for one in ended:
+                    yield one.result()
+                    if time.monotonic() - started < seconds:
+                        running.add(pool.submit(chunk, folder, next(starts), CHUNK, nights))
+        except BaseException:  # Ctrl-C and SIGTERM, too: what is not finished is no line of the record
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
 
 
 def totals(lines: list[dict[str, Any]]) -> dict[str, float]:
@@ -112,6 +118,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--processes", type=int, default=1, help="how many work at a time")
     parser.add_argument("--record", type=Path, default=RECORD)
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     lines, new = read(options.record), []
     for line in chunks(next_seed(lines), options.nights, options.seconds, options.processes):
         new.append(line)

@@ -1,7 +1,11 @@
 """The record of fresh seeds: it goes on where it ended, and what stands in the repository is sound."""
 
 import json
+import subprocess
+import sys
+import time
 
+import psutil
 import pytest
 
 from benchmarks import replays
@@ -34,6 +38,21 @@ def test_a_run_writes_a_line_and_the_next_goes_on(tmp_path, monkeypatch, capsys)
     assert all((one["count"], one["nights"]) == (1, 1) for one in lines)
     assert all(one["calls"] > 100 and one["broken"] == [] for one in lines)
     assert "3 seeds, 3 nights" in capsys.readouterr().out
+
+
+def test_who_ends_it_ends_its_processes(tmp_path):
+    words = ["--processes", "2", "--record", str(tmp_path / "record.jsonl")]
+    made = subprocess.Popen([sys.executable, "-m", "benchmarks.replays", *words], cwd=replays.ROOT)
+    try:
+        while len(workers := psutil.Process(made.pid).children(recursive=True)) < 3:  # one looks after the others
+            assert made.poll() is None
+            time.sleep(0.05)
+        made.terminate()
+        assert made.wait(30) == 143
+        assert psutil.wait_procs(workers, timeout=30)[1] == []
+    finally:
+        made.kill()
+    assert not (tmp_path / "record.jsonl").exists()
 
 
 def test_the_record_counts_no_seed_twice():
