@@ -91,9 +91,10 @@ def overtaken(scope: Scope) -> Iterator[Difference]:
 
     So it is after an older backup of the registry was restored, when the later version's row was rebuilt.
     """
-    newest = {row["data_id"]: row["version"] for row in scope.rows()}
-    rows = [row for row in scope.settled_rows("staging", "held") if row["version"] < newest[row["data_id"]]]
-    yield from scope.each(rows, lambda row: _overtaken(scope, row, newest[row["data_id"]]))
+    rows = scope.rows()  # once: others register meanwhile
+    newest = {row["data_id"]: row["version"] for row in rows}
+    earlier = [row for row in rows if row["status"] in ("staging", "held") and row["version"] < newest[row["data_id"]]]
+    yield from scope.each(earlier, lambda row: _overtaken(scope, row, newest[row["data_id"]]))
 
 
 def _overtaken(scope: Scope, row: Row, newest: int) -> Iterator[Difference]:

@@ -5,9 +5,11 @@ import pytest
 from contimg.errors import RegistryError
 from contimg.publishing import decisions
 from contimg.publishing.deciding import Named
+from contimg.publishing.differences import Scope
 from contimg.publishing.publish import publish
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
+from contimg.publishing.reconcile_remains import overtaken
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries
 from contimg.registry.backup import backup, restore
@@ -95,3 +97,20 @@ def test_what_was_rejected_since_the_backup_is_not_published(registry, config, t
     assert not config.layout.bundle(ID, 1).exists()
     reconcile(registry, config.layout, ID)
     assert states(registry) == ["rejected"]
+
+
+def test_a_mosaic_that_is_registered_while_rows_are_read_is_overtaken_by_none(registry, config, monkeypatch):
+    """Seed 2043681 of `contimg replay`: reconciling ended in a KeyError."""
+    mosaics.make_mosaic(config)
+    read, registered = Scope.rows, []
+
+    def rows(scope, *statuses, **options):
+        found = read(scope, *statuses, **options)
+        if not registered:
+            registered.append(ID)
+            register_mosaic(ID, config)
+        return found
+
+    monkeypatch.setattr(Scope, "rows", rows)
+    assert list(overtaken(Scope(registry, config.layout, None, dry_run=False))) == []
+    assert registered == [ID] and states(registry) == ["staging"]
