@@ -199,3 +199,4 @@ def test_another_kind_of_database_is_refused(monkeypatch):
     monkeypatch.setattr(engine.dialect, "name", "mariadb")
     with engine.connect() as connection, pytest.raises(RegistryError, match="names a mariadb database: use PostgreSQL"):
         registry_rows._insert_missing(connection, schema.tiles, [{"tile_id": TILES[0]}])
+    engine.dispose()
