@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any
 
 from contimg.bundle.find import find_bundles
@@ -76,12 +77,21 @@ def require(registry: Registry, layout: Layout, *, change: bool = True, make: bo
         if copied is not None:
             raise copied
         if change and not is_recorded(layout, mine.archive_root) and not registry.read_only:
-            take_archive(registry, archive_place(layout))
+            _take(registry, layout)
         return
     if not in_place or (mine is not None and queries.has_rows(registry)):
         raise foreign(layout, registry.where, marker, copied=same)
     if change:
-        take_archive(registry, archive_place(layout), marker["registry"])
+        _take(registry, layout, marker["registry"])
+
+
+def _take(registry: Registry, layout: Layout, known: str | None = None) -> None:
+    """Record where the archive of a marker stands, once the marker is sure to outlive a power cut as the record does.
+
+    Who wrote the marker may have died before its name was synced; without it the archive would count as not mounted.
+    """
+    safe_files.sync_way(layout.products, PurePosixPath())
+    take_archive(registry, archive_place(layout), known)
 
 
 def trouble(registry: Registry, layout: Layout) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """A copy of the archive has a copy of its marker: the registry knows where its own stands, and refuses the other."""
 
 import contextlib
+import os
 import shutil
 import sqlite3
 
@@ -204,3 +205,17 @@ def test_the_preflight_reads_a_registry_of_before_schema_9(sqlite_config):
     with contextlib.closing(open_registry(sqlite_config)) as registry:
         require(registry, sqlite_config)
         assert identity(registry).archive_root == archive_place(sqlite_config.layout)
+
+
+def test_a_marker_that_another_process_left_is_synced_before_the_registry_relies_on_it(registry, config, monkeypatch):
+    """Seed 2048574 of `contimg replay`: its writer was killed before the sync, and a power cut took the marker away."""
+    mosaics.run(config)
+    with registry.transaction() as connection:
+        connection.execute(update(registry_identity).values(archive_root=None, archive_since=None))
+    done = []
+    sync, take = os.fsync, archive_root.take_archive
+    monkeypatch.setattr(os, "fsync", lambda number: (done.append(os.readlink(f"/proc/self/fd/{number}")), sync(number)))
+    monkeypatch.setattr(archive_root, "take_archive", lambda *words: (done.append("taken"), take(*words)))
+    require(registry, config)
+    assert done[: done.index("taken")] == [str(config.paths.products.resolve())]
+    assert identity(registry).archive_root == archive_place(config.layout)
