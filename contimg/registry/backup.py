@@ -19,8 +19,9 @@ from sqlalchemy import Connection, func, insert, select
 from contimg.errors import InputError, RegistryError
 from contimg.registry import queries, schema
 from contimg.registry.backup_place import require_older, require_place
-from contimg.registry.engine import Registry, alone_uri, open_alone, open_at_rest, read_only_uri
+from contimg.registry.engine import Registry, open_alone, open_at_rest
 from contimg.registry.relative_paths import roots_of
+from contimg.registry.sqlite_urls import alone_uri, read_only_uri
 from contimg.storage.atomic import atomic_path
 
 _ROWS = 2000  # copied at a time

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from contimg.bundle.record import KINDS
 from contimg.errors import InputError, RegistryError
-from contimg.registry.engine import Registry, read_only_uri
+from contimg.registry.engine import Registry
+from contimg.registry.sqlite_urls import read_only_uri
 
 _ANOTHER = "name another file"
 _TABLES = frozenset(("schema_version", "data_registry", "publish_events"))

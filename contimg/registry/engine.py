@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
@@ -21,6 +20,7 @@ from contimg.errors import ConfigError, RegistryError
 from contimg.registry import migrations, postgres, schema
 from contimg.registry.relative_paths import Roots, set_roots
 from contimg.registry.remedies import driver_missing, remedy
+from contimg.registry.sqlite_urls import alone_uri, is_alone, is_read_only, read_only_uri, url_of
 from contimg.registry.stalls import stopped_writer
 from contimg.storage.filesystem import refuse_network
 from contimg.storage.locks import exclusive, require_locks
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from contimg.config import Config
 
 BUSY_TIMEOUT_S = 30.0
-_WITHOUT_LOCKS = "unix-none"  # https://sqlite.org/vfs.html
 _TRY_S = 1.0  # after so long without the lock it is looked who holds it
 EXCLUSIVE_S = 600.0  # the gallery of 100 000 mosaics, made anew, takes a minute and a half
 
@@ -69,7 +68,7 @@ class Registry:
     def read_only(self) -> bool:
         """True where this user may only read the database; a server is asked once."""
         if self.engine.dialect.name == "sqlite":
-            return _is_read_only(self.engine.url)
+            return is_read_only(self.engine.url)
         refused = (
             "current_setting('transaction_read_only') = 'on' OR NOT has_table_privilege('data_registry', 'UPDATE')"
         )
@@ -90,7 +89,7 @@ class Registry:
         RegistryError
             If the database is locked, full or unreachable. Nothing was written.
         """
-        if _is_read_only(self.engine.url):
+        if is_read_only(self.engine.url):
             raise RegistryError(
                 f"registry {self.where} can only be read from here: give yourself write access to the file and its "
                 "folder, then type the same command again"
@@ -205,7 +204,7 @@ def open_sqlite(file: Path, roots: Roots | None = None) -> Registry:
         what = "a folder" if file.is_dir() else "no plain file"
         raise RegistryError(f"{file} is {what}, and not a registry: move it away, or correct paths.state")
     if file.exists() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)):
-        return _open(_read_only(file), str(file), roots)
+        return _open(url_of(read_only_uri(file)), str(file), roots)
     require_locks(file.parent, key="paths.state")  # SQLite would wait, and then speak of an I/O error or a busy file
     with contextlib.suppress(OSError):  # SQLite would make it with 0644, whatever the umask lets the group do
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
@@ -220,7 +219,7 @@ def open_at_rest(file: Path, roots: Roots | None = None) -> Registry:
     RegistryError
         If its tables are of another version, or it is no registry.
     """
-    return _open(_read_only(Path(file)), str(file), roots)
+    return _open(url_of(read_only_uri(Path(file))), str(file), roots)
 
 
 def open_alone(file: Path, where: str, roots: Roots | None = None) -> Registry:
@@ -237,33 +236,7 @@ def open_alone(file: Path, where: str, roots: Roots | None = None) -> Registry:
     roots : Roots, optional
         As for `open_sqlite`.
     """
-    query = {"vfs": _WITHOUT_LOCKS, "uri": "true"}
-    return _open(URL.create("sqlite", database=f"file:{quote(str(file))}", query=query), where, roots)
-
-
-def alone_uri(file: Path) -> str:
-    """Return the URI with which SQLite opens a file as `open_alone` does."""
-    return f"file:{quote(str(file))}?vfs={_WITHOUT_LOCKS}"
-
-
-def _is_read_only(url: URL) -> bool:
-    return url.get_backend_name() == "sqlite" and url.query.get("mode") == "ro"
-
-
-def _read_only(file: Path) -> URL:
-    """Return the URL that lets somebody without write access read the registry; see `read_only_uri`."""
-    name, _, query = read_only_uri(file).partition("?")
-    return URL.create("sqlite", database=name, query={**dict(parse_qsl(query)), "uri": "true"})
-
-
-def read_only_uri(file: Path) -> str:
-    """Return the URI with which SQLite reads a registry without writing anything.
-
-    While a writer is at work its ``-wal`` and ``-shm`` files stand there and are read along; else SQLite would
-    have to make them, unless the caller states that nobody writes.
-    """
-    at_rest = not Path(f"{file}-wal").exists()
-    return f"file:{quote(str(file))}?mode=ro{'&immutable=1' if at_rest else ''}"
+    return _open(url_of(alone_uri(file)), where, roots)
 
 
 def open_url(url: str, roots: Roots | None = None) -> Registry:
@@ -297,8 +270,8 @@ def _open(url: URL, where: str, roots: Roots | None) -> Registry:
     try:
         if url.get_backend_name() == "sqlite":
             engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
-            prepare = _prepare_alone if url.query.get("vfs") == _WITHOUT_LOCKS else _prepare_sqlite
-            event.listen(engine, "connect", _prepare_reader if _is_read_only(url) else prepare)
+            prepare = _prepare_alone if is_alone(url) else _prepare_sqlite
+            event.listen(engine, "connect", _prepare_reader if is_read_only(url) else prepare)
             event.listen(engine, "begin", _begin_sqlite)
         else:
             engine = postgres.make_engine(url)
