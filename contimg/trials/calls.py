@@ -69,7 +69,7 @@ def _dialects(kind: type) -> list[type]:
 def _system_calls(machine: Machine, recorder: Recorder | None) -> list[tuple[Any, str, Any]]:
     def wrapped(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
-            if machine.current is None:
+            if machine.current is None or not machine.is_here:
                 return original(*args, **kwargs)
             machine.gate(name)
             return original(*args, **kwargs) if recorder is None else recorder.call(name, original, args, kwargs)
@@ -81,7 +81,7 @@ def _system_calls(machine: Machine, recorder: Recorder | None) -> list[tuple[Any
     original_open: Callable[..., Any] = io.open
 
     def opened(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
-        if machine.current is None or isinstance(file, int) or not set(mode) & set("wax+"):
+        if machine.current is None or not machine.is_here or isinstance(file, int) or not set(mode) & set("wax+"):
             return original_open(file, mode, *args, **kwargs)
         # What is written through a file object reaches the disk without passing os.write: os.open sees the file.
         return original_open(file, mode, *args, opener=lambda path, flags: os.open(path, flags, 0o666), **kwargs)
@@ -98,17 +98,20 @@ def _clocks_and_names(machine: Machine) -> list[tuple[Any, str, Any]]:
     def nobody(_file: object) -> None:
         machine.sleep(1.0)  # the lock of the registry is held by another simulated process
 
+    def of_the_machine(real: Callable[..., Any], simulated: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args: simulated(*args) if machine.is_here else real(*args)
+
     # A record of the log holds the simulated time too, but does not let it go on: who listens must not matter.
     logs_time = types.SimpleNamespace(**vars(time) | {"time": lambda: machine.now_s})
 
     return [
         (logging, "time", logs_time),
-        (time, "time", machine.clock),
-        (time, "monotonic", machine.clock),
-        (time, "sleep", machine.sleep),
+        (time, "time", of_the_machine(time.time, machine.clock)),
+        (time, "monotonic", of_the_machine(time.monotonic, machine.clock)),
+        (time, "sleep", of_the_machine(time.sleep, machine.sleep)),
         (times, "datetime", Clock),
-        (secrets, "token_hex", machine.token),
-        (uuid, "uuid4", lambda: uuid.UUID(machine.token(16))),
+        (secrets, "token_hex", of_the_machine(secrets.token_hex, machine.token)),
+        (uuid, "uuid4", of_the_machine(uuid.uuid4, lambda: uuid.UUID(machine.token(16)))),
         (process_module, "_me", lambda _pid: machine.me()),
         (process_module, "machine", lambda: machine.identity),
         (process_module, "_process", machine.state_of),

@@ -9,6 +9,7 @@ would have left.
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -86,7 +87,13 @@ class Machine:
         self.current: Process | None = None
         self.processes: list[Process] = []
         self.boots = 0
+        self._thread = threading.get_ident()
         self.trace: list[str] = []
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the caller lives on this machine: not so the threads of libraries in the same real process."""
+        return threading.get_ident() == self._thread
 
     def clock(self) -> float:
         """Return the time [Unix s], and let it go on by a tick."""
