@@ -96,11 +96,10 @@ class Scope:
 
         Those of one product are read once, and again after each repair; `anew`: now, as others change them too.
         """
-        last = functools.partial(queries.last_events, self.registry, self.data_id)
         if self.data_id is None:
-            return _with_last_event(last(), queries.listing(self.registry, statuses=statuses, latest_only=False))
+            return queries.with_last_events(self.registry, None, statuses)
         if anew or not self._read:
-            self._read[:] = [_with_last_event(last(), queries.versions(self.registry, self.data_id))]
+            self._read[:] = [queries.with_last_events(self.registry, self.data_id)]
         (rows,) = self._read
         return [row for row in rows if not statuses or row["status"] in statuses]
 
@@ -213,11 +212,6 @@ class Scope:
                     meanwhile(connection)
                 queries.add_event(connection, row["data_id"], row["version"], event, message)
         return changed
-
-
-def _with_last_event(last: Mapping[tuple[str, int], int], rows: list[Row]) -> list[Row]:
-    """Add the last event of each row, which was read before it, as ``last_event``."""
-    return [{**row, "last_event": last.get((row["data_id"], row["version"]))} for row in rows]
 
 
 def _as_read(row: Row) -> tuple[ColumnElement[bool], ...]:

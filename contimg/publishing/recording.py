@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from contimg.bundle.bundle import read_metadata
 from contimg.bundle.metadata import summary
@@ -32,11 +33,8 @@ def recorded(connection: Connection, row: Mapping[str, Any]) -> list[Decision]:
     RegistryError
         If one is none, as after a change with SQL: written into a record it would make that unreadable.
     """
-    table = publish_events.c
-    query = select(table.time, table.event, table.message, table.actor, table.host).where(
-        table.data_id == row["data_id"], table.version == row["version"], table.event.in_(KINDS)
-    )
-    found = [Decision(*one) for one in connection.execute(query)]
+    asked = {"asked_id": row["data_id"], "asked_version": row["version"]}
+    found = [Decision(*one) for one in connection.execute(_select_decisions(), asked)]
     odd = next((one for one in found if not is_decision(one)), None)
     if odd is not None:
         raise RegistryError(
@@ -44,6 +42,13 @@ def recorded(connection: Connection, row: Mapping[str, Any]) -> list[Decision]:
             "name, host or reason): restore the registry from a backup"
         )
     return sorted(found)
+
+
+@functools.cache
+def _select_decisions() -> Select[Any]:
+    table = publish_events.c
+    about = (table.data_id == bindparam("asked_id"), table.version == bindparam("asked_version"))
+    return select(table.time, table.event, table.message, table.actor, table.host).where(*about, table.event.in_(KINDS))
 
 
 # What the record of a copy on the stage says from the registration on; the rest is known later.

@@ -15,6 +15,8 @@ from contimg.registry.engine import Registry
 from contimg.registry.schema import registry_identity
 from contimg.times import now
 
+_SELECT = select(registry_identity)
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -41,7 +43,7 @@ def identity(registry: Registry) -> Identity | None:
 
 
 def _read(connection: Connection) -> Identity | None:
-    row = connection.execute(select(registry_identity)).first()
+    row = connection.execute(_SELECT).first()
     return None if row is None else Identity(row.uuid, row.archive_since, row.archive_root)
 
 

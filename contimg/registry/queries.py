@@ -1,12 +1,16 @@
-"""Reading the registry, and recording events."""
+"""Reading the registry, and recording events.
+
+The statements of what is asked at each step are made once: SQLAlchemy takes longer to make one than to run it.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, exists, func, insert, select, update
 from sqlalchemy.engine import MappingResult
 
 from contimg.errors import UnknownIdError
@@ -25,11 +29,18 @@ def _rows(result: MappingResult) -> list[Row]:
 
 def latest(connection: Connection, data_id: str, version: int | None = None) -> Row | None:
     """Return a product's row, the latest version's unless one is named; None when there is none."""
-    query = select(data_registry).where(data_registry.c.data_id == data_id)
-    if version is not None:
-        query = query.where(data_registry.c.version == version)
-    row = connection.execute(query.order_by(data_registry.c.version.desc()).limit(1)).mappings().first()
+    asked = {"asked_id": data_id} if version is None else {"asked_id": data_id, "asked_version": version}
+    row = connection.execute(_select_latest(named=version is not None), asked).mappings().first()
     return None if row is None else dict(row)
+
+
+@functools.cache
+def _select_latest(*, named: bool) -> Select[Any]:
+    column = data_registry.c
+    query = select(data_registry).where(column.data_id == bindparam("asked_id"))
+    if named:
+        query = query.where(column.version == bindparam("asked_version"))
+    return query.order_by(column.version.desc()).limit(1)
 
 
 def get(registry: Registry, data_id: str, version: int | None = None) -> Row:
@@ -55,9 +66,14 @@ def require(connection: Connection, data_id: str, version: int | None = None) ->
 
 def versions(registry: Registry, data_id: str) -> list[Row]:
     """Return all versions of a product, the oldest first."""
-    query = select(data_registry).where(data_registry.c.data_id == data_id).order_by(data_registry.c.version)
     with registry.read() as connection:
-        return _rows(connection.execute(query).mappings())
+        return _rows(connection.execute(_select_versions(), {"asked_id": data_id}).mappings())
+
+
+@functools.cache
+def _select_versions() -> Select[Any]:
+    column = data_registry.c
+    return select(data_registry).where(column.data_id == bindparam("asked_id")).order_by(column.version)
 
 
 def waiting(registry: Registry, data_id: str) -> list[int]:
@@ -90,6 +106,13 @@ def listing(
     limit : int, optional
         No more than this, the last ones by id.
     """
+    query = _select_listing(tuple(statuses), latest_only=latest_only, with_metadata=with_metadata)
+    with registry.read() as connection:
+        return _rows(connection.execute(query if limit is None else query.limit(limit)).mappings())[::-1]
+
+
+@functools.cache
+def _select_listing(statuses: tuple[str, ...], *, latest_only: bool, with_metadata: bool) -> Select[Any]:
     table = data_registry
     query = select(*(column for column in table.c if with_metadata or column.name != "metadata_json"))
     if statuses:
@@ -97,9 +120,47 @@ def listing(
     if latest_only:
         later = table.alias("later")
         query = query.where(~exists().where(later.c.data_id == table.c.data_id, later.c.version > table.c.version))
-    query = query.order_by(table.c.data_id.desc(), table.c.version.desc()).limit(limit)
+    return query.order_by(table.c.data_id.desc(), table.c.version.desc())
+
+
+def with_last_events(registry: Registry, data_id: str | None, statuses: Sequence[str] = ()) -> list[Row]:
+    """Return rows in order of id and version, each with the number of the last event about it.
+
+    The number tells whether anything happened to a version since its row was read: both are of one moment.
+
+    Parameters
+    ----------
+    registry : Registry
+    data_id : str or None
+        Only this product; all where None.
+    statuses : sequence of str
+        Only these; all when empty.
+
+    Returns
+    -------
+    list of mapping
+        The columns of the registry, and ``last_event``, which is None where nothing was recorded.
+    """
+    asked = {} if data_id is None else {"asked_id": data_id}
     with registry.read() as connection:
-        return _rows(connection.execute(query).mappings())[::-1]
+        query = _select_with_last_events(tuple(statuses), one=data_id is not None)
+        return _rows(connection.execute(query, asked).mappings())
+
+
+@functools.cache
+def _select_with_last_events(statuses: tuple[str, ...], *, one: bool) -> Select[Any]:
+    column, event = data_registry.c, publish_events.c
+    last = select(event.data_id, event.version, func.max(event.event_id).label("last_event"))
+    if one:
+        last = last.where(event.data_id == bindparam("asked_id"))
+    last_of = last.group_by(event.data_id, event.version).subquery()
+    same = (last_of.c.data_id == column.data_id) & (last_of.c.version == column.version)
+    query = select(*column, last_of.c.last_event).select_from(data_registry.outerjoin(last_of, same))
+    if one:
+        query = query.where(column.data_id == bindparam("asked_id"))
+    if statuses:
+        query = query.where(column.status.in_(statuses))
+    return query.order_by(column.data_id, column.version)
 
 
 def published(registry: Registry, month: str | None = None) -> list[Row]:
@@ -107,20 +168,28 @@ def published(registry: Registry, month: str | None = None) -> list[Row]:
 
     Of several published versions of a product the latest is current; the others stay where they are.
     """
+    asked = {}
+    if month is not None:
+        first = f"mosaic_{month.replace('-', '')}"
+        asked = {"asked_first": f"{first}01T000000", "asked_last": f"{first}31T235959"}
+    with registry.read() as connection:
+        rows = connection.execute(_select_published(of_a_month=month is not None), asked).mappings()
+        return [row for row in _rows(rows) if row["status"] == "published"]
+
+
+@functools.cache
+def _select_published(*, of_a_month: bool) -> Select[Any]:
     table = data_registry
     names = (
         "status", "data_id", "version", "sha256", "published_path", "published_at", "approved_by", "approved_reason",
         "doi",
     )  # fmt: skip
     query = select(*(table.c[name] for name in names)).where(_is_current())
-    if month is None:
+    if of_a_month:  # by id alone: with the state named as well, SQLite would take the index of that and read every row
+        query = query.where(table.c.data_id.between(bindparam("asked_first"), bindparam("asked_last")))
+    else:
         query = query.where(table.c.status == "published")
-    else:  # by id alone: with the state named as well, SQLite would take the index of that and read every row
-        first = f"mosaic_{month.replace('-', '')}"
-        query = query.where(table.c.data_id.between(f"{first}01T000000", f"{first}31T235959"))
-    with registry.read() as connection:
-        rows = connection.execute(query.order_by(table.c.data_id, table.c.version)).mappings()
-        return [row for row in _rows(rows) if row["status"] == "published"]
+    return query.order_by(table.c.data_id, table.c.version)
 
 
 def longest_unread(registry: Registry, since: str | None = None) -> list[Row]:
@@ -189,11 +258,14 @@ def count_current(registry: Registry) -> int:
 
 def has_rows(registry: Registry, statuses: Sequence[str] = ()) -> bool:
     """Return whether there is a row, of some states or at all, without counting them."""
-    query = select(data_registry.c.version).limit(1)
-    if statuses:
-        query = query.where(data_registry.c.status.in_(statuses))
     with registry.read() as connection:
-        return connection.execute(query).first() is not None
+        return connection.execute(_select_any(tuple(statuses))).first() is not None
+
+
+@functools.cache
+def _select_any(statuses: tuple[str, ...]) -> Select[tuple[int]]:
+    query = select(data_registry.c.version).limit(1)
+    return query.where(data_registry.c.status.in_(statuses)) if statuses else query
 
 
 def count(registry: Registry, statuses: Sequence[str] = ()) -> int:
@@ -243,21 +315,15 @@ def events(registry: Registry, data_id: str) -> list[Row]:
         return _rows(connection.execute(query).mappings())
 
 
-def last_events(registry: Registry, data_id: str | None) -> dict[tuple[str, int], int]:
-    """Return the number of the last event of each version, by id and version, of a product or of all."""
-    table = publish_events.c
-    query = select(table.data_id, table.version, func.max(table.event_id)).group_by(table.data_id, table.version)
-    if data_id is not None:
-        query = query.where(table.data_id == data_id)
-    with registry.read() as connection:
-        return {(found, version): last for found, version, last in connection.execute(query)}
-
-
 def states(connection: Connection, data_id: str) -> list[tuple[int, str]]:
     """Return the versions of a product and their states, the oldest first."""
+    return [(version, status) for version, status in connection.execute(_select_states(), {"asked_id": data_id})]
+
+
+@functools.cache
+def _select_states() -> Select[tuple[int, str]]:
     column = data_registry.c
-    query = select(column.version, column.status).where(column.data_id == data_id).order_by(column.version)
-    return [(version, status) for version, status in connection.execute(query)]
+    return select(column.version, column.status).where(column.data_id == bindparam("asked_id")).order_by(column.version)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ _FACTS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Making:
     """One making of a mosaic.
 
@@ -48,6 +48,7 @@ class Making:
     files: dict[Path, bytes]
 
 
+@functools.lru_cache(maxsize=256)  # most seeds make the same ones
 def make(layout: Layout, group_id: str, number: int, verdict: str) -> Making:
     """Return the files of a mosaic of one tile, whose verdict is ``passed``, ``warning`` or ``failed``."""
     files: dict[Path, bytes] = {}
@@ -84,6 +85,14 @@ def make(layout: Layout, group_id: str, number: int, verdict: str) -> Making:
         "mosaic", mosaic_id, [image], facts=stated, qa={"rms_mjy": 4.0}, files=listed, reasons=list(_REASONS[verdict])
     )
     return Making(mosaic_id, number, verdict, files)
+
+
+@functools.lru_cache(maxsize=256)
+def manifest_sha256(layout: Layout, making: Making) -> str:
+    """Return the SHA-256 of the manifest of a making whose files stand on the stage."""
+    from contimg.bundle.assembly import gather
+
+    return gather(layout, making.mosaic_id).manifest_sha256
 
 
 @functools.lru_cache(maxsize=64)

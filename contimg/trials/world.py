@@ -17,6 +17,7 @@ from sqlalchemy.pool import QueuePool
 
 from contimg.config import Config, load
 from contimg.errors import ContimgError
+from contimg.naming import Layout
 from contimg.publishing import deciding, decisions, publish_mosaic, register_mosaic
 from contimg.publishing.reconcile import reconcile
 from contimg.registry import backup, queries, schema
@@ -142,14 +143,11 @@ class World:
 
     def lay(self, making: mosaics.Making) -> None:
         """Put a making of a mosaic on the stage, as its rule would have left it."""
-        from contimg.bundle.assembly import gather
-
         for path, content in making.files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)  # a bundle may hold a link to it
             path.write_bytes(content)
-        contents = gather(self.config.layout, making.mosaic_id)
-        self.ledger.verdicts[making.mosaic_id, contents.manifest_sha256] = making.verdict
+        self.ledger.verdicts[making.mosaic_id, mosaics.manifest_sha256(self.layout, making)] = making.verdict
 
     def work(self, mosaic_id: str) -> str:
         """Do the work of the two rules; return the outcome."""
@@ -251,6 +249,6 @@ class World:
         self.ledger.shown.pop((row["data_id"], row["version"]), None)
 
     @functools.cached_property
-    def layout(self) -> Any:
+    def layout(self) -> Layout:
         """Where everything stands."""
         return self.config.layout
