@@ -2,7 +2,9 @@
 
 ::
 
-    python -m tests.trials.publishers --url postgresql+psycopg://… [--seconds 20] [--processes 4] [--seed 1]
+    python -m tests.trials.publishers [--url postgresql+psycopg://…] [--seconds 20] [--processes 4] [--seed 1]
+
+Without a URL the server is one of its own, which crashes now and then, too.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import time
 from pathlib import Path
 
 from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
 from contimg.errors import ContimgError, UnknownIdError
 from contimg.publishing import decisions
@@ -33,6 +36,7 @@ from contimg.registry.engine import open_registry
 from contimg.trials import mosaics, promises
 from contimg.trials.machine import Machine
 from contimg.trials.world import World, config_below
+from tests.support.own_server import OwnServer
 from tests.trials.orders import Operation, explained
 
 GROUPS = tuple(f"2026-02-11T{hour:02d}:26:49" for hour in range(6))
@@ -124,30 +128,37 @@ def operations(folder: Path) -> dict[str, list[Operation]]:
     return {mosaic: sorted(some, key=lambda one: one.start) for mosaic, some in found.items()}
 
 
-def trouble(options, config, logs: Path, backends) -> dict[str, int]:
-    """Let publishers work for a while; kill some, and cut connections."""
-    dice, counts = random.Random(options.seed), {"killed": 0, "cut": 0}
+def trouble(options, config, logs: Path, backends, server: OwnServer | None) -> dict[str, int]:
+    """Let publishers work for a while; kill some, cut connections, and let a server of one's own crash."""
+    dice, counts = random.Random(options.seed), {"killed": 0, "cut": 0, "crashed": 0}
     pids = [start(config, logs, 1000 * options.seed + number) for number in range(options.processes)]
-    deadline = time.monotonic() + options.seconds
-    while time.monotonic() < deadline:
-        time.sleep(dice.uniform(0.1, 0.6))
-        if dice.random() < 0.4:
-            number = dice.randrange(len(pids))
-            os.kill(pids[number], signal.SIGKILL)
-            os.waitpid(pids[number], 0)
-            pids[number] = start(config, logs, dice.randrange(1 << 30))
-            counts["killed"] += 1
-        else:
-            counts["cut"] += backends(dice)
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+    try:
+        deadline = time.monotonic() + options.seconds
+        while time.monotonic() < deadline:
+            time.sleep(dice.uniform(0.1, 0.6))
+            if dice.random() < 0.4:
+                number = dice.randrange(len(pids))
+                os.kill(pids[number], signal.SIGKILL)
+                os.waitpid(pids[number], 0)
+                pids[number] = start(config, logs, dice.randrange(1 << 30))
+                counts["killed"] += 1
+            elif server is not None and dice.random() < 0.2:
+                server.crash()
+                time.sleep(dice.choice((0.0, 0.0, 1.0)))
+                server.start()
+                counts["crashed"] += 1
+            else:
+                counts["cut"] += backends(dice)
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
     return counts
 
 
 def cutter(url: str, mark: str):
     """Return a function that cuts one connection of our publishers, by chance; it returns how many it cut."""
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)  # the server may have crashed since
 
     def cut(dice: random.Random) -> int:
         with engine.connect() as connection:
@@ -163,25 +174,29 @@ def cutter(url: str, mark: str):
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--url", required=True)
+    parser.add_argument("--url")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     memory = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None))
+    folder.chmod(0o755)  # another user may run the server
     mark = f"publishers{os.getpid()}"
+    server = OwnServer(folder / "server") if options.url is None else None
+    url = options.url if server is None else server.url
     try:
-        said = try_out(
-            options, folder, f"{options.url}{'&' if '?' in options.url else '?'}application_name={mark}", mark
-        )
+        marked = f"{url}{'&' if '?' in url else '?'}application_name={mark}"
+        said = try_out(options, folder, marked, cutter(url, mark), server)
     finally:
+        if server is not None:
+            server.stop()
         shutil.rmtree(folder)
     print(json.dumps(said))
     return 1 if said["unexplained"] or said["problems"] else 0
 
 
-def try_out(options, folder: Path, url: str, mark: str) -> dict:
+def try_out(options, folder: Path, url: str, backends, server: OwnServer | None) -> dict:
     config = config_below(folder / "world", url)
     registry = open_registry(config)
     world = World(config, Machine(options.seed), registry)
@@ -193,7 +208,7 @@ def try_out(options, folder: Path, url: str, mark: str) -> dict:
     registry.close()  # before processes are made that would share its connections
     logs = folder / "logs"
     logs.mkdir()
-    counts = trouble(options, config, logs, cutter(options.url, mark))
+    counts = trouble(options, config, logs, backends, server)
     history = operations(logs)
     end = time.monotonic()
     reconcile(registry, config.layout)
