@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import update
 
 from contimg.bundle import bundle, metadata
+from contimg.bundle.record import read_record
 from contimg.bundle.validation import validate
 from contimg.products.twin import Reason
 from contimg.publishing.checkpoints import checkpoint
@@ -34,7 +35,9 @@ class Finalized:
     held: tuple[dict[str, Any], ...]
 
 
-def finalize(registry: Registry, data_id: str, version: int, *, just_read: bool = False) -> Finalized:
+def finalize(
+    registry: Registry, data_id: str, version: int, *, just_read: bool = False, place: Path | None = None
+) -> Finalized:
     """Set the verdict of a registered product from its bundle; a second call changes nothing.
 
     The verdict is that of the twins in the bundle, and no argument of the caller; the validation reads the
@@ -49,6 +52,8 @@ def finalize(registry: Registry, data_id: str, version: int, *, just_read: bool 
     just_read : bool
         This process has just made the bundle of files that it read: only the images are read, to look at their pixels.
         (Publishing compares every byte with the manifest.)
+    place : Path, optional
+        Where a copy of the bundle stands, whose record may say when it was judged before; on the stage by default.
 
     Raises
     ------
@@ -61,15 +66,17 @@ def finalize(registry: Registry, data_id: str, version: int, *, just_read: bool 
     if row["finalization_status"] == "finalized":
         return _finalized(row)
     values = judge(
-        Path(row["stage_path"]),
+        Path(row["stage_path"]) if place is None else place,
         data_id,
         row["sha256"],
         auto_publish=row["auto_publish"],
         also=poorer_than_before(registry, row),
         just_read=just_read,
     )
-    # What a power cut undoes here is found again from the same bundle: no need to wait for the disk.
-    with registry.transaction(lock=data_id, durable=False) as connection:
+    before = None if place is None else read_record(place).get("staged_at")
+    # That it is held is said to persons, and waits for the disk. What passed goes on to its publication, which does;
+    # a power cut before that undoes a verdict that is found again from the same bundle.
+    with registry.transaction(lock=data_id, durable=bool(values["held_json"])) as connection:
         now_row = latest(connection, data_id, version)
         assert now_row is not None, f"{data_id} version {version} vanished from {registry.where}"
         row = now_row
@@ -77,7 +84,7 @@ def finalize(registry: Registry, data_id: str, version: int, *, just_read: bool 
             judged = "held" if values["held_json"] else "staging"
             # What a person has rejected before it was judged stays rejected.
             status = judged if row["status"] == "staging" else row["status"]
-            row = dict(row) | values | {"staged_at": now(), "status": status}
+            row = dict(row) | values | {"staged_at": before or now(), "status": status}
             connection.execute(
                 update(data_registry)
                 .where(data_registry.c.data_id == data_id, data_registry.c.version == version)

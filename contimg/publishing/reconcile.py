@@ -18,6 +18,7 @@ from contimg.publishing.differences import MAX_SHARE, Difference, Scope
 from contimg.publishing.reconcile_bytes import published, staged, unrecorded
 from contimg.publishing.reconcile_remains import left_claims, marks, overtaken, remains
 from contimg.publishing.reconcile_rows import damaged_rows, lost_decisions, lost_rows, misplaced
+from contimg.publishing.reconcile_unjudged import unjudged
 from contimg.registry.engine import Registry
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 # The order matters: later steps finish what earlier ones have found and repaired in part.
 STEPS = (
-    damaged_rows, lost_rows, left_claims, remains, lost_decisions, misplaced, unrecorded, overtaken, published, staged,
-    marks,
+    damaged_rows, lost_rows, left_claims, remains, unjudged, lost_decisions, misplaced, unrecorded, overtaken,
+    published, staged, marks,
 )  # fmt: skip
 
 

@@ -32,12 +32,14 @@ def unrecorded(scope: Scope) -> Iterator[Difference]:
 
 def _unrecorded(scope: Scope, row: Row) -> Iterator[Difference]:
     final = scope.layout.bundle(row["data_id"], row["version"])
-    if not final.is_dir() or row["finalization_status"] != "finalized":
+    if not final.is_dir():
         return
     problem = bundle.archived_problem(final, row["sha256"])
     if problem is not None:
         message = f"{final} stands where {row['data_id']} is to be published, and differs ({problem}): move it away"
         yield about("foreign", row, final, message, needs_person=True)
+        return
+    if row["finalization_status"] != "finalized":  # registered since it was looked at
         return
     with scope.registry.read() as connection:
         why = unearned(row, recorded(connection, row))

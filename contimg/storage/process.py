@@ -138,7 +138,12 @@ def is_dead(owner: Owner, *, same_machine: bool = False) -> bool:
 
 
 def part_name(name: str) -> str:
-    """Return a hidden temporary name for a file that will be called `name`, with the identity of this process in it."""
+    """Return a hidden temporary name for a file that will be called `name`, with the identity of this process in it.
+
+    What is a temporary name already gets one of the same length: a removal may be stopped many times.
+    """
+    if _PART.fullmatch(name) is not None:
+        return f"{part_name(name[: name.index('.part-')].lstrip('.'))}.old"
     owner = me()
     return f".{name}.part-{owner.installation}-{owner.machine}-{owner.pid}-{owner.start}"
 

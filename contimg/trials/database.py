@@ -33,9 +33,14 @@ class Database:
             self.states = [connection.serialize()]
 
     def committed(self, connection: Any) -> None:
-        """Note the state after a commit of a connection (`sqlite3.Connection`); SQLite itself says how sure it is."""
-        (level,) = connection.execute("PRAGMA synchronous").fetchone()
+        """Note the state after a commit of a connection (`sqlite3.Connection`); SQLite itself says how sure it is.
+
+        A transaction that wrote nothing syncs nothing either: what was committed before it is no surer than before.
+        """
         state = connection.serialize()
+        if state == self.states[-1]:
+            return
+        (level,) = connection.execute("PRAGMA synchronous").fetchone()
         if level >= _FULL:
             self.states = [state]
         else:

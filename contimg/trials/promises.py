@@ -63,6 +63,9 @@ def sure(world: World) -> list[str]:
     for data_id, version in sorted(world.ledger.hidden):
         if is_folder(world.layout.bundle(data_id, version)):
             problems.append(f"{data_id} version {version} was withdrawn, and is in sight")
+    for data_id, version in sorted(world.ledger.held):
+        if queries.get(world.registry, data_id, version)["finalization_status"] != "finalized":
+            problems.append(f"{data_id} version {version} was held, and is not judged")
     if world.ledger.owed:
         known = world.known_reasons()
         problems += [f"lost: {asked}" for reason, asked in world.ledger.owed.items() if reason not in known]

@@ -38,6 +38,13 @@ def config_below(root: Path, url: str | None, **sections: Any) -> Config:
     return load(content | sections)
 
 
+class _Pool(QueuePool):
+    """Connections that are used again, as many as there are processes: one that is set aside keeps its own."""
+
+    def __init__(self, creator: Any, **options: Any) -> None:
+        super().__init__(creator, **options | {"max_overflow": -1})
+
+
 def open_shared(config: Config) -> Registry:
     """Open the registry of a world, with connections to SQLite that are used again.
 
@@ -45,7 +52,7 @@ def open_shared(config: Config) -> Registry:
     """
     if config.registry.url is not None:
         return open_registry(config)
-    with mock.patch.object(registry_engine, "NullPool", QueuePool):
+    with mock.patch.object(registry_engine, "NullPool", _Pool):
         registry = open_registry(config)
 
     def opened(connection: Any, record: Any) -> None:
@@ -94,6 +101,8 @@ class Ledger:
     shown : dict
         By id and version the manifest of each mosaic that was reported as published, unless somebody
         asked to take it out of sight or the outer world removed it.
+    held : set
+        Ids and versions that were reported as held, since registry and bundles were last whole.
     hidden : set
         Ids and versions that were reported as withdrawn, unless somebody asked to restore them.
     running : Counter
@@ -106,6 +115,7 @@ class Ledger:
     asked: list[Asked] = field(default_factory=list)
     owed: dict[str, Asked] = field(default_factory=dict)
     shown: dict[tuple[str, int], str] = field(default_factory=dict)
+    held: set[tuple[str, int]] = field(default_factory=set)
     hidden: set[tuple[str, int]] = field(default_factory=set)
     running: Counter[tuple[str, int]] = field(default_factory=Counter)
     begun: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -154,9 +164,12 @@ class World:
         register_mosaic.register_mosaic(mosaic_id, self.config)
         outcome = publish_mosaic.publish_mosaic(mosaic_id, self.config, waits_s=())
         key = (outcome.data_id, outcome.version)
+        sha256 = queries.get(self.registry, *key)["sha256"]  # others may be asked for something meanwhile
         disputed = any((one.data_id, one.version) == key and one.word != "approved" for one in self.ledger.asked)
         if outcome.status == "published" and not disputed:
-            self.ledger.shown[key] = queries.get(self.registry, *key)["sha256"]
+            self.ledger.shown[key] = sha256
+        if outcome.status == "held":
+            self.ledger.held.add(key)
         return outcome.status
 
     def reconcile(self) -> list[Any]:
@@ -220,6 +233,7 @@ class World:
     def disaster(self) -> Iterator[None]:
         """Run a block that destroys something; decisions that no place holds afterwards are owed no more."""
         before = self.known_reasons()
+        self.ledger.held.clear()
         yield
         for reason in before - self.known_reasons():
             self.ledger.owed.pop(reason, None)

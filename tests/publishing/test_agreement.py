@@ -27,15 +27,18 @@ from tests.support.databases import memory_folder
 from tests.support.registered_nights import RegisteredNight
 
 ID = mosaics.MOSAIC
-ROWS = ("absent", "staging", "held", "published", "rejected", "withdrawn", "superseded")
+ROWS = (
+    "absent", "staging", "not judged", "not judged, to be held", "held", "published", "rejected", "withdrawn",
+    "superseded",
+)  # fmt: skip
 PLACES = ("nowhere", "stage", "sight", "hidden", "both")  # beside the copy on the stage; 'nowhere': not even there
 DECISIONS = ("none", "approved", "rejected", "withdrawn", "restored")
 MARKERS = ("absent", "wrong")
 PERSON = "person"
 
 # (row, place, decision) -> (row, place) afterwards; PERSON: left as it is, and said. The bundle has not passed
-# where the row is held, and has passed in all other rows. A decision that the row does not know comes from the
-# bundle's record, as after a restored backup; none can be recorded where no bundle is.
+# where the row is held or is to be held once it is judged, and has passed in all other rows. A decision that the row
+# does not know comes from the bundle's record, as after a restored backup; none can be recorded where no bundle is.
 # fmt: off
 ANSWERS = {
     "absent": {
@@ -59,6 +62,17 @@ ANSWERS = {
                        withdrawn=("withdrawn", "hidden"), restored=("published", "sight")),
         "both": dict(none=PERSON, approved=PERSON, rejected=("rejected", "hidden"), withdrawn=("withdrawn", "hidden"),
                      restored=("published", "sight")),
+    },
+    "not judged, to be held": {
+        "nowhere": dict(none=("staging", "stage")),
+        "stage": dict(none=("staging", "stage"), approved=("staging", "stage"), rejected=("rejected", "stage"),
+                      withdrawn=("withdrawn", "stage"), restored=("held", "stage")),
+        "sight": dict(none=("held", "aside"), approved=("published", "sight"), rejected=("rejected", "hidden"),
+                      withdrawn=("withdrawn", "hidden"), restored=("held", "aside")),
+        "hidden": dict(none=("withdrawn", "hidden"), approved=("withdrawn", "hidden"), rejected=("rejected", "hidden"),
+                       withdrawn=("withdrawn", "hidden"), restored=("withdrawn", "hidden")),
+        "both": dict(none=PERSON, approved=PERSON, rejected=("rejected", "hidden"), withdrawn=("withdrawn", "hidden"),
+                     restored=PERSON),
     },
     "held": {
         "nowhere": dict(none=("held", "stage")),
@@ -117,6 +131,7 @@ ANSWERS = {
                      restored=PERSON),
     },
 }
+ANSWERS["not judged"] = ANSWERS["staging"]  # it is judged first
 # fmt: on
 CASES = [
     (row, place, decision, marker)
@@ -144,7 +159,7 @@ class Case:
     """One combination, set up in a stage, archive and registry where the mosaic was just registered."""
 
     def __init__(self, night: RegisteredNight, row: str, place: str, decision: str, marker: str) -> None:
-        night.restore("warning" if row == "held" else "passed")
+        night.restore("warning" if "held" in row else "passed")
         self.config, self.registry = night.config, night.registry
         known = queries.get(self.registry, ID)
         self.where = Places.of(self.config.layout, known)
@@ -166,6 +181,8 @@ class Case:
     def _row(self, row):
         closed = {"closed_at": "2026-02-12T00:00:00.000Z", "closed_by": "ada", "closed_reason": "once"}
         there = {"published_at": "2026-02-11T12:00:00.000Z"}
+        unjudged = {"qa_status": "pending", "validation_status": "pending", "finalization_status": "pending"}
+        unjudged |= {"held_json": None, "staged_at": None}
         values = {
             "published": there | {"published_path": str(self.where.sight)},
             "withdrawn": there | closed | {"published_path": str(self.where.hidden)},
@@ -178,7 +195,9 @@ class Case:
                     if table.name != "schema_version":
                         connection.execute(delete(table))
             else:
-                connection.execute(update(data_registry).values(status=row, **values.get(row, {})))
+                values |= dict.fromkeys(("not judged", "not judged, to be held"), unjudged)
+                status = "staging" if row.startswith("not judged") else row
+                connection.execute(update(data_registry).values(status=status, **values.get(row, {})))
 
     def state(self):
         with contextlib.suppress(Exception):

@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from contimg.errors import RegistryError
-from contimg.storage import safe_files
+from contimg.storage import process, safe_files
 from contimg.storage.safe_files import (
     copy,
     create,
@@ -311,6 +311,29 @@ def test_what_is_discarded_cannot_be_renamed_to_its_final_name_half_removed(root
             rename_new(folder, "a", folder, "final")
     assert list(root.iterdir()) == []
     discard(folder, "a")
+
+
+@pytest.mark.parametrize("name", ["mosaic_20260211T002649.5f51c5c5959cc806", ".hidden", "b.part-9"])
+def test_a_removal_that_is_stopped_many_times_needs_no_longer_names(tmp_path, monkeypatch, name):
+    """Each process that goes on with it renames what the one before had renamed."""
+    place, lengths = tmp_path / "place", set()
+    (place / name).mkdir(parents=True)
+    (place / name / "file").write_text("x")
+    for pid in range(1000, 1010):
+        owner = process.Owner("host", f"{'0f' * 16}-4026531836", pid, 12345678, "1a" * 8)
+        monkeypatch.setattr(process, "me", lambda owner=owner: owner)
+        with monkeypatch.context() as stopped:
+            stopped.setattr(safe_files, "remove_tree", lambda *_: None)
+            (name,) = os.listdir(place)
+            with open_folder(place) as opened:
+                safe_files.discard(opened, name)
+        (left,) = os.listdir(place)
+        assert process.part_owner(left).pid == pid, "so that it counts as left over once that process is dead"
+        lengths.add(len(left))
+    assert max(lengths) - min(lengths) <= len(".old")
+    with open_folder(place) as opened:
+        safe_files.discard(opened, left)
+    assert os.listdir(place) == []
 
 
 def test_what_exists_is_an_entry_of_any_kind(root, folder):
