@@ -108,6 +108,22 @@ def _published(scope: Scope, lost: Lost, row: Row) -> Iterator[Difference]:
     lost.append((replace(found, message=message), action))
 
 
+def withdrawn(scope: Scope) -> Iterator[Difference]:
+    """Find bundles out of sight that are altered: nobody could restore them."""
+    rows = scope.settled_rows("withdrawn", "rejected", "superseded")
+    yield from scope.each(rows, functools.partial(_withdrawn, scope))
+
+
+def _withdrawn(scope: Scope, row: Row) -> Iterator[Difference]:
+    where = Places.of(scope.layout, row)
+    if not places.is_folder(where.hidden) or not where.is_own(where.hidden):
+        return
+    problem = _problem(scope, row, where.hidden)
+    if problem is not None:
+        message = f"{problem}: bring it back from a backup, or remove {where.hidden}, which nobody can restore so"
+        yield about("altered", row, where.hidden, message, needs_person=True)
+
+
 def _contradicted(row: Row, path: Path) -> Iterator[Difference]:
     """Find a row that says otherwise than its bundle, which is whole."""
     problem = contradiction(row, path)
@@ -117,7 +133,7 @@ def _contradicted(row: Row, path: Path) -> Iterator[Difference]:
 
 
 def _problem(scope: Scope, row: Row, path: Path) -> str | None:
-    """Return what is wrong with a published bundle.
+    """Return what is wrong with a bundle in the archive.
 
     Of one product, which is about to be registered or published, nothing is read that was found right before and that
     nobody has touched since; a reconciliation of all reads every byte.

@@ -46,7 +46,9 @@ def register_mosaic(mosaic_id: str, config: Config, *, judged_by: Options | None
         registered = register(
             registry, layout, data_id, auto_publish=options.auto, judged_by=judged_by, doi=options.doi
         )
-        finalize(registry, data_id, registered.version, just_read=registered.created)
+        row = queries.get(registry, data_id, registered.version)
+        if row["status"] == "staging":  # what a person has rejected before it was judged may be damaged, and stay so
+            finalize(registry, data_id, registered.version, just_read=registered.created)
         row = queries.get(registry, data_id)
         markers.write(layout, "registered", markers.registered(row))
     checkpoint("register:marked")

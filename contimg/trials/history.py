@@ -23,7 +23,7 @@ from contimg.plan.frozen import freeze
 from contimg.plan.make_plan import make_plan
 from contimg.plan.model import Plan
 from contimg.plan.observe import committed_groups
-from contimg.publishing.places import Places, is_folder
+from contimg.publishing.places import Places
 from contimg.registry import queries
 from contimg.times import mjd_from_datetime
 from contimg.trials import mosaics, promises
@@ -120,6 +120,8 @@ class History:
         plan = planned.result if planned.ended == "clean" else Plan()
         self._work(plan)
         if self.random.random() < 0.5:  # later in the night: persons decide about what is registered by now
+            if self.random.random() < 0.3:
+                self._disaster()
             self._work(plan)
         if self.random.random() < 0.15:
             self._disaster()
@@ -181,23 +183,11 @@ class History:
         return found
 
     def _disaster(self) -> None:
-        kind = self.random.choice(("back up", "back up", "restore", "lose registry", "lose bundle"))
+        kind = self.random.choice(("back up", "back up", "restore", "lose registry", "lose bundle", "rot", "rot"))
         if kind == "back up":
             self.backups.append(self.world.back_up())
-        elif kind == "lose bundle":
-            rows = queries.listing(self.world.registry, latest_only=False)
-            row = self.random.choice(rows) if rows else None
-            path = (
-                None
-                if row is None
-                else getattr(Places.of(self.config.layout, row), self.random.choice(("stage", "sight")))
-            )
-            if path is None or not is_folder(path):
-                return
-            self.harmed = True
-            with self.world.disaster():
-                self.world.remove(path, row)
-            self.disk.adopt()
+        elif kind in ("lose bundle", "rot"):
+            kind = self._harm_bundle(kind)
         elif kind == "lose registry" or self.backups:
             self._end_stopped()
             self.harmed = True
@@ -206,8 +196,23 @@ class History:
                     self.world.empty_registry()
                 else:
                     self.world.restore_backup(self.random.choice(self.backups))
+        else:
+            return
         self.database.adopt()
         self._say(kind)
+
+    def _harm_bundle(self, kind: str) -> str:
+        """Lose a copy of a bundle, or damage a file of it; return what was done, in words."""
+        rows = queries.listing(self.world.registry, latest_only=False)
+        places = [(row, place) for row in rows for place in Places.of(self.config.layout, row).standing()]
+        if not places:
+            return "nothing to harm"
+        row, place = self.random.choice(places)
+        self.harmed = True
+        with self.world.disaster():
+            done = self.world.remove(place, row) if kind == "lose bundle" else self.world.rot(place, row)
+        self.disk.adopt()
+        return done
 
     def _end_stopped(self) -> None:
         """End what is stopped: who replaces a registry ends its processes first, as docs/operations.md says."""
@@ -303,6 +308,7 @@ class History:
         """Reconcile, finish all work by the same commands, and look whether every promise holds."""
         try:
             self.world.reconcile()
+            self.world.ledger.rotten.clear()
             left = self.world.reconcile()
         except ContimgError as error:
             self._found(f"reconciling {when}", [str(error)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,16 @@ from contimg.storage import json_files
 from contimg.trials.world import World
 
 
-def at_any_time(world: World) -> list[str]:
-    """Return what is wrong with what stands in sight, also while processes work or after they were killed.
+def at_any_time(world: World, besides: Collection[tuple[str, int]] = ()) -> list[str]:
+    """Return what is wrong with what stands in the archive, also while processes work or after they were killed.
 
-    Every bundle under a final name is whole, is one that was made, and passed or is approved; every marker is whole.
+    Every bundle there is whole, is one that was made, and passed or is approved; every marker is whole. Not looked at
+    are the ids and versions in `besides`, and those that were damaged and not reconciled yet.
     """
     problems = [f"{path} is torn" for path in _torn(world.config.paths.stage)]
     for path, data_id, version, hidden in find_bundles(world.layout):
+        if (data_id, version) in world.ledger.rotten.union(besides):
+            continue
         found = bundle.verify(path)
         if not found.ok:
             problems.append(f"half visible: {found.problems[0].message}")
@@ -110,7 +113,7 @@ def settled(world: World, left: list[Any], *, idle: bool = True) -> list[str]:
         False where a process is stopped in the middle of its work.
     """
     odd = {(one.data_id, one.version) for one in left if one.needs_person}
-    problems = at_any_time(world) + sure(world)
+    problems = at_any_time(world, odd) + sure(world)
     rows = queries.listing(world.registry, latest_only=False)
     known = {(row["data_id"], row["version"]) for row in rows}
     for path, data_id, version, _ in find_bundles(world.layout):

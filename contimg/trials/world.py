@@ -105,6 +105,8 @@ class Ledger:
         Ids and versions that were reported as held, since registry and bundles were last whole.
     hidden : set
         Ids and versions that were reported as withdrawn, unless somebody asked to restore them.
+    rotten : set
+        Ids and versions of which a copy was damaged, since all was reconciled.
     running : Counter
         By id and version the decisions that have begun and not ended; those of killed processes never do.
     begun : Counter
@@ -117,6 +119,7 @@ class Ledger:
     shown: dict[tuple[str, int], str] = field(default_factory=dict)
     held: set[tuple[str, int]] = field(default_factory=set)
     hidden: set[tuple[str, int]] = field(default_factory=set)
+    rotten: set[tuple[str, int]] = field(default_factory=set)
     running: Counter[tuple[str, int]] = field(default_factory=Counter)
     begun: Counter[tuple[str, int]] = field(default_factory=Counter)
 
@@ -257,10 +260,39 @@ class World:
         self.empty_registry()
         backup.restore(self.registry, file)
 
-    def remove(self, path: Path, row: Any) -> None:
-        """Lose the folder of a bundle."""
+    def remove(self, path: Path, row: Any) -> str:
+        """Lose a copy of a bundle; return what was done, in words."""
         shutil.rmtree(path)
-        self.ledger.shown.pop((row["data_id"], row["version"]), None)
+        self._forget(path, row)
+        return f"lose {path.relative_to(self.root)}"
+
+    def rot(self, path: Path, row: Any) -> str:
+        """Damage a file of a copy of a bundle, or put one beside it; return what was done, in words."""
+        random = self.machine.random
+        file = random.choice(sorted(one for one in path.rglob("*") if one.is_file()))
+        content = file.read_bytes()
+        place = random.randrange(len(content))
+        kinds = {
+            "flip": content[:place] + bytes([content[place] ^ 1 << random.randrange(8)]) + content[place + 1 :],
+            "cut": content[:place],
+            "empty": b"",
+            "gone": None,
+            "stray": content,
+        }
+        kind = random.choice(sorted(kinds))
+        if kind == "stray":
+            file = file.with_name(f"{file.name}~")
+        file.unlink(missing_ok=True)  # not the file of the stage that it may be a link to
+        damaged = kinds[kind]
+        if damaged is not None:
+            file.write_bytes(damaged)
+        self._forget(path, row)
+        self.ledger.rotten.add((row["data_id"], row["version"]))
+        return f"{kind} {file.relative_to(self.root)}"
+
+    def _forget(self, path: Path, row: Any) -> None:
+        if path == self.layout.bundle(row["data_id"], row["version"]):
+            self.ledger.shown.pop((row["data_id"], row["version"]), None)
 
     @functools.cached_property
     def layout(self) -> Layout:

@@ -17,6 +17,7 @@ from contimg.publishing import decisions
 from contimg.publishing.deciding import Named
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
+from contimg.publishing.register import register
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.publishing.scrub import scrub
 from contimg.registry import queries
@@ -267,3 +268,36 @@ def test_a_staged_bundle_that_cannot_be_judged_is_set_aside_and_gets_no_row(regi
     assert [row["data_id"] for row in queries.listing(registry)] == [second.name]
     (left,) = reconcile(registry, config.layout)
     assert left.code == "foreign" and left.needs_person
+
+
+def test_an_altered_bundle_out_of_sight_is_said(registry, config, two):
+    """It could not be restored; whoever may do without it removes it."""
+    _first, second = two
+    decisions.withdraw(registry, config.layout, Named(ID, 1), "a satellite in it")
+    hidden = Path(queries.get(registry, ID)["published_path"])
+    assert reconcile(registry, config.layout) == []
+    file = hidden / "data" / f"{ID}.fits"
+    file.chmod(0o644)
+    file.write_bytes(b"?" + file.read_bytes()[1:])
+    for data_id in (None, ID):
+        (found,) = reconcile(registry, config.layout, data_id)
+        assert (found.code, found.data_id, found.needs_person) == ("altered", ID, True)
+        assert str(file) in found.message and f"remove {hidden}" in found.message
+    assert bundle.verify(second).ok
+    shutil.rmtree(hidden)
+    assert reconcile(registry, config.layout) == []
+
+
+@pytest.mark.parametrize("harm", ["a file gone", "manifest"])
+def test_what_was_rejected_before_it_was_judged_may_be_damaged(registry, config, harm):
+    """The same command has nothing to do for it: it must not fail until somebody makes the bundle again."""
+    mosaics.make_mosaic(config)
+    row = register(registry, config.layout, ID, auto_publish=True)
+    decisions.reject(registry, config.layout, Named(ID, 1), "a satellite in it")
+    file = row.path / (bundle.MANIFEST if harm == "manifest" else f"data/{ID}.fits")
+    file.unlink()
+    if harm == "manifest":
+        file.write_text("nonsense\n")
+    register_mosaic(ID, config)
+    assert publish_mosaic(ID, config, waits_s=()).status == "rejected"
+    assert queries.get(registry, ID)["status"] == "rejected"
