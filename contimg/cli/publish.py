@@ -101,7 +101,7 @@ def approve(
     with opened(context) as database:
         reconcile(database, context.config.layout, named.data_id, judged_by=options_of(context.config))
         row = decisions.approve(database, context.config.layout, named, reason)
-        outcome = _publish(context, database, row["data_id"], row["version"])
+        outcome = _publish_approved(context, database, row)
         _update_archive(context, database, row["data_id"])
     _show([_as_record(outcome)], as_json)
 
@@ -183,11 +183,13 @@ def _moved(
     context: Context, decide: Callable[..., Mapping[str, Any]], named: Named, reason: str
 ) -> tuple[Mapping[str, Any], int | None]:
     """Withdraw or restore a bundle; return its row and the version that is then current."""
+    from contimg.publishing.carrying_out import recorded_as
     from contimg.registry import queries
 
     with opened(context) as database:
         row = decide(database, context.config.layout, named, reason)
-        current = queries.current_version(database, named.data_id)
+        with recorded_as(row, row["status"], "the archive's tables could not be written anew", "contimg archive"):
+            current = queries.current_version(database, named.data_id)
         _update_archive(context, database, named.data_id)
     return row, current
 
@@ -206,6 +208,19 @@ def _publish(context: Context, database: Registry, data_id: str, version: int | 
         wait_s=options.claim_s,
         read_only=options.read_only,
     )
+
+
+def _publish_approved(context: Context, database: Registry, row: Mapping[str, Any]) -> Outcome:
+    """Publish what was just approved; `PublishFailed` says what does the rest, other errors are made to."""
+    from contimg.publishing.carrying_out import recorded_as
+    from contimg.publishing.publish import PublishFailed
+
+    with recorded_as(row, "approved", "it could not be published", f"contimg publish retry {row['data_id']}"):
+        try:
+            return _publish(context, database, row["data_id"], row["version"])
+        except PublishFailed as error:
+            failure = error
+    raise failure
 
 
 def _update_archive(context: Context, database: Registry, data_id: str | None) -> None:

@@ -27,24 +27,37 @@ Row = Mapping[str, Any]
 
 
 @contextlib.contextmanager
-def _recorded(row: Row, decision: str) -> Iterator[None]:
-    """Let an error of a bundle's move, or of the database then, say what is recorded, and what does the rest."""
+def recorded_as(
+    row: Row, decision: str, failed: str = "its bundle could not be moved", command: str | None = None
+) -> Iterator[None]:
+    """Let an error of what follows a decision say what is recorded, and what does the rest: it cannot be typed again.
+
+    Parameters
+    ----------
+    row : mapping
+    decision : str
+    failed : str
+        What could not be done, where the block fails.
+    command : str, optional
+        What does the rest; ``contimg reconcile`` of the mosaic by default.
+    """
     try:
         yield
     except (OSError, RegistryError) as error:
         kind, what = (
             (type(error), refused(error)) if isinstance(error, RegistryError) else (RegistryError, sentence(error))
         )
+        command = command or f"contimg reconcile {row['data_id']}"
         raise kind(
-            f"{row['data_id']} version {row['version']} is recorded as {decision}, and its bundle could not be moved "
-            f"({what}): correct that, then 'contimg reconcile {row['data_id']}' does the rest"
+            f"{row['data_id']} version {row['version']} is recorded as {decision}, and {failed} ({what}): correct "
+            f"that, then '{command}' does the rest"
         ) from error
 
 
 def finish_withdrawal(registry: Registry, layout: Layout, row: Row) -> bool:
     """Move a withdrawn product's bundle to ``.withdrawn`` and record its path; False if it is not withdrawn now."""
     where = Places.of(layout, row)
-    with _recorded(row, "withdrawn"), registry.transaction(lock=row["data_id"]) as connection:
+    with recorded_as(row, "withdrawn"), registry.transaction(lock=row["data_id"]) as connection:
         now_row = latest(connection, row["data_id"], row["version"])
         if now_row is None or now_row["status"] != "withdrawn":
             return False
@@ -56,7 +69,7 @@ def finish_withdrawal(registry: Registry, layout: Layout, row: Row) -> bool:
 def finish_restoration(registry: Registry, layout: Layout, row: Row) -> bool:
     """Move a restored product's bundle back, and record it as published; False if it was decided otherwise since."""
     where = Places.of(layout, row)
-    with _recorded(row, "restored"), registry.transaction(lock=row["data_id"]) as connection:
+    with recorded_as(row, "restored"), registry.transaction(lock=row["data_id"]) as connection:
         now_row = latest(connection, row["data_id"], row["version"])
         last = last_placing(recorded(connection, row))
         if now_row is None or now_row["status"] != "staging" or last is None or last.decision != "restored":

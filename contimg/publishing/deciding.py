@@ -1,4 +1,4 @@
-"""How a decision of a person is taken: written into the bundle's own record, then into the registry.
+"""How a decision of a person is taken: written into the bundle's own record, then committed in the registry.
 
 When the process dies in between, `reconcile` does the rest.
 """
@@ -160,15 +160,17 @@ def decide(
         if not is_time(time):  # no reader would accept the record
             raise RegistryError(f"{named.data_id}: the clock says {time}: set it, then type the same command again")
         made = Decision(time, rule.decision, reason, by, me().host)
+        # Before the record: a database that refuses (a role or a server that may only read) lets nobody decide.
+        set_columns(connection, row, rule.values(made))
+        queries.add_event(connection, row["data_id"], row["version"], rule.decision, reason, _stamp(made))
+        after = queries.require(connection, row["data_id"], row["version"])
         try:
             where.record(publication(row), [*known, made], changed=rule.recorded(made))
         except OSError as error:
             raise _unrecorded(row, made, where, error) from error
         written.append((row, made))
         checkpoint("decision:recorded")
-        set_columns(connection, row, rule.values(made))
-        queries.add_event(connection, row["data_id"], row["version"], rule.decision, reason, _stamp(made))
-    return queries.get(registry, row["data_id"], row["version"])
+    return after
 
 
 @contextlib.contextmanager

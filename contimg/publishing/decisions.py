@@ -17,7 +17,7 @@ from contimg.bundle.record import Decision
 from contimg.config.key_types import DOI_PATTERN
 from contimg.errors import RegistryError
 from contimg.publishing import claims, copying, markers, places
-from contimg.publishing.carrying_out import finish_restoration, finish_withdrawal
+from contimg.publishing.carrying_out import finish_restoration, finish_withdrawal, recorded_as
 from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.deciding import Named, Row, Rule, chosen, decide, set_columns
 from contimg.publishing.places import Places
@@ -87,9 +87,10 @@ def reject(registry: Registry, layout: naming.Layout, mosaic: Named | str, reaso
         If it is in another state, or is another making than the person named.
     """
     row = decide(registry, layout, mosaic, reason, _REJECT)
-    _fence(registry, layout, row["data_id"])
-    places.hide(Places.of(layout, row))  # a copy that a publisher renamed before it died
-    markers.write_published(registry, layout, row["data_id"])
+    with recorded_as(row, "rejected", "what was copied of it could not be removed"):
+        _fence(registry, layout, row["data_id"])
+        places.hide(Places.of(layout, row))  # a copy that a publisher renamed before it died
+    _mark(registry, layout, row, "rejected")
     return row
 
 
@@ -142,7 +143,7 @@ def withdraw(registry: Registry, layout: naming.Layout, mosaic: Named | str, rea
     checkpoint("withdraw:recorded")
     finish_withdrawal(registry, layout, row)
     checkpoint("withdraw:hidden")
-    return _marked(registry, layout, row)
+    return _mark(registry, layout, row, "withdrawn")
 
 
 def restore(registry: Registry, layout: naming.Layout, mosaic: Named | str, reason: str) -> Row:
@@ -179,13 +180,14 @@ def restore(registry: Registry, layout: naming.Layout, mosaic: Named | str, reas
     row = decide(registry, layout, mosaic, reason, _RESTORE, is_whole)
     checkpoint("restore:recorded")
     finish_restoration(registry, layout, row)
-    return _marked(registry, layout, row)
+    return _mark(registry, layout, row, "restored")
 
 
-def _marked(registry: Registry, layout: naming.Layout, row: Row) -> Row:
-    """Write the marker of a product, and return the row as it is now."""
-    markers.write_published(registry, layout, row["data_id"])
-    return queries.get(registry, row["data_id"], row["version"])
+def _mark(registry: Registry, layout: naming.Layout, row: Row, decision: str) -> Row:
+    """Write the marker of a product after a decision about it, and return its row as it is now."""
+    with recorded_as(row, decision, "its marker could not be written"):
+        markers.write_published(registry, layout, row["data_id"])
+        return queries.get(registry, row["data_id"], row["version"])
 
 
 def cite(registry: Registry, layout: naming.Layout, mosaic: Named | str, doi: str, *, replace: bool = False) -> Row:
@@ -219,6 +221,4 @@ def cite(registry: Registry, layout: naming.Layout, mosaic: Named | str, doi: st
                 "add --replace if that one was a mistake"
             )
 
-    row = decide(registry, layout, mosaic, doi, _CITE, is_free)
-    markers.write_published(registry, layout, row["data_id"])
-    return row
+    return _mark(registry, layout, decide(registry, layout, mosaic, doi, _CITE, is_free), "cited")

@@ -4,28 +4,42 @@ from __future__ import annotations
 
 from sqlalchemy.engine import URL
 
+_ROOM, _URL = "make room there", "correct registry.url"
+_WAIT = "wait until the other command has ended"
+# What SQLite (READONLY, CANTOPEN, FULL, BUSY) or PostgreSQL says; the first that fits counts.
+_REMEDIES = {
+    ("readonly database", "unable to open database file"): "give yourself write access to the file and its folder",
+    ("read-only transaction",): (
+        "let this user write to the database, or name the server in registry.url whose standby this is,"
+    ),
+    ("permission denied to create", "no schema has been selected"): (
+        "correct the search_path, of registry.url or of the role, which names no schema for tables,"
+    ),
+    ("permission denied for",): "let this user write to the database",
+    ("password authentication failed",): (
+        "correct the password in registry.url, ~/.pgpass or the file that PGPASSFILE names,"
+    ),
+    ("pg_hba.conf",): "let user and host in by the server's pg_hba.conf, or correct registry.url,",
+    ("connection slots", "too many clients", "too many connections"): (
+        "end other clients of the server, or raise its limit of connections,"
+    ),
+    ("starting up", "shutting down", "recovery mode", "administrator command"): "wait until the server is there again",
+    ("disk is full", "No space left"): _ROOM,
+    ("disk I/O error",): "look at the disk's room, quota and health",
+    ("database is locked", "due to lock timeout", "deadlock detected"): _WAIT,
+    ("due to statement timeout",): "look at the server's load, or raise the statement_timeout of registry.url or role,",
+    ("UNIQUE constraint", "duplicate key value"): (
+        "another row has the same, as after a change with SQL: correct that row, or restore a backup,"
+    ),
+    ('FATAL: role "', 'FATAL: database "', "resolve host", "connection option", "bad value for", "SSL was"): _URL,
+    ("connection",): "start the server or correct registry.url",
+}
+
 
 def remedy(message: str) -> str:
-    """Return the remedy for an error message of SQLite (READONLY, CANTOPEN, FULL, BUSY) or of a database server."""
-    if "readonly database" in message or "unable to open database file" in message:
-        return "give yourself write access to the file and its folder"
-    if "read-only transaction" in message or "permission denied for" in message:
-        return "let this user write to the database"
-    if "password authentication failed" in message:
-        return "correct the password in registry.url, ~/.pgpass or the file that PGPASSFILE names,"
-    if "no schema has been selected" in message:
-        return "correct the search_path in registry.url, which names no schema,"
-    if "disk is full" in message or "No space left" in message:
-        return "make room there"
-    if "disk I/O error" in message:
-        return "look at the disk's room, quota and health"
-    if "database is locked" in message:
-        return "wait until the other command has ended"
-    if "UNIQUE constraint" in message or "duplicate key value" in message:
-        return "another row has the same, as after a change with SQL: correct that row, or restore a backup,"
-    if "connection" in message:
-        return "start the server or correct registry.url"
-    return "repair that"
+    """Return the remedy for an error message of SQLite or of a database server."""
+    fitting = (text for signs, text in _REMEDIES.items() if any(sign in message for sign in signs))
+    return next(fitting, "repair that")
 
 
 def driver_missing(url: URL, error: ModuleNotFoundError) -> str:

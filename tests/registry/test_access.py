@@ -91,6 +91,16 @@ def test_a_reader_without_write_access_can_read(read_only_registry, writer):
         ("permission denied for table data_registry", "let this user write to the database"),
         ('connection failed: FATAL: password authentication failed for user "contimg"', "correct the password"),
         ("no schema has been selected to create in", "correct the search_path"),
+        ('permission denied to create "pg_catalog.schema_version"', "correct the search_path"),
+        ("FATAL: remaining connection slots are reserved for superusers", "its limit of connections"),
+        ("FATAL: sorry, too many clients already", "its limit of connections"),
+        ("FATAL: the database system is shutting down", "wait until the server is there again"),
+        ("terminating connection due to administrator command", "wait until the server is there again"),
+        ('FATAL: database "nights" does not exist', "correct registry.url"),
+        ("failed to resolve host 'nowhere': Name or service not known", "correct registry.url"),
+        ("canceling statement due to lock timeout", "wait until the other command"),
+        ("canceling statement due to statement timeout", "the statement_timeout"),
+        ("server closed the connection unexpectedly", "start the server"),
     ],
 )
 def test_each_error_of_a_database_has_its_remedy(said, remedy):
