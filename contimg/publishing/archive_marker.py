@@ -147,6 +147,11 @@ def foreign(layout: Layout, where: str, marker: dict[str, Any], *, copied: bool)
     """
     what = f"{layout.products} is the archive of the registry at {marker['place']}"
     if copied:
+        if marker["place"].partition(":")[2] == where:  # a container has a name of its own at each start
+            return WrongArchive(
+                f"{what}, which another machine had under this path: if this machine was renamed, or the registry was "
+                f"moved to it for good, type {ADOPT}; else correct paths.state or registry.url"
+            )
         return WrongArchive(
             f"{what}, and {where} is a copy of that one: correct paths.state or registry.url; if the registry was "
             f"moved for good, type {ADOPT}"

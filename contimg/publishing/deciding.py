@@ -156,10 +156,7 @@ def decide(
             )
         where.require_no_link()
         rule.before(where)
-        time = _later([one.time for one in known], copy_rows.last_copied(connection, row))
-        if not is_time(time):  # no reader would accept the record
-            raise RegistryError(f"{named.data_id}: the clock says {time}: set it, then type the same command again")
-        made = Decision(time, rule.decision, reason, by, me().host)
+        made = Decision(_time(connection, row, known), rule.decision, reason, by, me().host)
         # Before the record: a database that refuses (a role or a server that may only read) lets nobody decide.
         set_columns(connection, row, rule.values(made))
         queries.add_event(connection, row["data_id"], row["version"], rule.decision, reason, _stamp(made))
@@ -202,15 +199,32 @@ def _unrecorded(row: Row, made: Decision, where: Places, error: OSError) -> Regi
     )
 
 
-def _later(decided: list[str], copied: str | None) -> str:
+def _time(connection: Connection, row: Row, known: list[Decision]) -> str:
     """Return the present time, or one later than all decisions and copies before: clocks of two hosts may differ.
 
     A decision that seems older than a copy would not be written into the copy's record.
+
+    Raises
+    ------
+    RegistryError
+        If that is no time of these two centuries: no reader would accept the record.
     """
-    time, last = now(), max([*decided, copied or ""])
+    time, name = now(), f"{row['data_id']} version {row['version']}"
+    if not is_time(time):
+        raise RegistryError(f"{row['data_id']}: the clock says {time}: set it, then type the same command again")
+    copied = copy_rows.last_copied(connection, row)
+    if copied is not None and not is_time(copied):
+        raise RegistryError(f"the registry says that a copy of {name} was begun at {copied}: restore it from a backup")
+    last = max([*(one.time for one in known), copied or ""])
     if time > last:
         return time
-    return utc_from_datetime(datetime.fromisoformat(last) + timedelta(milliseconds=1)) + "Z"
+    time = utc_from_datetime(datetime.fromisoformat(last) + timedelta(milliseconds=1)) + "Z"
+    if not is_time(time):
+        raise RegistryError(
+            f"{name} was decided about, or copied, at {last} as the registry says, and nothing can be recorded after "
+            "that: restore the registry and the bundle's publication.json from a backup"
+        )
+    return time
 
 
 def _stamp(made: Decision) -> queries.Stamp:

@@ -87,7 +87,8 @@ def longest_unread(registry: Registry, url: str, since: str | None = None, data_
     """Return the rows with a copy in a replica, those first whose copies were read the longest ago."""
     query = select(*_columns()).join(replica_copies, _copied(url))
     if since is not None:
-        query = query.where((_COPY.verified_at < since) | _COPY.problem.is_not(None))
+        by_a_clock_ahead = _COPY.verified_at > now()
+        query = query.where((_COPY.verified_at < since) | by_a_clock_ahead | _COPY.problem.is_not(None))
     if data_id is not None:
         query = query.where(_ROW.data_id == data_id)
     return _all(registry, query.order_by(_COPY.verified_at, _ROW.data_id, _ROW.version))

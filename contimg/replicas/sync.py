@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contimg.bundle import bundle
+from contimg.bundle.record import decisions_in, read_record
 from contimg.errors import ContimgError, RegistryError
 from contimg.naming import Layout
 from contimg.registry.engine import Registry
@@ -142,7 +143,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _copy(registry: Registry, layout: Layout, store: Store, replica: ReplicaOptions, row: Mapping[str, Any]) -> Done:
-    place, begun = copies.row_place(layout, row), now()
+    place, begun = copies.row_place(layout, row), _begun(Path(row["published_path"]))
     was_there = copies.commit_of(store, place) is not None
     commit = copies.put_copy(store, Path(row["published_path"]), place, row["sha256"], lambda _count: None)
     if was_there:  # the registry had lost it: its record may be older than the last decision
@@ -163,8 +164,14 @@ def _repair(registry: Registry, layout: Layout, store: Store, replica: ReplicaOp
     return Done(replica.url, row["data_id"], row["version"], "repaired", message)
 
 
+def _begun(folder: Path) -> str:
+    """Return the time from which on decisions are not in a copy that is begun now: those of a clock set ahead are."""
+    return max([now(), *(one.time for one in decisions_in(read_record(folder), folder))])
+
+
 def _record(registry: Registry, layout: Layout, store: Store, replica: ReplicaOptions, row: Mapping[str, Any]) -> Done:
-    folder, begun = Path(row["published_path"] or row["stage_path"]), now()
+    folder = Path(row["published_path"] or row["stage_path"])
+    begun = _begun(folder)
     copies.put_record(store, folder, copies.row_place(layout, row), row["sha256"])
     copy_rows.note_recorded(registry, replica.url, row, begun)
     return Done(replica.url, row["data_id"], row["version"], "recorded")

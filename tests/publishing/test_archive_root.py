@@ -231,3 +231,16 @@ def test_the_pre_flight_check_says_so_before_the_first_job(registry, config, pub
     marker_place(config.layout).write_text(json.dumps(marker | {"place": "elsewhere:/state/registry.sqlite3"}))
     with pytest.raises(WrongArchive, match="registry at elsewhere:/state"):
         preflight._registry(config)
+
+
+def test_a_machine_that_was_renamed_is_said_to_be_one(sqlite_config):
+    mosaics.run(sqlite_config)
+    marker = read_marker(sqlite_config.layout)
+    where = str(sqlite_config.layout.registry_file)
+    marker["place"] = f"0123456789abcdef:{where}"  # as a container has another name at each start
+    marker_place(sqlite_config.layout).write_text(json.dumps(marker))
+    with contextlib.closing(open_registry(sqlite_config)) as registry:
+        with pytest.raises(WrongArchive, match="another machine had under this path: if this machine was renamed"):
+            reconcile(registry, sqlite_config.layout)
+        archive_root.adopt(registry, sqlite_config.layout)
+        assert reconcile(registry, sqlite_config.layout) == []

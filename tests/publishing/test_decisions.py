@@ -285,7 +285,17 @@ def test_an_approval_of_before_the_records_is_understood(tmp_path):
 def test_a_clock_that_no_record_may_hold_decides_nothing(registry, config, monkeypatch, wrong):
     """A record of 1970 would be refused by every later command, with no copy that could replace it."""
     run(config)
-    monkeypatch.setattr(deciding, "_later", lambda decided, copied: wrong)
+    monkeypatch.setattr(deciding, "now", lambda: wrong)
     with pytest.raises(RegistryError, match=f"the clock says {wrong}: set it"):
         decisions.withdraw(registry, config.layout, ID, "wrong flux scale")
     assert queries.get(registry, ID)["status"] == "published"
+
+
+def test_after_the_last_time_that_a_record_may_hold_the_clock_is_not_blamed(registry, config, monkeypatch):
+    run(config)
+    with monkeypatch.context() as patched:
+        patched.setattr(deciding, "now", lambda: "2199-12-31T23:59:59.999Z")
+        decisions.withdraw(registry, config.layout, ID, "wrong flux scale")
+    with pytest.raises(RegistryError, match=r"at 2199-12-31T23:59:59\.999Z as the registry says.* from a backup"):
+        decisions.restore(registry, config.layout, ID, "right")
+    assert queries.get(registry, ID)["status"] == "withdrawn" and reconcile(registry, config.layout) == []
