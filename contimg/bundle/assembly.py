@@ -274,7 +274,7 @@ def assemble(contents: Contents, layout: naming.Layout, parent: int, name: str) 
             place = PurePosixPath(file)
             put_file(folder_of(place.parent), place.name, content)
         for descriptor in opened.values():
-            os.fsync(descriptor)
+            safe_files.fsync(descriptor)
 
 
 def put_tags(contents: Contents, parent: int, part: str, name: str, doi: str | None) -> None:
@@ -298,7 +298,7 @@ def put_tags(contents: Contents, parent: int, part: str, name: str, doi: str | N
     try:
         for file, content in tag_files(contents.metadata, sizes, contents.manifest, name, doi).items():
             put_file(folder, file, content)
-        os.fsync(folder)
+        safe_files.fsync(folder)
     finally:
         os.close(folder)
 
@@ -316,7 +316,7 @@ def _link_or_copy(layout: naming.Layout, source: Path, identity: Identity, folde
         try:
             os.link(relative.name, name, src_dir_fd=source_folder, dst_dir_fd=folder, follow_symlinks=False)
             _require(identity, os.stat(name, dir_fd=folder, follow_symlinks=False), source)
-            os.fsync(descriptor)
+            safe_files.fsync(descriptor)
             return
         except OSError as error:
             if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES):
@@ -334,7 +334,6 @@ def _copy(source: int, folder: int, name: str) -> None:
     target = safe_files.create(folder, name)
     try:
         safe_files.copy(source, target)
-        with safe_files.named(target):
-            os.fsync(target)
+        safe_files.fsync(target)
     finally:
         os.close(target)

@@ -138,8 +138,7 @@ def put_file(folder: int, name: str, content: bytes, *, read_only: bool = False)
         safe_files.write_all(descriptor, content)
         if read_only:
             safe_files.make_read_only(descriptor)
-        with safe_files.named(descriptor):
-            os.fsync(descriptor)
+        safe_files.fsync(descriptor)
     finally:
         os.close(descriptor)
     if read_file(folder, name) != content:

@@ -222,5 +222,5 @@ def write_record(root: Path, path: Path, key: str, content: Mapping[str, Any]) -
             if isinstance(error, OSError):
                 error.filename = str(path / PUBLICATION)  # and not the temporary one
             raise
-        os.fsync(folder)
-        os.fsync(parent)
+        safe_files.fsync(folder)
+        safe_files.fsync(parent)

@@ -135,7 +135,8 @@ def sentence(error: BaseException) -> str:
     """Return an error as one sentence with the file and the remedy."""
     if isinstance(error, OSError) and not isinstance(error, ContimgError):
         remedy = _REMEDIES.get(error.errno or 0, "repair that")
-        return f"{error.filename or 'a file'}: {error.strerror or error}: {remedy}, then type the same command again"
+        file = error.filename if isinstance(error.filename, str) and error.filename else "a file"
+        return f"{file}: {error.strerror or error}: {remedy}, then type the same command again"
     if isinstance(error, MemoryError):
         return "the machine ran out of memory: run fewer jobs at once (--cores), then type the same command again"
     if isinstance(error, ContimgError):

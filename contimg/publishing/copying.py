@@ -134,7 +134,7 @@ def copy_bundle(job: CopyJob, incoming: int, name: str) -> None:
                 )
         finally:
             os.close(target)
-    os.fsync(incoming)
+    safe_files.fsync(incoming)
     _LOG.info("copied %d files, %.1f MB; each was read back and has its SHA-256", len(digests), size / 1e6)
     checkpoint("publish:verified")
 
@@ -181,8 +181,7 @@ def _copy_file(source_folder: int, target_folder: int, name: str, digest: str, j
             safe_files.copy(source, target, job.alive)
             if job.read_only:
                 safe_files.make_read_only(target)
-            with safe_files.named(target):
-                os.fsync(target)
+            safe_files.fsync(target)
             # Now the pages are clean and can be dropped: what is compared comes from the disk.
             os.posix_fadvise(target, 0, 0, os.POSIX_FADV_DONTNEED)
             if safe_files.sha256(target, lambda _count: job.alive()) == digest:
@@ -204,4 +203,4 @@ def _sync_folders(folder: int) -> None:
             _sync_folders(below)
         finally:
             os.close(below)
-    os.fsync(folder)
+    safe_files.fsync(folder)

@@ -242,7 +242,7 @@ def sentence(error: Exception) -> str:
     """Return what an error says; of one of the operating system what it refused, and the file."""
     if not isinstance(error, OSError):
         return str(error)
-    where = f" ({error.filename})" if error.filename is not None else ""
+    where = f" ({error.filename})" if isinstance(error.filename, str) else ""  # not the number of a descriptor
     return f"{error.strerror or error}{where}"
 
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -262,7 +261,7 @@ def _transfer(
                 _accept_existing(layout, row)
                 return final
             safe_files.sync_way(layout.products, target.parent)
-            os.fsync(incoming)
+            safe_files.fsync(incoming)
             checkpoint("publish:renamed")
         finally:
             with contextlib.suppress(OSError):  # what cannot be removed now, reconcile removes

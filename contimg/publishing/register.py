@@ -241,7 +241,7 @@ def _put_record(folder: int, part: str, record: Mapping[str, Any]) -> None:
     descriptor = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
         bundle.put_file(descriptor, bundle.PUBLICATION, bundle.json_bytes(record))
-        os.fsync(descriptor)
+        safe_files.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -18,8 +18,10 @@ from contimg.storage import safe_files
 from contimg.storage.process import part_name
 
 _BLOCK = 4 << 20
-# An object store that is gone is noticed within a minute.
-_S3_CLIENT = {"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 3, "mode": "standard"}}
+# An object store that is gone, or that answers nothing any more, is noticed within a minute or so: s3fs tries each
+# request twice, and its client three times each.
+_S3_CLIENT = {"connect_timeout": 5, "read_timeout": 10, "retries": {"total_max_attempts": 3, "mode": "standard"}}
+_S3_TRIES = 2
 
 
 class ReplicaError(RegistryError):
@@ -101,6 +103,10 @@ def _part(name: str) -> str:
     return part_name(f"{name}.{threading.get_ident()}")
 
 
+def _rename(folder: int, part: str, name: str) -> None:
+    os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+
 class FolderStore:
     """A folder, on another disk than the archive."""
 
@@ -135,14 +141,17 @@ class FolderStore:
             with safe_files.open_folder(source.parent) as origin, safe_files.open_file(origin, source.name) as read:
                 safe_files.copy(read, written)
 
-        self._write(name, fill, os.rename)
+        try:
+            self._write(name, fill, _rename)
+        except FileExistsError as error:  # of a server that replaces nothing, or whose answer was lost
+            raise ReplicaError(f"replica {self.where}/{name}: {error.strerror}: type contimg replicas sync") from error
 
     def put_new(self, name: str, content: bytes) -> None:
-        """Write a name that must not exist yet, whole: link(2) refuses one that does."""
-        self._write(name, lambda written: safe_files.write_all(written, content), os.link)
+        """Write a name that must not exist yet, whole: the filesystem refuses one that does."""
+        self._write(name, lambda written: safe_files.write_all(written, content), safe_files.give_new_name)
 
-    def _write(self, name: str, fill: Callable[[int], None], give_name: Callable[..., None]) -> None:
-        """Write a file under a temporary name, fsync it, and give it its own by ``os.rename`` or ``os.link``."""
+    def _write(self, name: str, fill: Callable[[int], None], give_name: Callable[[int, str, str], None]) -> None:
+        """Write a file under a temporary name, fsync it, and give it its own."""
         parent, last = self._parts(name)
         part = _part(last)
         with _reported(self.where, name), safe_files.open_folder(self.root, parent, create=True) as folder:
@@ -151,10 +160,10 @@ class FolderStore:
                 written = safe_files.create(folder, part)
                 try:
                     fill(written)
-                    os.fsync(written)
+                    safe_files.fsync(written)
                 finally:
                     os.close(written)
-                give_name(part, last, src_dir_fd=folder, dst_dir_fd=folder)
+                give_name(folder, part, last)
             finally:
                 safe_files.remove_tree(folder, part)
             safe_files.sync_way(self.root, parent)
@@ -173,7 +182,7 @@ class FolderStore:
         with contextlib.suppress(FileNotFoundError), _reported(self.where, name):
             with safe_files.open_folder(self.root, parent) as folder:
                 os.unlink(last, dir_fd=folder)
-                os.fsync(folder)
+                safe_files.fsync(folder)
             with contextlib.suppress(OSError):  # until one that is not empty
                 for place in (parent, *parent.parents):
                     if place.name:
@@ -197,6 +206,8 @@ class ObjectStore:
                 f"config key 'publish.replicas' names {url}, whose kind cannot be reached ({error}): install "
                 "contimg[s3] for s3://, or name a folder"
             ) from None
+        if scheme == "s3":
+            self._files.retries = _S3_TRIES
         self.where = url
         self._faults: tuple[type[Exception], ...] = (OSError, *_client_faults(scheme))
 

@@ -116,9 +116,9 @@ def sync(registry: Registry, layout: Layout, replica: ReplicaOptions) -> Iterato
     Raises
     ------
     RegistryError
-        If the replica is not there.
+        If the replica is not there, or not any more: then each further copy would be waited for in vain.
     """
-    store = opened(registry, replica)
+    store, mine = opened(registry, replica), identity(registry)
     steps: tuple[tuple[Callable[[], list[Mapping[str, Any]]], Callable[..., Done]], ...] = (
         (lambda: copy_rows.damaged(registry, replica.url), _repair),
         (lambda: copy_rows.missing(registry, replica.url, replica.keep), _copy),
@@ -127,7 +127,10 @@ def sync(registry: Registry, layout: Layout, replica: ReplicaOptions) -> Iterato
     )
     for rows, action in steps:
         for row in rows():
-            yield _attempt(replica, row, functools.partial(action, registry, layout, store, replica, row))
+            done = _attempt(replica, row, functools.partial(action, registry, layout, store, replica, row))
+            yield done
+            if done.what == "problem":
+                _require(store, "" if mine is None else mine.uuid)
 
 
 def _attempt(replica: ReplicaOptions, row: Mapping[str, Any], action: Callable[[], Done]) -> Done:

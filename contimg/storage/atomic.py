@@ -19,6 +19,7 @@ from contimg.storage.process import is_orphan, part_name
 
 _HASHED_BYTES = 4 << 20  # read at a time: after each piece the thread waits for the interpreter's lock
 _SYNC_EVERY_S = 0.4
+_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _MAY_NOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -106,6 +107,8 @@ def atomic_path(final: Path) -> Iterator[Path]:
         remove(part)
         if isinstance(error, OSError) and isinstance(error.filename, str):
             error.filename = error.filename.replace(str(part), str(final), 1)  # the name that a person knows
+        elif isinstance(error, OSError) and error.errno in _OF_WRITING:  # write(2) knows a descriptor only
+            error.filename = str(final)
         raise
 
 
@@ -178,6 +181,9 @@ def _fsync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        error.filename = str(path)  # the system knows a descriptor only
+        raise
     finally:
         os.close(descriptor)
 

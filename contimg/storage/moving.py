@@ -20,6 +20,8 @@ from contimg.storage.safe_files import (
     copy,
     create,
     discard,
+    fsync,
+    named,
     open_file,
     open_folder,
     path_of,
@@ -82,7 +84,7 @@ def move_new(source_parent: int, source: str, target_parent: int, target: str) -
         raise
     finally:
         remove_tree(target_parent, part)
-    os.fsync(target_parent)
+    fsync(target_parent)
     discard(source_parent, source)
 
 
@@ -100,8 +102,9 @@ def _copy_tree(source_parent: int, source: str, target_parent: int, target: str)
                 _copy_tree(below, name, into, name)
             else:
                 _copy_file(below, into, name)
-        os.fchmod(into, stat.S_IMODE(os.fstat(below).st_mode))
-        os.fsync(into)
+        with named(into):
+            os.fchmod(into, stat.S_IMODE(os.fstat(below).st_mode))
+        fsync(into)
 
 
 def _copy_file(source_folder: int, target_folder: int, name: str) -> None:
@@ -109,8 +112,9 @@ def _copy_file(source_folder: int, target_folder: int, name: str) -> None:
         target = create(target_folder, name)
         try:
             copy(source, target)
-            os.fchmod(target, stat.S_IMODE(os.fstat(source).st_mode))
-            os.fsync(target)
+            with named(target):
+                os.fchmod(target, stat.S_IMODE(os.fstat(source).st_mode))
+            fsync(target)
             os.posix_fadvise(target, 0, 0, os.POSIX_FADV_DONTNEED)  # what is compared comes from the disk
             if sha256(target) != sha256(source):
                 raise RegistryError(f"the copy of '{name}' reads back differently: check that disk, then retry")
@@ -145,7 +149,7 @@ def set_aside(root: Path, path: Path, aside: str) -> None:
                 break
             except FileExistsError:
                 continue
-        os.fsync(parent)
+        fsync(parent)
     for place in (PurePosixPath(aside), relative.parent / aside):
         with contextlib.suppress(FileNotFoundError):
             sync_way(root, place)

@@ -131,12 +131,18 @@ def named(folder: int, name: str = "") -> Iterator[None]:
         raise
 
 
+def fsync(descriptor: int) -> None:
+    """Fsync an opened file or folder; an error, as of a disk that is full only now (NFS), names its path."""
+    with named(descriptor):
+        os.fsync(descriptor)
+
+
 def _make_folder(name: str, parent: int) -> None:
     try:
         os.mkdir(name, 0o777, dir_fd=parent)
     except FileExistsError:
         return
-    os.fsync(parent)
+    fsync(parent)
 
 
 def sync_way(root: Path, relative: PurePosixPath) -> None:
@@ -146,7 +152,7 @@ def sync_way(root: Path, relative: PurePosixPath) -> None:
     """
     for depth in range(len(relative.parts) + 1):
         with open_folder(root, PurePosixPath(*relative.parts[:depth])) as folder:
-            os.fsync(folder)
+            fsync(folder)
 
 
 def sync_tree(parent: int, name: str) -> None:
@@ -160,8 +166,8 @@ def sync_tree(parent: int, name: str) -> None:
                 sync_tree(folder, entry)
             elif stat.S_ISREG(mode):
                 with open_file(folder, entry) as descriptor:
-                    os.fsync(descriptor)
-        os.fsync(folder)
+                    fsync(descriptor)
+        fsync(folder)
     finally:
         os.close(folder)
 
@@ -259,8 +265,19 @@ def create(folder: int, name: str) -> int:
 
 
 def make_read_only(descriptor: int) -> None:
-    """Take the permission to write from everybody, for an opened file."""
-    os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o555)
+    """Take the permission to write from everybody, for an opened file.
+
+    Raises `RegistryError` where its filesystem keeps no permissions (some of SMB and FUSE).
+    """
+    try:
+        os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o555)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        raise RegistryError(
+            f"{path_of(descriptor)} cannot be made read-only, as its filesystem does not let the permissions be "
+            f"changed ({error.strerror}): set publish.read_only to false"
+        ) from error
 
 
 def list_tree(folder: int, prefix: str = "") -> Iterator[str]:
@@ -351,6 +368,25 @@ def rename_new(source_parent: int, source: str, target_parent: int, target: str)
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from None
         raise
+
+
+def give_new_name(folder: int, part: str, name: str) -> None:
+    """Give a whole file in an opened folder a name that must not exist yet, else FileExistsError; `part` may stay.
+
+    By link(2), or by ``renameat2(RENAME_NOREPLACE)`` where the filesystem has no hard links (exFAT, some of SMB).
+    """
+    try:
+        return os.link(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOSYS, errno.ENOTSUP):
+            raise
+    try:
+        _renameat2(folder, part, folder, name)
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+            raise
+        why = "its filesystem has neither hard links nor renames that replace nothing, so use another one"
+        raise OSError(error.errno, why, name) from None
 
 
 def _renameat2(source_parent: int, source: str, target_parent: int, target: str) -> None:

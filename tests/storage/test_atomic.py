@@ -192,3 +192,10 @@ def test_part_names_differ_between_processes(tmp_path):
     code = "from contimg.storage.process import part_name; print(part_name('x'))"
     other = subprocess.check_output([sys.executable, "-c", code], text=True).strip()
     assert other != part_name("x") and part_name("x") == part_name("x")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_disk_that_is_full_while_the_block_writes_is_named(tmp_path, number):
+    """Python's files know no name when the system refuses a write."""
+    with pytest.raises(OSError, match=f"'{tmp_path}/table'"), atomic_path(tmp_path / "table"):
+        raise OSError(number, os.strerror(number))

@@ -30,6 +30,8 @@ SOURCES = Path(contimg.__file__).parent
 GROUPS = ("2026-02-11T00:26:49", "2026-02-11T01:26:49")
 CUTS = 6  # each of another seed: what is lost of what was not synced differs
 
+SYNCS = ("safe_files.fsync", "fsync", "_fsync", "os.fsync")
+
 
 def syncs():
     """Every place in the code of publishing that syncs, as file:line, with the function it stands in."""
@@ -37,9 +39,9 @@ def syncs():
     for wing in ("publishing", "bundle", "storage"):
         for path in sorted((SOURCES / wing).glob("*.py")):
             for function in ast.walk(ast.parse(path.read_text())):
-                if isinstance(function, ast.FunctionDef) and function.name != "_fsync":
+                if isinstance(function, ast.FunctionDef) and function.name not in ("_fsync", "fsync"):
                     for call in ast.walk(function):
-                        if isinstance(call, ast.Call) and ast.unparse(call.func) in ("os.fsync", "_fsync"):
+                        if isinstance(call, ast.Call) and ast.unparse(call.func) in SYNCS:
                             found[f"{path.stem}:{call.lineno}"] = f"{path.stem}.{function.name}: {ast.unparse(call)}"
     return found
 
@@ -257,15 +259,15 @@ def test_nothing_is_lost(bench):
 # Syncs whose lack no promise notices, with the reason why they are there all the same.
 OLD_NAME = "the old name of what was renamed: a filesystem without a journal may keep both"
 SPARED = {
-    "copying.copy_bundle: os.fsync(incoming)": OLD_NAME,
-    "publish._transfer: os.fsync(incoming)": OLD_NAME,
-    "record.write_record: os.fsync(parent)": OLD_NAME,
-    "moving.set_aside: os.fsync(parent)": OLD_NAME,
-    "moving.move_new: os.fsync(target_parent)": "places._move syncs it again; no power is cut between the two here",
-    "assembly.put_tags: os.fsync(folder)": "the record is put into the same folder next, which is synced then",
-    "assembly._link_or_copy: os.fsync(descriptor)": "products were synced when they were made",
+    "copying.copy_bundle: safe_files.fsync(incoming)": OLD_NAME,
+    "publish._transfer: safe_files.fsync(incoming)": OLD_NAME,
+    "record.write_record: safe_files.fsync(parent)": OLD_NAME,
+    "moving.set_aside: fsync(parent)": OLD_NAME,
+    "moving.move_new: fsync(target_parent)": "places._move syncs it again; no power is cut between the two here",
+    "assembly.put_tags: safe_files.fsync(folder)": "the record is put into the same folder next, which is synced then",
+    "assembly._link_or_copy: safe_files.fsync(descriptor)": "products were synced when they were made",
     "atomic.sync: _fsync(path)": "in the background, for speed",
-    "safe_files._make_folder: os.fsync(parent)": "the way to what is put into the folder is synced as a whole later",
+    "safe_files._make_folder: fsync(parent)": "the way to what is put into the folder is synced as a whole later",
 }
 
 
