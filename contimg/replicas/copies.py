@@ -12,7 +12,9 @@ although it did what was asked; the write id in the record that is read back tel
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -331,14 +333,12 @@ def fetch_copy(store: Store, place: str, target: Path, manifest_sha256: str) -> 
         If the copy is not whole.
     """
     try:
-        names = {bundle.MANIFEST, *bundle.parse_manifest(read_all(store, f"{place}/{bundle.MANIFEST}"))}
-        names |= {TAG_MANIFEST, *TAGS, bundle.PUBLICATION} & set(store.names(place))
-        for name in sorted(names):
-            file = target / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with open(file, "xb") as written:
-                for block in store.read(f"{place}/{name}"):
-                    written.write(block)
+        digests = bundle.parse_manifest(read_all(store, f"{place}/{bundle.MANIFEST}"))
+        for name in sorted({bundle.MANIFEST, *digests}):
+            _fetch_file(store, f"{place}/{name}", target / name)
+        for name in (TAG_MANIFEST, *TAGS, bundle.PUBLICATION):  # asked for, as the listing of a store may lag
+            with contextlib.suppress(FileNotFoundError):
+                _fetch_file(store, f"{place}/{name}", target / name)
     except (FileNotFoundError, InputError, UnreadableFile) as error:
         raise ReplicaError(f"the copy of {place} in replica {store.where} is not whole ({error})") from None
     problem = bundle.problem(target, manifest_sha256)
@@ -350,6 +350,16 @@ def fetch_copy(store: Store, place: str, target: Path, manifest_sha256: str) -> 
             _require_record(record.read_bytes(), manifest_sha256)
     except RegistryError:
         record.unlink()  # the products are whole, and it is written anew from the registry
+
+
+def _fetch_file(store: Store, name: str, target: Path) -> None:
+    """Write a file of a replica to a new file; one that there is not makes none."""
+    blocks = store.read(name)
+    first = next(blocks, b"")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open(target, "xb") as written:
+        for block in itertools.chain((first,), blocks):
+            written.write(block)
 
 
 def remove_copy(store: Store, place: str) -> None:

@@ -16,6 +16,7 @@ from contimg.times import now
 Row = Mapping[str, Any]
 _ROW, _COPY = data_registry.c, replica_copies.c
 _NAMES = ("data_id", "version", "status", "sha256", "published_path", "stage_path", "closed_at")
+_NEVER = "0001-01-01T00:00:00.000Z"  # of a copy that was found in a replica, and not read since
 
 
 def _all(registry: Registry, query: Select[Any]) -> list[Row]:
@@ -99,9 +100,12 @@ def counts(registry: Registry, url: str, keep: str) -> dict[str, int]:
     return {"missing": len(missing(registry, url, keep)), "damaged": len(damaged(registry, url))}
 
 
-def note_copied(registry: Registry, url: str, row: Row, write_id: str, begun: str) -> None:
-    """Record that a copy was made, and found right, now; decisions since it was begun (UTC) are not in it."""
-    values = {"write_id": write_id, "copied_at": begun, "verified_at": now(), "problem": None}
+def note_copied(registry: Registry, url: str, row: Row, write_id: str, begun: str, *, read: bool = True) -> None:
+    """Record that a copy was made; decisions since it was begun (UTC) are not in it.
+
+    It was `read`, and found right, now, or stood there before and is the next to be read.
+    """
+    values = {"write_id": write_id, "copied_at": begun, "verified_at": now() if read else _NEVER, "problem": None}
     with registry.transaction(lock=row["data_id"]) as connection:
         connection.execute(delete(replica_copies).where(*_key(url, row)))
         key = {"url": url, "data_id": row["data_id"], "version": row["version"]}
@@ -129,6 +133,12 @@ def forget(registry: Registry, url: str, row: Row) -> None:
     """Record that a replica has no copy any more."""
     with registry.transaction(lock=row["data_id"]) as connection:
         connection.execute(delete(replica_copies).where(*_key(url, row)))
+
+
+def forget_all(registry: Registry, url: str) -> None:
+    """Record that a replica has no copies: it is a new one, whatever stood in its place before."""
+    with registry.transaction() as connection:
+        connection.execute(delete(replica_copies).where(_COPY.url == url))
 
 
 def _key(url: str, row: Row) -> tuple[ColumnElement[bool], ...]:

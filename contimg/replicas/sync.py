@@ -54,7 +54,8 @@ class Done:
 def adopt(registry: Registry, replica: ReplicaOptions) -> None:
     """Make a replica that of this registry.
 
-    A folder that is not mounted, or a bucket of somebody else, would be filled otherwise.
+    A folder that is not mounted, or a bucket of somebody else, would be filled otherwise. Of one that gets its marker
+    now no copies are known: it may be an empty disk in the place of a lost one. `sync` finds those that stand there.
 
     Raises
     ------
@@ -69,6 +70,8 @@ def adopt(registry: Registry, replica: ReplicaOptions) -> None:
         _require(store, mine)
     except FileNotFoundError:
         raise ReplicaError(f"replica {store.where} does not exist: make it, or mount it") from None
+    else:
+        copy_rows.forget_all(registry, replica.url)
 
 
 def opened(registry: Registry, replica: ReplicaOptions) -> Store:
@@ -151,7 +154,7 @@ def _copy(registry: Registry, layout: Layout, store: Store, replica: ReplicaOpti
     commit = copies.put_copy(store, Path(row["published_path"]), place, row["sha256"], lambda _count: None)
     if was_there:  # the registry had lost it: its record may be older than the last decision
         copies.put_record(store, Path(row["published_path"]), place, row["sha256"])
-    copy_rows.note_copied(registry, replica.url, row, commit.write_id, begun)
+    copy_rows.note_copied(registry, replica.url, row, commit.write_id, begun, read=not was_there)
     return Done(replica.url, row["data_id"], row["version"], "copied")
 
 

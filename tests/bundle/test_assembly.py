@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from contimg.bundle import bundle
-from contimg.bundle.assembly import assemble, gather
+from contimg.bundle import bag, bundle
+from contimg.bundle.assembly import assemble, gather, put_tags
 from contimg.errors import InputError, RegistryError
 from contimg.products.twin import read_twin, write_twin
 from tests.support import mosaics
@@ -24,6 +24,7 @@ def build(contents, layout, above, name="bundle"):
     folder = os.open(above, os.O_RDONLY | os.O_DIRECTORY)
     try:
         assemble(contents, layout, folder, name)
+        put_tags(contents, folder, name, name, None)
     finally:
         os.close(folder)
     return above / name
@@ -39,7 +40,7 @@ def test_an_assembled_bundle_is_what_its_manifest_says(layout, tmp_path):
         f"{ID}.html", f"crossmatch/{ID}.matches.csv", f"crossmatch/{ID}.flux.png", f"crossmatch/{ID}.json",
         "metadata.json", "LICENSE.txt", "CITATION.cff", "ro-crate-metadata.json",
     }  # fmt: skip
-    assert names == {f"data/{name}" for name in inside} | {"manifest-sha256.txt"}
+    assert names == {f"data/{name}" for name in inside} | {"manifest-sha256.txt", bag.TAG_MANIFEST, *bag.TAGS}
     assert bundle.read_metadata(path) == contents.metadata
     with pytest.raises(FileExistsError):
         build(contents, layout, tmp_path)

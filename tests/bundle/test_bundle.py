@@ -283,3 +283,11 @@ def test_a_wrong_byte_on_the_disk_is_found_when_a_file_is_put(tmp_path, monkeypa
     finally:
         os.close(folder)
     assert (tmp_path / f"{name}.2").read_bytes() == b"{}\n"
+
+
+def test_a_bag_without_any_of_its_tag_files_is_not_taken_for_a_bundle_of_before(sqlite_config):
+    published = mosaics.run(sqlite_config).path
+    for name in (bag.TAG_MANIFEST, *bag.TAGS):
+        (published / name).unlink()
+    (problem,) = bundle.verify(published).problems
+    assert problem.path == bag.TAG_MANIFEST and "is missing" in problem.message

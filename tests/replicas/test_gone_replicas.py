@@ -5,9 +5,11 @@ import time
 
 import pytest
 
+from contimg.bundle import bag
 from contimg.config.sections import ReplicaOptions
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.register_mosaic import register_mosaic
+from contimg.registry import queries
 from contimg.replicas import copies, stores, sync
 from contimg.replicas.stores import ReplicaError
 from tests.support import mosaics
@@ -47,3 +49,33 @@ def test_a_server_that_answers_nothing_is_given_up_after_a_minute(monkeypatch):
         with pytest.raises(ReplicaError, match="imeout"):
             stores.read_all(stores.open_store("s3://bucket/prefix"), "marker")
         assert time.monotonic() - begun < 90
+
+
+def test_a_store_whose_listing_lags_gives_a_whole_bag_back(sqlite_registry, replicated, replica, store, monkeypatch):
+    published = mosaics.run(replicated).path
+    right = {file.name: file.read_bytes() for file in published.iterdir() if file.is_file()}
+    monkeypatch.setattr(type(store), "names", lambda _store, _below: [])
+    place, target = copies.place_of(replicated.layout, mosaics.MOSAIC, 1), published.with_name("fetched")
+    copies.fetch_copy(store, place, target, queries.get(sqlite_registry, mosaics.MOSAIC)["sha256"])
+    assert {file.name: file.read_bytes() for file in target.iterdir() if file.is_file()} == right
+    assert bag.TAG_MANIFEST in right
+
+
+def test_an_empty_disk_in_the_place_of_a_lost_replica_gets_its_copies(sqlite_registry, replicated, replica, store):
+    mosaics.run(replicated)
+    for name in store.names(""):
+        store.remove(name)
+    sync.adopt(sqlite_registry, replica)
+    assert [one.what for one in sync.sync(sqlite_registry, replicated.layout, replica)] == ["copied"]
+    assert [one.what for one in sync.verify(sqlite_registry, replicated.layout, replica)] == ["whole"]
+    assert list(sync.sync(sqlite_registry, replicated.layout, replica)) == []
+
+
+def test_a_copy_that_was_found_again_does_not_count_as_read(sqlite_registry, replicated, replica, store):
+    mosaics.run(replicated)
+    store.remove(sync.MARKER)
+    sync.adopt(sqlite_registry, replica)
+    assert [one.what for one in sync.sync(sqlite_registry, replicated.layout, replica)] == ["copied"]
+    asked = {"unread_since": "2026-01-01T00:00:00.000Z"}
+    assert [one.what for one in sync.verify(sqlite_registry, replicated.layout, replica, **asked)] == ["whole"]
+    assert list(sync.verify(sqlite_registry, replicated.layout, replica, **asked)) == []
