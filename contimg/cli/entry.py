@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +106,39 @@ class LazyGroup(click.Group):
 
             if isinstance(error, BrokenPipeError):
                 raise
-            echo(f"contimg: {sentence(error)}", err=True)
+            said = sentence(error)
+            if isinstance(error, OSError) and _is_of_printing(error):
+                said = (
+                    f"standard output: {error.strerror}: the command was carried out as far as its report, which is "
+                    "lost: make room there; contimg status shows what is"
+                )
+            echo(f"contimg: {said}", err=True)
             ctx.exit(1)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+def _is_of_printing(error: BaseException) -> bool:
+    """Return whether an error was raised where a command prints."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(frame.f_code is click.echo.__code__ for frame in frames)
+
+
+def _open_standard_streams() -> None:
+    """Open those of standard input, output and error that whoever started this closed.
+
+    Else the next files that are opened, a registry or a product, would get their numbers, and whatever a library
+    prints would be written into them.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if number == 0 else "w"))  # noqa: SIM115  as long as the process
 
 
 def _options(ctx: click.Context) -> list[str]:
@@ -148,6 +176,7 @@ def main(ctx: click.Context, configfiles: tuple[Path, ...], directory: Path | No
 
 def run() -> None:
     """Run the program `contimg`."""
+    _open_standard_streams()
     try:
         os.getcwd()
     except FileNotFoundError:  # before imports: those of compiled modules fail there
