@@ -249,7 +249,7 @@ def open_url(url: str, roots: Roots | None = None) -> Registry:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # of a port that is no number
         raise ConfigError(
             "config key 'registry.url' is not a database URL: write postgresql+psycopg://user@host/database"
         ) from None
@@ -261,6 +261,11 @@ def open_url(url: str, roots: Roots | None = None) -> Registry:
         raise ConfigError(
             f"config key 'registry.url' names a {parsed.get_backend_name()} database: use PostgreSQL "
             "(postgresql+psycopg://user@host/database) or null for SQLite"
+        )
+    if "@" in (parsed.host or ""):  # the rest of a password: it would be printed as the host
+        raise ConfigError(
+            "config key 'registry.url' holds more than one @: write those of its password as %40 (and / as %2F), or "
+            "keep the password in ~/.pgpass"
         )
     # Without its query: a password may stand there too.
     return _open(parsed, parsed.set(query={}).render_as_string(hide_password=True), roots)

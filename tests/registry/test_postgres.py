@@ -8,7 +8,7 @@ import time
 import pytest
 from sqlalchemy import make_url, text
 
-from contimg.errors import RegistryError
+from contimg.errors import ConfigError, RegistryError
 from contimg.publishing import scrub
 from contimg.registry import engine, postgres, queries
 from contimg.registry.engine import RegistryUnavailable, open_url
@@ -199,6 +199,16 @@ def test_a_password_in_the_query_of_the_url_is_not_named(server_url):
     with pytest.raises(RegistryUnavailable) as raised:
         open_url(url.render_as_string(hide_password=False))
     assert "secret" not in str(raised.value) and str(server_url.host) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql+psycopg://u:a@secret@127.0.0.1:1/x", "postgresql+psycopg://u:secret@h:54x/x"]
+)
+def test_a_password_that_was_not_encoded_is_not_named(url):
+    """Of one with an @ the rest was printed as the host; a port that is no number was a traceback."""
+    with pytest.raises(ConfigError, match=r"'registry.url' (holds more than one @|is not a database URL)") as raised:
+        open_url(url)
+    assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize("option", ["-cdefault_transaction_read_only=on", ""])
