@@ -6,7 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from contimg.errors import BusyError, ContimgError
@@ -55,6 +55,8 @@ def run_in_progress(layout: Layout, root: str = "paths.state") -> bool:
 def hold_run_locks(layout: Layout) -> None:
     """Take the lock of every root that a run writes, for as long as this process lives; all of them or none.
 
+    The archive's only where that folder is there: it may not be mounted, and a first publication makes it.
+
     Raises
     ------
     BusyError
@@ -62,13 +64,13 @@ def hold_run_locks(layout: Layout) -> None:
     ContimgError
         If a root cannot be written, or its filesystem has no locks.
     """
-    _held.extend(_acquire_all(layout))
+    _held.extend(_acquire_all(layout, made=("paths.state", "paths.stage")))
 
 
 @contextlib.contextmanager
 def run_locks(layout: Layout) -> Iterator[None]:
-    """Hold the locks of a run during a block; raises as `hold_run_locks` does."""
-    taken = _acquire_all(layout)
+    """Hold the locks of a run during a block; raises as `hold_run_locks` does. No stage is made for it."""
+    taken = _acquire_all(layout, made=("paths.state",))
     try:
         yield
     finally:
@@ -76,12 +78,13 @@ def run_locks(layout: Layout) -> Iterator[None]:
             lock.release()
 
 
-def _acquire_all(layout: Layout) -> list[locks.Lock]:
-    """Take the locks of all roots, or none where one of them cannot be taken."""
+def _acquire_all(layout: Layout, made: Collection[str]) -> list[locks.Lock]:
+    """Take the locks of all roots that are there, or none where one cannot be taken; those in `made` are made."""
     taken: list[locks.Lock] = []
     try:
         for key, path in lock_files(layout).items():
-            taken.append(_acquire(path, key))
+            if key in made or path.parent.exists():
+                taken.append(_acquire(path, key))
     except BaseException:
         for lock in taken:
             lock.release()

@@ -26,12 +26,19 @@ UNREAD_DAYS = 30  # status counts the published mosaics that were not read for l
 RECENT = 50  # groups that `contimg status` shows although nothing is to be done about them
 
 
+_TEXTS = ("status", "path", "message", "time", "manifest_sha256")  # of a marker
+
+
 def find_marker(path: Path) -> dict[str, Any] | None:
     """Return the content of a marker, or None where there is none; raises as `read_marker` does."""
     try:
-        return read_marker(path)
+        content = read_marker(path)
     except FileNotFoundError:
         return None
+    odd = next((name for name in _TEXTS if not isinstance(content.get(name), str)), None)
+    if odd is not None:
+        raise InputError(f"{path} is damaged (its '{odd}' is no text): type contimg reconcile, which writes it anew")
+    return content
 
 
 def find_twin(path: Path, config: Config) -> Twin | None:

@@ -142,6 +142,11 @@ def decide(
     require_reason(named.data_id, reason)
     by = deciding_operator(named.data_id)
     archive_root.require(registry, layout)
+    if not layout.stage.is_dir():  # the marker says there what was decided
+        raise RegistryError(
+            f"{layout.stage} (paths.stage) does not exist: mount it, or make it if it was lost, then type the same "
+            "command again"
+        )
     written: list[tuple[Row, Decision]] = []
     with _let_errors_say(written), registry.transaction(lock=named.data_id) as connection:
         row = chosen(connection, named, rule)

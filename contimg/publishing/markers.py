@@ -104,7 +104,6 @@ def write(layout: Layout, kind: str, content: Mapping[str, Any]) -> None:
     path = place(layout, kind, content["data_id"])
     if read_json(path) != content:
         relative = safe_files.relative_to_root(path, layout.stage, "paths.stage")
-        layout.stage.mkdir(parents=True, exist_ok=True)
         with safe_files.open_folder(layout.stage, relative.parent, create=True):
             write_json(path, content)
 

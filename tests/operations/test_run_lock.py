@@ -50,6 +50,7 @@ def released(monkeypatch):
 def test_one_run_at_a_time_on_each_root_that_is_written(tmp_path, shared, released):
     first = layout(tmp_path / "first")
     second = layout(tmp_path / "second", **{shared: getattr(first, shared)})
+    first.products.mkdir(parents=True)
     with holder(first) as process:
         with pytest.raises(
             BusyError, match=rf"another run \(process {process.pid} on .*\) is working on .*paths.{shared}"
@@ -76,6 +77,18 @@ def test_a_root_that_leads_through_a_file_is_a_sentence(tmp_path, released):
     with pytest.raises(ContimgError, match=r"correct paths\.stage, which leads through a file"):
         run_lock.hold_run_locks(layout(tmp_path, stage=tmp_path / "file" / "stage"))
     assert free(tmp_path / "state" / "run.lock")
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_an_archive_that_is_not_mounted_is_not_made_for_its_lock(tmp_path, released, by_hand):
+    """A file below a mount point lets it look like a folder that is in use."""
+    one = layout(tmp_path)
+    if by_hand:
+        with run_lock.run_locks(one):  # contimg prune, contimg retain
+            pass
+    else:
+        run_lock.hold_run_locks(one)
+    assert not one.products.exists() and one.state.exists() and one.stage.exists() is not by_hand
 
 
 def test_jobs_find_the_library(monkeypatch):

@@ -131,3 +131,16 @@ def test_a_reason_that_could_forge_a_line_is_refused_and_recorded_nowhere(regist
     with pytest.raises(InputError, match="write it in one line"):
         decisions.retry(registry, ID, reason=reason)
     assert queries.events(registry, ID) == before and read_record(path)["decisions"] == []
+
+
+def test_nothing_is_decided_while_the_stage_is_not_mounted(registry, config):
+    """The marker would be written below the mount point, on the disk of the system."""
+    mosaics.run(config)
+    before = queries.get(registry, ID)
+    config.paths.stage.rename(config.paths.stage.with_name("unmounted"))
+    with pytest.raises(RegistryError, match=r"stage \(paths\.stage\) does not exist: mount it"):
+        decisions.withdraw(registry, config.layout, ID, "wrong")
+    assert queries.get(registry, ID) == before and not config.paths.stage.exists()
+    config.paths.stage.with_name("unmounted").rename(config.paths.stage)
+    decisions.withdraw(registry, config.layout, ID, "wrong")
+    assert not config.layout.bundle(ID, 1).exists()
