@@ -269,7 +269,7 @@ def read_tags(folder: int, manifest_sha256: str) -> dict[str, str]:
     try:
         content = read_file(folder, TAG_MANIFEST)
     except FileNotFoundError:
-        if any(safe_files.exists(folder, name) for name in (TAGS[0], PAYLOAD)):
+        if any(safe_files.exists(folder, name) for name in (PAYLOAD, *TAGS)):
             raise InputError(f"{TAG_MANIFEST} is missing: restore it from a copy") from None
         return {}
     return parse_tags(content, manifest_sha256)

@@ -91,6 +91,18 @@ def test_a_tag_file_that_is_gone_or_altered_is_seen_and_published_again(registry
     assert publish_mosaic(ID, config, waits_s=()).created and (path / name).read_bytes() == right
 
 
+def test_a_bag_that_lost_all_of_its_tag_files_is_no_bundle_of_before(registry, config):
+    path = mosaics.run(config).path
+    right = {name: (path / name).read_bytes() for name in (*bag.TAGS, bag.TAG_MANIFEST)}
+    for name in right:
+        (path / name).unlink()
+    (problem,) = bundle.verify(path).problems
+    assert (problem.path, problem.kind) == (bag.TAG_MANIFEST, "manifest") and "is missing" in problem.message
+    assert reconcile(registry, config.layout)[0].code == "altered"
+    assert publish_mosaic(ID, config, waits_s=()).created
+    assert {name: (path / name).read_bytes() for name in right} == right
+
+
 def flat(path):
     """Give a bundle the layout of before there were bags; return the SHA-256 of its manifest."""
     for file in list((path / "data").iterdir()):
@@ -136,7 +148,7 @@ def test_bundles_of_before_are_read_verified_decided_about_and_rebuilt(registry,
     assert publish_mosaic(ID, config, waits_s=()).created  # made again from the mosaic, as it was
     assert (old / f"{ID}.png").is_file() and bundle.verify(old).ok
     lose_rows(registry)
-    assert {one.code for one in reconcile(registry, config.layout)} == {"row_lost", "marker_differs"}
+    assert {one.code for one in reconcile(registry, config.layout)} == {"row_lost"}
     assert queries.get(registry, ID)["status"] == "published" and reconcile(registry, config.layout) == []
 
 
