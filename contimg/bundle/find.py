@@ -11,6 +11,7 @@ from contimg import naming
 from contimg.bundle import bundle
 from contimg.errors import ContimgError, InputError, UnknownIdError
 from contimg.products.lineage import Lineage, Node
+from contimg.storage import safe_files
 
 WITHDRAWN = ".withdrawn"  # folder of paths.products to which withdrawn bundles are moved
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")  # of a version, as folders are named; databases hold it too
@@ -101,6 +102,25 @@ def find_misnamed(layout: naming.Layout) -> Iterator[Path]:
             )
             if (not belongs or path.is_symlink()) and (path / bundle.MANIFEST).is_file():
                 yield path
+
+
+def find_links(layout: naming.Layout) -> Iterator[tuple[Path, str]]:
+    """Give the symlinks in the place of folders behind which no bundle is found, and a sentence about each.
+
+    They lead nowhere, as to a disk that is not mounted, or stand for a mosaic's folder on the stage. Those through
+    which `find_bundles`, `find_staged` or `find_misnamed` see bundles are not among them.
+    """
+    archive = ("mosaics", "mosaics/*", "mosaics/*/*")
+    patterns = [(layout.products, "archive", top + name) for top in ("", f"{WITHDRAWN}/") for name in archive]
+    patterns += [(layout.products, "archive", WITHDRAWN), (layout.stage, "stage", "registered")]
+    patterns += [(layout.stage, "stage", f"registered/*{name}") for name in ("", "/mosaic_*", "/mosaic_*/v*")]
+    for root, what, pattern in patterns:
+        of_mosaic = pattern.startswith("registered/*/")
+        # glob() passes over a name without wildcard that leads nowhere
+        for path in sorted(root.glob(pattern)) if "*" in pattern else [root / pattern]:
+            found = safe_files.link_on_the_way(root, path, what) if path.is_symlink() else None
+            if found is not None and (of_mosaic or not path.exists()):
+                yield path, found
 
 
 def find_staged(layout: naming.Layout, data_id: str | None = None) -> Iterator[tuple[Path, str, int]]:

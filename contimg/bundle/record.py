@@ -75,6 +75,7 @@ class _Form(BaseModel):
     held_json: Json[list[dict[str, Any]]] | None = None
     created_at: _Time | None = None
     staged_at: _Time | None = None
+    published_at: _Time | None = None
     approved_by: str | None = None
     approved_at: _Time | None = None
     approved_reason: str | None = None
@@ -152,7 +153,7 @@ def decisions_in(record: Mapping[str, Any], path: Path) -> list[Decision]:
 
 def is_decision(one: Decision) -> bool:
     """Return whether a record may hold a decision: of a known kind, at a time, in single lines; a DOI where cited."""
-    in_lines = all(one_line(text) == text for text in asdict(one).values())
+    in_lines = all(text.isprintable() for text in vars(one).values())
     is_cited = one.decision != "cited" or re.fullmatch(DOI_PATTERN, one.reason) is not None
     return one.decision in KINDS and in_lines and is_time(one.time) and is_cited
 
@@ -173,7 +174,7 @@ def is_time(text: str) -> bool:
 
 def with_decisions(record: Mapping[str, Any], decisions: Iterable[Decision]) -> dict[str, Any]:
     """Return a copy of a record that holds these decisions, each once, the oldest first."""
-    return dict(record) | {"decisions": [asdict(one) for one in sorted(set(decisions))]}
+    return dict(record) | {"decisions": [dict(vars(one)) for one in sorted(set(decisions))]}
 
 
 def _is_read_only(folder: int) -> bool:

@@ -18,7 +18,7 @@ from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.deciding import set_columns
 from contimg.publishing.differences import sentence
 from contimg.publishing.places import Places
-from contimg.publishing.recording import recorded
+from contimg.publishing.recording import first_published, recorded
 from contimg.registry.engine import Registry, refused
 from contimg.registry.queries import latest
 from contimg.times import now
@@ -77,7 +77,8 @@ def finish_restoration(registry: Registry, layout: Layout, row: Row) -> bool:
         places.bring_back(where)
         checkpoint("restore:moved")
         values = {
-            "status": "published", "published_path": str(where.sight), "published_at": row["published_at"] or now(),
+            "status": "published", "published_path": str(where.sight),
+            "published_at": first_published(row, where.sight) or now(),
             "closed_at": None, "closed_by": None, "closed_reason": None, "error": None, "attempts": 0,
         }  # fmt: skip
         set_columns(connection, row, values)

@@ -170,8 +170,8 @@ def tokens(registry: Registry, data_id: str) -> set[str]:
     return {row["claim_token"] for row in versions(registry, data_id) if row["status"] == "publishing"}
 
 
-def record_published(registry: Registry, claim: Claim, path: str) -> None:
-    """Set `published` and write the event, in one transaction.
+def record_published(registry: Registry, claim: Claim, path: str, published_at: str | None = None) -> None:
+    """Set `published` and write the event, in one transaction; `published_at` is now where it is not given.
 
     Raises
     ------
@@ -179,8 +179,8 @@ def record_published(registry: Registry, claim: Claim, path: str) -> None:
         If the claim is no longer held; then the one who took over records it.
     """
     time = now()  # the copy has just been read back
-    values = {"status": "published", "published_path": path, "published_at": time, "verified_at": time, "error": None}
-    values |= _FREE
+    values: dict[str, Any] = {"status": "published", "published_path": path, "verified_at": time, "error": None}
+    values |= {"published_at": published_at or time} | _FREE
     with registry.transaction(lock=claim.data_id) as connection:
         _change(connection, claim, values)
         add_event(connection, claim.data_id, claim.version, "published", path)

@@ -21,7 +21,7 @@ from contimg.publishing.carrying_out import finish_restoration, finish_withdrawa
 from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.deciding import Named, Row, Rule, chosen, decide, set_columns
 from contimg.publishing.places import Places
-from contimg.publishing.recording import is_earned
+from contimg.publishing.recording import is_earned, recorded, unearned
 from contimg.registry import queries
 from contimg.registry.engine import Registry
 from contimg.storage.process import one_line
@@ -174,8 +174,11 @@ def restore(registry: Registry, layout: naming.Layout, mosaic: Named | str, reas
     # Read before the transaction, which would hold up others meanwhile.
     with registry.read() as connection:
         before = chosen(connection, mosaic if isinstance(mosaic, Named) else Named(mosaic), _RESTORE)
+        why = unearned(before, recorded(connection, before))
     if before["status"] == "withdrawn" and reason.strip():
         is_whole(before)
+        if why is not None:
+            raise RegistryError(f"{why}: type 'contimg reconcile {before['data_id']}' first")
         whole.append(key(before))
     row = decide(registry, layout, mosaic, reason, _RESTORE, is_whole)
     checkpoint("restore:recorded")

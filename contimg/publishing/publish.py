@@ -33,10 +33,19 @@ from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.differences import sentence
 from contimg.publishing.finalize import finalize
 from contimg.publishing.places import Places
-from contimg.publishing.recording import contradiction, publication, recorded, said, unearned, unknown_to
+from contimg.publishing.recording import (
+    contradiction,
+    first_published,
+    publication,
+    recorded,
+    said,
+    unearned,
+    unknown_to,
+)
 from contimg.registry import queries
 from contimg.registry.engine import Registry, RegistryUnavailable
 from contimg.storage import moving, safe_files
+from contimg.times import now
 
 # Faults of a machine that may pass by themselves; a full disk or a refused permission does not.
 _TRANSIENT = frozenset(
@@ -196,7 +205,7 @@ def _publish_claimed(
         with safe_files.permissions(layout.archive_mode):
             final = _transfer(registry, layout, row, claim, read_only=read_only)
         checkpoint("publish:recording")
-        claims.record_published(registry, claim, str(final))
+        claims.record_published(registry, claim, str(final), first_published(row, final))
         checkpoint("publish:recorded")
         return True
     except claims.ClaimLost:
@@ -248,7 +257,8 @@ def _transfer(
             _accept_existing(layout, row)
             return final
         try:
-            record = with_decisions(publication(row), decisions)
+            first = {"published_at": row["published_at"] or now()}
+            record = with_decisions(publication(row) | first, decisions)
             alive = functools.partial(claims.renew, registry, claim)
             job = copying.CopyJob(layout, stage_path, row["sha256"], record, alive, read_only)
             copying.copy_bundle(job, incoming, name)

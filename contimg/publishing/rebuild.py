@@ -46,7 +46,11 @@ def rebuild_archived(
     if values["held_json"] is not None and approval is None:
         reasons = held_text({**row, **values})
         raise RegistryError(f"{path} did not pass ({reasons}) and no approval is recorded in it: move it away")
-    row |= values | _state(layout, path, data_id, version, decisions) | {"staged_at": record.get("staged_at") or now()}
+    row |= (
+        values
+        | _state(layout, path, (data_id, version), decisions, record.get("published_at"))
+        | {"staged_at": record.get("staged_at") or now()}
+    )
     row["held_json"] = record.get(
         "held_json", values["held_json"]
     )  # it may have been held for what an earlier version had
@@ -113,13 +117,18 @@ def _base(
     return row, lineage, mosaic
 
 
-def _state(layout: naming.Layout, path: Path, data_id: str, version: int, decisions: list[Decision]) -> dict[str, Any]:
-    """Return the columns for state and place of a bundle of the archive, from its path and the last decision."""
-    hidden = hidden_place(layout, data_id, version)
+def _state(
+    layout: naming.Layout, path: Path, key: tuple[str, int], decisions: list[Decision], first: str | None
+) -> dict[str, Any]:
+    """Return the columns for state and place of a bundle of the archive, from its path and the last decision.
+
+    `first` is when it was published, as its record says.
+    """
+    hidden = hidden_place(layout, *key)
     last = last_placing(decisions)
     if last is not None and last.decision == "restored" and path == hidden:
-        return {"status": "staging"}  # moved back, and then recorded, by the steps that follow
-    published = {"status": "published", "published_path": str(path), "published_at": now()}
+        return {"status": "staging", "published_at": first}  # moved back, and then recorded, by the steps that follow
+    published = {"status": "published", "published_path": str(path), "published_at": first or now()}
     if last is not None and last.decision == "rejected":
         return _closed("rejected", last)
     if last is not None and last.decision == "withdrawn":

@@ -15,7 +15,7 @@ from contimg.naming import Layout
 from contimg.products.gates import Options
 from contimg.publishing import archive_root
 from contimg.publishing.differences import MAX_SHARE, Difference, Scope
-from contimg.publishing.reconcile_bytes import published, staged, unrecorded, withdrawn
+from contimg.publishing.reconcile_bytes import closed, published, staged, unrecorded
 from contimg.publishing.reconcile_remains import left_claims, marks, overtaken, remains
 from contimg.publishing.reconcile_rows import damaged_rows, lost_decisions, lost_rows, misplaced
 from contimg.publishing.reconcile_unjudged import unjudged
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # The order matters: later steps finish what earlier ones have found and repaired in part.
 STEPS = (
     damaged_rows, lost_rows, left_claims, remains, unjudged, lost_decisions, misplaced, unrecorded, overtaken,
-    published, withdrawn, staged, marks,
+    published, staged, closed, marks,
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -16,7 +17,7 @@ from contimg.errors import ContimgError, RegistryError
 from contimg.publishing import places
 from contimg.publishing.differences import Difference, Row, Scope, about
 from contimg.publishing.places import ALTERED, Places
-from contimg.publishing.recording import contradiction, recorded, unearned
+from contimg.publishing.recording import contradiction, first_published, recorded, unearned
 from contimg.publishing.register import gather_registered, reassemble, stage_problem
 from contimg.replicas import copies, sync
 from contimg.replicas.stores import Store
@@ -54,8 +55,9 @@ def _unrecorded(scope: Scope, row: Row) -> Iterator[Difference]:
 def _record(scope: Scope, row: Row, final: Path) -> bool:
     places.settle(scope.layout, final)
     time = now()
-    values = {"status": "published", "published_path": str(final), "published_at": time, "error": None}
-    values |= {"verified_at": time}
+    first = first_published(row, final) or time
+    values: dict[str, Any] = {"status": "published", "published_path": str(final), "published_at": first}
+    values |= {"verified_at": time, "error": None}
     values |= dict.fromkeys(("closed_at", "closed_by", "closed_reason"))
     return scope.change(row, values, "published", f"{final} (found by reconcile)")
 
@@ -108,28 +110,13 @@ def _published(scope: Scope, lost: Lost, row: Row) -> Iterator[Difference]:
     lost.append((replace(found, message=message), action))
 
 
-def withdrawn(scope: Scope) -> Iterator[Difference]:
-    """Find bundles out of sight that are altered: nobody could restore them."""
-    rows = scope.settled_rows("withdrawn", "rejected", "superseded")
-    yield from scope.each(rows, functools.partial(_withdrawn, scope))
-
-
-def _withdrawn(scope: Scope, row: Row) -> Iterator[Difference]:
-    where = Places.of(scope.layout, row)
-    if not places.is_folder(where.hidden) or not where.is_own(where.hidden):
-        return
-    problem = _problem(scope, row, where.hidden)
-    if problem is not None:
-        message = f"{problem}: bring it back from a backup, or remove {where.hidden}, which nobody can restore so"
-        yield about("altered", row, where.hidden, message, needs_person=True)
-
-
 def _contradicted(row: Row, path: Path) -> Iterator[Difference]:
     """Find a row that says otherwise than its bundle, which is whole."""
     problem = contradiction(row, path)
     if problem is not None:
-        what = "restore the registry from a backup" + (", or withdraw the mosaic" if row["published_path"] else "")
-        yield about("verdict_differs", row, path, f"{problem}: {what}", needs_person=True)
+        what = ", or withdraw the mosaic" if row["status"] == "published" else ""
+        message = f"{problem}: restore the registry from a backup{what}"
+        yield about("verdict_differs", row, path, message, needs_person=True)
 
 
 def _problem(scope: Scope, row: Row, path: Path) -> str | None:
@@ -194,6 +181,29 @@ def _unpublish(scope: Scope, row: Row, where: Places, problem: str, source: Stor
 
     # Set aside within the transaction: dying in between leaves 'published but missing', which the next call repairs.
     return scope.change(row, values, "reconciled", problem, aside)
+
+
+def closed(scope: Scope) -> Iterator[Difference]:
+    """Find what is not published any more, or never will be: rows and copies out of sight that are not as they were."""
+    yield from scope.each(scope.settled_rows("withdrawn", "rejected", "superseded"), functools.partial(_closed, scope))
+
+
+def _closed(scope: Scope, row: Row) -> Iterator[Difference]:
+    where = Places.of(scope.layout, row)
+    for place in where.standing():
+        if bundle.manifest_digest(place) == row["sha256"]:
+            yield from _contradicted(row, place)  # every copy says the same
+            break
+        if row["status"] != "withdrawn":  # of that, `misplaced` has said it
+            message = f"{place} is not the bundle that the registry's row says is {row['status']}: restore either"
+            yield about("altered", row, place, f"{message} from a backup", needs_person=True)
+            return
+    if not places.is_folder(where.hidden) or not where.is_own(where.hidden):
+        return
+    problem = _problem(scope, row, where.hidden)
+    if problem is not None:
+        message = f"{problem}: bring it back from a backup, or remove {where.hidden}, which nobody can restore so"
+        yield about("altered", row, where.hidden, message, needs_person=True)
 
 
 def staged(scope: Scope) -> Iterator[Difference]:

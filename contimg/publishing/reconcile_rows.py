@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from contimg.bundle import bundle
-from contimg.bundle.find import find_bundles, find_misnamed, find_staged
+from contimg.bundle.find import find_bundles, find_links, find_misnamed, find_staged
 from contimg.bundle.record import Decision, is_of, last_placing, read_record
 from contimg.errors import BusyError, ContimgError, RegistryError
 from contimg.publishing import places
@@ -22,6 +22,7 @@ from contimg.publishing.rebuild import rebuild_archived, rebuild_staged
 from contimg.publishing.recording import (
     add_decisions,
     after,
+    contradiction,
     decided,
     edited,
     in_force,
@@ -75,6 +76,16 @@ def lost_rows(scope: Scope) -> Iterator[Difference]:
                 continue
             message = f"{path} is a bundle, and no bundle belongs there: move it away"
             yield Difference("foreign", "", 0, str(path), message, needs_person=True)
+        yield from _behind_links(scope)
+
+
+def _behind_links(scope: Scope) -> Iterator[Difference]:
+    """Find symlinks behind which bundles may stand that have no row; steps that look at a row say it of that row."""
+    places_known = [Places.of(scope.layout, row) for row in scope.rows() if damage(row) is None]
+    known = {one for where in places_known for place in (where.stage, where.sight) for one in (place, *place.parents)}
+    for path, message in find_links(scope.layout):
+        if path not in known:
+            yield Difference("unreadable", "", 0, str(path), message, needs_person=True)
 
 
 def _lost(scope: Scope, path: Path, data_id: str, version: int, rebuild: object) -> Iterator[Difference]:
@@ -135,7 +146,9 @@ def _lost_decisions(scope: Scope, row: Row) -> Iterator[Difference]:
         )
         found = about("row_differs", row, _first(where), message)
         yield scope.repair(found, functools.partial(scope.change, row, otherwise, "reconciled", message))
-    elif row["status"] == "staging" and row["finalization_status"] == "finalized" and unearned(row, known):
+    elif (
+        row["status"] in ("staging", "published") and row["finalization_status"] == "finalized" and unearned(row, known)
+    ):
         yield _unapproved(scope, row, known)
     elif known and any(not _holds(where, place, known) for place in where.standing() if where.is_own(place)):
         message = f"the record of {row['data_id']} did not say that {said(known)}: written into it"
@@ -159,7 +172,10 @@ def _believed(where: Places, known: list[Decision], unknown: list[Decision]) -> 
 
 
 def _unapproved(scope: Scope, row: Row, known: list[Decision]) -> Difference:
-    """Set a version that is to be published, and must not be, back to what it was; without a way back, say so."""
+    """Set a version that is to be published, and must not be, back to what it was; without a way back, say so.
+
+    So it is said of one that is published, by an approval that nobody has made: what stands in its row only.
+    """
     why = unearned(row, known)
     if row["held_json"] is not None and not row["approved_by"]:
         found = about("unapproved", row, row["stage_path"], f"{why}: held again")
@@ -167,19 +183,20 @@ def _unapproved(scope: Scope, row: Row, known: list[Decision]) -> Difference:
             found, functools.partial(scope.change, row, {"status": "held"}, "reconciled", found.message)
         )
     scope.aside.add((row["data_id"], row["version"]))
-    message = f"{why}: restore the registry from a backup"
-    return about("unapproved", row, row["stage_path"], message, needs_person=True)
+    message = f"{why}: restore the registry from a backup" + (", or withdraw it" if row["published_path"] else "")
+    return about("unapproved", row, row["published_path"] or row["stage_path"], message, needs_person=True)
 
 
 def _edited_records(scope: Scope, row: Row, where: Places, known: list[Decision]) -> Iterator[Difference]:
     """Find copies whose record is gone or says otherwise than the registry: written anew.
 
     What stands in the archive though the row says that nothing does is not touched, nor what is another version's.
+    Where the bundle contradicts the row, it is not the record that was edited.
     """
     archived = {"published": where.sight, "withdrawn": where.hidden}.get(row["status"])
     for place in (one for one in where.standing() if one in (where.stage, archived) and where.is_own(one)):
         names = edited(read_record(place), row, known, archived=place != where.stage)
-        if names:
+        if names and contradiction(row, place) is None:
             message = (
                 f"{place / bundle.PUBLICATION} does not say what the registry does ({', '.join(names)}): written anew"
             )

@@ -11,18 +11,47 @@ from sqlalchemy import Connection, Select, bindparam, select
 
 from contimg.bundle.bundle import read_metadata
 from contimg.bundle.metadata import summary
-from contimg.bundle.record import KINDS, PLACING, Decision, is_decision, last_placing, with_decisions
+from contimg.bundle.record import (
+    KINDS,
+    PLACING,
+    Decision,
+    is_decision,
+    is_of,
+    last_placing,
+    read_record,
+    with_decisions,
+)
 from contimg.errors import RegistryError
-from contimg.publishing.places import Places
+from contimg.publishing.places import Places, is_folder
 from contimg.registry import columns, queries
 from contimg.registry.schema import publish_events
+
+_SAID = 5  # so many decisions are named in a sentence
 
 
 def publication(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of a row that a bundle's record holds, so that the row can be rebuilt from it."""
     keys = ("data_id", "version", "sha256", "qa_status", "validation_status", "auto_publish", "held_json")
-    times = ("doi", "created_at", "staged_at", "approved_by", "approved_at", "approved_reason")
+    times = ("doi", "created_at", "staged_at", "published_at", "approved_by", "approved_at", "approved_reason")
     return {key: row.get(key) for key in (*keys, *times)}
+
+
+def first_published(row: Mapping[str, Any], path: Path) -> str | None:
+    """Return when a version was first published, as its row says, else its bundle's record; None where neither does.
+
+    Parameters
+    ----------
+    row : mapping
+    path : Path
+        The bundle in the archive. A record of before records said it, or one that cannot be read, says nothing.
+    """
+    if row["published_at"] is not None:
+        return str(row["published_at"])
+    try:
+        record = read_record(path)
+    except (RegistryError, FileNotFoundError):  # reconciling reports it
+        return None
+    return record.get("published_at") if is_of(record, row) else None
 
 
 def recorded(connection: Connection, row: Mapping[str, Any]) -> list[Decision]:
@@ -69,11 +98,13 @@ def edited(
     decisions : iterable of Decision
         Those about it in the registry.
     archived : bool
-        The copy is in the archive, and not on the stage.
+        The copy is in the archive, and not on the stage. Records of before do not say when it was published.
     """
     expected = publication(row)
     names = expected if archived else _FROM_THE_START
-    found = [name for name in names if record.get(name) != expected[name]]
+    known = None not in (expected["published_at"], record.get("published_at"))
+    stated = [name for name in names if name != "published_at" or known]
+    found = [name for name in stated if record.get(name) != expected[name]]
     listed = with_decisions({}, decisions)["decisions"]
     return found + (["decisions"] if record.get("decisions", []) != listed else [])
 
@@ -100,8 +131,11 @@ def in_force(known: Iterable[Decision], lost: Iterable[Decision]) -> list[Decisi
 
 
 def said(decisions: Iterable[Decision]) -> str:
-    """Return decisions as words of a sentence."""
-    return ", ".join(f"{one.by} has {one.decision} it on {one.time}" for one in decisions)
+    """Return decisions as words of a sentence; of many the last ones, and how many came before."""
+    listed = list(decisions)
+    before = len(listed) - _SAID
+    words = ", ".join(f"{one.by} has {one.decision} it on {one.time}" for one in listed[-_SAID:])
+    return f"{words} (and {before} decisions before)" if before > 0 else words
 
 
 def add_decisions(connection: Connection, row: Mapping[str, Any], decisions: Iterable[Decision]) -> None:
@@ -129,7 +163,8 @@ def _step(row: Mapping[str, Any], one: Decision, where: Places) -> dict[str, Any
     if one.decision == "rejected":
         return closed | {"status": "rejected", "published_path": None, "published_at": None}
     if one.decision == "withdrawn":
-        return closed | {"status": "withdrawn", "published_path": str(where.hidden)}
+        first = first_published(row, where.hidden if is_folder(where.hidden) else where.sight)
+        return closed | {"status": "withdrawn", "published_path": str(where.hidden), "published_at": first}
     if one.decision == "cited":
         return {"doi": one.reason}
     if row["status"] != "withdrawn" or not is_earned(row):
@@ -195,7 +230,7 @@ def contradiction(row: Mapping[str, Any], path: Path) -> str | None:
     """Return how a row contradicts its bundle's metadata, in words; None where they agree.
 
     The manifest keeps what the bundle says, and nothing keeps the row: somebody may have edited the database. The
-    verdict of what a person approved is not compared.
+    verdict of what a person approved is not compared, nor that of a version which nobody has judged yet.
 
     Parameters
     ----------
@@ -211,7 +246,8 @@ def contradiction(row: Mapping[str, Any], path: Path) -> str | None:
     content = read_metadata(path)
     verdict = content.get("verdict")
     in_bundle = verdict.get("verdict") if isinstance(verdict, dict) else None
-    if in_bundle != row["qa_status"] and not row["approved_by"]:
+    judged = row["finalization_status"] == "finalized"
+    if judged and in_bundle != row["qa_status"] and not row["approved_by"]:
         return (
             f"the registry says that version {row['version']} of {row['data_id']} is {row['qa_status']}, and its "
             f"bundle {path} says {in_bundle}"

@@ -10,7 +10,7 @@ from typing import Any
 from contimg.bundle import bundle
 from contimg.bundle.record import decisions_in, is_of, read_record
 from contimg.errors import InputError, RegistryError
-from contimg.publishing.recording import contradiction, decided, edited, recorded, said, unknown_to
+from contimg.publishing.recording import contradiction, decided, edited, recorded, said, unearned, unknown_to
 from contimg.registry import queries
 from contimg.registry.engine import Registry
 from contimg.registry.relative_paths import roots_of
@@ -88,11 +88,15 @@ def record_problems(registry: Registry, row: Mapping[str, Any], path: Path) -> l
             f"the registry's row does not say what was decided ({', '.join(decided(whole, known))}): contimg reconcile "
             f"{row['data_id']} corrects it"
         ]
+    in_record = decisions_in(record, path) if is_of(record, whole) else []
+    why = unearned(whole, [*known, *(one for one in in_record if one.decision == "approved")])
+    if why is not None:
+        return [f"{why}: restore the registry from a backup, or withdraw it"]
     names = edited(record, whole, known, archived=True)
     if not names:
         return []
     last = max((one.time for one in known), default="")
-    lost = [one for one in unknown_to(known, decisions_in(record, path)) if one.time > last and is_of(record, whole)]
+    lost = [one for one in unknown_to(known, in_record) if one.time > last]
     if lost:
         return [
             f"{path / bundle.PUBLICATION} says that {said(lost)}, which the registry does not know: 'contimg reconcile "

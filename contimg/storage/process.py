@@ -203,4 +203,6 @@ def operator() -> str:
 
 def one_line(text: str) -> str:
     """Return a text with line breaks and other control characters as escapes, so that it cannot forge another line."""
+    if text.isprintable():  # nearly all are
+        return text
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

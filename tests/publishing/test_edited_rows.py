@@ -1,15 +1,18 @@
 """Rows and events that somebody edited with SQL: noticed, nothing unapproved is published, and no decision is lost."""
 
 import json
+import shutil
 
 import pytest
 from sqlalchemy import text
 
 from contimg.bundle import bundle
 from contimg.bundle.record import read_record
-from contimg.publishing import decisions
+from contimg.errors import RegistryError
+from contimg.publishing import archive_root, decisions
 from contimg.publishing.publish import PublishFailed, publish
 from contimg.publishing.reconcile import reconcile
+from contimg.publishing.register import register
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.publishing.scrub import verify_row
 from contimg.registry import queries
@@ -213,3 +216,62 @@ def test_a_withdrawn_row_of_another_digest_is_noticed(registry, config):
     decisions.withdraw(registry, config.layout, ID, "wrong")
     edit(registry, sha256="0" * 64)
     assert found_in(registry, config) == ["altered"]
+
+
+def test_a_forged_approval_of_what_is_in_sight_is_noticed_and_written_nowhere(registry, config):
+    """The mosaic did not pass; somebody copied its bundle into the archive, and set its row with SQL."""
+    mosaics.make_mosaic(config, reasons=[mosaics.FAILED])
+    register_mosaic(ID, config)
+    sight = config.layout.bundle(ID, 1)
+    shutil.copytree(queries.get(registry, ID)["stage_path"], sight)
+    archive_root.require(registry, config.layout, make=True)
+    edit(registry, status="published", published_at="2026-02-12T00:00:00.000Z", approved_by="eve",
+         approved_at="2026-02-12T00:00:00.000Z", approved_reason="so",
+         published_path=str(sight.relative_to(config.paths.products)))  # fmt: skip
+    assert "approved by eve, and no decision of theirs is known" in sees(registry)[0]
+    before = disk(config)
+    assert found_in(registry, config) == ["unapproved"]
+    assert disk(config) == before and read_record(sight)["approved_by"] is None
+    decisions.withdraw(registry, config.layout, ID, "forged")
+    assert not sight.exists()
+    with pytest.raises(RegistryError, match="approved by eve, and no decision of theirs is known: type 'contimg rec"):
+        decisions.restore(registry, config.layout, ID, "it was right")
+
+
+CLOSED = {"withdrawn": (), "rejected": (mosaics.FAILED,), "superseded": (mosaics.FAILED,)}
+
+
+@pytest.fixture(params=CLOSED)
+def closed(request, registry, config):
+    """A version that was withdrawn, rejected or superseded; its state."""
+    mosaics.run(config, reasons=CLOSED[request.param])
+    if request.param == "withdrawn":
+        decisions.withdraw(registry, config.layout, ID, "wrong")
+    elif request.param == "rejected":
+        decisions.reject(registry, config.layout, ID, "no")
+    else:
+        mosaics.run(config, seed=2)
+    assert queries.get(registry, ID, 1)["status"] == request.param
+    assert reconcile(registry, config.layout) == []
+    return request.param
+
+
+@pytest.mark.parametrize("column", [*WRONG, "metadata_json", "sha256"])
+def test_an_edited_row_of_what_is_closed_is_noticed_and_not_written_into_its_record(registry, config, closed, column):
+    row = queries.get(registry, ID, 1)
+    metadata = json.dumps(json.loads(row["metadata_json"]) | {"rms_mjy": 0.1})
+    value = (WRONG | {"metadata_json": metadata, "sha256": "0" * 64})[column]
+    before = {name: content for name, content in disk(config).items() if "publication.json" in name}
+    sql(registry, f"UPDATE data_registry SET {column} = :value WHERE version = 1", value=value)
+    assert found_in(registry, config) == ["altered" if column == "sha256" else "verdict_differs"]
+    assert {name: content for name, content in disk(config).items() if name in before} == before
+    sql(registry, f"UPDATE data_registry SET {column} = :value WHERE version = 1", value=row[column])
+    assert found_in(registry, config) == []
+
+
+def test_what_was_closed_before_it_was_judged_says_nothing_about_its_verdict(registry, config):
+    mosaics.make_mosaic(config)
+    register(registry, config.layout, ID, auto_publish=True)
+    decisions.reject(registry, config.layout, ID, "no")
+    assert queries.get(registry, ID)["qa_status"] == "pending"
+    assert found_in(registry, config) == []

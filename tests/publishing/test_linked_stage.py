@@ -11,6 +11,7 @@ from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries
+from contimg.registry.schema import metadata
 from tests.support import mosaics
 
 ID = mosaics.MOSAIC
@@ -91,3 +92,50 @@ def test_a_held_mosaic_behind_a_link_is_not_decided_about(registry, config, move
     with pytest.raises(RegistryError, match=sentence):
         decide(registry, config.layout, ID, "seen")
     assert queries.get(registry, ID)["status"] == "held"
+
+
+def lost(registry):
+    with registry.transaction() as connection:
+        for table in reversed(metadata.sorted_tables):
+            if table.name != "schema_version":
+                connection.execute(table.delete())
+
+
+@pytest.mark.parametrize("folder", [*OF_THE_BUNDLE, f"registered/2026-02-11/{ID}/v1"])
+@pytest.mark.parametrize("mounted", [True, False])
+def test_a_bundle_behind_a_link_of_which_the_registry_knows_nothing_is_said(registry, config, moved, folder, mounted):
+    mosaics.make_mosaic(config, reasons=[mosaics.WARNING])
+    register_mosaic(ID, config)
+    moved(folder)
+    link = config.paths.stage / folder
+    if not mounted:
+        link.resolve().rename(link.resolve().with_name("unmounted"))
+    lost(registry)
+    for _ in range(2):
+        (found,) = reconcile(registry, config.layout)
+        assert (
+            found.needs_person and not found.repaired and f"{link.name}" in found.message and "symlink" in found.message
+        )
+    assert not queries.has_rows(registry)
+    if not mounted:
+        link.resolve().with_name("unmounted").rename(link.resolve())
+    back(config, folder)
+    assert [one.code for one in reconcile(registry, config.layout)] == ["row_lost"]
+    assert queries.get(registry, ID)["status"] == "held"
+
+
+@pytest.mark.parametrize("folder", ["mosaics", "mosaics/2026-02-11", f"mosaics/2026-02-11/{ID}", ".withdrawn"])
+def test_a_part_of_the_archive_on_a_disk_that_is_not_mounted_is_said(registry, config, folder):
+    mosaics.run(config)
+    if folder == ".withdrawn":
+        decisions.withdraw(registry, config.layout, ID, "wrong")
+    shutil.rmtree(config.paths.stage)
+    link = config.paths.products / folder
+    link.rename(config.paths.products / "unmounted")
+    link.symlink_to("/nowhere")
+    lost(registry)
+    (found,) = reconcile(registry, config.layout)
+    assert (found.code, found.path) == ("unreadable", str(link)) and found.needs_person
+    link.unlink()
+    (config.paths.products / "unmounted").rename(link)
+    assert [one.code for one in reconcile(registry, config.layout)] == ["row_lost"]
