@@ -13,7 +13,7 @@ from typing import Any
 
 from contimg import naming
 from contimg.bundle.bag import PAYLOAD, tag_files
-from contimg.bundle.bundle import MANIFEST, METADATA, format_manifest, json_bytes, parse_manifest, put_file
+from contimg.bundle.bundle import MANIFEST, METADATA, format_manifest, json_bytes, parse_manifest, put_file, tag_digest
 from contimg.bundle.companions import NAMES, companions
 from contimg.bundle.metadata import describe
 from contimg.bundle.unchanged import is_older
@@ -277,8 +277,8 @@ def assemble(contents: Contents, layout: naming.Layout, parent: int, name: str) 
             safe_files.fsync(descriptor)
 
 
-def put_tags(contents: Contents, parent: int, part: str, name: str, doi: str | None) -> None:
-    """Write the tag files into an assembled bundle, and fsync them.
+def put_tags(contents: Contents, parent: int, part: str, name: str, doi: str | None) -> str | None:
+    """Write the tag files into an assembled bundle, and fsync them; return the SHA-256 of the tag manifest.
 
     Parameters
     ----------
@@ -291,7 +291,7 @@ def put_tags(contents: Contents, parent: int, part: str, name: str, doi: str | N
         The DOI under which it is cited.
     """
     if _INSIDE + METADATA not in contents.generated:  # of the layout before
-        return
+        return None
     sizes = {file: len(content) for file, content in contents.generated.items()}
     sizes |= {file: source.stat().st_size for file, source in contents.linked.items()}
     folder = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
@@ -299,6 +299,7 @@ def put_tags(contents: Contents, parent: int, part: str, name: str, doi: str | N
         for file, content in tag_files(contents.metadata, sizes, contents.manifest, name, doi).items():
             put_file(folder, file, content)
         safe_files.fsync(folder)
+        return tag_digest(folder)
     finally:
         os.close(folder)
 

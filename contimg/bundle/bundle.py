@@ -146,7 +146,13 @@ def put_file(folder: int, name: str, content: bytes, *, read_only: bool = False)
         raise RegistryError(f"{place}/{name} reads back differently: check its disk, then retry")
 
 
-def verify(path: Path, *, expected: str | None = None, progress: Callable[[int], None] | None = None) -> Verification:
+def verify(
+    path: Path,
+    *,
+    expected: str | None = None,
+    tags: str | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Verification:
     """Read every byte of a bundle and compare with its manifest. Needs no database.
 
     Parameters
@@ -155,6 +161,8 @@ def verify(path: Path, *, expected: str | None = None, progress: Callable[[int],
         The bundle.
     expected : str, optional
         SHA-256 that the manifest itself must have (the registry's).
+    tags : str, optional
+        SHA-256 that the tag manifest must have.
     progress : callable, optional
         Called with the number of bytes just read.
 
@@ -166,20 +174,20 @@ def verify(path: Path, *, expected: str | None = None, progress: Callable[[int],
     path = Path(path)
     try:
         with safe_files.open_folder(path) as folder:
-            return _verify(path, folder, expected, progress)
+            return _verify(path, folder, expected, tags, progress)
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{path} is not a bundle: name a folder with a {MANIFEST}") from None
 
 
-def problem(path: Path, expected: str | None) -> str | None:
+def problem(path: Path, expected: str | None, tags: str | None = None) -> str | None:
     """Return the first thing that is wrong with a bundle as one sentence; None when every byte is as expected.
 
     What its disk cannot give back is read twice: a mosaic is not taken out of sight for one error of a cable.
     """
     try:
-        verification = verify(path, expected=expected)
+        verification = verify(path, expected=expected, tags=tags)
         if any(one.kind == "unreadable" for one in verification.problems):
-            verification = verify(path, expected=expected)
+            verification = verify(path, expected=expected, tags=tags)
     except InputError:
         return f"{path} is not a bundle: it holds no {MANIFEST}"
     return None if verification.ok else verification.problems[0].message
@@ -196,15 +204,17 @@ def strays(path: Path, expected: str) -> list[str]:
     return [one.path for one in problems] if all(one.kind == "unlisted" for one in problems) else []
 
 
-def archived_problem(path: Path, expected: str) -> str | None:
+def archived_problem(path: Path, expected: str, tags: str | None = None) -> str | None:
     """Return the first thing that is wrong with a bundle of the archive; None when it is whole.
 
     A symlink is no bundle: what it points to may lie outside the archive and change without notice.
     """
-    return f"{path} is a symlink" if path.is_symlink() else problem(path, expected)
+    return f"{path} is a symlink" if path.is_symlink() else problem(path, expected, tags)
 
 
-def _verify(path: Path, folder: int, expected: str | None, progress: Callable[[int], None] | None) -> Verification:
+def _verify(
+    path: Path, folder: int, expected: str | None, of_tags: str | None, progress: Callable[[int], None] | None
+) -> Verification:
     try:
         present = list(safe_files.list_tree(folder))
     except OSError as error:
@@ -230,6 +240,8 @@ def _verify(path: Path, folder: int, expected: str | None, progress: Callable[[i
     try:
         tags = read_tags(folder, found)
         strange -= set(tags)
+        if of_tags is not None and tag_digest(folder) != of_tags:
+            raise InputError(f"{TAG_MANIFEST} is not the one that was registered: restore it from a copy")
     except (InputError, RegistryError) as error:
         tags = {}
         strange -= set(TAGS)
@@ -273,6 +285,14 @@ def read_tags(folder: int, manifest_sha256: str) -> dict[str, str]:
             raise InputError(f"{TAG_MANIFEST} is missing: restore it from a copy") from None
         return {}
     return parse_tags(content, manifest_sha256)
+
+
+def tag_digest(folder: int) -> str | None:
+    """Return the SHA-256 of the tag manifest of an opened bundle; None where it has none."""
+    try:
+        return hashlib.sha256(read_file(folder, TAG_MANIFEST)).hexdigest()
+    except FileNotFoundError:
+        return None
 
 
 def parse_tags(content: bytes, manifest_sha256: str) -> dict[str, str]:

@@ -76,6 +76,7 @@ class _Form(BaseModel):
     created_at: _Time | None = None
     staged_at: _Time | None = None
     published_at: _Time | None = None
+    tags_sha256: str | None = None
     approved_by: str | None = None
     approved_at: _Time | None = None
     approved_reason: str | None = None

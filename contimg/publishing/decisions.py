@@ -167,7 +167,7 @@ def restore(registry: Registry, layout: naming.Layout, mosaic: Named | str, reas
         where = Places.of(layout, row)
         where.require_free()
         if key(row) not in whole:
-            problem = bundle.problem(where.hidden, row["sha256"])
+            problem = bundle.problem(where.hidden, row["sha256"], row["tags_sha256"])
             if problem is not None:
                 raise RegistryError(f"{row['data_id']} cannot be restored: {problem}: restore that from a backup first")
 

@@ -295,6 +295,9 @@ def _decisions(registry: Registry, row: Mapping[str, Any], where: Places) -> lis
 
 def _check_row(row: Mapping[str, Any], staged: Path) -> None:
     """Raise `RegistryError` where the row says otherwise than its bundle, whose bytes have been verified."""
+    with safe_files.open_folder(staged) as folder:
+        if row["tags_sha256"] not in (None, bundle.tag_digest(folder)):
+            raise RegistryError(f"{staged}: its tag files are not those that were registered: type contimg reconcile")
     problem = contradiction(row, staged)
     if problem is not None:
         raise RegistryError(
@@ -308,7 +311,7 @@ def _accept_existing(layout: naming.Layout, row: Mapping[str, Any]) -> None:
     It must have the registered manifest and be whole.
     """
     where = Places.of(layout, row)
-    problem = bundle.archived_problem(where.sight, row["sha256"])
+    problem = bundle.archived_problem(where.sight, row["sha256"], row["tags_sha256"])
     if problem is not None:
         raise RegistryError(
             f"{where.sight} exists with other content ({problem}) and is never overwritten: move it "

@@ -109,7 +109,7 @@ def remove_staged(registry: Registry, layout: naming.Layout, data_id: str, versi
     if row["status"] != "published":
         return False
     path = Path(row["published_path"])
-    problem = bundle.archived_problem(path, row["sha256"])
+    problem = bundle.archived_problem(path, row["sha256"], row["tags_sha256"])
     if problem is not None:
         raise RegistryError(f"{problem}: the staged copy is kept, run 'contimg reconcile'")
     relative = safe_files.relative_to_root(Path(row["stage_path"]), layout.stage, "paths.stage")

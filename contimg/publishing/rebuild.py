@@ -22,6 +22,7 @@ from contimg.registry.engine import Registry
 from contimg.registry.queries import add_event, latest, states
 from contimg.registry.rows import insert_product, new_row
 from contimg.registry.schema import data_registry
+from contimg.storage import safe_files
 from contimg.times import now
 
 
@@ -112,6 +113,8 @@ def _base(
     row = new_row(layout, metadata, manifest_sha256, version, auto_publish=auto_publish)
     row["created_at"] = record.get("created_at") or row["created_at"]
     row["doi"] = record.get("doi")
+    with safe_files.open_folder(path) as folder:
+        row["tags_sha256"] = record.get("tags_sha256") or bundle.tag_digest(folder)
     mosaic = _mosaic(path, lineage, data_id)
     _require_its_own(registry, layout, path, row, record)
     return row, lineage, mosaic

@@ -35,7 +35,7 @@ def _unrecorded(scope: Scope, row: Row) -> Iterator[Difference]:
     final = scope.layout.bundle(row["data_id"], row["version"])
     if not final.is_dir():
         return
-    problem = bundle.archived_problem(final, row["sha256"])
+    problem = bundle.archived_problem(final, row["sha256"], row["tags_sha256"])
     if problem is not None:
         message = f"{final} stands where {row['data_id']} is to be published, and differs ({problem}): move it away"
         yield about("foreign", row, final, message, needs_person=True)
@@ -128,11 +128,11 @@ def _problem(scope: Scope, row: Row, path: Path) -> str | None:
     read = row["verified_at"] if scope.data_id is not None else None
     if read is not None and is_time(read) and unchanged.is_unchanged(path, row["sha256"], unix_from_utc(read)):
         return None
-    return bundle.archived_problem(path, row["sha256"])
+    return bundle.archived_problem(path, row["sha256"], row["tags_sha256"])
 
 
 def _can_be_made_again(scope: Scope, row: Row) -> bool:
-    if bundle.problem(Path(row["stage_path"]), row["sha256"]) is None:
+    if bundle.problem(Path(row["stage_path"]), row["sha256"], row["tags_sha256"]) is None:
         return True
     return gather_registered(scope.layout, row, scope.judged_by) is not None
 
@@ -160,7 +160,7 @@ def _fetch(scope: Scope, row: Row, source: Store) -> bool:
             atomic_path(staged) as part,
         ):
             part.mkdir()
-            copies.fetch_copy(source, copies.row_place(scope.layout, row), part, row["sha256"])
+            copies.fetch_copy(source, copies.row_place(scope.layout, row), part, row["sha256"], row["tags_sha256"])
         safe_files.sync_way(scope.layout.stage, relative.parent)
     except RegistryError as error:
         logging.getLogger(__name__).warning("%s", error)

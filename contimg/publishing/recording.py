@@ -31,7 +31,16 @@ _SAID = 5  # so many decisions are named in a sentence
 
 def publication(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of a row that a bundle's record holds, so that the row can be rebuilt from it."""
-    keys = ("data_id", "version", "sha256", "qa_status", "validation_status", "auto_publish", "held_json")
+    keys = (
+        "data_id",
+        "version",
+        "sha256",
+        "qa_status",
+        "validation_status",
+        "auto_publish",
+        "held_json",
+        "tags_sha256",
+    )
     times = ("doi", "created_at", "staged_at", "published_at", "approved_by", "approved_at", "approved_reason")
     return {key: row.get(key) for key in (*keys, *times)}
 
@@ -81,7 +90,8 @@ def _select_decisions() -> Select[Any]:
 
 
 # What the record of a copy on the stage says from the registration on; the rest is known later.
-_FROM_THE_START = ("data_id", "version", "sha256", "auto_publish", "doi", "created_at")
+_FROM_THE_START = ("data_id", "version", "sha256", "auto_publish", "doi", "created_at", "tags_sha256")
+_LATER = ("published_at", "tags_sha256")  # that records and rows of before do not have
 
 
 def edited(
@@ -98,12 +108,11 @@ def edited(
     decisions : iterable of Decision
         Those about it in the registry.
     archived : bool
-        The copy is in the archive, and not on the stage. Records of before do not say when it was published.
+        The copy is in the archive, and not on the stage.
     """
     expected = publication(row)
     names = expected if archived else _FROM_THE_START
-    known = None not in (expected["published_at"], record.get("published_at"))
-    stated = [name for name in names if name != "published_at" or known]
+    stated = [name for name in names if name not in _LATER or None not in (expected[name], record.get(name))]
     found = [name for name in stated if record.get(name) != expected[name]]
     listed = with_decisions({}, decisions)["decisions"]
     return found + (["decisions"] if record.get("decisions", []) != listed else [])

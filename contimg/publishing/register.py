@@ -189,7 +189,7 @@ def stage_problem(row: Mapping[str, Any]) -> str | None:
     """Return what is wrong with a product's bundle on the stage; None when it is whole or not needed."""
     if row["status"] not in ("staging", "held"):
         return None
-    return bundle.problem(Path(row["stage_path"]), row["sha256"])
+    return bundle.problem(Path(row["stage_path"]), row["sha256"], row["tags_sha256"])
 
 
 def _registered(row: Mapping[str, Any], *, created: bool) -> Registered:
@@ -211,7 +211,7 @@ def _insert(
     version = 1 if before is None else before["version"] + 1
     row = new_row(layout, contents.metadata, contents.manifest_sha256, version, auto_publish=auto_publish)
     row["doi"] = None if doi is None else doi.replace(DOI_NAME, layout.bundle(data_id, version).name)
-    assembly.put_tags(contents, folder, part, layout.bundle(data_id, version).name, row["doi"])
+    row["tags_sha256"] = assembly.put_tags(contents, folder, part, layout.bundle(data_id, version).name, row["doi"])
     _put_record(folder, part, with_decisions(publication(row), []))
     _place(layout, (folder, part), f"v{version}", contents)
     supersede_before(connection, data_id, version, row["created_at"])
@@ -258,7 +258,11 @@ def _replace(
         return
     folder, part = assembled
     name = PurePosixPath(row["stage_path"]).name
-    assembly.put_tags(contents, folder, part, layout.bundle(row["data_id"], row["version"]).name, row["doi"])
+    tags = assembly.put_tags(contents, folder, part, layout.bundle(row["data_id"], row["version"]).name, row["doi"])
+    row = {**row, "tags_sha256": tags}  # another contimg may write them otherwise
+    column = schema.data_registry.c
+    same = (column.data_id == row["data_id"], column.version == row["version"])
+    connection.execute(update(schema.data_registry).where(*same).values(tags_sha256=tags))
     _put_record(folder, part, with_decisions(publication(row), recorded(connection, row)))
     safe_files.remove_tree(folder, name)
     _place(layout, assembled, name, contents)

@@ -52,7 +52,7 @@ def verify_row(
     path = Path(row["published_path"])
     result = {"data_id": row["data_id"], "version": row["version"], "path": str(path)}
     try:
-        found = bundle.verify(path, expected=row["sha256"], progress=progress)
+        found = bundle.verify(path, expected=row["sha256"], tags=row.get("tags_sha256"), progress=progress)
         problems = [problem.message for problem in found.problems]
         roots = None if registry is None else roots_of(registry.engine)
         link = None if roots is None else link_on_the_way(roots.products, path)

@@ -88,6 +88,11 @@ def _know_archive_root(connection: Connection) -> None:
         connection.execute(text("ALTER TABLE registry_identity ADD COLUMN archive_root VARCHAR"))
 
 
+def _know_tag_manifests(connection: Connection) -> None:
+    if "tags_sha256" not in {one["name"] for one in inspect(connection).get_columns("data_registry")}:
+        connection.execute(text("ALTER TABLE data_registry ADD COLUMN tags_sha256 VARCHAR"))
+
+
 # version -> the step that makes it from the version before. A step is plain SQL text: it must go on
 # meaning the same when the tables in `schema` have moved on.
 STEPS: dict[int, Callable[[Connection], None]] = {
@@ -99,6 +104,7 @@ STEPS: dict[int, Callable[[Connection], None]] = {
     7: _know_replicas,
     8: _index_publications,
     9: _know_archive_root,
+    10: _know_tag_manifests,
 }
 
 

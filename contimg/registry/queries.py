@@ -201,7 +201,7 @@ def longest_unread(registry: Registry, since: str | None = None) -> list[Row]:
     since : str, optional
         Only those that were not read since this time (UTC).
     """
-    names = ("data_id", "version", "published_path", "sha256", "qa_status", "approved_by", "verified_at")
+    names = ("data_id", "version", "published_path", "sha256", "tags_sha256", "qa_status", "approved_by", "verified_at")
     column = data_registry.c
     query = select(*(column[name] for name in names)).where(column.status == "published")
     if since is not None:

@@ -221,6 +221,7 @@ def new_row(
         "auto_publish": auto_publish,
         "attempts": 0,
         "doi": None,
+        "tags_sha256": None,
         "created_at": now(),
     }
 

@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from contimg.registry.relative_paths import PathBelow
 
-VERSION = 9
+VERSION = 10
 STATUSES = ("staging", "publishing", "published", "held", "rejected", "superseded", "withdrawn")
 QA_STATUSES = ("pending", "passed", "warning", "failed")
 VALIDATION_STATUSES = ("pending", "validated", "failed")
@@ -179,6 +179,7 @@ data_registry = Table(
     Column("auto_publish", Boolean, nullable=False),
     Column("held_json", Text),
     Column("doi", String),  # under which this version is cited
+    Column("tags_sha256", String),  # of the tag manifest, which the manifest does not list; null of before it was kept
     Column("attempts", Integer, CheckConstraint("attempts >= 0"), nullable=False, server_default="0"),
     Column("error", Text),
     Column("claim_token", String),

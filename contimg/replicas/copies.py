@@ -82,7 +82,14 @@ def commit_of(store: Store, place: str) -> Commit | None:
         ) from None
 
 
-def put_copy(store: Store, folder: Path, place: str, manifest_sha256: str, progress: Callable[[int], None]) -> Commit:
+def put_copy(
+    store: Store,
+    folder: Path,
+    place: str,
+    manifest_sha256: str,
+    progress: Callable[[int], None],
+    tags_sha256: str | None = None,
+) -> Commit:
     """Copy a bundle into a replica, read it back, and commit it; a copy that is there already is left alone.
 
     Parameters
@@ -96,6 +103,8 @@ def put_copy(store: Store, folder: Path, place: str, manifest_sha256: str, progr
         What its manifest must be.
     progress : callable
         Called with the number of bytes just read back.
+    tags_sha256 : str, optional
+        What its tag manifest must be.
 
     Returns
     -------
@@ -116,7 +125,7 @@ def put_copy(store: Store, folder: Path, place: str, manifest_sha256: str, progr
     if found != manifest_sha256:
         raise RegistryError(f"{folder} is not the bundle that was registered: type contimg reconcile")
     read_record(folder)
-    tags = _tags(folder, manifest_sha256)
+    tags = _tags(folder, manifest_sha256, tags_sha256)
     names = [*digests, *tags, *([TAG_MANIFEST] if tags else []), bundle.PUBLICATION, bundle.MANIFEST]
     for name in names:  # the manifest last: a folder without one is no bundle
         store.put(f"{place}/{name}", folder / name)
@@ -180,6 +189,7 @@ def problems_of(
     manifest_sha256: str,
     progress: Callable[[int], None] | None = None,
     archived: Path | None = None,
+    tags_sha256: str | None = None,
 ) -> list[str]:
     """Read every byte of a copy; return a sentence for each thing that is wrong with it.
 
@@ -191,8 +201,9 @@ def problems_of(
     progress : callable, optional
         Called with the number of bytes of each block.
     archived : Path, optional
-        The bundle in the archive, whose tag manifest the copy's must equal: no other place keeps its digest, so that
-        a tag file that was changed together with it would agree with it.
+        The bundle in the archive, whose tag manifest the copy's must equal where `tags_sha256` is not known.
+    tags_sha256 : str, optional
+        SHA-256 of the tag manifest, as a tag file that was changed together with it agrees with it.
 
     Raises
     ------
@@ -206,7 +217,10 @@ def problems_of(
         return [f"replica {store.where} has no copy of {place}"]
     _same(store, place, known, manifest_sha256)
     problems = [text for text, _ in _differences(store, place, manifest_sha256, progress or _nothing)]
-    if not problems and archived is not None:
+    if not problems and tags_sha256 is not None:
+        if hashlib.sha256(read_all(store, f"{place}/{TAG_MANIFEST}")).hexdigest() != tags_sha256:
+            problems.append(f"{store.where}/{place}/{TAG_MANIFEST} is not the registered one")
+    elif not problems and archived is not None:
         tags = _whole_tags(archived, manifest_sha256)
         if tags is not None and read_all(store, f"{place}/{TAG_MANIFEST}") != tags:
             problems.append(f"{store.where}/{place}/{TAG_MANIFEST} is not that of the archive, {archived}")
@@ -278,8 +292,10 @@ def _require_record(content: bytes, manifest_sha256: str) -> dict[str, str]:
     return {}
 
 
-def _tags(folder: Path, manifest_sha256: str) -> dict[str, str]:
+def _tags(folder: Path, manifest_sha256: str, tags_sha256: str | None) -> dict[str, str]:
     with safe_files.open_folder(folder) as opened:
+        if tags_sha256 not in (None, bundle.tag_digest(opened)):
+            raise RegistryError(f"{folder / TAG_MANIFEST} is not the registered one: type contimg reconcile")
         return bundle.read_tags(opened, manifest_sha256)
 
 
@@ -287,7 +303,9 @@ def _nothing(_count: int) -> None:
     """Take a number of bytes read, for who does not count them."""
 
 
-def repair_copy(store: Store, folder: Path, place: str, manifest_sha256: str) -> list[str]:
+def repair_copy(
+    store: Store, folder: Path, place: str, manifest_sha256: str, tags_sha256: str | None = None
+) -> list[str]:
     """Write those files of a copy again that are missing or altered; return their names.
 
     Raises
@@ -298,7 +316,7 @@ def repair_copy(store: Store, folder: Path, place: str, manifest_sha256: str) ->
         If the bundle in the archive is not whole itself, or the copy reads back differently after it.
     """
     require_own(store, place, manifest_sha256)
-    problem = bundle.archived_problem(folder, manifest_sha256)
+    problem = bundle.archived_problem(folder, manifest_sha256, tags_sha256)
     if problem is not None:
         raise RegistryError(f"{problem}: repair the archive first with contimg reconcile")
     read_record(folder)
@@ -324,7 +342,7 @@ def _is_same(store: Store, file: Path, name: str) -> bool:
         return False
 
 
-def fetch_copy(store: Store, place: str, target: Path, manifest_sha256: str) -> None:
+def fetch_copy(store: Store, place: str, target: Path, manifest_sha256: str, tags_sha256: str | None = None) -> None:
     """Write a copy's files into a new folder, and compare them with the manifest; a damaged record is left out.
 
     Raises
@@ -341,7 +359,7 @@ def fetch_copy(store: Store, place: str, target: Path, manifest_sha256: str) -> 
                 _fetch_file(store, f"{place}/{name}", target / name)
     except (FileNotFoundError, InputError, UnreadableFile) as error:
         raise ReplicaError(f"the copy of {place} in replica {store.where} is not whole ({error})") from None
-    problem = bundle.problem(target, manifest_sha256)
+    problem = bundle.problem(target, manifest_sha256, tags_sha256)
     if problem is not None:
         raise ReplicaError(f"the copy of {place} in replica {store.where} is not whole ({problem})")
     record = target / bundle.PUBLICATION

@@ -15,7 +15,7 @@ from contimg.times import now
 
 Row = Mapping[str, Any]
 _ROW, _COPY = data_registry.c, replica_copies.c
-_NAMES = ("data_id", "version", "status", "sha256", "published_path", "stage_path", "closed_at")
+_NAMES = ("data_id", "version", "status", "sha256", "tags_sha256", "published_path", "stage_path", "closed_at")
 _NEVER = "0001-01-01T00:00:00.000Z"  # of a copy that was found in a replica, and not read since
 
 

@@ -151,7 +151,9 @@ def _sentence(error: Exception) -> str:
 def _copy(registry: Registry, layout: Layout, store: Store, replica: ReplicaOptions, row: Mapping[str, Any]) -> Done:
     place, begun = copies.row_place(layout, row), _begun(Path(row["published_path"]))
     was_there = copies.commit_of(store, place) is not None
-    commit = copies.put_copy(store, Path(row["published_path"]), place, row["sha256"], lambda _count: None)
+    commit = copies.put_copy(
+        store, Path(row["published_path"]), place, row["sha256"], lambda _count: None, row["tags_sha256"]
+    )
     if was_there:  # the registry had lost it: its record may be older than the last decision
         copies.put_record(store, Path(row["published_path"]), place, row["sha256"])
     copy_rows.note_copied(registry, replica.url, row, commit.write_id, begun, read=not was_there)
@@ -164,7 +166,7 @@ def _repair(registry: Registry, layout: Layout, store: Store, replica: ReplicaOp
         raise RegistryError(f"{row['data_id']} version {row['version']} is {row['status']}, and its copy is damaged")
     if copies.commit_of(store, place) is None:
         return _copy(registry, layout, store, replica, row)
-    names = copies.repair_copy(store, Path(row["published_path"]), place, row["sha256"])
+    names = copies.repair_copy(store, Path(row["published_path"]), place, row["sha256"], row["tags_sha256"])
     copy_rows.note_verified(registry, replica.url, row, None)
     message = f"written again: {', '.join(names)}" if names else "it is whole again"
     return Done(replica.url, row["data_id"], row["version"], "repaired", message)
@@ -251,7 +253,7 @@ def _problem(registry: Registry, layout: Layout, store: Store, row: Mapping[str,
     """
     try:
         place, archived = copies.row_place(layout, row), Path(row["published_path"] or row["stage_path"])
-        found = copies.problems_of(store, place, row["sha256"], pace.spend, archived)
+        found = copies.problems_of(store, place, row["sha256"], pace.spend, archived, row["tags_sha256"])
     except (ContimgError, OSError) as error:
         mine = identity(registry)
         _require(store, "" if mine is None else mine.uuid)  # a replica that is there: then it is this copy's fault

@@ -126,7 +126,7 @@ def old(registry, config):
     staged = register_mosaic(ID, config).path
     digest = flat(staged)
     with registry.transaction() as connection:
-        connection.execute(queries.data_registry.update().values(sha256=digest))
+        connection.execute(queries.data_registry.update().values(sha256=digest, tags_sha256=None))
     row = queries.get(registry, ID)
     from contimg.publishing.places import Places
     from contimg.publishing.recording import publication

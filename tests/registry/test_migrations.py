@@ -60,6 +60,7 @@ def test_a_registry_of_schema_1_is_upgraded(config):
                 "DROP INDEX data_registry_by_published",
                 "ALTER TABLE data_registry DROP COLUMN verified_at",
                 "ALTER TABLE data_registry DROP COLUMN doi",
+                "ALTER TABLE data_registry DROP COLUMN tags_sha256",
                 "DROP TABLE replica_copies",
                 "DROP TABLE registry_identity",
                 "UPDATE schema_version SET version = 1",

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from contimg.bundle import bag, bundle
 from contimg.config.sections import ReplicaOptions
@@ -161,18 +162,48 @@ def with_other_readme(files):
     return {bag.README: readme, bag.TAG_MANIFEST: files[bag.TAG_MANIFEST].replace(old, new)}
 
 
+def forget_tags(registry):
+    """Let the registry be one of before it knew the tag manifests."""
+    with registry.transaction() as connection:
+        connection.execute(text("UPDATE data_registry SET tags_sha256 = NULL"))
+
+
+@pytest.mark.parametrize("known", [True, False])
 def test_a_readme_changed_together_with_its_tag_manifest_is_found_and_written_again(
-    sqlite_registry, replicated, replica, store, tmp_path
+    sqlite_registry, replicated, replica, store, tmp_path, known
 ):
     mosaics.run(replicated)
+    if not known:
+        forget_tags(sqlite_registry)
     right = files_of(store, PLACE)
     for name, content in with_other_readme(right).items():
         harm(store, f"{PLACE}/{name}", content, tmp_path)
     ((what, message),) = verified(sqlite_registry, replicated, replica)
-    assert what == "problem" and f"{PLACE}/{bag.TAG_MANIFEST} is not that of the archive" in message
+    of = "the registered one" if known else "that of the archive"
+    assert what == "problem" and f"{PLACE}/{bag.TAG_MANIFEST} is not {of}" in message
     assert synced(sqlite_registry, replicated, replica) == [(1, "repaired")]
     assert files_of(store, PLACE) == right
     assert verified(sqlite_registry, replicated, replica) == [("whole", "")]
+
+
+def test_a_readme_of_the_archive_changed_so_is_not_taken_over_and_comes_back(
+    sqlite_registry, replicated, replica, store
+):
+    folder = mosaics.run(replicated).path
+    right = files_of(store, PLACE)
+    for name, content in with_other_readme(right).items():
+        (folder / name).unlink()
+        (folder / name).write_bytes(content)
+    assert verified(sqlite_registry, replicated, replica) == [("whole", "")]
+    copy_rows.note_verified(sqlite_registry, replica.url, queries.get(sqlite_registry, ID), "odd")
+    assert synced(sqlite_registry, replicated, replica) == [(1, "problem")]
+    assert files_of(store, PLACE) == right
+    shutil.rmtree(replicated.paths.stage)
+    replicated.paths.stage.mkdir()
+    found = reconcile(sqlite_registry, replicated.layout, replicas=[replica])
+    assert found[0].code == "altered" and "from replica" in found[0].message
+    assert publish_mosaic(ID, replicated, waits_s=()).created
+    assert (folder / bag.README).read_bytes() == right[bag.README]
 
 
 @pytest.mark.parametrize("harm", ["readme", "manifest", "gone", "all gone"])
