@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from contimg.bundle import bundle
+from contimg.bundle import bag, bundle
 from contimg.bundle.record import read_record
 from contimg.errors import RegistryError
 from contimg.publishing import decisions
@@ -60,6 +60,7 @@ def test_it_is_noticed_on_the_stage_and_made_again(registry, config, reasons):
             publish(registry, config.layout, ID, claim_s=60, max_attempts=3)
     assert [one.code for one in reconcile(registry, config.layout)][:1] == ["stage_altered"]
     assert is_right(staged) and reconcile(registry, config.layout) == []
+    assert queries.get(registry, ID)["tags_sha256"] == hashlib.sha256((staged / TAGS).read_bytes()).hexdigest()
     assert publish_mosaic(ID, config, waits_s=()).status == ("held" if reasons else "published")
 
 
@@ -97,3 +98,17 @@ def test_of_what_was_registered_before_nothing_is_compared(registry, config):
     with registry.transaction() as connection:
         connection.execute(text("UPDATE data_registry SET tags_sha256 = NULL"))
     assert verify_row(registry, queries.get(registry, ID))["ok"] and reconcile(registry, config.layout) == []
+
+
+def test_another_contimg_may_write_the_tag_files_otherwise(registry, config, monkeypatch):
+    """Its bundle, made again on the stage, is the one that is known from then on."""
+    mosaics.make_mosaic(config)
+    staged = register_mosaic(ID, config).path
+    before = queries.get(registry, ID)["tags_sha256"]
+    (staged / "README.txt").unlink()
+    written = bag.readme
+    monkeypatch.setattr(bag, "readme", lambda *one: written(*one) + "More.\n")
+    assert reconcile(registry, config.layout)[0].code == "stage_altered"
+    after = queries.get(registry, ID)["tags_sha256"]
+    assert before != after == read_record(staged)["tags_sha256"]
+    assert publish_mosaic(ID, config, waits_s=()).created and reconcile(registry, config.layout) == []

@@ -186,6 +186,16 @@ def test_a_readme_changed_together_with_its_tag_manifest_is_found_and_written_ag
     assert verified(sqlite_registry, replicated, replica) == [("whole", "")]
 
 
+def test_a_readme_of_the_archive_changed_so_is_not_copied(sqlite_registry, replicated, replica, store):
+    folder = mosaics.run(replicated).path
+    for name, content in with_other_readme(files_of(store, PLACE)).items():
+        (folder / name).unlink()
+        (folder / name).write_bytes(content)
+    copies.remove_copy(store, PLACE)
+    copy_rows.forget(sqlite_registry, replica.url, queries.get(sqlite_registry, ID))
+    assert synced(sqlite_registry, replicated, replica) == [(1, "problem")] and files_of(store, PLACE) == {}
+
+
 def test_a_readme_of_the_archive_changed_so_is_not_taken_over_and_comes_back(
     sqlite_registry, replicated, replica, store
 ):
