@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from contimg.config.files import merged, read_file
-from contimg.config.roots import absolute, refuse_nested
+from contimg.config.roots import absolute, refuse_nested, refuse_replicas_within
 from contimg.config.sections import Config, PathOptions
 from contimg.errors import ConfigError
 
@@ -59,6 +59,7 @@ def load(content: Mapping[str, Any], *, base: Path | None = None) -> Config:
     base = Path(base or os.getcwd())
     roots = {name: absolute(f"paths.{name}", getattr(config.paths, name), base) for name in PathOptions.model_fields}
     refuse_nested(roots)
+    refuse_replicas_within(roots, [one.url for one in config.publish.replicas], base)
     update: dict[str, Any] = {"paths": PathOptions(**roots)}
     for section, key in _FILES:
         options = getattr(config, section)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from contimg.errors import ConfigError
@@ -72,5 +72,39 @@ def refuse_nested(roots: Mapping[str, Path]) -> None:
     for i, one in enumerate(names):
         for other in names[i + 1 :]:
             a, b = roots[one], roots[other]
-            if a == b or a in b.parents or b in a.parents:
+            if _overlap(a, b):
                 raise ConfigError(f"paths.{one} ({a}) and paths.{other} ({b}) overlap: give each its own folder")
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one == other or one in other.parents or other in one.parents
+
+
+def refuse_replicas_within(roots: Mapping[str, Path], urls: Sequence[str], base: Path) -> None:
+    """Check that no replica is, holds or is below a root or another replica: what it no longer keeps is removed.
+
+    Parameters
+    ----------
+    roots : mapping of str to Path
+    urls : sequence of str
+        Those of ``publish.replicas``; only folders are looked at, and equal ones.
+    base : Path
+        What relative folders start from.
+
+    Raises
+    ------
+    ConfigError
+        If two overlap.
+    """
+    taken = {f"paths.{name}": path for name, path in roots.items()}
+    for number, url in enumerate(urls):
+        if url in urls[:number]:
+            raise ConfigError(f"publish.replicas names {url} twice: name it once")
+        scheme, separator, rest = url.partition("://")
+        if separator and scheme != "file":
+            continue
+        folder = absolute("publish.replicas", rest if separator else url, base)
+        for what, path in taken.items():
+            if _overlap(folder, path):
+                raise ConfigError(f"publish.replicas ({folder}) and {what} ({path}) overlap: give each its own folder")
+        taken[f"another of them, {url}"] = folder

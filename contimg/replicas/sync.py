@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from contimg.config.sections import ReplicaOptions
 
 MARKER = ".contimg-replica.json"
+ARCHIVE = ".contimg-archive.json"  # the marker of an archive (contimg.publishing.archive_marker)
 ADOPT = "contimg replicas adopt"
 
 
@@ -63,6 +64,7 @@ def adopt(registry: Registry, replica: ReplicaOptions) -> None:
         If it is the replica of another registry, or cannot be written.
     """
     store, mine = open_store(replica.url), ensured_identity(registry).uuid
+    _refuse_archive(store)
     content = {"registry": mine, "written": {"time": now(), "by": operator(), "host": me().host}}
     try:
         store.put_new(MARKER, bundle.json_bytes(content))
@@ -84,7 +86,20 @@ def opened(registry: Registry, replica: ReplicaOptions) -> Store:
     """
     store, mine = open_store(replica.url), identity(registry)
     _require(store, "" if mine is None else mine.uuid)
+    _refuse_archive(store)
     return store
+
+
+def _refuse_archive(store: Store) -> None:
+    """Raise where a replica is an archive, as by another mount: its bundles would be taken for copies, and removed."""
+    try:
+        read_all(store, ARCHIVE)
+    except FileNotFoundError:
+        return
+    raise ReplicaError(
+        f"replica {store.where} is an archive ({ARCHIVE} stands there): name another place in publish.replicas, or "
+        "remove that file if it is one no more"
+    )
 
 
 def _require(store: Store, mine: str) -> None:

@@ -89,3 +89,29 @@ def test_roots_whose_names_begin_alike_do_not_overlap(tmp_path):
     loaded = load(tmp_path, stage="night", products="night-2")
     assert os.path.commonpath([loaded.paths.stage, loaded.paths.products]) == str(tmp_path)
     assert loaded.paths.products == Path(tmp_path / "night-2")
+
+
+@pytest.mark.parametrize("replica", ["night", "night/copies", ".", "link", "file://{}/night", "work", "link/x"])
+def test_a_replica_within_a_root_or_round_it_is_refused(tmp_path, replica):
+    """The archive as its own replica lost the versions that a replica does not keep."""
+    (tmp_path / "night").mkdir()
+    (tmp_path / "link").symlink_to("night")
+    url = replica.format(tmp_path) if replica != "." else str(tmp_path)
+    content = {"paths": {"products": "night", "stage": "work"}, "publish": {"replicas": [{"url": url}]}}
+    with pytest.raises(ConfigError, match=r"publish\.replicas .* overlap: give each its own folder"):
+        config.load(content, base=tmp_path)
+
+
+@pytest.mark.parametrize("second", ["one/below", "one", "file://{}/one"])
+def test_replicas_within_each_other_are_refused(tmp_path, second):
+    urls = [
+        {"url": str(tmp_path / "one")},
+        {"url": second.format(tmp_path) if "{" in second else str(tmp_path / second)},
+    ]
+    with pytest.raises(ConfigError, match=r"publish\.replicas .*(overlap|twice)"):
+        config.load({"publish": {"replicas": urls}}, base=tmp_path)
+
+
+def test_replicas_beside_the_roots_are_taken(tmp_path):
+    urls = [{"url": str(tmp_path / "one")}, {"url": "s3://bucket/one"}, {"url": str(tmp_path / "one-more")}]
+    assert len(config.load({"publish": {"replicas": urls}}, base=tmp_path).publish.replicas) == 3

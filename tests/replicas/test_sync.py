@@ -420,3 +420,16 @@ def test_a_doi_that_is_given_later_reaches_the_copy(sqlite_registry, replicated,
     record = stores.read_all(store, f"{copies.place_of(replicated.layout, ID, 1)}/publication.json")
     assert json.loads(record)["doi"] == "10.5555/dsa110.1"
     assert verified(sqlite_registry, replicated, replica) == [("whole", "")]
+
+
+def test_an_archive_is_no_replica_by_whatever_mount(sqlite_registry, replicated, replica, store, tmp_path):
+    """With ``keep: current`` its bundles of earlier versions would be removed as copies."""
+    mosaics.run(replicated)
+    before = files_of(store)
+    (tmp_path / "marker").write_text("{}")
+    store.put(".contimg-archive.json", tmp_path / "marker")
+    for action in (sync.adopt, lambda *one: synced(one[0], replicated, one[1])):
+        with pytest.raises(ReplicaError, match=r"is an archive \(\.contimg-archive\.json stands there\)"):
+            action(sqlite_registry, replica)
+    store.remove(".contimg-archive.json")
+    assert files_of(store) == before and synced(sqlite_registry, replicated, replica) == []
