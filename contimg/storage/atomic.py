@@ -98,13 +98,14 @@ def atomic_path(final: Path) -> Iterator[Path]:
     final.parent.mkdir(parents=True, exist_ok=True)
     remove_orphans(final.parent, final.name)
     part = final.with_name(part_name(final.name))
-    remove(part)
     try:
+        remove(part)
         yield part
         _fsync_tree(part)
         _replace(part, final)
     except BaseException as error:
-        remove(part)
+        with contextlib.suppress(OSError):  # a disk that was mounted for reading only refuses this too
+            remove(part)
         if isinstance(error, OSError) and isinstance(error.filename, str):
             error.filename = error.filename.replace(str(part), str(final), 1)  # the name that a person knows
         elif isinstance(error, OSError) and error.errno in _OF_WRITING:  # write(2) knows a descriptor only

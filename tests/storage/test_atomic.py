@@ -92,6 +92,18 @@ def test_a_refusing_disk_leaves_what_was_there(tmp_path, monkeypatch, call):
     assert (tmp_path / "x").read_text() == "old"
 
 
+def test_a_disk_mounted_for_reading_only_is_said_of_the_name_that_a_person_knows(tmp_path, monkeypatch):
+    """It refuses to remove even what is not there, so that the message named the temporary file."""
+
+    def refuse(path, *, missing_ok=False):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(OSError, match="Read-only file system") as raised, atomic_path(tmp_path / "x"):
+        pass
+    assert raised.value.filename == str(tmp_path / "x")
+
+
 def test_a_process_killed_between_the_renames_is_mended_by_the_next(tmp_path):
     """The old folder is renamed away, the new one not there yet: the next writer clears up and writes."""
     script = (
