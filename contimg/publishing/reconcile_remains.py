@@ -11,6 +11,7 @@ from contimg import naming
 from contimg.publishing import claims, copying, markers, places
 from contimg.publishing.differences import Difference, Row, Scope, about
 from contimg.publishing.places import Places
+from contimg.registry import queries
 from contimg.storage import json_files, safe_files
 from contimg.storage.process import is_orphan, operator
 from contimg.times import now
@@ -105,6 +106,38 @@ def _overtaken(scope: Scope, row: Row, newest: int) -> Iterator[Difference]:
     message = f"{row['data_id']} version {row['version']} is {row['status']}, although {why}: superseded"
     values = {"status": "superseded", "closed_at": now(), "closed_by": operator(), "closed_reason": why}
     found = about("row_differs", row, where.stage, message)
+    yield scope.repair(found, functools.partial(scope.change, row, values, "reconciled", message))
+
+
+# After these events a version is published until another of its kind: the others say what became of it.
+_PUBLISHED = ("published", "restored")
+_OF_STATE = (*_PUBLISHED, "reconciled", "rebuilt", "rejected", "withdrawn")
+
+
+def disowned(scope: Scope) -> Iterator[Difference]:
+    """Find rows that say of a bundle in sight that it is held, superseded or closed, though nobody decided so.
+
+    Nothing but a change with SQL does that to what was published: the row is set to staging, and the bundle recorded.
+    """
+    rows = scope.settled_rows("held", "superseded", "rejected", "withdrawn")
+    yield from scope.each(rows, functools.partial(_disowned, scope))
+
+
+def _disowned(scope: Scope, row: Row) -> Iterator[Difference]:
+    where = Places.of(scope.layout, row)
+    if not places.is_folder(where.sight) or places.is_folder(where.hidden):
+        return
+    events = queries.events(scope.registry, row["data_id"])
+    last = [one["event"] for one in events if one["version"] == row["version"] and one["event"] in _OF_STATE][-1:]
+    if not set(last) & set(_PUBLISHED):
+        return
+    message = (
+        f"{row['data_id']} version {row['version']} was published, and nobody decided that it is {row['status']}: "
+        "corrected"
+    )
+    values = {"status": "staging", "published_path": None, "attempts": 0, "error": None}
+    values |= dict.fromkeys(("closed_at", "closed_by", "closed_reason"))
+    found = about("row_differs", row, where.sight, message)
     yield scope.repair(found, functools.partial(scope.change, row, values, "reconciled", message))
 
 

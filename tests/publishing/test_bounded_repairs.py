@@ -65,9 +65,11 @@ def test_one_that_is_asked_for_by_its_id_is_repaired(registry, config, archive):
 
 def test_bundles_are_not_moved_out_of_sight_in_masses(registry, config, archive):
     """As after a restored backup in which everything was held."""
-    from sqlalchemy import update
+    from sqlalchemy import delete, update
 
     with registry.transaction() as connection:
+        events = queries.publish_events
+        connection.execute(delete(events).where(events.c.event == "published"))  # which that backup has not
         values = {"status": "superseded", "published_path": None}
         connection.execute(update(queries.data_registry).values(**values))
     found = reconcile(registry, config.layout)

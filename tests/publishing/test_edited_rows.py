@@ -275,3 +275,26 @@ def test_what_was_closed_before_it_was_judged_says_nothing_about_its_verdict(reg
     decisions.reject(registry, config.layout, ID, "no")
     assert queries.get(registry, ID)["qa_status"] == "pending"
     assert found_in(registry, config) == []
+
+
+CLOSING = [(state, verdict) for state in CLOSED for verdict in ("passed", "approved", "restored")]
+
+
+@pytest.mark.parametrize(("state", "verdict"), [*CLOSING, ("held", "approved")])  # what is held must have reasons
+def test_a_state_that_nobody_decided_hides_nothing(registry, config, state, verdict):
+    """It was moved out of sight, and 'nothing showed that it was approved'."""
+    sight = mosaics.run(config, reasons=[mosaics.FAILED] if verdict == "approved" else []).path
+    if verdict == "approved":
+        decisions.approve(registry, config.layout, ID, "the best there is")
+        sight = publish_now(registry, config).path
+    if verdict == "restored":
+        decisions.withdraw(registry, config.layout, ID, "wrong")
+        decisions.restore(registry, config.layout, ID, "it was right")
+    before, files = queries.get(registry, ID), disk(config)
+    edit(registry, status=state, published_path=None)
+    assert found_in(registry, config) == ["row_differs", "not_recorded"]
+    after = queries.get(registry, ID)
+    assert {name: after[name] for name in before if name != "verified_at"} == {
+        name: before[name] for name in before if name != "verified_at"
+    }
+    assert sight.is_dir() and disk(config) == files and sees(registry) == []

@@ -10,7 +10,7 @@ from sqlalchemy import delete, update
 from contimg.bundle import bundle
 from contimg.products.judged import options_of
 from contimg.products.twin import read_twin, write_twin
-from contimg.publishing import decisions
+from contimg.publishing import checkpoints, decisions
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register_mosaic import register_mosaic
@@ -315,14 +315,18 @@ def test_another_bundle_where_ours_belongs_is_reported(registry, config):
     assert "and differs" in needs_a_person(registry, config, "foreign").message
 
 
-def test_a_withdrawal_that_died_half_way_is_finished(registry, config, published):
-    change(
-        registry,
-        status="withdrawn",
-        closed_at="2026-02-12T00:00:00.000Z",
-        closed_by="ada",
-        closed_reason="wrong flux scale",
-    )
+def test_a_withdrawal_that_died_half_way_is_finished(registry, config, published, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def kill(name):
+        if name == "withdraw:recorded":
+            raise Killed
+
+    monkeypatch.setattr(checkpoints, "hook", kill)
+    with pytest.raises(Killed):
+        decisions.withdraw(registry, config.layout, ID, "wrong flux scale")
+    monkeypatch.setattr(checkpoints, "hook", None)
     mends(registry, config, "not_hidden", "marker_differs")
     assert not published.exists()
     assert bundle.verify(Path(queries.get(registry, ID)["published_path"])).ok
