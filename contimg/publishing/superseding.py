@@ -48,9 +48,13 @@ def poorer_than_before(registry: Registry, row: Mapping[str, Any]) -> list[Reaso
     _, lineage, mosaic = read_lineage(Path(row["stage_path"]))
     new = measure(lineage, mosaic)
     command = approve_command(row)
-    try:
-        _, lineage, mosaic = read_lineage(Path(before["published_path"] or before["stage_path"]))
-    except (ContimgError, OSError) as error:
-        message = f"version {before['version']} cannot be compared with ({error}): {command}"
-        return [Reason(code="poorer_unknown", severity="warning", message=message)]
-    return poorer(new, measure(lineage, mosaic), before["version"], command)
+    while before is not None:
+        try:
+            _, lineage, mosaic = read_lineage(Path(before["published_path"] or before["stage_path"]))
+            return poorer(new, measure(lineage, mosaic), before["version"], command)
+        except (ContimgError, OSError) as error:
+            read, before = before, rival(registry, row["data_id"], row["version"])
+            if before == read:
+                message = f"version {before['version']} cannot be compared with ({error}): {command}"
+                return [Reason(code="poorer_unknown", severity="warning", message=message)]
+    return []  # it was withdrawn, or moved, since its row was read

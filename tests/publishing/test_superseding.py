@@ -8,7 +8,7 @@ import pytest
 
 from contimg.bundle.find import find_bundle
 from contimg.bundle.quality import DataQuality, poorer
-from contimg.publishing import decisions, publish
+from contimg.publishing import decisions, publish, superseding
 from contimg.publishing.deciding import Named
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
@@ -108,6 +108,22 @@ def test_an_earlier_version_that_cannot_be_read_needs_a_person(registry, config)
     register(registry, config.layout, ID, auto_publish=True)
     assert finalize(registry, ID, 2).status == "held"
     assert [code for code, *_ in held(registry)] == ["poorer_unknown"]
+
+
+def test_an_earlier_version_that_is_withdrawn_meanwhile_is_no_measure(registry, config, monkeypatch):
+    """Found by seed 2092489 of the replay: its row was read, and its folder was gone when that was looked at."""
+    run(config)
+    real, looked = superseding.read_lineage, []
+
+    def withdrawn_first(path):
+        looked.append(path)
+        if len(looked) == 2:
+            decisions.withdraw(registry, config.layout, Named(ID, 1), "wrong")
+        return real(path)
+
+    monkeypatch.setattr(superseding, "read_lineage", withdrawn_first)
+    assert run(config, seed=2, data={"n_subbands": 2}).status == "published"
+    assert len(looked) == 2, "the new one, and the one before"
 
 
 def test_both_numbers_and_the_command_are_said():
