@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from contimg import naming
@@ -15,7 +17,7 @@ from contimg.publishing.publish import machine_faults
 from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register import Registered, register
 from contimg.registry import queries
-from contimg.registry.engine import open_registry
+from contimg.registry.engine import RegistryUnavailable, open_registry
 
 if TYPE_CHECKING:
     from contimg.config import Config
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
-def register_mosaic(mosaic_id: str, config: Config, *, judged_by: Options | None = None) -> Registered:
+def register_mosaic(
+    mosaic_id: str, config: Config, *, judged_by: Options | None = None, waits_s: Sequence[float] = ()
+) -> Registered:
     """Reconcile, register and finalize a mosaic, and write its marker: the work of the rule ``register_mosaic``.
 
     Parameters
@@ -32,14 +36,24 @@ def register_mosaic(mosaic_id: str, config: Config, *, judged_by: Options | None
     config : Config
     judged_by : mapping of str to Section, optional
         Thresholds of the verdicts, as in `contimg.bundle.assembly.gather`.
+    waits_s : sequence of float
+        How long to wait before each further attempt, after one that found no database [s].
 
     Raises
     ------
     ContimgError
         If a product is missing or altered, or the machine fails.
     """
-    layout = config.layout
     data_id = naming.as_mosaic_id(mosaic_id)
+    for wait_s in waits_s:
+        with contextlib.suppress(RegistryUnavailable):
+            return _register_once(data_id, config, judged_by)
+        time.sleep(wait_s)
+    return _register_once(data_id, config, judged_by)
+
+
+def _register_once(data_id: str, config: Config, judged_by: Options | None) -> Registered:
+    layout = config.layout
     with machine_faults(f"{data_id} was not registered"), contextlib.closing(open_registry(config)) as registry:
         reconcile(registry, layout, data_id, judged_by=judged_by)
         options = config.publish

@@ -8,6 +8,7 @@ import pytest
 
 from contimg.archive.update import knows
 from contimg.publishing import publish_mosaic as rule
+from contimg.publishing import register_mosaic as register_rule
 from contimg.publishing.publish import PublishFailed
 from contimg.publishing.publish_mosaic import publish_mosaic, remove_staged
 from contimg.publishing.register_mosaic import register_mosaic
@@ -50,6 +51,24 @@ def test_a_fault_that_may_pass_is_tried_again_after_each_wait(registered, config
     assert publish_mosaic(ID, config, waits_s=(0.02, 0.05, 9.0)).created
     first, second = made[1] - made[0], made[2] - made[1]
     assert len(made) == 3 and 0.02 <= first < 5 and 0.05 <= second < 5
+
+
+@pytest.mark.parametrize("failures", [2, 3])
+def test_registering_waits_for_a_database_too(config, monkeypatch, failures):
+    mosaics.make_mosaic(config)
+    real, left = register_rule.open_registry, [RegistryUnavailable("the database system is starting up")] * failures
+
+    def opened(config):
+        if left:
+            raise left.pop()
+        return real(config)
+
+    monkeypatch.setattr(register_rule, "open_registry", opened)
+    if failures == 3:
+        with pytest.raises(RegistryUnavailable, match="starting up"):
+            register_mosaic(ID, config, waits_s=(0.01, 0.02))
+    else:
+        assert register_mosaic(ID, config, waits_s=(0.01, 0.02)).created
 
 
 def test_after_the_last_wait_the_fault_is_raised(registered, config, monkeypatch):
