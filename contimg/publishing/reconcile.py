@@ -16,8 +16,10 @@ from contimg.products.gates import Options
 from contimg.publishing import archive_root
 from contimg.publishing.differences import MAX_SHARE, Difference, Scope
 from contimg.publishing.reconcile_bytes import closed, published, staged, unrecorded
+from contimg.publishing.reconcile_decisions import lost_decisions
+from contimg.publishing.reconcile_places import misplaced
 from contimg.publishing.reconcile_remains import disowned, left_claims, marks, overtaken, remains
-from contimg.publishing.reconcile_rows import damaged_rows, lost_decisions, lost_rows, misplaced
+from contimg.publishing.reconcile_rows import damaged_rows, lost_rows
 from contimg.publishing.reconcile_unjudged import unjudged
 from contimg.registry.engine import Registry
 

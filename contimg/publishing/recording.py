@@ -128,6 +128,17 @@ def unknown_to(known: Collection[Decision], found: Iterable[Decision]) -> list[D
     return sorted(one for one in new if not (approved and one.decision == "approved" and one.host == ""))
 
 
+def edited_decisions(known: Iterable[Decision], found: Iterable[Decision]) -> list[tuple[Decision, Decision]]:
+    """Return the decisions of one kind and moment that the registry holds in one form, and the records in another.
+
+    Nobody takes two in one millisecond: somebody has edited either. Those of before records held hosts are left out.
+    """
+    known, found = set(known), set(found)
+    registered = {(one.time, one.decision): one for one in known - found}
+    written = {(one.time, one.decision): one for one in found - known if one.host}
+    return [(registered[key], written[key]) for key in sorted(registered.keys() & written.keys())]
+
+
 def in_force(known: Iterable[Decision], lost: Iterable[Decision]) -> list[Decision]:
     """Return those of the lost decisions that still change the row: later than all known ones of their sort.
 

@@ -2,12 +2,13 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from contimg.bundle import bundle
-from contimg.bundle.record import read_record
+from contimg.bundle.record import decisions_in, read_record
 from contimg.errors import RegistryError
 from contimg.publishing import archive_root, decisions
 from contimg.publishing.publish import PublishFailed, publish
@@ -122,6 +123,49 @@ def test_what_was_decided_is_written_into_the_row_and_not_the_reverse(registry, 
     row = queries.get(registry, ID)
     assert (row["doi"], row["approved_reason"]) == ("10.5555/right", "the best there is")
     assert read_record(approved) == before and row["approved_by"] == before["approved_by"] and sees(registry) == []
+
+
+def test_a_row_and_both_records_that_were_edited_are_right_after_one_run(registry, config, approved):
+    """One record lost its decisions, the other one says otherwise than the row, and the row than the decisions."""
+    stage = Path(queries.get(registry, ID)["stage_path"])
+    for place, edits in ((stage, {"decisions": []}), (approved, {"staged_at": "2026-01-01T00:00:00.000Z"})):
+        record = place / bundle.PUBLICATION
+        content = json.loads(record.read_bytes()) | edits
+        record.chmod(0o644)
+        record.write_bytes(bundle.json_bytes(content))
+    edit(registry, approved_by="eve")
+    assert set(found_in(registry, config)) == {"row_differs", "record_lost", "record_differs"}
+    assert reconcile(registry, config.layout) == [] and sees(registry) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "forged"), [("message", "forged"), ("actor", "eve (uid 1, eve)"), ("host", "elsewhere")]
+)
+@pytest.mark.parametrize("edited", ["registry", "record"])
+def test_a_decision_that_was_edited_needs_a_person(registry, config, approved, edited, column, forged):
+    """Registry and record hold two forms of it, and nothing tells which is right: neither is copied to the other."""
+    stage = Path(queries.get(registry, ID)["stage_path"])
+    records = [place / bundle.PUBLICATION for place in (approved, stage)]
+    if edited == "registry":
+        sql(registry, f"UPDATE publish_events SET {column} = :forged WHERE event = 'approved'", forged=forged)
+    else:
+        name = {"message": "reason", "actor": "by", "host": "host"}[column]
+        for record in records:
+            content = json.loads(record.read_bytes())
+            content["decisions"][0][name] = forged
+            record.chmod(0o644)
+            record.write_bytes(bundle.json_bytes(content))
+    before = decided(registry), [record.read_bytes() for record in records]
+    (found,) = reconcile(registry, config.layout)
+    assert (found.code, found.needs_person) == ("decision_differs", True)
+    assert forged in found.message and f"{records[0]} that" in found.message
+    assert (decided(registry), [record.read_bytes() for record in records]) == before
+    for record in records:  # the remedy for a registry that is right
+        record.unlink()
+    assert not any(one.needs_person for one in reconcile(registry, config.layout))
+    assert reconcile(registry, config.layout) == [] and decided(registry) == before[0]
+    (written,) = decisions_in(read_record(approved), approved)
+    assert (written.time, written.decision, written.reason, written.by, written.host) == before[0][0]
 
 
 @pytest.mark.parametrize("lost", ["approved", "withdrawn", "cited"])

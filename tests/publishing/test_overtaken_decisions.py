@@ -7,7 +7,15 @@ import pytest
 
 from contimg.bundle.record import decisions_in, read_record
 from contimg.errors import RegistryError
-from contimg.publishing import checkpoints, decisions, differences, places, reconcile_bytes, reconcile_rows
+from contimg.publishing import (
+    checkpoints,
+    decisions,
+    differences,
+    places,
+    reconcile_bytes,
+    reconcile_decisions,
+    reconcile_places,
+)
 from contimg.publishing.places import Places
 from contimg.publishing.publish import publish
 from contimg.publishing.publish_mosaic import publish_mosaic
@@ -102,7 +110,7 @@ def test_what_was_withdrawn_and_restored_while_reconciling_read_it_stays_in_sigh
     with registry.read() as connection:
         lost = recorded(connection, row)
     decisions.restore(registry, published, ID, "it was right")
-    assert reconcile_rows._apply(scope, row, [], lost, Places.of(published, row)) is False
+    assert reconcile_decisions._apply(scope, row, [], lost, Places.of(published, row)) is False
     assert standing(registry, published) == ("published", ["sight"], "restored")
 
 
@@ -134,7 +142,7 @@ def test_reconciling_that_was_stopped_moves_nothing_that_was_decided_otherwise(
     with pytest.raises(Died):
         getattr(decisions, begun)(registry, published, ID, "decided, and not carried out")
     checkpoints.hook = None
-    move, after = reconcile_rows._move, {}
+    move, after = reconcile_places._move, {}
 
     def stopped(*args):
         if not after:
@@ -144,7 +152,7 @@ def test_reconciling_that_was_stopped_moves_nothing_that_was_decided_otherwise(
             after["standing"] = standing(registry, published)
         return move(*args)
 
-    monkeypatch.setattr(reconcile_rows, "_move", stopped)
+    monkeypatch.setattr(reconcile_places, "_move", stopped)
     reconcile(registry, published)
     assert standing(registry, published) == after["standing"]
     monkeypatch.undo()

@@ -3,7 +3,7 @@
 import pytest
 
 from contimg.bundle.record import Decision
-from contimg.publishing import claims, copying, decisions, reconcile_remains, reconcile_rows
+from contimg.publishing import claims, copying, decisions, reconcile_decisions, reconcile_places, reconcile_remains
 from contimg.publishing.differences import Scope
 from contimg.publishing.places import Places
 from contimg.publishing.publish_mosaic import publish_mosaic
@@ -45,7 +45,7 @@ def test_a_decision_is_not_applied_to_a_row_that_changed_meanwhile(registry, con
     row = stale(scope, registry, published_at="2099-01-01T00:00:00.000Z")
     lost = [Decision("2099-01-02T00:00:00.000Z", "withdrawn", "wrong", "ada", "h")]
     before = disk(config), state(registry)
-    assert reconcile_rows._apply(scope, row, [], lost, where) is False
+    assert reconcile_decisions._apply(scope, row, [], lost, where) is False
     assert (disk(config), state(registry)) == before
 
 
@@ -99,7 +99,7 @@ def test_a_marker_that_became_right_meanwhile_is_left_alone(registry, config, pu
     ],
 )
 def test_the_answer_follows_from_state_places_and_last_decision_alone(standing, code, action):
-    found = reconcile_rows.answer(reconcile_rows.Standing(*standing))
+    found = reconcile_places.answer(reconcile_places.Standing(*standing))
     assert (found and found.code, found and found.action) == (code, action)
 
 

@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from contimg.publishing import claims, copying, decisions, publish, reconcile_rows, recording, register
+from contimg.publishing import claims, copying, decisions, publish, reconcile_decisions, recording, register
 from contimg.publishing.reconcile import reconcile
 from contimg.registry import queries
 from contimg.registry.engine import Registry
@@ -156,10 +156,10 @@ def test_decisions_survive_an_older_backup(bench, command, verdict):
     assert decided(bench, command, verdict) == []
 
 
-@pytest.mark.parametrize("module", [reconcile_rows, decisions])
+@pytest.mark.parametrize("module", [reconcile_decisions, decisions])
 def test_decisions_that_are_not_read_from_the_disk_are_noticed(bench, monkeypatch, module):
-    if module is reconcile_rows:
-        monkeypatch.setattr(reconcile_rows, "unknown_to", lambda _known, _found: [])
+    if module is reconcile_decisions:
+        monkeypatch.setattr(reconcile_decisions, "unknown_to", lambda _known, _found: [])
         assert any("lost the decision" in text for text in decided(bench, "withdraw"))
     else:
         monkeypatch.setattr(decisions.Places, "record", lambda *_, **__: None)
