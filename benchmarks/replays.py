@@ -16,6 +16,7 @@ import contextlib
 import gc
 import itertools
 import json
+import logging
 import multiprocessing
 import os
 import signal
@@ -60,6 +61,7 @@ def next_seed(lines: list[dict[str, Any]]) -> int:
 def chunk(folder: str, first: int, count: int, nights: int) -> dict[str, Any]:
     """Try some seeds below a folder; return their line of the record."""
     began = time.process_time()
+    logging.disable(logging.WARNING)
     gc.freeze()
     gc.set_threshold(20_000)  # collecting more often is a twentieth of the time
     with contextlib.closing(Bench(Path(folder) / f"world{first}")) as bench:

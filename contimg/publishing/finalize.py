@@ -15,7 +15,7 @@ from contimg.bundle.record import read_record
 from contimg.bundle.validation import validate
 from contimg.products.twin import Reason
 from contimg.publishing.checkpoints import checkpoint
-from contimg.publishing.superseding import poorer_than_before
+from contimg.publishing.superseding import decided_before, poorer_than_before
 from contimg.registry.columns import held_reasons, held_text
 from contimg.registry.engine import Registry
 from contimg.registry.queries import add_event, get, latest
@@ -70,7 +70,7 @@ def finalize(
         data_id,
         row["sha256"],
         auto_publish=row["auto_publish"],
-        also=poorer_than_before(registry, row),
+        also=[*poorer_than_before(registry, row), *decided_before(registry, row)],
         just_read=just_read,
     )
     before = None if place is None else read_record(place).get("staged_at")

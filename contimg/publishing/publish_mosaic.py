@@ -86,7 +86,8 @@ def _publish_once(data_id: str, config: Config, *, wait_s: float = 0.0) -> Outco
         if outcome.status == "published":
             for done in replicate(registry, layout, options.replicas, data_id):
                 if done.message:
-                    logging.getLogger(__name__).warning("%s: contimg replicas sync tries it again", done.message)
+                    hint = "" if "contimg replicas" in done.message else ": contimg replicas sync tries it again"
+                    _LOG.warning("%s%s", done.message, hint)
         if options.remove_stage and outcome.status == "published":
             remove_staged(registry, layout, data_id, outcome.version)
         stale = options.update_archive and outcome.status == "published" and not knows(layout, outcome.path)

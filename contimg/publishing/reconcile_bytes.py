@@ -19,7 +19,7 @@ from contimg.publishing.differences import Difference, Row, Scope, about
 from contimg.publishing.places import ALTERED, Places
 from contimg.publishing.recording import contradiction, first_published, recorded, unearned
 from contimg.publishing.register import gather_registered, reassemble, stage_problem
-from contimg.replicas import copies, sync
+from contimg.replicas import commits, copies, sync
 from contimg.replicas.stores import Store
 from contimg.storage import safe_files
 from contimg.storage.atomic import atomic_path
@@ -142,7 +142,7 @@ def replica_with(scope: Scope, row: Row) -> Store | None:
     for replica in scope.replicas:
         try:
             store = sync.opened(scope.registry, replica)
-            known = copies.commit_of(store, copies.row_place(scope.layout, row))
+            known = commits.commit_of(store, commits.row_place(scope.layout, row))
         except ContimgError:
             continue
         if known is not None and known.manifest_sha256 == row["sha256"]:
@@ -160,7 +160,7 @@ def _fetch(scope: Scope, row: Row, source: Store) -> bool:
             atomic_path(staged) as part,
         ):
             part.mkdir()
-            copies.fetch_copy(source, copies.row_place(scope.layout, row), part, row["sha256"], row["tags_sha256"])
+            copies.fetch_copy(source, commits.row_place(scope.layout, row), part, row["sha256"], row["tags_sha256"])
         safe_files.sync_way(scope.layout.stage, relative.parent)
     except RegistryError as error:
         logging.getLogger(__name__).warning("%s", error)

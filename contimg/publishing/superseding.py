@@ -1,4 +1,4 @@
-"""Whether a new version may replace an earlier one without a person: only with equal or better data."""
+"""Whether a new version may be published without a person: with data that are no poorer, and that nobody took away."""
 
 from __future__ import annotations
 
@@ -58,3 +58,24 @@ def poorer_than_before(registry: Registry, row: Mapping[str, Any]) -> list[Reaso
                 message = f"version {before['version']} cannot be compared with ({error}): {command}"
                 return [Reason(code="poorer_unknown", severity="warning", message=message)]
     return []  # it was withdrawn, or moved, since its row was read
+
+
+def decided_before(registry: Registry, row: Mapping[str, Any]) -> list[Reason]:
+    """Return the reason why a version waits for a person whose very bytes a person has rejected or withdrawn before.
+
+    They are made again when a mosaic is made from an earlier set of inputs once more, or by a process that was stopped.
+    """
+    closed = [
+        one
+        for one in queries.versions(registry, row["data_id"])
+        if one["version"] != row["version"] and one["sha256"] == row["sha256"]
+        if one["status"] in ("rejected", "withdrawn")
+    ]
+    if not closed:
+        return []
+    last = closed[-1]
+    message = (
+        f"it is byte for byte version {last['version']}, which {last['closed_by']} has {last['status']} "
+        f"({last['closed_reason']}): {approve_command(row)}"
+    )
+    return [Reason(code="decided_before", severity="warning", message=message)]

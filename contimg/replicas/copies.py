@@ -15,71 +15,19 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path, PurePosixPath
 
 from contimg.bundle import bundle
 from contimg.bundle.bag import PAYLOAD, TAG_MANIFEST, TAGS
 from contimg.bundle.record import parse_record, read_record
 from contimg.errors import InputError, RegistryError
-from contimg.naming import Layout
+from contimg.replicas.commits import Commit, commit_name, commit_of, require_own, same
 from contimg.replicas.stores import ReplicaError, Store, UnreadableFile, read_all
 from contimg.storage import safe_files
-from contimg.storage.process import me, operator
+from contimg.storage.process import me, operator, part_owner
 from contimg.times import now
-
-
-class ReplicaConflict(RegistryError):
-    """A replica holds another making of a version: never overwritten."""
-
-
-@dataclass(frozen=True)
-class Commit:
-    """The commit record of a copy.
-
-    Attributes
-    ----------
-    manifest_sha256 : str
-        SHA-256 of the bundle's manifest.
-    write_id : str
-        Random; names the write that made the copy.
-    """
-
-    manifest_sha256: str
-    write_id: str
-
-
-def place_of(layout: Layout, data_id: str, version: int) -> str:
-    """Return the name of a bundle's folder in a replica, the same as in the archive."""
-    return layout.bundle(data_id, version).relative_to(layout.products).as_posix()
-
-
-def _commit_name(place: str) -> str:
-    return f"commits/{place.removeprefix('mosaics/')}.json"
-
-
-def commit_of(store: Store, place: str) -> Commit | None:
-    """Return the commit record of a copy; None when the replica has none.
-
-    Raises
-    ------
-    ReplicaError
-        If the replica cannot be read, or the record is damaged.
-    """
-    name = _commit_name(place)
-    try:
-        content = json.loads(read_all(store, name))
-        return Commit(str(content["manifest_sha256"]), str(content["write_id"]))
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise ReplicaError(
-            f"replica {store.where}: {name} is damaged: remove it, then type contimg replicas sync"
-        ) from None
 
 
 def put_copy(
@@ -120,7 +68,7 @@ def put_copy(
     """
     known = commit_of(store, place)
     if known is not None:
-        return _same(store, place, known, manifest_sha256)
+        return same(store, place, known, manifest_sha256)
     found, digests = bundle.read_manifest(folder)
     if found != manifest_sha256:
         raise RegistryError(f"{folder} is not the bundle that was registered: type contimg reconcile")
@@ -129,9 +77,12 @@ def put_copy(
     names = [*digests, *tags, *([TAG_MANIFEST] if tags else []), bundle.PUBLICATION, bundle.MANIFEST]
     for name in names:  # the manifest last: a folder without one is no bundle
         store.put(f"{place}/{name}", folder / name)
+    for name in _strays(store, place, names):  # of a copy that was never finished
+        store.remove(f"{place}/{name}")
     problems = [text for text, _ in _differences(store, place, manifest_sha256, progress)]
     if problems:
         raise ReplicaError(f"{problems[0]}, although it was just written: look at the replica's disk or server")
+    store.tidy(place)
     write_id = secrets.token_hex(16)
     content = {
         "manifest_sha256": manifest_sha256,
@@ -139,41 +90,16 @@ def put_copy(
         "written": {"time": now(), "by": operator(), "host": me().host},
     }
     try:
-        store.put_new(_commit_name(place), bundle.json_bytes(content))
+        store.put_new(commit_name(place), bundle.json_bytes(content))
     except (FileExistsError, ReplicaError) as error:
         known = commit_of(store, place)  # somebody's: ours, if the answer to our write was lost
         if known is None:
             if isinstance(error, ReplicaError):
                 raise
-            what = f"{_commit_name(place)} was removed meanwhile: type contimg replicas sync"
+            what = f"{commit_name(place)} was removed meanwhile: type contimg replicas sync"
             raise ReplicaError(f"replica {store.where}: {what}") from error
-        return known if known.write_id == write_id else _same(store, place, known, manifest_sha256)
+        return known if known.write_id == write_id else same(store, place, known, manifest_sha256)
     return Commit(manifest_sha256, write_id)
-
-
-def _same(store: Store, place: str, known: Commit, manifest_sha256: str) -> Commit:
-    if known.manifest_sha256 != manifest_sha256:
-        raise ReplicaConflict(
-            f"replica {store.where} holds another making of {place} ({known.manifest_sha256[:12]}), which is never "
-            "overwritten: look at both, then remove one by hand"
-        )
-    return known
-
-
-def require_own(store: Store, place: str, manifest_sha256: str) -> None:
-    """Raise unless a replica holds a copy of a bundle.
-
-    Raises
-    ------
-    ReplicaConflict
-        If it holds another making under this name.
-    ReplicaError
-        If it holds none.
-    """
-    known = commit_of(store, place)
-    if known is None:
-        raise ReplicaError(f"replica {store.where} has no copy of {place}")
-    _same(store, place, known, manifest_sha256)
 
 
 def put_record(store: Store, folder: Path, place: str, manifest_sha256: str) -> None:
@@ -181,6 +107,7 @@ def put_record(store: Store, folder: Path, place: str, manifest_sha256: str) -> 
     require_own(store, place, manifest_sha256)
     read_record(folder)
     store.put(f"{place}/{bundle.PUBLICATION}", folder / bundle.PUBLICATION)
+    store.tidy(place)
 
 
 def problems_of(
@@ -215,7 +142,7 @@ def problems_of(
     known = commit_of(store, place)
     if known is None:
         return [f"replica {store.where} has no copy of {place}"]
-    _same(store, place, known, manifest_sha256)
+    same(store, place, known, manifest_sha256)
     problems = [text for text, _ in _differences(store, place, manifest_sha256, progress or _nothing)]
     if not problems and tags_sha256 is not None:
         if hashlib.sha256(read_all(store, f"{place}/{TAG_MANIFEST}")).hexdigest() != tags_sha256:
@@ -282,6 +209,14 @@ def _differences(
             continue
         if found.hexdigest() != digest:
             yield f"{what}/{name} does not have the SHA-256 of its manifest", name
+    for name in _strays(store, place, digests):
+        yield f"{what}/{name} is not of the bundle: remove it", name
+
+
+def _strays(store: Store, place: str, listed: Iterable[str]) -> list[str]:
+    """Return the files of a copy that are not of the bundle; those that somebody is writing are not among them."""
+    own = {*listed, *TAGS, bundle.MANIFEST, TAG_MANIFEST, bundle.PUBLICATION}
+    return [name for name in store.names(place) if name not in own and part_owner(PurePosixPath(name).name) is None]
 
 
 def _require_record(content: bytes, manifest_sha256: str) -> dict[str, str]:
@@ -325,12 +260,15 @@ def repair_copy(
         if (folder / name).exists() and not _is_same(store, folder / name, f"{place}/{name}"):
             store.put(f"{place}/{name}", folder / name)
             repaired.append(name)
-    for _, name in list(_differences(store, place, manifest_sha256, _nothing)):
+    for text, name in list(_differences(store, place, manifest_sha256, _nothing)):
+        if not (folder / name).exists():
+            raise ReplicaError(text)
         store.put(f"{place}/{name}", folder / name)
         repaired.append(name)
     left = [text for text, _ in _differences(store, place, manifest_sha256, _nothing)]
     if left:
         raise ReplicaError(f"{left[0]}, although it was just written: look at the replica's disk or server")
+    store.tidy(place)
     return repaired
 
 
@@ -382,11 +320,6 @@ def _fetch_file(store: Store, name: str, target: Path) -> None:
 
 def remove_copy(store: Store, place: str) -> None:
     """Remove a copy, its commit record first: what is left when the process dies is no copy any more."""
-    store.remove(_commit_name(place))
+    store.remove(commit_name(place))
     for name in store.names(place):
         store.remove(f"{place}/{name}")
-
-
-def row_place(layout: Layout, row: Mapping[str, Any]) -> str:
-    """Return the name of the folder of a row's bundle in a replica."""
-    return place_of(layout, row["data_id"], row["version"])

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from contimg.errors import ConfigError, RegistryError
 from contimg.storage import safe_files
+from contimg.storage.atomic import remove_orphans
 from contimg.storage.process import part_name
 
 _BLOCK = 4 << 20
@@ -63,6 +64,10 @@ class Store(Protocol):
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
+        ...
+
+    def tidy(self, below: str) -> None:
+        """Remove what processes that were killed have left half written below a folder."""
         ...
 
 
@@ -188,6 +193,12 @@ class FolderStore:
                     if place.name:
                         os.rmdir(self.root / place)
 
+    def tidy(self, below: str) -> None:
+        """Remove temporary files of dead processes below a folder."""
+        with _reported(self.where, below):
+            for folder, _, _ in os.walk(self.root / below):
+                remove_orphans(Path(folder))
+
 
 class ObjectStore:
     """An object store that fsspec knows; credentials and endpoint come from its own files and environment."""
@@ -234,6 +245,9 @@ class ObjectStore:
         """Return the names of all objects below a prefix."""
         top = f"{self._root}/{below}".rstrip("/") + "/"
         return sorted(name.removeprefix(top) for name in self._do(self._files.find, below))
+
+    def tidy(self, below: str) -> None:
+        """Do nothing: an object appears whole, or not at all."""
 
     def remove(self, name: str) -> None:
         """Remove an object, if it is there."""

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from contimg.bundle import bundle
 from contimg.bundle.record import decisions_in, read_record
-from contimg.errors import ContimgError, RegistryError
+from contimg.errors import ContimgError
 from contimg.naming import Layout
 from contimg.registry.engine import Registry
 from contimg.registry.identity import ensured_identity, identity
-from contimg.replicas import copies, copy_rows
+from contimg.replicas import commits, copies, copy_rows
 from contimg.replicas.stores import ReplicaError, Store, open_store, read_all
 from contimg.storage.pace import Pace
 from contimg.storage.process import me, operator
@@ -112,7 +112,10 @@ def _require(store: Store, mine: str) -> None:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ReplicaError(f"replica {store.where}: {MARKER} is damaged: remove it, then type {ADOPT}") from None
     if found != mine:
-        raise ReplicaError(f"replica {store.where} is that of another registry ({found}): correct publish.replicas")
+        raise ReplicaError(
+            f"replica {store.where} is that of another registry ({found}): correct publish.replicas; if that "
+            f"registry was lost for good, remove {MARKER} there, then type {ADOPT}"
+        )
 
 
 def replicate(registry: Registry, layout: Layout, replicas: list[ReplicaOptions], data_id: str) -> list[Done]:
@@ -164,8 +167,8 @@ def _sentence(error: Exception) -> str:
 
 
 def _copy(registry: Registry, layout: Layout, store: Store, replica: ReplicaOptions, row: Mapping[str, Any]) -> Done:
-    place, begun = copies.row_place(layout, row), _begun(Path(row["published_path"]))
-    was_there = copies.commit_of(store, place) is not None
+    place, begun = commits.row_place(layout, row), _begun(Path(row["published_path"]))
+    was_there = commits.commit_of(store, place) is not None
     commit = copies.put_copy(
         store, Path(row["published_path"]), place, row["sha256"], lambda _count: None, row["tags_sha256"]
     )
@@ -176,12 +179,14 @@ def _copy(registry: Registry, layout: Layout, store: Store, replica: ReplicaOpti
 
 
 def _repair(registry: Registry, layout: Layout, store: Store, replica: ReplicaOptions, row: Mapping[str, Any]) -> Done:
-    place = copies.row_place(layout, row)
-    if row["status"] != "published":
-        raise RegistryError(f"{row['data_id']} version {row['version']} is {row['status']}, and its copy is damaged")
-    if copies.commit_of(store, place) is None:
-        return _copy(registry, layout, store, replica, row)
-    names = copies.repair_copy(store, Path(row["published_path"]), place, row["sha256"], row["tags_sha256"])
+    place = commits.row_place(layout, row)
+    if commits.commit_of(store, place) is None:
+        if row["status"] == "published":
+            return _copy(registry, layout, store, replica, row)
+        copy_rows.forget(registry, replica.url, row)
+        return Done(replica.url, row["data_id"], row["version"], "removed", "it is gone, and not published any more")
+    folder = Path(row["published_path"] or row["stage_path"])  # of what was withdrawn: where it is hidden
+    names = copies.repair_copy(store, folder, place, row["sha256"], row["tags_sha256"])
     copy_rows.note_verified(registry, replica.url, row, None)
     message = f"written again: {', '.join(names)}" if names else "it is whole again"
     return Done(replica.url, row["data_id"], row["version"], "repaired", message)
@@ -195,15 +200,15 @@ def _begun(folder: Path) -> str:
 def _record(registry: Registry, layout: Layout, store: Store, replica: ReplicaOptions, row: Mapping[str, Any]) -> Done:
     folder = Path(row["published_path"] or row["stage_path"])
     begun = _begun(folder)
-    copies.put_record(store, folder, copies.row_place(layout, row), row["sha256"])
+    copies.put_record(store, folder, commits.row_place(layout, row), row["sha256"])
     copy_rows.note_recorded(registry, replica.url, row, begun)
     return Done(replica.url, row["data_id"], row["version"], "recorded")
 
 
 def _remove(registry: Registry, layout: Layout, store: Store, replica: ReplicaOptions, row: Mapping[str, Any]) -> Done:
-    place = copies.row_place(layout, row)
-    if copies.commit_of(store, place) is not None:  # else it was removed, or the process died at it
-        copies.require_own(store, place, row["sha256"])
+    place = commits.row_place(layout, row)
+    if commits.commit_of(store, place) is not None:  # else it was removed, or the process died at it
+        commits.require_own(store, place, row["sha256"])
     copies.remove_copy(store, place)
     copy_rows.forget(registry, replica.url, row)
     return Done(replica.url, row["data_id"], row["version"], "removed")
@@ -245,7 +250,7 @@ def verify(
     store, pace = opened(registry, replica), Pace() if pace is None else pace
     for row in copy_rows.missing(registry, replica.url, replica.keep, data_id):
         message = (
-            f"replica {replica.url} has no copy of {copies.row_place(layout, row)}: contimg replicas sync makes it"
+            f"replica {replica.url} has no copy of {commits.row_place(layout, row)}: contimg replicas sync makes it"
         )
         yield Done(replica.url, row["data_id"], row["version"], "problem", message)
     for row in copy_rows.longest_unread(registry, replica.url, unread_since, data_id):
@@ -253,6 +258,7 @@ def verify(
             return
         problem = _problem(registry, layout, store, row, pace)
         if note:
+            store.tidy(commits.row_place(layout, row))
             copy_rows.note_verified(registry, replica.url, row, problem)
         what = "whole" if problem is None else "problem"
         yield Done(replica.url, row["data_id"], row["version"], what, problem or "")
@@ -267,10 +273,12 @@ def _problem(registry: Registry, layout: Layout, store: Store, row: Mapping[str,
         If the replica itself is gone.
     """
     try:
-        place, archived = copies.row_place(layout, row), Path(row["published_path"] or row["stage_path"])
+        place, archived = commits.row_place(layout, row), Path(row["published_path"] or row["stage_path"])
         found = copies.problems_of(store, place, row["sha256"], pace.spend, archived, row["tags_sha256"])
     except (ContimgError, OSError) as error:
         mine = identity(registry)
         _require(store, "" if mine is None else mine.uuid)  # a replica that is there: then it is this copy's fault
         return _sentence(error)
-    return f"{found[0]}: contimg replicas sync writes it again" if found else None
+    if not found:
+        return None
+    return found[0] if found[0].endswith("remove it") else f"{found[0]}: contimg replicas sync writes it again"

@@ -13,8 +13,12 @@ class Bench:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.config = config_below(
-            root, None, ingest={"subbands": 2, "min_subbands": 1}, group={"tiles": 1, "min_tiles": 1, "stride": 1}
+        sections = {
+            "ingest": {"subbands": 2, "min_subbands": 1},
+            "group": {"tiles": 1, "min_tiles": 1, "stride": 1},
+        }
+        self.config, self.replicated = (
+            config_below(root, None, replica=replica, **sections) for replica in (False, True)
         )
         root.mkdir(parents=True, exist_ok=True)
         self.registry = open_shared(self.config)

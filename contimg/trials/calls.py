@@ -22,6 +22,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from contimg import times
 from contimg.bundle import unchanged
 from contimg.registry import engine as registry_engine
+from contimg.replicas import stores
 from contimg.storage import process as process_module
 from contimg.storage import safe_files
 from contimg.trials.machine import Machine
@@ -117,6 +118,7 @@ def _clocks_and_names(machine: Machine) -> list[tuple[Any, str, Any]]:
         (process_module, "_process", machine.state_of),
         (registry_engine, "stopped_writer", nobody),
         (registry_engine, "_TRY_S", 0.0),
+        (stores, "_part", process_module.part_name),  # a thread's number is another one each time
         (safe_files, "CHUNK_BYTES", _CHUNK_BYTES),
         (unchanged, "is_older", lambda *_: False),  # the kernel's times of files are those of the real clock
     ]

@@ -73,10 +73,13 @@ class History:
     def __init__(self, seed: int, bench: Bench) -> None:
         self.machine = Machine(seed, self._gate)
         self.random = self.machine.random
-        self.config = bench.config
+        self.config = bench.replicated if self.random.random() < 0.25 else bench.config
         self.world = World(self.config, self.machine, bench.registry)
         self.config.paths.products.mkdir()
-        self.disk = Disk((self.config.paths.stage, self.config.paths.products))
+        replicas = [Path(one.url) for one in self.config.publish.replicas]
+        for place in replicas:
+            place.mkdir()
+        self.disk = Disk((self.config.paths.stage, self.config.paths.products, *replicas))
         self.database = Database(self.config.layout.registry_file)
         self.outcome = Outcome(seed)
         self.facts: dict[str, FileFacts] = {}
@@ -92,6 +95,7 @@ class History:
         """Let some nights pass, and return what came of it."""
         try:
             with self.world.installed(self.disk, self.database):
+                self._adopt_replicas()
                 for night in range(nights):
                     self._night(night)
                 self._settle()
@@ -100,6 +104,12 @@ class History:
             self.machine.reboot()
         self.outcome.digest = hashlib.sha256("\n".join(self.machine.trace + self.outcome.story).encode()).hexdigest()
         return self.outcome
+
+    def _adopt_replicas(self) -> None:
+        if self.config.publish.replicas:
+            self.world.adopt_replicas()
+            self.disk.adopt()
+            self.database.adopt()
 
     def _say(self, text: str) -> None:
         self.outcome.story.append(f"{self.machine.now_s - START_UNIX_S:12.3f} s  {text}")
@@ -135,6 +145,8 @@ class History:
         actions += self._persons()
         if self.random.random() < 0.2:
             actions.append(("reconcile", self.world.reconcile))
+        if self.config.publish.replicas and self.random.random() < 0.3:
+            actions.append(("sync replicas", self.world.sync_replicas))
         self._schedule([self._process(name, action) for name, action in actions])
 
     def _tiles_arrive(self, night: int) -> None:
@@ -204,7 +216,11 @@ class History:
     def _harm_bundle(self, kind: str) -> str:
         """Lose a copy of a bundle, or damage a file of it; return what was done, in words."""
         rows = queries.listing(self.world.registry, latest_only=False)
-        places = [(row, place) for row in rows for place in Places.of(self.config.layout, row).standing()]
+        places = [
+            (row, place)
+            for row in rows
+            for place in (*Places.of(self.config.layout, row).standing(), *self.world.copies_of(row))
+        ]
         if not places:
             return "nothing to harm"
         row, place = self.random.choice(places)
@@ -330,6 +346,26 @@ class History:
             else:
                 self._found(when, self._unfinished(group))
         self._found(when, promises.settled(self.world, left, idle=idle))
+        if self.config.publish.replicas:
+            self._found(f"{when}, of replicas", self._replicate(left))
+
+    def _replicate(self, left: list[Any]) -> list[str]:
+        """Bring replicas up to date by the same commands; return what is wrong with them then."""
+        try:
+            if self.harmed:  # a registry that was lost before its first publication is another one now
+                self.world.adopt_replicas()
+            self.world.verify_replicas()  # notes what is damaged
+            self.world.ledger.rotten_copies.clear()
+            self.world.sync_replicas()
+            done = self.world.sync_replicas() + self.world.verify_replicas()
+        except ContimgError as error:
+            return [str(error)]
+        stuck = {(one.data_id, one.version) for one in left}
+        rest = [one for one in done if one.what != "whole" and (one.data_id, one.version) not in stuck]
+        found = [f"{one.what}: {one.message}" for one in rest]
+        if not self.stopped:  # what a stopped process is writing stands beside
+            found += promises.replicated(self.world, stuck)
+        return found + promises.at_any_time(self.world, stuck)
 
     def _unfinished(self, group: str) -> list[str]:
         """Return what is wrong with the newest version of a mosaic after its rules were run without a fault."""
@@ -337,8 +373,10 @@ class History:
         row = queries.get(self.world.registry, making.mosaic_id)
         expected = {"passed": "published", "warning": "held", "failed": "held"}[making.verdict]
         decided = any((one.data_id, one.version) == (row["data_id"], row["version"]) for one in self.world.ledger.asked)
-        # Held by design: the version before, which it would be compared with, was lost.
-        alone = self.harmed and row["status"] == "held" and "poorer_unknown" in (row["held_json"] or "")
+        # Held by design: the version before, which it would be compared with, was lost; or a process that was stopped
+        # has made what somebody had rejected or withdrawn.
+        codes = ["decided_before", *(["poorer_unknown"] if self.harmed else [])]
+        alone = row["status"] == "held" and any(code in (row["held_json"] or "") for code in codes)
         if row["status"] == expected or decided or alone:
             return []
         return [f"{making.mosaic_id} version {row['version']} is {row['status']}: {row['error']} {row['held_json']}"]

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from contimg.bundle import bundle
 from contimg.bundle.find import find_bundles
 from contimg.bundle.record import decisions_in, last_placing, read_record
@@ -16,6 +18,9 @@ from contimg.publishing.archive_marker import MARKER
 from contimg.publishing.places import Places, is_folder
 from contimg.publishing.recording import recorded
 from contimg.registry import queries
+from contimg.registry.schema import replica_copies
+from contimg.replicas import commits, copies
+from contimg.replicas.stores import Store, open_store
 from contimg.storage import json_files
 from contimg.trials.world import World
 
@@ -27,6 +32,7 @@ def at_any_time(world: World, besides: Collection[tuple[str, int]] = ()) -> list
     are the ids and versions in `besides`, and those that were damaged and not reconciled yet.
     """
     problems = [f"{path} is torn" for path in _torn(world.config.paths.stage)]
+    problems += _copies(world)
     for path, data_id, version, hidden in find_bundles(world.layout):
         if (data_id, version) in world.ledger.rotten.union(besides):
             continue
@@ -40,6 +46,22 @@ def at_any_time(world: World, besides: Collection[tuple[str, int]] = ()) -> list
         elif verdict != "passed" and not hidden and not _approved(world, data_id, version, str(found.manifest_sha256)):
             problems.append(f"{path} is {verdict}, and nobody approved that version and manifest")
     return problems
+
+
+def _copies(world: World) -> Iterator[str]:
+    """Give what is wrong with the copies that replicas have committed: each is whole, and was made."""
+    for replica in world.config.publish.replicas:
+        store = open_store(replica.url)
+        for row in queries.listing(world.registry, latest_only=False):
+            if (row["data_id"], row["version"]) in world.ledger.rotten_copies:
+                continue
+            place = commits.row_place(world.layout, row)
+            commit = commits.commit_of(store, place)
+            if commit is not None:
+                found = copies.problems_of(store, place, commit.manifest_sha256)
+                yield from (f"half copied: {problem}" for problem in found)
+                if (row["data_id"], commit.manifest_sha256) not in world.ledger.verdicts:
+                    yield f"{place} in the replica is no mosaic that was made"
 
 
 def _torn(stage: Path) -> Iterator[Path]:
@@ -81,13 +103,16 @@ def synced(world: World) -> list[str]:
     A row is committed after its bundle stands on the stage with its record; a decision is said to be taken after it
     stands in every record.
     """
-    problems = []
+    problems: list[str] = []
+    for replica in world.config.publish.replicas:
+        problems += _lost_copies(world, open_store(replica.url), replica.url)
     for row in queries.listing(world.registry, latest_only=False):
         where = Places.of(world.layout, row)
         if row["status"] in ("staging", "held"):
             found = bundle.problem(where.stage, row["sha256"])
             problems += [f"a row without its bundle: {found}"] if found is not None else []
-        owed = {one.reason for one in world.ledger.owed.values() if one.sha256 == row["sha256"]}
+        key = (row["data_id"], row["version"], row["sha256"])
+        owed = {one.reason for one in world.ledger.owed.values() if (one.data_id, one.version, one.sha256) == key}
         for place in where.standing():
             try:
                 record = read_record(place)
@@ -98,6 +123,27 @@ def synced(world: World) -> list[str]:
                 problems.append(f"{place} has no record, from which its row could be made again")
             written = {one.reason for one in decisions_in(record, place)}
             problems += [f"{place} lost the decision '{reason}'" for reason in sorted(owed - written)]
+    return problems
+
+
+def _lost_copies(world: World, store: Store, url: str) -> Iterator[str]:
+    """Give the copies that the registry has noted, and that a replica does not have."""
+    with world.registry.read() as connection:
+        noted = connection.execute(select(replica_copies.c.data_id, replica_copies.c.version)).all()
+    for data_id, version in noted:
+        if commits.commit_of(store, commits.place_of(world.layout, data_id, version)) is None:
+            yield f"{data_id} version {version} was copied into {url}, and is not there"
+
+
+def replicated(world: World, besides: Collection[tuple[str, int]] = ()) -> list[str]:
+    """Return what is wrong with replicas that were brought up to date: each can take the archive's place."""
+    problems = []
+    for replica in world.config.publish.replicas:
+        for row in queries.published(world.registry):
+            if (row["data_id"], row["version"]) not in besides:
+                place = Path(replica.url) / commits.row_place(world.layout, row)
+                problem = bundle.problem(place, row["sha256"])
+                problems += [f"the copy is no bundle: {problem}"] if problem is not None else []
     return problems
 
 

@@ -23,6 +23,7 @@ from contimg.publishing.reconcile import reconcile
 from contimg.registry import backup, queries, schema
 from contimg.registry import engine as registry_engine
 from contimg.registry.engine import Registry, open_registry
+from contimg.replicas import commits, sync
 from contimg.trials import calls, mosaics
 from contimg.trials.machine import Machine
 
@@ -30,10 +31,12 @@ DECISIONS = ("approve", "reject", "withdraw", "restore")
 WORDS = {"approve": "approved", "reject": "rejected", "withdraw": "withdrawn", "restore": "restored"}
 
 
-def config_below(root: Path, url: str | None, **sections: Any) -> Config:
-    """Return the configuration of a world whose four roots stand below a folder; sections are added to it."""
+def config_below(root: Path, url: str | None, *, replica: bool = False, **sections: Any) -> Config:
+    """Return the configuration of a world whose four roots stand below a folder, and a replica; sections are added."""
     paths = {name: str(root / name) for name in ("incoming", "stage", "products", "state")}
-    publish = {"update_archive": False, "claim_s": 60.0}
+    publish: dict[str, Any] = {"update_archive": False, "claim_s": 60.0}
+    if replica:
+        publish["replicas"] = [{"url": str(root / "replica")}]
     content = {"paths": paths, "crossmatch": {"enabled": False}, "publish": publish, "registry": {"url": url}}
     return load(content | sections)
 
@@ -106,7 +109,9 @@ class Ledger:
     hidden : set
         Ids and versions that were reported as withdrawn, unless somebody asked to restore them.
     rotten : set
-        Ids and versions of which a copy was damaged, since all was reconciled.
+        Ids and versions whose bundle was damaged, on the stage or in the archive, since all was reconciled.
+    rotten_copies : set
+        Ids and versions whose copy in a replica was damaged, since all replicas were verified.
     running : Counter
         By id and version the decisions that have begun and not ended; those of killed processes never do.
     begun : Counter
@@ -120,6 +125,7 @@ class Ledger:
     held: set[tuple[str, int]] = field(default_factory=set)
     hidden: set[tuple[str, int]] = field(default_factory=set)
     rotten: set[tuple[str, int]] = field(default_factory=set)
+    rotten_copies: set[tuple[str, int]] = field(default_factory=set)
     running: Counter[tuple[str, int]] = field(default_factory=Counter)
     begun: Counter[tuple[str, int]] = field(default_factory=Counter)
 
@@ -260,16 +266,41 @@ class World:
         self.empty_registry()
         backup.restore(self.registry, file)
 
+    def adopt_replicas(self) -> None:
+        """Make the replicas those of the registry, also where one was lost that had them before."""
+        for replica in self.config.publish.replicas:
+            try:
+                sync.adopt(self.registry, replica)
+            except ContimgError:
+                (Path(replica.url) / sync.MARKER).unlink()
+                sync.adopt(self.registry, replica)
+
+    def sync_replicas(self) -> list[sync.Done]:
+        """Bring the replicas up to date; return what was done."""
+        return [done for one in self.config.publish.replicas for done in sync.sync(self.registry, self.layout, one)]
+
+    def verify_replicas(self) -> list[sync.Done]:
+        """Read every copy in the replicas; return what was found."""
+        return [done for one in self.config.publish.replicas for done in sync.verify(self.registry, self.layout, one)]
+
+    def copies_of(self, row: Any) -> list[Path]:
+        """Return the folders in which replicas hold a copy of a row's bundle, or a part of it."""
+        tops = [Path(one.url) / commits.row_place(self.layout, row) for one in self.config.publish.replicas]
+        return [top for top in tops if top.is_dir()]
+
     def remove(self, path: Path, row: Any) -> str:
         """Lose a copy of a bundle; return what was done, in words."""
-        shutil.rmtree(path)
         self._forget(path, row)
+        shutil.rmtree(path)
         return f"lose {path.relative_to(self.root)}"
 
     def rot(self, path: Path, row: Any) -> str:
         """Damage a file of a copy of a bundle, or put one beside it; return what was done, in words."""
         random = self.machine.random
-        file = random.choice(sorted(one for one in path.rglob("*") if one.is_file()))
+        files = sorted(one for one in path.rglob("*") if one.is_file() and one.stat().st_size)
+        if not files:
+            return f"nothing left to damage in {path.relative_to(self.root)}"
+        file = random.choice(files)
         content = file.read_bytes()
         place = random.randrange(len(content))
         kinds = {
@@ -279,6 +310,8 @@ class World:
             "gone": None,
             "stray": content,
         }
+        if path in self.copies_of(row):
+            del kinds["stray"]  # a person removes it
         kind = random.choice(sorted(kinds))
         if kind == "stray":
             file = file.with_name(f"{file.name}~")
@@ -287,10 +320,13 @@ class World:
         if damaged is not None:
             file.write_bytes(damaged)
         self._forget(path, row)
-        self.ledger.rotten.add((row["data_id"], row["version"]))
+        if path not in self.copies_of(row):
+            self.ledger.rotten.add((row["data_id"], row["version"]))
         return f"{kind} {file.relative_to(self.root)}"
 
     def _forget(self, path: Path, row: Any) -> None:
+        if path in self.copies_of(row):
+            self.ledger.rotten_copies.add((row["data_id"], row["version"]))
         if path == self.layout.bundle(row["data_id"], row["version"]):
             self.ledger.shown.pop((row["data_id"], row["version"]), None)
 

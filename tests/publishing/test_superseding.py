@@ -126,6 +126,27 @@ def test_an_earlier_version_that_is_withdrawn_meanwhile_is_no_measure(registry, 
     assert len(looked) == 2, "the new one, and the one before"
 
 
+@pytest.mark.parametrize("word", ["withdraw", "reject"])
+def test_bytes_that_a_person_took_away_wait_for_a_person(registry, config, word):
+    """Found by seed 2103474 of the replay: made once more, they were published under another number."""
+    if word == "withdraw":
+        run(config)
+        decisions.withdraw(registry, config.layout, Named(ID, 1), "a satellite in it")
+    else:
+        mosaics.make_mosaic(config)
+        register_mosaic(ID, config)
+        decisions.reject(registry, config.layout, Named(ID, 1), "a satellite in it")
+    assert run(config, seed=2).status == "published"
+    assert run(config).status == "held"  # the same as the first
+    row = queries.get(registry, ID, 3)
+    (reason,) = json.loads(row["held_json"])
+    assert row["sha256"] == queries.get(registry, ID, 1)["sha256"] and reason["code"] == "decided_before"
+    said = f"it is byte for byte version 1, which {queries.get(registry, ID, 1)['closed_by']} has "
+    assert reason["message"].startswith(said) and "(a satellite in it): contimg publish approve" in reason["message"]
+    decisions.approve(registry, config.layout, Named(ID, 3), "it was none")
+    assert publish_mosaic(ID, config, waits_s=()).status == "published"
+
+
 def test_both_numbers_and_the_command_are_said():
     old = DataQuality(frozenset({FIRST, SECOND}), 32, 48, 0.10, 4.0)
     new = DataQuality(frozenset({FIRST}), 12, 24, 0.30, 8.0)

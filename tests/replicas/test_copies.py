@@ -9,7 +9,7 @@ import pytest
 
 from contimg.bundle import bag, bundle
 from contimg.errors import RegistryError
-from contimg.replicas import copies, stores
+from contimg.replicas import commits, copies, stores
 from contimg.replicas.stores import ReplicaError
 from tests.replicas.conftest import files_of, harm
 from tests.support import mosaics
@@ -40,7 +40,7 @@ def test_a_copy_is_the_bundle_to_the_byte_with_a_commit_beside_it(store, publish
     assert there == {
         str(file.relative_to(published)): file.read_bytes() for file in published.rglob("*") if file.is_file()
     }
-    assert copies.commit_of(store, PLACE) == commit and commit.manifest_sha256 == digest
+    assert commits.commit_of(store, PLACE) == commit and commit.manifest_sha256 == digest
     assert copies.problems_of(store, PLACE, digest) == []
     assert put(store, published, digest) == commit  # nothing new is written
 
@@ -90,7 +90,7 @@ def test_an_answer_that_was_lost_is_told_by_the_write_id(store, published, diges
     monkeypatch.setattr(type(store), "put_new", lost)
     commit = put(store, published, digest)
     monkeypatch.undo()
-    assert copies.commit_of(store, PLACE) == commit
+    assert commits.commit_of(store, PLACE) == commit
 
 
 @pytest.mark.parametrize("same", [True, False])
@@ -106,9 +106,9 @@ def test_another_process_that_commits_first_wins(store, published, digest, monke
     if same:
         assert put(store, published, digest).write_id == "theirs"
     else:
-        with pytest.raises(copies.ReplicaConflict, match=r"holds another making of .* never overwritten"):
+        with pytest.raises(commits.ReplicaConflict, match=r"holds another making of .* never overwritten"):
             put(store, published, digest)
-    assert copies.commit_of(store, PLACE).write_id == "theirs"
+    assert commits.commit_of(store, PLACE).write_id == "theirs"
 
 
 def test_a_write_that_failed_for_good_is_no_copy(store, published, digest, monkeypatch):
@@ -118,7 +118,7 @@ def test_a_write_that_failed_for_good_is_no_copy(store, published, digest, monke
     monkeypatch.setattr(type(store), "put_new", refused)
     with pytest.raises(ReplicaError, match="the bucket is full"):
         put(store, published, digest)
-    assert copies.commit_of(store, PLACE) is None
+    assert commits.commit_of(store, PLACE) is None
 
 
 def test_a_copy_that_reads_back_differently_is_not_committed(store, published, digest, monkeypatch):
@@ -132,7 +132,7 @@ def test_a_copy_that_reads_back_differently_is_not_committed(store, published, d
     monkeypatch.setattr(type(store), "put", spoilt)
     with pytest.raises(ReplicaError, match=r"\.png does not have the SHA-256 .* although it was just written"):
         put(store, published, digest)
-    assert copies.commit_of(store, PLACE) is None
+    assert commits.commit_of(store, PLACE) is None
 
 
 @pytest.mark.parametrize("name", [f"data/{ID}.fits", bag.README, bag.TAG_MANIFEST, bundle.MANIFEST])
@@ -220,7 +220,7 @@ def test_another_making_is_neither_verified_repaired_nor_given_a_record(store, p
         lambda: copies.put_record(store, published, PLACE, digest),
         lambda: put(store, published, digest),
     ):
-        with pytest.raises(copies.ReplicaConflict, match=r"holds another making of .* \(000000000000\)"):
+        with pytest.raises(commits.ReplicaConflict, match=r"holds another making of .* \(000000000000\)"):
             act()
     assert files_of(store) == before
 
@@ -272,14 +272,14 @@ def test_a_copy_that_is_fetched_is_the_bundle(store, published, digest, tmp_path
 def test_a_removed_copy_leaves_nothing(store, published, digest):
     put(store, published, digest)
     copies.remove_copy(store, PLACE)
-    assert store.names("mosaics") == store.names("commits") == [] and copies.commit_of(store, PLACE) is None
+    assert store.names("mosaics") == store.names("commits") == [] and commits.commit_of(store, PLACE) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"write_id": "x"}', b"[" * 100_000])
 def test_a_damaged_commit_is_one_sentence(store, content, tmp_path):
     harm(store, f"commits/2026-02-11/{ID}.json", content, tmp_path)
     with pytest.raises(ReplicaError, match="is damaged: remove it, then type contimg replicas sync"):
-        copies.commit_of(store, PLACE)
+        commits.commit_of(store, PLACE)
 
 
 def test_a_folder_can_take_the_archives_place(tmp_path, sqlite_config, published, digest):

@@ -1,15 +1,13 @@
 """Replicas follow the archive: made at publication, brought up to date, verified, repaired from, kept by policy."""
 
-import hashlib
 import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
-from contimg.bundle import bag, bundle
+from contimg.bundle import bundle
 from contimg.config.sections import ReplicaOptions
 from contimg.publishing import deciding, decisions
 from contimg.publishing.publish_mosaic import publish_mosaic
@@ -17,7 +15,7 @@ from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries, schema
 from contimg.registry.engine import open_sqlite
-from contimg.replicas import copies, copy_rows, stores, sync
+from contimg.replicas import commits, copies, copy_rows, stores, sync
 from contimg.replicas.stores import ReplicaError
 from contimg.storage.pace import Pace
 from tests.publishing.test_archive_root import lose_rows
@@ -155,81 +153,6 @@ def test_damage_is_found_noted_and_mended(sqlite_registry, replicated, replica, 
     assert copy_rows.counts(sqlite_registry, replica.url, "all") == {"missing": 0, "damaged": 0}
 
 
-def with_other_readme(files):
-    """Return README and tag manifest of a bundle, changed together: each agrees with the other."""
-    readme = files[bag.README] + b"forged"
-    old, new = (hashlib.sha256(one).hexdigest().encode() for one in (files[bag.README], readme))
-    return {bag.README: readme, bag.TAG_MANIFEST: files[bag.TAG_MANIFEST].replace(old, new)}
-
-
-def forget_tags(registry):
-    """Let the registry be one of before it knew the tag manifests."""
-    with registry.transaction() as connection:
-        connection.execute(text("UPDATE data_registry SET tags_sha256 = NULL"))
-
-
-@pytest.mark.parametrize("known", [True, False])
-def test_a_readme_changed_together_with_its_tag_manifest_is_found_and_written_again(
-    sqlite_registry, replicated, replica, store, tmp_path, known
-):
-    mosaics.run(replicated)
-    if not known:
-        forget_tags(sqlite_registry)
-    right = files_of(store, PLACE)
-    for name, content in with_other_readme(right).items():
-        harm(store, f"{PLACE}/{name}", content, tmp_path)
-    ((what, message),) = verified(sqlite_registry, replicated, replica)
-    of = "the registered one" if known else "that of the archive"
-    assert what == "problem" and f"{PLACE}/{bag.TAG_MANIFEST} is not {of}" in message
-    assert synced(sqlite_registry, replicated, replica) == [(1, "repaired")]
-    assert files_of(store, PLACE) == right
-    assert verified(sqlite_registry, replicated, replica) == [("whole", "")]
-
-
-def test_a_readme_of_the_archive_changed_so_is_not_copied(sqlite_registry, replicated, replica, store):
-    folder = mosaics.run(replicated).path
-    for name, content in with_other_readme(files_of(store, PLACE)).items():
-        (folder / name).unlink()
-        (folder / name).write_bytes(content)
-    copies.remove_copy(store, PLACE)
-    copy_rows.forget(sqlite_registry, replica.url, queries.get(sqlite_registry, ID))
-    assert synced(sqlite_registry, replicated, replica) == [(1, "problem")] and files_of(store, PLACE) == {}
-
-
-def test_a_readme_of_the_archive_changed_so_is_not_taken_over_and_comes_back(
-    sqlite_registry, replicated, replica, store
-):
-    folder = mosaics.run(replicated).path
-    right = files_of(store, PLACE)
-    for name, content in with_other_readme(right).items():
-        (folder / name).unlink()
-        (folder / name).write_bytes(content)
-    assert verified(sqlite_registry, replicated, replica) == [("whole", "")]
-    copy_rows.note_verified(sqlite_registry, replica.url, queries.get(sqlite_registry, ID), "odd")
-    assert synced(sqlite_registry, replicated, replica) == [(1, "problem")]
-    assert files_of(store, PLACE) == right
-    shutil.rmtree(replicated.paths.stage)
-    replicated.paths.stage.mkdir()
-    found = reconcile(sqlite_registry, replicated.layout, replicas=[replica])
-    assert found[0].code == "altered" and "from replica" in found[0].message
-    assert publish_mosaic(ID, replicated, waits_s=()).created
-    assert (folder / bag.README).read_bytes() == right[bag.README]
-
-
-@pytest.mark.parametrize("harm", ["readme", "manifest", "gone", "all gone"])
-def test_an_archive_whose_tag_files_are_damaged_accuses_no_copy(sqlite_registry, replicated, replica, harm):
-    folder = mosaics.run(replicated).path
-    if harm == "readme":
-        (folder / bag.README).write_bytes(b"rot")
-    elif harm == "manifest":
-        (folder / bag.TAG_MANIFEST).write_bytes(b"rot")
-    elif harm == "gone":
-        (folder / bag.README).unlink()
-    else:
-        shutil.rmtree(folder)
-    assert verified(sqlite_registry, replicated, replica) == [("whole", "")]
-
-
 def test_a_verification_goes_on_where_it_was_and_keeps_its_pace(sqlite_registry, replicated, replica):
     mosaics.run(replicated)
     assert verified(sqlite_registry, replicated, replica, unread_since="2026-01-01T00:00:00.000Z") == []
@@ -289,7 +212,7 @@ def test_one_odd_copy_does_not_keep_the_others_from_being_read(
 
 def test_a_replica_that_goes_away_meanwhile_accuses_no_copy(sqlite_registry, replicated, replica, store, monkeypatch):
     two_published(replicated)
-    real = copies.commit_of
+    real = commits.commit_of
 
     def gone(where, place):
         store.remove(sync.MARKER)
@@ -362,11 +285,11 @@ def test_a_copy_that_is_damaged_itself_repairs_nothing(sqlite_registry, replicat
 
 def test_a_registry_that_was_lost_finds_its_copies_again(sqlite_registry, replicated, replica):
     mosaics.run(replicated)
-    commit = copies.commit_of(stores.open_store(replica.url), PLACE)
+    commit = commits.commit_of(stores.open_store(replica.url), PLACE)
     lose_rows(sqlite_registry)
     reconcile(sqlite_registry, replicated.layout)
     assert synced(sqlite_registry, replicated, replica) == [(1, "copied")]
-    assert copies.commit_of(stores.open_store(replica.url), PLACE) == commit
+    assert commits.commit_of(stores.open_store(replica.url), PLACE) == commit
 
 
 @pytest.mark.parametrize(("keep", "days", "left"), [
@@ -417,7 +340,7 @@ def test_a_doi_that_is_given_later_reaches_the_copy(sqlite_registry, replicated,
     mosaics.run(replicated)
     decisions.cite(sqlite_registry, replicated.layout, ID, "10.5555/dsa110.1")
     assert synced(sqlite_registry, replicated, replica) == [(1, "recorded")]
-    record = stores.read_all(store, f"{copies.place_of(replicated.layout, ID, 1)}/publication.json")
+    record = stores.read_all(store, f"{commits.place_of(replicated.layout, ID, 1)}/publication.json")
     assert json.loads(record)["doi"] == "10.5555/dsa110.1"
     assert verified(sqlite_registry, replicated, replica) == [("whole", "")]
 

@@ -1,0 +1,96 @@
+"""What stands in a replica beside whole copies: left by killed processes, laid there by a person, or gone."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from contimg.bundle import bundle
+from contimg.publishing import decisions
+from contimg.replicas import commits, stores
+from contimg.storage.process import part_name
+from tests.replicas.conftest import files_of, harm
+from tests.replicas.test_sync import ID, PLACE, synced, verified
+from tests.support import mosaics
+
+NOTES = f"{PLACE}/data/notes.txt"
+
+
+@pytest.fixture
+def store(replica):
+    return stores.open_store(replica.url)
+
+
+@pytest.fixture
+def notes(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("of a person")
+    return path
+
+
+def test_a_strange_file_in_a_copy_is_said_and_left(sqlite_registry, replicated, replica, store, notes):
+    """As in the archive, which the copy may have to replace; only who has laid it there knows what it is for."""
+    mosaics.run(replicated)
+    store.put(NOTES, notes)
+    expected = f"{replica.url}/{NOTES} is not of the bundle: remove it"
+    assert verified(sqlite_registry, replicated, replica) == [("problem", expected)]
+    assert synced(sqlite_registry, replicated, replica) == [(1, "problem")]
+    assert b"".join(store.read(NOTES)) == b"of a person"
+    store.remove(NOTES)
+    assert synced(sqlite_registry, replicated, replica) == [(1, "repaired")]
+    assert verified(sqlite_registry, replicated, replica) == [("whole", "")]
+
+
+def test_what_a_copy_that_was_never_finished_has_left_is_removed(sqlite_registry, replicated, replica, store, notes):
+    store.put(NOTES, notes)
+    path = mosaics.run(replicated).path
+    assert set(files_of(store, PLACE)) == {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize("url", ["folder"], indirect=True)
+@pytest.mark.parametrize("by", ["copying", "verifying", "a decision"])
+def test_half_written_files_of_killed_processes_are_removed(sqlite_registry, replicated, replica, store, by):
+    """Those of living ones are not."""
+    code = "from contimg.storage.process import part_name; print(part_name('README.txt.1'), end='')"
+    dead = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    living = part_name("README.txt.1")
+    path = None if by == "copying" else mosaics.run(replicated).path
+    folder = Path(replica.url) / PLACE
+    for name in (dead, f"data/{dead}", living):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("half")
+    if by == "copying":
+        path = mosaics.run(replicated).path
+    elif by == "verifying":
+        assert verified(sqlite_registry, replicated, replica) == [("whole", "")]
+    else:
+        decisions.cite(sqlite_registry, replicated.layout, ID, "10.5555/given.later")
+        assert synced(sqlite_registry, replicated, replica) == [(1, "recorded")]
+    assert {name for name in files_of(store, PLACE) if not (path / name).exists()} == {living}
+
+
+def test_the_copy_of_what_is_withdrawn_is_written_again_from_where_it_is_hidden(
+    sqlite_registry, replicated, replica, store, tmp_path
+):
+    mosaics.run(replicated)
+    before = files_of(store, PLACE)
+    decisions.withdraw(sqlite_registry, replicated.layout, ID, "a satellite in it")
+    assert synced(sqlite_registry, replicated, replica) == [(1, "recorded")]
+    harm(store, f"{PLACE}/data/{ID}.fits", b"?", tmp_path)
+    assert [what for what, _ in verified(sqlite_registry, replicated, replica)] == ["problem"]
+    assert synced(sqlite_registry, replicated, replica) == [(1, "repaired")]
+    after = files_of(store, PLACE)
+    assert {name for name in before if before[name] != after[name]} == {bundle.PUBLICATION}
+    assert verified(sqlite_registry, replicated, replica) == [("whole", "")]
+
+
+def test_a_copy_that_is_gone_of_what_is_withdrawn_is_forgotten(sqlite_registry, replicated, replica, store):
+    mosaics.run(replicated)
+    decisions.withdraw(sqlite_registry, replicated.layout, ID, "a satellite in it")
+    store.remove(commits.commit_name(PLACE))
+    for name in files_of(store, PLACE):
+        store.remove(f"{PLACE}/{name}")
+    assert [what for what, _ in verified(sqlite_registry, replicated, replica)] == ["problem"]
+    assert synced(sqlite_registry, replicated, replica) == [(1, "removed")]
+    assert (synced(sqlite_registry, replicated, replica), verified(sqlite_registry, replicated, replica)) == ([], [])
