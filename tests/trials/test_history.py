@@ -95,5 +95,5 @@ def test_of_many_seeds_only_broken_ones_are_shown():
 def test_a_broken_promise_is_in_the_story(bench, monkeypatch):
     monkeypatch.setattr(history.promises, "settled", lambda *_, **__: ["something is lost"])
     outcome = history.run(1, bench, nights=1)
-    assert outcome.problems[0] == "in the end: something is lost"
+    assert "in the end: something is lost" in outcome.problems
     assert any("BROKEN in the end: something is lost" in line for line in outcome.story)
