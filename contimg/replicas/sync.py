@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from contimg.bundle import bundle
 from contimg.bundle.record import decisions_in, read_record
-from contimg.errors import ContimgError
+from contimg.errors import ContimgError, RegistryError
 from contimg.naming import Layout
 from contimg.registry.engine import Registry
 from contimg.registry.identity import ensured_identity, identity
@@ -185,11 +185,23 @@ def _repair(registry: Registry, layout: Layout, store: Store, replica: ReplicaOp
             return _copy(registry, layout, store, replica, row)
         copy_rows.forget(registry, replica.url, row)
         return Done(replica.url, row["data_id"], row["version"], "removed", "it is gone, and not published any more")
-    folder = Path(row["published_path"] or row["stage_path"])  # of what was withdrawn: where it is hidden
+    folder = _source(row)
     names = copies.repair_copy(store, folder, place, row["sha256"], row["tags_sha256"])
     copy_rows.note_verified(registry, replica.url, row, None)
     message = f"written again: {', '.join(names)}" if names else "it is whole again"
     return Done(replica.url, row["data_id"], row["version"], "repaired", message)
+
+
+def _source(row: Mapping[str, Any]) -> Path:
+    """Return the folder of the bundle that a copy follows: in the archive (also hidden), or else on the stage."""
+    places = [Path(path) for path in (row["published_path"], row["stage_path"]) if path]
+    found = next((place for place in places if place.is_dir()), None)
+    if found is None:
+        raise RegistryError(
+            f"{places[0]} is gone, and no copy of it is on the stage: bring it back from a backup, then type contimg "
+            "replicas sync"
+        )
+    return found
 
 
 def _begun(folder: Path) -> str:
@@ -198,7 +210,7 @@ def _begun(folder: Path) -> str:
 
 
 def _record(registry: Registry, layout: Layout, store: Store, replica: ReplicaOptions, row: Mapping[str, Any]) -> Done:
-    folder = Path(row["published_path"] or row["stage_path"])
+    folder = _source(row)
     begun = _begun(folder)
     copies.put_record(store, folder, commits.row_place(layout, row), row["sha256"])
     copy_rows.note_recorded(registry, replica.url, row, begun)

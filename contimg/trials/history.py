@@ -68,12 +68,13 @@ class Outcome:
 
 
 class History:
-    """One seed's history, on a bench that was cleared."""
+    """One seed's history, on a bench that was cleared; the seed decides whether it has a replica, if nobody does."""
 
-    def __init__(self, seed: int, bench: Bench) -> None:
+    def __init__(self, seed: int, bench: Bench, *, replicated: bool | None = None) -> None:
         self.machine = Machine(seed, self._gate)
         self.random = self.machine.random
-        self.config = bench.replicated if self.random.random() < 0.25 else bench.config
+        drawn = self.random.random() < 0.25
+        self.config = bench.replicated if (drawn if replicated is None else replicated) else bench.config
         self.world = World(self.config, self.machine, bench.registry)
         self.config.paths.products.mkdir()
         replicas = [Path(one.url) for one in self.config.publish.replicas]

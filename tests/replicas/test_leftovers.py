@@ -1,5 +1,6 @@
 """What stands in a replica beside whole copies: left by killed processes, laid there by a person, or gone."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,8 @@ import pytest
 
 from contimg.bundle import bundle
 from contimg.publishing import decisions
-from contimg.replicas import commits, stores
+from contimg.registry import queries
+from contimg.replicas import commits, stores, sync
 from contimg.storage.process import part_name
 from tests.replicas.conftest import files_of, harm
 from tests.replicas.test_sync import ID, PLACE, synced, verified
@@ -94,3 +96,22 @@ def test_a_copy_that_is_gone_of_what_is_withdrawn_is_forgotten(sqlite_registry, 
     assert [what for what, _ in verified(sqlite_registry, replicated, replica)] == ["problem"]
     assert synced(sqlite_registry, replicated, replica) == [(1, "removed")]
     assert (synced(sqlite_registry, replicated, replica), verified(sqlite_registry, replicated, replica)) == ([], [])
+
+
+@pytest.mark.parametrize("stage", ["there", "gone"])
+def test_the_copy_of_a_withdrawn_bundle_that_was_lost_gets_the_decision(
+    sqlite_registry, replicated, replica, store, stage
+):
+    """From the copy on the stage, which holds it too; without one it is said what is needed."""
+    mosaics.run(replicated)
+    decisions.withdraw(sqlite_registry, replicated.layout, ID, "a satellite in it")
+    row = queries.get(sqlite_registry, ID)
+    shutil.rmtree(row["published_path"])
+    if stage == "gone":
+        shutil.rmtree(row["stage_path"])
+        ((what, message),) = [(one.what, one.message) for one in sync.sync(sqlite_registry, replicated.layout, replica)]
+        assert what == "problem" and message.startswith(f"{row['published_path']} is gone, and no copy of it is on the")
+    else:
+        assert synced(sqlite_registry, replicated, replica) == [(1, "recorded")]
+        assert b'"withdrawn"' in b"".join(store.read(f"{PLACE}/{bundle.PUBLICATION}"))
+        assert synced(sqlite_registry, replicated, replica) == []

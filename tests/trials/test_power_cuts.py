@@ -83,7 +83,7 @@ class Cut:
 
     def __init__(self, bench, seed, place=""):
         bench.clear()
-        self.history = history.History(seed, bench)
+        self.history = history.History(seed, bench, replicated=False)
         self.world = self.history.world
         disk = Careless(self.history.disk.roots)
         disk.place = place
