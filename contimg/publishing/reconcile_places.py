@@ -12,9 +12,7 @@ from contimg.publishing import places
 from contimg.publishing.carrying_out import finish_withdrawal
 from contimg.publishing.differences import Difference, Row, Scope, about, is_as_read
 from contimg.publishing.places import Places, is_folder
-from contimg.publishing.recording import (
-    recorded,
-)
+from contimg.publishing.recording import recorded
 
 
 @dataclass(frozen=True)

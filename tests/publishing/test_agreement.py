@@ -63,17 +63,6 @@ ANSWERS = {
         "both": dict(none=PERSON, approved=PERSON, rejected=("rejected", "hidden"), withdrawn=("withdrawn", "hidden"),
                      restored=("published", "sight")),
     },
-    "not judged, to be held": {
-        "nowhere": dict(none=("staging", "stage")),
-        "stage": dict(none=("staging", "stage"), approved=("staging", "stage"), rejected=("rejected", "stage"),
-                      withdrawn=("withdrawn", "stage"), restored=("held", "stage")),
-        "sight": dict(none=("held", "aside"), approved=("published", "sight"), rejected=("rejected", "hidden"),
-                      withdrawn=("withdrawn", "hidden"), restored=("held", "aside")),
-        "hidden": dict(none=("withdrawn", "hidden"), approved=("withdrawn", "hidden"), rejected=("rejected", "hidden"),
-                       withdrawn=("withdrawn", "hidden"), restored=("withdrawn", "hidden")),
-        "both": dict(none=PERSON, approved=PERSON, rejected=("rejected", "hidden"), withdrawn=("withdrawn", "hidden"),
-                     restored=PERSON),
-    },
     "held": {
         "nowhere": dict(none=("held", "stage")),
         "stage": dict(none=("held", "stage"), approved=("staging", "stage"), rejected=("rejected", "stage"),
@@ -131,7 +120,11 @@ ANSWERS = {
                      restored=PERSON),
     },
 }
-ANSWERS["not judged"] = ANSWERS["staging"]  # it is judged first
+ANSWERS["not judged"] = ANSWERS["staging"]  # it is judged first, where a bundle is in the archive or was decided about
+ANSWERS["not judged, to be held"] = ANSWERS["held"] | {
+    "nowhere": ANSWERS["staging"]["nowhere"],
+    "stage": ANSWERS["held"]["stage"] | dict(none=("staging", "stage")),
+}
 # fmt: on
 CASES = [
     (row, place, decision, marker)
