@@ -7,17 +7,24 @@ its archive stands: a copy of the archive has a copy of the marker, and would be
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 from typing import Any
 
 from contimg.errors import RegistryError
 from contimg.naming import Layout
+from contimg.storage.filesystem import filesystem_type
 from contimg.storage.json_files import read_json
 from contimg.storage.process import me
 
 MARKER = ".contimg-archive.json"
 ADOPT = "contimg archive adopt"
+# Filesystems that give a folder one inode number, whichever host looks and whenever; others may make numbers up
+# (FUSE, CIFS, 9p, overlay).
+_LASTING_INODES = frozenset(
+    {"beegfs", "btrfs", "ceph", "ext2", "ext3", "ext4", "gpfs", "lustre", "nfs", "nfs3", "nfs4", "xfs", "zfs"}
+)
 
 
 class WrongArchive(RegistryError):
@@ -66,17 +73,66 @@ def is_recorded(layout: Layout, recorded: str | None) -> bool:
     """Return whether the configured archive is the recorded folder, by that name or by another mount.
 
     The name of another mount need not be recorded: when that is unmounted, the archive would seem to be. What another
-    machine recorded cannot be looked at from here, and counts as the same: else the hosts of a cluster would overwrite
-    it in turn.
+    machine recorded counts as the same here (`on_another_machine` judges it): else the hosts of a cluster would
+    overwrite it in turn.
     """
     if recorded is None:
         return False
-    if recorded == archive_place(layout) or not recorded.startswith(place_here("/")):
+    if recorded == archive_place(layout) or not _is_here(recorded):
         return True
     try:
         return os.path.samefile(_folder(recorded), layout.products)
     except OSError:
         return False
+
+
+def archive_inode(layout: Layout) -> str | None:
+    """Return the inode number of the configured archive's root; None where its filesystem makes numbers up.
+
+    It is text, as a 64-bit number without sign is no integer of a database.
+    """
+    found = layout.products.stat()
+    return str(found.st_ino) if _has_lasting_inodes(layout.products, found.st_dev) else None
+
+
+@functools.cache
+def _has_lasting_inodes(path: Path, _device: int) -> bool:
+    """Return what the kernel's table of mounts says; another device that is mounted there has another number."""
+    return filesystem_type(path) in _LASTING_INODES
+
+
+def is_up_to_date(layout: Layout, recorded: str | None, inode: str | None) -> bool:
+    """Return whether a registry knows where the configured archive stands, and what this machine can say of it."""
+    if recorded == archive_place(layout):
+        return inode == archive_inode(layout)
+    return is_recorded(layout, recorded)
+
+
+def on_another_machine(layout: Layout, where: str, recorded: str | None, inode: str | None) -> WrongArchive | None:
+    """Return the error that the folder which another machine has as the archive is not this one; else None.
+
+    A folder that several hosts mount has one inode number. What this machine recorded, `second_archive` judges.
+
+    Parameters
+    ----------
+    layout : Layout
+        ``layout.products`` holds a marker that names the registry.
+    where : str
+        The registry, as messages name it.
+    recorded, inode : str or None
+        Machine and folder, and inode number, of its archive, as the registry knows them.
+    """
+    if recorded is None or inode is None or _is_here(recorded) or archive_inode(layout) in (None, inode):
+        return None
+    return WrongArchive(
+        f"{layout.products} is another folder than the one that another machine has as {recorded.partition(':')[2]}, "
+        f"the archive of registry {where}, and may be a copy of it: mount the archive here or correct paths.products; "
+        f"if the archive was moved for good, type {ADOPT}"
+    )
+
+
+def _is_here(recorded: str) -> bool:
+    return recorded.startswith(place_here("/"))
 
 
 def _folder(recorded: str) -> Path:
@@ -88,7 +144,7 @@ def second_archive(layout: Layout, where: str, uuid: str, recorded: str | None) 
 
     It is no copy where the archive was moved: where the recorded folder is gone, is the same one by another way (bind
     mount), or was given to another registry. A folder that is gone, on a disk that seems not to be mounted, was not
-    moved for sure. What another machine recorded cannot be looked at from here, and counts as the same.
+    moved for sure. What another machine recorded `on_another_machine` judges.
 
     Parameters
     ----------

@@ -10,10 +10,12 @@ from contimg.errors import RegistryError
 from contimg.naming import Layout
 from contimg.publishing.archive_marker import (
     WrongArchive,
+    archive_inode,
     archive_place,
     foreign,
-    is_recorded,
+    is_up_to_date,
     marker_place,
+    on_another_machine,
     place_here,
     read_marker,
     second_archive,
@@ -74,9 +76,10 @@ def require(registry: Registry, layout: Layout, *, change: bool = True, make: bo
     in_place = marker["place"] == place(registry)
     if mine is not None and same and in_place:
         copied = second_archive(layout, registry.where, mine.uuid, mine.archive_root)
+        copied = copied or on_another_machine(layout, registry.where, mine.archive_root, mine.archive_inode)
         if copied is not None:
             raise copied
-        if change and not is_recorded(layout, mine.archive_root) and not registry.read_only:
+        if change and not is_up_to_date(layout, mine.archive_root, mine.archive_inode) and not registry.read_only:
             _take(registry, layout)
         return
     if not in_place or (mine is not None and queries.has_rows(registry)):
@@ -91,7 +94,7 @@ def _take(registry: Registry, layout: Layout, known: str | None = None) -> None:
     Who wrote the marker may have died before its name was synced; without it the archive would count as not mounted.
     """
     safe_files.sync_way(layout.products, PurePosixPath())
-    take_archive(registry, archive_place(layout), known)
+    take_archive(registry, archive_place(layout), archive_inode(layout), known)
 
 
 def trouble(registry: Registry, layout: Layout) -> dict[str, str]:
@@ -156,5 +159,5 @@ def adopt(registry: Registry, layout: Layout) -> dict[str, Any]:
         layout.products.mkdir(parents=True, exist_ok=True)
         write_json(marker_place(layout), content)
     # After the marker, so that a process that dies in between leaves nothing to repair.
-    take_archive(registry, archive_place(layout), since=since)
+    take_archive(registry, archive_place(layout), archive_inode(layout), since=since)
     return content

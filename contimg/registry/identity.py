@@ -29,11 +29,15 @@ class Identity:
         When it took possession of its archive (UTC); None before.
     archive_root : str or None
         Where that archive stands: machine and folder; None where that was not recorded yet.
+    archive_inode : str or None
+        The inode number of that folder, which is the one that every host of a cluster sees; None where it is not known,
+        or differs from host to host.
     """
 
     uuid: str
     archive_since: str | None
     archive_root: str | None = None
+    archive_inode: str | None = None
 
 
 def identity(registry: Registry) -> Identity | None:
@@ -44,7 +48,7 @@ def identity(registry: Registry) -> Identity | None:
 
 def _read(connection: Connection) -> Identity | None:
     row = connection.execute(_SELECT).first()
-    return None if row is None else Identity(row.uuid, row.archive_since, row.archive_root)
+    return None if row is None else Identity(row.uuid, row.archive_since, row.archive_root, row.archive_inode)
 
 
 def ensured_identity(registry: Registry) -> Identity:
@@ -57,7 +61,9 @@ def ensured_identity(registry: Registry) -> Identity:
     return found
 
 
-def take_archive(registry: Registry, root: str, known: str | None = None, since: str | None = None) -> Identity:
+def take_archive(
+    registry: Registry, root: str, inode: str | None, known: str | None = None, since: str | None = None
+) -> Identity:
     """Record that the registry has an archive from now on, and where; return its identity.
 
     Parameters
@@ -65,19 +71,22 @@ def take_archive(registry: Registry, root: str, known: str | None = None, since:
     registry : Registry
     root : str
         Machine and folder of the archive.
+    inode : str or None
+        The inode number of that folder, where it is the same for every host.
     known : str, optional
         The UUID to take: that of the lost registry whose place this one has taken.
     since : str, optional
         When the archive got its marker; now by default.
     """
+    place = {"archive_root": root, "archive_inode": inode}
     with registry.transaction(lock="identity") as connection:
         before = _read(connection)
         if before is None or (known is not None and before.uuid != known):
             connection.execute(delete(registry_identity))
-            values = {"uuid": known or str(uuid.uuid4()), "archive_since": since or now(), "archive_root": root}
+            values = {"uuid": known or str(uuid.uuid4()), "archive_since": since or now(), **place}
             connection.execute(insert(registry_identity), values)
         else:
-            values = {"archive_since": before.archive_since or since or now(), "archive_root": root}
+            values = {"archive_since": before.archive_since or since or now(), **place}
             connection.execute(update(registry_identity).values(values))
         after = _read(connection)
     assert after is not None, "it has just been written"

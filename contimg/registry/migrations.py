@@ -93,6 +93,11 @@ def _know_tag_manifests(connection: Connection) -> None:
         connection.execute(text("ALTER TABLE data_registry ADD COLUMN tags_sha256 VARCHAR"))
 
 
+def _know_archive_inode(connection: Connection) -> None:
+    if "archive_inode" not in {one["name"] for one in inspect(connection).get_columns("registry_identity")}:
+        connection.execute(text("ALTER TABLE registry_identity ADD COLUMN archive_inode VARCHAR"))
+
+
 # version -> the step that makes it from the version before. A step is plain SQL text: it must go on
 # meaning the same when the tables in `schema` have moved on.
 STEPS: dict[int, Callable[[Connection], None]] = {
@@ -105,6 +110,7 @@ STEPS: dict[int, Callable[[Connection], None]] = {
     8: _index_publications,
     9: _know_archive_root,
     10: _know_tag_manifests,
+    11: _know_archive_inode,
 }
 
 

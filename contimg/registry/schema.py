@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from contimg.registry.relative_paths import PathBelow
 
-VERSION = 10
+VERSION = 11
 STATUSES = ("staging", "publishing", "published", "held", "rejected", "superseded", "withdrawn")
 QA_STATUSES = ("pending", "passed", "warning", "failed")
 VALIDATION_STATUSES = ("pending", "validated", "failed")
@@ -68,6 +68,7 @@ registry_identity = Table(
     Column("uuid", String, primary_key=True),
     Column("archive_since", String),
     Column("archive_root", String),
+    Column("archive_inode", String),
 )
 
 tiles = Table(

@@ -1,6 +1,7 @@
 """A copy of the archive has a copy of its marker: the registry knows where its own stands, and refuses the other."""
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import sqlite3
@@ -9,13 +10,14 @@ import pytest
 from sqlalchemy import update
 
 from contimg.operations import preflight
-from contimg.publishing import archive_root, decisions
+from contimg.publishing import archive_marker, archive_root, decisions
 from contimg.publishing.archive_marker import MARKER, WrongArchive, archive_place, marker_place
 from contimg.publishing.reconcile import reconcile
 from contimg.registry.backup import backup, restore
 from contimg.registry.engine import open_registry
 from contimg.registry.identity import identity
 from contimg.registry.schema import registry_identity
+from contimg.storage import process
 from tests.publishing.test_archive_root import lose_rows
 from tests.support import mosaics
 
@@ -41,6 +43,25 @@ def copied(registry, config, published, tmp_path):
 
 def require(registry, config):
     archive_root.require(registry, config.layout)
+
+
+def elsewhere(registry, monkeypatch):
+    """Let this be another machine from now on; the file of an SQLite registry is on one machine alone."""
+    if registry.engine.dialect.name == "sqlite":
+        pytest.skip("a file is on one machine")
+    other = dataclasses.replace(process.me(), host="other", installation="1" * 16)
+    monkeypatch.setattr(process, "_me", lambda pid: other)
+
+
+@pytest.fixture
+def lasting_inodes(monkeypatch):
+    """The disk of the tests may be one that makes inode numbers up."""
+    monkeypatch.setattr(archive_marker, "_has_lasting_inodes", lambda path, device: True)
+
+
+def recorded_with_inode(registry, config):
+    require(registry, config)
+    assert identity(registry).archive_inode == str(config.paths.products.stat().st_ino)
 
 
 def test_the_registry_records_where_its_archive_stands(registry, config, published):
@@ -176,6 +197,62 @@ def test_what_another_machine_recorded_cannot_be_looked_at_and_stays(registry, c
     assert identity(registry).archive_root == f"other:{config.paths.state}"
     archive_root.adopt(registry, config.layout)
     assert identity(registry).archive_root == archive_place(config.layout)
+
+
+def test_a_copy_of_the_archive_is_refused_on_another_machine(registry, config, copied, lasting_inodes, monkeypatch):
+    """Both have the archive under the same path or not: what counts is that one folder has one inode number."""
+    recorded_with_inode(registry, config)
+    before = identity(registry)
+    elsewhere(registry, monkeypatch)
+    with pytest.raises(WrongArchive) as refused:
+        reconcile(registry, copied.layout)
+    assert str(refused.value) == (
+        f"{copied.paths.products} is another folder than the one that another machine has as {config.paths.products}, "
+        f"the archive of registry {registry.where}, and may be a copy of it: mount the archive here or correct "
+        "paths.products; if the archive was moved for good, type contimg archive adopt"
+    )
+    assert identity(registry) == before and reconcile(registry, config.layout) == []  # the archive itself, mounted here
+    archive_root.adopt(registry, copied.layout)
+    require(registry, copied)
+    with pytest.raises(WrongArchive, match="is a copy of"):
+        require(registry, config)
+
+
+def test_the_machine_that_recorded_an_archive_records_the_folder_that_took_its_place(
+    registry, config, lasting_inodes, monkeypatch
+):
+    """As after a new disk: other machines are asked to mount what this one has now."""
+    mosaics.run(config)
+    recorded_with_inode(registry, config)
+    before = identity(registry).archive_inode
+    old = config.paths.products.rename(config.paths.products.with_name("old"))
+    shutil.copytree(old, config.paths.products, symlinks=True)
+    archive_root.require(registry, config.layout, change=False)
+    assert identity(registry).archive_inode == before
+    require(registry, config)
+    assert identity(registry).archive_inode == str(config.paths.products.stat().st_ino) != before
+    elsewhere(registry, monkeypatch)
+    require(registry, config)
+    with pytest.raises(WrongArchive, match="may be a copy of it"):
+        require(registry, at(config, old))
+
+
+@pytest.mark.parametrize(("kind", "lasting"), [("ext4", True), ("nfs4", True), ("fuse.sshfs", False), ("cifs", False)])
+def test_inode_numbers_count_where_the_filesystem_does_not_make_them_up(config, monkeypatch, kind, lasting):
+    config.paths.products.mkdir(parents=True, exist_ok=True)
+    monkeypatch.setattr(archive_marker, "filesystem_type", lambda path: kind)
+    archive_marker._has_lasting_inodes.cache_clear()
+    number = str(config.paths.products.stat().st_ino)
+    assert archive_marker.archive_inode(config.layout) == (number if lasting else None)
+    archive_marker._has_lasting_inodes.cache_clear()
+
+
+def test_without_inode_numbers_other_machines_are_trusted(registry, copied, lasting_inodes, monkeypatch):
+    """Recorded before schema 11, or by a machine that sees the archive through a filesystem that makes them up."""
+    with registry.transaction() as connection:
+        connection.execute(update(registry_identity).values(archive_inode=None))
+    elsewhere(registry, monkeypatch)
+    require(registry, copied)
 
 
 def test_an_upgraded_registry_records_its_archive_at_the_next_change(registry, config, published):

@@ -1,32 +1,36 @@
 """The identity of a registry: its UUID stays, and the time since when it has an archive is written once."""
 
+import dataclasses
+
 import pytest
 from sqlalchemy import text
 
 from contimg.registry.identity import identity, server_place, take_archive
 
-HERE = "host:/archive"
+HERE = ("host:/archive", "131073")
 
 
 def test_a_new_registry_has_none_until_it_has_an_archive(registry):
     assert identity(registry) is None
-    made = take_archive(registry, HERE)
+    made = take_archive(registry, *HERE)
     assert len(made.uuid) == 36 and made.archive_since.endswith("Z")
-    assert take_archive(registry, HERE) == made == identity(registry)
-    moved = take_archive(registry, "host:/moved")
-    assert (moved.uuid, moved.archive_since, moved.archive_root) == (made.uuid, made.archive_since, "host:/moved")
+    assert take_archive(registry, *HERE) == made == identity(registry)
+    moved = take_archive(registry, "host:/moved", None)
+    assert (made.archive_root, made.archive_inode) == HERE and moved == dataclasses.replace(
+        made, archive_root="host:/moved", archive_inode=None
+    )
 
 
 def test_it_takes_the_uuid_of_the_registry_whose_place_it_took(registry):
-    assert take_archive(registry, HERE, "old").uuid == "old"
-    again = take_archive(registry, HERE, "older")
+    assert take_archive(registry, *HERE, "old").uuid == "old"
+    again = take_archive(registry, *HERE, "older")
     assert again.uuid == "older" and identity(registry) == again
 
 
 def test_an_identity_without_an_archive_gets_one(registry):
     with registry.transaction() as connection:
         connection.execute(text("INSERT INTO registry_identity (uuid) VALUES ('mine')"))
-    assert take_archive(registry, HERE).uuid == "mine" and identity(registry).archive_since is not None
+    assert take_archive(registry, *HERE).uuid == "mine" and identity(registry).archive_since is not None
 
 
 def test_the_place_of_a_server_names_cluster_database_and_schema(registry):
