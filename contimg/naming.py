@@ -22,6 +22,8 @@ _ID = re.compile(r"(?:mosaic_|cal_)?(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}|\d{8}T\
 _VERSIONED = re.compile(r"((?:mosaic_|cal_)?[\dT:-]+)\.v([1-9]\d*)", re.ASCII)
 _DATE_ALONE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
+ARCHIVE_MARKER = ".contimg-archive.json"  # in the root of an archive: names its registry
+
 # Wildcards of the workflow: constrained once, free of colons (CASA reads '::' as a subtable).
 DATE_PATTERN = r"\d{4}-\d{2}-\d{2}"
 STEM_PATTERN = r"\d{8}T\d{6}"

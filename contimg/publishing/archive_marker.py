@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from contimg.errors import RegistryError
-from contimg.naming import Layout
+from contimg.naming import ARCHIVE_MARKER, Layout
 from contimg.storage.filesystem import filesystem_type
 from contimg.storage.json_files import read_json
 from contimg.storage.process import me
 
-MARKER = ".contimg-archive.json"
+MARKER = ARCHIVE_MARKER
 ADOPT = "contimg archive adopt"
 # Filesystems that give a folder one inode number, whichever host looks and whenever; others may make numbers up
 # (FUSE, CIFS, 9p, overlay).

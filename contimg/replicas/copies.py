@@ -18,6 +18,7 @@ import itertools
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from contimg.bundle import bundle
 from contimg.bundle.bag import PAYLOAD, TAG_MANIFEST, TAGS
@@ -28,6 +29,16 @@ from contimg.replicas.stores import ReplicaError, Store, UnreadableFile, read_al
 from contimg.storage import safe_files
 from contimg.storage.process import me, operator, part_owner
 from contimg.times import now
+
+_SYNC = "contimg replicas sync writes it again"
+
+
+class _Difference(NamedTuple):
+    """What is wrong with a file of a copy, in words; its name in the bundle; and what is done about it."""
+
+    text: str
+    name: str
+    remedy: str = _SYNC
 
 
 def put_copy(
@@ -79,7 +90,7 @@ def put_copy(
         store.put(f"{place}/{name}", folder / name)
     for name in _strays(store, place, names):  # of a copy that was never finished
         store.remove(f"{place}/{name}")
-    problems = [text for text, _ in _differences(store, place, manifest_sha256, progress)]
+    problems = [one.text for one in _differences(store, place, manifest_sha256, progress)]
     if problems:
         raise ReplicaError(f"{problems[0]}, although it was just written: look at the replica's disk or server")
     store.tidy(place)
@@ -118,7 +129,7 @@ def problems_of(
     archived: Path | None = None,
     tags_sha256: str | None = None,
 ) -> list[str]:
-    """Read every byte of a copy; return a sentence for each thing that is wrong with it.
+    """Read every byte of a copy; return a sentence, with the remedy, for each thing that is wrong with it.
 
     Parameters
     ----------
@@ -141,16 +152,17 @@ def problems_of(
     """
     known = commit_of(store, place)
     if known is None:
-        return [f"replica {store.where} has no copy of {place}"]
+        return [f"replica {store.where} has no copy of {place}: {_SYNC}"]
     same(store, place, known, manifest_sha256)
-    problems = [text for text, _ in _differences(store, place, manifest_sha256, progress or _nothing)]
+    found = _differences(store, place, manifest_sha256, progress or _nothing)
+    problems = [f"{one.text}: {one.remedy}" for one in found]
     if not problems and tags_sha256 is not None:
         if hashlib.sha256(read_all(store, f"{place}/{TAG_MANIFEST}")).hexdigest() != tags_sha256:
-            problems.append(f"{store.where}/{place}/{TAG_MANIFEST} is not the registered one")
+            problems.append(f"{store.where}/{place}/{TAG_MANIFEST} is not the registered one: {_SYNC}")
     elif not problems and archived is not None:
         tags = _whole_tags(archived, manifest_sha256)
         if tags is not None and read_all(store, f"{place}/{TAG_MANIFEST}") != tags:
-            problems.append(f"{store.where}/{place}/{TAG_MANIFEST} is not that of the archive, {archived}")
+            problems.append(f"{store.where}/{place}/{TAG_MANIFEST} is not that of the archive, {archived}: {_SYNC}")
     return problems
 
 
@@ -168,19 +180,19 @@ def _whole_tags(folder: Path, manifest_sha256: str) -> bytes | None:
 
 def _differences(
     store: Store, place: str, manifest_sha256: str, progress: Callable[[int], None]
-) -> Iterator[tuple[str, str]]:
-    """Give a sentence, and the file, for each thing in which a copy differs from its manifest."""
+) -> Iterator[_Difference]:
+    """Give each thing in which a copy differs from its manifest."""
     what = f"{store.where}/{place}"
     try:
         manifest = read_all(store, f"{place}/{bundle.MANIFEST}")
     except FileNotFoundError:
-        yield f"{what}/{bundle.MANIFEST} is missing", bundle.MANIFEST
+        yield _Difference(f"{what}/{bundle.MANIFEST} is missing", bundle.MANIFEST)
         return
     except UnreadableFile as error:
-        yield str(error), bundle.MANIFEST
+        yield _Difference(str(error), bundle.MANIFEST)
         return
     if hashlib.sha256(manifest).hexdigest() != manifest_sha256:
-        yield f"{what}/{bundle.MANIFEST} is not the registered one", bundle.MANIFEST
+        yield _Difference(f"{what}/{bundle.MANIFEST} is not the registered one", bundle.MANIFEST)
         return
     digests = bundle.parse_manifest(manifest)
     is_bag = any(name.startswith(f"{PAYLOAD}/") for name in digests)  # else of before bundles were bags
@@ -190,11 +202,11 @@ def _differences(
         try:
             digests |= parse(read_all(store, f"{place}/{name}"), manifest_sha256)
         except FileNotFoundError:
-            yield f"{what}/{name} is missing", name
+            yield _Difference(f"{what}/{name} is missing", name)
         except UnreadableFile as error:
-            yield str(error), name
+            yield _Difference(str(error), name)
         except (InputError, RegistryError) as error:
-            yield f"{what}/{name} is damaged ({error})", name
+            yield _Difference(f"{what}/{name} is damaged ({error})", name)
     for name, digest in sorted(digests.items()):
         found = hashlib.sha256()
         try:
@@ -202,15 +214,15 @@ def _differences(
                 found.update(block)
                 progress(len(block))
         except FileNotFoundError:
-            yield f"{what}/{name} is missing", name
+            yield _Difference(f"{what}/{name} is missing", name)
             continue
         except UnreadableFile as error:
-            yield str(error), name
+            yield _Difference(str(error), name)
             continue
         if found.hexdigest() != digest:
-            yield f"{what}/{name} does not have the SHA-256 of its manifest", name
+            yield _Difference(f"{what}/{name} does not have the SHA-256 of its manifest", name)
     for name in _strays(store, place, digests):
-        yield f"{what}/{name} is not of the bundle: remove it", name
+        yield _Difference(f"{what}/{name} is not of the bundle", name, "remove it")
 
 
 def _strays(store: Store, place: str, listed: Iterable[str]) -> list[str]:
@@ -260,12 +272,12 @@ def repair_copy(
         if (folder / name).exists() and not _is_same(store, folder / name, f"{place}/{name}"):
             store.put(f"{place}/{name}", folder / name)
             repaired.append(name)
-    for text, name in list(_differences(store, place, manifest_sha256, _nothing)):
-        if not (folder / name).exists():
-            raise ReplicaError(text)
-        store.put(f"{place}/{name}", folder / name)
-        repaired.append(name)
-    left = [text for text, _ in _differences(store, place, manifest_sha256, _nothing)]
+    for one in list(_differences(store, place, manifest_sha256, _nothing)):
+        if not (folder / one.name).exists():
+            raise ReplicaError(f"{one.text}: remove it")
+        store.put(f"{place}/{one.name}", folder / one.name)
+        repaired.append(one.name)
+    left = [one.text for one in _differences(store, place, manifest_sha256, _nothing)]
     if left:
         raise ReplicaError(f"{left[0]}, although it was just written: look at the replica's disk or server")
     store.tidy(place)

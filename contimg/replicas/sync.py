@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from contimg.bundle import bundle
 from contimg.bundle.record import decisions_in, read_record
 from contimg.errors import ContimgError, RegistryError
-from contimg.naming import Layout
+from contimg.naming import ARCHIVE_MARKER, Layout
 from contimg.registry.engine import Registry
 from contimg.registry.identity import ensured_identity, identity
 from contimg.replicas import commits, copies, copy_rows
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from contimg.config.sections import ReplicaOptions
 
 MARKER = ".contimg-replica.json"
-ARCHIVE = ".contimg-archive.json"  # the marker of an archive (contimg.publishing.archive_marker)
 ADOPT = "contimg replicas adopt"
 
 
@@ -93,12 +92,12 @@ def opened(registry: Registry, replica: ReplicaOptions) -> Store:
 def _refuse_archive(store: Store) -> None:
     """Raise where a replica is an archive, as by another mount: its bundles would be taken for copies, and removed."""
     try:
-        read_all(store, ARCHIVE)
+        read_all(store, ARCHIVE_MARKER)
     except FileNotFoundError:
         return
     raise ReplicaError(
-        f"replica {store.where} is an archive ({ARCHIVE} stands there): name another place in publish.replicas, or "
-        "remove that file if it is one no more"
+        f"replica {store.where} is an archive ({ARCHIVE_MARKER} stands there): name another place in "
+        "publish.replicas, or remove that file if it is one no more"
     )
 
 
@@ -291,6 +290,4 @@ def _problem(registry: Registry, layout: Layout, store: Store, row: Mapping[str,
         mine = identity(registry)
         _require(store, "" if mine is None else mine.uuid)  # a replica that is there: then it is this copy's fault
         return _sentence(error)
-    if not found:
-        return None
-    return found[0] if found[0].endswith("remove it") else f"{found[0]}: contimg replicas sync writes it again"
+    return found[0] if found else None

@@ -72,7 +72,9 @@ def test_killed_at_a_write_there_is_no_copy_and_the_next_makes_it(store, publish
             dying_after(writes, patch, type(store))
             with pytest.raises(Interrupted):
                 put(store, published, digest)
-        assert copies.problems_of(store, PLACE, digest) == [f"replica {store.where} has no copy of {PLACE}"]
+        assert copies.problems_of(store, PLACE, digest) == [
+            f"replica {store.where} has no copy of {PLACE}: contimg replicas sync writes it again"
+        ]
     with monkeypatch.context() as patch:
         dying_after(files + 1, patch, type(store))
         put(store, published, digest)
@@ -204,7 +206,9 @@ def test_each_change_of_the_tag_manifest_is_damage_and_written_again(store, publ
 def test_a_record_that_is_gone_is_damage(store, published, digest):
     put(store, published, digest)
     store.remove(f"{PLACE}/{bundle.PUBLICATION}")
-    assert copies.problems_of(store, PLACE, digest) == [f"{store.where}/{PLACE}/{bundle.PUBLICATION} is missing"]
+    assert copies.problems_of(store, PLACE, digest) == [
+        f"{store.where}/{PLACE}/{bundle.PUBLICATION} is missing: contimg replicas sync writes it again"
+    ]
     assert copies.repair_copy(store, published, PLACE, digest) == [bundle.PUBLICATION]
 
 
