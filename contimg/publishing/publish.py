@@ -26,7 +26,7 @@ from typing import Any
 
 from contimg import naming
 from contimg.bundle import bundle
-from contimg.bundle.record import Decision, with_decisions
+from contimg.bundle.record import Decision, read_record, with_decisions
 from contimg.errors import BusyError, RegistryError
 from contimg.publishing import archive_root, claims, copying, markers, places
 from contimg.publishing.checkpoints import checkpoint
@@ -35,6 +35,7 @@ from contimg.publishing.finalize import finalize
 from contimg.publishing.places import Places
 from contimg.publishing.recording import (
     contradiction,
+    edited,
     first_published,
     publication,
     recorded,
@@ -254,7 +255,7 @@ def _transfer(
         copying.fence(incoming, data_id, claims.tokens(registry, data_id))
         # What is withdrawn cannot be claimed: a bundle that is still hidden was restored, and not moved back yet.
         if safe_files.exists(parent, target.name) or places.bring_back(Places.of(layout, row)):
-            _accept_existing(layout, row)
+            _accept_existing(registry, layout, row, decisions)
             return final
         try:
             first = {"published_at": row["published_at"] or now()}
@@ -268,7 +269,7 @@ def _transfer(
             try:
                 safe_files.rename_new(incoming, name, parent, target.name)
             except FileExistsError:
-                _accept_existing(layout, row)
+                _accept_existing(registry, layout, row, decisions)
                 return final
             safe_files.sync_way(layout.products, target.parent)
             safe_files.fsync(incoming)
@@ -305,10 +306,12 @@ def _check_row(row: Mapping[str, Any], staged: Path) -> None:
         )
 
 
-def _accept_existing(layout: naming.Layout, row: Mapping[str, Any]) -> None:
+def _accept_existing(
+    registry: Registry, layout: naming.Layout, row: Mapping[str, Any], decisions: list[Decision]
+) -> None:
     """Make sure of the bundle under the final name, or raise `RegistryError`.
 
-    It must have the registered manifest and be whole.
+    It must have the registered manifest and be whole. Its record may have been lost since it was moved there.
     """
     where = Places.of(layout, row)
     problem = bundle.archived_problem(where.sight, row["sha256"], row["tags_sha256"])
@@ -317,4 +320,21 @@ def _accept_existing(layout: naming.Layout, row: Mapping[str, Any]) -> None:
             f"{where.sight} exists with other content ({problem}) and is never overwritten: move it "
             "out of the archive if it does not belong there"
         )
+    _settle_record(registry, row, where, decisions)
     places.settle(layout, where.sight)
+
+
+def _settle_record(registry: Registry, row: Mapping[str, Any], where: Places, decisions: list[Decision]) -> None:
+    """Let the record of a bundle in sight say what the registry is about to; raise where it says that more was decided.
+
+    Nobody can decide meanwhile: a record that is written from decisions of before would lose a person's.
+    """
+    with registry.transaction(lock=row["data_id"]) as connection:
+        if recorded(connection, row) != decisions or unknown_to(decisions, where.decisions_at(where.sight)):
+            raise RegistryError(
+                f"{where.sight} was decided about meanwhile, or its record says so: type contimg reconcile "
+                f"{row['data_id']}"
+            )
+        first = {"published_at": first_published(row, where.sight) or now()}
+        if edited(read_record(where.sight), {**row, **first}, decisions, archived=True):
+            where.record_anew(where.sight, publication(row) | first, decisions)

@@ -75,7 +75,6 @@ def _lost_decisions(scope: Scope, row: Row) -> Iterator[Difference]:
         found = about("record_lost", row, _first(where), message)
         write = functools.partial(where.record, publication(row), known)
         yield scope.repair(found, functools.partial(_unless_decided, scope, row, known, write))
-    yield from _edited_records(scope, row, where, known)
 
 
 def _edited_decision(row: Row, where: Places, ours: Decision, theirs: Decision) -> Difference:
@@ -117,12 +116,22 @@ def _unapproved(scope: Scope, row: Row, known: list[Decision]) -> Difference:
     return about("unapproved", row, row["published_path"] or row["stage_path"], message, needs_person=True)
 
 
-def _edited_records(scope: Scope, row: Row, where: Places, known: list[Decision]) -> Iterator[Difference]:
+def edited_records(scope: Scope) -> Iterator[Difference]:
     """Find copies whose record is gone or says otherwise than the registry: written anew.
 
+    It is looked for once all rows are settled: one that was recorded as published just now may have lost its record.
     What stands in the archive though the row says that nothing does is not touched, nor what is another version's.
     Where the bundle contradicts the row, it is not the record that was edited.
     """
+    yield from scope.each(scope.settled_rows(), functools.partial(_edited_records, scope))
+
+
+def _edited_records(scope: Scope, row: Row) -> Iterator[Difference]:
+    where = Places.of(scope.layout, row)
+    with scope.registry.read() as connection:
+        known = recorded(connection, row)
+    if not _agree(row, where, known):
+        return
     archived = {"published": where.sight, "withdrawn": where.hidden}.get(row["status"])
     for place in (one for one in where.standing() if one in (where.stage, archived) and where.is_own(one)):
         names = edited(read_record(place), row, known, archived=place != where.stage)
@@ -133,6 +142,16 @@ def _edited_records(scope: Scope, row: Row, where: Places, known: list[Decision]
             found = about("record_differs", row, place, message)
             write = functools.partial(where.record_anew, place, publication(row), known)
             yield scope.repair(found, functools.partial(_unless_decided, scope, row, known, write))
+
+
+def _agree(row: Row, where: Places, known: list[Decision]) -> bool:
+    """Return whether row, registry and records hold the same decisions; `lost_decisions` has said where they do not."""
+    try:
+        on_disk = where.decisions()
+    except RegistryError:
+        return False
+    lost = _believed(where, known, unknown_to(known, on_disk))
+    return not (lost or edited_decisions(known, on_disk) or decided(row, known))
 
 
 def _unless_decided(scope: Scope, row: Row, known: list[Decision], write: Callable[[], object]) -> bool:

@@ -112,7 +112,7 @@ def edited(
     """
     expected = publication(row)
     names = expected if archived else _FROM_THE_START
-    stated = [name for name in names if name not in _LATER or None not in (expected[name], record.get(name))]
+    stated = [name for name in names if name not in _LATER or (name in record and expected[name] is not None)]
     found = [name for name in stated if record.get(name) != expected[name]]
     listed = with_decisions({}, decisions)["decisions"]
     return found + (["decisions"] if record.get("decisions", []) != listed else [])
