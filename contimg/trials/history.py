@@ -23,12 +23,12 @@ from contimg.plan.frozen import freeze
 from contimg.plan.make_plan import make_plan
 from contimg.plan.model import Plan
 from contimg.plan.observe import committed_groups
-from contimg.publishing.places import Places
 from contimg.registry import queries
 from contimg.times import mjd_from_datetime
 from contimg.trials import mosaics, promises
 from contimg.trials.bench import Bench
 from contimg.trials.database import Database
+from contimg.trials.disasters import Disasters
 from contimg.trials.disk import Disk
 from contimg.trials.machine import START_UNIX_S, Machine, Process
 from contimg.trials.world import DECISIONS, World
@@ -85,10 +85,9 @@ class History:
         self.outcome = Outcome(seed)
         self.facts: dict[str, FileFacts] = {}
         self.makings: dict[str, mosaics.Making] = {}
-        self.backups: list[Path] = []
+        self.disasters = Disasters(self.world, self.disk, self.database)
         self.events: list[tuple[int, str]] = []
         self.stopped: list[Process] = []
-        self.harmed = False
         self.switching = 0.0
         self.cut = False
 
@@ -130,6 +129,8 @@ class History:
         self._schedule([planned])
         plan = planned.result if planned.ended == "clean" else Plan()
         self._work(plan)
+        for done in self.disasters.back_up():
+            self._say(done)
         if self.random.random() < 0.5:  # later in the night: persons decide about what is registered by now
             if self.random.random() < 0.3:
                 self._disaster()
@@ -146,6 +147,8 @@ class History:
         actions += self._persons()
         if self.random.random() < 0.2:
             actions.append(("reconcile", self.world.reconcile))
+        if self.random.random() < 0.1:
+            actions.append(("verify", self.world.verify))
         if self.config.publish.replicas and self.random.random() < 0.3:
             actions.append(("sync replicas", self.world.sync_replicas))
         self._schedule([self._process(name, action) for name, action in actions])
@@ -196,40 +199,7 @@ class History:
         return found
 
     def _disaster(self) -> None:
-        kind = self.random.choice(("back up", "back up", "restore", "lose registry", "lose bundle", "rot", "rot"))
-        if kind == "back up":
-            self.backups.append(self.world.back_up())
-        elif kind in ("lose bundle", "rot"):
-            kind = self._harm_bundle(kind)
-        elif kind == "lose registry" or self.backups:
-            self._end_stopped()
-            self.harmed = True
-            with self.world.disaster():
-                if kind == "lose registry":
-                    self.world.empty_registry()
-                else:
-                    self.world.restore_backup(self.random.choice(self.backups))
-        else:
-            return
-        self.database.adopt()
-        self._say(kind)
-
-    def _harm_bundle(self, kind: str) -> str:
-        """Lose a copy of a bundle, or damage a file of it; return what was done, in words."""
-        rows = queries.listing(self.world.registry, latest_only=False)
-        places = [
-            (row, place)
-            for row in rows
-            for place in (*Places.of(self.config.layout, row).standing(), *self.world.copies_of(row))
-        ]
-        if not places:
-            return "nothing to harm"
-        row, place = self.random.choice(places)
-        self.harmed = True
-        with self.world.disaster():
-            done = self.world.remove(place, row) if kind == "lose bundle" else self.world.rot(place, row)
-        self.disk.adopt()
-        return done
+        self._say(self.disasters.strike(self._end_stopped))
 
     def _end_stopped(self) -> None:
         """End what is stopped: who replaces a registry ends its processes first, as docs/operations.md says."""
@@ -306,7 +276,7 @@ class History:
         self.database.cut(self.random)
         self._say("the power was cut, and came back")
         self._found("after a power cut", promises.at_any_time(self.world) + promises.sure(self.world))
-        if not self.harmed:
+        if not self.disasters.harmed:
             self._found("after a power cut", promises.synced(self.world))
 
     # What must be true in the end.
@@ -331,7 +301,7 @@ class History:
             self._found(f"reconciling {when}", [str(error)])
             return
         self._found(f"second reconciling {when}", [one.message for one in left if not one.needs_person])
-        if not self.harmed:
+        if not self.disasters.harmed:
             self._found(f"nothing was lost, and a person is needed {when}", [one.message for one in left])
             self._found(when, promises.synced(self.world))
         idle = not self.stopped  # a stopped process may have left something that it will remove
@@ -353,7 +323,7 @@ class History:
     def _replicate(self, left: list[Any]) -> list[str]:
         """Bring replicas up to date by the same commands; return what is wrong with them then."""
         try:
-            if self.harmed:  # a registry that was lost before its first publication is another one now
+            if self.disasters.harmed:  # a registry that was lost before its first publication is another one now
                 self.world.adopt_replicas()
             self.world.verify_replicas()  # notes what is damaged
             self.world.ledger.rotten_copies.clear()
@@ -373,10 +343,13 @@ class History:
         making = self.makings[group]
         row = queries.get(self.world.registry, making.mosaic_id)
         expected = {"passed": "published", "warning": "held", "failed": "held"}[making.verdict]
-        decided = any((one.data_id, one.version) == (row["data_id"], row["version"]) for one in self.world.ledger.asked)
+        decided = any(
+            (one.data_id, one.version) == (row["data_id"], row["version"]) and one.word != "cited"
+            for one in self.world.ledger.asked
+        )
         # Held by design: the version before, which it would be compared with, was lost; or a process that was stopped
         # has made what somebody had rejected or withdrawn.
-        codes = ["decided_before", *(["poorer_unknown"] if self.harmed else [])]
+        codes = ["decided_before", *(["poorer_unknown"] if self.disasters.harmed else [])]
         alone = row["status"] == "held" and any(code in (row["held_json"] or "") for code in codes)
         if row["status"] == expected or decided or alone:
             return []

@@ -17,6 +17,7 @@ from contimg.publishing import markers
 from contimg.publishing.archive_marker import MARKER
 from contimg.publishing.places import Places, is_folder
 from contimg.publishing.recording import recorded
+from contimg.publishing.scrub import verify_row
 from contimg.registry import queries
 from contimg.registry.schema import replica_copies
 from contimg.replicas import commits, copies
@@ -192,9 +193,8 @@ def _row_and_disk(world: World, row: Any) -> Iterator[str]:
         return
     if row["published_path"] != str(where.sight):
         yield f"the row names {row['published_path']}"
-    found = bundle.problem(where.sight, row["sha256"])
-    if found is not None:
-        yield found
+    found = verify_row(world.registry, row, note=False)["problems"]
+    yield from found
     verdict = world.ledger.verdicts.get((row["data_id"], row["sha256"]))
     if row["qa_status"] != verdict:
         yield f"its verdict was {verdict}, and the row says {row['qa_status']}"
@@ -216,6 +216,9 @@ def _decisions(world: World, row: Any) -> Iterator[str]:
     for place in Places.of(world.layout, row).standing():
         written = {one.reason for one in decisions_in(read_record(place), place)}
         yield from (f"{place} lost the decision '{reason}'" for reason in reasons if reason not in written)
+    cited = [one.reason for one in known if one.decision == "cited"]
+    if cited and row["doi"] != cited[-1]:
+        yield f"it was cited as {cited[-1]}, and the row says {row['doi']}"
     placing = last_placing(known)
     last = None if placing is None else placing.decision
     if last in ("withdrawn", "rejected") and row["status"] != last:

@@ -18,7 +18,7 @@ from sqlalchemy.pool import QueuePool
 from contimg.config import Config, load
 from contimg.errors import ContimgError
 from contimg.naming import Layout
-from contimg.publishing import deciding, decisions, publish_mosaic, register_mosaic
+from contimg.publishing import deciding, decisions, publish_mosaic, register_mosaic, scrub
 from contimg.publishing.reconcile import reconcile
 from contimg.registry import backup, queries, schema
 from contimg.registry import engine as registry_engine
@@ -27,8 +27,11 @@ from contimg.replicas import commits, sync
 from contimg.trials import calls, mosaics
 from contimg.trials.machine import Machine
 
-DECISIONS = ("approve", "reject", "withdraw", "restore")
-WORDS = {"approve": "approved", "reject": "rejected", "withdraw": "withdrawn", "restore": "restored"}
+WORDS = {
+    "approve": "approved", "reject": "rejected", "withdraw": "withdrawn", "restore": "restored", "cite": "cited",
+}  # fmt: skip
+DECISIONS = tuple(WORDS)
+PLACING = ("reject", "withdraw", "restore")  # where a bundle belongs
 
 
 def config_below(root: Path, url: str | None, *, replica: bool = False, **sections: Any) -> Config:
@@ -80,7 +83,10 @@ class _Shared(Registry):
 
 @dataclass(frozen=True)
 class Asked:
-    """A decision that somebody asked for: the mosaic, version and manifest, and which one; its reason is unique."""
+    """A decision that somebody asked for: the mosaic, version and manifest, and which one; its reason is unique.
+
+    That of a citation is its DOI.
+    """
 
     data_id: str
     version: int
@@ -174,7 +180,9 @@ class World:
         outcome = publish_mosaic.publish_mosaic(mosaic_id, self.config, waits_s=())
         key = (outcome.data_id, outcome.version)
         sha256 = queries.get(self.registry, *key)["sha256"]  # others may be asked for something meanwhile
-        disputed = any((one.data_id, one.version) == key and one.word != "approved" for one in self.ledger.asked)
+        disputed = any(
+            (one.data_id, one.version) == key and one.word not in ("approved", "cited") for one in self.ledger.asked
+        )
         if outcome.status == "published" and not disputed:
             self.ledger.shown[key] = sha256
         if outcome.status == "held":
@@ -188,10 +196,11 @@ class World:
     def decision(self, command: str, row: Any) -> Callable[[], None]:
         """Return the action of a person who decides about the version and manifest of a row, as the command would."""
         number = len(self.ledger.asked) + 1
-        asked = Asked(row["data_id"], row["version"], row["sha256"], WORDS[command], f"reason {number}")
+        reason = f"10.5555/dsa110.{number}" if command == "cite" else f"reason {number}"
+        asked = Asked(row["data_id"], row["version"], row["sha256"], WORDS[command], reason)
         key = (asked.data_id, asked.version)
         self.ledger.asked.append(asked)
-        if command != "approve":
+        if command in PLACING:
             self.ledger.shown.pop(key, None)
             self.ledger.hidden.discard(key)
         named = deciding.Named(asked.data_id, asked.version, asked.sha256[:12])
@@ -200,7 +209,11 @@ class World:
         def decide() -> None:
             if command == "approve":
                 reconcile(self.registry, layout, asked.data_id)
-            else:  # others may have ended since it was asked for
+            if command == "cite":
+                decisions.cite(self.registry, layout, named, reason, replace=True)
+                self.ledger.owed[reason] = asked
+                return
+            if command in PLACING:  # others may have ended since it was asked for
                 self.ledger.shown.pop(key, None)
                 self.ledger.hidden.discard(key)
             alone = self.ledger.running[key] == 0
@@ -265,6 +278,25 @@ class World:
         """Put an older backup in the place of the registry."""
         self.empty_registry()
         backup.restore(self.registry, file)
+
+    def verify(self) -> None:
+        """Read every published bundle."""
+        for _ in scrub.scrub(self.registry):
+            pass
+
+    def copy(self, place: Path) -> Path:
+        """Copy a folder, as a backup of the disk does; return the copy."""
+        self.backups += 1
+        return Path(shutil.copytree(place, self.root / f"copy{self.backups}", symlinks=True))
+
+    def roll_back(self, place: Path, copy: Path) -> None:
+        """Put an older state of a folder of archive or stage in its place."""
+        shutil.rmtree(place)
+        shutil.copytree(copy, place, symlinks=True)
+        self.ledger.shown.clear()
+        self.ledger.hidden.clear()
+        rows = queries.listing(self.registry, latest_only=False)
+        self.ledger.rotten |= {(row["data_id"], row["version"]) for row in rows}
 
     def adopt_replicas(self) -> None:
         """Make the replicas those of the registry, also where one was lost that had them before."""
