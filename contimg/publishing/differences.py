@@ -90,6 +90,7 @@ class Scope:
     replicas: Sequence[ReplicaOptions] = ()
     aside: set[tuple[str, int]] = field(default_factory=set)
     _read: list[list[Row]] = field(default_factory=list)
+    _begun: set[tuple[str, int]] = field(default_factory=set)  # versions of which a repair was begun
 
     def rows(self, *statuses: str, anew: bool = False) -> list[Row]:
         """Return the rows of the scope in some states, or in all, the oldest version first.
@@ -124,7 +125,32 @@ class Scope:
             if not self.is_aside(row):
                 name = f"{one_line(str(row['data_id']))} version {row['version']}"
                 place = row["published_path"] or row["stage_path"]
-                yield from self.attempt(about("unreadable", row, place, name), functools.partial(look, row))
+                found = functools.partial(self._unless_changed, row, look)
+                yield from self.attempt(about("unreadable", row, place, name), found)
+
+    def _unless_changed(self, row: Row, look: Callable[[Row], Iterator[Difference]]) -> Iterator[Difference]:
+        """Give what a look finds; what is not repaired, or cannot be read, is none where others have changed the row.
+
+        A bundle that somebody withdraws meanwhile is not where its row said that it stands.
+        """
+        key = (row["data_id"], row["version"])
+        self._begun.discard(key)
+
+        def by_others() -> bool:
+            if key in self._begun:  # a repair of ours may have changed it, and then failed
+                return False
+            with self.registry.read() as connection:
+                return not is_as_read(connection, row)
+
+        try:
+            for one in look(row):
+                if one.repaired or not by_others():
+                    yield one
+        except (RegistryUnavailable, RegistryStalled, BusyError):
+            raise
+        except (ContimgError, OSError):
+            if not by_others():
+                raise
 
     def attempt(self, what: Difference, look: Callable[[], Iterator[Difference]]) -> Iterator[Difference]:
         """Give the differences that a look finds, or the one that it could not look.
@@ -150,8 +176,13 @@ class Scope:
         if self.dry_run:
             return difference
         self._read.clear()
+        key = (difference.data_id, difference.version)
+        self._begun.add(key)
         try:
-            return replace(difference, repaired=action() is not False)
+            repaired = action() is not False
+            if not repaired:
+                self._begun.discard(key)
+            return replace(difference, repaired=repaired)
         except (ContimgError, OSError) as error:
             self._set_aside(difference, error)
             message = f"{difference.message}; that failed ({sentence(error)}): correct it, then 'contimg reconcile'"
@@ -181,7 +212,9 @@ class Scope:
                 yield from (replace(one, message=one.message + why, needs_person=True) for one, _ in found)
                 return
         for difference, action in found:
-            yield self.repair(difference, action)
+            done = self.repair(difference, action)
+            if done.repaired or done.needs_person or self.dry_run:  # else others have changed it since
+                yield done
 
     def change(
         self,

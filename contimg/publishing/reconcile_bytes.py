@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from sqlalchemy import Connection
 
 from contimg.bundle import bundle, unchanged
 from contimg.bundle.record import is_time
-from contimg.errors import ContimgError, RegistryError
+from contimg.errors import ContimgError
 from contimg.publishing import places
 from contimg.publishing.differences import Difference, Row, Scope, about
 from contimg.publishing.places import ALTERED, Places
@@ -150,27 +149,22 @@ def replica_with(scope: Scope, row: Row) -> Store | None:
     return None
 
 
-def _fetch(scope: Scope, row: Row, source: Store) -> bool:
-    """Bring a bundle from a replica back to the stage; False where its copy is not whole, or cannot be read."""
+def _fetch(scope: Scope, row: Row, source: Store) -> None:
+    """Bring a bundle from a replica back to the stage; raise `RegistryError` where its copy is not whole, or gone."""
     staged = Path(row["stage_path"])
     relative = safe_files.relative_to_root(staged, scope.layout.stage, "paths.stage")
-    try:
-        with (
-            safe_files.open_folder(scope.layout.stage, relative.parent, create=True),
-            atomic_path(staged) as part,
-        ):
-            part.mkdir()
-            copies.fetch_copy(source, commits.row_place(scope.layout, row), part, row["sha256"], row["tags_sha256"])
-        safe_files.sync_way(scope.layout.stage, relative.parent)
-    except RegistryError as error:
-        logging.getLogger(__name__).warning("%s", error)
-        return False
-    return True
+    with (
+        safe_files.open_folder(scope.layout.stage, relative.parent, create=True),
+        atomic_path(staged) as part,
+    ):
+        part.mkdir()
+        copies.fetch_copy(source, commits.row_place(scope.layout, row), part, row["sha256"], row["tags_sha256"])
+    safe_files.sync_way(scope.layout.stage, relative.parent)
 
 
 def _unpublish(scope: Scope, row: Row, where: Places, problem: str, source: Store | None) -> bool:
-    if source is not None and not _fetch(scope, row, source):
-        return False
+    if source is not None:
+        _fetch(scope, row, source)
     missing = not where.sight.is_dir()
     # That it was published once is kept: no later version supersedes it.
     values = {"status": "staging", "published_path": None, "attempts": 0}

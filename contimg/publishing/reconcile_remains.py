@@ -167,12 +167,13 @@ def _marker_differs(scope: Scope, kind: str, row: Row) -> bool:
     return path.exists() and json_files.read_json(path) != markers.CONTENT[kind](row)
 
 
-def _mark(scope: Scope, kind: str, data_id: str) -> None:
+def _mark(scope: Scope, kind: str, data_id: str) -> bool:
     row = markers.newest(scope.registry, data_id)  # once more: a publisher may have come and gone meanwhile
     if row["status"] == "publishing" or not _marker_differs(scope, kind, row):
-        return
+        return False
     content = markers.CONTENT[kind](row)
     if content is None:
         markers.remove(scope.layout, kind, data_id)
     else:
         markers.write(scope.layout, kind, content)
+    return True

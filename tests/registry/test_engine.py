@@ -209,3 +209,14 @@ def test_a_transaction_that_need_not_last_is_undone_by_an_error_like_any_other(r
         if connection.dialect.name == "sqlite":  # FULL again, on the next connection
             assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
     assert count(registry, schema.tiles) == 1
+
+
+def test_a_transaction_waits_for_the_disk_unless_it_need_not(registry):
+    """Each connection is new or given back: what one transaction was allowed, the next one is not."""
+    query = "PRAGMA synchronous" if registry.engine.dialect.name == "sqlite" else "SHOW synchronous_commit"
+    found = []
+    for options in ({}, {"lock": "a"}, {"lock": "a", "durable": False}, {"durable": False}, {"lock": "a"}, {}):
+        with registry.transaction(**options) as connection:
+            found.append(connection.exec_driver_sql(query).scalar_one())
+    waits, does_not = (2, 1) if registry.engine.dialect.name == "sqlite" else ("on", "off")
+    assert found == [waits, waits, does_not, does_not, waits, waits]

@@ -271,14 +271,14 @@ def test_the_archive_is_repaired_from_a_replica(sqlite_registry, replicated, rep
     assert reconcile(sqlite_registry, replicated.layout) == []
 
 
-def test_a_copy_that_is_damaged_itself_repairs_nothing(sqlite_registry, replicated, replica, store, tmp_path, caplog):
+def test_a_copy_that_is_damaged_itself_repairs_nothing(sqlite_registry, replicated, replica, store, tmp_path):
     path = mosaics.run(replicated).path
     shutil.rmtree(replicated.paths.stage / "registered")
     shutil.rmtree(replicated.layout.product("mosaic", ID))
     harm(store, f"{PLACE}/data/{ID}.fits", b"rot", tmp_path)
     (path / "data" / f"{ID}.png").write_bytes(b"rot")
     found = reconcile(sqlite_registry, replicated.layout, replicas=[replica])
-    assert [(one.code, one.repaired) for one in found] == [("altered", False)] and "is not whole" in caplog.text
+    assert [(one.code, one.needs_person) for one in found] == [("altered", True)] and "is not whole" in found[0].message
     assert queries.get(sqlite_registry, ID)["status"] == "published" and path.is_dir()
     assert not list((replicated.paths.stage / "registered").rglob("*.fits"))
 
