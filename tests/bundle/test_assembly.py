@@ -1,5 +1,7 @@
 """Putting a bundle together: what belongs to it, what is refused, and how files come into it."""
 
+import contextlib
+import errno
 import os
 
 import pytest
@@ -89,6 +91,20 @@ def test_a_file_that_is_made_again_after_its_digest_was_taken(sqlite_config, tmp
     place.write_bytes(content[::-1])
     with pytest.raises(RegistryError, match=rf"{name} was made again while .*: rerun the same command"):
         build(contents, layout, tmp_path)
+
+
+@pytest.mark.parametrize(("number", "copied"), [(errno.EIO, False), (errno.ESTALE, False), (errno.EMLINK, True)])
+def test_a_disk_that_gives_an_error_is_no_disk_without_links(sqlite_config, monkeypatch, number, copied):
+    mosaics.make_mosaic(sqlite_config, size_px=520)
+    layout = sqlite_config.layout
+    contents = gather(layout, ID)
+
+    def refuse(*_words, **_options):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    with contextlib.nullcontext() if copied else pytest.raises(OSError, match=os.strerror(number)):
+        assert bundle.verify(build(contents, layout, layout.stage)).ok
 
 
 def test_folders_below_come_along(sqlite_config, tmp_path):

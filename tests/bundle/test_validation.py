@@ -1,11 +1,13 @@
 """What a bundle must hold to be published: each lack is one reason with its own code."""
 
+import errno
 import hashlib
 import json
 import warnings
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from contimg.bundle import bundle
 from contimg.bundle.validation import REQUIRED_SUFFIXES, validate
@@ -189,6 +191,15 @@ def test_a_file_that_was_cut_off(found):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # astropy says that it may have been truncated
         assert found(cut) == [("fits_invalid", None)]
+
+
+def test_a_disk_that_cannot_be_read_is_no_verdict(found, monkeypatch):
+    def refuse(*_words, **_options):
+        raise OSError(errno.EIO, "Input/output error", "a.fits")
+
+    monkeypatch.setattr(fits, "open", refuse)
+    with pytest.raises(OSError, match="Input/output error"):
+        found(lambda path: None)
 
 
 def test_a_bundle_that_is_not_as_registered_is_a_failure_not_a_verdict(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from contimg.bundle.record import Decision
 from contimg.errors import RegistryError
 from contimg.publishing.differences import sentence
-from contimg.publishing.recording import said
+from contimg.publishing.recording import said, unknown_to
 
 
 @pytest.mark.parametrize(("error", "said"), [
@@ -24,3 +24,11 @@ def test_of_many_decisions_the_last_ones_are_named():
     made = [Decision(f"2026-02-12T00:00:0{n}.000Z", "restored", "right", "ada", "h") for n in range(8)]
     last = ", ".join(f"ada has restored it on 2026-02-12T00:00:0{n}.000Z" for n in range(3, 8))
     assert said(made) == f"{last} (and 3 decisions before)" and said(made[3:]) == last
+
+
+def test_an_approval_without_a_host_is_any_approval_and_nothing_else_is():
+    """Records of before held decisions name who approved a mosaic, and not on which host."""
+    old, new = (Decision(f"2026-02-1{day}T00:00:00.000Z", "approved", "best", "ada", "") for day in (1, 2))
+    rejected = Decision("2026-02-13T00:00:00.000Z", "rejected", "worst", "ada", "h")
+    assert unknown_to([old], [new]) == [] and unknown_to([rejected], [new]) == [new]
+    assert unknown_to([], [rejected, old]) == [old, rejected] and unknown_to([old], [rejected]) == [rejected]

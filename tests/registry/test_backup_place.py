@@ -16,6 +16,7 @@ from contimg.errors import InputError, RegistryError
 from contimg.publishing import decisions
 from contimg.publishing.archive_marker import marker_place
 from contimg.publishing.register_mosaic import register_mosaic
+from contimg.registry import backup as backup_module
 from contimg.registry import queries
 from contimg.registry.backup import backup, restore
 from contimg.registry.engine import open_sqlite
@@ -227,6 +228,7 @@ def test_damaged_pages_are_said_of_the_registry_and_not_of_the_backup(registry, 
 READER = """
 import contextlib, sys
 from pathlib import Path
+from contimg.registry import backup as backup_module
 from contimg.registry.backup import backup
 from contimg.registry.engine import open_sqlite
 with contextlib.closing(open_sqlite(Path(sys.argv[1]))) as registry:
@@ -262,3 +264,18 @@ def test_a_reader_can_make_a_backup(registry, config, published, root, writer):
     with contextlib.closing(sqlite3.connect(into / "b")) as made:
         (error,) = made.execute("SELECT error FROM data_registry").fetchone()
     assert error == ("of now" if writer else None)
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("immutable", [False, True])
+def test_a_writer_disturbs_only_who_cannot_see_it(registry, config, published, tmp_path, monkeypatch, immutable):
+    """SQLite copies pages of one moment; of a file that is read as one that nobody writes to it cannot."""
+    states = iter(range(2))
+    monkeypatch.setattr(backup_module, "_state", lambda path: next(states))
+    if immutable:
+        monkeypatch.setattr(registry, "read_only", True)
+        monkeypatch.setattr(backup_module, "read_only_uri", lambda path: f"file:{path}?immutable=1")
+    changed = pytest.raises(RegistryError, match="was changed while it was read: type the same command again")
+    with changed if immutable else contextlib.nullcontext():
+        assert backup(registry, tmp_path / "b")["data_registry"] == 1
+    assert (tmp_path / "b").exists() is not immutable
