@@ -38,6 +38,12 @@ _REFUSALS = {
     "open": (errno.EIO, errno.EMFILE), "mkdir": (errno.ENOSPC,), "rename": (errno.EIO,), "unlink": (errno.EIO,),
     "readv": (errno.EIO,), "listdir": (errno.EIO,),
 }  # fmt: skip
+_TROUBLES = {
+    errno.ENOSPC: {"write", "fsync", "mkdir", "link", "symlink", "sendfile", "copy_file_range"},
+    errno.EROFS: {"mkdir", "rename", "replace", "renameat2", "unlink", "remove", "rmdir", "link", "symlink", "fchmod"},
+    errno.EIO: {"readv", "listdir"},
+    errno.EMFILE: {"open"},
+}  # what a disk that is full, read-only or unreadable refuses for a while, and the kernel when too much is open
 _GATES = 700  # that a process of one mosaic passes, about
 _DAY_S = 86400.0
 
@@ -89,6 +95,7 @@ class History:
         self.events: list[tuple[int, str]] = []
         self.stopped: list[Process] = []
         self.switching = 0.0
+        self.trouble, self.trouble_until = 0, 0
         self.cut = False
 
     def run(self, nights: int) -> Outcome:
@@ -212,12 +219,14 @@ class History:
     def _draw_failures(self) -> None:
         draw, base = self.random.random, self.outcome.gates
         self.switching = self.random.choice((0.0, 0.0, 0.01, 0.1))
-        shares = (("kill", 0.4), ("kill", 0.2), ("cut", 0.35), ("refuse", 0.3), ("stop", 0.15))
+        shares = (("kill", 0.4), ("kill", 0.2), ("cut", 0.35), ("refuse", 0.3), ("stop", 0.15), ("trouble", 0.15))
         kinds = [kind for kind, share in shares if draw() < share]
         self.events = sorted((base + self.random.randrange(2 * _GATES), kind) for kind in kinds)
 
     def _gate(self, process: Process, call: str) -> None:
         self.outcome.gates += 1
+        if self.outcome.gates < self.trouble_until and call in _TROUBLES[self.trouble]:
+            raise OSError(self.trouble, "injected", f"injected into {call}")
         if self.events and self.events[0][0] <= self.outcome.gates:
             kind = self.events[0][1]
             # Nobody can take SQLite's lock from a stopped process; and only some calls have errors to refuse with.
@@ -228,6 +237,11 @@ class History:
             self.machine.pause()
 
     def _fail(self, kind: str, process: Process, call: str) -> None:
+        if kind == "trouble":
+            self.trouble = self.random.choice(sorted(_TROUBLES))
+            self.trouble_until = self.outcome.gates + self.random.randrange(_GATES)
+            self._say(f"from now on {errno.errorcode[self.trouble]}")
+            return
         number = self.random.choice(_REFUSALS[call]) if kind == "refuse" else 0
         self._say(f"{errno.errorcode[number] if number else kind} at {call} of process {process.owner.pid}")
         if kind == "refuse":
@@ -283,7 +297,7 @@ class History:
 
     def _settle(self) -> None:
         """Finish everything by the same commands: while some processes are still stopped, and after these went on."""
-        self.events, self.switching = [], 0.0
+        self.events, self.switching, self.trouble_until = [], 0.0, 0
         self.machine.now_s += 2 * self.config.publish.claim_s
         if self.stopped:
             self.finish("while some are stopped")
