@@ -106,7 +106,9 @@ def _refuse(constant: str) -> None:
 
 
 def _is_deeper(content: object, depth: int) -> bool:
-    if depth < 0:
-        return True
-    inner = content.values() if isinstance(content, dict) else content if isinstance(content, list) else ()
-    return any(_is_deeper(one, depth - 1) for one in inner)
+    """Return whether something stands more than so many containers deep, by one level of containers after the other."""
+    level = [content]
+    for _ in range(depth + 1):
+        values = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
+        level = [inner for some in values for inner in some]
+    return bool(level)
