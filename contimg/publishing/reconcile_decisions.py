@@ -128,16 +128,19 @@ def edited_records(scope: Scope) -> Iterator[Difference]:
 
 def _edited_records(scope: Scope, row: Row) -> Iterator[Difference]:
     where = Places.of(scope.layout, row)
+    archived = {"published": where.sight, "withdrawn": where.hidden}.get(row["status"])
     with scope.registry.read() as connection:
         known = recorded(connection, row)
-    if not _agree(row, where, known):
+    try:
+        own = [one for one in where.standing() if one in (where.stage, archived) and where.is_own(one)]
+        names = {one: edited(read_record(one), row, known, archived=one != where.stage) for one in own}
+    except RegistryError:  # one that cannot be read: `lost_decisions` has said it
         return
-    archived = {"published": where.sight, "withdrawn": where.hidden}.get(row["status"])
-    for place in (one for one in where.standing() if one in (where.stage, archived) and where.is_own(one)):
-        names = edited(read_record(place), row, known, archived=place != where.stage)
-        if names and contradiction(row, place) is None:
+    for place in own:
+        if names[place] and _agree(row, where, known) and contradiction(row, place) is None:
             message = (
-                f"{place / bundle.PUBLICATION} does not say what the registry does ({', '.join(names)}): written anew"
+                f"{place / bundle.PUBLICATION} does not say what the registry does ({', '.join(names[place])}): "
+                "written anew"
             )
             found = about("record_differs", row, place, message)
             write = functools.partial(where.record_anew, place, publication(row), known)
