@@ -39,8 +39,9 @@ def poorer_than_before(registry: Registry, row: Mapping[str, Any]) -> list[Reaso
 
     Raises
     ------
-    InputError
-        If the new bundle cannot be read. One of an earlier version that cannot is a reason.
+    InputError, OSError
+        If the new bundle cannot be read. One of an earlier version that is lost or damaged is a reason; a disk that
+        cannot read it is not, as it may the next time.
     """
     before = rival(registry, row["data_id"], row["version"])
     if before is None:
@@ -52,7 +53,7 @@ def poorer_than_before(registry: Registry, row: Mapping[str, Any]) -> list[Reaso
         try:
             _, lineage, mosaic = read_lineage(Path(before["published_path"] or before["stage_path"]))
             return poorer(new, measure(lineage, mosaic), before["version"], command)
-        except (ContimgError, OSError) as error:
+        except (ContimgError, FileNotFoundError, NotADirectoryError) as error:
             read, before = before, rival(registry, row["data_id"], row["version"])
             if before == read:
                 message = f"version {before['version']} cannot be compared with ({error}): {command}"

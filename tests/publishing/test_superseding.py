@@ -1,6 +1,8 @@
 """A new version replaces an earlier one by itself with equal or better data only."""
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from contimg.bundle.find import find_bundle
 from contimg.bundle.quality import DataQuality, poorer
 from contimg.publishing import decisions, publish, superseding
 from contimg.publishing.deciding import Named
+from contimg.publishing.publish import PublishFailed
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register_mosaic import register_mosaic
@@ -108,6 +111,30 @@ def test_an_earlier_version_that_cannot_be_read_needs_a_person(registry, config)
     register(registry, config.layout, ID, auto_publish=True)
     assert finalize(registry, ID, 2).status == "held"
     assert [code for code, *_ in held(registry)] == ["poorer_unknown"]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE, errno.ESTALE, errno.ENOMEM])
+def test_an_earlier_version_that_cannot_be_read_for_once_is_compared_by_the_next_run(
+    registry, config, monkeypatch, number
+):
+    """Seed 2155047 of `contimg replay`: it was held for good, and said 'cannot be compared with'."""
+    first = run(config).path
+    mosaics.make_mosaic(config, seed=2)
+    real = superseding.read_lineage
+
+    def refuse(path):
+        if path == first:
+            raise OSError(number, os.strerror(number), str(path / "manifest-sha256.txt"))
+        return real(path)
+
+    monkeypatch.setattr(superseding, "read_lineage", refuse)
+    said = rf"not registered: {os.strerror(number)} \({first}.*repair that and rerun the same command"
+    with pytest.raises(PublishFailed, match=said):
+        register_mosaic(ID, config)
+    assert queries.get(registry, ID)["finalization_status"] == "pending"
+    monkeypatch.setattr(superseding, "read_lineage", real)
+    register_mosaic(ID, config)
+    assert publish_mosaic(ID, config, waits_s=()).status == "published"
 
 
 def test_an_earlier_version_that_is_withdrawn_meanwhile_is_no_measure(registry, config, monkeypatch):
