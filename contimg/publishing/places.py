@@ -135,10 +135,6 @@ class Places:
         with safe_files.permissions(self.layout.archive_mode):
             write_record(self.layout.products, place, "paths.products", record)
 
-    def _sync(self, place: Path) -> None:
-        root, key = _root_of(self.layout, place)
-        safe_files.sync_way(root, safe_files.relative_to_root(place, root, key))
-
     def decisions(self) -> list[Decision]:
         """Return the decisions that are recorded in any copy of this version, the oldest first.
 
@@ -173,10 +169,8 @@ class Places:
             if not is_of(content, self.making):
                 content = {}
             kept = decisions_in(content, place)
-            if "decisions" in content and decided <= set(kept):
-                self._sync(place)  # who wrote it may have died before it was on the disk
-                continue
-            self._write(place, with_decisions({**(content or base), **(changed or {})}, decided | set(kept)))
+            if "decisions" not in content or not decided <= set(kept):
+                self._write(place, with_decisions({**(content or base), **(changed or {})}, decided | set(kept)))
 
 
 def is_folder(path: Path) -> bool:

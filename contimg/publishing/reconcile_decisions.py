@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from contimg.bundle import bundle
-from contimg.bundle.record import Decision, is_of, read_record
+from contimg.bundle.record import Decision, read_record
 from contimg.errors import RegistryError
 from contimg.publishing.differences import Difference, Row, Scope, about
 from contimg.publishing.places import Places
@@ -187,13 +187,11 @@ def _apply(scope: Scope, row: Row, known: list[Decision], lost: list[Decision], 
     changed = scope.change(row, values, "reconciled", f"decisions of the bundle's record: {said(lost)}", note)
     if changed:
         both = sorted([*known, *lost])
-        _unless_decided(scope, row, both, functools.partial(_spread, where, publication({**row, **values}), row, both))
+        _unless_decided(scope, row, both, functools.partial(_spread, where, publication({**row, **values}), both))
     return changed
 
 
-def _spread(where: Places, base: Mapping[str, Any], row: Row, decisions: list[Decision]) -> None:
-    """Write decisions into the record of every copy of a version."""
-    where.record(base, decisions)
-    for place in where.standing():
-        if is_of(read_record(place), row):  # an approval changes what else the record says
-            where.record_anew(place, base, decisions)
+def _spread(where: Places, base: Mapping[str, Any], decisions: list[Decision]) -> None:
+    """Write decisions, and what an approval changes besides, into the record of every copy of a version."""
+    for place in filter(where.is_own, where.standing()):
+        where.record_anew(place, base, decisions)

@@ -191,7 +191,7 @@ class World:
 
     def reconcile(self) -> list[Any]:
         """Reconcile all."""
-        return reconcile(self.registry, self.config.layout)
+        return reconcile(self.registry, self.layout, replicas=self.config.publish.replicas)
 
     def decision(self, command: str, row: Any) -> Callable[[], None]:
         """Return the action of a person who decides about the version and manifest of a row, as the command would."""

@@ -60,6 +60,7 @@ def _references(entity):
 
 def test_the_citation_can_be_read(contents):
     citation = yaml.safe_load(text(contents, "CITATION.cff"))
+    assert list(citation)[:4] == ["cff-version", "message", "type", "title"]  # as the format's own examples
     assert citation["cff-version"] == "1.2.0" and citation["type"] == "dataset" and citation["license"] == "CC-BY-4.0"
     assert citation["authors"] == [{"name": "The DSA-110 Collaboration"}]
     assert citation["identifiers"][0]["value"].endswith(f"?{ID}") and ID.replace("_", " ") in citation["title"]

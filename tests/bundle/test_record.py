@@ -1,5 +1,6 @@
 """A bundle's record of decisions: read, sorted, replaced whole, and refused where it is none."""
 
+import itertools
 import json
 import os
 
@@ -109,6 +110,14 @@ def test_a_damaged_record_names_the_key(folder):
     (folder / PUBLICATION).write_text(json.dumps({"version": []}))
     with pytest.raises(RegistryError, match=rf"{PUBLICATION} is damaged \('version'\): restore it from a copy"):
         record.read_record(folder)
+
+
+def test_a_record_that_is_nested_too_deeply_is_damaged(folder):
+    """Each depth up to that at which Python's parser gives up: the check of the form may give up before."""
+    for depth, quote in itertools.product((10, 100, 250, 300, 600, 900, 2000, 100_000), ("", '"')):
+        (folder / PUBLICATION).write_text('{"held_json": ' + quote + "[" * depth + "]" * depth + quote + "}")
+        with pytest.raises(RegistryError, match=r"is damaged \('held_json'\)|is no JSON"):
+            record.read_record(folder)
 
 
 def test_a_record_that_is_a_symlink_is_refused(tmp_path, folder):

@@ -6,10 +6,11 @@ import pytest
 from sqlalchemy import text
 
 from contimg.archive.held_page import update_held_page
+from contimg.errors import RegistryError
 from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries
-from contimg.registry.columns import damage
+from contimg.registry.columns import damage, held_reasons
 from tests.support import mosaics
 
 ID = mosaics.MOSAIC
@@ -56,3 +57,12 @@ def test_a_damaged_row_is_not_on_the_page_of_held_mosaics(registry, config, colu
     with caplog.at_level(logging.WARNING):
         assert update_held_page(registry, config.layout, lambda _row: []) == ""
     assert f"{ID} is not on the page of held mosaics" in caplog.text and column in caplog.text
+
+
+@pytest.mark.parametrize("value", ["3", '"x"', "[3]", "[{}]", '[{"message": "noise"}, 3]', '{"message": "noise"}'])
+def test_reasons_that_are_none_are_damage(value):
+    row = {"data_id": ID, "version": 1, "held_json": value}
+    with pytest.raises(RegistryError, match="damaged in its column held_json"):
+        held_reasons(row)
+    assert held_reasons(row | {"held_json": '[{"message": "noise"}]'}) == [{"message": "noise"}]
+    assert held_reasons(row | {"held_json": None}) == []

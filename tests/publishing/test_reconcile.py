@@ -117,6 +117,18 @@ def test_another_products_copy_is_left_alone_when_one_is_asked_for(registry, con
     mends(registry, config, "incoming_left", data_id=None)
 
 
+def test_other_mosaics_are_left_alone_when_one_is_asked_for(registry, config, published):
+    other_id = mosaics.make_mosaic(config, tiles=("2026-02-11T01:26:49",))
+    register_mosaic(other_id, config)
+    other = publish_mosaic(other_id, config, waits_s=())
+    (other.path / "data" / f"{other.data_id}.png").write_bytes(b"rot")
+    shutil.rmtree(queries.get(registry, other.data_id)["stage_path"])
+    marker = config.layout.twin("published", other.data_id)
+    marker.write_text("{}")
+    assert reconcile(registry, config.layout, ID) == [] and other.path.is_dir() and marker.read_text() == "{}"
+    assert {one.data_id for one in reconcile(registry, config.layout)} == {other.data_id}
+
+
 def test_renamed_but_not_recorded(registry, config, published):
     change(registry, status="staging", published_path=None, published_at=None)
     config.layout.twin("published", ID).unlink()

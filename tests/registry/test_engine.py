@@ -113,6 +113,22 @@ def test_a_locked_database_gives_one_sentence(tmp_path, monkeypatch):
             connection.execute(insert(schema.tiles), TILE)
 
 
+@pytest.mark.parametrize("left", [3, 10**9])
+def test_the_switch_to_wal_waits_for_a_lock_but_not_without_end(monkeypatch, left):
+    """SQLite refuses that statement at once while another process switches."""
+    refusals = iter(range(left))
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.2)
+
+    class Connection:
+        def execute(self, statement):
+            if next(refusals, None) is not None:
+                raise sqlite3.OperationalError("database is locked")
+            return sqlite3.connect(":memory:").execute("SELECT 1")
+
+    with contextlib.nullcontext() if left == 3 else pytest.raises(sqlite3.OperationalError, match="locked"):
+        engine._use_wal(Connection())
+
+
 def test_many_processes_may_open_a_new_registry_at_once(tmp_path):
     code = (
         "import sys; from pathlib import Path; from contimg.registry.engine import open_sqlite;"
