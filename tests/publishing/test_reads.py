@@ -6,12 +6,15 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event, text
 
 from contimg.bundle import bundle, unchanged
 from contimg.errors import RegistryError
 from contimg.publishing import checkpoints
+from contimg.publishing.places import Places
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
+from contimg.publishing.recording import publication
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries
 from contimg.times import now, unix_from_utc
@@ -130,3 +133,37 @@ def test_a_time_that_is_not_past_yet_says_nothing(registry, config):
     digest = bundle.read_manifest(final)[0]
     (final / "data" / f"{ID}.png").chmod(0o400)
     assert not unchanged.is_unchanged(final, digest, unix_from_utc(now()))
+
+
+def reads_of_rows(registry, action):
+    """Return how often an action reads the rows of products with the numbers of their last events."""
+    found = []
+
+    def before(_connection, _cursor, statement, *_):
+        found.append("last_event" in statement)
+
+    event.listen(registry.engine, "before_cursor_execute", before)
+    try:
+        action()
+    finally:
+        event.remove(registry.engine, "before_cursor_execute", before)
+    return sum(found)
+
+
+def test_the_rows_of_one_product_are_read_once_and_by_whom_they_may_have_changed_again(registry, config):
+    """By the step that looks for what dead publishers left, which lists copies before it reads claims."""
+    place = mosaics.run(config).path
+    assert reads_of_rows(registry, lambda: reconcile(registry, config.layout, ID)) == 2
+    (place / "data" / f"{ID}.png").write_bytes(b"rot")
+    with registry.transaction() as connection:
+        connection.execute(text("UPDATE data_registry SET verified_at = NULL"))
+    assert reads_of_rows(registry, lambda: reconcile(registry, config.layout, ID)) > 2
+
+
+def test_a_record_that_has_every_decision_is_not_written_again(registry, config):
+    mosaics.run(config)
+    row = queries.get(registry, ID)
+    where = Places.of(config.layout, row)
+    before = [(place / bundle.PUBLICATION).stat().st_ino for place in where.standing()]
+    where.record(publication(row), where.decisions())
+    assert [(place / bundle.PUBLICATION).stat().st_ino for place in where.standing()] == before != []
