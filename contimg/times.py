@@ -80,6 +80,11 @@ def now(decimals: int = 3) -> str:
     return utc_from_datetime(moment.replace(microsecond=moment.microsecond // step * step), decimals) + "Z"
 
 
+def ago(days: float) -> str:
+    """Return the UTC time so many days ago, at most a century, as records hold it; with the seconds cut off."""
+    return utc_from_datetime(datetime.now(UTC) - timedelta(days=days), 3)[:-4] + ".000Z"
+
+
 def unix_from_utc(time: str) -> float:
     """Return a time of the registry, ``YYYY-MM-DDTHH:MM:SS.mmmZ``, as Unix time [s]."""
     return datetime.fromisoformat(time).timestamp()

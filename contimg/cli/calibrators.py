@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from contimg.cli.common import DATE, Context, echo, json_option, print_json, print_table
+from contimg.cli.common import DATE, Context, Number, echo, json_option, print_json, print_table
 from contimg.errors import InputError
 from contimg.times import mjd_from_datetime
 
@@ -23,7 +23,7 @@ SITE_LONGITUDE_LATITUDE_DEG = (-118.2834, 37.2334051)
 
 @click.command()
 @click.option("--date", type=DATE, metavar="DATE", help="UTC date, 2026-02-11.  [default: today]")
-@click.option("--dec", type=click.FloatRange(-90, 90), metavar="DEG", help="Apparent declination that the dishes "
+@click.option("--dec", type=Number(-90, 90), metavar="DEG", help="Apparent declination that the dishes "
               "point at.  [default: that of the newest tile in the inbox]")  # fmt: skip
 @json_option
 @click.pass_obj

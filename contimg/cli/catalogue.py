@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from contimg.cli.common import Number
 from contimg.sky.surveys import SURVEYS
 
 
@@ -17,9 +18,9 @@ def catalogue() -> None:
 @catalogue.command(short_help="Convert surveys to a catalogue for sky.catalogue.")
 @click.option("--from", "surveys", multiple=True, required=True, type=click.Choice(list(SURVEYS)),
               help="The survey of the files; given several times, the survey of each file in turn.")  # fmt: skip
-@click.option("--dec", type=click.FloatRange(-90, 90), metavar="DEG", help="Declination of the strip's middle; "
+@click.option("--dec", type=Number(-90, 90), metavar="DEG", help="Declination of the strip's middle; "
               "the whole sky without it.")  # fmt: skip
-@click.option("--width", type=click.FloatRange(0, 180, min_open=True), default=10.0, show_default=True, metavar="DEG",
+@click.option("--width", type=Number(0, 180, min_open=True), default=10.0, show_default=True, metavar="DEG",
               help="Full width of the strip. The beam's sidelobes reach 8 deg, its main lobe 2.5 deg.")  # fmt: skip
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @click.argument("out", type=click.Path(path_type=Path))

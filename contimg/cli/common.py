@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import re
 import shlex
@@ -38,6 +39,20 @@ if TYPE_CHECKING:
     from contimg.registry.engine import Registry
 
 VERSION = click.IntRange(1, 999_999_999)  # of a mosaic; folders have no larger one: contimg.bundle.find
+
+
+class Number(click.FloatRange):
+    """A number of the command line within bounds; ``nan`` and ``inf``, which pass any comparison or none, are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number, or say that it is none."""
+        found = float(super().convert(value, param, ctx))
+        if not math.isfinite(found):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return found
+
+
+DAYS = Number(0, 36_525)  # a century, as in the configuration: the calendar of programs ends soon after that
 
 
 class Date(click.ParamType[str]):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from contimg.cli.common import Context, echo, json_option, print_json, print_table
+from contimg.cli.common import DAYS, Context, Number, echo, json_option, print_json, print_table
 
 KINDS = ("ms", "calibrated", "image", "logs", "benchmarks")  # as in contimg.operations.prune, which is loaded later
 
 
 @click.command()
-@click.option("--older-than", "days", type=click.FloatRange(min=0), default=7.0, show_default=True,
+@click.option("--older-than", "days", type=DAYS, default=7.0, show_default=True,
               help="Only groups that were settled more than this many days ago.")  # fmt: skip
 @click.option(
     "--kind",
@@ -19,9 +19,7 @@ KINDS = ("ms", "calibrated", "image", "logs", "benchmarks")  # as in contimg.ope
     multiple=True,
     help="Only this kind of product; may be given more than once.",
 )
-@click.option(
-    "--until-free", "free_gb", type=click.FloatRange(min=0), help="Stop when the stage's disk has this room, GB."
-)
+@click.option("--until-free", "free_gb", type=Number(min=0), help="Stop when the stage's disk has this room, GB.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 @json_option
 @click.pass_obj

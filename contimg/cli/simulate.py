@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from contimg.cli.common import Number
 from contimg.cli.simulate_telescope import telescope_errors, telescope_options
 from contimg.config import schema_file
 from contimg.simulate import GainErrors, NightOptions, SimulationError, simulate_night
@@ -89,30 +90,33 @@ def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> t
 @click.option("--channels", type=int, help=f"Channels per subband; 48 at the telescope.  [default: {_D.channels}]")
 @click.option("--integrations", type=int, help=f"Integrations per tile.  [default: {_D.integrations}]")
 @click.option(
-    "--max-baseline", "max_baseline_m", type=float, help="Choose antennas with baselines up to this length, m."
+    "--max-baseline", "max_baseline_m", type=Number(), help="Choose antennas with baselines up to this length, m."
 )
 @click.option("--stations", callback=_numbers, metavar="N,N,...", help="Use exactly these stations (1-116).")
 @click.option("--calibrator", help="Perley & Butler 2017 source, 'synthetic' or 'none'.  [default: 3C286]")
 @click.option(
     "--declination",
     "declination_deg",
-    type=float,
+    type=Number(),
     help="Apparent pointing declination, deg; implies a synthetic calibrator.",
 )
 @click.option(
     "--declination-offset",
     "declination_offset_deg",
-    type=float,
+    type=Number(),
     help="Pointing minus calibrator declination, deg.  [default: 0]",
 )
 @click.option("--transit-tile", type=int, help="Tile of the calibrator's transit.  [default: the middle one]")
 @click.option(
-    "--transit-offset", "transit_offset_s", type=float, help="Transit after the middle of that tile, s.  [default: 0]"
+    "--transit-offset",
+    "transit_offset_s",
+    type=Number(),
+    help="Transit after the middle of that tile, s.  [default: 0]",
 )
 @click.option(
     "--calibrator-flux",
     "calibrator_flux_jy",
-    type=float,
+    type=Number(),
     help=f"Synthetic calibrator at 1.4 GHz, Jy.  [default: {_D.calibrator_flux_jy:g}]",
 )
 @click.option("--date", help=f"UTC date, YYYY-MM-DD.  [default: {_D.date}]")
@@ -129,13 +133,13 @@ def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> t
 @click.option(
     "--flux-min",
     "flux_min_jy",
-    type=float,
+    type=Number(),
     help=f"Lowest flux density of random sources, Jy.  [default: {_D.flux_min_jy}]",
 )
 @click.option(
     "--flux-max",
     "flux_max_jy",
-    type=float,
+    type=Number(),
     help=f"Highest flux density of random sources, Jy.  [default: {_D.flux_max_jy:g}]",
 )
 @click.option(
@@ -145,25 +149,29 @@ def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> t
     "--seed", type=int, help=f"Seed of the random numbers; equal seeds give equal files.  [default: {_D.seed}]"
 )
 @click.option("--noise/--no-noise", default=None, help="Receiver noise.  [default: noise]", show_default=False)
-@click.option("--sefd", "sefd_jy", type=float, help=f"System equivalent flux density, Jy.  [default: {_D.sefd_jy:g}]")
+@click.option(
+    "--sefd", "sefd_jy", type=Number(), help=f"System equivalent flux density, Jy.  [default: {_D.sefd_jy:g}]"
+)
 @click.option("--no-gain-errors", is_flag=True, help="Unit gains, apart from the --gain and --drift options given.")
 @click.option(
-    "--gain-amplitude", type=float, help=f"Scatter of the gain amplitudes, fraction.  [default: {_G.amplitude}]"
+    "--gain-amplitude", type=Number(), help=f"Scatter of the gain amplitudes, fraction.  [default: {_G.amplitude}]"
 )
 @click.option(
     "--gain-phase/--no-gain-phase", default=None, help="Random gain phases.  [default: gain-phase]", show_default=False
 )
-@click.option("--gain-delay", type=float, help=f"Scatter of the residual delays, ns.  [default: {_G.delay_ns:g}]")
-@click.option("--gain-bandpass", type=float, help=f"Bandpass ripples, rms fraction and rad.  [default: {_G.bandpass}]")
-@click.option("--drift-phase", type=float, help=f"Slow phase drift, rms, deg.  [default: {_G.drift_phase_deg:g}]")
+@click.option("--gain-delay", type=Number(), help=f"Scatter of the residual delays, ns.  [default: {_G.delay_ns:g}]")
 @click.option(
-    "--drift-amplitude", type=float, help=f"Slow amplitude drift, rms fraction.  [default: {_G.drift_amplitude}]"
+    "--gain-bandpass", type=Number(), help=f"Bandpass ripples, rms fraction and rad.  [default: {_G.bandpass}]"
+)
+@click.option("--drift-phase", type=Number(), help=f"Slow phase drift, rms, deg.  [default: {_G.drift_phase_deg:g}]")
+@click.option(
+    "--drift-amplitude", type=Number(), help=f"Slow amplitude drift, rms fraction.  [default: {_G.drift_amplitude}]"
 )
 @click.option("--smearing", is_flag=True, default=None, help="Apply bandwidth and time smearing (slower).")
 @click.option("--dead", callback=_numbers, metavar="N,N,...", help="Stations whose antenna receives no sky signal.")
 @click.option("--rfi", type=_Rfi(), multiple=True, help="Interference in a subband: line, burst, broad or all.")
 @click.option(
-    "--rfi-strength", "rfi_jy", type=float, help=f"Strength of the interference, Jy.  [default: {_D.rfi_jy:g}]"
+    "--rfi-strength", "rfi_jy", type=Number(), help=f"Strength of the interference, Jy.  [default: {_D.rfi_jy:g}]"
 )
 @click.option("--missing", type=_Place(), multiple=True, help="Subband file never written.")
 @click.option("--late", type=_Place(), multiple=True, help="Subband file written to OUT/late.")

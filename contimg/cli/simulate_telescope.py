@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import click
 
+from contimg.cli.common import Number
 from contimg.simulate import (
     ArrayErrors,
     BeamErrors,
@@ -30,9 +32,12 @@ class Fields(click.ParamType[tuple[Any, ...]]):
             return value
         parts = value.split(self.separator)
         try:
-            return tuple(kind(part) for kind, part in zip(self.types, parts, strict=True))
+            found = tuple(kind(part) for kind, part in zip(self.types, parts, strict=True))
         except ValueError:
             self.fail(f"{value!r} is not of the form {self.example}.")
+        if not all(math.isfinite(one) for one in found if isinstance(one, float)):
+            self.fail(f"{value!r} holds what is no finite number.")
+        return found
 
 
 class _List(click.ParamType[tuple[Any, ...]]):
@@ -59,12 +64,12 @@ _OPTIONS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("--beam-offset", "beam", "offset_deg", {
         "type": Fields("0.1,-0.05", float, float), "metavar": "EAST,NORTH",
         "help": "Beam axis minus true pointing, deg on the sky."}),
-    ("--beam-width", "beam", "width", {"type": float, "help": "Width of the beam relative to the nominal."}),
+    ("--beam-width", "beam", "width", {"type": Number(), "help": "Width of the beam relative to the nominal."}),
     ("--beam-pattern", "beam", "pattern", {"type": str, "help": f"Pattern of the beam: {', '.join(BEAM_PATTERNS)}."}),
     ("--antenna-beam-offset", "beam", "antenna_offset_deg", {
-        "type": float, "help": "Rms scatter of the antennas' beam axes, deg."}),
+        "type": Number(), "help": "Rms scatter of the antennas' beam axes, deg."}),
     ("--antenna-beam-width", "beam", "antenna_width", {
-        "type": float, "help": "Rms scatter of the antennas' beam widths, fraction."}),
+        "type": Number(), "help": "Rms scatter of the antennas' beam widths, fraction."}),
     ("--swapped-antennas", "array", "swapped_antennas", {
         "type": _PAIR, "multiple": True, "metavar": "A,B", "help": "Stations at each other's inputs."}),
     ("--moved-antenna", "array", "moved_antennas", {
@@ -72,7 +77,7 @@ _OPTIONS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
         "help": "Station that stands off its header position, m."}),
     ("--local-positions", "array", "local_positions", {
         "is_flag": True, "help": "Header positions are east, north, up instead of geocentric."}),
-    ("--clock-error", "correlator", "clock_error_s", {"type": float, "help": "Header time minus true time, s."}),
+    ("--clock-error", "correlator", "clock_error_s", {"type": Number(), "help": "Header time minus true time, s."}),
     ("--conjugated", "correlator", "conjugated", {"is_flag": True, "help": "Write conjugate visibilities."}),
     ("--swapped-polarisations", "correlator", "swapped_polarisations", {
         "type": _STATIONS, "metavar": "N,N,...", "help": "Stations whose X and Y receptors are exchanged."}),
@@ -93,13 +98,13 @@ _OPTIONS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
         "type": Fields("60,40", float, float), "metavar": "XX,YY",
         "help": "Apparent flux density of the Sun in the far sidelobes, Jy, while it is up."}),
     ("--ateam", "sky", "ateam_response", {
-        "type": float, "help": "Far sidelobes' response to Cas A, Cyg A, Tau A and Vir A, such as 1e-3."}),
+        "type": Number(), "help": "Far sidelobes' response to Cas A, Cyg A, Tau A and Vir A, such as 1e-3."}),
     ("--satellite", "sky", "satellites", {
         "type": Fields("4:starlink", int, str, separator=":"), "multiple": True, "metavar": "SB:KIND",
         "help": f"Bursts of a satellite in a subband: {', '.join(SATELLITE_KINDS)}."}),
-    ("--satellite-strength", "sky", "satellite_jy", {"type": float, "help": "Strength of these bursts, Jy."}),
+    ("--satellite-strength", "sky", "satellite_jy", {"type": Number(), "help": "Strength of these bursts, Jy."}),
     ("--ionosphere", "sky", "ionosphere_arcsec", {
-        "type": float, "help": "Amplitude of a slow common shift of the sky at 1.4 GHz, arcsec."}),
+        "type": Number(), "help": "Amplitude of a slow common shift of the sky at 1.4 GHz, arcsec."}),
 )  # fmt: skip
 _GROUPS: dict[str, type] = {
     "beam": BeamErrors,

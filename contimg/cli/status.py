@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contimg.cli.common import (
-    Context,
-    echo,
-    json_option,
-    pasteable_values,
-    print_json,
-    print_table,
-)
+from contimg.cli.common import Context, Number, echo, json_option, pasteable_values, print_json, print_table
 from contimg.storage.process import one_line
 
 if TYPE_CHECKING:
@@ -26,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Every group, however long ago it was settled.")
-@click.option("--watch", "every_s", is_flag=False, flag_value=10.0, type=click.FloatRange(min=1),
+@click.option("--watch", "every_s", is_flag=False, flag_value=10.0, type=Number(min=1),
               help="Show it again every 10 s, or SECONDS, until Ctrl-C.", metavar="[SECONDS]")  # fmt: skip
 @click.option(
     "--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write one static page to a file."

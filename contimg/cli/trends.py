@@ -10,7 +10,7 @@ from contimg.cli.common import Context, echo, json_option, print_json, print_tab
 
 
 @click.command()
-@click.option("--days", type=click.IntRange(min=1), default=42, show_default=True, help="How far back.")
+@click.option("--days", type=click.IntRange(1, 36_525), default=42, show_default=True, help="How far back.")
 @click.option(
     "--html", "place", type=click.Path(path_type=Path, dir_okay=False), help="Write one page that needs no network."
 )

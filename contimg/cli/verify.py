@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contimg.cli.common import Context, echo, json_option, opened, print_json, print_table
+from contimg.cli.common import DAYS, Context, Number, echo, json_option, opened, print_json, print_table
 
 if TYPE_CHECKING:
     from contimg.storage.pace import Pace
@@ -21,11 +21,9 @@ if TYPE_CHECKING:
 @click.command(short_help="Read every byte of published mosaics and compare.")
 @click.argument("mosaic", required=False)
 @click.option("--all", "everything", is_flag=True, help="Every published mosaic, the longest unread first.")
-@click.option(
-    "--older-than", type=click.FloatRange(min=0), metavar="DAYS", help="With --all: those unread for so long."
-)
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), metavar="MB/S", help="Read no faster than this.")
-@click.option("--for", "hours", type=click.FloatRange(min=0), metavar="HOURS", help="Begin none after so many hours.")
+@click.option("--older-than", type=DAYS, metavar="DAYS", help="With --all: those unread for so long.")
+@click.option("--rate", type=Number(min=0, min_open=True), metavar="MB/S", help="Read no faster than this.")
+@click.option("--for", "hours", type=Number(min=0), metavar="HOURS", help="Begin none after so many hours.")
 @click.option("--replicas", "in_replicas", is_flag=True, help="Read the copies in publish.replicas instead.")
 @json_option
 @click.pass_obj
@@ -78,10 +76,11 @@ def _replicas(context: Context, mosaic: str | None, older_than: float | None, pa
     from contimg import naming
     from contimg.cli.replicas import configured
     from contimg.errors import ContimgError
-    from contimg.publishing import archive_root, scrub
+    from contimg.publishing import archive_root
     from contimg.replicas import sync
+    from contimg.times import ago
 
-    since = None if older_than is None else scrub.cutoff(older_than)
+    since = None if older_than is None else ago(older_than)
     data_id = None if mosaic is None else naming.as_mosaic_id(mosaic)
     rows = []
     with opened(context) as database:
@@ -111,8 +110,9 @@ def _all(context: Context, older_than: float | None, pace: Pace) -> list[dict[st
     """Verify all published bundles, or those that were not read for some days."""
     from contimg.publishing import archive_root, scrub
     from contimg.registry import queries
+    from contimg.times import ago
 
-    since = None if older_than is None else scrub.cutoff(older_than)
+    since = None if older_than is None else ago(older_than)
     with opened(context) as database:
         archive_root.require_whole(database, context.config.layout)
         total = sum(_size(row["published_path"]) for row in queries.longest_unread(database, since))

@@ -65,6 +65,12 @@ def _real_date(value: str) -> str:
 Number = Annotated[float, BeforeValidator(_number)]
 Positive = Annotated[Number, Field(gt=0)]
 NotNegative = Annotated[Number, Field(ge=0)]
+# A time span is a century at most: the calendar of programs ends soon after that.
+Seconds = Annotated[Number, Field(ge=0, le=3_155_760_000)]
+PositiveSeconds = Annotated[Number, Field(gt=0, le=3_155_760_000)]
+Hours = Annotated[Number, Field(ge=0, le=876_600)]
+PositiveHours = Annotated[Number, Field(gt=0, le=876_600)]
+Days = Annotated[Number, Field(ge=0, le=36_525)]
 Fraction = Annotated[Number, Field(ge=0, le=1)]
 WebAddress = Annotated[str, Field(pattern=r"^https?://[^\s?#]+[^\s?#/]$")]
 IvoId = Annotated[str, Field(pattern=r"^ivo://[A-Za-z0-9][A-Za-z0-9._~*'()-]{2,}(/[A-Za-z0-9._~*'()-]+)+$")]

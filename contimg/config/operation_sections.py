@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from contimg.config.key_types import NotNegative, Positive, Section
+from contimg.config.key_types import Days, NotNegative, PositiveHours, PositiveSeconds, Seconds, Section
 
 
 class WatchOptions(Section):
     """When `contimg watch` looks, runs and stops, and whom it calls."""
 
-    poll_s: Positive = Field(30.0, description="the inbox is listed this often, where the kernel tells nothing [s]")
-    quiet_s: NotNegative = Field(60.0, description="a change is followed once the inbox has been quiet this long [s]")
-    max_wait_s: Positive = Field(300.0, description="or after this long, though files keep coming, or none [s]")
-    rerun_s: Positive = Field(
+    poll_s: PositiveSeconds = Field(
+        30.0, description="the inbox is listed this often, where the kernel tells nothing [s]"
+    )
+    quiet_s: Seconds = Field(60.0, description="a change is followed once the inbox has been quiet this long [s]")
+    max_wait_s: PositiveSeconds = Field(300.0, description="or after this long, though files keep coming, or none [s]")
+    rerun_s: PositiveSeconds = Field(
         1800.0, description="open work that did not change is tried again after this: decisions of people [s]"
     )
-    retry_s: Positive = Field(
+    retry_s: PositiveSeconds = Field(
         60.0, description="a run that failed is repeated after this, then after twice as long, up to an hour [s]"
     )
-    stop_s: NotNegative = Field(60.0, description="at SIGTERM running jobs have this long to finish [s]")
+    stop_s: Seconds = Field(60.0, description="at SIGTERM running jobs have this long to finish [s]")
     min_free_gb: NotNegative = Field(
         20.0, description="with less room on a disk of stage, products or state no job is started [GB]"
     )
-    no_data_h: Positive = Field(2.0, description="an inbox without any change for this long is an alarm [h]")
+    no_data_h: PositiveHours = Field(2.0, description="an inbox without any change for this long is an alarm [h]")
     hook: str | None = Field(
         None,
         description="command for alarms; added to it: the alarm, as in docs/errors.md (such as held), and a sentence",
@@ -33,7 +35,7 @@ class WatchOptions(Section):
 class Limit(Section):
     """What is older than days, or more than gb (the oldest first), goes; null: no limit."""
 
-    days: NotNegative | None = Field(None, description="largest age [days]")
+    days: Days | None = Field(None, description="largest age [days]")
     gb: NotNegative | None = Field(None, description="largest size of all of it [GB]")
 
 

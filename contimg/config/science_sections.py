@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from contimg.config.key_types import Count, Fraction, NotNegative, Number, Positive, Section
+from contimg.config.key_types import (
+    Count,
+    Fraction,
+    NotNegative,
+    Number,
+    Positive,
+    PositiveHours,
+    PositiveSeconds,
+    Section,
+)
 
 _Offset = Annotated[Number, Field(ge=-2, le=2)]
 
@@ -35,7 +44,7 @@ class CalibrationOptions(Section):
     policy: Literal["nearest", "causal"] = Field(
         "nearest", description="nearest, or causal: only calibrations from before the tile"
     )
-    bandpass_validity_h: Positive = Field(
+    bandpass_validity_h: PositiveHours = Field(
         24.0, description="time before and after it in which a bandpass may be used [h]"
     )
     gain_validity_min: Positive = Field(30.0, description="time before and after them in which gains may be used [min]")
@@ -89,7 +98,7 @@ class CalibrationOptions(Section):
     max_subband_phase_deg: Positive = Field(
         20.0, description="a subband whose bandpass phases are further off its neighbours' is a warning [deg]"
     )
-    gain_interval_s: Positive = Field(60.0, description="time that one gain solution covers [s]")
+    gain_interval_s: PositiveSeconds = Field(60.0, description="time that one gain solution covers [s]")
     max_flux_scale_change: Positive = Field(
         0.25, description="a field's flux may differ from the catalogue's by this fraction, else gains are a warning"
     )

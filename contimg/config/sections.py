@@ -13,14 +13,18 @@ from pydantic import Field, model_validator
 
 from contimg.config.key_types import (
     Count,
+    Days,
     Doi,
     Fraction,
+    Hours,
     IvoId,
     Mode,
     Nights,
-    NotNegative,
     Positive,
+    PositiveHours,
+    PositiveSeconds,
     Root,
+    Seconds,
     Section,
     Spdx,
     Umask,
@@ -55,19 +59,21 @@ class IngestOptions(Section):
 
     subbands: Count = Field(16, description="subband files of a complete tile")
     min_subbands: Count = Field(12, description="fewest subbands with which a late tile is still converted")
-    cluster_s: Positive = Field(120.0, description="names without a larger gap between them are files of one tile [s]")
-    settle_s: NotNegative = Field(60.0, description="a file that was written to more recently may still grow [s]")
-    deadline_s: NotNegative = Field(
+    cluster_s: PositiveSeconds = Field(
+        120.0, description="names without a larger gap between them are files of one tile [s]"
+    )
+    settle_s: Seconds = Field(60.0, description="a file that was written to more recently may still grow [s]")
+    deadline_s: Seconds = Field(
         3600.0, description="missing subbands are waited for this long after the time in the name [s]"
     )
-    max_clock_error_s: Positive = Field(
+    max_clock_error_s: PositiveSeconds = Field(
         600.0,
         description="a name may differ by this from the header's time, or be ahead of the clock [s]",
     )
-    files_kept_h: Positive | None = Field(
+    files_kept_h: PositiveHours | None = Field(
         84.0, description="the telescope removes its files after this long; null: never [h]"
     )
-    warn_before_h: NotNegative = Field(
+    warn_before_h: Hours = Field(
         24.0, description="files of open work that are removed within this time are named by the plan [h]"
     )
     keep_raw_until_calibrated: bool = Field(
@@ -80,7 +86,7 @@ class GroupOptions(Section):
 
     tiles: Count = Field(10, description="tiles of a full group")
     min_tiles: Count = Field(1, description="fewest tiles of a group; what is left of a scan with fewer is not imaged")
-    max_gap_s: Positive = Field(450.0, description="largest start-to-start gap inside a scan [s]")
+    max_gap_s: PositiveSeconds = Field(450.0, description="largest start-to-start gap inside a scan [s]")
     max_dec_difference_deg: Positive = Field(0.1, description="largest change of declination inside a scan [deg]")
     stride: Count = Field(
         10, description="tiles from the start of one group to the next; below group.tiles they overlap"
@@ -96,7 +102,7 @@ class ReplicaOptions(Section):
 
     url: Annotated[str, Field(min_length=1)] = Field(description="a folder on another disk, or s3://bucket/prefix")
     keep: Literal["all", "current"] = Field("all", description="all published versions, or the current one of each")
-    days: NotNegative | None = Field(
+    days: Days | None = Field(
         None,
         description="copies of what is withdrawn or no longer current go after this; null: never [days]",
     )
@@ -107,7 +113,7 @@ class PublishOptions(Section):
 
     auto: bool = Field(True, description="publish mosaics whose verdict is passed; false holds them all")
     max_attempts: Count = Field(5, description="attempts before a mosaic waits for a person")
-    claim_s: Positive = Field(900.0, description="a publisher's claim expires after this, unless renewed [s]")
+    claim_s: PositiveSeconds = Field(900.0, description="a publisher's claim expires after this, unless renewed [s]")
     update_archive: bool = Field(
         True, description="keep the archive's tables, sky map and gallery current (else: contimg archive)"
     )

@@ -78,12 +78,12 @@ def group_states(
 
 def unverified(config: Config) -> tuple[int, int]:
     """Return how many published mosaics (versions) were not verified for `UNREAD_DAYS`, and how many there are."""
-    from contimg.publishing.scrub import cutoff
     from contimg.registry import queries
     from contimg.registry.engine import open_registry
+    from contimg.times import ago
 
     with contextlib.closing(open_registry(config)) as registry:
-        return queries.count_unread(registry, cutoff(UNREAD_DAYS))
+        return queries.count_unread(registry, ago(UNREAD_DAYS))
 
 
 def replica_counts(config: Config) -> dict[str, dict[str, int]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,6 @@ from contimg.registry.engine import Registry
 from contimg.registry.relative_paths import roots_of
 from contimg.storage.pace import Pace
 from contimg.storage.safe_files import link_on_the_way
-
-
-def cutoff(days: float) -> str:
-    """Return the time so many days ago, as the registry writes times."""
-    ago = datetime.now(UTC) - timedelta(days=days)
-    return f"{ago:%Y-%m-%dT%H:%M:%S}.000Z"
 
 
 def verify_row(

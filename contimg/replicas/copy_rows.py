@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, select, update
@@ -11,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, 
 from contimg.bundle.record import KINDS
 from contimg.registry.engine import Registry
 from contimg.registry.schema import data_registry, publish_events, replica_copies
-from contimg.times import now
+from contimg.times import ago, now
 
 Row = Mapping[str, Any]
 _ROW, _COPY = data_registry.c, replica_copies.c
@@ -74,7 +73,7 @@ def outlived(registry: Registry, url: str, keep: str, days: float | None) -> lis
     """
     if days is None:
         return []
-    before = f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%dT%H:%M:%S}.000Z"
+    before = ago(days)
     over: ColumnElement[bool] = and_(_ROW.status != "published", _ROW.closed_at.is_not(None), _ROW.closed_at < before)
     if keep == "current":
         later = data_registry.alias("later")

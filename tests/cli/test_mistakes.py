@@ -100,3 +100,38 @@ def test_a_usage_line_names_nothing_twice(name):
 @pytest.mark.parametrize("group", ["publish", "calibration", "registry"])
 def test_the_help_of_a_group_names_all_its_commands(group):
     assert [name for name in subcommands(group) if name not in COMMANDS[group][2].lower()] == []
+
+
+def numbers():
+    """Every option of every command that takes a number."""
+    for path, command in commands():
+        for parameter in command.params:
+            if isinstance(parameter.type, (click.types.FloatParamType, click.FloatRange)):
+                yield path, parameter.opts[0]
+
+
+def commands(command=main, path=()):
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from commands(command.get_command(context, name), (*path, name))
+    yield path, command
+
+
+@pytest.mark.parametrize(("path", "option"), [pytest.param(*one, id=" ".join((*one[0], one[1]))) for one in numbers()])
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_what_is_no_finite_number_is_refused(path, option, value):
+    code, output = said(*path, f"{option}={value}")
+    assert code == 2 and (f"Invalid value for '{option}'" in output or "No such option '-i'" in output)
+
+
+def test_fields_of_an_option_are_finite():
+    code, output = said("simulate", "out", "--beam-offset", "0.1,nan")
+    assert code == 2 and "'0.1,nan' holds what is no finite number" in output
+
+
+@pytest.mark.parametrize("command", [["verify", "--all"], ["prune"]])
+@pytest.mark.parametrize("days", ["36526", "1e7", "1e12"])
+def test_days_are_a_century_at_most(command, days):
+    code, output = said(*command, "--older-than", days)
+    assert code == 2 and "is not in the range 0<=x<=36525" in output

@@ -1,6 +1,7 @@
 """Every key of the configuration: its default can be written out, and what is none of its values is refused by name."""
 
 import math
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
@@ -69,6 +70,27 @@ def test_what_is_no_number_is_refused_with_key_and_unit(path):
         assert sentence.startswith(f"config key '{key}") and sentence.count("\n") == 0, value
         if key.endswith(tuple(UNITS)) and sentence.startswith(f"config key '{key}' must be"):
             assert any(f" in {name}" in sentence for name in UNITS.values()), value
+
+
+SPANS = [path for path in NUMBERS if path[-1].endswith(("_s", "_h")) or path[-1] == "days"]
+CENTURY = {"_s": 3_155_760_000, "_h": 876_600, "ys": 36_525}  # of Julian years
+
+
+@pytest.mark.parametrize("path", SPANS, ids=".".join)
+def test_a_span_of_time_is_a_century_at_most(path):
+    """As a span of 1e12 s leaves the calendar, a plan with it ended in an OverflowError."""
+    longest = CENTURY[path[-1][-2:]]
+    now = datetime.now(UTC)
+    unit = {"_s": "seconds", "_h": "hours", "ys": "days"}[path[-1][-2:]]
+    assert now - timedelta(**{unit: longest}) < now + timedelta(**{unit: longest})
+    assert at(config.load(content(path, longest)), path) == longest
+    for value in (1e10, 1e12, 1e300, 10**18):
+        assert refused(path, value).startswith(f"config key '{'.'.join(path)}' must be"), value
+
+
+def test_the_spans_are_found():
+    found = {".".join(path) for path in SPANS}
+    assert len(found) > 20 and {"ingest.deadline_s", "calibration.bandpass_validity_h"} <= found
 
 
 @pytest.mark.parametrize("path", SWITCHES, ids=".".join)

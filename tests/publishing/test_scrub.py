@@ -14,6 +14,7 @@ from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries
 from contimg.registry.schema import data_registry
 from contimg.storage.pace import Pace
+from contimg.times import ago
 from tests.support import mosaics
 
 IDS = [f"mosaic_202602{day}T002649" for day in (11, 12, 13)]
@@ -49,8 +50,8 @@ def test_only_what_was_not_read_for_long_is_read(registry, config, archive):
     assert unverified(config) == (3, 3)
     assert ids(scrub.scrub(registry, unread_since="2026-02-25T00:00:00.000Z")) == [IDS[1], IDS[2]]
     assert unverified(config) == (1, 3)
-    assert ids(scrub.scrub(registry, unread_since=scrub.cutoff(30))) == [IDS[0]]
-    assert unverified(config) == (0, 3) and ids(scrub.scrub(registry, unread_since=scrub.cutoff(30))) == []
+    assert ids(scrub.scrub(registry, unread_since=ago(30))) == [IDS[0]]
+    assert unverified(config) == (0, 3) and ids(scrub.scrub(registry, unread_since=ago(30))) == []
 
 
 def test_a_bundle_with_a_problem_is_not_noted_as_verified(registry, config, archive):
