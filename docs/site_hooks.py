@@ -97,7 +97,7 @@ def _limits(field: Any) -> Iterator[str]:
     for one in field.metadata:
         for name, sign in signs.items():
             if getattr(one, name, None) is not None:
-                yield f"{sign}{getattr(one, name):g}"
+                yield f"{sign}{getattr(one, name):.12g}"
     if "Literal" in str(field.annotation):
         yield " or ".join(f"`{one}`" for one in re.findall(r"'([^']+)'", str(field.annotation)))
 

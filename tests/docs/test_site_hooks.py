@@ -38,7 +38,7 @@ def test_every_key_is_listed_once_with_its_default_and_rules(hooks):
     (row,) = (line for line in page.splitlines() if line.startswith("| `image.robust`"))
     assert row.endswith("| `image_tile` |")
     (limits,) = (line for line in page.splitlines() if line.startswith("| `ingest.cluster_s`"))
-    assert "| `120.0` | > 0 |" in limits
+    assert "| `120.0` | > 0, ≤ 3155760000 |" in limits
 
 
 def test_every_command_has_its_help(hooks):
