@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from contimg.trials.world import config_below, open_shared
+
+# What replicas keep: everything, or what is current, and of what is not any more only what became so an instant ago.
+POLICIES: tuple[dict[str, Any], ...] = ({}, {"keep": "current", "days": 0.0})
 
 
 class Bench:
@@ -17,9 +21,8 @@ class Bench:
             "ingest": {"subbands": 2, "min_subbands": 1},
             "group": {"tiles": 1, "min_tiles": 1, "stride": 1},
         }
-        self.config, self.replicated = (
-            config_below(root, None, replica=replica, **sections) for replica in (False, True)
-        )
+        self.config = config_below(root, None, **sections)
+        self.replicated = tuple(config_below(root, None, replica=policy, **sections) for policy in POLICIES)
         root.mkdir(parents=True, exist_ok=True)
         self.registry = open_shared(self.config)
         with self.registry.engine.connect() as connection:

@@ -80,7 +80,8 @@ class History:
         self.machine = Machine(seed, self._gate)
         self.random = self.machine.random
         drawn = self.random.random() < 0.25
-        self.config = bench.replicated if (drawn if replicated is None else replicated) else bench.config
+        policy = self.random.choice(bench.replicated)
+        self.config = policy if (drawn if replicated is None else replicated) else bench.config
         self.world = World(self.config, self.machine, bench.registry)
         self.config.paths.products.mkdir()
         replicas = [Path(one.url) for one in self.config.publish.replicas]

@@ -106,7 +106,8 @@ def synced(world: World) -> list[str]:
     """
     problems: list[str] = []
     for replica in world.config.publish.replicas:
-        problems += _lost_copies(world, open_store(replica.url), replica.url)
+        if replica.days is None:  # else what the policy does not keep is removed before that is noted
+            problems += _lost_copies(world, open_store(replica.url), replica.url)
     for row in queries.listing(world.registry, latest_only=False):
         where = Places.of(world.layout, row)
         if row["status"] in ("staging", "held"):

@@ -34,12 +34,15 @@ DECISIONS = tuple(WORDS)
 PLACING = ("reject", "withdraw", "restore")  # where a bundle belongs
 
 
-def config_below(root: Path, url: str | None, *, replica: bool = False, **sections: Any) -> Config:
-    """Return the configuration of a world whose four roots stand below a folder, and a replica; sections are added."""
+def config_below(root: Path, url: str | None, *, replica: dict[str, Any] | None = None, **sections: Any) -> Config:
+    """Return the configuration of a world whose four roots stand below a folder, and a replica with some options.
+
+    Further sections are added.
+    """
     paths = {name: str(root / name) for name in ("incoming", "stage", "products", "state")}
     publish: dict[str, Any] = {"update_archive": False, "claim_s": 60.0}
-    if replica:
-        publish["replicas"] = [{"url": str(root / "replica")}]
+    if replica is not None:
+        publish["replicas"] = [{"url": str(root / "replica"), **replica}]
     content = {"paths": paths, "crossmatch": {"enabled": False}, "publish": publish, "registry": {"url": url}}
     return load(content | sections)
 
