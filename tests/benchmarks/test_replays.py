@@ -36,7 +36,7 @@ def test_a_run_writes_a_line_and_the_next_goes_on(tmp_path, monkeypatch, capsys)
     lines = [json.loads(text) for text in record.read_text().splitlines()]
     assert sorted(one["first"] for one in lines) == [replays.FIRST + number for number in range(3)]
     assert all((one["count"], one["nights"]) == (1, 1) for one in lines)
-    assert all(one["calls"] > 100 and one["broken"] == [] for one in lines)
+    assert all(one["calls"] > 0 and one["broken"] == [] for one in lines)  # few, where the plan is killed
     assert "3 seeds, 3 nights" in capsys.readouterr().out
 
 
