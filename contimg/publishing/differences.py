@@ -129,9 +129,10 @@ class Scope:
                 yield from self.attempt(about("unreadable", row, place, name), found)
 
     def _unless_changed(self, row: Row, look: Callable[[Row], Iterator[Difference]]) -> Iterator[Difference]:
-        """Give what a look finds; what is not repaired, or cannot be read, is none where others have changed the row.
+        """Give what a look finds, unless others have changed the row: then it is no finding, and no error either.
 
-        A bundle that somebody withdraws meanwhile is not where its row said that it stands.
+        A bundle that somebody withdraws meanwhile is not where its row said that it stands. A repair that found nothing
+        to do is none in any case.
         """
         key = (row["data_id"], row["version"])
         self._begun.discard(key)
@@ -144,7 +145,7 @@ class Scope:
 
         try:
             for one in look(row):
-                if one.repaired or not by_others():
+                if one.repaired or ((one.needs_person or self.dry_run) and not by_others()):
                     yield one
         except (RegistryUnavailable, RegistryStalled, BusyError):
             raise
