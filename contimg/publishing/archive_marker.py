@@ -73,7 +73,7 @@ def is_recorded(layout: Layout, recorded: str | None) -> bool:
     """Return whether the configured archive is the recorded folder, by that name or by another mount.
 
     The name of another mount need not be recorded: when that is unmounted, the archive would seem to be. What another
-    machine recorded counts as the same here (`on_another_machine` judges it): else the hosts of a cluster would
+    machine recorded counts as the same here (`second_archive` judges it): else the hosts of a cluster would
     overwrite it in turn.
     """
     if recorded is None:
@@ -108,21 +108,12 @@ def is_up_to_date(layout: Layout, recorded: str | None, inode: str | None) -> bo
     return is_recorded(layout, recorded)
 
 
-def on_another_machine(layout: Layout, where: str, recorded: str | None, inode: str | None) -> WrongArchive | None:
-    """Return the error that the folder which another machine has as the archive is not this one; else None.
+def _another_folder(layout: Layout, where: str, recorded: str, inode: str | None) -> WrongArchive | None:
+    """Return the error that the folder which another machine recorded is not this one; else None.
 
-    A folder that several hosts mount has one inode number. What this machine recorded, `second_archive` judges.
-
-    Parameters
-    ----------
-    layout : Layout
-        ``layout.products`` holds a marker that names the registry.
-    where : str
-        The registry, as messages name it.
-    recorded, inode : str or None
-        Machine and folder, and inode number, of its archive, as the registry knows them.
+    A folder that several hosts mount has one inode number; where that is not known, they count as the same.
     """
-    if recorded is None or inode is None or _is_here(recorded) or archive_inode(layout) in (None, inode):
+    if inode is None or archive_inode(layout) in (None, inode):
         return None
     return WrongArchive(
         f"{layout.products} is another folder than the one that another machine has as {recorded.partition(':')[2]}, "
@@ -139,12 +130,14 @@ def _folder(recorded: str) -> Path:
     return Path(recorded.removeprefix(place_here("")))
 
 
-def second_archive(layout: Layout, where: str, uuid: str, recorded: str | None) -> WrongArchive | None:
+def second_archive(
+    layout: Layout, where: str, uuid: str, recorded: str | None, inode: str | None = None
+) -> WrongArchive | None:
     """Return the error that an archive with the right marker is a copy of the registry's own, or may be one; else None.
 
     It is no copy where the archive was moved: where the recorded folder is gone, is the same one by another way (bind
     mount), or was given to another registry. A folder that is gone, on a disk that seems not to be mounted, was not
-    moved for sure. What another machine recorded `on_another_machine` judges.
+    moved for sure. Of what another machine recorded the inode number tells.
 
     Parameters
     ----------
@@ -156,7 +149,11 @@ def second_archive(layout: Layout, where: str, uuid: str, recorded: str | None) 
         That of the registry.
     recorded : str or None
         Where its archive stands, as the registry knows it (`archive_place`).
+    inode : str, optional
+        The inode number of that folder, as the registry knows it (`archive_inode`).
     """
+    if recorded is not None and not _is_here(recorded):
+        return _another_folder(layout, where, recorded, inode)
     if recorded is None or is_recorded(layout, recorded):
         return None
     before = _folder(recorded)

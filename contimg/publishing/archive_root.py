@@ -15,7 +15,6 @@ from contimg.publishing.archive_marker import (
     foreign,
     is_up_to_date,
     marker_place,
-    on_another_machine,
     place_here,
     read_marker,
     second_archive,
@@ -75,8 +74,7 @@ def require(registry: Registry, layout: Layout, *, change: bool = True, make: bo
     same = mine is not None and marker["registry"] == mine.uuid
     in_place = marker["place"] == place(registry)
     if mine is not None and same and in_place:
-        copied = second_archive(layout, registry.where, mine.uuid, mine.archive_root)
-        copied = copied or on_another_machine(layout, registry.where, mine.archive_root, mine.archive_inode)
+        copied = second_archive(layout, registry.where, mine.uuid, mine.archive_root, mine.archive_inode)
         if copied is not None:
             raise copied
         if change and not is_up_to_date(layout, mine.archive_root, mine.archive_inode) and not registry.read_only:

@@ -274,7 +274,7 @@ def repair_copy(
             repaired.append(name)
     for one in list(_differences(store, place, manifest_sha256, _nothing)):
         if not (folder / one.name).exists():
-            raise ReplicaError(f"{one.text}: remove it")
+            raise ReplicaError(f"{one.text}: {one.remedy}")
         store.put(f"{place}/{one.name}", folder / one.name)
         repaired.append(one.name)
     left = [one.text for one in _differences(store, place, manifest_sha256, _nothing)]
