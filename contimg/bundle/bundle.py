@@ -42,6 +42,7 @@ MANIFEST = "manifest-sha256.txt"
 METADATA = "metadata.json"
 PUBLICATION = "publication.json"
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
+_LONGEST = 1024  # bytes of a name with its folders: it has to fit into a path (4096) behind any root
 
 
 @dataclass(frozen=True)
@@ -97,10 +98,11 @@ def format_manifest(digests: Mapping[str, str]) -> bytes:
     Raises
     ------
     InputError
-        If a name would not be read back: it holds a line break of any kind or a backslash, or is not UTF-8.
+        If a name would not be read back: it holds a line break of any kind or a backslash, is not UTF-8, or is no
+        relative name that a file can have.
     """
     for name in digests:
-        if name.splitlines() != [name] or "\\" in name or any("\ud800" <= one <= "\udfff" for one in name):
+        if "\\" in name or any("\ud800" <= one <= "\udfff" for one in name) or not _is_name(name):
             raise InputError(f"{name!a} cannot be listed in a manifest: rename it without line break and backslash")
     return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
 
@@ -117,10 +119,20 @@ def parse_manifest(content: bytes, what: str = MANIFEST) -> dict[str, str]:
     for number, line in enumerate(content.decode(errors="replace").splitlines(), start=1):
         match = _LINE.fullmatch(line)
         name = "" if match is None else match[2]
-        if match is None or name in digests or name.startswith("/") or ".." in PurePosixPath(name).parts:
+        if match is None or name in digests or not _is_name(name):
             raise InputError(f"line {number} of {what} is not one of a manifest: restore it from a copy")
         digests[name] = match[1]
     return digests
+
+
+def _is_name(name: str) -> bool:
+    """Return whether a file below a bundle can have a name, which is one line, relative, and leads nowhere else.
+
+    A torn page or a hostile hand leaves others: zero bytes, and parts that no filesystem holds.
+    """
+    parts = PurePosixPath(name).parts
+    plain = "/".join(parts) == name and ".." not in parts and name.splitlines() == [name] and "\0" not in name
+    return plain and len(name.encode()) <= _LONGEST and all(len(part.encode()) <= 255 for part in parts)
 
 
 def put_file(folder: int, name: str, content: bytes, *, read_only: bool = False) -> None:

@@ -159,12 +159,14 @@ def _fetch(scope: Scope, row: Row, source: Store) -> None:
     ):
         part.mkdir()
         copies.fetch_copy(source, commits.row_place(scope.layout, row), part, row["sha256"], row["tags_sha256"])
-    safe_files.sync_way(scope.layout.stage, relative.parent)
 
 
 def _unpublish(scope: Scope, row: Row, where: Places, problem: str, source: Store | None) -> bool:
     if source is not None:
         _fetch(scope, row, source)
+    staged = Path(row["stage_path"])
+    if places.is_folder(staged):
+        places.settle(scope.layout, staged)  # who brought it back may have died before it was on the disk
     missing = not where.sight.is_dir()
     # That it was published once is kept: no later version supersedes it.
     values = {"status": "staging", "published_path": None, "attempts": 0}

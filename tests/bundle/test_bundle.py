@@ -50,6 +50,16 @@ def test_a_manifest_is_what_sha256sum_writes(tmp_path):
         "0" * 64 + "  /etc/passwd",
         "0" * 64 + "  ../a",
         "0" * 64 + "  a\n" + "1" * 64 + "  a",
+        "0" * 64 + "  prog\0\0\0",  # of a page that was never written
+        "0" * 64 + "  \0",
+        "0" * 64 + "  " + "a" * 256,
+        "0" * 64 + "  " + "é" * 128,
+        "0" * 64 + "  " + "a/" * 520 + "a",
+        "0" * 64 + "  .",
+        "0" * 64 + "  ./a",
+        "0" * 64 + "  a//b",
+        "0" * 64 + "  a/",
+        "0" * 64 + "  ",
     ],
 )
 def test_a_line_that_is_none_is_refused(line):
@@ -60,14 +70,33 @@ def test_a_line_that_is_none_is_refused(line):
 # Line breaks are those of str.splitlines, by which a manifest is read; the last is a name on disk that is not UTF-8.
 @pytest.mark.parametrize(
     "name",
-    ["a\nb", "a\\b", "", "a\rb", "a\x0bb", "a\x0cb", "a\x1cb", "a\x85b", "a\u2028b", "a\n", os.fsdecode(b"a\xff")],
+    [
+        "a\nb",
+        "a\\b",
+        "",
+        "a\rb",
+        "a\x0bb",
+        "a\x0cb",
+        "a\x1cb",
+        "a\x85b",
+        "a\u2028b",
+        "a\n",
+        "a\0",
+        "/a",
+        "../a",
+        "a/",
+        "a" * 256,
+        os.fsdecode(b"a\xff"),
+    ],
 )
 def test_a_name_that_a_manifest_cannot_hold_is_refused(name):
     with pytest.raises(InputError, match="cannot be listed"):
         bundle.format_manifest({name: "0" * 64})
 
 
-@pytest.mark.parametrize("name", ["a", "a b", " a", "a\tb", "Größe.csv", "a\u00a0b", "*a", "a/b/c", "..a"])
+@pytest.mark.parametrize(
+    "name", ["a", "a b", " a", "a\tb", "Größe.csv", "a\u00a0b", "*a", "a/b/c", "..a", "a" * 255, "é" * 127 + "a"]
+)
 def test_every_other_name_is_read_back(name):
     assert bundle.parse_manifest(bundle.format_manifest({name: "0" * 64})) == {name: "0" * 64}
 
