@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from contimg import naming
 from contimg.config import Config
 from contimg.correlator.inbox import list_files
@@ -27,7 +29,8 @@ from contimg.plotting.words import waiting
 from contimg.products.twin import simulated_words
 from contimg.retention.usage import full_on, growth_of_disk
 from contimg.storage.json_files import read_json
-from contimg.storage.process import Owner, is_dead
+from contimg.storage.locks import owner_of
+from contimg.storage.process import is_dead
 from contimg.times import utc_from_datetime
 from contimg.watching.alarms import archive_alarms
 from contimg.watching.pause import paused
@@ -36,6 +39,16 @@ from contimg.watching.watcher import state_file
 
 TILE_S = 309.2376
 """Sky time of a tile [s]: 24 integrations of 12.88 s."""
+
+
+class _WatchNote(BaseModel):
+    """What is shown of the watch's note; a damaged note counts as none, until the watch writes the next one."""
+
+    model_config = ConfigDict(strict=True)
+
+    state: str
+    message: str
+    alarms: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -134,14 +147,12 @@ def _inbox(config: Config, now: datetime) -> dict[str, Any]:
 def _watch(config: Config) -> dict[str, Any] | None:
     """Return what the watch noted last; None where none ever ran. `alive` says whether it is still there."""
     content = read_json(state_file(config.layout))
-    if not isinstance(content, dict):
-        return None
-    owner = read_json(config.layout.state / "watch.lock")
     try:
-        alive = isinstance(owner, dict) and not is_dead(Owner(**owner), same_machine=True)
-    except TypeError:
-        alive = False
-    return content | {"alive": alive}
+        _WatchNote.model_validate(content)
+    except ValidationError:
+        return None
+    owner = owner_of(config.layout.state / "watch.lock")
+    return content | {"alive": owner is not None and not is_dead(owner, same_machine=True)}
 
 
 def _published_on(config: Config, now: datetime) -> int:

@@ -19,6 +19,7 @@ RECENT_DAYS = 7
 """The growth of a disk is judged by what was written in the last days."""
 
 _HISTORY_DAYS = 30
+_MOST = 1e21  # of bytes, or of seconds since 1970
 
 _PRODUCT_FOLDERS = {"ms": "ms", "calibrated": "calibrated", "image": "images", "bundle": "registered"}
 _OTHER_FOLDERS = {
@@ -124,7 +125,13 @@ def note_free_space(config: Config, work: Path, *, now: datetime | None = None) 
 def _history(config: Config) -> list[dict[str, Any]]:
     content = read_json(config.layout.state / "free_space.json")
     rows = content if isinstance(content, list) else []
-    return [one for one in rows if isinstance(one, dict) and "time" in one and isinstance(one.get("free"), dict)]
+    return [one for one in rows if isinstance(one, dict) and _is_point(one.get("time"), one.get("free"))]
+
+
+def _is_point(moment: object, free: object) -> bool:
+    """Return whether a point of the history is whole: a disk may have changed any of its bytes."""
+    numbers = [moment, *free.values()] if isinstance(free, dict) else [None]
+    return all(isinstance(one, int | float) and 0 <= one < _MOST for one in numbers)
 
 
 def growth_of_disk(config: Config, root: str, now: datetime) -> float | None:

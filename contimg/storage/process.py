@@ -17,12 +17,15 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from contimg.storage.json_files import parse_json
+
 _PART = re.compile(
     r"\..+\.part-(?P<installation>[0-9a-f]*)-(?P<machine>[0-9a-f]+-\d+)-(?P<pid>\d+)-(?P<start>\d+)(\.old)?"
 )
 # A temporary file of a process that cannot be seen from here (on another machine or in another container) counts as
 # left over when it has not changed for this long.
 FOREIGN_PART_AGE_S = 86400.0
+_MOST = 1 << 63  # of a process id or a number of clock ticks: longer ones are no name of the kernel's
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,13 @@ class Owner:
         Raises
         ------
         ValueError, TypeError
-            If the text is something else.
+            If the text is something else, as what a torn page or a hostile hand leaves in a lock file.
         """
-        owner = cls(**json.loads(text))
-        if not isinstance(owner.host, str) or not isinstance(owner.machine, str) or not isinstance(owner.pid, int):
-            raise TypeError(f"{text!a} names no process")
+        owner = cls(**parse_json(text))
+        numbers, texts = (owner.pid, owner.start), (owner.host, owner.machine, owner.installation)
+        whole = all(type(one) is int and 0 <= one < _MOST for one in numbers)
+        if not whole or not all(isinstance(one, str) and one.isprintable() for one in texts):
+            raise TypeError("no process is named there")
         return owner
 
     def __str__(self) -> str:

@@ -117,6 +117,30 @@ def test_a_lost_registry_and_a_lost_archive_are_alarms(sqlite_config, tmp_path):
     assert set(overview(sqlite_config, tmp_path).needs) == {"wrong_archive"}
 
 
+@pytest.mark.parametrize(
+    "note",
+    [[], {"state": "idle"}, {"state": 1, "message": "x"}, {"state": "idle", "message": None},
+     {"state": "idle", "message": "x", "alarms": ["no_data"]},
+     {"state": "idle", "message": "x", "alarms": {"no_data": 1}}],
+)  # fmt: skip
+def test_a_damaged_note_of_the_watch_is_none(config, tmp_path, note):
+    from contimg.watching.watch import hold_watch_lock
+
+    write_json(config.layout.state / "watch.json", note)
+    lock = hold_watch_lock(config.layout)
+    try:
+        assert overview(config, tmp_path, now=NOW).content["watch"] is None
+    finally:
+        lock.release()
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"host": "h", "machine": 7, "pid": 1, "start": 1}', bytes(512)])
+def test_a_damaged_lock_of_the_watch_is_of_no_process(config, tmp_path, content):
+    write_json(config.layout.state / "watch.json", {"state": "idle", "message": "nothing to do", "alarms": {}})
+    (config.layout.state / "watch.lock").write_bytes(content)
+    assert overview(config, tmp_path, now=NOW).content["watch"]["alive"] is False
+
+
 def test_what_the_watch_says_counts_while_it_lives(config, tmp_path):
     from contimg.watching.watch import hold_watch_lock
 

@@ -1,5 +1,6 @@
 """Space by kind, growth, and the day on which a disk is full."""
 
+import json
 import os
 from datetime import UTC, datetime, timedelta
 
@@ -80,7 +81,6 @@ def test_the_history_is_bounded_and_takes_one_point_an_hour(config, tmp_path):
     for hours in range(0, 40 * 24, 6):
         note_free_space(config, tmp_path, now=NOW + timedelta(hours=hours))
         note_free_space(config, tmp_path, now=NOW + timedelta(hours=hours, minutes=30))
-    import json
 
     rows = json.loads((config.layout.state / "free_space.json").read_text())
     assert len(rows) == 30 * 4 + 1
@@ -94,3 +94,18 @@ def test_a_damaged_history_begins_anew(config, tmp_path, content):
     place.write_text(content)
     note_free_space(config, tmp_path, now=NOW)
     assert growth_of_disk(config, "stage", NOW) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"time": "x"}, {"time": None}, {"free": {"stage": "x"}}, {"free": {"stage": {}}}, {"free": {"stage": None}},
+     {"free": {"stage": 10**400}}, {"time": 10**400}, {"time": -1}],
+)  # fmt: skip
+def test_a_damaged_point_of_the_history_is_left_out(config, tmp_path, change):
+    points(config, 30)
+    place = config.layout.state / "free_space.json"
+    rows = json.loads(place.read_text())
+    place.write_text(json.dumps([*rows[:70], rows[70] | change, *rows[71:]]))
+    assert growth_of_disk(config, "stage", NOW) / GB == pytest.approx(30, abs=0.2)
+    note_free_space(config, tmp_path, now=NOW + timedelta(hours=2))
+    assert len(json.loads(place.read_text())) == len(rows)

@@ -1,5 +1,6 @@
 """Owners: which process it was, and whether it surely runs no more."""
 
+import json
 import os
 import pwd
 import subprocess
@@ -193,3 +194,23 @@ def test_the_operator_is_named_by_login_and_by_what_nobody_can_set(monkeypatch, 
 
     monkeypatch.setattr(pwd, "getpwuid", known)
     assert process.operator() == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "null", "[]", "{" * 100_000, '{"host": "h", "machine": "00-1", "pid": 4}',
+        *(
+            json.dumps({"host": "h", "machine": "00-1", "pid": 4, "start": 5} | change)
+            for change in (
+                {"pid": "4"}, {"pid": True}, {"pid": -4}, {"pid": 10**300}, {"pid": "../self"}, {"start": None},
+                {"start": 5.0}, {"machine": 7}, {"machine": None}, {"host": ["h"]}, {"host": "h\n"}, {"host": "\ud800"},
+                {"installation": 0}, {"more": 1},
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_what_names_no_process_is_refused(text):
+    """A number in the place of the machine ended `contimg status`, and a deeply nested lock file each run."""
+    with pytest.raises((ValueError, TypeError)):
+        Owner.from_json(text)
