@@ -44,6 +44,7 @@ from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import engine, queries, schema
 from contimg.registry.rows import new_row
 from contimg.storage.atomic import write_json
+from contimg.storage.notes import digests_of, write_note
 from contimg.times import mjd_from_datetime
 from tests.support.mosaics import config_below, make_mosaic
 
@@ -172,7 +173,8 @@ def keep_entry(layout: naming.Layout, row: dict[str, Any], number: int) -> None:
         "corners_deg": corners, "shape_px": [18000, 4200], "field_deg": 15.0,
         "moc": f"{row['data_id']}.moc.fits",
     }  # fmt: skip
-    (folder / f"{row['data_id']}.json").write_text(json.dumps(content))
+    content["files"] = digests_of(folder, [content["moc"]])
+    write_note(folder / f"{row['data_id']}.json", content)
 
 
 @contextlib.contextmanager

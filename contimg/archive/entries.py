@@ -12,15 +12,17 @@ from contimg import naming
 from contimg.archive.thumbnail import write_thumbnail
 from contimg.bundle import bundle
 from contimg.bundle.pixel_rows import pixel_rows
+from contimg.errors import InputError
+from contimg.products.fits_images import DamagedFileError, reported
 from contimg.products.fits_planes import image_hdu
-from contimg.storage.atomic import atomic_path, write_json
-from contimg.storage.json_files import read_json
+from contimg.storage.atomic import atomic_path
+from contimg.storage.notes import are_whole, digests_of, read_note, write_note
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SCHEMA = 5
+SCHEMA = 6
 MOC_ORDER = 11  # cells of 1.7 arcmin
 _ORDER_0_DEG = 58.6  # width of a HEALPix cell of order 0: sqrt(4 pi / 12) rad
 _MAX_POINTS = 1_000_000  # whose positions are computed, in a second or so
@@ -41,17 +43,19 @@ def entry(folder: Path, row: Mapping[str, Any], *, anew: bool = False) -> dict[s
     Raises
     ------
     InputError
-        If the bundle's metadata cannot be read.
+        If the bundle's metadata or images cannot be read.
     """
     path = Path(row["published_path"])
     kept = folder / f"{path.name}.json"
-    content = None if anew else read_json(kept)
-    if not isinstance(content, dict) or (content.get("schema"), content.get("manifest_sha256")) != (
-        SCHEMA,
-        row["sha256"],
-    ):
-        content = _read_bundle(folder, path, row["data_id"]) | {"manifest_sha256": row["sha256"]}
-        write_json(kept, content)
+    found = None if anew else read_note(kept)
+    content: dict[str, Any] = found if isinstance(found, dict) else {}
+    stands_for = content.get("schema"), content.get("manifest_sha256")
+    if stands_for != (SCHEMA, row["sha256"]) or not are_whole(folder, content["files"]):
+        try:
+            content = _read_bundle(folder, path, row["data_id"]) | {"manifest_sha256": row["sha256"]}
+        except DamagedFileError as error:
+            raise InputError(f"{error.path} {error.fault}: type contimg reconcile, then contimg archive") from None
+        write_note(kept, content)
     # What may change without the bundle comes from the row.
     approved = f"approved by {row['approved_by']}: {row['approved_reason']}" if row["approved_by"] else None
     return content | {
@@ -105,13 +109,13 @@ def described(metadata: Mapping[str, Any]) -> dict[str, Any]:
 def pictured(image: Path, folder: Path, name: str, rms_mjy: float | None) -> dict[str, Any]:
     """Write the thumbnail and MOC of an image into `folder`; return their names, and the field's corners and size.
 
-    All of them are None where there is no image, or no pixel in it.
+    All of them are None where there is no image, or no pixel in it. ``files`` has the SHA-256 of what was written.
     """
     found: dict[str, Any] = dict.fromkeys(("thumbnail", "corners_deg", "shape_px", "field_deg"))
     if image.exists():
         found["thumbnail"] = write_thumbnail(image, folder / f"{name}.png", rms_mjy)
         found |= _footprint(image, folder / f"{name}.moc.fits")
-    return found
+    return found | {"files": digests_of(folder, [found[key] for key in ("thumbnail", "moc") if found.get(key)])}
 
 
 def _tiles_used(metadata: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -145,7 +149,7 @@ def _exposure_s(coverage: Path, spans_s: Sequence[float]) -> float | None:
     if not coverage.exists() or not spans_s:
         return None
     pixels: Counter[int] = Counter()  # by number of tiles
-    with fits.open(coverage, memmap=False) as opened:
+    with reported(coverage), fits.open(coverage, memmap=False) as opened:
         for _, block in pixel_rows(image_hdu(opened)):
             numbers, counts = np.unique(block[block > 0], return_counts=True)
             pixels.update(dict(zip(numbers.astype(int).tolist(), counts.tolist(), strict=True)))
@@ -176,7 +180,7 @@ def _footprint(image: Path, place: Path) -> dict[str, Any]:
     from astropy.wcs import WCS
     from mocpy import MOC
 
-    with fits.open(image, memmap=False) as opened:
+    with reported(image), fits.open(image, memmap=False) as opened:
         hdu = image_hdu(opened)
         wcs = WCS(hdu.header).celestial
         ny, nx = (1, *hdu.shape)[-2:]

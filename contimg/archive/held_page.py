@@ -14,10 +14,11 @@ from contimg.archive import entries, gallery
 from contimg.bundle.bundle import payload
 from contimg.errors import ContimgError, RegistryError
 from contimg.naming import Layout
+from contimg.products.fits_images import DamagedFileError
 from contimg.registry.columns import held_reasons, summary
 from contimg.storage import safe_files
-from contimg.storage.atomic import atomic_path, write_json
-from contimg.storage.json_files import read_json
+from contimg.storage.atomic import atomic_path
+from contimg.storage.notes import are_whole, read_note, write_note
 
 if TYPE_CHECKING:
     from contimg.registry.engine import Registry
@@ -94,8 +95,9 @@ def _record(row: Mapping[str, Any], stage: Path, commands: Commands) -> tuple[di
     note = ""
     try:
         seen = _seen(image, stage / FOLDER, f"{name}.{row['sha256'][:12]}", metadata.get("rms_mjy"))
-    except (OSError, ValueError) as error:  # a torn image, which may be why it is held
-        seen, note = dict.fromkeys(("thumbnail", "corners_deg")), f"{image.name} cannot be read: {error}"
+    except (OSError, DamagedFileError) as error:  # a torn image, which may be why it is held
+        fault = error.fault if isinstance(error, DamagedFileError) else str(error)
+        seen, note = dict.fromkeys(("thumbnail", "corners_deg")), f"{image.name} cannot be read: {fault}"
     href = quote(os.path.relpath(page, stage)) if page.exists() else None
     thumbnail = f"{FOLDER}/{seen['thumbnail']}" if seen["thumbnail"] else None
     why = [one["message"] for one in held_reasons(row)]
@@ -107,11 +109,11 @@ def _record(row: Mapping[str, Any], stage: Path, commands: Commands) -> tuple[di
 def _seen(image: Path, folder: Path, name: str, rms_mjy: float | None) -> dict[str, Any]:
     """Return thumbnail and field of a mosaic, made once, and under ``memory`` the file that remembers them."""
     memory = folder / f"{name}.json"
-    known = read_json(memory)
-    if isinstance(known, dict) and known.get("schema") == entries.SCHEMA:
-        return known
+    known = read_note(memory)
+    if isinstance(known, dict) and known.get("schema") == entries.SCHEMA and are_whole(folder, known["files"]):
+        return dict(known)
     made = entries.pictured(image, folder, name, rms_mjy) | {"schema": entries.SCHEMA, "memory": memory.name}
-    write_json(memory, made)
+    write_note(memory, made)
     return made
 
 

@@ -12,11 +12,12 @@ from typing import Any
 from contimg import naming
 from contimg.archive import datalink, entries, gallery, tables
 from contimg.storage import safe_files
-from contimg.storage.atomic import atomic_path, remove, write_json
-from contimg.storage.json_files import read_json
+from contimg.storage.atomic import atomic_path, remove
+from contimg.storage.notes import are_whole, digests_of, read_note, write_note
 
 SUMMARY = "month.json"
-SCHEMA = 3
+SCHEMA = 4
+TABLES, COVERAGE, CARDS = ("obscore.vot", "obscore.fits"), "coverage.moc.fits", "mosaics.js"
 
 
 def month_of(name: str) -> str:
@@ -45,9 +46,14 @@ def summaries(top: Path) -> list[dict[str, Any]]:
 
 def _read_summary(folder: Path) -> dict[str, Any] | None:
     """Return the summary of a month; None when it is missing, damaged, of another version or of before a move."""
-    content = read_json(folder / SUMMARY)
+    content = read_note(folder / SUMMARY)
     known = {"schema": SCHEMA, "archive": str(folder.parents[1])}
     return content if isinstance(content, dict) and known.items() <= content.items() else None
+
+
+def is_whole(top: Path, summary: Mapping[str, Any], names: Sequence[str] = (*TABLES, COVERAGE, CARDS)) -> bool:
+    """Return whether files of a month are as its summary has them: a torn one would end the joining of all months."""
+    return are_whole(top / summary["month"], {name: summary["files"][name] for name in names})
 
 
 def write(top: Path, month: str, rows: Sequence[Mapping[str, Any]], layout: naming.Layout, *, anew: bool) -> None:
@@ -73,26 +79,28 @@ def write(top: Path, month: str, rows: Sequence[Mapping[str, Any]], layout: nami
     identity = hashlib.sha256(json.dumps([dict(row) for row in rows], sort_keys=True).encode()).hexdigest()
     address = address_of(layout)
     kept = _read_summary(folder)
-    if not anew and kept is not None and kept.get("rows_sha256") == identity and kept.get("address") == address:
+    same = kept is not None and (kept["rows_sha256"], kept["address"]) == (identity, address)
+    if not anew and kept is not None and same and is_whole(top, kept):
         return
     with safe_files.open_folder(top, month, create=True):  # refuses a symlink, through which the archive would be left
         pass
     found = [entries.entry(folder, row, anew=anew) for row in rows]
     found = [one | datalink.addresses(layout, folder, one) for one in found]
-    datalink.keep_links(layout, folder, found, anew=anew or kept is None or kept.get("address") != address)
+    datalink.keep_links(layout, folder, found, anew=anew or kept is None or kept["address"] != address)
     for name, make in (
-        ("obscore.vot", tables.write_votable),
-        ("obscore.fits", tables.write_fits),
-        ("coverage.moc.fits", tables.write_coverage),
-        ("mosaics.js", gallery.write_month),
+        (TABLES[0], tables.write_votable),
+        (TABLES[1], tables.write_fits),
+        (COVERAGE, tables.write_coverage),
+        (CARDS, gallery.write_month),
     ):
         with atomic_path(folder / name) as part:
             make(part, found, folder)
     # Last, so that everything that it lists is there.
+    made = digests_of(folder, (*TABLES, COVERAGE, CARDS))
     content = {"schema": SCHEMA, "archive": str(top.parent), "address": address, "month": month}
-    content |= {"mosaics": len(found), "rows_sha256": identity}
+    content |= {"mosaics": len(found), "rows_sha256": identity, "files": made}
     content["simulated"] = sum(one["synthetic"] for one in found)
     strips = Counter(strip for one in found if (strip := gallery.strip_of(one)) is not None)
     content["strips"] = dict(sorted(strips.items()))
     content["verdicts"] = {v: sum(one["verdict"] == v for one in found) for v in ("passed", "warning", "failed")}
-    write_json(folder / SUMMARY, content)
+    write_note(folder / SUMMARY, content)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contimg.bundle.pixel_rows import pixel_rows
+from contimg.products.fits_images import reported
 from contimg.products.fits_planes import image_hdu
 from contimg.storage.atomic import atomic_path
 
@@ -35,7 +36,7 @@ def write_thumbnail(image: Path, place: Path, rms_mjy: float | None) -> str | No
     """
     from astropy.io import fits
 
-    with fits.open(image, memmap=False) as opened:
+    with reported(image), fits.open(image, memmap=False) as opened:
         hdu = image_hdu(opened)
         small = _block_means(pixel_rows(hdu), *hdu.shape[-2:])
     finite = np.isfinite(small)

@@ -114,6 +114,12 @@ def rebuild(
             by_month = months.split(queries.published(registry))
             for month in sorted(by_month.keys() | {one["month"] for one in months.summaries(top)}):
                 months.write(top, month, by_month.get(month, []), layout, anew=anew)
+        due = whole or everything or _is_due(layout.products / "obscore.fits", wanted)
+        if not everything and data_id is not None:  # else each month was looked at just now
+            for one in months.summaries(top):
+                joined = due or one["month"][:4] == months.month_of(data_id)[:4]
+                if not months.is_whole(top, one, (*(months.TABLES if joined else ()), months.COVERAGE)):
+                    months.write(top, one["month"], queries.published(registry, one["month"]), layout, anew=anew)
         summaries = months.summaries(top)
         folders = [top / one["month"] for one in summaries]
         years = {folder.name[:4] for folder in folders}
@@ -124,7 +130,7 @@ def rebuild(
         for path in layout.products.glob("obscore-*.*"):
             if path.stem.removeprefix("obscore-") not in years:
                 path.unlink()
-        if whole or everything or _is_due(layout.products / "obscore.fits", wanted):
+        if due:
             _write_tables(layout.products, "obscore", folders)
         with atomic_path(layout.products / "coverage.moc.fits") as part:
             tables.join_coverage(part, [folder / "coverage.moc.fits" for folder in folders])

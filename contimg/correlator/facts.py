@@ -6,7 +6,6 @@ plan. No input file is ever changed.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import stat
@@ -22,8 +21,7 @@ from contimg.correlator import file_name, probe
 from contimg.correlator.files import fault_of_error
 from contimg.correlator.inbox import Cluster, SubbandFile, shown
 from contimg.correlator.probe import DataShape
-from contimg.storage.atomic import atomic_path
-from contimg.storage.json_files import read_json
+from contimg.storage.notes import read_note, write_note
 
 
 @dataclass(frozen=True)
@@ -103,8 +101,7 @@ class FactsCache:
     def save(self) -> None:
         """Write the days that changed."""
         for day in sorted(self._changed):
-            with atomic_path(self._folder / f"{day}.json") as part:
-                part.write_text(json.dumps(self._days[day], allow_nan=False))
+            write_note(self._folder / f"{day}.json", self._days[day])
         self._changed.clear()
 
     def _entry(self, file: SubbandFile, size: int, mtime_ns: int) -> dict[str, Any] | None:
@@ -118,7 +115,7 @@ class FactsCache:
     def _day(self, file: SubbandFile) -> dict[str, dict[str, Any]]:
         day = _day_of(file)
         if day not in self._days:
-            content = read_json(self._folder / f"{day}.json")
+            content = read_note(self._folder / f"{day}.json")
             # Damaged? It is a cache, so that its loss costs time and nothing else.
             self._days[day] = content if isinstance(content, dict) else {}
         return self._days[day]

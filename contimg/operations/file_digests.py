@@ -9,8 +9,8 @@ from pathlib import Path
 from contimg.config import Config
 from contimg.errors import ConfigError
 from contimg.sky.strips import strips_of
-from contimg.storage.atomic import file_sha256, write_json
-from contimg.storage.json_files import read_json
+from contimg.storage.atomic import file_sha256
+from contimg.storage.notes import read_note, write_note
 
 
 class FileDigests:
@@ -28,7 +28,7 @@ class FileDigests:
         self._place = place
         self._known: dict[str, list[int | str]] = {}
         with contextlib.suppress(OSError):
-            known = read_json(place)
+            known = read_note(place)
             self._known = known if isinstance(known, dict) else {}
 
     def sha256(self, path: Path, key: str) -> str:
@@ -50,7 +50,7 @@ class FileDigests:
             raise ConfigError(f"config key '{key}' names {path}: {error.strerror}: correct the path") from None
         self._known[str(path)] = [digest, *stamp]
         with contextlib.suppress(OSError):
-            write_json(self._place, self._known)
+            write_note(self._place, self._known)
         return digest
 
 

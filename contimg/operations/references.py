@@ -14,8 +14,7 @@ from contimg.errors import InputError
 from contimg.operations.file_digests import FileDigests, reference_files, strips_of_catalogue
 from contimg.plan.model import Plan, PlannedTile
 from contimg.sky.strips import catalogue_at
-from contimg.storage.atomic import write_json
-from contimg.storage.json_files import read_json
+from contimg.storage.notes import read_note, write_note
 
 _FIELD_RADIUS_DEG = 2.5
 """Beyond it the response of a 4.65-m dish is below 0.1 at 1.4 GHz, and apparent places differ by 0.4 deg from ICRS."""
@@ -34,7 +33,7 @@ class Known:
         self._place = cache / "preflight.json"
         self._content: dict[str, Any] = {}
         with contextlib.suppress(OSError):
-            content = read_json(self._place)
+            content = read_note(self._place)
             self._content = content if isinstance(content, dict) else {}
         self._before = dict(self._content)
         self.digests = FileDigests(cache / "digests.json")
@@ -51,7 +50,7 @@ class Known:
         """Write the cache if it changed; where it cannot be written, the files are read again next time."""
         if self._content != self._before:
             with contextlib.suppress(OSError):
-                write_json(self._place, self._content)
+                write_note(self._place, self._content)
 
 
 def findings(config: Config, known: Known) -> list[str]:

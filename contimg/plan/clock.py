@@ -19,8 +19,7 @@ from typing import Any
 from contimg.config import IngestOptions
 from contimg.correlator.facts import FileFacts
 from contimg.correlator.integrations import TILE_S
-from contimg.storage.atomic import write_note
-from contimg.storage.json_files import read_json
+from contimg.storage.notes import read_note, write_note_if_allowed
 from contimg.storage.process import me
 from contimg.times import datetime_from_mjd
 
@@ -46,7 +45,7 @@ class Clocks:
         """Return the clocks of a note; None for a damaged one: its loss costs no more than this check."""
         try:
             found = cls(content["boot"], float(content["since_boot_s"]), datetime.fromisoformat(content["clock"]))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
         whole = 0 <= found.since_boot_s < _LONGEST_S and found.clock.tzinfo is not None
         return found if whole else None
@@ -98,12 +97,12 @@ def time_of_plan(cache: Path, facts: Mapping[str, FileFacts], options: IngestOpt
         If the note cannot be written, other than for want of permission: who may only read plans with the old one.
     """
     place, shown = cache / "clock.json", Clocks.read()
-    before = Clocks.of_note(read_json(place))
+    before = Clocks.of_note(read_note(place))
     ends = [fact.end_mjd for fact in facts.values() if fact.fault_code is None and math.isfinite(fact.end_mjd)]
     now = believed(shown, before, datetime_from_mjd(max(ends)) if ends else None, options)
     stands = Clocks(shown.boot, shown.since_boot_s, now)
     if before is None or before.boot != shown.boot or _apart_s(before, stands) > _STEP_S / 2:
-        write_note(place, stands.note())
+        write_note_if_allowed(place, stands.note())
     return now, (shown.clock - now).total_seconds()
 
 

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from contimg.naming import Layout
-from contimg.storage.atomic import write_note
-from contimg.storage.json_files import read_json
+from contimg.storage.notes import read_note, write_note_if_allowed
 
 _TICK_NS = 2_000_000_000
 """A folder that was changed so shortly before it was listed may be changed again within the same tick of its disk."""
@@ -33,7 +32,7 @@ class SettledGroups:
     def __init__(self, layout: Layout) -> None:
         self._place = layout.cache / "settled.json"
         self._folder = layout.stage / "published"
-        content = read_json(self._place)
+        content = read_note(self._place)
         self._known, days = _times(content, "groups"), _times(content, "nights")
         self._nights: dict[str, int] = {}
         self._standing: dict[str, int] = {}
@@ -75,7 +74,7 @@ class SettledGroups:
     def save(self) -> None:
         """Write the memory, if it changed."""
         if self._changed:
-            write_note(self._place, {"groups": self._known, "nights": self._nights})
+            write_note_if_allowed(self._place, {"groups": self._known, "nights": self._nights})
             self._changed = False
 
 

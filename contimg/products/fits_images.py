@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import stat
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,27 +67,41 @@ def read_image(path: Path, *, verify: bool = False, dtype: type[np.floating] = n
     from astropy.io import fits
     from astropy.wcs import WCS
 
+    with reported(path), fits.open(path, memmap=False) as hdus:
+        hdu = image_hdu(hdus)
+        if verify and hdu.verify_datasum() != 1:
+            raise DamagedFileError(path, "does not have the DATASUM of its header")
+        data, header = hdu.data, hdu.header
+        wcs = WCS(header).celestial
+    if data is None or data.ndim < 2 or data.size != np.prod(data.shape[-2:]):
+        raise DamagedFileError(path, "is not an image of one plane")
+    if wcs.naxis != 2:
+        raise DamagedFileError(path, "has no celestial coordinates")
+    return FitsImage(path, data.reshape(data.shape[-2:]).astype(dtype), header, wcs)
+
+
+@contextlib.contextmanager
+def reported(path: Path) -> Iterator[None]:
+    """Raise what astropy makes of a damaged FITS file in a block as `DamagedFileError`, a disk's errors as they are.
+
+    astropy says of most faults neither the file nor, by the kind of exception, that it is the file's; and it would read
+    a device or a FIFO without end.
+    """
+    from astropy.io import fits
+
     try:
         with warnings.catch_warnings():
             # astropy warns of truncation and of cards it cannot read, and goes on.
             warnings.simplefilter("ignore")
-            with fits.open(path, memmap=False) as hdus:
-                hdu = image_hdu(hdus)
-                if verify and hdu.verify_datasum() != 1:
-                    raise DamagedFileError(path, "does not have the DATASUM of its header")
-                data, header = hdu.data, hdu.header
-                wcs = WCS(header).celestial
+            if not stat.S_ISREG(os.stat(path).st_mode):
+                raise DamagedFileError(path, "is no plain file")
+            yield
     except FileNotFoundError:
         raise DamagedFileError(path, "does not exist") from None
     except (OSError, ValueError, KeyError, TypeError, IndexError, fits.VerifyError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the machine's fault, not the file's
         raise DamagedFileError(path, f"is not a whole FITS file ({_first_line(error)})") from None
-    if data is None or data.ndim < 2 or data.size != np.prod(data.shape[-2:]):
-        raise DamagedFileError(path, "is not an image of one plane")
-    if wcs.naxis != 2:
-        raise DamagedFileError(path, "has no celestial coordinates")
-    return FitsImage(path, data.reshape(data.shape[-2:]).astype(dtype), header, wcs)
 
 
 def _first_line(error: Exception) -> str:

@@ -20,7 +20,6 @@ from contimg.storage.process import is_orphan, part_name
 _HASHED_BYTES = 4 << 20  # read at a time: after each piece the thread waits for the interpreter's lock
 _SYNC_EVERY_S = 0.4
 _OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_MAY_NOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def file_sha256(path: Path) -> str:
@@ -53,21 +52,6 @@ def write_json(path: Path, content: Any) -> None:
     text = json.dumps(content, indent=1, sort_keys=False, allow_nan=False) + "\n"
     with atomic_path(Path(path)) as part:
         part.write_text(text)
-
-
-def write_note(path: Path, content: Any) -> None:
-    """Write what one plan leaves to the next as a JSON file; who may only read writes nothing, and plans all the same.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written for another reason than want of permission.
-    """
-    try:
-        write_json(path, content)
-    except OSError as error:
-        if error.errno not in _MAY_NOT_WRITE:
-            raise
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from PIL import Image
 
 from contimg.archive import entries
 from contimg.bundle import bundle
+from contimg.storage import notes
 
 ID = "mosaic_20260211T002649"
 TILES = ("2026-02-11T00:26:49", "2026-02-11T00:31:58")
@@ -176,9 +177,10 @@ def test_what_is_kept_is_not_read_again(tmp_path, kept):
 def test_what_is_kept_and_cannot_be_used_is_made_again(tmp_path, kept, content):
     path = put(tmp_path / ID)
     first = entries.entry(kept, row(path))
-    (kept / f"{ID}.json").write_text(content)
-    assert entries.entry(kept, row(path)) == first
-    assert json.loads((kept / f"{ID}.json").read_text())["manifest_sha256"] == "1" * 64
+    for damaged in (content.encode(), notes._framed(content.encode())):
+        (kept / f"{ID}.json").write_bytes(damaged)
+        assert entries.entry(kept, row(path)) == first
+    assert notes.read_note(kept / f"{ID}.json")["manifest_sha256"] == "1" * 64
 
 
 def test_another_manifest_is_another_bundle(tmp_path, kept):

@@ -1,12 +1,12 @@
 """The archive by months: whose month a mosaic is of, and what is kept of it."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from contimg.archive import months
 from contimg.naming import Layout
+from contimg.storage.notes import write_note
 
 LAYOUT = Layout(*(Path("/r") / name for name in ("incoming", "stage", "products", "state")))
 
@@ -43,7 +43,7 @@ def test_what_months_say_of_themselves_is_read_in_order(tmp_path):
         ("2026-05", "text"),
     ):
         (tmp_path / month).mkdir()
-        (tmp_path / month / months.SUMMARY).write_text(json.dumps(content))
+        write_note(tmp_path / month / months.SUMMARY, content)
     (tmp_path / "2026-06").mkdir()
     (tmp_path / "2026-07").mkdir()
     (tmp_path / "2026-07" / months.SUMMARY).write_text("{")

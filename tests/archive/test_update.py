@@ -21,6 +21,7 @@ from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries
 from contimg.registry.engine import open_registry
+from contimg.storage.notes import read_note
 from tests.support import mosaics
 
 ID = mosaics.MOSAIC
@@ -174,7 +175,7 @@ def test_what_is_deleted_is_made_again_the_same(config, registry):
     assert {name: (products / name).read_bytes() for name in before} == before
     (products / MONTH / f"{ID}.json").write_text("{")
     update.rebuild(registry, config.layout, anew=True)
-    assert json.loads((products / MONTH / f"{ID}.json").read_text())["verdict"] == "passed"
+    assert read_note(products / MONTH / f"{ID}.json")["verdict"] == "passed"
 
 
 def test_a_publisher_that_died_before_it_is_made_up_for(config):

@@ -1,6 +1,5 @@
 """Deadlines are counted with the time that has passed: a step of this computer's clock makes nothing overdue."""
 
-import json
 import os
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +13,7 @@ from contimg.plan.clock import Clocks, believed, time_of_plan
 from contimg.plan.model import Waiting
 from contimg.plan.observe import current_plan, with_step
 from contimg.simulate import GainErrors, NightOptions, simulate_night
-from contimg.storage import atomic, process
+from contimg.storage import notes, process
 from contimg.times import mjd_from_datetime
 
 T = datetime(2026, 2, 11, 12, 0, 0, tzinfo=UTC)
@@ -134,10 +133,10 @@ def test_the_note_is_written_at_steps_only(tmp_path, clocks):
     ids=["empty", "list", "nothing", "a key", "too long", "nan", "no zone"],
 )  # fmt: skip
 def test_a_damaged_note_is_replaced(tmp_path, clocks, content):
-    (tmp_path / "clock.json").write_text(content.replace("%s", process.me().boot))
+    (tmp_path / "clock.json").write_bytes(notes._framed(content.replace("%s", process.me().boot).encode()))
     clocks(60, set_by=HOUR)
     assert read(tmp_path) == (3660, 0)
-    assert Clocks.of_note(json.loads((tmp_path / "clock.json").read_text())).clock == T + HOUR + timedelta(seconds=60)
+    assert Clocks.of_note(notes.read_note(tmp_path / "clock.json")).clock == T + HOUR + timedelta(seconds=60)
 
 
 def test_who_may_not_write_plans_with_the_note_that_stands(tmp_path, clocks, monkeypatch):
@@ -147,7 +146,7 @@ def test_who_may_not_write_plans_with_the_note_that_stands(tmp_path, clocks, mon
     def refused(path, content):
         raise PermissionError(13, os.strerror(13), str(path))
 
-    monkeypatch.setattr(atomic, "write_json", refused)
+    monkeypatch.setattr(notes, "write_note", refused)
     assert read(tmp_path) == (60, 3600)
 
 
@@ -155,7 +154,7 @@ def test_other_failures_to_write_are_said(tmp_path, monkeypatch):
     def full(path, content):
         raise OSError(28, os.strerror(28), str(path))
 
-    monkeypatch.setattr(atomic, "write_json", full)
+    monkeypatch.setattr(notes, "write_note", full)
     with pytest.raises(OSError, match="No space left"):
         read(tmp_path)
 

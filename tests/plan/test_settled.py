@@ -1,6 +1,5 @@
 """Groups that are settled and long past are not read again, until their marker changes."""
 
-import json
 import os
 from datetime import datetime
 
@@ -11,6 +10,7 @@ from contimg.errors import InputError
 from contimg.plan import observe
 from contimg.plan.observe import committed_groups
 from contimg.plan.settled import SettledGroups
+from contimg.storage import notes
 from contimg.storage.atomic import write_json
 from tests.support import mosaics
 
@@ -73,12 +73,12 @@ def test_a_night_that_is_asked_for_is_read(config):
     assert ids(asked) == [OLD, NEW]
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"a": ', '{"20260201T000000": "x"}'])
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"a": ', b'{"groups": {}, "nights": {}}', notes._framed(b"[]")])
 def test_a_damaged_memory_costs_time_only(config, content):
     config.layout.cache.mkdir(parents=True, exist_ok=True)
-    (config.layout.cache / "settled.json").write_text(content)
+    (config.layout.cache / "settled.json").write_bytes(content)
     assert ids(config) == [OLD, NEW] and ids(config) == [NEW]
-    assert list(json.loads((config.layout.cache / "settled.json").read_text())["groups"]) == [
+    assert list(notes.read_note(config.layout.cache / "settled.json")["groups"]) == [
         naming.stem(OLD),
         naming.stem(NEW),
     ]
@@ -117,7 +117,7 @@ def test_who_may_only_read_plans_all_the_same(config, monkeypatch):
     def refuse(*_args, **_options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("contimg.storage.atomic.atomic_path", refuse)
+    monkeypatch.setattr("contimg.storage.notes.atomic_path", refuse)
     assert ids(config) == [OLD, NEW] and ids(config) == [OLD, NEW]
 
 
