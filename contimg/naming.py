@@ -76,6 +76,14 @@ def parse_id(text: str) -> datetime:
     raise InputError(f"'{text}' is not an id: write it as 2026-02-11T00:26:49 or 20260211T002649")
 
 
+def is_id(text: str) -> bool:
+    """Return whether a text is an id in either form, as `parse_id` reads it."""
+    with contextlib.suppress(InputError):
+        parse_id(text)
+        return True
+    return False
+
+
 def id_from_datetime(moment: datetime) -> str:
     """Return the id of an aware UTC datetime, floored to 1 s."""
     return moment.isoformat()[:19]  # not strftime, which writes years before 1000 without their zeros

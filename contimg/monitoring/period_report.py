@@ -18,8 +18,8 @@ from contimg.operations.status import find_twin, mosaic_record
 from contimg.plan.frozen import frozen_plan
 from contimg.plan.model import Plan
 from contimg.plan.observe import committed_groups, current_plan
+from contimg.plan.standing import read_quarantine
 from contimg.products.twin import simulated_words
-from contimg.storage.json_files import read_json
 
 KIND_OF = {
     "convert_tile": "ms", "solve_calibration": "calibration", "apply_calibration": "calibrated", "image_tile": "image",
@@ -212,7 +212,5 @@ def _quarantined(config: Config, scope: Scope) -> list[dict[str, str]]:
     days = {scope.night} if scope.night else {naming.date(one) for one in scope.tiles}
     rows = []
     for day in sorted(filter(None, days)):
-        content = read_json(config.layout.quarantine(day))
-        rows += [one for one in (content if isinstance(content, list) else []) if isinstance(one, dict)]
-    return [{"file": Path(one.get("path", "")).name, "code": one.get("code", ""), "message": one.get("message", "")}
-            for one in rows]  # fmt: skip
+        rows += read_quarantine(config.layout.quarantine(day)) or []
+    return [{"file": Path(one["path"]).name, "code": one["code"], "message": one["message"]} for one in rows]

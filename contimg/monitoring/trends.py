@@ -16,6 +16,7 @@ from contimg import naming, times
 from contimg.calibration.caltables import FILES, Solutions, read_solutions
 from contimg.config import Config
 from contimg.errors import InputError
+from contimg.monitoring.antennas import flagged_by_antenna, is_number, sefd_by_antenna
 from contimg.monitoring.trend_events import Event, find_events
 from contimg.products.twin import simulated_words
 from contimg.storage.json_files import read_json
@@ -178,15 +179,21 @@ def _twins(config: Config, folder: str, dates: list[str], trouble: list[str]) ->
     for day in dates:
         for path in sorted((config.layout.stage / folder / day).glob("*.json")):
             content = read_json(path)
-            if not isinstance(content, dict) or not isinstance(content.get("qa"), dict) or "id" not in content:
+            if not _is_twin(content):
                 trouble.append(f"{path} is damaged, and was left out: rerun snakemake")
                 continue
-            facts, qa = content.get("facts") or {}, content["qa"]
-            numbers = {key: qa[key] for key in _KEYS if isinstance(qa.get(key), (int, float))}
+            numbers = {key: content["qa"][key] for key in _KEYS if is_number(content["qa"].get(key))}
             yield _Numbers(
-                content["id"], facts.get("type"), numbers, facts.get("sefd_jy") or {},
-                qa.get("flagged_by_antenna") or {}, content.get("synthetic") is True,
+                content["id"], content.get("facts", {}).get("type"), numbers, sefd_by_antenna(content),
+                flagged_by_antenna(content), content.get("synthetic") is True,
             )  # fmt: skip
+
+
+def _is_twin(content: Any) -> bool:
+    """Return whether a twin has an id, facts and numbers; of these each is looked at where it is taken."""
+    if not isinstance(content, dict) or not isinstance(content.get("id"), str) or not naming.is_id(content["id"]):
+        return False
+    return isinstance(content.get("qa"), dict) and isinstance(content.get("facts", {}), dict)
 
 
 def _series(name: str, twins: Mapping[str, Sequence[_Numbers]]) -> Series:

@@ -13,6 +13,7 @@ from contimg import naming
 from contimg.bundle.bundle import payload
 from contimg.config import Config
 from contimg.errors import ContimgError, InputError, UnknownIdError
+from contimg.operations.job_log import sentence
 from contimg.plan.model import Plan
 from contimg.plan.observe import current_plan
 from contimg.plan.standing import read_group, read_marker
@@ -131,8 +132,8 @@ def _group_state(config: Config, stem: str, stuck: Mapping[str, str]) -> dict[st
     """
     try:
         return _sound_state(config, stem, stuck)
-    except InputError as error:
-        what, _, remedy = str(error).rpartition(": ")  # what a parser says has colons, too
+    except (InputError, OSError) as error:
+        what, _, remedy = sentence(error).rpartition(": ")  # what a parser says has colons, too
         nothing = dict.fromkeys(("tiles", "calibrated", "imaged", "verdict", "sun", "synthetic", "version", "path"))
         name = {"group": naming.iso(stem), "mosaic": naming.mosaic_id(stem)}
         return {**name, **nothing, "state": "damaged", "next": remedy, "error": what}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -13,12 +14,15 @@ from contimg.config.used_keys import USED_KEYS
 from contimg.correlator.inbox import Quarantined
 from contimg.errors import InputError
 from contimg.plan.model import Plan
+from contimg.plan.standing import read_quarantine
 from contimg.products.gates import threshold_keys
 from contimg.products.twin import read_twin
 from contimg.storage.atomic import write_json
 from contimg.storage.json_files import read_json, read_object
 
 THRESHOLD_KINDS = ("calibration", "image", "mosaic", "crossmatch")
+_DIGEST = "sha256"
+_REMEDY = "start the work with snakemake, which makes it"
 _LEFT_OUT = ("subband_empty", "subband_rejected")
 
 
@@ -41,19 +45,18 @@ def freeze(plan: Plan, config: Config) -> None:
         if read_json(place) != json.loads(json.dumps(content)):
             write_json(place, content)
     write_quarantine(plan, config)
-    write_json(
-        layout.frozen_plan,
-        plan.to_json() | {"thresholds": _beside_the_parameters(config), "working_folder": os.getcwd()},
-    )
+    frozen = plan.to_json() | {"thresholds": _beside_the_parameters(config), "working_folder": os.getcwd()}
+    write_json(layout.frozen_plan, frozen | {_DIGEST: _digest(frozen)})
 
 
 def working_folder(config: Config) -> Path | None:
-    """Return the folder in which Snakemake last ran on a configuration; None before its first run."""
+    """Return the folder in which Snakemake last ran on a configuration; None before its first run, or where damaged."""
     try:
-        content = read_json(config.layout.frozen_plan)
-    except (OSError, ValueError):
+        content = _read(config.layout.frozen_plan)
+    except (OSError, InputError):
         return None
-    return Path(content["working_folder"]) if isinstance(content, dict) and "working_folder" in content else None
+    found = content.get("working_folder")
+    return Path(found) if isinstance(found, str) else None
 
 
 def _beside_the_parameters(config: Config) -> dict[str, dict[str, Any]]:
@@ -101,9 +104,8 @@ def write_quarantine(plan: Plan, config: Config) -> None:
     used = {path for tile in plan.tiles.values() for path in tile.files}
     for day, items in days.items():
         place = config.layout.quarantine(day)
-        before = read_json(place)
-        earlier = [row for row in before if isinstance(row, dict)] if isinstance(before, list) else []
-        kept = {row["path"]: row for row in earlier if row.get("path", "") not in {"", *used}} | items
+        before = read_quarantine(place)
+        kept = {row["path"]: row for row in before or () if row["path"] not in {"", *used}} | items
         rows = [row for _, row in sorted(kept.items())]
         if rows != before:
             write_json(place, rows)
@@ -138,7 +140,11 @@ def frozen_plan(config: Config) -> Plan:
         If no run has frozen one.
     """
     place = config.layout.frozen_plan
-    return Plan.from_json(_read(place))
+    content = _read(place)
+    try:
+        return Plan.from_json(content)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise InputError(f"{place} is damaged (it describes no plan): {_REMEDY}") from None
 
 
 def for_report(plan: Plan, config: Config) -> Plan:
@@ -186,11 +192,17 @@ def read_previous(place: str | Path, twin: Path) -> Path | None:
     return None if previous is None else twin.parents[1] / naming.date(previous) / f"{previous}.json"
 
 
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def _read(place: str | Path, part: str | None = None) -> Any:
     """Return a frozen plan, or a part of it."""
-    remedy = "start the work with snakemake, which makes it"
     try:
-        content = read_object(Path(place), remedy, (part,) if part else ())
+        content = read_object(Path(place), _REMEDY, (part,) if part else ())
     except FileNotFoundError:
-        raise InputError(f"{place} does not exist: {remedy}") from None
+        raise InputError(f"{place} does not exist: {_REMEDY}") from None
+    digest = content.pop(_DIGEST, None)  # plans of earlier versions have none
+    if digest is not None and digest != _digest(content):
+        raise InputError(f"{place} is damaged (it does not have the digest that it was written with): {_REMEDY}")
     return content[part] if part else content

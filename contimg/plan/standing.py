@@ -3,10 +3,47 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import AfterValidator, BaseModel, Field
+
+from contimg import naming
 from contimg.errors import InputError
-from contimg.storage.json_files import read_object
+from contimg.storage.json_files import read_json, read_object
+
+
+def _is_id(text: str) -> str:
+    try:
+        found = naming.iso(text)
+    except InputError:
+        found = None
+    if found != text:
+        raise ValueError("is no time as 2026-02-11T00:26:49")
+    return text
+
+
+_Id = Annotated[str, AfterValidator(_is_id)]
+
+
+class _Tile(BaseModel):
+    id: _Id
+    name_time: _Id
+    files: list[str]
+
+
+class _Group(BaseModel):
+    id: _Id
+    tiles: list[_Tile] = Field(min_length=1)
+
+
+class _Marker(BaseModel):
+    status: str
+    version: int
+    time: str
+
+
+class _Note(BaseModel):
+    version: int
 
 
 def read_group(path: Path) -> dict[str, Any]:
@@ -20,12 +57,9 @@ def read_group(path: Path) -> dict[str, Any]:
         If it is damaged. Nothing else says which files the group has, so no plan is made without it.
     """
     remedy = "restore it, or delete it and its group is planned anew from the inbox"
-    content = read_object(path, remedy, ("id", "tiles"))
-    try:
-        for tile in content["tiles"]:
-            _ = tile["id"], tile["name_time"], tuple(tile["files"])
-    except (TypeError, KeyError):
-        raise InputError(f"{path} is damaged (its tiles are not described): {remedy}") from None
+    content = read_object(path, remedy, ("id", "tiles"), _Group)
+    if naming.stem(content["id"]) != path.stem:
+        raise InputError(f"{path} is damaged (it is of group {content['id']}): {remedy}")
     return content
 
 
@@ -39,7 +73,7 @@ def read_marker(path: Path) -> dict[str, Any]:
     InputError
         If it is damaged; the registry holds the same.
     """
-    return read_object(path, "type contimg reconcile, which writes it anew", ("status", "version", "time"))
+    return read_object(path, "type contimg reconcile, which writes it anew", ("status", "version", "time"), _Marker)
 
 
 def read_note(path: Path) -> dict[str, Any]:
@@ -52,4 +86,13 @@ def read_note(path: Path) -> dict[str, Any]:
     InputError
         If it is damaged.
     """
-    return read_object(path, "delete it, and type contimg prune again", ("version",))
+    return read_object(path, "delete it, and type contimg prune again", ("version",), _Note)
+
+
+def read_quarantine(path: Path) -> list[dict[str, Any]] | None:
+    """Return the files that were set aside on a date; rows that are damaged are left out. None where there are none."""
+    content = read_json(path)
+    if not isinstance(content, list):
+        return None
+    keys = ("path", "code", "message", "name_time")
+    return [one for one in content if isinstance(one, dict) and all(isinstance(one.get(key), str) for key in keys)]

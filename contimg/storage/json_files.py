@@ -10,6 +10,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from contimg.errors import InputError
 
 
@@ -65,7 +67,9 @@ def read_json(path: Path) -> Any:
         return None
 
 
-def read_object(path: Path, remedy: str, keys: Collection[str] = ()) -> dict[str, Any]:
+def read_object(
+    path: Path, remedy: str, keys: Collection[str] = (), form: type[BaseModel] | None = None
+) -> dict[str, Any]:
     """Return the content of a JSON file that holds an object.
 
     Parameters
@@ -75,13 +79,15 @@ def read_object(path: Path, remedy: str, keys: Collection[str] = ()) -> dict[str
         The remedy for a damaged file, as the end of the error message.
     keys : collection of str
         Keys that the object must have.
+    form : type of BaseModel, optional
+        What the object must be, with the types as they are written (strict).
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     InputError
-        If it is no plain file, not JSON, not an object, or lacks a key.
+        If it is no plain file, not JSON, not an object, lacks a key, or is of another form.
     """
     try:
         content = parse_json(plain_bytes(path))
@@ -92,4 +98,11 @@ def read_object(path: Path, remedy: str, keys: Collection[str] = ()) -> dict[str
     missing = [key for key in keys if key not in content]
     if missing:
         raise InputError(f"{path} is damaged (it has no '{missing[0]}'): {remedy}")
+    if form is not None:
+        try:
+            form.model_validate(content, strict=True)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            where, what = ".".join(map(str, first["loc"])), " ".join(first["msg"].split())
+            raise InputError(f"{path} is damaged ('{where}': {what}): {remedy}") from None
     return content

@@ -248,7 +248,8 @@ def test_a_marker_or_group_that_cannot_be_read_is_named_and_waited_for_by_nobody
     """One sentence with the file, and the other groups are shown; a marker is then written anew."""
     make(sqlite_config)
     layout = sqlite_config.layout
-    write_json(layout.group("20260211T002649"), {"id": "2026-02-11T00:26:49", "tiles": []})
+    tile = {"id": mosaics.GROUP, "name_time": mosaics.GROUP, "files": []}
+    write_json(layout.group("20260211T002649"), {"id": mosaics.GROUP, "tiles": [tile]})
     for path in (layout.twin("published", ID), layout.group("20260211T002649")):
         before = path.read_bytes()
         path.unlink()

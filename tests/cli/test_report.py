@@ -44,7 +44,7 @@ def test_an_unknown_mosaic_is_refused(program):
 def test_without_an_id_every_committed_group_with_a_mosaic_is_shown(program, sqlite_config, publish):
     assert program("report").out == ""
     publish()
-    for group, tiles in ((ID, mosaics.TILES), ("mosaic_20260212T030000", ("2026-02-12T03:00:00",))):
+    for group, tiles in ((mosaics.GROUP, mosaics.TILES), ("2026-02-12T03:00:00", ("2026-02-12T03:00:00",))):
         tiles = [{"id": tile, "name_time": tile, "files": []} for tile in tiles]
         write_json(sqlite_config.layout.group(group), {"id": group, "tiles": tiles})
     assert [record["mosaic"] for record in program("report", "--json").json] == [ID]

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 
 from contimg.calibration.caltables import FILES
 from contimg.cli.entry import main
+from contimg.monitoring.antennas import flagged_by_antenna, sefd_by_antenna
 from contimg.monitoring.trend_events import find_events
 from contimg.monitoring.trends import Receptors, _installed, trends
 from contimg.monitoring.trends_page import write_trends_page
@@ -140,8 +142,6 @@ def test_days_are_counted_back_from_the_last_data(weeks):
 
 
 def test_a_damaged_twin_and_a_lost_table_are_named_and_the_rest_is_shown(weeks, tmp_path):
-    import shutil
-
     stage = tmp_path / "stage"
     shutil.copytree(weeks.layout.stage, stage)
     other = mosaics.config_below(tmp_path, watch={"min_free_gb": 0.0})
@@ -151,6 +151,29 @@ def test_a_damaged_twin_and_a_lost_table_are_named_and_the_rest_is_shown(weeks, 
     assert len(seen.trouble) == 2
     assert "20260203T030000.json is damaged" in "".join(seen.trouble) and "B.cal" in "".join(seen.trouble)
     assert len(seen.receptors.calibrations) == DAYS - 1
+
+
+@pytest.mark.parametrize("change", [{"id": 1.5}, {"id": "x"}, {"qa": []}, {"facts": "x"}, {"facts": None}])
+def test_a_twin_of_another_form_is_named(weeks, tmp_path, change):
+    """An id that was a number ended `contimg trends` in a traceback."""
+    stage = tmp_path / "stage"
+    shutil.copytree(weeks.layout.stage, stage)
+    other = mosaics.config_below(tmp_path, watch={"min_free_gb": 0.0})
+    for place in ("images/2026-02-03/20260203T030000.json", "calibrations/2026-02-04/cal_20260204T030000.json"):
+        content = json.loads((stage / place).read_text())
+        (stage / place).write_text(json.dumps(content | change))
+    seen = trends(other, days=30)
+    assert len(seen.trouble) == 2 and all("is damaged, and was left out" in one for one in seen.trouble)
+
+
+def test_damaged_numbers_of_antennas_are_left_out():
+    odd = [None, "x", [], [1], [1, "x"], [1, 10**400], {}, True]
+    twin = {"facts": {"sefd_jy": {str(key): one for key, one in enumerate(odd)} | {"24": [7000.0, None]}}}
+    twin["qa"] = {"flagged_by_antenna": {str(key): one for key, one in enumerate(odd)} | {"24": 0.25, "31": 1}}
+    assert sefd_by_antenna(twin) == {"24": [7000.0, None]}
+    assert flagged_by_antenna(twin) == {"24": 0.25, "31": 1}
+    for none in (None, [], {"facts": [], "qa": 3}, {"facts": {"sefd_jy": []}, "qa": {"flagged_by_antenna": "x"}}):
+        assert sefd_by_antenna(none) == {} and flagged_by_antenna(none) == {}
 
 
 def test_an_empty_stage_has_nothing_to_show(tmp_path):

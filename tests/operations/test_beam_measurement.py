@@ -54,7 +54,7 @@ def stage(tmp_path_factory):
     tiles = [maker.make(number, RA_DEG + number * STEP_DEG, sky) for number in range(4)]
     names = [commit(config, tiles[:2]), commit(config, tiles[2:])]
     (config.layout.stage / "groups" / "20260212T000000.json").write_text(
-        json.dumps({"id": EMPTY, "tiles": [{"id": EMPTY, "name_time": "", "files": []}]})
+        json.dumps({"id": EMPTY, "tiles": [{"id": EMPTY, "name_time": EMPTY, "files": []}]})
     )
     (root / "night.yaml").write_text(
         json.dumps({"paths": {k: str(v) for k, v in config.paths}, "sky": {"catalogue": str(root / "catalogue.csv")}})

@@ -242,3 +242,26 @@ def test_a_damaged_file_of_a_group_is_told_in_its_row_and_the_others_are_shown(c
     remedy = {"group": "or delete it", "published": "type contimg reconcile", "mosaic": "delete it and rerun snakemake"}
     assert remedy[kind] in row["next"]
     assert state(config, "2026-02-12T00:00:00")["state"] == "open"
+
+
+@pytest.mark.parametrize("kind", ["group", "published", "mosaic"])
+@pytest.mark.parametrize("what", ["folder", "loop"])
+def test_a_folder_or_loop_in_the_place_of_a_file_of_a_group_is_told_in_its_row(config, planned, kind, what):
+    """It ended `contimg status` for all groups."""
+    made(config)
+    commit(config, ("2026-02-12T00:00:00",))
+    layout = config.layout
+    path = layout.group(mosaics.GROUP) if kind == "group" else layout.twin(kind, ID)
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if what == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(path.name)
+    row = state(config)
+    if (kind, what) == ("mosaic", "loop"):  # counts as not there: snakemake makes it anew
+        assert row["state"] == "open"
+    else:
+        assert row["state"] == "damaged" and str(path) in row["error"]
+        assert {"folder": "move the folder away", "loop": "remove the symlink"}[what] in row["next"]
+    assert state(config, "2026-02-12T00:00:00")["state"] == "open"
