@@ -26,8 +26,8 @@ _REMEDIES = {
     ("starting up", "shutting down", "recovery mode", "administrator command"): "wait until the server is there again",
     ("disk is full", "No space left"): _ROOM,
     ("malformed", "not a database", "file is encrypted", "unsupported file format"): (
-        "the file is damaged: move it and what is beside it (-wal, -shm) away, type 'contimg registry restore FILE' with "
-        "its last backup where there is one, then 'contimg reconcile',"
+        "the file is damaged: move it and what is beside it (-wal, -shm) away, type 'contimg registry restore FILE' "
+        "with its last backup where there is one, then 'contimg reconcile',"
     ),
     ("disk I/O error",): "look at the disk's room, quota and health",
     ("database is locked", "due to lock timeout", "deadlock detected"): _WAIT,
