@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -37,6 +37,7 @@ def _time(text: str) -> str:
 _Time = Annotated[str, AfterValidator(_time)]
 PLACING = ("approved", "rejected", "withdrawn", "restored")  # that say where a bundle belongs
 KINDS = (*PLACING, "cited")
+_SAID = 5  # so many decisions are named in a sentence
 
 
 @dataclass(frozen=True, order=True)
@@ -162,6 +163,24 @@ def is_decision(one: Decision) -> bool:
 def last_placing(decisions: Iterable[Decision]) -> Decision | None:
     """Return the last decision that says where a bundle belongs; None where there is none."""
     return max((one for one in decisions if one.decision in PLACING), default=None)
+
+
+def unknown_to(known: Collection[Decision], found: Iterable[Decision]) -> list[Decision]:
+    """Return those of the decisions in `found` that are not among `known`, the oldest first.
+
+    An approval without a host comes from a record of before records held decisions: any approval is that one.
+    """
+    approved = any(one.decision == "approved" for one in known)
+    new = set(found) - set(known)
+    return sorted(one for one in new if not (approved and one.decision == "approved" and one.host == ""))
+
+
+def said(decisions: Iterable[Decision]) -> str:
+    """Return decisions as words of a sentence; of many the last ones, and how many came before."""
+    listed = list(decisions)
+    before = len(listed) - _SAID
+    words = ", ".join(f"{one.by} has {one.decision} it on {one.time}" for one in listed[-_SAID:])
+    return f"{words} (and {before} decisions before)" if before > 0 else words
 
 
 def is_time(text: str) -> bool:

@@ -15,13 +15,13 @@ from typing import Any
 from sqlalchemy import Connection, update
 
 from contimg import naming
-from contimg.bundle.record import Decision, is_time
+from contimg.bundle.record import Decision, is_time, unknown_to
 from contimg.errors import RegistryError
 from contimg.publishing import archive_root
 from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.commands import MANIFEST_DIGITS
 from contimg.publishing.places import Places
-from contimg.publishing.recording import publication, recorded, unknown_to
+from contimg.publishing.recording import publication, recorded
 from contimg.registry import queries
 from contimg.registry.engine import Registry, refused
 from contimg.registry.schema import data_registry

@@ -26,7 +26,7 @@ from typing import Any
 
 from contimg import naming
 from contimg.bundle import bundle
-from contimg.bundle.record import Decision, read_record, with_decisions
+from contimg.bundle.record import Decision, read_record, said, unknown_to, with_decisions
 from contimg.errors import BusyError, RegistryError
 from contimg.publishing import archive_root, claims, copying, markers, places
 from contimg.publishing.checkpoints import checkpoint
@@ -39,9 +39,7 @@ from contimg.publishing.recording import (
     first_published,
     publication,
     recorded,
-    said,
     unearned,
-    unknown_to,
 )
 from contimg.registry import queries
 from contimg.registry.engine import Registry, RegistryUnavailable

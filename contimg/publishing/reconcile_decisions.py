@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from contimg.bundle import bundle
-from contimg.bundle.record import Decision, read_record
-from contimg.errors import RegistryError
+from contimg.bundle.record import Decision, read_record, said, unknown_to
+from contimg.errors import ContimgError, RegistryError
 from contimg.publishing.differences import Difference, Row, Scope, about
 from contimg.publishing.places import Places
 from contimg.publishing.recording import (
@@ -24,10 +24,9 @@ from contimg.publishing.recording import (
     in_force,
     publication,
     recorded,
-    said,
     unearned,
-    unknown_to,
 )
+from contimg.replicas import commits, copy_records, sync
 
 
 def lost_decisions(scope: Scope) -> Iterator[Difference]:
@@ -49,8 +48,11 @@ def _lost_decisions(scope: Scope, row: Row) -> Iterator[Difference]:
         yield _edited_decision(row, where, ours, theirs)
         return
     lost, otherwise = _believed(where, known, unknown_to(known, on_disk)), decided(row, known)
-    if lost:
-        message = f"the registry did not know that {said(lost)}: taken from the record beside the bundle"
+    in_copies = unknown_to([*known, *lost], _in_replicas(scope, row))
+    if lost or in_copies:
+        source = "of its copy in a replica" if in_copies else "beside the bundle"
+        lost = sorted([*lost, *in_copies])
+        message = f"the registry did not know that {said(lost)}: taken from the record {source}"
         found = about("decision_lost", row, _first(where), message)
         if scope.dry_run:  # where it belongs then, the registry does not know yet
             scope.aside.add((row["data_id"], row["version"]))
@@ -75,6 +77,23 @@ def _lost_decisions(scope: Scope, row: Row) -> Iterator[Difference]:
         found = about("record_lost", row, _first(where), message)
         write = functools.partial(where.record, publication(row), known)
         yield scope.repair(found, functools.partial(_unless_decided, scope, row, known, write))
+
+
+def _in_replicas(scope: Scope, row: Row) -> set[Decision]:
+    """Return the decisions in the records of copies; looked for where one mosaic is asked for, as `sync` advises.
+
+    Registry and archive may both be of an earlier day than a replica. What cannot be read there is no copy's word.
+    """
+    found: set[Decision] = set()
+    for replica in scope.replicas if scope.data_id is not None else ():
+        try:
+            store, place = sync.opened(scope.registry, replica), commits.row_place(scope.layout, row)
+            known = commits.commit_of(store, place)
+            if known is not None and known.manifest_sha256 == row["sha256"]:
+                found.update(copy_records.decisions_of(store, place, row["sha256"]))
+        except ContimgError:
+            continue
+    return found
 
 
 def _edited_decision(row: Row, where: Places, ours: Decision, theirs: Decision) -> Difference:

@@ -19,14 +19,13 @@ from contimg.bundle.record import (
     is_of,
     last_placing,
     read_record,
+    said,
     with_decisions,
 )
 from contimg.errors import RegistryError
 from contimg.publishing.places import Places, is_folder
 from contimg.registry import columns, queries
 from contimg.registry.schema import publish_events
-
-_SAID = 5  # so many decisions are named in a sentence
 
 
 def publication(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,16 +117,6 @@ def edited(
     return found + (["decisions"] if record.get("decisions", []) != listed else [])
 
 
-def unknown_to(known: Collection[Decision], found: Iterable[Decision]) -> list[Decision]:
-    """Return those of the decisions in `found` that are not among `known`, the oldest first.
-
-    An approval without a host comes from a record of before records held decisions: any approval is that one.
-    """
-    approved = any(one.decision == "approved" for one in known)
-    new = set(found) - set(known)
-    return sorted(one for one in new if not (approved and one.decision == "approved" and one.host == ""))
-
-
 def edited_decisions(known: Iterable[Decision], found: Iterable[Decision]) -> list[tuple[Decision, Decision]]:
     """Return the decisions of one kind and moment that the registry holds in one form, and the records in another.
 
@@ -148,14 +137,6 @@ def in_force(known: Iterable[Decision], lost: Iterable[Decision]) -> list[Decisi
     for one in known:
         last[one.decision in PLACING] = max(last.get(one.decision in PLACING, ""), one.time)
     return [one for one in lost if one.time > last.get(one.decision in PLACING, "")]
-
-
-def said(decisions: Iterable[Decision]) -> str:
-    """Return decisions as words of a sentence; of many the last ones, and how many came before."""
-    listed = list(decisions)
-    before = len(listed) - _SAID
-    words = ", ".join(f"{one.by} has {one.decision} it on {one.time}" for one in listed[-_SAID:])
-    return f"{words} (and {before} decisions before)" if before > 0 else words
 
 
 def add_decisions(connection: Connection, row: Mapping[str, Any], decisions: Iterable[Decision]) -> None:

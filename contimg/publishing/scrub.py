@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from contimg.bundle import bundle
-from contimg.bundle.record import decisions_in, is_of, read_record
+from contimg.bundle.record import decisions_in, is_of, read_record, said, unknown_to
 from contimg.errors import InputError, RegistryError
-from contimg.publishing.recording import contradiction, decided, edited, recorded, said, unearned, unknown_to
+from contimg.publishing.recording import contradiction, decided, edited, recorded, unearned
 from contimg.registry import queries
 from contimg.registry.engine import Registry
 from contimg.registry.relative_paths import roots_of

@@ -22,8 +22,9 @@ from typing import NamedTuple
 
 from contimg.bundle import bundle
 from contimg.bundle.bag import PAYLOAD, TAG_MANIFEST, TAGS
-from contimg.bundle.record import parse_record, read_record
+from contimg.bundle.record import read_record
 from contimg.errors import InputError, RegistryError
+from contimg.replicas import copy_records
 from contimg.replicas.commits import Commit, commit_name, commit_of, require_own, same
 from contimg.replicas.stores import ReplicaError, Store, UnreadableFile, read_all
 from contimg.storage import safe_files
@@ -114,9 +115,15 @@ def put_copy(
 
 
 def put_record(store: Store, folder: Path, place: str, manifest_sha256: str) -> None:
-    """Copy a bundle's own record, which decisions change, into its copy; raises as `require_own` does."""
+    """Copy a bundle's own record, which decisions change, into its copy; raises as `require_own` does.
+
+    Raises
+    ------
+    ReplicaError
+        If the copy's own record holds decisions that the bundle's does not, of which nothing is overwritten.
+    """
     require_own(store, place, manifest_sha256)
-    read_record(folder)
+    copy_records.require_known(store, folder, place, manifest_sha256)
     store.put(f"{place}/{bundle.PUBLICATION}", folder / bundle.PUBLICATION)
     store.tidy(place)
 
@@ -128,6 +135,7 @@ def problems_of(
     progress: Callable[[int], None] | None = None,
     archived: Path | None = None,
     tags_sha256: str | None = None,
+    recorded_at: str = "",
 ) -> list[str]:
     """Read every byte of a copy; return a sentence, with the remedy, for each thing that is wrong with it.
 
@@ -139,9 +147,12 @@ def problems_of(
     progress : callable, optional
         Called with the number of bytes of each block.
     archived : Path, optional
-        The bundle in the archive, whose tag manifest the copy's must equal where `tags_sha256` is not known.
+        The bundle in the archive, whose tag manifest the copy's must equal where `tags_sha256` is not known, and whose
+        decisions the copy's record must hold.
     tags_sha256 : str, optional
         SHA-256 of the tag manifest, as a tag file that was changed together with it agrees with it.
+    recorded_at : str
+        When the copy's record was written (UTC): later decisions are not expected in it.
 
     Raises
     ------
@@ -163,6 +174,9 @@ def problems_of(
         tags = _whole_tags(archived, manifest_sha256)
         if tags is not None and read_all(store, f"{place}/{TAG_MANIFEST}") != tags:
             problems.append(f"{store.where}/{place}/{TAG_MANIFEST} is not that of the archive, {archived}: {_SYNC}")
+    if not problems and archived is not None:
+        problem = copy_records.problem(store, archived, place, manifest_sha256, recorded_at)
+        problems += [] if problem is None else [problem]
     return problems
 
 
@@ -196,7 +210,7 @@ def _differences(
         return
     digests = bundle.parse_manifest(manifest)
     is_bag = any(name.startswith(f"{PAYLOAD}/") for name in digests)  # else of before bundles were bags
-    for name, parse in ((TAG_MANIFEST, bundle.parse_tags), (bundle.PUBLICATION, _require_record)):
+    for name, parse in ((TAG_MANIFEST, bundle.parse_tags), (bundle.PUBLICATION, copy_records.require_record)):
         if name == TAG_MANIFEST and not is_bag:
             continue
         try:
@@ -231,14 +245,6 @@ def _strays(store: Store, place: str, listed: Iterable[str]) -> list[str]:
     return [name for name in store.names(place) if name not in own and part_owner(PurePosixPath(name).name) is None]
 
 
-def _require_record(content: bytes, manifest_sha256: str) -> dict[str, str]:
-    """Raise unless a text is the record of a bundle with this manifest; it names no other file."""
-    record = parse_record(content, Path())
-    if record.get("sha256", manifest_sha256) != manifest_sha256 or not record:
-        raise RegistryError("it is not the record of this bundle")
-    return {}
-
-
 def _tags(folder: Path, manifest_sha256: str, tags_sha256: str | None) -> dict[str, str]:
     with safe_files.open_folder(folder) as opened:
         if tags_sha256 not in (None, bundle.tag_digest(opened)):
@@ -266,8 +272,10 @@ def repair_copy(
     problem = bundle.archived_problem(folder, manifest_sha256, tags_sha256)
     if problem is not None:
         raise RegistryError(f"{problem}: repair the archive first with contimg reconcile")
-    read_record(folder)
     repaired: list[str] = []
+    if copy_records.require_known(store, folder, place, manifest_sha256):
+        store.put(f"{place}/{bundle.PUBLICATION}", folder / bundle.PUBLICATION)
+        repaired.append(bundle.PUBLICATION)
     for name in (bundle.MANIFEST, TAG_MANIFEST):  # first, as one that was altered hides what else is, or accuses it
         if (folder / name).exists() and not _is_same(store, folder / name, f"{place}/{name}"):
             store.put(f"{place}/{name}", folder / name)
@@ -315,7 +323,7 @@ def fetch_copy(store: Store, place: str, target: Path, manifest_sha256: str, tag
     record = target / bundle.PUBLICATION
     try:
         if record.exists():
-            _require_record(record.read_bytes(), manifest_sha256)
+            copy_records.require_record(record.read_bytes(), manifest_sha256)
     except RegistryError:
         record.unlink()  # the products are whole, and it is written anew from the registry
 

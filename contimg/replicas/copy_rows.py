@@ -47,6 +47,19 @@ def missing(registry: Registry, url: str, keep: str, data_id: str | None = None)
     return _all(registry, query.order_by(_ROW.data_id, _ROW.version))
 
 
+def every(registry: Registry) -> list[Row]:
+    """Return the rows of all versions, in order."""
+    return _all(registry, select(*_columns()).order_by(_ROW.data_id, _ROW.version))
+
+
+def noted(registry: Registry, url: str) -> set[tuple[str, int]]:
+    """Return the ids and versions of which a replica is known to have a copy."""
+    return {
+        (row["data_id"], row["version"])
+        for row in _all(registry, select(_COPY.data_id, _COPY.version).where(_COPY.url == url))
+    }
+
+
 def damaged(registry: Registry, url: str) -> list[Row]:
     """Return the rows whose copy was not whole when it was last read."""
     query = select(*_columns()).join(replica_copies, _copied(url)).where(_COPY.problem.is_not(None))
@@ -85,7 +98,7 @@ def outlived(registry: Registry, url: str, keep: str, days: float | None) -> lis
 
 def longest_unread(registry: Registry, url: str, since: str | None = None, data_id: str | None = None) -> list[Row]:
     """Return the rows with a copy in a replica, those first whose copies were read the longest ago."""
-    query = select(*_columns()).join(replica_copies, _copied(url))
+    query = select(*_columns(), _COPY.copied_at).join(replica_copies, _copied(url))
     if since is not None:
         by_a_clock_ahead = _COPY.verified_at > now()
         query = query.where((_COPY.verified_at < since) | by_a_clock_ahead | _COPY.problem.is_not(None))

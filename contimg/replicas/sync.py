@@ -6,7 +6,7 @@ import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from contimg.bundle import bundle
@@ -15,7 +15,7 @@ from contimg.errors import ContimgError, RegistryError
 from contimg.naming import ARCHIVE_MARKER, Layout
 from contimg.registry.engine import Registry
 from contimg.registry.identity import ensured_identity, identity
-from contimg.replicas import commits, copies, copy_rows
+from contimg.replicas import commits, copies, copy_rows, unknown
 from contimg.replicas.stores import ReplicaError, Store, open_store, read_all
 from contimg.storage.pace import Pace
 from contimg.storage.process import me, operator
@@ -39,7 +39,8 @@ class Done:
     data_id, version
         The bundle.
     what : str
-        ``copied``, ``recorded`` (the bundle's own record), ``repaired``, ``removed``, ``whole`` or ``problem``.
+        ``copied``, ``found`` (there already, and not known), ``recorded`` (the bundle's own record), ``repaired``,
+        ``removed``, ``whole`` or ``problem``.
     message : str
         One sentence; empty where all is well.
     """
@@ -139,9 +140,11 @@ def sync(registry: Registry, layout: Layout, replica: ReplicaOptions) -> Iterato
         If the replica is not there, or not any more: then each further copy would be waited for in vain.
     """
     store, mine = opened(registry, replica), identity(registry)
+    look = functools.cache(functools.partial(unknown.look, registry, layout, store, replica.url))
     steps: tuple[tuple[Callable[[], list[Mapping[str, Any]]], Callable[..., Done]], ...] = (
         (lambda: copy_rows.damaged(registry, replica.url), _repair),
         (lambda: copy_rows.missing(registry, replica.url, replica.keep), _copy),
+        (lambda: look().rows, _find),
         (lambda: copy_rows.decided_since(registry, replica.url), _record),
         (lambda: copy_rows.outlived(registry, replica.url, replica.keep, replica.days), _remove),
     )
@@ -151,6 +154,27 @@ def sync(registry: Registry, layout: Layout, replica: ReplicaOptions) -> Iterato
             yield done
             if done.what == "problem":
                 _require(store, "" if mine is None else mine.uuid)
+    yield from _nobodys(layout, store, replica, look())
+
+
+def _nobodys(layout: Layout, store: Store, replica: ReplicaOptions, found: unknown.Unknown) -> Iterator[Done]:
+    """Give the copies of versions that the registry does not know."""
+    for place in found.places:
+        yield Done(replica.url, PurePosixPath(place).name, 0, "problem", unknown.message(layout, store, place))
+
+
+def _unnoted(registry: Registry, layout: Layout, store: Store, replica: ReplicaOptions) -> Iterator[Done]:
+    """Give the copies that the registry did not know of, apart from those that are to be copied and have been said."""
+    found = unknown.look(registry, layout, store, replica.url)
+    wanted = {(row["data_id"], row["version"]) for row in copy_rows.missing(registry, replica.url, replica.keep)}
+    for row in found.rows:
+        if (row["data_id"], row["version"]) not in wanted:
+            message = (
+                f"replica {replica.url} has a copy of {commits.row_place(layout, row)} that the registry did not know "
+                "of: contimg replicas sync notes it"
+            )
+            yield Done(replica.url, row["data_id"], row["version"], "problem", message)
+    yield from _nobodys(layout, store, replica, found)
 
 
 def _attempt(replica: ReplicaOptions, row: Mapping[str, Any], action: Callable[[], Done]) -> Done:
@@ -201,6 +225,21 @@ def _source(row: Mapping[str, Any]) -> Path:
             "replicas sync"
         )
     return found
+
+
+def _find(registry: Registry, layout: Layout, store: Store, replica: ReplicaOptions, row: Mapping[str, Any]) -> Done:
+    """Note a copy that stands there, and is not known, of what is not to be copied any more: a later decision follows.
+
+    Without that its record would go on saying that it is published.
+    """
+    folder, place = _source(row), commits.row_place(layout, row)
+    begun = _begun(folder)
+    copies.put_record(store, folder, place, row["sha256"])
+    commit = commits.commit_of(store, place)
+    if commit is None:
+        raise ReplicaError(f"replica {store.where} has no copy of {place} any more: type contimg replicas sync")
+    copy_rows.note_copied(registry, replica.url, row, commit.write_id, begun, read=False)
+    return Done(replica.url, row["data_id"], row["version"], "found")
 
 
 def _begun(folder: Path) -> str:
@@ -264,6 +303,8 @@ def verify(
             f"replica {replica.url} has no copy of {commits.row_place(layout, row)}: contimg replicas sync makes it"
         )
         yield Done(replica.url, row["data_id"], row["version"], "problem", message)
+    if data_id is None:
+        yield from _unnoted(registry, layout, store, replica)
     for row in copy_rows.longest_unread(registry, replica.url, unread_since, data_id):
         if pace.is_over:
             return
@@ -285,7 +326,9 @@ def _problem(registry: Registry, layout: Layout, store: Store, row: Mapping[str,
     """
     try:
         place, archived = commits.row_place(layout, row), Path(row["published_path"] or row["stage_path"])
-        found = copies.problems_of(store, place, row["sha256"], pace.spend, archived, row["tags_sha256"])
+        found = copies.problems_of(
+            store, place, row["sha256"], pace.spend, archived, row["tags_sha256"], row["copied_at"]
+        )
     except (ContimgError, OSError) as error:
         mine = identity(registry)
         _require(store, "" if mine is None else mine.uuid)  # a replica that is there: then it is this copy's fault

@@ -4,10 +4,9 @@ import errno
 
 import pytest
 
-from contimg.bundle.record import Decision
+from contimg.bundle.record import Decision, said, unknown_to
 from contimg.errors import RegistryError
 from contimg.publishing.differences import sentence
-from contimg.publishing.recording import said, unknown_to
 
 
 @pytest.mark.parametrize(("error", "said"), [
