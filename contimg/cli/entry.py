@@ -7,6 +7,7 @@ or a person must act (`verify`, `diff`, a held mosaic).
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -139,6 +140,8 @@ def _open_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if number == 0 else "w"))  # noqa: SIM115  as long as the process
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a report must not fail for a letter, when its work is done
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _options(ctx: click.Context) -> list[str]:

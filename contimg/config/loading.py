@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from contimg.config.files import merged, read_file
-from contimg.config.roots import absolute, refuse_nested, refuse_replicas_within
+from contimg.config.roots import absolute, path_in, refuse_nested, refuse_replicas_within, registry_url, replica_url
 from contimg.config.sections import Config, PathOptions
 from contimg.errors import ConfigError
 
@@ -59,8 +59,13 @@ def load(content: Mapping[str, Any], *, base: Path | None = None) -> Config:
     base = Path(base or os.getcwd())
     roots = {name: absolute(f"paths.{name}", getattr(config.paths, name), base) for name in PathOptions.model_fields}
     refuse_nested(roots)
-    refuse_replicas_within(roots, [one.url for one in config.publish.replicas], base)
+    replicas = [one.model_copy(update={"url": replica_url(one.url, base)}) for one in config.publish.replicas]
+    refuse_replicas_within(roots, [one.url for one in replicas], base)
     update: dict[str, Any] = {"paths": PathOptions(**roots)}
+    update["publish"] = config.publish.model_copy(update={"replicas": replicas})
+    if config.registry.url is not None:
+        url = registry_url(config.registry.url, base)
+        update["registry"] = config.registry.model_copy(update={"url": url})
     for section, key in _FILES:
         options = getattr(config, section)
         place = getattr(options, key)
@@ -92,6 +97,10 @@ def has_relative_paths(content: Mapping[str, Any]) -> bool:
     """
     given = {section: content.get(section) or {} for section in ("paths", *(section for section, _ in _FILES))}
     places = [*given["paths"].values(), *(given[section].get(key) for section, key in _FILES)]
+    replicas = (content.get("publish") or {}).get("replicas") or []
+    urls = [one.get("url") for one in replicas if isinstance(one, Mapping)]
+    urls.append((content.get("registry") or {}).get("url"))
+    places += [path_in(url) for url in urls if isinstance(url, str)]
     return any(not Path(str(one)).expanduser().is_absolute() for one in places if one not in (None, "builtin"))
 
 
@@ -130,6 +139,7 @@ def _sentence(error: ValidationError) -> str:
         )
         .replace("List should have", "a list of")
         .replace("String should match pattern", "a text that matches")
+        .replace("String should have", "a text of")
         .replace(" after validation", "")
     )
     expected = "a text in quotes" if what["type"] == "string_type" else expected

@@ -39,6 +39,11 @@ def absolute(key: str, place: str | Path, base: Path) -> Path:
         raise ConfigError(
             f"config key '{key}' names {text!r}, which cannot be followed ({error}): correct it"
         ) from None
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"config key '{key}' names {text!a}, which the locale of this shell cannot write ({error.encoding}): "
+            "export LC_ALL=C.UTF-8"
+        ) from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"config key '{key}' names {text!r}, which is no path ({error}): correct it") from None
     if _URL.match(text):
@@ -80,6 +85,73 @@ def _overlap(one: Path, other: Path) -> bool:
     return one == other or one in other.parents or other in one.parents
 
 
+def replica_url(url: str, base: Path) -> str:
+    """Return the address of a replica in the one form by which the registry knows its copies.
+
+    A folder is absolute, whatever folder a command is typed in; links are not followed, since a mount may move behind
+    one. The prefix of an object store ends in no slash.
+
+    Raises
+    ------
+    ConfigError
+        If an object store's bucket is not named.
+    """
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme != "file":
+        parts = _parts(rest)
+        if not parts or not rest.split("/")[0]:
+            raise ConfigError(
+                f"config key 'publish.replicas' names {url!r} without a bucket: write {scheme}://bucket/prefix"
+            )
+        return f"{scheme}://{'/'.join(parts)}"
+    absolute("publish.replicas", rest if separator else url, base)
+    return str(base / Path(rest if separator else url).expanduser())
+
+
+_KINDS = {"s3a": "s3", "gcs": "gs"}  # other names of one kind of store
+
+
+def _nested(one: str, other: str) -> bool:
+    """Return whether two prefixes are equal, or one is within the other."""
+    return all(a == b for a, b in zip(_parts(one), _parts(other), strict=False))
+
+
+def _parts(rest: str) -> list[str]:
+    return [part for part in rest.split("/") if part]
+
+
+_SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!:memory:)([^?]+)(.*)", re.ASCII | re.DOTALL)
+
+
+def registry_url(url: str, base: Path) -> str:
+    """Return the URL of a registry; of one in an SQLite file with its path absolute, and links followed.
+
+    Else one file had several names, and a relative one were another file in each folder.
+
+    Raises
+    ------
+    ConfigError
+        If the path cannot be followed.
+    """
+    found = _SQLITE.fullmatch(url)
+    if found is None:
+        return url
+    try:
+        path = _followed(base / Path(found[2]).expanduser())
+    except (RuntimeError, OSError, ValueError) as error:
+        raise ConfigError(f"config key 'registry.url' cannot be followed ({error}): correct it") from None
+    return url if "?" in str(path) else f"{found[1]}{path}{found[3]}"
+
+
+def path_in(url: str) -> str | None:
+    """Return the path in the address of a replica or registry that is a folder or file; None where there is none."""
+    sqlite = _SQLITE.fullmatch(url)
+    if sqlite is not None:
+        return sqlite[2]
+    scheme, separator, rest = url.partition("://")
+    return (rest if scheme == "file" else None) if separator else url
+
+
 def refuse_replicas_within(roots: Mapping[str, Path], urls: Sequence[str], base: Path) -> None:
     """Check that no replica is, holds or is below a root or another replica: what it no longer keeps is removed.
 
@@ -87,7 +159,7 @@ def refuse_replicas_within(roots: Mapping[str, Path], urls: Sequence[str], base:
     ----------
     roots : mapping of str to Path
     urls : sequence of str
-        Those of ``publish.replicas``; only folders are looked at, and equal ones.
+        Those of ``publish.replicas``, as `replica_url` gives them.
     base : Path
         What relative folders start from.
 
@@ -102,6 +174,10 @@ def refuse_replicas_within(roots: Mapping[str, Path], urls: Sequence[str], base:
             raise ConfigError(f"publish.replicas names {url} twice: name it once")
         scheme, separator, rest = url.partition("://")
         if separator and scheme != "file":
+            for other in urls[:number]:
+                kind, is_store, prefix = other.partition("://")
+                if is_store and _KINDS.get(kind, kind) == _KINDS.get(scheme, scheme) and _nested(rest, prefix):
+                    raise ConfigError(f"publish.replicas ({url}) and {other} overlap: give each its own prefix")
             continue
         folder = absolute("publish.replicas", rest if separator else url, base)
         for what, path in taken.items():

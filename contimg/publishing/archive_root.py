@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -39,6 +40,15 @@ def place(registry: Registry) -> str:
     return server_place(registry)
 
 
+def _is_in_place(registry: Registry, recorded: str) -> bool:
+    """Return whether a registry stands where a marker says; a file may have been written in another way then."""
+    if recorded == place(registry):
+        return True
+    here = place_here("")
+    is_file = registry.engine.dialect.name == "sqlite" and recorded.startswith(here)
+    return is_file and os.path.realpath(recorded.removeprefix(here)) == os.path.realpath(registry.where)
+
+
 def require(registry: Registry, layout: Layout, *, change: bool = True, make: bool = False) -> None:
     """Raise unless ``paths.products`` is the archive of this registry; a new registry takes possession of it.
 
@@ -72,7 +82,7 @@ def require(registry: Registry, layout: Layout, *, change: bool = True, make: bo
             adopt(registry, layout)
         return
     same = mine is not None and marker["registry"] == mine.uuid
-    in_place = marker["place"] == place(registry)
+    in_place = _is_in_place(registry, marker["place"])
     if mine is not None and same and in_place:
         copied = second_archive(layout, registry.where, mine.uuid, mine.archive_root, mine.archive_inode)
         if copied is not None:

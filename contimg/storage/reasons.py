@@ -21,7 +21,8 @@ def require_reason(about: str, reason: str) -> None:
     Raises
     ------
     InputError
-        If it is blank, too long, or holds a line break or control character, which could forge a line.
+        If it is blank, too long, no text in the locale's encoding, or holds a line break or control character, which
+        could forge a line.
     """
     if not reason.strip():
         raise InputError(f"{about}: no reason given: say why with --reason '...'")
@@ -29,6 +30,11 @@ def require_reason(about: str, reason: str) -> None:
         raise InputError(
             f"{about}: the reason has {len(reason)} characters: write it in {LONGEST_REASON} at most, and the rest "
             "into a file that it names"
+        )
+    if any("\ud800" <= letter <= "\udfff" for letter in reason):
+        raise InputError(
+            f"{about}: the reason ({one_line(reason)}) is not written as this shell's locale says: export "
+            "LC_ALL=C.UTF-8, then type it again"
         )
     if one_line(reason) != reason:
         raise InputError(

@@ -342,7 +342,7 @@ class History:
                 self.world.adopt_replicas()
             self.world.verify_replicas()  # notes what is damaged
             self.world.ledger.rotten_copies.clear()
-            self.world.sync_replicas()
+            self.world.heed_replicas(self.world.sync_replicas())
             done = self.world.sync_replicas() + self.world.verify_replicas()
         except ContimgError as error:
             return [str(error)]

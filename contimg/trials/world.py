@@ -6,7 +6,7 @@ import contextlib
 import functools
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from contimg.publishing.reconcile import reconcile
 from contimg.registry import backup, queries, schema
 from contimg.registry import engine as registry_engine
 from contimg.registry.engine import Registry, open_registry
-from contimg.replicas import commits, sync
+from contimg.replicas import commits, sync, unknown
 from contimg.trials import calls, mosaics
 from contimg.trials.machine import Machine
 
@@ -313,6 +313,21 @@ class World:
     def sync_replicas(self) -> list[sync.Done]:
         """Bring the replicas up to date; return what was done."""
         return [done for one in self.config.publish.replicas for done in sync.sync(self.registry, self.layout, one)]
+
+    def heed_replicas(self, done: Iterable[sync.Done]) -> None:
+        """Do what is said of copies that know more than registry and archive, both put back to an earlier day.
+
+        Decisions are taken over; of versions that nobody knows any more the copies are given up.
+        """
+        for replica in self.config.publish.replicas:
+            store = sync.opened(self.registry, replica)
+            for place in unknown.look(self.registry, self.layout, store, replica.url).places:
+                store.remove(commits.commit_name(place))
+        for data_id in sorted({one.data_id for one in done if "takes it over" in one.message}):
+            for key in [key for key in self.ledger.shown if key[0] == data_id]:
+                self.ledger.shown.pop(key)
+            self.ledger.hidden = {key for key in self.ledger.hidden if key[0] != data_id}
+            reconcile(self.registry, self.layout, data_id, replicas=self.config.publish.replicas)
 
     def verify_replicas(self) -> list[sync.Done]:
         """Read every copy in the replicas; return what was found."""

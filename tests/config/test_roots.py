@@ -1,6 +1,8 @@
 """Folders as people name them: they work, or one sentence says why not."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,3 +117,70 @@ def test_replicas_within_each_other_are_refused(tmp_path, second):
 def test_replicas_beside_the_roots_are_taken(tmp_path):
     urls = [{"url": str(tmp_path / "one")}, {"url": "s3://bucket/one"}, {"url": str(tmp_path / "one-more")}]
     assert len(config.load({"publish": {"replicas": urls}}, base=tmp_path).publish.replicas) == 3
+
+
+@pytest.mark.parametrize("second", ["s3://bucket/one/", "s3://bucket/one/below", "s3://bucket", "s3a://bucket//one"])
+def test_prefixes_of_a_store_that_hold_each_other_are_refused(tmp_path, second):
+    """One entry would remove what the other keeps; the text of an address is no name of a place."""
+    urls = [{"url": "s3://bucket/one"}, {"url": second}]
+    with pytest.raises(ConfigError, match=r"publish\.replicas .*(overlap: give each its own|twice)"):
+        config.load({"publish": {"replicas": urls}}, base=tmp_path)
+    beside = [{"url": "s3://bucket/one"}, {"url": "s3://bucket/one-more"}, {"url": "s3://other/one"}]
+    assert len(config.load({"publish": {"replicas": beside}}, base=tmp_path).publish.replicas) == 3
+
+
+@pytest.mark.parametrize("url", ["s3://", "s3:///one"])
+def test_a_store_without_a_bucket_is_refused(tmp_path, url):
+    with pytest.raises(ConfigError, match=r"publish\.replicas' names 's3:.*' without a bucket: write s3://bucket/pre"):
+        config.load({"publish": {"replicas": [{"url": url}]}}, base=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("second", "{}/second"), ("~/second", "{}/home/second"), ("{}/second/", "{}/second"),
+        ("file://{}/second", "{}/second"), ("s3://bucket/one/", "s3://bucket/one"), ("{}/link/x", "{}/link/x"),
+    ],
+)  # fmt: skip
+def test_a_replica_is_one_place_whatever_folder_a_command_is_typed_in(tmp_path, monkeypatch, url, expected):
+    (tmp_path / "link").symlink_to("home")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    content = {"publish": {"replicas": [{"url": url.format(tmp_path)}]}}
+    (found,) = config.load(content, base=tmp_path).publish.replicas
+    assert found.url == expected.format(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///state/x.sqlite3", "sqlite:///{}/link/x.sqlite3", "sqlite:///{}/a/../state/x.sqlite3"]
+)
+def test_a_registry_in_a_file_is_one_place_however_it_is_written(tmp_path, url):
+    """A second spelling was refused as a copy of the registry, and a relative one was another in each folder."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "link").symlink_to("state")
+    found = config.load({"registry": {"url": url.format(tmp_path)}}, base=tmp_path).registry.url
+    assert found == f"sqlite:///{tmp_path}/state/x.sqlite3"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ({"publish": {"replicas": [{"url": "second"}]}}, True),
+        ({"publish": {"replicas": [{"url": "/second"}, {"url": "s3://bucket/x"}]}}, False),
+        ({"registry": {"url": "sqlite:///state/x.sqlite3"}}, True),
+        ({"registry": {"url": "sqlite:////state/x.sqlite3"}}, False),
+        ({"registry": {"url": None}}, False),
+        ({"registry": {"url": "postgresql+psycopg://user@host/x"}}, False),
+    ],
+)
+def test_commands_in_messages_name_the_folder_that_places_depend_on(content, expected):
+    assert config.has_relative_paths(content) is expected
+
+
+def test_a_path_that_the_locale_cannot_write_is_refused_with_the_remedy(tmp_path):
+    code = "from contimg.config import load; load({'paths': {'stage': '/tmp/\\xfc'}})"
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | locale, capture_output=True, text=True, check=False
+    )
+    expected = "names '/tmp/\\xfc', which the locale of this shell cannot write (ascii): export LC_ALL=C.UTF-8"
+    assert expected in done.stderr
