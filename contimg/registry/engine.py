@@ -288,6 +288,9 @@ def _open(url: URL, where: str, roots: Roots | None) -> Registry:
     registry = Registry(engine, where)
     try:
         if not _is_current(registry):
+            if is_read_only(url):
+                with registry.read() as connection:
+                    migrations.refuse_older(connection, where)
             with registry.transaction(lock="schema") as connection:
                 migrations.upgrade(connection, where)
     except BaseException:

@@ -142,6 +142,16 @@ def upgrade(connection: Connection, where: str) -> None:
         _record(connection, version)
 
 
+def refuse_older(connection: Connection, where: str) -> None:
+    """Raise `RegistryError` where tables need no more than an upgrade, for somebody who may only read them."""
+    found = version_of(connection) if inspect(connection).has_table("schema_version") else 0
+    if 0 < found < schema.VERSION:
+        raise RegistryError(
+            f"registry {where} has tables of schema {found}, and this contimg reads those of schema {schema.VERSION}: "
+            "let somebody who may write to it type 'contimg status', which upgrades them"
+        )
+
+
 def version_of(connection: Connection) -> int:
     """Return the schema version of an opened database; 0 when it has none."""
     newest = func.coalesce(func.max(schema.schema_version.c.version), 0)

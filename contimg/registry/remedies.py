@@ -16,6 +16,7 @@ _REMEDIES = {
         "correct the search_path, of registry.url or of the role, which names no schema for tables,"
     ),
     ("permission denied for",): "let this user write to the database",
+    ("must be owner of",): "let the owner of its tables type 'contimg status', which upgrades them,",
     ("password authentication failed",): (
         "correct the password in registry.url, ~/.pgpass or the file that PGPASSFILE names,"
     ),

@@ -75,6 +75,21 @@ def test_a_reader_without_write_access_can_read(read_only_registry, writer):
     assert "can only be read from here: give yourself write access to the file and its folder" in said
 
 
+def test_who_may_only_read_tables_of_an_earlier_schema_hears_who_upgrades_them(read_only_registry):
+    file = read_only_registry
+    with contextlib.closing(sqlite3.connect(file)) as opened:
+        opened.execute("UPDATE schema_version SET version = 10")
+        opened.commit()
+        opened.execute("PRAGMA journal_mode = DELETE")
+    for path in (*file.parent.iterdir(), file.parent):
+        if os.getuid() == 0:
+            os.chown(path, 65534, 65534)
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    said = as_reader(file).stderr
+    assert f"has tables of schema 10, and this contimg reads those of schema {schema.VERSION}: let somebody who" in said
+    assert "type 'contimg status', which upgrades them" in said
+
+
 @pytest.mark.parametrize(
     ("said", "remedy"),
     [
@@ -91,6 +106,7 @@ def test_a_reader_without_write_access_can_read(read_only_registry, writer):
         ('duplicate key value violates unique constraint "data_registry_pkey"', "correct that row"),
         ("cannot execute UPDATE in a read-only transaction", "let this user write to the database"),
         ("permission denied for table data_registry", "let this user write to the database"),
+        ("must be owner of table registry_identity", "let the owner of its tables type 'contimg status'"),
         ('connection failed: FATAL: password authentication failed for user "contimg"', "correct the password"),
         ("no schema has been selected to create in", "correct the search_path"),
         ('permission denied to create "pg_catalog.schema_version"', "correct the search_path"),
