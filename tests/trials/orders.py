@@ -3,13 +3,17 @@
 Operations overlap, and some have no known end (their process was killed, or its connection was cut): these may have
 taken place at any later time, or never. What is known is when each began and ended, and what it returned. `explained`
 looks for an order that keeps to these times and in which every operation returns what it returned (Herlihy & Wing 1990;
-the search is that of Wing & Gong 1993, with the states remembered, Lowe 2017).
+the search is that of Wing & Gong 1993, with the states remembered, Lowe 2017). Of operations of one kind without a known
+end it matters only how many took place: those that began first may be taken. A server that is away for a while leaves
+dozens, and each subset of them would be looked at.
 
 An operation that works in several transactions is several steps, between which others may see it half done.
 """
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,12 +41,11 @@ class Operation:
 
 @dataclass(frozen=True)
 class Step:
-    """A part of an operation that takes place at one moment; `apply` returns the state after it, None if impossible."""
+    """A part of an operation that took place at one moment; `apply` returns the state after it, None if impossible."""
 
     start: float
     end: float
     apply: Apply
-    optional: bool
     before: int | None
 
 
@@ -90,28 +93,38 @@ def steps_of(one: Operation, registered: str) -> list[tuple[Apply, bool]]:
 def explained(operations: Sequence[Operation], registered: str) -> bool:
     """Return whether some order explains what operations on one mosaic returned, from its absence on."""
     steps: list[Step] = []
+    kinds: dict[tuple[str, int], tuple[Apply, list[float]]] = {}  # of what may have taken place: when each began
     for one in operations:
         before = None
-        for apply, optional in steps_of(one, registered):
-            steps.append(Step(one.start, one.end, apply, optional, before))
+        for number, (apply, optional) in enumerate(steps_of(one, registered)):
+            if optional:
+                kinds.setdefault((one.name, number), (apply, []))[1].append(one.start)
+                continue
+            steps.append(Step(one.start, one.end, apply, before))
             before = len(steps) - 1
-    wanted = frozenset(number for number, step in enumerate(steps) if not step.optional)
-    seen: set[tuple[frozenset[int], str]] = set()
-    stack = [(frozenset[int](), "absent")]
-    while stack:
-        done, state = stack.pop()
-        if wanted <= done:
+    possible = [(apply, sorted(starts)) for apply, starts in kinds.values()]
+    everything = frozenset(range(len(steps)))
+    seen: dict[tuple[frozenset[int], str], list[tuple[int, ...]]] = {}
+    # First those that explain the most, and of these the ones that suppose the fewest operations without a known end.
+    ticket = itertools.count()
+    waiting = [(0, 0, next(ticket), frozenset[int](), (0,) * len(possible), "absent")]
+    while waiting:
+        _, supposed, _, done, used, state = heapq.heappop(waiting)
+        if done == everything:
             return True
-        if (done, state) in seen:
-            continue
-        seen.add((done, state))
-        limit = min(steps[number].end for number in wanted - done)
-        for number, step in enumerate(steps):
-            if number in done or step.start > limit:
-                continue
-            if step.before is not None and step.before not in done and not steps[step.before].optional:
-                continue
-            after = step.apply(state)
-            if after is not None and not (step.optional and after == state):
-                stack.append((done | {number}, after))
+        alike = seen.setdefault((done, state), [])
+        if any(all(a <= b for a, b in zip(less, used, strict=True)) for less in alike):
+            continue  # whatever follows from here follows from there
+        alike.append(used)
+        limit = min(steps[number].end for number in everything - done)
+        for number in everything - done:
+            step = steps[number]
+            after = step.apply(state) if step.start <= limit and (step.before is None or step.before in done) else None
+            if after is not None:
+                heapq.heappush(waiting, (-len(done) - 1, supposed, next(ticket), done | {number}, used, after))
+        for kind, (apply, starts) in enumerate(possible):
+            after = apply(state) if used[kind] < len(starts) and starts[used[kind]] <= limit else None
+            if after not in (None, state):
+                more = (*used[:kind], used[kind] + 1, *used[kind + 1 :])
+                heapq.heappush(waiting, (-len(done), supposed + 1, next(ticket), done, more, after))
     return False

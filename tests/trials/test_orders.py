@@ -57,3 +57,16 @@ def test_what_did_not_pass_is_held():
     assert not explained([*history, op("read", 1.1, 1.2, "under way")], "held")
     assert not explained([op("work", 0, 1, "published")], "held"), "nothing failed is published without approval"
     assert not explained(history[:1] + history[2:], "held")
+
+
+def test_many_of_which_nothing_is_known():
+    """A server that was away left 30 of each kind: 2^180 subsets of them, but few numbers of each."""
+    unknown = [op(name, 6 + number / 100) for number in range(30) for name in ("work", "withdraw", "restore", "reject")]
+    reads = [op("read", 20 + 2 * one, 21 + 2 * one, ("published", "withdrawn")[one % 2]) for one in range(10)]
+    assert explained([WORK, *unknown, *reads], "under way")
+    assert not explained([WORK, *unknown, *reads, op("read", 50, 51, "held")], "under way")
+    withdrawn = [op("read", 20 + 4 * one, 21 + 4 * one, "withdrawn") for one in range(3)]
+    published = [op("read", 22 + 4 * one, 23 + 4 * one, "published") for one in range(3)]
+    history = [WORK, *withdrawn, *published, *(op("restore", 6) for _ in range(9))]
+    assert explained([*history, *(op("withdraw", 7) for _ in range(3))], "under way")
+    assert not explained([*history, *(op("withdraw", 7) for _ in range(2))], "under way"), "withdrawn three times"
