@@ -303,6 +303,13 @@ def _is_current(registry: Registry) -> bool:
     """Tell whether the tables are there in this version; the usual case, which takes no lock."""
     with registry.read() as connection:
         if connection.dialect.name == "postgresql":
+            dropped = postgres.dropped_settings(connection)
+            if dropped:
+                raise ConfigError(
+                    f"registry {registry.where}: what stands before the server drops settings of a connection "
+                    f"({', '.join(dropped)}), and with them all limits on waiting: name the server itself in "
+                    "registry.url, not a connection pooler"
+                )
             found = connection.execute(text("SELECT to_regclass('schema_version') IS NOT NULL")).scalar_one()
         else:
             found = inspect(connection).has_table("schema_version")

@@ -94,10 +94,16 @@ def take_archive(
 
 
 def server_place(registry: Registry) -> str:
-    """Return where a PostgreSQL registry stands: the cluster's system identifier, the database and the schema."""
+    """Return where a PostgreSQL registry stands: the cluster's system identifier, the database and the schema.
+
+    The schema is that of its tables: one that was made later may stand before it in the search path.
+    """
     if registry.server_place is not None:
         return registry.server_place
-    query = text("SELECT system_identifier, current_database(), current_schema() FROM pg_control_system()")
+    query = text(
+        "SELECT system_identifier, current_database(), nspname FROM pg_control_system(), pg_namespace, pg_class "
+        "WHERE pg_class.oid = 'data_registry'::regclass AND pg_namespace.oid = relnamespace"
+    )
     with registry.read() as connection:
         cluster, database, schema = connection.execute(query).one()
     registry.server_place = f"postgresql {cluster}/{database}/{schema}"

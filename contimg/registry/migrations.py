@@ -132,6 +132,11 @@ def upgrade(connection: Connection, where: str) -> None:
         _record(connection, schema.VERSION)
         return
     found = version_of(connection)
+    if found < 1:
+        raise RegistryError(
+            f"{where} has tables of a registry, and their version (table schema_version) is gone: restore it from a "
+            "backup, or name an empty database in registry.url or paths.state and type 'contimg registry restore FILE'"
+        )
     if found > schema.VERSION:
         raise RegistryError(
             f"{where} has schema {found}, but this contimg {__version__} knows only up to {schema.VERSION}: "

@@ -15,7 +15,7 @@ import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -33,10 +33,13 @@ ANSWER_S = 75.0
 _KEEPALIVE = {
     "keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000,
 }  # fmt: skip
+# What server, role and URL do not set otherwise: rows that a policy hides are an error, else they would count as lost;
+# floating-point numbers arrive with all their digits.
+_ALWAYS = {"row_security": "off", "extra_float_digits": "3"}
 
 
 def make_engine(url: URL) -> Engine:
-    """Return an engine for a PostgreSQL server; what the URL's query sets itself is kept.
+    """Return an engine for a PostgreSQL server; the limits that the URL's query sets itself are kept.
 
     Transactions are READ COMMITTED, whatever the server's default: a writer waits for its product's lock in its first
     statement, and must then see what the one before it wrote.
@@ -51,13 +54,22 @@ def make_engine(url: URL) -> Engine:
     own = given.get("options", "")  # the later setting counts
     arguments: dict[str, Any] = {"connect_timeout": CONNECT_S, **_KEEPALIVE}
     arguments = {name: value for name, value in arguments.items() if name not in given}
-    arguments["options"] = f"{options} {own if isinstance(own, str) else ' '.join(own)}".strip()
+    always = " ".join(f"-c {name}={value}" for name, value in _ALWAYS.items())
+    arguments["options"] = f"{options} {own if isinstance(own, str) else ' '.join(own)} {always}"
+    arguments["client_encoding"] = "utf8"
     engine = create_engine(url, connect_args=arguments, isolation_level="READ COMMITTED")
     event.listen(engine, "checkin", _note_use)
     event.listen(engine, "checkout", _ping_if_idle)
     if url.get_driver_name() == "psycopg":
         event.listen(engine, "do_connect", _connect)
     return engine
+
+
+def dropped_settings(connection: Connection) -> list[str]:
+    """Return the settings of `_ALWAYS` that a connection does not have, as a connection pooler may drop them all."""
+    columns = ", ".join(f"current_setting('{name}')" for name in _ALWAYS)
+    found = connection.execute(text(f"SELECT {columns}")).one()
+    return [name for name, value in zip(_ALWAYS, found, strict=True) if value != _ALWAYS[name]]
 
 
 def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:

@@ -5,6 +5,11 @@ from __future__ import annotations
 from sqlalchemy.engine import URL
 
 _ROOM, _URL = "make room there", "correct registry.url"
+_BACKUP = (
+    "its tables were changed or damaged: undo that, or move it away and restore it from a backup "
+    "('contimg registry restore FILE'),"
+)
+_POLICIES = "let this user see all rows (ALTER ROLE ... BYPASSRLS, or drop the policies)"
 _WAIT = "wait until the other command has ended"
 # What SQLite (READONLY, CANTOPEN, FULL, BUSY) or PostgreSQL says; the first that fits counts.
 _REMEDIES = {
@@ -15,6 +20,8 @@ _REMEDIES = {
     ("permission denied to create", "no schema has been selected"): (
         "correct the search_path, of registry.url or of the role, which names no schema for tables,"
     ),
+    ("permission denied for function",): "let this user execute that function (GRANT EXECUTE ON FUNCTION ... TO ...)",
+    ("row-level security",): _POLICIES,
     ("permission denied for",): "let this user write to the database",
     ("must be owner of",): "let the owner of its tables type 'contimg status', which upgrades them,",
     ("password authentication failed",): (
@@ -37,6 +44,18 @@ _REMEDIES = {
         "another row has the same, as after a change with SQL: correct that row, or restore a backup,"
     ),
     ('FATAL: role "', 'FATAL: database "', "resolve host", "connection option", "bad value for", "SSL was"): _URL,
+    ("startup parameter", "pooling mode", "prepared statement"): (
+        "name the server itself in registry.url, not a connection pooler,"
+    ),
+    ("no equivalent in encoding",): "name a database of the encoding UTF8 in registry.url",
+    (
+        "no such table",
+        "no such column",
+        "has no column",
+        "does not exist LINE",
+        "not-null constraint",
+        "NOT NULL constraint",
+    ): _BACKUP,
     ("connection",): "start the server or correct registry.url",
 }
 

@@ -137,3 +137,10 @@ def test_a_backup_of_schema_4_is_restored_with_relative_paths(registry, config, 
                 connection.execute(table.delete())
     restore(registry, tmp_path / "old")
     assert _stored(registry) == fresh
+
+
+def test_a_registry_without_its_version_is_not_upgraded(config):
+    with contextlib.closing(open_registry(config)) as opened, opened.transaction() as connection:
+        connection.execute(text("DELETE FROM schema_version"))
+    with pytest.raises(RegistryError, match=r"table schema_version\) is gone: restore it from a backup"):
+        open_registry(config)
