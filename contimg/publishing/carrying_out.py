@@ -19,8 +19,9 @@ from contimg.publishing.deciding import set_columns
 from contimg.publishing.differences import sentence
 from contimg.publishing.places import Places
 from contimg.publishing.recording import first_published, recorded
-from contimg.registry.engine import Registry, refused
+from contimg.registry.engine import Registry
 from contimg.registry.queries import latest
+from contimg.registry.refusals import refused
 from contimg.times import now
 
 Row = Mapping[str, Any]

@@ -23,7 +23,8 @@ from contimg.publishing.commands import MANIFEST_DIGITS
 from contimg.publishing.places import Places
 from contimg.publishing.recording import publication, recorded
 from contimg.registry import queries
-from contimg.registry.engine import Registry, refused
+from contimg.registry.engine import Registry
+from contimg.registry.refusals import RegistryUncertain, refused
 from contimg.registry.schema import data_registry
 from contimg.replicas import copy_rows
 from contimg.storage.process import me, one_line
@@ -166,6 +167,7 @@ def decide(
         set_columns(connection, row, rule.values(made))
         queries.add_event(connection, row["data_id"], row["version"], rule.decision, reason, _stamp(made))
         after = queries.require(connection, row["data_id"], row["version"])
+        _require_kept(after, rule.values(made))
         try:
             where.record(publication(row), [*known, made], changed=rule.recorded(made))
         except OSError as error:
@@ -184,8 +186,9 @@ def _let_errors_say(written: list[tuple[Row, Decision]]) -> Iterator[None]:
         if not written:
             raise
         ((row, made),) = written
+        known = "perhaps not yet" if isinstance(error, RegistryUncertain) else "not yet"
         raise type(error)(
-            f"{row['data_id']} version {row['version']} is {made.decision} in its record, and not yet in the registry "
+            f"{row['data_id']} version {row['version']} is {made.decision} in its record, and {known} in the registry "
             f"({refused(error)}): correct that, then 'contimg reconcile {row['data_id']}' does the rest"
         ) from error
 
@@ -237,9 +240,18 @@ def _stamp(made: Decision) -> queries.Stamp:
 
 
 def set_columns(connection: Connection, row: Row, values: Mapping[str, Any]) -> None:
-    """Set columns of a version's row."""
-    connection.execute(
+    """Set columns of a version's row; raise `RegistryError` where the database leaves them as they were."""
+    done = connection.execute(
         update(data_registry)
         .where(data_registry.c.data_id == row["data_id"], data_registry.c.version == row["version"])
         .values(**values)
     )
+    if done.rowcount != 1:
+        raise queries.not_kept(row["data_id"], row["version"], "the state")
+
+
+def _require_kept(row: Row, values: Mapping[str, Any]) -> None:
+    """Raise `RegistryError` where a row, read after it was changed, says otherwise: somebody's trigger alters it."""
+    altered = [name for name, value in values.items() if row[name] != value]
+    if altered:
+        raise queries.not_kept(row["data_id"], row["version"], ", ".join(altered))

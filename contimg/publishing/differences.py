@@ -14,7 +14,8 @@ from contimg.naming import Layout
 from contimg.products.gates import Options
 from contimg.publishing import claims
 from contimg.registry import queries
-from contimg.registry.engine import Registry, RegistryStalled, RegistryUnavailable
+from contimg.registry.engine import Registry
+from contimg.registry.refusals import RegistryStalled, RegistryUnavailable
 from contimg.registry.schema import data_registry, publish_events
 from contimg.storage.process import one_line
 

@@ -42,7 +42,8 @@ from contimg.publishing.recording import (
     unearned,
 )
 from contimg.registry import queries
-from contimg.registry.engine import Registry, RegistryUnavailable
+from contimg.registry.engine import Registry
+from contimg.registry.refusals import RegistryUnavailable
 from contimg.storage import moving, safe_files
 from contimg.times import now
 

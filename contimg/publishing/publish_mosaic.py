@@ -17,7 +17,8 @@ from contimg.products.judged import options_of
 from contimg.publishing.publish import Outcome, PublishFailed, machine_faults, publish
 from contimg.publishing.reconcile import reconcile
 from contimg.registry import queries
-from contimg.registry.engine import Registry, RegistryUnavailable, open_registry
+from contimg.registry.engine import Registry, open_registry
+from contimg.registry.refusals import RegistryUnavailable
 from contimg.replicas.sync import replicate
 from contimg.storage import safe_files
 

@@ -15,7 +15,7 @@ from contimg.publishing.differences import Difference, Row, Scope
 from contimg.publishing.places import Places
 from contimg.publishing.rebuild import rebuild_archived, rebuild_staged
 from contimg.registry.columns import damage, damaged
-from contimg.registry.engine import RegistryStalled, RegistryUnavailable
+from contimg.registry.refusals import RegistryStalled, RegistryUnavailable
 
 
 def damaged_rows(scope: Scope) -> Iterator[Difference]:

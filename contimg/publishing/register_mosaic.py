@@ -17,7 +17,8 @@ from contimg.publishing.publish import machine_faults
 from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register import Registered, register
 from contimg.registry import queries
-from contimg.registry.engine import RegistryUnavailable, open_registry
+from contimg.registry.engine import open_registry
+from contimg.registry.refusals import RegistryUnavailable
 
 if TYPE_CHECKING:
     from contimg.config import Config

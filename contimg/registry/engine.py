@@ -7,7 +7,7 @@ import functools
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,9 @@ from sqlalchemy.pool import NullPool
 
 from contimg.errors import ConfigError, RegistryError
 from contimg.registry import migrations, postgres, schema
+from contimg.registry.refusals import RegistryStalled, RegistryUnavailable, refusal
 from contimg.registry.relative_paths import Roots, set_roots
-from contimg.registry.remedies import driver_missing, remedy
+from contimg.registry.remedies import driver_missing
 from contimg.registry.sqlite_urls import alone_uri, is_alone, is_read_only, read_only_uri, url_of
 from contimg.registry.stalls import stopped_writer
 from contimg.storage.filesystem import refuse_network
@@ -31,22 +32,6 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT_S = 30.0
 _TRY_S = 1.0  # after so long without the lock it is looked who holds it
 EXCLUSIVE_S = 600.0  # the gallery of 100 000 mosaics, made anew, takes a minute and a half
-
-
-_NOTHING = ": nothing was written by it"
-
-
-def refused(error: RegistryError) -> str:
-    """Return what a database refused, without the remedy: for who has written something beside it."""
-    return str(error).partition(_NOTHING)[0]
-
-
-class RegistryUnavailable(RegistryError):
-    """The database is locked, full or out of reach; the same operation may succeed later."""
-
-
-class RegistryStalled(RegistryError):
-    """The database is locked by a process that is stopped: waiting does not help, a person must act."""
 
 
 class Registry:
@@ -87,19 +72,21 @@ class Registry:
         Raises
         ------
         RegistryError
-            If the database is locked, full or unreachable. Nothing was written.
+            If the database is locked, full or unreachable. Nothing was written, unless it is `RegistryUncertain`.
         """
         if is_read_only(self.engine.url):
             raise RegistryError(
                 f"registry {self.where} can only be read from here: give yourself write access to the file and its "
                 "folder, then type the same command again"
             )
-        with self._report(), self.engine.connect() as connection:
+        at_commit: list[bool] = []
+        with self._report(at_commit), self.engine.connect() as connection:
             connection = connection.execution_options(contimg_write=True, contimg_durable=durable)
             with connection.begin():
                 if connection.dialect.name == "postgresql":
                     _begin_postgres(connection, lock, durable=durable)
                 yield connection
+                at_commit.append(True)
 
     @contextlib.contextmanager
     def read(self, *, of_one_moment: bool = False) -> Iterator[Connection]:
@@ -152,17 +139,11 @@ class Registry:
         self.engine.dispose()
 
     @contextlib.contextmanager
-    def _report(self) -> Iterator[None]:
+    def _report(self, at_commit: Sequence[bool] = ()) -> Iterator[None]:
         try:
             yield
         except DBAPIError as error:
-            what = " ".join(str(error.orig).split())
-            passing = isinstance(error, OperationalError) or error.connection_invalidated
-            kind = RegistryUnavailable if passing else RegistryError
-            raise kind(
-                f"registry {self.where} refused an operation ({what}){_NOTHING}; {remedy(what)} and rerun the same "
-                "command"
-            ) from error
+            raise refusal(self.where, error, at_commit=bool(at_commit)) from error
 
 
 def open_registry(config: Config) -> Registry:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, exists, func, insert, select, update
 from sqlalchemy.engine import MappingResult
 
-from contimg.errors import UnknownIdError
+from contimg.errors import RegistryError, UnknownIdError
 from contimg.registry import schema
 from contimg.registry.engine import Registry
 from contimg.registry.schema import data_registry, publish_events
@@ -346,7 +346,7 @@ def add_event(
     """Record who did what to a product, within the transaction that does it; `stamp` is now and here by default."""
     process = me()
     stamp = Stamp(now(), operator(), process.host) if stamp is None else stamp
-    connection.execute(
+    done = connection.execute(
         insert(publish_events),
         {
             "data_id": data_id,
@@ -358,6 +358,17 @@ def add_event(
             "pid": process.pid,
             "message": message,
         },
+        execution_options={"preserve_rowcount": True},
+    )
+    if done.rowcount != 1:
+        raise not_kept(data_id, version, "the history")
+
+
+def not_kept(data_id: str, version: int, what: str) -> RegistryError:
+    """Return the error that a statement of a version succeeded, and the database did not keep what it wrote."""
+    return RegistryError(
+        f"the registry did not keep {what} of {data_id} version {version}, and nothing was recorded: remove the "
+        "trigger, rule or policy that somebody added to its tables, then type the same command again"
     )
 
 

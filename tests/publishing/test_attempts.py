@@ -16,7 +16,7 @@ from contimg.publishing import decisions, publish
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries
-from contimg.registry.engine import RegistryUnavailable
+from contimg.registry.refusals import RegistryUnavailable
 from tests.support import mosaics
 from tests.support.mosaics import run
 

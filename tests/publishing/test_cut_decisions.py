@@ -9,7 +9,7 @@ from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries
-from contimg.registry.engine import RegistryUnavailable
+from contimg.registry.refusals import RegistryUnavailable, RegistryUncertain
 from tests.support import mosaics
 
 ID = mosaics.MOSAIC
@@ -45,6 +45,23 @@ def test_a_decision_in_the_record_alone_is_said(registry, config, held, monkeypa
     assert queries.get(registry, ID)["status"] == "held"
     reconcile(registry, config.layout, ID)
     assert queries.get(registry, ID)["status"] == ("staging" if decide == "approve" else "rejected")
+
+
+def test_of_a_decision_whose_commit_was_not_answered_it_is_said_that_it_may_be_known(
+    registry, config, held, monkeypatch
+):
+    def hook(name):
+        if name == "decision:recorded":
+            monkeypatch.setattr(checkpoints, "hook", None)
+            raise RegistryUncertain(
+                "registry x refused an operation (gone): whether it was recorded is not known; wait"
+            )
+
+    monkeypatch.setattr(checkpoints, "hook", hook)
+    with pytest.raises(
+        RegistryUncertain, match=r"approved in its record, and perhaps not yet in the registry \(.*gone\)\)"
+    ):
+        decisions.approve(registry, config.layout, ID, "said so")
 
 
 @pytest.mark.parametrize(("decide", "word"), [("withdraw", "withdrawn"), ("cite", "cited")])

@@ -13,7 +13,7 @@ from contimg.publishing.publish import PublishFailed
 from contimg.publishing.publish_mosaic import publish_mosaic, remove_staged
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries
-from contimg.registry.engine import RegistryUnavailable
+from contimg.registry.refusals import RegistryUnavailable
 from tests.support import mosaics
 
 ID = mosaics.MOSAIC

@@ -47,6 +47,63 @@ def test_who_may_not_write_one_table_decides_nothing(registry, config, table):
     assert queries.get(registry, ID)["status"] == "published" and config.layout.bundle(ID, 1).is_dir()
 
 
+@pytest.mark.parametrize("statement", ["UPDATE ON data_registry", "INSERT ON publish_events"])
+def test_what_a_database_leaves_out_in_silence_is_not_said_to_be_done(registry, config, statement):
+    """As by a trigger, a rule or a policy that somebody added: the statement succeeds, and changes no row."""
+    mosaics.run(config)
+    before = _records(registry, config)
+    with registry.transaction() as connection:
+        if registry.engine.dialect.name == "sqlite":
+            connection.execute(text(f"CREATE TRIGGER no BEFORE {statement} BEGIN SELECT RAISE(IGNORE); END"))
+        else:
+            connection.execute(
+                text("CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$")
+            )
+            connection.execute(text(f"CREATE TRIGGER no BEFORE {statement} FOR EACH ROW EXECUTE FUNCTION no()"))
+    with pytest.raises(RegistryError, match=r"did not keep .* of mosaic_.*remove the trigger, rule or policy"):
+        decisions.withdraw(registry, config.layout, ID, "wrong")
+    assert _records(registry, config) == before
+    assert queries.get(registry, ID)["status"] == "published" and config.layout.bundle(ID, 1).is_dir()
+    with registry.transaction() as connection:
+        on = statement.partition(" ON ")[2]
+        connection.execute(
+            text("DROP TRIGGER no" if registry.engine.dialect.name == "sqlite" else f"DROP TRIGGER no ON {on}")
+        )
+    decisions.withdraw(registry, config.layout, ID, "wrong")
+    assert queries.get(registry, ID)["status"] == "withdrawn" and reconcile(registry, config.layout) == []
+
+
+@pytest.mark.postgres
+def test_a_decision_that_a_trigger_alters_is_not_said_to_be_done(registry, config):
+    if registry.engine.dialect.name == "sqlite":
+        pytest.skip("triggers of SQLite cannot alter a row before it is written")
+    mosaics.run(config)
+    before = _records(registry, config)
+    with registry.transaction() as connection:
+        body = "BEGIN NEW.status = 'published'; RETURN NEW; END"
+        connection.execute(text(f"CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$"))
+        connection.execute(text("CREATE TRIGGER no BEFORE UPDATE ON data_registry FOR EACH ROW EXECUTE FUNCTION no()"))
+    with pytest.raises(RegistryError, match=r"did not keep status of mosaic_.*remove the trigger, rule or policy"):
+        decisions.withdraw(registry, config.layout, ID, "wrong")
+    assert _records(registry, config) == before and config.layout.bundle(ID, 1).is_dir()
+
+
+@pytest.mark.parametrize("table", ["data_registry", "publish_events"])
+def test_a_registration_that_is_left_out_in_silence_is_an_error(registry, config, table):
+    mosaics.make_mosaic(config)
+    with registry.transaction() as connection:
+        if registry.engine.dialect.name == "sqlite":
+            connection.execute(text(f"CREATE TRIGGER no BEFORE INSERT ON {table} BEGIN SELECT RAISE(IGNORE); END"))
+        else:
+            connection.execute(
+                text("CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$")
+            )
+            connection.execute(text(f"CREATE TRIGGER no BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION no()"))
+    with pytest.raises(RegistryError):
+        register_mosaic(ID, config)
+    assert queries.count(registry) == 0
+
+
 class Cut:
     """The connection is lost before the statement of the number `left` from now on, once."""
 

@@ -15,7 +15,8 @@ from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import postgres, queries
-from contimg.registry.engine import RegistryStalled, open_registry
+from contimg.registry.engine import open_registry
+from contimg.registry.refusals import RegistryStalled
 from contimg.registry.schema import data_registry
 from tests.support import mosaics
 

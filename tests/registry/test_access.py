@@ -16,7 +16,8 @@ from sqlalchemy import insert
 from contimg.errors import RegistryError
 from contimg.publishing.reconcile import reconcile
 from contimg.registry import engine, remedies, schema
-from contimg.registry.engine import RegistryUnavailable, open_sqlite
+from contimg.registry.engine import open_sqlite
+from contimg.registry.refusals import RegistryUnavailable
 from contimg.storage.locks import LocksUnsupported
 from tests.registry.rows import TILE, count
 from tests.support import mosaics

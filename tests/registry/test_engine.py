@@ -11,7 +11,8 @@ from sqlalchemy import insert, select, text
 
 from contimg.errors import ConfigError, RegistryError
 from contimg.registry import engine, migrations, schema
-from contimg.registry.engine import RegistryUnavailable, open_sqlite, open_url
+from contimg.registry.engine import open_sqlite, open_url
+from contimg.registry.refusals import RegistryUnavailable
 from tests.registry.rows import TILE, count
 from tests.support.databases import postgres_server
 

@@ -11,7 +11,8 @@ from sqlalchemy import make_url, text
 from contimg.errors import ConfigError, RegistryError
 from contimg.publishing import scrub
 from contimg.registry import engine, postgres, queries
-from contimg.registry.engine import RegistryUnavailable, open_url
+from contimg.registry.engine import open_url
+from contimg.registry.refusals import RegistryUnavailable, RegistryUncertain
 from contimg.registry.relative_paths import Roots
 from tests.support import mosaics
 from tests.support.databases import empty_schema, postgres_server
@@ -99,6 +100,32 @@ def test_a_server_that_freezes_at_the_commit_is_given_up(server_url, proxy, monk
         with pytest.raises(RegistryUnavailable), registry.transaction() as connection:
             connection.execute(text("SELECT 1"))
             proxy.freeze()
+
+
+def test_of_what_was_lost_at_the_commit_it_is_not_said_that_nothing_was_written(server_url, proxy, monkeypatch):
+    """The server commits what it was asked to, and its answer is lost."""
+    with contextlib.closing(open_url(through(server_url, proxy))) as registry:
+        monkeypatch.setattr(postgres, "ANSWER_S", 1.0)
+        with (
+            pytest.raises(RegistryUncertain, match=r"whether it was recorded is not known"),
+            registry.transaction() as connection,
+        ):
+            connection.execute(text("INSERT INTO tiles (tile_id, date, synthetic) VALUES ('t', 'd', true)"))
+            proxy.freeze()
+        proxy.thaw()
+        with registry.read() as connection:
+            assert connection.execute(text("SELECT count(*) FROM tiles")).scalar_one() in (0, 1)
+
+
+def test_what_the_server_itself_refuses_at_the_commit_was_not_written(server_url):
+    with contextlib.closing(open_url(server_url.render_as_string(hide_password=False))) as registry:
+        with registry.transaction() as connection:
+            connection.execute(text("CREATE TABLE once (a int UNIQUE DEFERRABLE INITIALLY DEFERRED)"))
+        with (
+            pytest.raises(RegistryError, match=r"duplicate key.*: nothing was written by it"),
+            registry.transaction() as connection,
+        ):
+            connection.execute(text("INSERT INTO once VALUES (1), (1)"))
 
 
 def test_a_server_that_never_answers_is_given_up_when_connecting(server_url, proxy, monkeypatch):
