@@ -184,6 +184,11 @@ def open_sqlite(file: Path, roots: Roots | None = None) -> Registry:
     if file.exists() and not file.is_file():
         what = "a folder" if file.is_dir() else "no plain file"
         raise RegistryError(f"{file} is {what}, and not a registry: move it away, or correct paths.state")
+    if file.exists() and (names := file.stat().st_nlink) > 1:
+        raise RegistryError(
+            f"{file} has {names} names (hard links), and SQLite keeps a log of its own by each, so that commits get "
+            f"lost: remove the others, which 'find DIR -samefile {file}' names"
+        )
     if file.exists() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)):
         return _open(url_of(read_only_uri(file)), str(file), roots)
     require_locks(file.parent, key="paths.state")  # SQLite would wait, and then speak of an I/O error or a busy file

@@ -14,9 +14,9 @@ def read_only_uri(file: Path) -> str:
     """Return the URI with which SQLite reads a registry without writing anything.
 
     While a writer is at work its ``-wal`` and ``-shm`` files stand there and are read along; else SQLite would
-    have to make them, unless the caller states that nobody writes.
+    have to make them, unless the caller states that nobody writes. A ``-journal`` may hold what must be undone first.
     """
-    at_rest = not Path(f"{file}-wal").exists()
+    at_rest = not any(Path(f"{file}{end}").exists() for end in ("-wal", "-journal"))
     return f"file:{quote(str(file))}?mode=ro{'&immutable=1' if at_rest else ''}"
 
 

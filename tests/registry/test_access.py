@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -11,12 +12,12 @@ import threading
 import time
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from contimg.errors import RegistryError
 from contimg.publishing.reconcile import reconcile
 from contimg.registry import engine, remedies, schema
-from contimg.registry.engine import open_sqlite
+from contimg.registry.engine import open_at_rest, open_sqlite
 from contimg.registry.refusals import RegistryUnavailable
 from contimg.storage.locks import LocksUnsupported
 from tests.registry.rows import TILE, count
@@ -28,7 +29,7 @@ from pathlib import Path
 from sqlalchemy import select
 from contimg.errors import RegistryError
 from contimg.registry import schema
-from contimg.registry.engine import open_sqlite
+from contimg.registry.engine import open_at_rest, open_sqlite
 with contextlib.closing(open_sqlite(Path(sys.argv[1]))) as registry:
     with registry.read() as connection:
         print(len(connection.execute(select(schema.tiles)).all()))
@@ -222,3 +223,38 @@ def test_a_row_that_was_renumbered_with_sql_is_named_with_the_remedy(registry, c
     (found,) = (one for one in reconcile(registry, config.layout) if one.code == "foreign")
     assert "version 9 says that it stands there, as after a change with SQL: correct that row" in found.message
     assert "\n" not in found.message
+
+
+def test_what_a_killed_writer_left_half_done_is_not_read(root):
+    """Somebody's sqlite3 in another journal mode: its changes stand in the file, and what they replaced beside it."""
+    file, copy = root / "registry.sqlite3", root / "copy.sqlite3"
+    open_sqlite(file).close()
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as writer:
+        for statement in (
+            "PRAGMA journal_mode = DELETE",
+            "INSERT INTO tiles (tile_id, date, synthetic) VALUES ('before', 'd', 1)",
+            "PRAGMA cache_size = 1",
+            "BEGIN",
+            "UPDATE tiles SET tile_id = 'half done'",
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
+            "INSERT INTO tiles (tile_id, date, synthetic) SELECT i, 'd', 1 FROM n",
+        ):
+            writer.execute(statement)
+        for end in ("", "-journal"):
+            shutil.copy(f"{file}{end}", f"{copy}{end}")
+    with pytest.raises(RegistryError, match="give yourself write access to the file and its folder"):
+        open_at_rest(copy).close()
+    with contextlib.closing(open_sqlite(copy)) as registry, registry.read() as connection:
+        assert connection.execute(text("SELECT tile_id FROM tiles")).scalars().all() == ["before"]
+
+
+def test_a_file_with_two_names_is_refused(root):
+    """Each name has a log of its own, so that the commits of one are unknown to the other, or lost."""
+    file, other = root / "registry.sqlite3", root / "other.sqlite3"
+    open_sqlite(file).close()
+    os.link(file, other)
+    for name in (file, other):
+        with pytest.raises(RegistryError, match=f"{name} has 2 names .*find .* -samefile"):
+            open_sqlite(name)
+    other.unlink()
+    open_sqlite(file).close()
