@@ -217,8 +217,14 @@ def in_words(value: Any) -> str:
 
 
 def print_json(content: Any) -> None:
-    """Print JSON for a program."""
-    click.echo(json.dumps(content, indent=1))
+    """Print JSON for a program; bytes, which only a damaged column holds, as Python writes them."""
+    click.echo(json.dumps(content, indent=1, default=_bytes_in_words))
+
+
+def _bytes_in_words(value: object) -> str:
+    if isinstance(value, bytes):
+        return repr(value)
+    raise TypeError(f"{type(value).__name__} in what is to be printed as JSON")
 
 
 _COLOURS = {

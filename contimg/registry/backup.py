@@ -12,9 +12,10 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Table, func, insert, select
 
 from contimg.errors import InputError, RegistryError
 from contimg.registry import queries, schema
@@ -65,7 +66,7 @@ def backup(registry: Registry, file: Path, *, replace: bool = False) -> dict[str
                 registry.read(of_one_moment=True) as connection,
                 target_registry.transaction() as into,
             ):
-                _copy(connection, into)
+                _copy(registry, connection, into)
         problem = _damage(part)
         if problem is not None:
             raise _not_whole(registry, file, problem)
@@ -136,14 +137,20 @@ def _counts(file: Path) -> dict[str, int]:
         return {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names}
 
 
-def _copy(source: Connection, target: Connection) -> None:
+def _copy(registry: Registry, source: Connection, target: Connection) -> None:
     """Copy all rows of all tables, those first that others refer to; what the tables themselves hold already stays."""
     for table in schema.metadata.sorted_tables:
-        if table is schema.schema_version:
-            continue
+        if table is not schema.schema_version:
+            for block in _blocks(registry, source, table):
+                target.execute(insert(table), block)
+
+
+def _blocks(registry: Registry, source: Connection, table: Table) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows of a table; an error of reading them names the registry that they are of, not the one written."""
+    with registry.report():
         result = source.execution_options(stream_results=True).execute(select(table))
         for block in result.mappings().partitions(_ROWS):
-            target.execute(insert(table), [dict(row) for row in block])
+            yield [dict(row) for row in block]
 
 
 def restore(registry: Registry, file: Path) -> dict[str, int]:
@@ -173,7 +180,7 @@ def restore(registry: Registry, file: Path) -> dict[str, int]:
     with _at_rest(file) as backup_registry, backup_registry.read() as source:
         with registry.transaction(lock="schema") as target:
             target.execute(schema.registry_identity.delete())
-            _copy(source, target)
+            _copy(backup_registry, source, target)
             if target.dialect.name == "postgresql":  # the next number of an event follows those restored
                 last = select(func.coalesce(func.max(schema.publish_events.c.event_id), 1)).scalar_subquery()
                 sequence = func.pg_get_serial_sequence("publish_events", "event_id")

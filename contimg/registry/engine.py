@@ -80,7 +80,7 @@ class Registry:
                 "folder, then type the same command again"
             )
         at_commit: list[bool] = []
-        with self._report(at_commit), self.engine.connect() as connection:
+        with self.report(at_commit), self.engine.connect() as connection:
             connection = connection.execution_options(contimg_write=True, contimg_durable=durable)
             with connection.begin():
                 if connection.dialect.name == "postgresql":
@@ -95,7 +95,7 @@ class Registry:
         On PostgreSQL each statement sees what was committed before it, as in a transaction of READ COMMITTED, without
         the two further exchanges with the server that one takes; with `of_one_moment` all see the same.
         """
-        with self._report(), self.engine.connect() as connection:
+        with self.report(), self.engine.connect() as connection:
             if connection.dialect.name == "postgresql" and not of_one_moment:
                 yield connection.execution_options(isolation_level="AUTOCOMMIT")
                 return
@@ -120,7 +120,7 @@ class Registry:
             with exclusive(Path(f"{self.where}.{name}.lock"), key="paths.state"):
                 yield
             return
-        with self._report(), self.engine.connect() as connection, connection.begin():
+        with self.report(), self.engine.connect() as connection, connection.begin():
             limit_ms = round(EXCLUSIVE_S * 1000)  # this transaction is idle while the block works
             connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = {limit_ms}"))
             query = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
@@ -139,7 +139,14 @@ class Registry:
         self.engine.dispose()
 
     @contextlib.contextmanager
-    def _report(self, at_commit: Sequence[bool] = ()) -> Iterator[None]:
+    def report(self, at_commit: Sequence[bool] = ()) -> Iterator[None]:
+        """Let an error of the database within a block be one sentence that names this registry.
+
+        Raises
+        ------
+        RegistryError
+            If the database refuses; `RegistryUncertain` where its answer was lost and `at_commit` is not empty.
+        """
         try:
             yield
         except DBAPIError as error:

@@ -14,6 +14,8 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Dialect, Engine, String
 from sqlalchemy.types import TypeDecorator
 
+from contimg.errors import RegistryError
+
 RootName = Literal["incoming", "stage", "products"]
 
 
@@ -71,7 +73,18 @@ class PathBelow(TypeDecorator[str]):
         return value if value is None or prefix is None else value.removeprefix(prefix)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        """Return a stored path as it is read."""
+        """Return a stored path as it is read.
+
+        Raises
+        ------
+        RegistryError
+            If it is no text: SQLite keeps anything in any column.
+        """
+        if not isinstance(value, str | None):
+            raise RegistryError(
+                f"registry: a path is {value!r}, which is no text, as after a change with SQL: correct that row, or "
+                "move the registry away and restore it from a backup ('contimg registry restore FILE')"
+            )
         prefix = self._prefix(dialect)
         return value if value is None or prefix is None or value.startswith("/") else prefix + value
 

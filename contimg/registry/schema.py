@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 
 from contimg.registry.relative_paths import PathBelow
+from contimg.registry.version_number import VersionNumber
 
 VERSION = 11
 STATUSES = ("staging", "publishing", "published", "held", "rejected", "superseded", "withdrawn")
@@ -166,7 +167,7 @@ data_registry = Table(
     "data_registry",
     metadata,
     Column("data_id", String, primary_key=True),
-    Column("version", Integer, CheckConstraint("version >= 1"), primary_key=True, autoincrement=False),
+    Column("version", VersionNumber, CheckConstraint("version >= 1"), primary_key=True, autoincrement=False),
     Column("data_type", String, nullable=False),
     Column("status", String, nullable=False),
     Column("stage_path", PathBelow("stage"), nullable=False),
@@ -218,7 +219,7 @@ mosaic_groups = Table(
     "mosaic_groups",
     metadata,
     Column("data_id", String, primary_key=True),
-    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("version", VersionNumber, primary_key=True, autoincrement=False),
     Column("group_id", String, nullable=False, index=True),
     _digest(nullable=False, index=True),
     Column("verdict", String, nullable=False),
@@ -232,7 +233,7 @@ mosaic_tiles = Table(
     "mosaic_tiles",
     metadata,
     Column("data_id", String, primary_key=True),
-    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("version", VersionNumber, primary_key=True, autoincrement=False),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("tile_id", ForeignKey("tiles.tile_id"), nullable=False, index=True),
     Column("image_sha256", ForeignKey("images.sha256"), nullable=False),
@@ -246,7 +247,7 @@ replica_copies = Table(
     metadata,
     Column("url", String, primary_key=True),
     Column("data_id", String, primary_key=True),
-    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("version", VersionNumber, primary_key=True, autoincrement=False),
     Column("write_id", String, nullable=False),
     Column("copied_at", String, nullable=False),
     Column("verified_at", String, nullable=False),
@@ -259,7 +260,7 @@ publish_events = Table(
     metadata,
     Column("event_id", Integer, primary_key=True),
     Column("data_id", String, nullable=False),
-    Column("version", Integer, nullable=False),
+    Column("version", VersionNumber, nullable=False),
     Column("event", String, nullable=False),
     Column("time", String, nullable=False),
     Column("actor", String, nullable=False),

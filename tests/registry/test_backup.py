@@ -187,3 +187,15 @@ def test_a_registry_is_not_restored_from_itself(sqlite_config):
     file = sqlite_config.layout.registry_file
     with contextlib.closing(open_sqlite(file)) as opened, pytest.raises(InputError, match="is the registry itself"):
         restore(opened, file)
+
+
+@pytest.mark.postgres
+def test_a_registry_that_cannot_be_read_is_named_and_not_its_backup(registry, root):
+    if registry.engine.dialect.name == "sqlite":
+        pytest.skip("the pages of a file are copied, whatever they hold")
+    with registry.transaction() as connection:
+        connection.execute(text("DROP TABLE replica_copies"))
+    with pytest.raises(RegistryError) as refused:
+        backup(registry, root / "backup.sqlite3")
+    assert str(refused.value).startswith(f"registry {registry.where} refused an operation")
+    assert not (root / "backup.sqlite3").exists()
