@@ -7,7 +7,7 @@ import re
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from contimg.errors import RegistryError
-from contimg.registry.remedies import remedy
+from contimg.registry.remedies import needs_backup, remedy
 
 _NOTHING, _UNKNOWN = ": nothing was written by it", ": whether it was recorded is not known"
 
@@ -40,7 +40,7 @@ def refusal(where: str, error: DBAPIError, *, at_commit: bool) -> RegistryError:
         return RegistryUncertain(
             f"registry {where} refused an operation ({what}){_UNKNOWN}; {remedy(what)} and rerun the same command"
         )
-    passing = isinstance(error, OperationalError) or error.connection_invalidated
+    passing = (isinstance(error, OperationalError) and not needs_backup(what)) or error.connection_invalidated
     kind = RegistryUnavailable if passing else RegistryError
     return kind(f"registry {where} refused an operation ({what}){_NOTHING}; {remedy(what)} and rerun the same command")
 

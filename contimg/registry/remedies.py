@@ -66,6 +66,11 @@ def remedy(message: str) -> str:
     return next(fitting, "repair that")
 
 
+def needs_backup(message: str) -> bool:
+    """Return whether an error message says that tables are changed or damaged, which does not pass by itself."""
+    return remedy(message) == _BACKUP
+
+
 def driver_missing(url: URL, error: ModuleNotFoundError) -> str:
     """Return what to do when the Python package of a database's driver is not installed."""
     if url.get_driver_name() == "psycopg":

@@ -16,7 +16,7 @@ from sqlalchemy import insert, text
 
 from contimg.errors import RegistryError
 from contimg.publishing.reconcile import reconcile
-from contimg.registry import engine, remedies, schema
+from contimg.registry import engine, queries, remedies, schema
 from contimg.registry.engine import open_at_rest, open_sqlite
 from contimg.registry.refusals import RegistryUnavailable
 from contimg.storage.locks import LocksUnsupported
@@ -258,3 +258,16 @@ def test_a_file_with_two_names_is_refused(root):
             open_sqlite(name)
     other.unlink()
     open_sqlite(file).close()
+
+
+def test_a_table_that_is_gone_is_not_waited_for(sqlite_config):
+    """SQLite has one class of errors for what passes by itself and for what does not."""
+    mosaics.run(sqlite_config)
+    with contextlib.closing(sqlite3.connect(sqlite_config.layout.registry_file)) as connection:
+        connection.execute("DROP TABLE publish_events")
+    with (
+        contextlib.closing(open_sqlite(sqlite_config.layout.registry_file)) as registry,
+        pytest.raises(RegistryError, match=r"no such table.*restore it from a backup") as refused,
+    ):
+        queries.events(registry, mosaics.MOSAIC)
+    assert not isinstance(refused.value, RegistryUnavailable)
