@@ -56,6 +56,9 @@ _REMEDIES = {
         "not-null constraint",
         "NOT NULL constraint",
     ): _BACKUP,
+    ("did not answer within",): (
+        "start the server, or the standby that it waits for (synchronous_standby_names), or correct registry.url,"
+    ),
     ("connection",): "start the server or correct registry.url",
 }
 

@@ -136,6 +136,7 @@ def test_who_may_only_read_tables_of_an_earlier_schema_hears_who_upgrades_them(r
         ("canceling statement due to lock timeout", "wait until the other command"),
         ("canceling statement due to statement timeout", "the statement_timeout"),
         ("server closed the connection unexpectedly", "start the server"),
+        ("the connection's server did not answer within 75 s", "the standby that it waits for"),
     ],
 )
 def test_each_error_of_a_database_has_its_remedy(said, remedy):
