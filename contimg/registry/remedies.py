@@ -9,6 +9,10 @@ _BACKUP = (
     "its tables were changed or damaged: undo that, or move it away and restore it from a backup "
     "('contimg registry restore FILE'),"
 )
+_DAMAGED = (
+    "the file is damaged: move it and what is beside it (-wal, -shm) away, type 'contimg registry restore FILE' "
+    "with its last backup where there is one, then 'contimg reconcile',"
+)
 _POLICIES = "let this user see all rows (ALTER ROLE ... BYPASSRLS, or drop the policies)"
 _WAIT = "wait until the other command has ended"
 # What SQLite (READONLY, CANTOPEN, FULL, BUSY) or PostgreSQL says; the first that fits counts.
@@ -33,10 +37,7 @@ _REMEDIES = {
     ),
     ("starting up", "shutting down", "recovery mode", "administrator command"): "wait until the server is there again",
     ("disk is full", "No space left"): _ROOM,
-    ("malformed", "not a database", "file is encrypted", "unsupported file format"): (
-        "the file is damaged: move it and what is beside it (-wal, -shm) away, type 'contimg registry restore FILE' "
-        "with its last backup where there is one, then 'contimg reconcile',"
-    ),
+    ("malformed", "not a database", "file is encrypted", "unsupported file format"): _DAMAGED,
     ("disk I/O error",): "look at the disk's room, quota and health",
     ("database is locked", "due to lock timeout", "deadlock detected"): _WAIT,
     ("due to statement timeout",): "look at the server's load, or raise the statement_timeout of registry.url or role,",
@@ -71,7 +72,7 @@ def remedy(message: str) -> str:
 
 def needs_backup(message: str) -> bool:
     """Return whether an error message says that tables are changed or damaged, which does not pass by itself."""
-    return remedy(message) == _BACKUP
+    return remedy(message) in (_BACKUP, _DAMAGED)
 
 
 def driver_missing(url: URL, error: ModuleNotFoundError) -> str:

@@ -3,9 +3,9 @@
 Operations overlap, and some have no known end (their process was killed, or its connection was cut): these may have
 taken place at any later time, or never. What is known is when each began and ended, and what it returned. `explained`
 looks for an order that keeps to these times and in which every operation returns what it returned (Herlihy & Wing 1990;
-the search is that of Wing & Gong 1993, with the states remembered, Lowe 2017). Of operations of one kind without a known
-end it matters only how many took place: those that began first may be taken. A server that is away for a while leaves
-dozens, and each subset of them would be looked at.
+the search is that of Wing & Gong 1993, with the states remembered, Lowe 2017). Of operations of one kind without a
+known end it matters only how many took place: those that began first may be taken. A server that is away for a while
+leaves dozens, and each subset of them would be looked at.
 
 An operation that works in several transactions is several steps, between which others may see it half done.
 """
