@@ -82,7 +82,24 @@ def refuse_nested(roots: Mapping[str, Path]) -> None:
 
 
 def _overlap(one: Path, other: Path) -> bool:
-    return one == other or one in other.parents or other in one.parents
+    """Return whether a folder is, holds or is below another one, also where a mount shows it under a second name."""
+    if one == other or one in other.parents or other in one.parents:
+        return True
+    return _is_below(one, other) or _is_below(other, one)
+
+
+def _is_below(folder: Path, above: Path) -> bool:
+    place = _identity(above)
+    return place is not None and any(_identity(path) == place for path in (folder, *folder.parents))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return device and inode; None of what is not there, or cannot be looked at."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def replica_url(url: str, base: Path) -> str:
@@ -94,9 +111,16 @@ def replica_url(url: str, base: Path) -> str:
     Raises
     ------
     ConfigError
-        If an object store's bucket is not named.
+        If an object store's bucket is not named, the address holds a password, or a file's names a host.
     """
     scheme, separator, rest = url.partition("://")
+    if separator and re.match("[^/]*:[^/]*@", rest):  # the registry holds the address, and messages show it
+        raise ConfigError(
+            f"config key 'publish.replicas' holds a password in an address {scheme}://...: leave it out, and give it "
+            f"to fsspec (export FSSPEC_{scheme.upper()}_PASSWORD=..., or a file in ~/.config/fsspec)"
+        )
+    if scheme == "file" and not rest.startswith(("/", "~")):
+        raise ConfigError(f"config key 'publish.replicas' names {url!r}: write file:///FOLDER, or only the folder")
     if separator and scheme != "file":
         parts = _parts(rest)
         if not parts or not rest.split("/")[0]:

@@ -184,3 +184,48 @@ def test_a_path_that_the_locale_cannot_write_is_refused_with_the_remedy(tmp_path
     )
     expected = "names '/tmp/\\xfc', which the locale of this shell cannot write (ascii): export LC_ALL=C.UTF-8"
     assert expected in done.stderr
+
+
+_MOUNTED = """
+import subprocess, sys
+from pathlib import Path
+from contimg import config
+from contimg.errors import ConfigError
+base, first, second = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+subprocess.run(["mount", "--bind", base / "one", base / "mounted"], check=True)
+paths = {"products": first} if first != "replica" else {}
+urls = [{"url": second}] if paths else [{"url": str(base / "one")}, {"url": second}]
+try:
+    config.load({"paths": paths, "publish": {"replicas": urls}}, base=base)
+except ConfigError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("first", ["one", "one/products", "replica"])
+@pytest.mark.parametrize("second", ["mounted", "mounted/below"])
+def test_a_second_name_by_a_mount_is_seen(tmp_path, first, second):
+    """The archive itself, mounted elsewhere, would have lost what its replica does not keep."""
+    for name in ("one/products", "one/below", "mounted"):
+        (tmp_path / name).mkdir(parents=True)
+    command = [sys.executable, "-c", _MOUNTED, str(tmp_path), first, str(tmp_path / second)]
+    done = subprocess.run(["unshare", "-rm", *command], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr
+    apart = (first, second) == ("one/products", "mounted/below")
+    assert ("overlap: give each its own folder" in done.stdout) is not apart, done.stdout
+
+
+@pytest.mark.parametrize("url", ["s3://key:secret@bucket/one", "sftp://me:secret@host/one", "ftp://:secret@host"])
+def test_a_password_in_the_address_of_a_replica_is_refused_and_not_shown(tmp_path, url):
+    """Messages show the address, and the registry holds it."""
+    with pytest.raises(
+        ConfigError, match=r"publish\.replicas' holds a password .*: leave it out, and give it to"
+    ) as seen:
+        config.load({"publish": {"replicas": [{"url": url}]}}, base=tmp_path)
+    assert "secret" not in str(seen.value)
+
+
+@pytest.mark.parametrize("url", ["file://localhost/one", "file://one"])
+def test_a_file_on_a_host_is_refused(tmp_path, url):
+    with pytest.raises(ConfigError, match=r"publish\.replicas' names 'file://.*': write file:///FOLDER"):
+        config.load({"publish": {"replicas": [{"url": url}]}}, base=tmp_path)
