@@ -37,7 +37,8 @@ class Difference:
         ``claim_left``, ``incoming_left``, ``part_left``, ``not_recorded``, ``missing``, ``altered``,
         ``stage_altered``, ``row_lost``, ``not_judged``, ``decision_lost``, ``decision_differs``, ``record_lost``,
         ``record_unreadable``, ``not_hidden``, ``not_in_sight``, ``unapproved``, ``row_differs``, ``in_two_places``,
-        ``marker_differs``, ``foreign``, ``stray``, ``verdict_differs``, ``record_differs``, ``unreadable``.
+        ``marker_differs``, ``foreign``, ``stray``, ``verdict_differs``, ``record_differs``, ``unreadable``,
+        ``lineage_lost``.
     data_id, version
         What it is about.
     path : str

@@ -17,6 +17,7 @@ from contimg.publishing import archive_root
 from contimg.publishing.differences import MAX_SHARE, Difference, Scope
 from contimg.publishing.reconcile_bytes import closed, published, staged, unrecorded
 from contimg.publishing.reconcile_decisions import edited_records, lost_decisions
+from contimg.publishing.reconcile_lineage import lost_lineage
 from contimg.publishing.reconcile_places import misplaced
 from contimg.publishing.reconcile_remains import disowned, left_claims, marks, overtaken, remains
 from contimg.publishing.reconcile_rows import damaged_rows, lost_rows
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 # The order matters: later steps finish what earlier ones have found and repaired in part.
 STEPS = (
     damaged_rows, lost_rows, left_claims, remains, unjudged, lost_decisions, disowned, misplaced, unrecorded, overtaken,
-    published, staged, closed, edited_records, marks,
+    published, staged, closed, edited_records, lost_lineage, marks,
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import ColumnElement, Connection, Table, exists, insert, select
 
 from contimg import naming
 from contimg.bundle.metadata import summary
@@ -232,10 +232,52 @@ def insert_product(connection: Connection, row: Mapping[str, Any], lineage: Line
     for table in _SHARED:
         _insert_missing(connection, schema.metadata.tables[table], content[table])
     connection.execute(insert(schema.data_registry), dict(row))
+    for table, entries in _of_version(row, content).items():
+        if entries:
+            connection.execute(insert(schema.metadata.tables[table]), entries)
+
+
+def insert_lineage(connection: Connection, row: Mapping[str, Any], lineage: Lineage, mosaic: Node) -> None:
+    """Insert the rows on which a product's row depends, apart from those that exist."""
+    content = rows(lineage, mosaic)
+    for table, entries in (content | _of_version(row, content)).items():
+        _insert_missing(connection, schema.metadata.tables[table], entries)
+
+
+def _of_version(row: Mapping[str, Any], content: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """Return those rows of `rows` that are of one version of a mosaic, with its key."""
     key = {"data_id": row["data_id"], "version": row["version"]}
-    for table in _OWN:
-        if content[table]:
-            connection.execute(insert(schema.metadata.tables[table]), [entry | key for entry in content[table]])
+    return {table: [entry | key for entry in content[table]] for table in _OWN}
+
+
+def without_lineage(connection: Connection) -> set[tuple[str, int]]:
+    """Return ids and versions of the products that have no row in a table of what they were made of.
+
+    Some have none for a good reason, as a mosaic of no image: `missing_lineage` tells.
+    """
+    products, groups, tiles = (schema.metadata.tables[name] for name in ("data_registry", *_OWN))
+    edges = schema.metadata.tables["lineage"]
+    known = exists().where(_is_of(groups, products.c) & (edges.c.product_sha256 == groups.c.sha256))
+    placed = exists().where(_is_of(tiles, products.c))
+    query = select(products.c.data_id, products.c.version).where(~known | ~placed)
+    return {(row.data_id, row.version) for row in connection.execute(query)}
+
+
+def missing_lineage(connection: Connection, row: Mapping[str, Any], lineage: Lineage, mosaic: Node) -> list[str]:
+    """Return the tables in which a product has no row, although its lineage says that it has some."""
+    content = rows(lineage, mosaic)
+    tables = [schema.metadata.tables[name] for name in (*_OWN, "lineage")]
+    found = []
+    for table in tables:
+        own = table.c.product_sha256 == mosaic.sha256 if table.name == "lineage" else _is_of(table, row)
+        if content[table.name] and connection.execute(select(table).where(own).limit(1)).first() is None:
+            found.append(table.name)
+    return found
+
+
+def _is_of(table: Table, row: Any) -> ColumnElement[bool]:
+    """Return whether rows are of a version; `row` holds its id and version, as values or as columns."""
+    return (table.c.data_id == row["data_id"]) & (table.c.version == row["version"])
 
 
 def _insert_missing(connection: Connection, table: Table, content: list[dict[str, Any]]) -> None:
