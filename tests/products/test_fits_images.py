@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import resource
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -109,7 +113,20 @@ def test_a_plane_that_is_not_of_the_sky(tmp_path, plane):
         read_image(write(tmp_path / "a.fits", plane, CTYPE1="FREQ", CTYPE2="STOKES"))
 
 
-def test_a_fault_of_the_machine_is_no_fault_of_the_file(tmp_path):
-    with pytest.raises(OSError) as error:
+def test_a_fault_of_the_machine_is_no_fault_of_the_file(tmp_path, plane):
+    path = write(tmp_path / "a.fits", plane)
+    read_image(path)  # imports what it needs
+    limits, free = resource.getrlimit(resource.RLIMIT_NOFILE), os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+    try:
+        with pytest.raises(OSError) as error:
+            read_image(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert error.value.errno == errno.EMFILE and not isinstance(error.value, InputError)
+
+
+def test_a_folder_in_the_place_of_a_file(tmp_path):
+    with pytest.raises(DamagedFileError, match="is no plain file: delete its product's twin"):
         read_image(tmp_path)
-    assert not isinstance(error.value, InputError)
