@@ -192,28 +192,26 @@ def verify(
 
 
 def problem(path: Path, expected: str | None, tags: str | None = None) -> str | None:
-    """Return the first thing that is wrong with a bundle as one sentence; None when every byte is as expected.
+    """Return the first thing that is wrong with a bundle as one sentence; None when every byte is as expected."""
+    return problem_and_strays(path, expected, tags)[0]
 
-    What its disk cannot give back is read twice: a mosaic is not taken out of sight for one error of a cable.
+
+def problem_and_strays(path: Path, expected: str | None, tags: str | None = None) -> tuple[str | None, list[str]]:
+    """Return what `problem` does, and the files that are not in the manifest where nothing else is wrong.
+
+    A file browser or an editor leaves some; the bundle itself is whole. Both come from one reading: another process may
+    take such files away meanwhile. What its disk cannot give back is read twice: a mosaic is not taken out of sight for
+    one error of a cable.
     """
     try:
         verification = verify(path, expected=expected, tags=tags)
         if any(one.kind == "unreadable" for one in verification.problems):
             verification = verify(path, expected=expected, tags=tags)
     except InputError:
-        return f"{path} is not a bundle: it holds no {MANIFEST}"
-    return None if verification.ok else verification.problems[0].message
-
-
-def strays(path: Path, expected: str) -> list[str]:
-    """Return the files of a bundle of the archive that are not in its manifest, where nothing else is wrong with it.
-
-    A file browser or an editor leaves some; the bundle itself is whole.
-    """
-    if path.is_symlink() or not path.is_dir():
-        return []
-    problems = verify(path, expected=expected).problems
-    return [one.path for one in problems] if all(one.kind == "unlisted" for one in problems) else []
+        return f"{path} is not a bundle: it holds no {MANIFEST}", []
+    found = verification.problems
+    only_strays = all(one.kind == "unlisted" for one in found)
+    return (found[0].message if found else None), [one.path for one in found if only_strays]
 
 
 def archived_problem(path: Path, expected: str, tags: str | None = None) -> str | None:

@@ -230,9 +230,13 @@ def set_hidden_aside(places: Places) -> None:
 
 
 def set_aside_strays(places: Places, names: Sequence[str]) -> None:
-    """Move files that are not of a bundle from under its final name to ``.altered``, under numbers that are free."""
+    """Move files that are not of a bundle from under its final name to ``.altered``, under numbers that are free.
+
+    Another process may have moved some since they were seen.
+    """
     for name in names:
-        _set_aside(places.layout, places.sight / name)
+        with contextlib.suppress(FileNotFoundError):
+            _set_aside(places.layout, places.sight / name)
 
 
 def _set_aside(layout: Layout, path: Path) -> None:

@@ -83,11 +83,10 @@ def _published(scope: Scope, lost: Lost, row: Row) -> Iterator[Difference]:
         yield scope.repair(found, functools.partial(scope.change, row, values, "reconciled", message))
         return
     missing = not path.is_dir()
-    problem = f"{path} is missing" if missing else _problem(scope, row, path)
+    problem, strays = (f"{path} is missing", []) if missing else _problem(scope, row, path)
     if problem is None:
         yield from _contradicted(row, path)
         return
-    strays = bundle.strays(path, row["sha256"])
     if path == where.sight and strays:
         message = f"{path / strays[0]} is not of the bundle ({len(strays)} such files): moved to {ALTERED}"
         yield scope.repair(
@@ -118,16 +117,18 @@ def _contradicted(row: Row, path: Path) -> Iterator[Difference]:
         yield about("verdict_differs", row, path, message, needs_person=True)
 
 
-def _problem(scope: Scope, row: Row, path: Path) -> str | None:
-    """Return what is wrong with a bundle in the archive.
+def _problem(scope: Scope, row: Row, path: Path) -> tuple[str | None, list[str]]:
+    """Return what is wrong with a bundle in the archive, and the files that are not its own if that is all.
 
     Of one product, which is about to be registered or published, nothing is read that was found right before and that
     nobody has touched since; a reconciliation of all reads every byte.
     """
     read = row["verified_at"] if scope.data_id is not None else None
     if read is not None and is_time(read) and unchanged.is_unchanged(path, row["sha256"], unix_from_utc(read)):
-        return None
-    return bundle.archived_problem(path, row["sha256"], row["tags_sha256"])
+        return None, []
+    if path.is_symlink():
+        return bundle.archived_problem(path, row["sha256"]), []
+    return bundle.problem_and_strays(path, row["sha256"], row["tags_sha256"])
 
 
 def _can_be_made_again(scope: Scope, row: Row) -> bool:
@@ -196,7 +197,7 @@ def _closed(scope: Scope, row: Row) -> Iterator[Difference]:
             return
     if not places.is_folder(where.hidden) or not where.is_own(where.hidden):
         return
-    problem = _problem(scope, row, where.hidden)
+    problem, _ = _problem(scope, row, where.hidden)
     if problem is not None:
         message = f"{problem}: bring it back from a backup, or remove {where.hidden}, which nobody can restore so"
         yield about("altered", row, where.hidden, message, needs_person=True)

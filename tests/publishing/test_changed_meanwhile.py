@@ -101,3 +101,25 @@ def test_a_repair_that_fails_is_said_although_it_has_changed_the_row(registry, c
     monkeypatch.setattr(reconcile_decisions, "_spread", refuse)
     found = [one for one in reconcile(registry, config.layout) if one.code == "decision_lost"]
     assert [(one.needs_person, "that failed" in one.message) for one in found] == [(True, True)]
+
+
+@pytest.mark.parametrize("data_id", [ID, None])
+def test_a_strange_file_that_another_takes_away(registry, config, monkeypatch, data_id):
+    """Seed 2228284: it was looked for a second time, and the whole bundle taken out of sight, as it was not found."""
+    published = mosaics.run(config).path
+    stray = published / ".DS_Store"
+    stray.write_bytes(b"x")
+    read, first = bundle.verify, [published]
+
+    def then_another_takes_it_away(path, **options):
+        found = read(path, **options)
+        if path in first:
+            first.remove(path)
+            assert [one.code for one in reconcile(registry, config.layout)] == ["stray"]
+        return found
+
+    monkeypatch.setattr(bundle, "verify", then_another_takes_it_away)
+    assert {one.code for one in reconcile(registry, config.layout, data_id)} <= {"stray"}
+    assert queries.get(registry, ID)["status"] == "published"
+    assert bundle.problem(published, None) is None
+    assert reconcile(registry, config.layout) == []
