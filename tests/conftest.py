@@ -14,7 +14,7 @@ SLURM = "apt-get install slurmctld slurmd slurm-client munge; .ci/slurm start; e
 
 CONTAINER = "as root, apt-get install buildah debootstrap; export CONTIMG_TEST_CONTAINER=1"
 
-WHOLE_RUNS = ("workflow", "watching", "benchmarks", "docs", "calibration")
+WHOLE_RUNS = ("workflow", "watching", "benchmarks", "docs", "calibration", "trials", "replicas", "faults")
 
 
 def pytest_collection_modifyitems(config, items):
