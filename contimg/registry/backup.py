@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Table, func, insert, select
+from sqlalchemy import Connection, Table, func, insert, select, text
 
 from contimg.errors import InputError, RegistryError
-from contimg.registry import queries, schema
+from contimg.registry import schema
 from contimg.registry.backup_place import require_older, require_place
 from contimg.registry.engine import Registry, open_alone, open_at_rest
 from contimg.registry.relative_paths import roots_of
@@ -172,13 +172,9 @@ def restore(registry: Registry, file: Path) -> dict[str, int]:
     problem = _damage(file)
     if problem is not None:
         raise InputError(f"{file} is no whole backup of a registry ({problem}): name another one")
-    if queries.count(registry) > 0:
-        raise RegistryError(
-            f"registry {registry.where} holds {queries.count(registry)} rows, which a backup must not be mixed with: "
-            "move it away, or name an empty database in registry.url, then type the same command again"
-        )
     with _at_rest(file) as backup_registry, backup_registry.read() as source:
         with registry.transaction(lock="schema") as target:
+            _require_empty(registry, target)
             target.execute(schema.registry_identity.delete())
             _copy(backup_registry, source, target)
             if target.dialect.name == "postgresql":  # the next number of an event follows those restored
@@ -187,6 +183,19 @@ def restore(registry: Registry, file: Path) -> dict[str, int]:
                 target.execute(select(func.setval(sequence, last)))
         tables = schema.metadata.sorted_tables
         return {one.name: source.execute(select(func.count()).select_from(one)).scalar_one() for one in tables}
+
+
+def _require_empty(registry: Registry, target: Connection) -> None:
+    """Raise where a registry holds rows, within the transaction that is to fill it: nobody else writes until its end."""
+    if target.dialect.name == "postgresql":  # SQLite has one writer
+        tables = ", ".join(table.name for table in schema.metadata.sorted_tables)
+        target.execute(text(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE"))
+    held = target.execute(select(func.count()).select_from(schema.data_registry)).scalar_one()
+    if held > 0:
+        raise RegistryError(
+            f"registry {registry.where} holds {held} rows, which a backup must not be mixed with: move it away, or "
+            "name an empty database in registry.url, then type the same command again"
+        )
 
 
 @contextlib.contextmanager

@@ -259,9 +259,24 @@ def _remove(registry: Registry, layout: Layout, store: Store, replica: ReplicaOp
     place = commits.row_place(layout, row)
     if commits.commit_of(store, place) is not None:  # else it was removed, or the process died at it
         commits.require_own(store, place, row["sha256"])
+        _require_another(store, place, row)
     copies.remove_copy(store, place)
     copy_rows.forget(registry, replica.url, row)
     return Done(replica.url, row["data_id"], row["version"], "removed")
+
+
+def _require_another(store: Store, place: str, row: Mapping[str, Any]) -> None:
+    """Raise unless archive or stage has a whole copy of a bundle: that of a replica may be the only one."""
+    problems = []
+    for folder in (Path(path) for path in (row["published_path"], row["stage_path"]) if path):
+        problem = bundle.problem(folder, row["sha256"], row["tags_sha256"])
+        if problem is None or bundle.strays(folder, row["sha256"]):
+            return
+        problems.append(problem)
+    raise RegistryError(
+        f"replica {store.where} keeps its copy of {place}, though its days are over, as it may be the only whole one "
+        f"({problems[0]}): copy the folder {place} of the replica there, then type contimg replicas sync"
+    )
 
 
 def verify(

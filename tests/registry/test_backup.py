@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+import threading
 
 import pytest
 from sqlalchemy import delete, text
@@ -11,6 +12,7 @@ from contimg.publishing import decisions
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register_mosaic import register_mosaic
+from contimg.registry import backup as backup_module
 from contimg.registry import queries, schema
 from contimg.registry.backup import backup, restore
 from contimg.registry.engine import open_sqlite
@@ -18,6 +20,7 @@ from contimg.registry.relative_paths import roots_of
 from tests.support import mosaics
 
 ID = mosaics.MOSAIC
+LATER = ("2026-02-12T03:00:00", "2026-02-12T03:05:09")
 
 
 def content(registry):
@@ -100,6 +103,49 @@ def test_a_registry_that_holds_something_is_not_mixed_with_a_backup(registry, pu
     with pytest.raises(RegistryError, match="holds 1 rows, which a backup must not be mixed with"):
         restore(registry, tmp_path / "b")
     assert content(registry) == before
+
+
+def test_a_registry_that_got_its_first_row_meanwhile_is_not_mixed_with_a_backup(
+    registry, config, published, tmp_path, monkeypatch
+):
+    """As where the command was typed twice, or while a publisher works: it is looked for in the same transaction."""
+    backup(registry, tmp_path / "b")
+    empty(registry)
+    real = backup_module._at_rest
+
+    @contextlib.contextmanager
+    def meanwhile(file):
+        with real(file) as opened:
+            mosaics.make_mosaic(config, tiles=LATER)
+            register_mosaic("mosaic_20260212T030000", config)
+            yield opened
+
+    monkeypatch.setattr(backup_module, "_at_rest", meanwhile)
+    with pytest.raises(RegistryError, match="holds 1 rows, which a backup must not be mixed with: move it away"):
+        restore(registry, tmp_path / "b")
+    assert [row["data_id"] for row in queries.listing(registry, latest_only=False)] == ["mosaic_20260212T030000"]
+
+
+def test_of_several_restorations_at_once_one_is_done(registry, published, tmp_path):
+    """Two at once: the second waits for the first, and is refused in the same sentence."""
+    backup(registry, tmp_path / "b")
+    empty(registry)
+    said = []
+
+    def second():
+        try:
+            restore(registry, tmp_path / "b")
+        except RegistryError as error:
+            said.append(str(error))
+        else:
+            said.append("")
+
+    threads = [threading.Thread(target=second) for _ in range(3)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert said.count("") == 1 and all("holds 1 rows, which a backup" in one for one in said if one), said
 
 
 @pytest.mark.parametrize("harm", ["missing", "text", "half", "empty"])
