@@ -186,7 +186,7 @@ def restore(registry: Registry, file: Path) -> dict[str, int]:
 
 
 def _require_empty(registry: Registry, target: Connection) -> None:
-    """Raise where a registry holds rows, within the transaction that is to fill it: nobody else writes until its end."""
+    """Raise where a registry holds rows, within the transaction that fills it; nobody else writes until its end."""
     if target.dialect.name == "postgresql":  # SQLite has one writer
         tables = ", ".join(table.name for table in schema.metadata.sorted_tables)
         target.execute(text(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE"))
