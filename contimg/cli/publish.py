@@ -50,7 +50,7 @@ def retry(context: Context, mosaic: str | None, everything: bool, reason: str, a
     from contimg import naming
     from contimg.errors import ContimgError
     from contimg.products.judged import options_of
-    from contimg.publishing import decisions
+    from contimg.publishing import archive_root, decisions
     from contimg.publishing.reconcile import reconcile
     from contimg.registry import queries
     from contimg.storage.reasons import require_reason
@@ -61,6 +61,7 @@ def retry(context: Context, mosaic: str | None, everything: bool, reason: str, a
     results: list[dict[str, Any]] = []
     failures: list[str] = []
     with opened(context) as database:
+        archive_root.require(database, context.config.layout)
         if mosaic is not None:
             names = [naming.as_mosaic_id(mosaic)]
         else:

@@ -185,7 +185,9 @@ def second_archive(
     )
 
 
-def foreign(layout: Layout, where: str, marker: dict[str, Any], *, copied: bool) -> WrongArchive:
+def foreign(
+    layout: Layout, where: str, marker: dict[str, Any], *, copied: bool, in_place: bool = False
+) -> WrongArchive:
     """Return the error that an archive is another registry's.
 
     Parameters
@@ -197,7 +199,16 @@ def foreign(layout: Layout, where: str, marker: dict[str, Any], *, copied: bool)
         The archive's marker.
     copied : bool
         The configured registry has the UUID in the marker, but stands in another place.
+    in_place : bool
+        It stands in the place that the marker names, and has another UUID.
     """
+    if in_place:
+        return WrongArchive(
+            f"{layout.products} is the archive of registry {marker['registry']}, in whose place ({where}) another one "
+            "stands now, as after 'contimg registry restore' of another archive's backup: move it away and restore "
+            f"this archive's backup; if this is the archive's registry from now on, type {ADOPT}, then contimg "
+            "reconcile"
+        )
     what = f"{layout.products} is the archive of the registry at {marker['place']}"
     if copied:
         if marker["place"].partition(":")[2] == where:  # a container has a name of its own at each start

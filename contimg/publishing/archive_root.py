@@ -91,7 +91,7 @@ def require(registry: Registry, layout: Layout, *, change: bool = True, make: bo
             _take(registry, layout)
         return
     if not in_place or (mine is not None and queries.has_rows(registry)):
-        raise foreign(layout, registry.where, marker, copied=same)
+        raise foreign(layout, registry.where, marker, copied=same, in_place=in_place)
     if change:
         _take(registry, layout, marker["registry"])
 

@@ -16,7 +16,7 @@ from contimg.bundle import bundle
 from contimg.bundle.record import Decision
 from contimg.config.key_types import DOI_PATTERN
 from contimg.errors import RegistryError
-from contimg.publishing import claims, copying, markers, places
+from contimg.publishing import archive_root, claims, copying, markers, places
 from contimg.publishing.carrying_out import finish_restoration, finish_withdrawal, recorded_as
 from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.deciding import Named, Row, Rule, chosen, decide, set_columns
@@ -171,6 +171,7 @@ def restore(registry: Registry, layout: naming.Layout, mosaic: Named | str, reas
             if problem is not None:
                 raise RegistryError(f"{row['data_id']} cannot be restored: {problem}: restore that from a backup first")
 
+    archive_root.require(registry, layout)  # an archive that is not mounted holds no bundle
     # Read before the transaction, which would hold up others meanwhile.
     with registry.read() as connection:
         before = chosen(connection, mosaic if isinstance(mosaic, Named) else Named(mosaic), _RESTORE)

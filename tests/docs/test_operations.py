@@ -82,12 +82,15 @@ def test_a_lost_registry(typed, archive):
     assert statuses(archive) == ["published", "published"]
 
 
-def test_an_archive_that_is_not_mounted(typed, archive):
+def test_an_archive_that_is_not_mounted(typed, archive, program):  # noqa: F811
     away = archive.paths.products.with_name("disk")
     archive.paths.products.rename(away)
     archive.paths.products.mkdir()
     (refused,) = typed("The archive is not mounted")
     assert refused.code == 1 and "mount the archive" in refused.sentence
+    for words in (("restore", mosaics.MOSAIC, "--reason", "why"), ("retry", "--all")):
+        refused = program("publish", *words)
+        assert refused.code == 1 and "mount the archive" in refused.sentence
     archive.paths.products.rmdir()
     away.rename(archive.paths.products)
     (done,) = typed("The archive is not mounted")

@@ -10,7 +10,7 @@ from sqlalchemy import delete, update
 
 from contimg.operations import preflight
 from contimg.publishing import archive_marker, archive_root, decisions
-from contimg.publishing.archive_marker import MARKER, WrongArchive, marker_place, read_marker
+from contimg.publishing.archive_marker import ADOPT, MARKER, WrongArchive, marker_place, read_marker
 from contimg.publishing.publish import publish
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
@@ -152,10 +152,25 @@ def test_a_registry_that_was_lost_and_made_again_in_its_place_goes_on(registry, 
 
 
 def test_another_registry_in_its_place_that_holds_rows_already_is_refused(registry, config, published):
+    uuid = identity(registry).uuid
     with registry.transaction() as connection:
         connection.execute(update(registry_identity).values(uuid="another"))
-    with pytest.raises(WrongArchive, match="not of"):
+    with pytest.raises(WrongArchive, match=f"of registry {uuid}, in whose place .* another one stands now.*{ADOPT}"):
         reconcile(registry, config.layout)
+    archive_root.adopt(registry, config.layout)
+    assert reconcile(registry, config.layout) == []
+
+
+@pytest.mark.parametrize("ask", [decisions.restore, decisions.withdraw, decisions.approve, decisions.reject])
+def test_a_decision_looks_first_whether_the_archive_is_there(registry, config, published, ask):
+    """Whatever else speaks against it: that a bundle is missing would be said of an archive that is not mounted."""
+    decisions.withdraw(registry, config.layout, ID, "wrong")
+    config.paths.products.rename(config.paths.products.with_name("disk"))
+    config.paths.products.mkdir()
+    with pytest.raises(WrongArchive, match="mount the archive"):
+        ask(registry, config.layout, ID, "why")
+    with pytest.raises(WrongArchive, match="mount the archive"):
+        ask(registry, config.layout, "mosaic_20300101T000000", "why")
 
 
 def test_only_a_publication_makes_the_root_of_a_new_registry(registry, config):
