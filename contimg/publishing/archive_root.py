@@ -79,7 +79,7 @@ def require(registry: Registry, layout: Layout, *, change: bool = True, make: bo
         if had_one or (has_rows and next(iter(find_bundles(layout)), None) is None):
             raise unmounted(layout, registry.where, None if mine is None else mine.archive_since)
         if change and (make or has_rows):
-            adopt(registry, layout)
+            adopt(registry, layout, first=True)
         return
     same = mine is not None and marker["registry"] == mine.uuid
     in_place = _is_in_place(registry, marker["place"])
@@ -147,13 +147,25 @@ def require_whole(registry: Registry, layout: Layout) -> None:
         raise RegistryError(said)
 
 
-def adopt(registry: Registry, layout: Layout) -> dict[str, Any]:
+def adopt(registry: Registry, layout: Layout, *, first: bool = False) -> dict[str, Any]:
     """Make ``paths.products`` the archive of this registry, and make the folder when it does not exist.
+
+    Parameters
+    ----------
+    registry : Registry
+    layout : Layout
+    first : bool
+        Only where the registry has no archive yet: the first publications of two configurations may come at once.
 
     Returns
     -------
     dict
         The content of the marker.
+
+    Raises
+    ------
+    WrongArchive
+        If the registry got another archive meanwhile.
     """
     mine = ensured_identity(registry)
     since = mine.archive_since or now()
@@ -167,5 +179,9 @@ def adopt(registry: Registry, layout: Layout) -> dict[str, Any]:
         layout.products.mkdir(parents=True, exist_ok=True)
         write_json(marker_place(layout), content)
     # After the marker, so that a process that dies in between leaves nothing to repair.
-    take_archive(registry, archive_place(layout), archive_inode(layout), since=since)
+    after = take_archive(registry, archive_place(layout), archive_inode(layout), since=since, first=first)
+    copied = second_archive(layout, registry.where, after.uuid, after.archive_root, after.archive_inode)
+    if copied is not None:
+        marker_place(layout).unlink()
+        raise copied
     return content

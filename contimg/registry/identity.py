@@ -62,7 +62,13 @@ def ensured_identity(registry: Registry) -> Identity:
 
 
 def take_archive(
-    registry: Registry, root: str, inode: str | None, known: str | None = None, since: str | None = None
+    registry: Registry,
+    root: str,
+    inode: str | None,
+    known: str | None = None,
+    since: str | None = None,
+    *,
+    first: bool = False,
 ) -> Identity:
     """Record that the registry has an archive from now on, and where; return its identity.
 
@@ -77,6 +83,8 @@ def take_archive(
         The UUID to take: that of the lost registry whose place this one has taken.
     since : str, optional
         When the archive got its marker; now by default.
+    first : bool
+        Leave it as it is where the registry has an archive already: another process was quicker.
     """
     place = {"archive_root": root, "archive_inode": inode}
     with registry.transaction(lock="identity") as connection:
@@ -85,7 +93,7 @@ def take_archive(
             connection.execute(delete(registry_identity))
             values = {"uuid": known or str(uuid.uuid4()), "archive_since": since or now(), **place}
             connection.execute(insert(registry_identity), values)
-        else:
+        elif not (first and before.archive_since is not None):
             values = {"archive_since": before.archive_since or since or now(), **place}
             connection.execute(update(registry_identity).values(values))
         after = _read(connection)

@@ -296,3 +296,27 @@ def test_a_marker_that_another_process_left_is_synced_before_the_registry_relies
     require(registry, config)
     assert done[: done.index("taken")] == [str(config.paths.products.resolve())]
     assert identity(registry).archive_root == archive_place(config.layout)
+
+
+def test_of_two_configurations_that_publish_first_at_once_one_makes_the_archive(
+    registry, config, tmp_path, monkeypatch
+):
+    """One registry and two products roots: what the slower one made is no archive, and says which is."""
+    slower = at(config, tmp_path / "slower")
+    real = archive_root.adopt
+
+    def overtaken(registry, layout, **options):
+        monkeypatch.setattr(archive_root, "adopt", real)
+        archive_root.require(registry, config.layout, make=True)
+        return real(registry, layout, **options)
+
+    monkeypatch.setattr(archive_root, "adopt", overtaken)
+    with pytest.raises(
+        WrongArchive, match=f"{slower.paths.products}.* {config.paths.products}, .*correct paths.products"
+    ):
+        archive_root.require(registry, slower.layout, make=True)
+    assert not marker_place(slower.layout).exists()
+    require(registry, config)
+    assert identity(registry).archive_root == archive_place(config.layout)
+    with pytest.raises(WrongArchive, match=r"mount the archive or correct paths\.products"):
+        require(registry, slower)
