@@ -23,6 +23,10 @@ _BLOCK = 4 << 20
 # request twice, and its client three times each.
 _S3_CLIENT = {"connect_timeout": 5, "read_timeout": 10, "retries": {"total_max_attempts": 3, "mode": "standard"}}
 _S3_TRIES = 2
+_RIGHTS = (
+    "correct the credentials (~/.aws or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), what they may do there (list, read, "
+    "write, remove), the region or this machine's clock"
+)
 
 
 class ReplicaError(RegistryError):
@@ -100,7 +104,10 @@ def _reported(where: str, name: str = "", faults: tuple[type[Exception], ...] = 
     except faults as error:
         what = getattr(error, "strerror", None) or " ".join(str(error).split())[:300]
         place = f"{where}/{name}" if name else where
-        raise ReplicaError(f"replica {place}: {what}: repair that, then type contimg replicas sync") from error
+        # A server gives no reason where it is asked for the length of an object.
+        refused = "://" in where and (isinstance(error, PermissionError) or what == "Bad Request")
+        remedy = _RIGHTS if refused else "repair that"
+        raise ReplicaError(f"replica {place}: {what}: {remedy}, then type contimg replicas sync") from error
 
 
 def _part(name: str) -> str:
@@ -234,12 +241,23 @@ class ObjectStore:
 
     def put(self, name: str, source: Path) -> None:
         """Copy a local file to an object; a large one in parts, which appear together."""
-        with _reported(self.where, name, self._faults):
+        with self._no_bucket(), _reported(self.where, name, self._faults):
             self._files.put_file(str(source), f"{self._root}/{name}")
 
     def put_new(self, name: str, content: bytes) -> None:
         """Write an object that must not exist yet: the server decides (``If-None-Match: *``)."""
-        self._do(self._files.pipe_file, name, content, mode="create")
+        with self._no_bucket():
+            self._do(self._files.pipe_file, name, content, mode="create")
+
+    @contextlib.contextmanager
+    def _no_bucket(self) -> Iterator[None]:
+        """Raise `ReplicaError` where what is written cannot be found: the server's error names no file then."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            if error.filename is not None:  # the local one
+                raise
+            raise ReplicaError(f"replica {self.where} does not exist: make it, or mount it") from error
 
     def names(self, below: str) -> list[str]:
         """Return the names of all objects below a prefix."""

@@ -79,3 +79,29 @@ def test_a_copy_that_was_found_again_does_not_count_as_read(sqlite_registry, rep
     asked = {"unread_since": "2026-01-01T00:00:00.000Z"}
     assert [one.what for one in sync.verify(sqlite_registry, replicated.layout, replica, **asked)] == ["whole"]
     assert list(sync.verify(sqlite_registry, replicated.layout, replica, **asked)) == []
+
+
+@pytest.mark.parametrize("url", ["s3"], indirect=True)
+def test_credentials_that_are_wrong_are_named(sqlite_registry, replicated, replica, monkeypatch):
+    """They may expire in the middle of a sync; nothing but their own correction is needed then."""
+    mosaics.run(replicated)
+    with monkeypatch.context() as patched:
+        patched.setattr("moto.settings.INITIAL_NO_AUTH_ACTION_COUNT", 0)  # the server knows nobody with these keys
+        with pytest.raises(ReplicaError, match=r": correct the credentials .*clock, then type contimg replicas"):
+            list(sync.sync(sqlite_registry, replicated.layout, replica))
+    assert [one.what for one in sync.verify(sqlite_registry, replicated.layout, replica)] == ["whole"]
+
+
+@pytest.mark.parametrize("url", ["s3"], indirect=True)
+@pytest.mark.parametrize("write", ["put", "put_new"])
+def test_a_bucket_that_is_removed_meanwhile_is_said_to_be_gone(replica, store, tmp_path, write):
+    import boto3
+
+    client, bucket = boto3.client("s3"), replica.url.split("/")[2]
+    client.delete_object(Bucket=bucket, Key=f"second/{sync.MARKER}")
+    client.delete_bucket(Bucket=bucket)
+    (tmp_path / "a").write_bytes(b"a")
+    with pytest.raises(ReplicaError, match=f"replica {replica.url} does not exist: make it, or mount it"):
+        getattr(store, write)("a", tmp_path / "a" if write == "put" else b"a")
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        store.put("a", tmp_path / "nowhere")
