@@ -149,6 +149,8 @@ def _registry(config: Config) -> list[str]:
     same = marker is not None and found is not None and found[0] == marker["registry"]
     if marker is not None and marker["place"] != place_here(file):
         raise foreign(config.layout, str(file), marker, copied=same)
+    if marker is not None and found is not None and not same and _has_rows(file):
+        raise foreign(config.layout, str(file), marker, copied=False, in_place=True)
     if found is not None and same and (copied := second_archive(config.layout, str(file), found[0], found[2])):
         raise copied
     return []
@@ -169,3 +171,8 @@ def _identity(file: Path) -> tuple[str, str | None, str | None] | None:
             f"SELECT uuid, archive_since, {root} FROM registry_identity"
         ).fetchone()
         return found
+
+
+def _has_rows(file: Path) -> bool:
+    with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5)) as database:
+        return database.execute("SELECT 1 FROM data_registry LIMIT 1").fetchone() is not None

@@ -222,6 +222,10 @@ def _staged(scope: Scope, row: Row) -> Iterator[Difference]:
     if _can_be_made_again(scope, row):
         action = functools.partial(reassemble, scope.registry, scope.layout, row, scope.judged_by)
         yield scope.repair(found, action)
-    else:
-        message = f"{problem}, and the mosaic on the stage is another one now: snakemake --forcerun mosaic_group"
-        yield replace(found, message=message, needs_person=True)
+        return
+    what = "the mosaic on the stage is another one now: snakemake --forcerun mosaic_group"
+    if not scope.layout.product("mosaic", row["data_id"]).exists():  # as on a stage that is not mounted
+        stage = scope.layout.stage
+        what = f"its mosaic is not there either: mount {stage} or correct paths.stage; if it was lost, "
+        what += "snakemake --forcerun mosaic_group"
+    yield replace(found, message=f"{problem}, and {what}", needs_person=True)

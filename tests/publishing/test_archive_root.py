@@ -246,6 +246,11 @@ def test_the_pre_flight_check_says_so_before_the_first_job(registry, config, pub
     marker_place(config.layout).write_text(json.dumps(marker | {"place": "elsewhere:/state/registry.sqlite3"}))
     with pytest.raises(WrongArchive, match="registry at elsewhere:/state"):
         preflight._registry(config)
+    marker_place(config.layout).write_text(json.dumps(marker | {"registry": "another"}))
+    with pytest.raises(WrongArchive, match=r"of registry another, in whose place .* another one stands now"):
+        preflight._registry(config)
+    lose_rows(registry)
+    assert preflight._registry(config) == []
 
 
 def test_a_machine_that_was_renamed_is_said_to_be_one(sqlite_config):
