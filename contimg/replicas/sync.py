@@ -259,7 +259,7 @@ def _remove(registry: Registry, layout: Layout, store: Store, replica: ReplicaOp
     place = commits.row_place(layout, row)
     if commits.commit_of(store, place) is not None:  # else it was removed, or the process died at it
         commits.require_own(store, place, row["sha256"])
-        _require_another(store, place, row)
+    _require_another(store, place, row)
     copies.remove_copy(store, place)
     copy_rows.forget(registry, replica.url, row)
     return Done(replica.url, row["data_id"], row["version"], "removed")

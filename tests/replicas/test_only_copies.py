@@ -10,7 +10,7 @@ from contimg.publishing import decisions
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries, schema
-from contimg.replicas import stores, sync
+from contimg.replicas import commits, stores, sync
 from tests.replicas.conftest import files_of
 from tests.replicas.test_sync import ID, PLACE, synced
 from tests.support import mosaics
@@ -54,6 +54,20 @@ def test_a_copy_is_not_removed_while_the_archive_has_no_whole_one(sqlite_registr
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(aside, place)  # what the message asks for
     assert synced(sqlite_registry, replicated, options) == [(1, "removed")]
+
+
+def test_a_copy_whose_commit_record_is_lost_is_not_removed_either(sqlite_registry, replicated, replica):
+    mosaics.run(replicated)
+    decisions.withdraw(sqlite_registry, replicated.layout, ID, "wrong")
+    synced(sqlite_registry, replicated, replica)
+    _outlive(sqlite_registry)
+    shutil.rmtree(queries.get(sqlite_registry, ID, 1)["published_path"])
+    shutil.rmtree(replicated.paths.stage / "registered", ignore_errors=True)
+    store = stores.open_store(replica.url)
+    store.remove(commits.commit_name(PLACE))
+    before = files_of(store)
+    assert synced(sqlite_registry, replicated, ReplicaOptions(url=replica.url, days=1.0)) == [(1, "problem")]
+    assert files_of(store) == before
 
 
 def test_a_whole_copy_on_the_stage_is_enough(sqlite_registry, replicated, replica):
