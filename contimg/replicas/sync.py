@@ -269,8 +269,8 @@ def _require_another(store: Store, place: str, row: Mapping[str, Any]) -> None:
     """Raise unless archive or stage has a whole copy of a bundle: that of a replica may be the only one."""
     problems = []
     for folder in (Path(path) for path in (row["published_path"], row["stage_path"]) if path):
-        problem = bundle.problem(folder, row["sha256"], row["tags_sha256"])
-        if problem is None or bundle.strays(folder, row["sha256"]):
+        problem, strays = bundle.problem_and_strays(folder, row["sha256"], row["tags_sha256"])
+        if problem is None or strays:
             return
         problems.append(problem)
     raise RegistryError(
