@@ -163,6 +163,10 @@ def _fetch(scope: Scope, row: Row, source: Store) -> None:
 
 
 def _unpublish(scope: Scope, row: Row, where: Places, problem: str, source: Store | None) -> bool:
+    # Once more: a disk that gave nothing back for a while does again, now that another copy of the bundle was read
+    # from it, and another process may have brought the bundle back.
+    if bundle.archived_problem(where.sight, row["sha256"], row["tags_sha256"]) is None:
+        return False
     if source is not None:
         _fetch(scope, row, source)
     staged = Path(row["stage_path"])

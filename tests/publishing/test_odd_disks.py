@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from contimg import naming
 from contimg.bundle import bundle
@@ -63,6 +64,30 @@ def test_a_rotten_file_is_a_problem_of_that_file(registry, config, two, monkeypa
     assert list(found) == [ID] and f"{ID}.fits cannot be read from its disk" in found[ID].message
     monkeypatch.undo()  # the disk gave it another block
     assert publish_mosaic(ID, config, waits_s=()).created and bundle.verify(first).ok
+
+
+@pytest.mark.parametrize("data_id", [ID, None])
+@pytest.mark.parametrize("errors", [2, 5])
+def test_a_disk_that_fails_for_a_while_takes_nothing_out_of_sight(registry, config, two, monkeypatch, errors, data_id):
+    """Seed 2245986: two readings of the bundle failed, and the copy on the stage could be read again."""
+    rotten, left, real = two[0] / "data" / f"{ID}.fits", [errors], os.readv
+
+    def readv(descriptor, buffers):
+        if left[0] > 0 and os.readlink(f"/proc/self/fd/{descriptor}") == str(rotten):
+            left[0] -= 1
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(descriptor, buffers)
+
+    with registry.transaction() as connection:  # as if it was never read, else nothing is
+        connection.execute(text("UPDATE data_registry SET verified_at = NULL"))
+    monkeypatch.setattr(safe_files.os, "readv", readv)
+    found = reconcile(registry, config.layout, data_id)
+    if errors == 2:
+        assert found == [] and left == [0]
+        assert queries.get(registry, ID)["status"] == "published" and two[0].is_dir()
+    else:  # also when it is looked at once more: that is the disk
+        assert [one.code for one in found] == ["altered", "marker_differs"]
+        assert queries.get(registry, ID)["status"] == "staging"
 
 
 def test_a_server_that_does_not_answer_is_no_problem_of_a_file(registry, config, two, monkeypatch):
