@@ -30,12 +30,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from contimg.bundle import metadata_schema
 from contimg.bundle.bag import PAYLOAD, TAG_MANIFEST, TAGS
 from contimg.errors import InputError, RegistryError
-from contimg.products.twin import Twin, twin_digest
 from contimg.storage import safe_files
 
 MANIFEST = "manifest-sha256.txt"
@@ -372,34 +369,3 @@ def read_metadata(path: Path) -> dict[str, Any]:
         raise InputError(f"{where / METADATA} does not exist: name the folder of a bundle") from None
     except ValueError as error:
         raise InputError(f"{where / METADATA} {error}: restore it from a copy") from None
-
-
-def read_twins(path: Path, data_id: str) -> list[Twin]:
-    """Return the twins that the bundle's verdict rests on: the mosaic's and, if any, the crossmatch's.
-
-    Raises
-    ------
-    InputError
-        If a twin is missing, invalid, or not the one in the bundle's lineage.
-    """
-    metadata, path = read_metadata(path), payload(path)
-    try:
-        listed = {entry["sha256"] for entry in metadata["lineage"]["products"]}
-    except (KeyError, TypeError):
-        raise InputError(f"{path / METADATA} holds no lineage: restore it from a copy") from None
-    twins: list[Twin] = []
-    for name in (f"{data_id}.json", f"crossmatch/{data_id}.json"):
-        place = PurePosixPath(name)
-        try:
-            with safe_files.open_folder(path, place.parent) as folder:
-                twin = Twin.model_validate_json(read_file(folder, place.name))
-        except FileNotFoundError:
-            if twins:
-                continue
-            raise InputError(f"{path / name} does not exist: name the folder of a bundle") from None
-        except ValidationError:
-            raise InputError(f"{path / name} is not a valid twin: restore it from a copy") from None
-        if twin_digest(twin) not in listed:
-            raise InputError(f"{path / name} is not the twin in the bundle's lineage: restore it from a copy")
-        twins.append(twin)
-    return twins

@@ -21,7 +21,7 @@ from contimg.config import Config
 from contimg.operations import run_lock
 from contimg.plan.model import CommittedGroup
 from contimg.plan.observe import committed_groups
-from contimg.plan.standing import read_marker, read_note
+from contimg.plan.standing import read_marker, read_pruned
 from contimg.storage.atomic import remove, write_json
 
 KINDS = ("ms", "calibrated", "image", "logs", "benchmarks")
@@ -204,5 +204,5 @@ def _mark(config: Config, group_id: str) -> None:
     """Write the mark of a pruned group: with it the group stays settled even if its night is named in `nights`."""
     place = config.layout.pruned(group_id)
     version = read_marker(config.layout.twin("published", group_id))["version"]
-    if not place.exists() or read_note(place)["version"] != version:
+    if not place.exists() or read_pruned(place)["version"] != version:
         write_json(place, {"id": group_id, "version": version, "time": times.now(0)})

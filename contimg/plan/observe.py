@@ -28,7 +28,7 @@ from contimg.plan.model import (
     Waiting,
 )
 from contimg.plan.settled import SettledGroups
-from contimg.plan.standing import read_group, read_marker, read_note
+from contimg.plan.standing import read_group, read_marker, read_pruned
 from contimg.plan.strip_advice import note_on_strip, scan_of, strips_without, with_advice
 from contimg.plan.tiles import compare_spares
 from contimg.products.facts import check_facts
@@ -293,7 +293,7 @@ def _outcome(config: Config, group_id: str, standing: _Standing) -> tuple[bool, 
     marker = read_marker(config.layout.twin("published", group_id))
     pruned = False
     if standing.holds_note_of_pruning(group_id):
-        pruned = read_note(config.layout.pruned(group_id))["version"] == marker["version"]
+        pruned = read_pruned(config.layout.pruned(group_id))["version"] == marker["version"]
     return marker["status"] in SETTLED, pruned
 
 

@@ -76,7 +76,7 @@ def read_marker(path: Path) -> dict[str, Any]:
     return read_object(path, "type contimg reconcile, which writes it anew", ("status", "version", "time"), _Marker)
 
 
-def read_note(path: Path) -> dict[str, Any]:
+def read_pruned(path: Path) -> dict[str, Any]:
     """Return the note that products of a group were pruned, with the ``version`` that was published then.
 
     Raises

@@ -10,8 +10,9 @@ from typing import Any
 
 from sqlalchemy import update
 
-from contimg.bundle import bundle, metadata
+from contimg.bundle import metadata
 from contimg.bundle.record import read_record
+from contimg.bundle.twins import read_twins
 from contimg.bundle.validation import validate
 from contimg.products.twin import Reason
 from contimg.publishing.checkpoints import checkpoint
@@ -123,7 +124,7 @@ def judge(
     """
     problems = validate(path, data_id, manifest_sha256, just_read=just_read)
     held: list[dict[str, Any]] = [reason.model_dump(mode="json") for reason in problems]
-    twins = bundle.read_twins(path, data_id)
+    twins = read_twins(path, data_id)
     qa_status = metadata.verdict(twins)
     if qa_status != "passed":
         reasons = [reason for twin in twins for reason in twin.reasons]

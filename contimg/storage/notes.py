@@ -20,15 +20,7 @@ _MAY_NOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def write_note(path: Path, content: Any) -> None:
-    """Write an object as a note: ``{"sha256": ..., "content": ...}``, atomically.
-
-    Raises
-    ------
-    ValueError
-        If the content holds NaN or an infinity, which JSON does not have.
-    OSError
-        If the file cannot be written; an older one is then as it was.
-    """
+    """Write a note, ``{"sha256": ..., "content": ...}``, atomically; raises as `atomic.write_json` does."""
     framed = _framed(json.dumps(content, allow_nan=False).encode())
     with atomic_path(Path(path)) as part:
         part.write_bytes(framed)

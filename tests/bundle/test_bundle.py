@@ -10,6 +10,7 @@ import pytest
 
 from contimg.bundle import bag, bundle
 from contimg.bundle.assembly import gather
+from contimg.bundle.twins import read_twins
 from contimg.errors import InputError, RegistryError
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.register_mosaic import register_mosaic
@@ -275,25 +276,25 @@ def test_metadata_that_cannot_be_read_is_one_sentence(tmp_path):
 
 
 def test_the_twins_of_a_bundle(published):
-    assert [twin.kind for twin in bundle.read_twins(published, ID)] == ["mosaic", "crossmatch"]
+    assert [twin.kind for twin in read_twins(published, ID)] == ["mosaic", "crossmatch"]
     shutil.rmtree(published / "data" / "crossmatch")
-    assert [twin.kind for twin in bundle.read_twins(published, ID)] == ["mosaic"]
+    assert [twin.kind for twin in read_twins(published, ID)] == ["mosaic"]
     twin = published / "data" / f"{ID}.json"
     whole = twin.read_text()
     twin.write_text(whole.replace("12.5", "12.6"))
     with pytest.raises(InputError, match=r"is not the twin in the bundle's lineage"):
-        bundle.read_twins(published, ID)
+        read_twins(published, ID)
     twin.write_text(whole[:100])
     with pytest.raises(InputError, match=r"is not a valid twin: restore it from a copy"):
-        bundle.read_twins(published, ID)
+        read_twins(published, ID)
     twin.unlink()
     with pytest.raises(InputError, match=rf"{ID}\.json does not exist: name the folder of a bundle"):
-        bundle.read_twins(published, ID)
+        read_twins(published, ID)
     for lineage in ("{}", '{"lineage": null}', '{"lineage": {"products": [1]}}', '{"lineage": {"products": [{}]}}'):
         (published / "data" / bundle.METADATA).write_text(lineage)
         damaged = r"metadata\.json (holds no lineage|is damaged: 'lineage[^']*': .*): restore it from a copy"
         with pytest.raises(InputError, match=damaged):
-            bundle.read_twins(published, ID)
+            read_twins(published, ID)
 
 
 @pytest.mark.parametrize("name", [bundle.PUBLICATION, bundle.TAG_MANIFEST, bundle.MANIFEST])

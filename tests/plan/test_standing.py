@@ -5,7 +5,7 @@ import json
 import pytest
 
 from contimg.errors import InputError
-from contimg.plan.standing import read_group, read_marker, read_note, read_quarantine
+from contimg.plan.standing import read_group, read_marker, read_pruned, read_quarantine
 
 ID = "2026-02-11T11:51:36"
 TILE = {"id": ID, "name_time": "2026-02-11T11:51:37", "files": ["c"]}
@@ -16,7 +16,7 @@ STEM = "20260211T115136"
 def test_what_is_whole_is_returned(tmp_path):
     path = tmp_path / f"{STEM}.json"
     marker = {"status": "published", "version": 1, "time": "2026-02-12T00:00:00Z", "path": "/p"}
-    for read, content in ((read_group, GROUP), (read_marker, marker), (read_note, {"version": 3})):
+    for read, content in ((read_group, GROUP), (read_marker, marker), (read_pruned, {"version": 3})):
         path.write_text(json.dumps(content))
         assert read(path) == content
 
@@ -40,9 +40,9 @@ def test_what_is_whole_is_returned(tmp_path):
         (read_group, GROUP | {"id": "2026-02-11T11:51:37"}, "it is of group 2026-02-11T11:51:37"),
         *((read_marker, {"status": "x", "version": one, "time": "x"}, "'version'") for one in (True, "1", 1.0, None)),
         (read_marker, {"status": ["x"], "version": 1, "time": "x"}, "'status'"),
-        (read_note, {"version": "1"}, "'version'.*contimg prune"),
+        (read_pruned, {"version": "1"}, "'version'.*contimg prune"),
         (read_marker, {"status": "published", "version": 1}, "it has no 'time'.*contimg reconcile"),
-        (read_note, {}, "contimg prune"),
+        (read_pruned, {}, "contimg prune"),
     ],
 )
 def test_what_lacks_something_says_what_to_type(tmp_path, read, content, remedy):
@@ -52,7 +52,7 @@ def test_what_lacks_something_says_what_to_type(tmp_path, read, content, remedy)
         read(path)
 
 
-@pytest.mark.parametrize("read", [read_group, read_marker, read_note])
+@pytest.mark.parametrize("read", [read_group, read_marker, read_pruned])
 def test_a_missing_one_is_missing(tmp_path, read):
     with pytest.raises(FileNotFoundError):
         read(tmp_path / "none.json")

@@ -1,6 +1,5 @@
 """Reconciling: every kind of difference is named, mended where it can be, and then gone."""
 
-import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -16,7 +15,6 @@ from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries, schema
-from contimg.registry.engine import open_registry
 from contimg.registry.schema import data_registry
 from contimg.storage.process import Owner, machine, part_name
 from tests.support import mosaics
@@ -236,22 +234,6 @@ def test_a_staged_bundle_whose_mosaic_changed_needs_a_person(registry, config):
     shutil.rmtree(register_mosaic(ID, config).path)
     mosaics.make_mosaic(config, seed=2)
     assert "another one now" in needs_a_person(registry, config, "stage_altered").message
-
-
-@pytest.mark.parametrize("stage", ["empty", "another"])
-def test_a_stage_without_bundle_and_mosaic_may_not_be_mounted(registry, config, stage):
-    mosaics.make_mosaic(config)
-    register_mosaic(ID, config)
-    if stage == "empty":
-        config.paths.stage.rename(config.paths.stage.with_name("disk"))
-        config.paths.stage.mkdir()
-    else:
-        paths = config.paths.model_copy(update={"stage": config.paths.stage.with_name("other")})
-        config = config.model_copy(update={"paths": paths})
-        paths.stage.mkdir()
-    with contextlib.closing(open_registry(config)) as opened:  # with that stage
-        message = needs_a_person(opened, config, "stage_altered").message
-    assert f"not there either: mount {config.paths.stage} or correct paths.stage" in message
 
 
 def test_a_lost_registry_is_rebuilt_from_the_bundles(registry, config, published):

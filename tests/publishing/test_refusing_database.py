@@ -47,19 +47,23 @@ def test_who_may_not_write_one_table_decides_nothing(registry, config, table):
     assert queries.get(registry, ID)["status"] == "published" and config.layout.bundle(ID, 1).is_dir()
 
 
+def leave_out(registry, statement):
+    """Let the database leave a statement out in silence, as ``INSERT ON table``."""
+    with registry.transaction() as connection:
+        if registry.engine.dialect.name == "sqlite":
+            connection.execute(text(f"CREATE TRIGGER no BEFORE {statement} BEGIN SELECT RAISE(IGNORE); END"))
+            return
+        body = "BEGIN RETURN NULL; END"
+        connection.execute(text(f"CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$"))
+        connection.execute(text(f"CREATE TRIGGER no BEFORE {statement} FOR EACH ROW EXECUTE FUNCTION no()"))
+
+
 @pytest.mark.parametrize("statement", ["UPDATE ON data_registry", "INSERT ON publish_events"])
 def test_what_a_database_leaves_out_in_silence_is_not_said_to_be_done(registry, config, statement):
     """As by a trigger, a rule or a policy that somebody added: the statement succeeds, and changes no row."""
     mosaics.run(config)
     before = _records(registry, config)
-    with registry.transaction() as connection:
-        if registry.engine.dialect.name == "sqlite":
-            connection.execute(text(f"CREATE TRIGGER no BEFORE {statement} BEGIN SELECT RAISE(IGNORE); END"))
-        else:
-            connection.execute(
-                text("CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$")
-            )
-            connection.execute(text(f"CREATE TRIGGER no BEFORE {statement} FOR EACH ROW EXECUTE FUNCTION no()"))
+    leave_out(registry, statement)
     with pytest.raises(RegistryError, match=r"did not keep .* of mosaic_.*remove the trigger, rule or policy"):
         decisions.withdraw(registry, config.layout, ID, "wrong")
     assert _records(registry, config) == before
@@ -91,14 +95,7 @@ def test_a_decision_that_a_trigger_alters_is_not_said_to_be_done(registry, confi
 @pytest.mark.parametrize("table", ["data_registry", "publish_events"])
 def test_a_registration_that_is_left_out_in_silence_is_an_error(registry, config, table):
     mosaics.make_mosaic(config)
-    with registry.transaction() as connection:
-        if registry.engine.dialect.name == "sqlite":
-            connection.execute(text(f"CREATE TRIGGER no BEFORE INSERT ON {table} BEGIN SELECT RAISE(IGNORE); END"))
-        else:
-            connection.execute(
-                text("CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$")
-            )
-            connection.execute(text(f"CREATE TRIGGER no BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION no()"))
+    leave_out(registry, f"INSERT ON {table}")
     with pytest.raises(RegistryError):
         register_mosaic(ID, config)
     assert queries.count(registry) == 0
