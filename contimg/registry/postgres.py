@@ -58,6 +58,7 @@ def make_engine(url: URL) -> Engine:
     arguments["options"] = f"{options} {own if isinstance(own, str) else ' '.join(own)} {always}"
     arguments["client_encoding"] = "utf8"
     engine = create_engine(url, connect_args=arguments, isolation_level="READ COMMITTED")
+    event.listen(engine, "connect", _wait_for_disk)
     event.listen(engine, "checkin", _note_use)
     event.listen(engine, "checkout", _ping_if_idle)
     if url.get_driver_name() == "psycopg":
@@ -70,6 +71,19 @@ def dropped_settings(connection: Connection) -> list[str]:
     columns = ", ".join(f"current_setting('{name}')" for name in _ALWAYS)
     found = connection.execute(text(f"SELECT {columns}")).one()
     return [name for name, value in zip(_ALWAYS, found, strict=True) if value != _ALWAYS[name]]
+
+
+def _wait_for_disk(connection: Any, _record: object) -> None:
+    """Let commits wait for the server's disk where role, database or URL say that they need not.
+
+    What is said to be recorded must outlive a crash of the server. Those that wait in another way (``local``,
+    ``remote_apply``) go on doing so.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+        )
+    connection.commit()
 
 
 def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:

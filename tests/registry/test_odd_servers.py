@@ -63,6 +63,18 @@ def test_numbers_arrive_with_all_their_digits(server_url, digits):
         assert found == 1764283229.1234567
 
 
+@pytest.mark.parametrize(("given", "kept"), [("off", "on"), ("local", "local"), ("remote_apply", "remote_apply")])
+def test_commits_wait_for_the_disk_whatever_is_set(server_url, given, kept):
+    """A decision that was said to be recorded would be lost in a crash of the server otherwise."""
+    url = typed(with_option(server_url, f"-csynchronous_commit={given}"))
+    found = []
+    with contextlib.closing(open_url(url)) as registry:
+        for durable in (True, False, True):
+            with registry.transaction(durable=durable) as connection:
+                found.append(connection.exec_driver_sql("SHOW synchronous_commit").scalar_one())
+    assert found == [kept, "off", kept]
+
+
 def test_rows_that_a_policy_hides_are_not_taken_for_lost(server_url, root):
     """The table's owner sees them all, unless policies are forced on the owner as well."""
     config = mosaics.config_below(root, registry={"url": typed(server_url)})
