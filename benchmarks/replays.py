@@ -62,6 +62,8 @@ def chunk(folder: str, first: int, count: int, nights: int) -> dict[str, Any]:
     """Try some seeds below a folder; return their line of the record."""
     began = time.process_time()
     logging.disable(logging.WARNING)
+    gc.unfreeze()
+    gc.collect()  # else what an earlier chunk left would be frozen too, and never be freed
     gc.freeze()
     gc.set_threshold(20_000)  # collecting more often is a twentieth of the time
     with contextlib.closing(Bench(Path(folder) / f"world{first}")) as bench:
