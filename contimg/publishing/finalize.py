@@ -14,6 +14,7 @@ from contimg.bundle import metadata
 from contimg.bundle.record import read_record
 from contimg.bundle.twins import read_twins
 from contimg.bundle.validation import validate
+from contimg.naming import Layout
 from contimg.products.twin import Reason
 from contimg.publishing.checkpoints import checkpoint
 from contimg.publishing.superseding import decided_before, poorer_than_before
@@ -37,7 +38,13 @@ class Finalized:
 
 
 def finalize(
-    registry: Registry, data_id: str, version: int, *, just_read: bool = False, place: Path | None = None
+    registry: Registry,
+    layout: Layout,
+    data_id: str,
+    version: int,
+    *,
+    just_read: bool = False,
+    place: Path | None = None,
 ) -> Finalized:
     """Set the verdict of a registered product from its bundle; a second call changes nothing.
 
@@ -48,6 +55,7 @@ def finalize(
     Parameters
     ----------
     registry : Registry
+    layout : Layout
     data_id : str
     version : int
     just_read : bool
@@ -66,12 +74,13 @@ def finalize(
     row = get(registry, data_id, version)
     if row["finalization_status"] == "finalized":
         return _finalized(row)
+    path = Path(row["stage_path"]) if place is None else place
     values = judge(
-        Path(row["stage_path"]) if place is None else place,
+        path,
         data_id,
         row["sha256"],
         auto_publish=row["auto_publish"],
-        also=[*poorer_than_before(registry, row), *decided_before(registry, row)],
+        also=[*poorer_than_before(registry, layout, row, path), *decided_before(registry, row)],
         just_read=just_read,
     )
     before = None if place is None else read_record(place).get("staged_at")

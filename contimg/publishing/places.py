@@ -57,6 +57,14 @@ class Places:
         """Return the places that hold a folder, those of the archive first."""
         return [place for place in (self.sight, self.hidden, self.stage) if is_folder(place)]
 
+    def found(self, place: Path) -> Path:
+        """Return a place, or another one with a copy of this version where nothing stands there.
+
+        Its row says where it stood: a restoration that was stopped has moved it since, and not recorded that.
+        """
+        others = (other for other in self.standing() if self.is_own(other))
+        return place if is_folder(place) else next(others, place)
+
     def is_own(self, place: Path) -> bool:
         """Return whether what stands in a place is a copy of this version, as its record or its manifest says."""
         return is_of(read_record(place), self.making) or manifest_digest(place) == self.making["sha256"]

@@ -147,7 +147,7 @@ def _publish_now(
     row = queries.get(registry, data_id, version)
     version = row["version"]
     if row["status"] == "staging" and row["finalization_status"] == "pending":
-        finalize(registry, data_id, version)
+        finalize(registry, layout, data_id, version)
         row = queries.get(registry, data_id, version)
     created = False
     if row["status"] in ("staging", "publishing"):

@@ -83,7 +83,7 @@ def rebuild_staged(
     def insert() -> bool:
         if not _insert(registry, row, lineage, mosaic, [], path):
             return False
-        finalize(registry, data_id, version)
+        finalize(registry, layout, data_id, version)
         with registry.transaction(lock=data_id) as connection:
             supersede_before(connection, data_id, max(states(connection, data_id))[0], now())
         return True

@@ -37,4 +37,4 @@ def _unjudged(scope: Scope, row: Row) -> Iterator[Difference]:
 
 
 def _judge(scope: Scope, row: Row, place: Path) -> None:
-    finalize(scope.registry, row["data_id"], row["version"], place=place)
+    finalize(scope.registry, scope.layout, row["data_id"], row["version"], place=place)

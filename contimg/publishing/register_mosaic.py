@@ -63,7 +63,7 @@ def _register_once(data_id: str, config: Config, judged_by: Options | None) -> R
         )
         row = queries.get(registry, data_id, registered.version)
         if row["status"] == "staging":  # what a person has rejected before it was judged may be damaged, and stay so
-            finalize(registry, data_id, registered.version, just_read=registered.created)
+            finalize(registry, layout, data_id, registered.version, just_read=registered.created)
         row = queries.get(registry, data_id)
         markers.write(layout, "registered", markers.registered(row))
     checkpoint("register:marked")

@@ -9,8 +9,10 @@ from typing import Any
 from contimg.bundle.find import read_lineage
 from contimg.bundle.quality import measure, poorer
 from contimg.errors import ContimgError
+from contimg.naming import Layout
 from contimg.products.twin import Reason
 from contimg.publishing.commands import approve_command
+from contimg.publishing.places import Places
 from contimg.registry import queries
 from contimg.registry.engine import Registry
 
@@ -28,14 +30,17 @@ def rival(registry: Registry, data_id: str, version: int) -> Mapping[str, Any] |
     return next(reversed(published or passed), None)
 
 
-def poorer_than_before(registry: Registry, row: Mapping[str, Any]) -> list[Reason]:
+def poorer_than_before(registry: Registry, layout: Layout, row: Mapping[str, Any], path: Path) -> list[Reason]:
     """Return the reasons why a registered version must not replace the one before it without a person.
 
     Parameters
     ----------
     registry : Registry
+    layout : Layout
     row : mapping
-        The row of the new version, whose bundle stands on the stage.
+        The row of the new version.
+    path : Path
+        Where a copy of its bundle stands.
 
     Raises
     ------
@@ -46,19 +51,21 @@ def poorer_than_before(registry: Registry, row: Mapping[str, Any]) -> list[Reaso
     before = rival(registry, row["data_id"], row["version"])
     if before is None:
         return []
-    _, lineage, mosaic = read_lineage(Path(row["stage_path"]))
+    _, lineage, mosaic = read_lineage(path)
     new = measure(lineage, mosaic)
     command = approve_command(row)
+    failed = None
     while before is not None:
+        named = Path(before["published_path"] or before["stage_path"])
         try:
-            _, lineage, mosaic = read_lineage(Path(before["published_path"] or before["stage_path"]))
+            _, lineage, mosaic = read_lineage(Places.of(layout, before).found(named))
             return poorer(new, measure(lineage, mosaic), before["version"], command)
         except (ContimgError, FileNotFoundError, NotADirectoryError) as error:
-            read, before = before, rival(registry, row["data_id"], row["version"])
-            if before == read:
+            if failed == before:  # twice: it was not moved or withdrawn since its row was read
                 message = f"version {before['version']} cannot be compared with ({error}): {command}"
                 return [Reason(code="poorer_unknown", severity="warning", message=message)]
-    return []  # it was withdrawn, or moved, since its row was read
+            failed, before = before, rival(registry, row["data_id"], row["version"])
+    return []
 
 
 def decided_before(registry: Registry, row: Mapping[str, Any]) -> list[Reason]:

@@ -18,7 +18,7 @@ from tests.support import mosaics
 def finalized(registry, config, auto_publish=True, **mosaic):
     mosaics.make_mosaic(config, **mosaic)
     register(registry, config.layout, mosaics.MOSAIC, auto_publish=auto_publish)
-    return finalize(registry, mosaics.MOSAIC, 1)
+    return finalize(registry, config.layout, mosaics.MOSAIC, 1)
 
 
 def test_passed_and_validated_is_to_be_published(registry, config):
@@ -47,7 +47,7 @@ def test_a_twin_is_never_better_than_its_reasons(registry, config):
     place = config.layout.twin("mosaic", mosaics.MOSAIC)
     write_twin(place, read_twin(place).model_copy(update={"verdict": "passed", "reasons": [mosaics.FAILED]}))
     register(registry, config.layout, mosaics.MOSAIC, auto_publish=True)
-    assert finalize(registry, mosaics.MOSAIC, 1).qa_status == "failed"
+    assert finalize(registry, config.layout, mosaics.MOSAIC, 1).qa_status == "failed"
 
 
 @pytest.mark.parametrize("ratio", [1.1, 40.0])
@@ -58,7 +58,7 @@ def test_in_commissioning_every_mosaic_is_held_and_none_is_failed(registry, conf
     write_twin(place, twin.model_copy(update={"qa": twin.qa | {"noise_ratio": ratio, "tile_fraction": 1.0}}))
     thresholds = options_of(config) | {"qa": config.qa.model_copy(update={"commissioning": True})}
     register(registry, config.layout, mosaics.MOSAIC, auto_publish=True, judged_by=thresholds)
-    done = finalize(registry, mosaics.MOSAIC, 1)
+    done = finalize(registry, config.layout, mosaics.MOSAIC, 1)
     assert (done.status, done.qa_status, done.validation_status) == ("held", "warning", "validated")
     codes = [reason["code"] for reason in done.held]
     assert codes[-1] == "commissioning" and ("noise_ratio_high" in codes) is (ratio > 3)
@@ -126,7 +126,7 @@ def test_an_image_that_cannot_be_used_is_held(registry, config, suffix, change, 
     rewrite(config, suffix, change)
     mosaics.judge_again(config)
     register(registry, config.layout, mosaics.MOSAIC, auto_publish=True)
-    done = finalize(registry, mosaics.MOSAIC, 1)
+    done = finalize(registry, config.layout, mosaics.MOSAIC, 1)
     assert (done.status, done.validation_status) == ("held", "failed")
     assert (done.held[0]["code"], done.held[0]["measured"]) == (code, measured)
 
@@ -136,7 +136,7 @@ def test_what_is_no_fits_is_held(registry, config):
     (config.layout.product("mosaic", mosaics.MOSAIC) / f"{mosaics.MOSAIC}.fits").write_bytes(b"SIMPLE is not what I am")
     mosaics.judge_again(config)
     register(registry, config.layout, mosaics.MOSAIC, auto_publish=True)
-    assert finalize(registry, mosaics.MOSAIC, 1).held[0]["code"] == "fits_invalid"
+    assert finalize(registry, config.layout, mosaics.MOSAIC, 1).held[0]["code"] == "fits_invalid"
 
 
 def test_bytes_altered_on_the_stage_are_no_verdict_but_an_error(registry, config):
@@ -144,10 +144,10 @@ def test_bytes_altered_on_the_stage_are_no_verdict_but_an_error(registry, config
     done = register(registry, config.layout, mosaics.MOSAIC, auto_publish=True)
     (done.path / "data" / f"{mosaics.MOSAIC}.png").unlink()
     with pytest.raises(ContimgError, match=r"png is missing: rerun the same command"):
-        finalize(registry, mosaics.MOSAIC, 1)
+        finalize(registry, config.layout, mosaics.MOSAIC, 1)
     assert queries.get(registry, mosaics.MOSAIC)["finalization_status"] == "pending"
     register(registry, config.layout, mosaics.MOSAIC, auto_publish=True)
-    assert finalize(registry, mosaics.MOSAIC, 1).status == "staging"
+    assert finalize(registry, config.layout, mosaics.MOSAIC, 1).status == "staging"
 
 
 def test_a_mosaic_without_any_tile_is_held_with_all_that_it_lacks(registry, config):
@@ -162,15 +162,15 @@ def test_a_mosaic_without_any_tile_is_held_with_all_that_it_lacks(registry, conf
 def test_a_second_call_decides_nothing_anew(registry, config):
     first = finalized(registry, config, reasons=[mosaics.FAILED])
     row, events = queries.get(registry, mosaics.MOSAIC), queries.events(registry, mosaics.MOSAIC)
-    assert finalize(registry, mosaics.MOSAIC, 1) == first
+    assert finalize(registry, config.layout, mosaics.MOSAIC, 1) == first
     assert queries.get(registry, mosaics.MOSAIC) == row and queries.events(registry, mosaics.MOSAIC) == events
     assert [event["event"] for event in events] == ["registered", "held"]
     assert json.loads(row["held_json"])[0]["measured"] == 4.1
 
 
-def test_an_unknown_id_is_named(registry):
+def test_an_unknown_id_is_named(registry, config):
     with pytest.raises(UnknownIdError, match="mosaic_20990101T000000"):
-        finalize(registry, "mosaic_20990101T000000", 1)
+        finalize(registry, config.layout, "mosaic_20990101T000000", 1)
 
 
 def test_a_verdict_without_a_stated_reason_holds_all_the_same(registry, config):
@@ -178,7 +178,7 @@ def test_a_verdict_without_a_stated_reason_holds_all_the_same(registry, config):
     place = config.layout.twin("mosaic", mosaics.MOSAIC)
     write_twin(place, read_twin(place).model_copy(update={"verdict": "warning", "reasons": []}))
     register(registry, config.layout, mosaics.MOSAIC, auto_publish=True)
-    done = finalize(registry, mosaics.MOSAIC, 1)
+    done = finalize(registry, config.layout, mosaics.MOSAIC, 1)
     assert (done.status, done.qa_status) == ("held", "warning")
     assert [(one["code"], one["message"]) for one in done.held] == [("verdict", "verdict warning, no reason stated")]
 
@@ -194,10 +194,10 @@ def test_of_two_that_finalize_at_once_one_decides_and_both_say_the_same(registry
     def overtaken(*arguments, **options):
         values = judge(*arguments, **options)
         monkeypatch.setattr(module, "judge", judge)
-        others.append(finalize(registry, mosaics.MOSAIC, 1))
+        others.append(finalize(registry, config.layout, mosaics.MOSAIC, 1))
         return values
 
     monkeypatch.setattr(module, "judge", overtaken)
-    assert [finalize(registry, mosaics.MOSAIC, 1)] == others
+    assert [finalize(registry, config.layout, mosaics.MOSAIC, 1)] == others
     events = [event["event"] for event in queries.events(registry, mosaics.MOSAIC)]
     assert events == ["registered", "held"]

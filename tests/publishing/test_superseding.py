@@ -10,11 +10,13 @@ import pytest
 
 from contimg.bundle.find import find_bundle
 from contimg.bundle.quality import DataQuality, poorer
-from contimg.publishing import decisions, publish, superseding
+from contimg.publishing import checkpoints, decisions, publish, superseding
 from contimg.publishing.deciding import Named
+from contimg.publishing.finalize import finalize
 from contimg.publishing.publish import PublishFailed
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
+from contimg.publishing.register import register
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries
 from tests.support import mosaics
@@ -105,11 +107,9 @@ def test_an_earlier_version_that_cannot_be_read_needs_a_person(registry, config)
     first = run(config)
     mosaics.make_mosaic(config, seed=2)
     shutil.rmtree(first.path)
-    from contimg.publishing.finalize import finalize
-    from contimg.publishing.register import register
-
+    shutil.rmtree(queries.get(registry, ID)["stage_path"])
     register(registry, config.layout, ID, auto_publish=True)
-    assert finalize(registry, ID, 2).status == "held"
+    assert finalize(registry, config.layout, ID, 2).status == "held"
     assert [code for code, *_ in held(registry)] == ["poorer_unknown"]
 
 
@@ -151,6 +151,31 @@ def test_an_earlier_version_that_is_withdrawn_meanwhile_is_no_measure(registry, 
     monkeypatch.setattr(superseding, "read_lineage", withdrawn_first)
     assert run(config, seed=2, data={"n_subbands": 2}).status == "published"
     assert len(looked) == 2, "the new one, and the one before"
+
+
+@pytest.mark.parametrize("point", ["restore:recorded", "restore:moved"])
+@pytest.mark.parametrize("made", [{}, {"data": {"n_subbands": 3}}], ids=["equal", "poorer"])
+def test_an_earlier_version_whose_restoration_was_stopped_is_compared_where_it_stands(
+    registry, config, monkeypatch, point, made
+):
+    """Seed 2356974 of the replay: its row named the place that it had left, and an equal version was held for good."""
+    first = run(config)
+    shutil.rmtree(queries.get(registry, ID)["stage_path"])
+    decisions.withdraw(registry, config.layout, Named(ID, 1), "wrong")
+    mosaics.make_mosaic(config, seed=2, **made)
+    register(registry, config.layout, ID, auto_publish=True)
+
+    def stop(name):
+        if name == point:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoints, "hook", stop)
+    with pytest.raises(KeyboardInterrupt):
+        decisions.restore(registry, config.layout, Named(ID, 1), "it was right")
+    assert first.path.is_dir() == (point == "restore:moved")
+    monkeypatch.undo()
+    judged = finalize(registry, config.layout, ID, 2)
+    assert [reason["code"] for reason in judged.held] == (["poorer_subbands"] if made else [])
 
 
 @pytest.mark.parametrize("word", ["withdraw", "reject"])
