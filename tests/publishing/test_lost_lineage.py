@@ -48,15 +48,18 @@ def test_also_of_what_is_withdrawn(registry, config):
     assert content(registry) == before
 
 
-def test_one_version_has_its_own(registry, config):
+@pytest.mark.parametrize("name", ["mosaic_tiles", "mosaic_groups", "lineage"])
+def test_one_version_has_its_own(registry, config, name):
     """The rows of one version are no rows of another one, although both are of one mosaic."""
     mosaics.run(config)
     mosaics.run(config, seed=2)
     before = content(registry)
     assert {row[1] for row in before["mosaic_tiles"]} == {1, 2}
+    table, groups = (schema.metadata.tables[one] for one in (name, "mosaic_groups"))
+    first = select(groups.c.sha256).where(groups.c.version == 1)
+    own = table.c.product_sha256.in_(first) if name == "lineage" else table.c.version == 1
     with registry.transaction() as connection:
-        table = schema.metadata.tables["mosaic_tiles"]
-        connection.execute(table.delete().where(table.c.version == 1))
+        connection.execute(table.delete().where(own))
     found = reconcile(registry, config.layout)
     assert [(one.code, one.version) for one in found] == [("lineage_lost", 1)]
     assert content(registry) == before

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from sqlalchemy import delete, text
+from sqlalchemy.exc import OperationalError
 
 from contimg.errors import InputError, RegistryError
 from contimg.publishing import decisions
@@ -124,6 +125,27 @@ def test_a_registry_that_got_its_first_row_meanwhile_is_not_mixed_with_a_backup(
     with pytest.raises(RegistryError, match="holds 1 rows, which a backup must not be mixed with: move it away"):
         restore(registry, tmp_path / "b")
     assert [row["data_id"] for row in queries.listing(registry, latest_only=False)] == ["mosaic_20260212T030000"]
+
+
+@pytest.mark.parametrize("table", ["data_registry", "publish_events", "registry_identity"])
+def test_nobody_writes_while_a_backup_is_restored(registry, published, tmp_path, monkeypatch, table):
+    """A row of somebody else would stand among those of the backup; SQLite has one writer at any time."""
+    if registry.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at any time")
+    backup(registry, tmp_path / "b")
+    empty(registry)
+    real, refused = backup_module._copy, []
+
+    def meanwhile(*arguments):
+        real(*arguments)
+        with registry.engine.connect() as other:
+            other.exec_driver_sql("SET lock_timeout = '300ms'")
+            with pytest.raises(OperationalError, match="lock timeout"):
+                other.exec_driver_sql(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE")  # that of each INSERT
+            refused.append(table)
+
+    monkeypatch.setattr(backup_module, "_copy", meanwhile)
+    assert restore(registry, tmp_path / "b")["data_registry"] == 1 and refused == [table]
 
 
 def test_of_several_restorations_at_once_one_is_done(registry, published, tmp_path):

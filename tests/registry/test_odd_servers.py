@@ -75,6 +75,14 @@ def test_commits_wait_for_the_disk_whatever_is_set(server_url, given, kept):
     assert found == [kept, "off", kept]
 
 
+def test_options_that_are_given_twice_hold_both(server_url):
+    given = [server_url.query["options"], "-cDateStyle=SQL", "-cstatement_timeout=7000"]
+    url, names = typed(server_url.set(query={"options": given})), ("DateStyle", "statement_timeout")
+    with contextlib.closing(open_url(url)) as registry, registry.read() as connection:
+        found = [connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in names]
+    assert found == ["SQL, MDY", "7s"]
+
+
 def test_rows_that_a_policy_hides_are_not_taken_for_lost(server_url, root):
     """The table's owner sees them all, unless policies are forced on the owner as well."""
     config = mosaics.config_below(root, registry={"url": typed(server_url)})

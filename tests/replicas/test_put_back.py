@@ -13,7 +13,7 @@ from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries, schema
 from contimg.registry.backup import backup, restore
-from contimg.replicas import stores
+from contimg.replicas import commits, copies, stores, sync
 from tests.publishing.test_archive_root import lose_rows
 from tests.replicas.conftest import files_of, harm
 from tests.replicas.test_sync import ID, PLACE, decisions_in_copy, synced, verified
@@ -111,6 +111,27 @@ def test_a_registry_that_was_lost_finds_copies_of_what_is_withdrawn(sqlite_regis
         connection.execute(schema.data_registry.update().values(closed_at="2026-01-01T00:00:00.000Z"))
     assert synced(sqlite_registry, replicated, past) == [(1, "removed")]
     assert verified(sqlite_registry, replicated, replica) == []
+
+
+def test_a_copy_that_goes_away_while_it_is_noted_is_a_problem_of_that_copy(
+    sqlite_registry, replicated, replica, store, monkeypatch
+):
+    mosaics.run(replicated)
+    decisions.withdraw(sqlite_registry, replicated.layout, ID, "a satellite in it")
+    lose_rows(sqlite_registry)
+    reconcile(sqlite_registry, replicated.layout)
+    real = copies.put_record
+
+    def put_and_lose(*arguments):
+        real(*arguments)
+        store.remove(commits.commit_name(PLACE))
+
+    monkeypatch.setattr(copies, "put_record", put_and_lose)
+    (done,) = sync.sync(sqlite_registry, replicated.layout, replica)
+    assert (done.what, done.version) == ("problem", 1)
+    assert done.message == f"replica {replica.url} has no copy of {PLACE} any more: type contimg replicas sync"
+    monkeypatch.setattr(copies, "put_record", real)
+    assert synced(sqlite_registry, replicated, replica) == []
 
 
 def test_a_copy_of_a_version_that_nobody_knows_is_said(sqlite_registry, replicated, replica, store, tmp_path):
