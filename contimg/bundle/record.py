@@ -180,7 +180,7 @@ def said(decisions: Iterable[Decision]) -> str:
     listed = list(decisions)
     before = len(listed) - _SAID
     words = ", ".join(f"{one.by} has {one.decision} it on {one.time}" for one in listed[-_SAID:])
-    return f"{words} (and {before} decisions before)" if before > 0 else words
+    return f"{words} (and {before} decision{'s' if before > 1 else ''} before)" if before > 0 else words
 
 
 def is_time(text: str) -> bool:

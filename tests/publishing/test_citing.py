@@ -72,7 +72,8 @@ def test_a_process_that_dies_between_record_and_registry_is_finished(registry, c
     finally:
         checkpoints.hook = None
     assert cited(registry, config) == (None, DOI, DOI)
-    assert [one.code for one in reconcile(registry, config.layout, ID)] == ["decision_lost"]
+    (found,) = reconcile(registry, config.layout, ID)
+    assert found.code == "decision_lost" and found.message.endswith(": taken from the record beside the bundle")
     assert cited(registry, config) == (DOI, DOI, DOI) and reconcile(registry, config.layout) == []
 
 

@@ -23,6 +23,7 @@ def test_of_many_decisions_the_last_ones_are_named():
     made = [Decision(f"2026-02-12T00:00:0{n}.000Z", "restored", "right", "ada", "h") for n in range(8)]
     last = ", ".join(f"ada has restored it on 2026-02-12T00:00:0{n}.000Z" for n in range(3, 8))
     assert said(made) == f"{last} (and 3 decisions before)" and said(made[3:]) == last
+    assert said(made[2:]) == f"{last} (and 1 decision before)"
 
 
 def test_an_approval_without_a_host_is_any_approval_and_nothing_else_is():

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from contimg.bundle import bundle
+from contimg.bundle.record import Decision, with_decisions
 from contimg.publishing import decisions
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
@@ -77,6 +78,8 @@ def test_a_decision_that_only_the_replica_has_is_kept_and_taken_over(
     decisions.cite(sqlite_registry, replicated.layout, ID, "10.5555/a")  # the record is not overwritten by this either
     assert {what for _, what in synced(sqlite_registry, replicated, replica)} == {"problem"}
     assert decisions_in_copy(store) == ["withdrawn"]
+    every = reconcile(sqlite_registry, replicated.layout, replicas=[replica])  # would read each record of each replica
+    assert "decision_lost" not in [one.code for one in every]
     found = reconcile(sqlite_registry, replicated.layout, ID, replicas=[replica])
     assert found[0].code == "decision_lost" and found[0].repaired
     assert found[0].message.endswith("taken from the record of its copy in a replica")
@@ -88,6 +91,21 @@ def test_a_decision_that_only_the_replica_has_is_kept_and_taken_over(
     assert decisions_in_copy(store) == ["withdrawn", "cited"]
     assert verified(sqlite_registry, replicated, replica) == [("whole", "")]
     assert synced(sqlite_registry, replicated, replica) == []
+
+
+@pytest.mark.parametrize("of", ["another making", "nothing"])
+def test_a_record_in_a_copy_that_is_not_of_this_bundle_decides_nothing(
+    sqlite_registry, replicated, replica, store, tmp_path, of
+):
+    mosaics.run(replicated)
+    right = json.loads(b"".join(store.read(RECORD)))
+    decided = with_decisions({}, [Decision("2026-02-12T00:00:00.000Z", "withdrawn", "wrong", "ada", "h")])
+    record = right | decided | {"sha256": "0" * 64} if of == "another making" else {}
+    (tmp_path / "record").write_text(json.dumps(record))
+    store.put(RECORD, tmp_path / "record")
+    assert reconcile(sqlite_registry, replicated.layout, ID, replicas=[replica]) == []
+    assert queries.get(sqlite_registry, ID)["status"] == "published"
+    assert [what for what, _ in verified(sqlite_registry, replicated, replica)] == ["problem"]
 
 
 def test_a_registry_that_was_lost_finds_copies_of_what_is_withdrawn(sqlite_registry, replicated, replica, store):
