@@ -341,7 +341,8 @@ class History:
             if self.disasters.harmed:  # a registry that was lost before its first publication is another one now
                 self.world.adopt_replicas()
             self.world.verify_replicas()  # notes what is damaged
-            self.world.ledger.rotten_copies.clear()
+            if not self.stopped:  # else what one of them has half written may be damaged, and takes its name later
+                self.world.ledger.rotten_copies.clear()
             self.world.heed_replicas(self.world.sync_replicas())
             done = self.world.sync_replicas() + self.world.verify_replicas()
         except ContimgError as error:

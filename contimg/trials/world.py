@@ -6,7 +6,7 @@ import contextlib
 import functools
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -314,13 +314,22 @@ class World:
         """Bring the replicas up to date; return what was done."""
         return [done for one in self.config.publish.replicas for done in sync.sync(self.registry, self.layout, one)]
 
-    def heed_replicas(self, done: Iterable[sync.Done]) -> None:
+    def heed_replicas(self, done: Collection[sync.Done]) -> None:
         """Do what is said of copies that know more than registry and archive, both put back to an earlier day.
 
-        Decisions are taken over; of versions that nobody knows any more the copies are given up.
+        Decisions are taken over; of versions that nobody knows any more the copies are given up. What is nowhere else
+        any more, as a rejected mosaic's bundle, is brought back from the copy.
         """
         for replica in self.config.publish.replicas:
             store = sync.opened(self.registry, replica)
+            nowhere = ("it may be the only whole one", "no copy of it is on the stage")
+            lost = {(one.data_id, one.version) for one in done if any(words in one.message for words in nowhere)}
+            for row in (queries.get(self.registry, *key) for key in sorted(lost)):
+                copy, missed = Path(replica.url) / commits.row_place(self.layout, row), Path(row["stage_path"])
+                if copy.is_dir():
+                    shutil.rmtree(missed, ignore_errors=True)
+                    shutil.copytree(copy, missed)
+                    self.sync_replicas()  # which the policy may have waited for
             for place in unknown.look(self.registry, self.layout, store, replica.url).places:
                 store.remove(commits.commit_name(place))
         for data_id in sorted({one.data_id for one in done if "takes it over" in one.message}):
