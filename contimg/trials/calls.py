@@ -130,7 +130,8 @@ def _commit(machine: Machine, original: Callable[..., Any], database: Committed 
         result = original(self, connection)
         machine.leave_transaction()
         driver = connection.dbapi_connection
-        if database is not None and driver.total_changes:
+        if database is not None and driver.total_changes != connection.info.get("changes", 0):
+            connection.info["changes"] = driver.total_changes  # of this connection, which is used again
             database.committed(driver)
         machine.gate("committed")
         return result
