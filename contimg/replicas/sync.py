@@ -208,21 +208,21 @@ def _repair(registry: Registry, layout: Layout, store: Store, replica: ReplicaOp
             return _copy(registry, layout, store, replica, row)
         copy_rows.forget(registry, replica.url, row)
         return Done(replica.url, row["data_id"], row["version"], "removed", "it is gone, and not published any more")
-    folder = _source(row)
+    folder = _source(row, store, place)
     names = copies.repair_copy(store, folder, place, row["sha256"], row["tags_sha256"])
     copy_rows.note_verified(registry, replica.url, row, None)
     message = f"written again: {', '.join(names)}" if names else "it is whole again"
     return Done(replica.url, row["data_id"], row["version"], "repaired", message)
 
 
-def _source(row: Mapping[str, Any]) -> Path:
+def _source(row: Mapping[str, Any], store: Store, place: str) -> Path:
     """Return the folder of the bundle that a copy follows: in the archive (also hidden), or else on the stage."""
     places = [Path(path) for path in (row["published_path"], row["stage_path"]) if path]
     found = next((place for place in places if place.is_dir()), None)
     if found is None:
         raise RegistryError(
-            f"{places[0]} is gone, and no copy of it is on the stage: bring it back from a backup, then type contimg "
-            "replicas sync"
+            f"{places[0]} is gone, and no copy of it is on the stage: bring it back from a backup, or from "
+            f"{store.where}/{place} where that is whole, then type contimg replicas sync"
         )
     return found
 
@@ -232,7 +232,8 @@ def _find(registry: Registry, layout: Layout, store: Store, replica: ReplicaOpti
 
     Without that its record would go on saying that it is published.
     """
-    folder, place = _source(row), commits.row_place(layout, row)
+    place = commits.row_place(layout, row)
+    folder = _source(row, store, place)
     begun = _begun(folder)
     copies.put_record(store, folder, place, row["sha256"])
     commit = commits.commit_of(store, place)
@@ -248,9 +249,10 @@ def _begun(folder: Path) -> str:
 
 
 def _record(registry: Registry, layout: Layout, store: Store, replica: ReplicaOptions, row: Mapping[str, Any]) -> Done:
-    folder = _source(row)
+    place = commits.row_place(layout, row)
+    folder = _source(row, store, place)
     begun = _begun(folder)
-    copies.put_record(store, folder, commits.row_place(layout, row), row["sha256"])
+    copies.put_record(store, folder, place, row["sha256"])
     copy_rows.note_recorded(registry, replica.url, row, begun)
     return Done(replica.url, row["data_id"], row["version"], "recorded")
 

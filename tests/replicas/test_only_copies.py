@@ -10,7 +10,7 @@ from contimg.publishing import decisions
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries, schema
-from contimg.replicas import commits, stores, sync
+from contimg.replicas import commits, copies, stores, sync
 from tests.replicas.conftest import files_of
 from tests.replicas.test_sync import ID, PLACE, synced
 from tests.support import mosaics
@@ -79,3 +79,18 @@ def test_a_whole_copy_on_the_stage_is_enough(sqlite_registry, replicated, replic
     _outlive(sqlite_registry)
     (Path(queries.get(sqlite_registry, ID, 1)["published_path"]) / "data" / f"{ID}.fits").write_bytes(b"rot")
     assert synced(sqlite_registry, replicated, ReplicaOptions(url=replica.url, days=1.0)) == [(1, "removed")]
+
+
+def test_the_copy_that_a_lost_bundle_can_be_brought_back_from_is_named(sqlite_registry, replicated, replica):
+    mosaics.run(replicated)
+    decisions.withdraw(sqlite_registry, replicated.layout, ID, "wrong")
+    row = queries.get(sqlite_registry, ID, 1)
+    shutil.rmtree(place := Path(row["published_path"]))
+    shutil.rmtree(replicated.paths.stage / "registered", ignore_errors=True)
+    (done,) = sync.sync(sqlite_registry, replicated.layout, replica)
+    assert done.what == "problem"
+    assert done.message.startswith(f"{place} is gone")
+    assert f"or from {replica.url}/{PLACE} where that is whole, then type contimg replicas sync" in done.message
+    copies.fetch_copy(stores.open_store(replica.url), PLACE, place, row["sha256"])  # what the message asks for
+    assert synced(sqlite_registry, replicated, replica) == [(1, "recorded")]
+    assert synced(sqlite_registry, replicated, replica) == []
