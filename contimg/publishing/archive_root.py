@@ -71,10 +71,10 @@ def require(registry: Registry, layout: Layout, *, change: bool = True, make: bo
         If the archive is not mounted, is that of another registry, or a copy of this one's.
     """
     mine = identity(registry)  # before the marker, which is there before the registry says so: others may publish now
+    had_one = mine is not None and mine.archive_since is not None  # a UUID alone is that of an owner of replicas
     marker = read_marker(layout)
     if marker is None:
         # Before there were markers an archive had none: one of its bundles, at least, must stand there.
-        had_one = mine is not None and mine.archive_since is not None
         has_rows = queries.has_rows(registry, _ARCHIVED)
         if had_one or (has_rows and next(iter(find_bundles(layout)), None) is None):
             raise unmounted(layout, registry.where, None if mine is None else mine.archive_since)
@@ -90,7 +90,7 @@ def require(registry: Registry, layout: Layout, *, change: bool = True, make: bo
         if change and not is_up_to_date(layout, mine.archive_root, mine.archive_inode) and not registry.read_only:
             _take(registry, layout)
         return
-    if not in_place or (mine is not None and queries.has_rows(registry)):
+    if not in_place or (had_one and queries.has_rows(registry)):
         raise foreign(layout, registry.where, marker, copied=same, in_place=in_place)
     if change:
         _take(registry, layout, marker["registry"])

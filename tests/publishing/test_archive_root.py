@@ -16,8 +16,9 @@ from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries, schema
+from contimg.registry.backup import backup, restore
 from contimg.registry.engine import open_registry, open_sqlite
-from contimg.registry.identity import identity
+from contimg.registry.identity import ensured_identity, identity
 from contimg.registry.schema import registry_identity
 from contimg.storage.json_files import read_json
 from tests.support import mosaics
@@ -149,6 +150,26 @@ def test_a_registry_that_was_lost_and_made_again_in_its_place_goes_on(registry, 
     assert identity(registry) is None
     assert "row_lost" in [one.code for one in reconcile(registry, config.layout)]
     assert identity(registry).uuid == uuid and queries.get(registry, ID)["status"] == "published"
+
+
+@pytest.mark.parametrize("has_replica", [False, True])  # a replica that is adopted gives the registry its UUID early
+def test_a_backup_of_before_the_first_publication_takes_the_place_of_the_registry(
+    registry, config, tmp_path, has_replica
+):
+    mosaics.make_mosaic(config)
+    register_mosaic(ID, config)
+    if has_replica:
+        ensured_identity(registry)
+    backup(registry, tmp_path / "backup.sqlite3")
+    lose_rows(registry)
+    register_mosaic(ID, config)
+    publish_mosaic(ID, config, waits_s=())
+    lose_rows(registry)
+    restore(registry, tmp_path / "backup.sqlite3")
+    assert "not_recorded" in [one.code for one in reconcile(registry, config.layout)]
+    assert identity(registry).uuid == read_marker(config.layout)["registry"]
+    assert queries.get(registry, ID)["status"] == "published"
+    assert reconcile(registry, config.layout) == []
 
 
 def test_another_registry_in_its_place_that_holds_rows_already_is_refused(registry, config, published):
