@@ -71,7 +71,7 @@ def require(registry: Registry, layout: Layout, *, change: bool = True, make: bo
         If the archive is not mounted, is that of another registry, or a copy of this one's.
     """
     mine = identity(registry)  # before the marker, which is there before the registry says so: others may publish now
-    had_one = mine is not None and mine.archive_since is not None  # a UUID alone is that of an owner of replicas
+    had_one = mine is not None and mine.archive_since is not None  # a UUID alone it may have for its replicas
     marker = read_marker(layout)
     if marker is None:
         # Before there were markers an archive had none: one of its bundles, at least, must stand there.

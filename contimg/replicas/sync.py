@@ -218,7 +218,7 @@ def _repair(registry: Registry, layout: Layout, store: Store, replica: ReplicaOp
 def _source(row: Mapping[str, Any], store: Store, place: str) -> Path:
     """Return the folder of the bundle that a copy follows: in the archive (also hidden), or else on the stage."""
     places = [Path(path) for path in (row["published_path"], row["stage_path"]) if path]
-    found = next((place for place in places if place.is_dir()), None)
+    found = next((one for one in places if one.is_dir()), None)
     if found is None:
         raise RegistryError(
             f"{places[0]} is gone, and no copy of it is on the stage: bring it back from a backup, or from "
