@@ -6,6 +6,7 @@ The payload's manifest is the bundle's identity; the tag files say what it is, f
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,3 +61,9 @@ def tag_files(
     digests["manifest-sha256.txt"] = hashlib.sha256(manifest).hexdigest()
     found[TAG_MANIFEST] = "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
     return found
+
+
+def payload_bytes(info: bytes) -> int | None:
+    """Return the bytes of the whole payload that a ``bag-info.txt`` tells; None where it tells none."""
+    found = re.search(rb"^Payload-Oxum: ([0-9]{1,18})\.[0-9]+$", info, re.MULTILINE)
+    return None if found is None else int(found[1])

@@ -25,15 +25,18 @@ import hashlib
 import json
 import os
 import re
+import sys
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from contimg.bundle import metadata_schema
-from contimg.bundle.bag import PAYLOAD, TAG_MANIFEST, TAGS
+from contimg.bundle.bag import INFO, PAYLOAD, TAG_MANIFEST, TAGS, payload_bytes
 from contimg.errors import InputError, RegistryError
 from contimg.storage import safe_files
+from contimg.storage.json_files import MOST_BYTES
 
 MANIFEST = "manifest-sha256.txt"
 METADATA = "metadata.json"
@@ -258,12 +261,15 @@ def _verify(
         return Verification(path, found, 0, 0, (*problems, _unreadable(path, TAG_MANIFEST, error)))
     for name in sorted(strange):
         problems.append(Problem(name, "unlisted", f"{path / name} is not in the manifest"))
-    total = 0
+    total, longest = 0, most_bytes(folder, tags)
     for name, digest in sorted((digests | tags).items()):
         place = PurePosixPath(name)
         try:
             with _folder_below(folder, place.parent) as below, safe_files.open_file(below, place.name) as descriptor:
-                total += os.fstat(descriptor).st_size
+                size = os.fstat(descriptor).st_size
+                if size > longest[name]:
+                    raise RegistryError(f"{path / name} is {size} bytes long, and can have {longest[name]} at most")
+                total += size
                 same = safe_files.sha256(descriptor, progress) == digest
         except (FileNotFoundError, NotADirectoryError):
             problems.append(Problem(name, "missing", f"{path / name} is missing"))
@@ -292,6 +298,19 @@ def read_tags(folder: int, manifest_sha256: str) -> dict[str, str]:
             raise InputError(f"{TAG_MANIFEST} is missing: restore it from a copy") from None
         return {}
     return parse_tags(content, manifest_sha256)
+
+
+def most_bytes(folder: int, tags: Mapping[str, str]) -> Mapping[str, int]:
+    """Return how long each file of an opened bundle can be: one of the payload as all of it, as its tag files tell.
+
+    One whose length a failing disk made up could be read for years. No limit where the bundle does not tell it.
+    """
+    try:
+        info = read_file(folder, INFO) if INFO in tags else b""
+    except (OSError, RegistryError):  # said where the tag files themselves are compared
+        info = b""
+    whole = payload_bytes(info) if hashlib.sha256(info).hexdigest() == tags.get(INFO) else None
+    return defaultdict(lambda: sys.maxsize if whole is None else whole, dict.fromkeys(TAGS, MOST_BYTES))
 
 
 def tag_digest(folder: int) -> str | None:
@@ -328,12 +347,18 @@ def _folder_below(folder: int, relative: PurePosixPath) -> contextlib.AbstractCo
 
 
 def read_file(folder: int, name: str) -> bytes:
-    """Return the bytes of a regular file in an opened folder."""
+    """Return the bytes of a small regular file in an opened folder.
+
+    Raises `RegistryError` where it is anything else, or longer than `MOST_BYTES`: its disk has made up the length.
+    """
     with (
         safe_files.open_file(folder, name) as descriptor,
         os.fdopen(os.dup(descriptor), "rb") as file,
         safe_files.named(descriptor),
     ):
+        size = os.fstat(descriptor).st_size
+        if size > MOST_BYTES:
+            raise RegistryError(f"{safe_files.path_of(folder, name)} is {size} bytes long: restore it from a copy")
         return file.read()
 
 

@@ -30,5 +30,6 @@ def log(context: Context, thing: str, rule: str | None, only_paths: bool, as_jso
             click.echo(str(one.path))
         else:
             echo(f"{one.rule}: {one.path}")
-            for line in one.path.read_text(errors="replace").splitlines():
-                echo(f"    {line.expandtabs()}")
+            with open(one.path, errors="replace") as lines:
+                for line in (part for some in lines for part in some.splitlines()):
+                    echo(f"    {line.expandtabs()}")

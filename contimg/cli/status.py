@@ -16,6 +16,8 @@ from contimg.storage.process import one_line
 if TYPE_CHECKING:
     from contimg.monitoring.overview import Overview
 
+_NAMED = 5  # mosaics that a sentence names of many
+
 
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Every group, however long ago it was settled.")
@@ -66,9 +68,16 @@ def status(
 
 
 def _show_unread(context: Context) -> None:
-    """Say how many published mosaics nobody has read for long, with the command that reads them."""
-    from contimg.operations.status import UNREAD_DAYS, replica_counts, unverified
+    """Say how many published mosaics were found wrong, or not read for long, and of replicas, with what to type."""
+    from contimg.operations.status import UNREAD_DAYS, found_wrong, replica_counts, unverified
 
+    wrong = found_wrong(context.config)
+    if wrong:
+        more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
+        echo(
+            f"wrong when last verified: {', '.join(wrong[:_NAMED])}{more}: contimg reconcile {wrong[0]}, then contimg "
+            f"verify {wrong[0]}"
+        )
     unread, published = unverified(context.config)
     if unread:
         echo(

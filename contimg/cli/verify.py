@@ -109,13 +109,13 @@ def _replicas(context: Context, mosaic: str | None, older_than: float | None, pa
 def _all(context: Context, older_than: float | None, pace: Pace) -> list[dict[str, Any]]:
     """Verify all published bundles, or those that were not read for some days."""
     from contimg.publishing import archive_root, scrub
-    from contimg.registry import queries
+    from contimg.registry import verifications
     from contimg.times import ago
 
     since = None if older_than is None else ago(older_than)
     with opened(context) as database:
         archive_root.require_whole(database, context.config.layout)
-        total = sum(_size(row["published_path"]) for row in queries.longest_unread(database, since))
+        total = sum(_size(row["published_path"]) for row in verifications.longest_unread(database, since))
         with _progress(total) as advance:
             return list(
                 scrub.scrub(database, unread_since=since, pace=pace, note=not database.read_only, progress=advance)

@@ -15,6 +15,7 @@ from contimg import naming
 from contimg.monitoring.benchmark_records import JobRecord
 from contimg.naming import Layout
 from contimg.operations.run_lock import run_in_progress
+from contimg.storage.text_files import end_of
 
 _RULE_OF = {
     "ms": "convert_tile",
@@ -145,7 +146,7 @@ def failed_jobs(work: Path) -> list[FailedJob]:
 def last_sentence(log: Path) -> str:
     """Return the end of a job's log: the error's sentence, without its class."""
     try:
-        lines = [line.strip() for line in log.read_text(errors="replace")[-20_000:].splitlines() if line.strip()]
+        lines = [line.strip() for line in end_of(log).splitlines() if line.strip()]
     except OSError:
         return "its log is gone"
     if not lines:

@@ -20,6 +20,7 @@ from contimg.plan.model import Plan
 from contimg.plan.observe import committed_groups, current_plan
 from contimg.plan.standing import read_quarantine
 from contimg.products.twin import simulated_words
+from contimg.storage.text_files import end_of
 
 KIND_OF = {
     "convert_tile": "ms", "solve_calibration": "calibration", "apply_calibration": "calibrated", "image_tile": "image",
@@ -202,7 +203,7 @@ def _failures(work: Path, scope: Scope) -> list[dict[str, Any]]:
 def tail_of(log: Path) -> str:
     """Return the last lines of a job's log; a sentence where it is gone."""
     try:
-        return "\n".join(log.read_text(errors="replace")[-20_000:].splitlines()[-TAIL_LINES:])
+        return "\n".join(end_of(log).splitlines()[-TAIL_LINES:])
     except OSError:
         return f"{log} is gone"
 

@@ -79,12 +79,21 @@ def group_states(
 
 def unverified(config: Config) -> tuple[int, int]:
     """Return how many published mosaics (versions) were not verified for `UNREAD_DAYS`, and how many there are."""
-    from contimg.registry import queries
+    from contimg.registry import verifications
     from contimg.registry.engine import open_registry
     from contimg.times import ago
 
     with contextlib.closing(open_registry(config)) as registry:
-        return queries.count_unread(registry, ago(UNREAD_DAYS))
+        return verifications.count_unread(registry, ago(UNREAD_DAYS))
+
+
+def found_wrong(config: Config) -> list[str]:
+    """Return the published mosaics that their last verification found wrong."""
+    from contimg.registry import verifications
+    from contimg.registry.engine import open_registry
+
+    with contextlib.closing(open_registry(config)) as registry:
+        return verifications.found_wrong(registry)
 
 
 def replica_counts(config: Config) -> dict[str, dict[str, int]]:

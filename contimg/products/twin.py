@@ -199,8 +199,8 @@ def read_twin(path: Path) -> Twin:
         return Twin.model_validate_json(plain_bytes(Path(path)))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: rerun snakemake to make the product again") from None
-    except NoPlainFile:
-        raise DamagedTwinError(f"{path} is not a valid twin (no plain file): delete it and rerun snakemake") from None
+    except NoPlainFile as error:
+        raise DamagedTwinError(f"{path} is not a valid twin ({error}): delete it and rerun snakemake") from None
     except ValidationError as error:
         what = error.errors()[0]
         where = ".".join(map(str, what["loc"])) or "content"

@@ -157,7 +157,7 @@ def _registered_manifest(job: CopyJob, source: int) -> tuple[bytes, dict[str, st
 
 def _copy_files(job: CopyJob, source: int, target: int, digests: Mapping[str, str]) -> int:
     """Copy files with known digests; return their size in bytes."""
-    size = 0
+    size, longest = 0, bundle.most_bytes(source, digests)
     for file, digest in sorted(digests.items()):
         job.alive()
         place = PurePosixPath(file)
@@ -165,6 +165,12 @@ def _copy_files(job: CopyJob, source: int, target: int, digests: Mapping[str, st
             safe_files.open_folder(Path(f"/proc/self/fd/{source}"), place.parent) as source_folder,
             safe_files.open_folder(Path(f"/proc/self/fd/{target}"), place.parent, create=True) as target_folder,
         ):
+            with safe_files.named(source_folder, place.name):
+                found = os.stat(place.name, dir_fd=source_folder, follow_symlinks=False).st_size
+            if found > longest[file]:
+                raise RegistryError(
+                    f"{job.stage_path / file} is {found} bytes long, and can have {longest[file]} at most: {_REMEDY}"
+                )
             size += _copy_file(source_folder, target_folder, place.name, digest, job, job.stage_path / file)
         checkpoint("publish:file")
     return size

@@ -1,4 +1,8 @@
-"""Reading published bundles again, the longest unread first, so that rot is found while another copy is whole."""
+"""Reading published bundles again, the longest unread first, so that rot is found while another copy is whole.
+
+What is found wrong is noted with its time too: were it not, damaged bundles would be read first each night, and where
+their reading takes all the time that there is, no other ever again.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from contimg.bundle import bundle
 from contimg.bundle.record import decisions_in, is_of, read_record, said, unknown_to
 from contimg.errors import InputError, RegistryError
 from contimg.publishing.recording import contradiction, decided, edited, recorded, unearned
-from contimg.registry import queries
+from contimg.registry import queries, verifications
 from contimg.registry.engine import Registry
 from contimg.registry.relative_paths import roots_of
 from contimg.storage.pace import Pace
@@ -52,14 +56,15 @@ def verify_row(
         problems += [link] if link is not None else []
         if registry is not None and not problems:
             problems += record_problems(registry, row, path)
+        files, size = found.n_files, found.n_bytes
     except InputError as error:
-        return result | {"ok": False, "files": 0, "bytes": 0, "problems": [str(error)]}
+        files, size, problems = 0, 0, [str(error)]
     except OSError as error:
         where = f" ({error.filename})" if error.filename is not None else ""
-        return result | {"ok": False, "files": 0, "bytes": 0, "problems": [f"{path}: {error.strerror}{where}"]}
-    if registry is not None and note and not problems:
-        queries.note_verified(registry, row)
-    return result | {"ok": not problems, "files": found.n_files, "bytes": found.n_bytes, "problems": problems}
+        files, size, problems = 0, 0, [f"{path}: {error.strerror}{where}"]
+    if registry is not None and note:
+        verifications.note(registry, row, right=not problems)
+    return result | {"ok": not problems, "files": files, "bytes": size, "problems": problems}
 
 
 def record_problems(registry: Registry, row: Mapping[str, Any], path: Path) -> list[str]:
@@ -129,7 +134,7 @@ def scrub(
         if progress is not None:
             progress(count)
 
-    for row in queries.longest_unread(registry, unread_since):
+    for row in verifications.longest_unread(registry, unread_since):
         if pace.is_over:
             return
         yield verify_row(registry, row, advance, note=note)

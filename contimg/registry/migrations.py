@@ -98,6 +98,17 @@ def _know_archive_inode(connection: Connection) -> None:
         connection.execute(text("ALTER TABLE registry_identity ADD COLUMN archive_inode VARCHAR"))
 
 
+def _know_problems(connection: Connection) -> None:
+    if "problem_at" not in {one["name"] for one in inspect(connection).get_columns("data_registry")}:
+        connection.execute(text("ALTER TABLE data_registry ADD COLUMN problem_at VARCHAR"))
+    connection.execute(
+        text(
+            "CREATE INDEX IF NOT EXISTS data_registry_by_problem ON data_registry (problem_at) "
+            "WHERE status = 'published'"
+        )
+    )
+
+
 # version -> the step that makes it from the version before. A step is plain SQL text: it must go on
 # meaning the same when the tables in `schema` have moved on.
 STEPS: dict[int, Callable[[Connection], None]] = {
@@ -111,6 +122,7 @@ STEPS: dict[int, Callable[[Connection], None]] = {
     9: _know_archive_root,
     10: _know_tag_manifests,
     11: _know_archive_inode,
+    12: _know_problems,
 }
 
 

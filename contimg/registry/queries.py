@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, func, insert, select
 from sqlalchemy.engine import MappingResult
 
 from contimg.errors import RegistryError, UnknownIdError
@@ -190,49 +190,6 @@ def _select_published(*, of_a_month: bool) -> Select[Any]:
     else:
         query = query.where(table.c.status == "published")
     return query.order_by(table.c.data_id, table.c.version)
-
-
-def longest_unread(registry: Registry, since: str | None = None) -> list[Row]:
-    """Return what a verification needs of published rows, those first whose bundles were read the longest ago.
-
-    Parameters
-    ----------
-    registry : Registry
-    since : str, optional
-        Only those that were not read since this time (UTC).
-    """
-    names = ("data_id", "version", "published_path", "sha256", "tags_sha256", "qa_status", "approved_by", "verified_at")
-    column = data_registry.c
-    query = select(*(column[name] for name in names)).where(column.status == "published")
-    if since is not None:
-        query = query.where(_unread(since))
-    with registry.read() as connection:
-        # False comes first, and with it what was never read.
-        ordered = query.order_by(column.verified_at.is_not(None), column.verified_at, column.data_id, column.version)
-        return _rows(connection.execute(ordered).mappings())
-
-
-def note_verified(registry: Registry, row: Row) -> None:
-    """Record that every byte of a published bundle was read just now and found right."""
-    column = data_registry.c
-    same = (column.data_id == row["data_id"], column.version == row["version"], column.sha256 == row["sha256"])
-    with registry.transaction(lock=row["data_id"], durable=False) as connection:
-        connection.execute(update(data_registry).where(*same).values(verified_at=now()))
-
-
-def count_unread(registry: Registry, since: str) -> tuple[int, int]:
-    """Return how many published bundles were not read since a time (UTC), and how many there are: of one moment."""
-    unread = func.coalesce(func.sum(case((_unread(since), 1), else_=0)), 0)
-    query = select(unread, func.count()).select_from(data_registry).where(data_registry.c.status == "published")
-    with registry.read() as connection:
-        found, of = connection.execute(query).one()
-    return int(found), int(of)
-
-
-def _unread(since: str) -> ColumnElement[bool]:
-    """Return the condition that a bundle was not read and found right since a time, never, or by a clock set ahead."""
-    read = data_registry.c.verified_at
-    return (read < since) | read.is_(None) | (read > now())
 
 
 def _is_current() -> ColumnElement[bool]:

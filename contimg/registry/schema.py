@@ -30,7 +30,7 @@ from sqlalchemy import (
 from contimg.registry.relative_paths import PathBelow
 from contimg.registry.version_number import VersionNumber
 
-VERSION = 11
+VERSION = 12
 STATUSES = ("staging", "publishing", "published", "held", "rejected", "superseded", "withdrawn")
 QA_STATUSES = ("pending", "passed", "warning", "failed")
 VALIDATION_STATUSES = ("pending", "validated", "failed")
@@ -197,10 +197,12 @@ data_registry = Table(
     Column("approved_at", String),
     Column("approved_reason", Text),
     Column("verified_at", String),  # when every byte of the published bundle was last read and found right
+    Column("problem_at", String),  # when a verification last found it wrong; before `verified_at`: settled
     UniqueConstraint("data_id", "version", name="data_id_version_once"),
     Index("data_registry_by_status", "status", "data_id"),  # which products are in a state, without reading the rows
-    # Which published bundles were not verified for long, and which are new, of 100 000 in milliseconds.
+    # Which published bundles were not verified for long, or found wrong, and which are new, of 100 000 in milliseconds.
     _of_published("data_registry_by_verified", "verified_at"),
+    _of_published("data_registry_by_problem", "problem_at"),
     _of_published("data_registry_by_published", "published_at"),
     _one_of("status", STATUSES),
     _one_of("qa_status", QA_STATUSES),

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from contimg.bundle import bundle
-from contimg.bundle.bag import PAYLOAD, TAG_MANIFEST, TAGS
+from contimg.bundle.bag import INFO, PAYLOAD, TAG_MANIFEST, TAGS, payload_bytes
 from contimg.bundle.record import read_record
 from contimg.errors import InputError, RegistryError
 from contimg.replicas import copy_records
@@ -221,22 +221,38 @@ def _differences(
             yield _Difference(str(error), name)
         except (InputError, RegistryError) as error:
             yield _Difference(f"{what}/{name} is damaged ({error})", name)
-    for name, digest in sorted(digests.items()):
-        found = hashlib.sha256()
+    longest: int | None = None
+    for name, digest in sorted(digests.items()):  # bag-info.txt, which says how long the payload is, before it
         try:
-            for block in store.read(f"{place}/{name}"):
-                found.update(block)
-                progress(len(block))
+            if name in TAGS:
+                content = read_all(store, f"{place}/{name}")
+                progress(len(content))
+                found = hashlib.sha256(content).hexdigest()
+                longest = payload_bytes(content) if (name, found) == (INFO, digest) else longest
+            else:
+                found = _sha256(store, f"{place}/{name}", longest, progress)
         except FileNotFoundError:
             yield _Difference(f"{what}/{name} is missing", name)
             continue
         except UnreadableFile as error:
             yield _Difference(str(error), name)
             continue
-        if found.hexdigest() != digest:
+        if found != digest:
             yield _Difference(f"{what}/{name} does not have the SHA-256 of its manifest", name)
     for name in _strays(store, place, digests):
         yield _Difference(f"{what}/{name} is not of the bundle", name, "remove it")
+
+
+def _sha256(store: Store, name: str, longest: int | None, progress: Callable[[int], None]) -> str:
+    """Return the SHA-256 of a file of a replica, or of its begin where it is longer than it can be."""
+    digest, size = hashlib.sha256(), 0
+    for block in store.read(name):
+        digest.update(block)
+        progress(len(block))
+        size += len(block)
+        if longest is not None and size > longest:
+            break
+    return digest.hexdigest()
 
 
 def _strays(store: Store, place: str, listed: Iterable[str]) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from contimg.errors import ConfigError, RegistryError
 from contimg.storage import safe_files
 from contimg.storage.atomic import remove_orphans
+from contimg.storage.json_files import MOST_BYTES
 from contimg.storage.process import part_name
 
 _BLOCK = 4 << 20
@@ -90,8 +91,21 @@ def open_store(url: str) -> Store:
 
 
 def read_all(store: Store, name: str) -> bytes:
-    """Return the content of a small file; raise FileNotFoundError where there is none."""
-    return b"".join(store.read(name))
+    """Return the content of a small file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ReplicaError
+        If it cannot be read; `UnreadableFile` where it is longer than `MOST_BYTES`.
+    """
+    content = bytearray()
+    for block in store.read(name):
+        content += block
+        if len(content) > MOST_BYTES:
+            raise UnreadableFile(f"{store.where}/{name} is more than {MOST_BYTES} bytes long, so remove it")
+    return bytes(content)
 
 
 @contextlib.contextmanager

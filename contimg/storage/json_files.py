@@ -14,18 +14,22 @@ from pydantic import BaseModel, ValidationError
 
 from contimg.errors import InputError
 
+# The longest file that is read as a whole: what contimg writes is a hundred times shorter, and the length of one that a
+# failing disk made up could be more than the memory.
+MOST_BYTES = 64 << 20
+
 
 class NoPlainFile(ValueError):
-    """A FIFO, socket or device stands where a file should: reading it could wait without end."""
+    """A FIFO, socket or device stands where a file should, or a file without end: reading it could take for long."""
 
 
 def plain_bytes(path: Path) -> bytes:
-    """Return the content of a file, without waiting for who might write to it.
+    """Return the content of a small file, without waiting for who might write to it.
 
     Raises
     ------
     NoPlainFile
-        If it is a FIFO, a socket or a device.
+        If it is a FIFO, a socket or a device, or longer than `MOST_BYTES`.
     OSError
         If it is missing, is a folder, or cannot be read.
     """
@@ -35,13 +39,15 @@ def plain_bytes(path: Path) -> bytes:
         if error.errno == errno.ENXIO:  # of a socket, or a device without a driver
             raise NoPlainFile("no plain file") from None
         raise
-    kind = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(kind):
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
-        if stat.S_ISDIR(kind):
+        if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         raise NoPlainFile("no plain file")
     with os.fdopen(descriptor, "rb") as file:
+        if found.st_size > MOST_BYTES:
+            raise NoPlainFile(f"{found.st_size} bytes long")
         return file.read()
 
 

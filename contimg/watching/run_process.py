@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from contimg.storage.text_files import end_of
+
 KEPT_LOGS = 50
 """Logs of runs that are kept in the folder of logs: some hundred kilobytes each at most."""
 
@@ -65,15 +67,12 @@ class RunProcess:
             return False
         return True
 
-    def last_words(self, lines: int = 20, most_bytes: int = 20_000) -> str:
+    def last_words(self, lines: int = 20) -> str:
         """Return the end of what the run printed."""
         try:
-            with open(self.log, "rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - most_bytes))
-                said = file.read().decode(errors="replace")
+            return "\n".join(end_of(self.log).splitlines()[-lines:])
         except OSError:
             return ""
-        return "\n".join(said.splitlines()[-lines:])
 
 
 def keep_newest(logs: Path, number: int) -> None:

@@ -202,3 +202,5 @@ def test_reading_again(typed, archive):
     verified, status = typed("Read the archive again, regularly")
     assert verified.code == 3 and path.name in verified.out.replace("\n", "")
     assert "1 of 2 published mosaics were not verified for 30 days: contimg verify --all --older-than 30" in status.out
+    wrong = naming.mosaic_id(OTHER)
+    assert f"wrong when last verified: {wrong}: contimg reconcile {wrong}, then contimg verify {wrong}" in status.out

@@ -246,3 +246,14 @@ def test_only_copies_without_a_living_claim_are_fenced_off(tmp_path):
     with safe_files.open_folder(tmp_path) as incoming:
         copying.fence(incoming, "mosaic_a", {"two"})
     assert {path.name for path in tmp_path.iterdir()} == {"mosaic_a.two", "mosaic_ab.one", ".mosaic_a.part-1"}
+
+
+@pytest.mark.parametrize("name", [f"data/{ID}.fits", "README.txt"])
+def test_an_endless_file_of_the_stage_is_not_copied(job, name):
+    """It would fill the archive's disk before it is found to be another than the registered one."""
+    (job.stage_path / name).chmod(0o644)
+    os.truncate(job.stage_path / name, 1 << 40)
+    with pytest.raises(
+        RegistryError, match=rf"{name} is 1099511627776 bytes long, and can have [0-9]+ at most: {REMEDY}"
+    ):
+        copied(job)

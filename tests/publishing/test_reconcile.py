@@ -14,7 +14,7 @@ from contimg.publishing import checkpoints, decisions
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register_mosaic import register_mosaic
-from contimg.registry import queries, schema
+from contimg.registry import queries, schema, verifications
 from contimg.registry.schema import data_registry
 from contimg.storage.process import Owner, machine, part_name
 from tests.support import mosaics
@@ -396,4 +396,4 @@ def test_a_copy_in_sight_with_a_version_beyond_all_is_no_bundle(registry, config
 
 def test_what_was_read_by_a_clock_set_ahead_counts_as_unread(registry, config, published):
     change(registry, verified_at="2099-01-01T00:00:00.000Z")
-    assert queries.count_unread(registry, "2026-01-01T00:00:00.000Z") == (1, 1)
+    assert verifications.count_unread(registry, "2026-01-01T00:00:00.000Z") == (1, 1)

@@ -10,8 +10,9 @@ from contimg import naming
 from contimg.operations.status import unverified
 from contimg.publishing import scrub
 from contimg.publishing.publish_mosaic import publish_mosaic
+from contimg.publishing.reconcile import reconcile
 from contimg.publishing.register_mosaic import register_mosaic
-from contimg.registry import queries
+from contimg.registry import queries, verifications
 from contimg.registry.schema import data_registry
 from contimg.storage.pace import Pace
 from contimg.times import ago
@@ -60,6 +61,36 @@ def test_a_bundle_with_a_problem_is_not_noted_as_verified(registry, config, arch
     (bad,) = [one for one in scrub.scrub(registry) if not one["ok"]]
     assert bad["data_id"] == IDS[1] and str(path) in bad["problems"][0]
     assert queries.get(registry, IDS[1])["verified_at"] is None and unverified(config) == (1, 3)
+
+
+def test_damaged_bundles_do_not_keep_the_others_from_being_read(registry, config, archive):
+    """Two of three are damaged, and a night's time is enough for two: those of the night before come last."""
+
+    def night():
+        found = scrub.scrub(registry, unread_since=ago(30))
+        read = [next(found), next(found)]
+        found.close()
+        return {one["data_id"]: one["ok"] for one in read}
+
+    for one in (IDS[1], IDS[2]):  # read before the third
+        (config.layout.bundle(one, 1) / "data" / f"{one}.png").write_bytes(b"rot")
+    assert night() == {IDS[1]: False, IDS[2]: False}
+    assert verifications.found_wrong(registry) == [IDS[1], IDS[2]]
+    assert night() == {IDS[0]: True, IDS[1]: False}
+    assert unverified(config) == (2, 3)
+    reconcile(registry, config.layout, max_share=1.0)  # given back to the stage, to be published again
+    assert verifications.found_wrong(registry) == []
+    for one in (IDS[1], IDS[2]):
+        publish_mosaic(one, config, waits_s=())
+    assert verifications.found_wrong(registry) == [] and unverified(config) == (0, 3)
+
+
+def test_what_a_clock_set_ahead_found_right_is_wrong_when_it_is_found_so(registry, config, archive):
+    with registry.transaction() as connection:
+        connection.execute(update(data_registry).values(verified_at="2099-01-01T00:00:00.000Z"))
+    verifications.note(registry, queries.get(registry, IDS[0]), right=False)
+    assert verifications.found_wrong(registry) == [IDS[0]]
+    assert [row["data_id"] for row in verifications.longest_unread(registry)] == [IDS[1], IDS[2], IDS[0]]
 
 
 def test_a_verdict_in_the_row_that_its_bundle_contradicts_is_a_problem(registry, config, archive):

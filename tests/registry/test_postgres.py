@@ -10,7 +10,7 @@ from sqlalchemy import make_url, text
 
 from contimg.errors import ConfigError, RegistryError
 from contimg.publishing import scrub
-from contimg.registry import engine, postgres, queries
+from contimg.registry import engine, postgres, queries, verifications
 from contimg.registry.engine import open_url
 from contimg.registry.refusals import RegistryUnavailable, RegistryUncertain
 from contimg.registry.relative_paths import Roots
@@ -250,7 +250,7 @@ def test_who_may_only_read_verifies_without_noting_it(server_url, root, option):
         assert found["ok"]
         if option:
             with pytest.raises(RegistryError, match=r"read-only transaction.*let this user write to the database"):
-                queries.note_verified(reader, queries.get(reader, mosaics.MOSAIC))
+                verifications.note(reader, queries.get(reader, mosaics.MOSAIC), right=True)
 
 
 def _roots(config):

@@ -255,6 +255,18 @@ def test_what_is_no_plain_file_is_damage_and_written_again(store, published, dig
     assert copies.problems_of(store, PLACE, digest) == [] and not file.is_symlink()
 
 
+@pytest.mark.parametrize("name", [f"data/{ID}.fits", "bag-info.txt", "README.txt", bundle.MANIFEST, bag.TAG_MANIFEST,
+                                  bundle.PUBLICATION])  # fmt: skip
+@IN_A_FOLDER
+def test_an_endless_file_is_damage_and_written_again(store, published, digest, name):
+    put(store, published, digest)
+    os.truncate(store.root / PLACE / name, 1 << 40)
+    (problem,) = copies.problems_of(store, PLACE, digest)
+    assert problem.startswith(f"{store.root / PLACE / name} ")
+    assert copies.repair_copy(store, published, PLACE, digest) == [name]
+    assert copies.problems_of(store, PLACE, digest) == []
+
+
 def test_a_copy_is_not_mended_from_an_archive_that_is_damaged_itself(store, published, digest):
     put(store, published, digest)
     store.remove(f"{PLACE}/data/{ID}.png")

@@ -85,6 +85,19 @@ def test_what_is_no_plain_file_is_damaged_and_not_waited_for(odd):
     assert raised.value.filename == str(odd)
 
 
+def test_an_endless_file_is_damaged_and_not_read(tmp_path):
+    """Its length was made up by a failing disk: there is no block of it, and more than the memory."""
+    path = tmp_path / "marker.json"
+    path.write_text("{}")
+    os.truncate(path, 1 << 40)
+    assert read_json(path) is None
+    with pytest.raises(InputError, match=rf"^{path} is damaged \(1099511627776 bytes long\): restore it$"):
+        read_object(path, "restore it")
+    with pytest.raises(DamagedTwinError, match=r"\(1099511627776 bytes long\): delete it and rerun snakemake"):
+        read_twin(path)
+    assert owner_of(path) is None
+
+
 def test_a_lock_is_not_taken_on_what_is_no_plain_file(odd):
     assert owner_of(odd) is None
     with pytest.raises(ContimgError, match="cannot be locked"):
