@@ -21,7 +21,7 @@ from contimg.errors import RegistryError
 from contimg.products.gates import Options
 from contimg.products.lineage import Lineage, Node, collect, twin_content
 from contimg.products.manifest import product_of
-from contimg.storage import safe_files
+from contimg.storage import safe_files, trees
 
 _LINKED_BYTES = 1 << 20
 Identity = tuple[int, int, int]
@@ -207,7 +207,7 @@ def _listing(layout: naming.Layout, folder: Path, prefix: str) -> dict[str, Path
     """List a product's files; hidden ones (Snakemake's time stamp) are no part of it."""
     relative = safe_files.relative_to_root(folder, layout.stage, "paths.stage")
     with safe_files.open_folder(layout.stage, relative) as opened:
-        names = [name for name in safe_files.list_tree(opened) if not any(p.startswith(".") for p in name.split("/"))]
+        names = [name for name in trees.list_tree(opened) if not any(p.startswith(".") for p in name.split("/"))]
     return {prefix + name: folder / name for name in names}
 
 

@@ -35,7 +35,7 @@ from typing import Any, Literal
 from contimg.bundle import metadata_schema
 from contimg.bundle.bag import INFO, PAYLOAD, TAG_MANIFEST, TAGS, payload_bytes
 from contimg.errors import InputError, RegistryError
-from contimg.storage import safe_files
+from contimg.storage import safe_files, trees
 from contimg.storage.json_files import MOST_BYTES
 
 MANIFEST = "manifest-sha256.txt"
@@ -226,7 +226,7 @@ def _verify(
     path: Path, folder: int, expected: str | None, of_tags: str | None, progress: Callable[[int], None] | None
 ) -> Verification:
     try:
-        present = list(safe_files.list_tree(folder))
+        present = list(trees.list_tree(folder))
     except OSError as error:
         return Verification(path, None, 0, 0, (_unreadable(path, "", error),))
     try:

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Json, ValidationErro
 from contimg.bundle.bundle import MANIFEST, PUBLICATION, json_bytes, put_file, read_file
 from contimg.config.key_types import DOI_PATTERN
 from contimg.errors import RegistryError
-from contimg.storage import safe_files
+from contimg.storage import safe_files, trees
 from contimg.storage.process import one_line, part_name
 
 _TIME = re.compile(r"2[01]\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", re.ASCII)
@@ -234,12 +234,12 @@ def write_record(root: Path, path: Path, key: str, content: Mapping[str, Any]) -
         safe_files.open_folder(root, relative) as folder,
     ):
         part = part_name(f"{relative.name}.{PUBLICATION}")
-        safe_files.remove_tree(parent, part)
+        trees.remove_tree(parent, part)
         try:
             put_file(parent, part, json_bytes(content), read_only=_is_read_only(folder))
             os.rename(part, PUBLICATION, src_dir_fd=parent, dst_dir_fd=folder)
         except BaseException as error:
-            safe_files.remove_tree(parent, part)
+            trees.remove_tree(parent, part)
             if isinstance(error, OSError):
                 error.filename = str(path / PUBLICATION)  # and not the temporary one
             raise

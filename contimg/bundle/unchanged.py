@@ -10,7 +10,7 @@ from pathlib import Path
 from contimg.bundle.bag import TAG_MANIFEST
 from contimg.bundle.bundle import MANIFEST, PUBLICATION, parse_manifest, read_file, read_tags
 from contimg.errors import ContimgError
-from contimg.storage import safe_files
+from contimg.storage import safe_files, trees
 
 # The kernel's clock for times of files ticks every 1 to 10 ms.
 _TICK_S = 0.01
@@ -39,7 +39,7 @@ def is_unchanged(path: Path, expected: str, since_unix_s: float) -> bool:
             if hashlib.sha256(manifest).hexdigest() != expected:
                 return False
             listed, tags = parse_manifest(manifest), read_tags(folder, expected)
-            present = set(safe_files.list_tree(folder)) - {MANIFEST, TAG_MANIFEST, PUBLICATION}
+            present = set(trees.list_tree(folder)) - {MANIFEST, TAG_MANIFEST, PUBLICATION}
             return (
                 {*listed, *tags} == present
                 and all(is_older(os.stat(name, dir_fd=folder, follow_symlinks=False), since_unix_s) for name in listed)

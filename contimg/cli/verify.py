@@ -158,8 +158,10 @@ def _both(pace: Pace, advance: Callable[[int], None]) -> Callable[[int], None]:
 
 def _size(path: str) -> int:
     """Return the bytes below a folder, for the progress bar; what cannot be looked at is said by its verification."""
+    from contimg.storage.filesystem import walk
+
     total = 0
-    for folder, _, names in os.walk(path):
+    for folder, _, names in walk(path):
         for name in names:
             with contextlib.suppress(OSError):
                 total += os.lstat(os.path.join(folder, name)).st_size

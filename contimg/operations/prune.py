@@ -23,6 +23,7 @@ from contimg.plan.model import CommittedGroup
 from contimg.plan.observe import committed_groups
 from contimg.plan.standing import read_marker, read_pruned
 from contimg.storage.atomic import remove, write_json
+from contimg.storage.filesystem import walk
 
 KINDS = ("ms", "calibrated", "image", "logs", "benchmarks")
 _PRODUCTS = ("ms", "calibrated", "image")
@@ -176,7 +177,7 @@ def size_on_disk(path: Path) -> int:
         return path.lstat().st_blocks * 512
     return sum(
         os.lstat(os.path.join(folder, name)).st_blocks * 512
-        for folder, folders, files in os.walk(path)
+        for folder, folders, files in walk(path)
         for name in (*folders, *files)
     )
 

@@ -15,7 +15,7 @@ from contimg.bundle import bundle
 from contimg.bundle.bag import TAG_MANIFEST
 from contimg.errors import InputError, RegistryError
 from contimg.publishing.checkpoints import checkpoint
-from contimg.storage import safe_files
+from contimg.storage import safe_files, trees
 
 _LOG = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def fence(incoming: int, data_id: str, living: Collection[str]) -> None:
     for name in sorted(os.listdir(incoming)):
         owner, _, token = name.partition(".")
         if owner == data_id and token not in living:
-            safe_files.discard(incoming, name)
+            trees.discard(incoming, name)
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _registered_manifest(job: CopyJob, source: int) -> tuple[bytes, dict[str, st
     except InputError as error:
         raise RegistryError(f"{job.stage_path}: {error}, or: {_REMEDY}") from None
     listed = {*bundle.parse_manifest(manifest), *tags, TAG_MANIFEST, bundle.MANIFEST, bundle.PUBLICATION}
-    unlisted = sorted(set(safe_files.list_tree(source)) - listed)
+    unlisted = sorted(set(trees.list_tree(source)) - listed)
     if unlisted:
         raise RegistryError(f"{job.stage_path / unlisted[0]} is not in the manifest: {_REMEDY}")
     return manifest, tags

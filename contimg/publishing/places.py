@@ -20,7 +20,7 @@ from contimg.bundle.find import hidden_place
 from contimg.bundle.record import Decision, decisions_in, is_of, read_record, with_decisions, write_record
 from contimg.errors import RegistryError
 from contimg.naming import Layout
-from contimg.storage import moving, safe_files
+from contimg.storage import moving, safe_files, trees
 from contimg.storage.safe_files import link_on_the_way
 
 ALTERED = ".altered"
@@ -194,7 +194,7 @@ def settle(layout: Layout, path: Path) -> None:
     root, key = _root_of(layout, path)
     relative = safe_files.relative_to_root(path, root, key)
     with safe_files.open_folder(root, relative.parent) as parent:
-        safe_files.sync_tree(parent, relative.name)
+        trees.sync_tree(parent, relative.name)
     safe_files.sync_way(root, relative.parent)
 
 

@@ -44,7 +44,7 @@ from contimg.publishing.recording import (
 from contimg.registry import queries
 from contimg.registry.engine import Registry
 from contimg.registry.refusals import RegistryUnavailable
-from contimg.storage import moving, safe_files
+from contimg.storage import moving, safe_files, trees
 from contimg.times import now
 
 # Faults of a machine that may pass by themselves; a full disk or a refused permission does not.
@@ -275,7 +275,7 @@ def _transfer(
             checkpoint("publish:renamed")
         finally:
             with contextlib.suppress(OSError):  # what cannot be removed now, reconcile removes
-                safe_files.remove_tree(incoming, name)
+                trees.remove_tree(incoming, name)
     return final
 
 

@@ -20,7 +20,7 @@ from contimg.registry import queries
 from contimg.registry.engine import Registry, open_registry
 from contimg.registry.refusals import RegistryUnavailable
 from contimg.replicas.sync import replicate
-from contimg.storage import safe_files
+from contimg.storage import safe_files, trees
 
 if TYPE_CHECKING:
     from contimg.config import Config
@@ -116,5 +116,5 @@ def remove_staged(registry: Registry, layout: naming.Layout, data_id: str, versi
         raise RegistryError(f"{problem}: the staged copy is kept, run 'contimg reconcile'")
     relative = safe_files.relative_to_root(Path(row["stage_path"]), layout.stage, "paths.stage")
     with contextlib.suppress(FileNotFoundError), safe_files.open_folder(layout.stage, relative.parent) as parent:
-        safe_files.remove_tree(parent, relative.name)
+        trees.remove_tree(parent, relative.name)
     return True

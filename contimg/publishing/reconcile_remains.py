@@ -12,7 +12,7 @@ from contimg.publishing import claims, copying, markers, places
 from contimg.publishing.differences import Difference, Row, Scope, about
 from contimg.publishing.places import Places
 from contimg.registry import queries
-from contimg.storage import json_files, safe_files
+from contimg.storage import json_files, safe_files, trees
 from contimg.storage.process import is_orphan, operator
 from contimg.times import now
 
@@ -54,7 +54,7 @@ def _copies_in(scope: Scope, place: Path, folder: int) -> Iterator[Difference]:
             continue
         path = place / name
         found = Difference("incoming_left", data_id, 0, str(path), f"{path} was left unfinished: removed")
-        yield scope.repair(found, functools.partial(safe_files.discard, folder, name))
+        yield scope.repair(found, functools.partial(trees.discard, folder, name))
 
 
 def _may_be_worked_on(scope: Scope, row: Row) -> bool:
@@ -84,7 +84,7 @@ def _parts_in(scope: Scope, root: Path, key: str, home: Path) -> Iterator[Differ
             data_id = next((part for part in (home.name, *name[1:].split(".")) if part[:7] == "mosaic_"), "")
             message = f"{home / name} was left unfinished: removed"
             found = Difference("part_left", data_id, 0, str(home / name), message)
-            yield scope.repair(found, functools.partial(safe_files.remove_tree, folder, name))
+            yield scope.repair(found, functools.partial(trees.remove_tree, folder, name))
 
 
 def overtaken(scope: Scope) -> Iterator[Difference]:

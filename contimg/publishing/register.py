@@ -22,7 +22,7 @@ from contimg.registry import schema
 from contimg.registry.engine import Registry
 from contimg.registry.queries import add_event, latest
 from contimg.registry.rows import insert_product, new_row
-from contimg.storage import safe_files
+from contimg.storage import safe_files, trees
 from contimg.storage.process import is_orphan, operator, part_name
 from contimg.times import unix_from_utc
 
@@ -165,9 +165,9 @@ def _assembled(layout: naming.Layout, contents: assembly.Contents) -> Iterator[t
     with safe_files.open_folder(layout.stage, _home(layout, contents.data_id), create=True) as folder:
         for name in sorted(os.listdir(folder)):
             if is_orphan(Path(f"/proc/self/fd/{folder}") / name):
-                safe_files.remove_tree(folder, name)
+                trees.remove_tree(folder, name)
         part = part_name("bundle")
-        safe_files.remove_tree(folder, part)
+        trees.remove_tree(folder, part)
         try:
             assembly.assemble(contents, layout, folder, part)
             checkpoint("register:assembled")
@@ -177,7 +177,7 @@ def _assembled(layout: naming.Layout, contents: assembly.Contents) -> Iterator[t
                 error.filename = safe_files.path_of(folder)  # and not the temporary name
             raise
         finally:
-            safe_files.remove_tree(folder, part)
+            trees.remove_tree(folder, part)
 
 
 def _home(layout: naming.Layout, data_id: str) -> PurePosixPath:
@@ -264,7 +264,7 @@ def _replace(
     same = (column.data_id == row["data_id"], column.version == row["version"])
     connection.execute(update(schema.data_registry).where(*same).values(tags_sha256=tags))
     _put_record(folder, part, with_decisions(publication(row), recorded(connection, row)))
-    safe_files.remove_tree(folder, name)
+    trees.remove_tree(folder, name)
     _place(layout, assembled, name, contents)
     add_event(connection, row["data_id"], row["version"], "reassembled", f"{row['stage_path']} was made again")
 
@@ -279,7 +279,7 @@ def _place(layout: naming.Layout, assembled: tuple[int, str], name: str, content
         safe_files.rename_new(folder, part, folder, name)
     except FileExistsError:
         if _manifest_digest(folder, name) != contents.manifest_sha256:
-            safe_files.remove_tree(folder, name)
+            trees.remove_tree(folder, name)
             safe_files.rename_new(folder, part, folder, name)
     safe_files.sync_way(layout.stage, _home(layout, contents.data_id))
     checkpoint("register:renamed")

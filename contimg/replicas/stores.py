@@ -14,8 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from contimg.errors import ConfigError, RegistryError
-from contimg.storage import safe_files
+from contimg.storage import safe_files, trees
 from contimg.storage.atomic import remove_orphans
+from contimg.storage.filesystem import walk
 from contimg.storage.json_files import MOST_BYTES
 from contimg.storage.process import part_name
 
@@ -181,7 +182,7 @@ class FolderStore:
         parent, last = self._parts(name)
         part = _part(last)
         with _reported(self.where, name), safe_files.open_folder(self.root, parent, create=True) as folder:
-            safe_files.remove_tree(folder, part)
+            trees.remove_tree(folder, part)
             try:
                 written = safe_files.create(folder, part)
                 try:
@@ -191,14 +192,14 @@ class FolderStore:
                     os.close(written)
                 give_name(folder, part, last)
             finally:
-                safe_files.remove_tree(folder, part)
+                trees.remove_tree(folder, part)
             safe_files.sync_way(self.root, parent)
 
     def names(self, below: str) -> list[str]:
         """Return the names of all files below a folder."""
         try:
             with _reported(self.where, below), safe_files.open_folder(self.root, below) as folder:
-                return sorted(safe_files.list_tree(folder))
+                return sorted(trees.list_tree(folder))
         except FileNotFoundError:
             return []
 
@@ -217,7 +218,7 @@ class FolderStore:
     def tidy(self, below: str) -> None:
         """Remove temporary files of dead processes below a folder."""
         with _reported(self.where, below):
-            for folder, _, _ in os.walk(self.root / below):
+            for folder, _, _ in walk(self.root / below):
                 remove_orphans(Path(folder))
 
 

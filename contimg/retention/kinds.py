@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contimg.naming import Layout
+from contimg.storage.filesystem import walk
 
 OF_GROUPS = ("ms", "calibrated", "image", "logs", "benchmarks")
 """Removed group by group, once settled (`contimg.operations.prune`)."""
@@ -52,7 +53,7 @@ def files_of(kind: str, layout: Layout, work: Path) -> Iterator[Aged]:
 
 def _below(kind: str, folder: Path) -> Iterator[Aged]:
     """Yield the regular files below a folder; symlinks are not followed."""
-    for place, _, names in os.walk(folder):
+    for place, _, names in walk(folder):
         for name in names:
             path = Path(place, name)
             try:

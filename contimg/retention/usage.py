@@ -12,7 +12,7 @@ from typing import Any
 
 from contimg.config import Config
 from contimg.storage.atomic import write_json
-from contimg.storage.filesystem import standing
+from contimg.storage.filesystem import standing, walk
 from contimg.storage.json_files import read_json
 
 RECENT_DAYS = 7
@@ -182,7 +182,7 @@ def _measure(use: Use, folder: Path, recent_unix_s: float) -> Use:
 
 def _statuses(folder: Path) -> Iterator[os.stat_result]:
     """Yield the status of each file below a folder; what vanishes meanwhile is passed over."""
-    for place, _, names in os.walk(folder):
+    for place, _, names in walk(folder):
         for name in names:
             try:
                 yield os.lstat(os.path.join(place, name))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from contimg.errors import RegistryError
@@ -20,6 +22,18 @@ NETWORK_TYPES = frozenset(
 # FUSE filesystems that lie on a local disk. Any other FUSE one counts as a network filesystem: most are, and their
 # locks and shared memory are whatever their program makes of them.
 LOCAL_FUSE = frozenset({"fuseblk", "fuse.fuse-overlayfs", "fuse.ntfs-3g", "fuse.ext4", "fuse.zfs"})
+
+
+DEEPEST = 64  # folders in each other: contimg makes some five, and more are of a hostile hand or a program gone wrong
+
+
+def walk(folder: Path | str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Give what `os.walk` does, down to folders `DEEPEST` below the first: Python follows no thousand of them."""
+    top = os.fspath(folder).count(os.sep)
+    for place, folders, names in os.walk(folder):
+        yield place, folders, names
+        if place.count(os.sep) - top >= DEEPEST:
+            folders.clear()
 
 
 def standing(path: Path) -> Path:

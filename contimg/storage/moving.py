@@ -19,18 +19,17 @@ from contimg.storage.safe_files import (
     FOLDER,
     copy,
     create,
-    discard,
     fsync,
     named,
     open_file,
     open_folder,
     path_of,
     relative_to_root,
-    remove_tree,
     rename_new,
     sha256,
     sync_way,
 )
+from contimg.storage.trees import discard, remove_tree
 
 
 def mount_of(descriptor: int) -> tuple[int, str]:

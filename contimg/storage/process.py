@@ -17,6 +17,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from contimg.storage.filesystem import walk
 from contimg.storage.json_files import parse_json
 
 _PART = re.compile(
@@ -180,7 +181,7 @@ def _last_change_unix_s(path: Path) -> float:
     times_s = []
     try:
         times_s.append(path.lstat().st_mtime)
-        for folder, folders, files in os.walk(path):
+        for folder, folders, files in walk(path):
             times_s += [os.lstat(os.path.join(folder, name)).st_mtime for name in (*folders, *files)]
     except OSError:  # somebody works on it
         return time.time()

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from contimg.errors import RegistryError
-from contimg.storage.process import part_name
 
 CHUNK_BYTES = 4 << 20
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -155,23 +154,6 @@ def sync_way(root: Path, relative: PurePosixPath) -> None:
             fsync(folder)
 
 
-def sync_tree(parent: int, name: str) -> None:
-    """Fsync a folder of an opened folder, all folders below it and their regular files."""
-    with named(parent, name):
-        folder = os.open(name, FOLDER, dir_fd=parent)
-    try:
-        for entry in sorted(os.listdir(folder)):
-            mode = os.stat(entry, dir_fd=folder, follow_symlinks=False).st_mode
-            if stat.S_ISDIR(mode):
-                sync_tree(folder, entry)
-            elif stat.S_ISREG(mode):
-                with open_file(folder, entry) as descriptor:
-                    fsync(descriptor)
-        fsync(folder)
-    finally:
-        os.close(folder)
-
-
 @contextlib.contextmanager
 def permissions(mode: int) -> Iterator[None]:
     """Give files that a block makes the permissions `mode`; who can read them can enter folders that it makes.
@@ -278,59 +260,6 @@ def make_read_only(descriptor: int) -> None:
             f"{path_of(descriptor)} cannot be made read-only, as its filesystem does not let the permissions be "
             f"changed ({error.strerror}): set publish.read_only to false"
         ) from error
-
-
-def list_tree(folder: int, prefix: str = "") -> Iterator[str]:
-    """Give the relative paths of all that stands in an opened folder and below it, except folders, sorted by folder."""
-    with named(folder):
-        names = sorted(os.listdir(folder))
-    for name in names:
-        with named(folder, name):
-            mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
-            below = os.open(name, FOLDER, dir_fd=folder) if stat.S_ISDIR(mode) else None
-        if below is not None:
-            try:
-                yield from list_tree(below, f"{prefix}{name}/")
-            finally:
-                os.close(below)
-        else:
-            yield prefix + name
-
-
-def remove_tree(parent: int, name: str) -> None:
-    """Remove a folder and all in it, if it is there; a symlink is removed, not followed."""
-    try:
-        mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISDIR(mode):
-        with contextlib.suppress(FileNotFoundError), named(parent, name):
-            os.unlink(name, dir_fd=parent)
-        return
-    try:
-        with named(parent, name):
-            folder = os.open(name, FOLDER, dir_fd=parent)
-    except FileNotFoundError:  # another process clears up the same remains
-        return
-    try:
-        for entry in sorted(os.listdir(folder)):
-            remove_tree(folder, entry)
-    finally:
-        os.close(folder)
-    with contextlib.suppress(FileNotFoundError), named(parent, name):
-        os.rmdir(name, dir_fd=parent)
-
-
-def discard(parent: int, name: str) -> None:
-    """Remove a folder or file, after renaming it to a temporary name.
-
-    A process that still writes in it cannot rename it to its final name any more, half removed.
-    """
-    aside = part_name(name)
-    remove_tree(parent, aside)
-    with contextlib.suppress(FileNotFoundError):
-        os.rename(name, aside, src_dir_fd=parent, dst_dir_fd=parent)
-        remove_tree(parent, aside)
 
 
 def exists(parent: int, name: str) -> bool:

@@ -1,6 +1,10 @@
-"""A file whose length a failing disk made up is a problem of that file: it is not read for years, nor into memory."""
+"""Files and folders without end, which a failing disk or a hostile hand makes, are problems of where they stand.
+
+A file whose length was made up is not read for years, nor into memory.
+"""
 
 import os
+import subprocess
 
 import pytest
 
@@ -11,6 +15,7 @@ from contimg.publishing.reconcile import reconcile
 from contimg.publishing.scrub import scrub
 from tests.publishing.test_odd_disks import two
 from tests.support import mosaics
+from tests.support.deep_folders import deep_folders
 
 ID = mosaics.MOSAIC
 LENGTH = 4 << 40  # bytes: two hours at the speed of a memory, and no block on the disk
@@ -55,3 +60,23 @@ def test_an_endless_record_is_a_problem_of_that_bundle(registry, config, two):
     record.unlink()
     reconcile(registry, config.layout)
     assert record.read_bytes() == right and reconcile(registry, config.layout) == []
+
+
+def test_folders_without_end_in_a_bundle_are_moved_away(registry, config, two):
+    with deep_folders(two[0], 3000):
+        seen = {one["data_id"]: one["problems"] for one in scrub(registry)}
+        assert len(seen[ID]) == 1 and f"{two[0]}/d/d/d/" in seen[ID][0] and seen[two[1].name] == []
+        (found,) = reconcile(registry, config.layout)
+        assert (found.code, found.data_id, found.repaired) == ("stray", ID, True)
+        assert all(one["ok"] for one in scrub(registry)) and reconcile(registry, config.layout) == []
+        subprocess.run(["rm", "-rf", config.layout.products / ".altered"], check=True)
+
+
+def test_folders_without_end_that_a_publisher_left_are_named(registry, config, two):
+    left = config.layout.products / ".incoming" / "mosaic.deadbeef"
+    left.mkdir(parents=True)
+    with deep_folders(left, 3000, within=left.parent):
+        (found,) = reconcile(registry, config.layout)
+        assert (found.code, found.repaired) == ("incoming_left", False) and "folders: remove them" in found.message
+    assert [one.repaired for one in reconcile(registry, config.layout)] == [True]
+    assert reconcile(registry, config.layout) == []

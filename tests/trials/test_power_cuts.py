@@ -32,7 +32,7 @@ CUTS = 6  # each of another seed: what is lost of what was not synced differs
 
 SYNCS = (
     "safe_files.fsync", "fsync", "_fsync", "os.fsync", "_fsync_tree",
-    "safe_files.sync_way", "sync_way", "safe_files.sync_tree", "sync_tree", "places.settle",
+    "safe_files.sync_way", "sync_way", "trees.sync_tree", "sync_tree", "places.settle",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from contimg.publishing import claims, copying, decisions, publish, reconcile_de
 from contimg.publishing.reconcile import reconcile
 from contimg.registry import queries
 from contimg.registry.engine import Registry
-from contimg.storage import safe_files
+from contimg.storage import trees
 from contimg.trials import promises
 from contimg.trials.bench import Bench
 from tests.support.databases import memory_folder
@@ -90,10 +90,10 @@ def test_copies_that_are_not_fenced_are_noticed(bench, monkeypatch):
 
     def discard(parent, name):
         with contextlib.suppress(FileNotFoundError):
-            safe_files.remove_tree(parent, f"{name}/{GROUPS}")
+            trees.remove_tree(parent, f"{name}/{GROUPS}")
 
     monkeypatch.setattr(copying, "fence", lambda *_: None)
-    monkeypatch.setattr(safe_files, "discard", discard)
+    monkeypatch.setattr(trees, "discard", discard)
     assert stopped(bench, "renameat2", RENAMES)
 
 
