@@ -13,8 +13,9 @@ from typing import Any
 
 from contimg import naming
 from contimg.bundle.bag import PAYLOAD, tag_files
-from contimg.bundle.bundle import MANIFEST, METADATA, format_manifest, json_bytes, parse_manifest, put_file, tag_digest
+from contimg.bundle.bundle import MANIFEST, METADATA, json_bytes, put_file, tag_digest
 from contimg.bundle.companions import NAMES, companions
+from contimg.bundle.listing import format_manifest, parse_manifest
 from contimg.bundle.metadata import describe
 from contimg.bundle.unchanged import is_older
 from contimg.errors import RegistryError

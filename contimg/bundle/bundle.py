@@ -24,7 +24,6 @@ import errno
 import hashlib
 import json
 import os
-import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -32,17 +31,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from contimg.bundle import metadata_schema
+from contimg.bundle import listing, metadata_schema
 from contimg.bundle.bag import INFO, PAYLOAD, TAG_MANIFEST, TAGS, payload_bytes
+from contimg.bundle.listing import parse_manifest
 from contimg.errors import InputError, RegistryError
 from contimg.storage import safe_files, trees
 from contimg.storage.json_files import MOST_BYTES
 
-MANIFEST = "manifest-sha256.txt"
+MANIFEST = listing.MANIFEST
 METADATA = "metadata.json"
 PUBLICATION = "publication.json"
-_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
-_LONGEST = 1024  # bytes of a name with its folders: it has to fit into a path (4096) behind any root
 
 
 @dataclass(frozen=True)
@@ -90,49 +88,6 @@ def payload(path: Path) -> Path:
 def json_bytes(content: Any) -> bytes:
     """Return an object as the bytes of a JSON file, as bundles hold it."""
     return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
-
-
-def format_manifest(digests: Mapping[str, str]) -> bytes:
-    """Return the manifest of files (relative name -> SHA-256), sorted by name.
-
-    Raises
-    ------
-    InputError
-        If a name would not be read back: it holds a line break of any kind or a backslash, is not UTF-8, or is no
-        relative name that a file can have.
-    """
-    for name in digests:
-        if "\\" in name or any("\ud800" <= one <= "\udfff" for one in name) or not _is_name(name):
-            raise InputError(f"{name!a} cannot be listed in a manifest: rename it without line break and backslash")
-    return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
-
-
-def parse_manifest(content: bytes, what: str = MANIFEST) -> dict[str, str]:
-    """Read a manifest: relative name -> SHA-256; `what` is its name, for messages.
-
-    Raises
-    ------
-    InputError
-        If a line is not one of a manifest, names a file twice, or leads out of the bundle.
-    """
-    digests: dict[str, str] = {}
-    for number, line in enumerate(content.decode(errors="replace").splitlines(), start=1):
-        match = _LINE.fullmatch(line)
-        name = "" if match is None else match[2]
-        if match is None or name in digests or not _is_name(name):
-            raise InputError(f"line {number} of {what} is not one of a manifest: restore it from a copy")
-        digests[name] = match[1]
-    return digests
-
-
-def _is_name(name: str) -> bool:
-    """Return whether a file below a bundle can have a name, which is one line, relative, and leads nowhere else.
-
-    A torn page or a hostile hand leaves others: zero bytes, and parts that no filesystem holds.
-    """
-    parts = PurePosixPath(name).parts
-    plain = "/".join(parts) == name and ".." not in parts and name.splitlines() == [name] and "\0" not in name
-    return plain and len(name.encode()) <= _LONGEST and all(len(part.encode()) <= 255 for part in parts)
 
 
 def put_file(folder: int, name: str, content: bytes, *, read_only: bool = False) -> None:
@@ -246,20 +201,20 @@ def _verify(
         )
     if METADATA not in digests and f"{PAYLOAD}/{METADATA}" not in digests:
         problems.append(Problem(METADATA, "manifest", f"the manifest of {path} does not list {METADATA}"))
-    strange = set(present) - set(digests) - {MANIFEST, PUBLICATION, TAG_MANIFEST}
+    known = {*digests, MANIFEST, PUBLICATION, TAG_MANIFEST}
     try:
         tags = read_tags(folder, found)
-        strange -= set(tags)
+        known |= set(tags)
         if of_tags is not None and tag_digest(folder) != of_tags:
             raise InputError(f"{TAG_MANIFEST} is not the one that was registered: restore it from a copy")
     except (InputError, RegistryError) as error:
         tags = {}
-        strange -= set(TAGS)
+        known |= set(TAGS)
         sentence = str(error) if isinstance(error, RegistryError) else f"{path}: {error}"
         problems.append(Problem(TAG_MANIFEST, "manifest", sentence))
     except OSError as error:
         return Verification(path, found, 0, 0, (*problems, _unreadable(path, TAG_MANIFEST, error)))
-    for name in sorted(strange):
+    for name in listing.unlisted(present, known):
         problems.append(Problem(name, "unlisted", f"{path / name} is not in the manifest"))
     total, longest = 0, most_bytes(folder, tags)
     for name, digest in sorted((digests | tags).items()):

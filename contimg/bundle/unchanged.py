@@ -8,7 +8,8 @@ import stat
 from pathlib import Path
 
 from contimg.bundle.bag import TAG_MANIFEST
-from contimg.bundle.bundle import MANIFEST, PUBLICATION, parse_manifest, read_file, read_tags
+from contimg.bundle.bundle import MANIFEST, PUBLICATION, read_file, read_tags
+from contimg.bundle.listing import parse_manifest
 from contimg.errors import ContimgError
 from contimg.storage import safe_files, trees
 

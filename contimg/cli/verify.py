@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ from contimg.cli.common import DAYS, Context, Number, echo, json_option, opened,
 
 if TYPE_CHECKING:
     from contimg.storage.pace import Pace
+
+_SHOWN = 10  # problems of one bundle
 
 
 @click.command(short_help="Read every byte of published mosaics and compare.")
@@ -61,7 +63,7 @@ def verify(
     else:
         columns = ("mosaic", "version", "verified", "files", "bytes", "problems")
         table = [
-            (r["data_id"], r["version"], "yes" if r["ok"] else "NO", r["files"], r["bytes"], "; ".join(r["problems"]))
+            (r["data_id"], r["version"], "yes" if r["ok"] else "NO", r["files"], r["bytes"], _in_short(r["problems"]))
             for r in results
         ]
         print_table("Verified against manifest and registry", columns, table)
@@ -69,6 +71,12 @@ def verify(
         echo(f"{megabytes:.1f} MB in {took_s:.2f} s: {megabytes / max(took_s, 1e-9):.0f} MB/s")
     if not all(result["ok"] for result in results):
         sys.exit(3)
+
+
+def _in_short(problems: Sequence[str]) -> str:
+    """Return the first problems of a bundle, and how many there are more."""
+    more = [f"and {len(problems) - _SHOWN} more (--json lists them)"] if len(problems) > _SHOWN else []
+    return "; ".join([*problems[:_SHOWN], *more])
 
 
 def _replicas(context: Context, mosaic: str | None, older_than: float | None, pace: Pace, as_json: bool) -> None:

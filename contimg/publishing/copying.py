@@ -13,6 +13,7 @@ from typing import Any
 from contimg import naming
 from contimg.bundle import bundle
 from contimg.bundle.bag import TAG_MANIFEST
+from contimg.bundle.listing import parse_manifest
 from contimg.errors import InputError, RegistryError
 from contimg.publishing.checkpoints import checkpoint
 from contimg.storage import safe_files, trees
@@ -118,7 +119,7 @@ def copy_bundle(job: CopyJob, incoming: int, name: str) -> None:
         checkpoint("publish:incoming")
         target = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=incoming)
         try:
-            digests = bundle.parse_manifest(manifest) | tags
+            digests = parse_manifest(manifest) | tags
             size = _copy_files(job, source, target, digests)
             if tags:
                 tag_manifest = bundle.read_file(source, TAG_MANIFEST)
@@ -148,7 +149,7 @@ def _registered_manifest(job: CopyJob, source: int) -> tuple[bytes, dict[str, st
         tags = bundle.read_tags(source, job.manifest_sha256)
     except InputError as error:
         raise RegistryError(f"{job.stage_path}: {error}, or: {_REMEDY}") from None
-    listed = {*bundle.parse_manifest(manifest), *tags, TAG_MANIFEST, bundle.MANIFEST, bundle.PUBLICATION}
+    listed = {*parse_manifest(manifest), *tags, TAG_MANIFEST, bundle.MANIFEST, bundle.PUBLICATION}
     unlisted = sorted(set(trees.list_tree(source)) - listed)
     if unlisted:
         raise RegistryError(f"{job.stage_path / unlisted[0]} is not in the manifest: {_REMEDY}")

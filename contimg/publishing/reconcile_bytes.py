@@ -88,7 +88,8 @@ def _published(scope: Scope, lost: Lost, row: Row) -> Iterator[Difference]:
         yield from _contradicted(row, path)
         return
     if path == where.sight and strays:
-        message = f"{path / strays[0]} is not of the bundle ({len(strays)} such files): moved to {ALTERED}"
+        more = f" (and {len(strays) - 1} more)" if len(strays) > 1 else ""
+        message = f"{path / strays[0]} is not of the bundle{more}: moved to {ALTERED}"
         yield scope.repair(
             about("stray", row, path, message), functools.partial(places.set_aside_strays, where, strays)
         )

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from contimg.bundle import bundle
 from contimg.bundle.bag import INFO, PAYLOAD, TAG_MANIFEST, TAGS, payload_bytes
+from contimg.bundle.listing import parse_manifest
 from contimg.bundle.record import read_record
 from contimg.errors import InputError, RegistryError
 from contimg.replicas import copy_records
@@ -208,7 +209,7 @@ def _differences(
     if hashlib.sha256(manifest).hexdigest() != manifest_sha256:
         yield _Difference(f"{what}/{bundle.MANIFEST} is not the registered one", bundle.MANIFEST)
         return
-    digests = bundle.parse_manifest(manifest)
+    digests = parse_manifest(manifest)
     is_bag = any(name.startswith(f"{PAYLOAD}/") for name in digests)  # else of before bundles were bags
     for name, parse in ((TAG_MANIFEST, bundle.parse_tags), (bundle.PUBLICATION, copy_records.require_record)):
         if name == TAG_MANIFEST and not is_bag:
@@ -325,7 +326,7 @@ def fetch_copy(store: Store, place: str, target: Path, manifest_sha256: str, tag
         If the copy is not whole.
     """
     try:
-        digests = bundle.parse_manifest(read_all(store, f"{place}/{bundle.MANIFEST}"))
+        digests = parse_manifest(read_all(store, f"{place}/{bundle.MANIFEST}"))
         for name in sorted({bundle.MANIFEST, *digests}):
             _fetch_file(store, f"{place}/{name}", target / name)
         for name in (TAG_MANIFEST, *TAGS, bundle.PUBLICATION):  # asked for, as the listing of a store may lag

@@ -10,6 +10,7 @@ import pytest
 
 from contimg.bundle import bag, bundle, companions
 from contimg.bundle.find import find_bundle, read_lineage
+from contimg.bundle.listing import format_manifest
 from contimg.publishing import decisions
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.reconcile import reconcile
@@ -113,7 +114,7 @@ def flat(path):
     _, digests = bundle.read_manifest(path)
     names = {name: name.removeprefix("data/") for name in digests}
     kept = {new: digests[old] for old, new in names.items() if new not in companions.NAMES}
-    manifest = bundle.format_manifest(kept)
+    manifest = format_manifest(kept)
     (path / bundle.MANIFEST).unlink()
     (path / bundle.MANIFEST).write_bytes(manifest)
     return hashlib.sha256(manifest).hexdigest()

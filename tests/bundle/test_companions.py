@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from contimg.bundle.assembly import gather
-from contimg.bundle.bundle import parse_manifest
 from contimg.bundle.companions import NAMES, companions, kind_of
+from contimg.bundle.listing import parse_manifest
 from contimg.naming import Publisher
 from contimg.publishing import register
 from contimg.publishing.register_mosaic import register_mosaic

@@ -10,6 +10,7 @@ import pytest
 from astropy.io import fits
 
 from contimg.bundle import bundle
+from contimg.bundle.listing import format_manifest
 from contimg.bundle.validation import REQUIRED_SUFFIXES, validate
 from contimg.errors import RegistryError
 from tests.support import mosaics
@@ -27,7 +28,7 @@ def seal(path, metadata):
     (path / bundle.METADATA).write_text(json.dumps(metadata))
     (path / bundle.MANIFEST).unlink(missing_ok=True)
     digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in path.iterdir()}
-    content = bundle.format_manifest(digests)
+    content = format_manifest(digests)
     (path / bundle.MANIFEST).write_bytes(content)
     return hashlib.sha256(content).hexdigest()
 

@@ -77,6 +77,11 @@ def test_verify(contimg, sqlite_config):
     done = contimg("registry", "verify", "--all", "--json", code=3)
     assert f"{ID}.png does not have the SHA-256" in done[0]["problems"][0]
     assert "NO" in contimg("registry", "verify", ID, code=3)
+    for number in range(20):
+        (path / f"stray{number:02d}").touch()
+    shown = " ".join(contimg("registry", "verify", ID, code=3).split())
+    assert "stray09 is" in shown and "stray10" not in shown and "and 11 more (--json lists them)" in shown
+    assert len(contimg("verify", ID, "--json", code=3)[0]["problems"]) == 21
     contimg("registry", "verify", code=2)
 
 

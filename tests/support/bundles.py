@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from contimg.bundle import bag, bundle
+from contimg.bundle.listing import format_manifest
 
 
 def seal(path: Path) -> str:
@@ -13,6 +14,6 @@ def seal(path: Path) -> str:
         return {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in names}
 
     _, listed = bundle.read_manifest(path)
-    (path / bundle.MANIFEST).write_bytes(bundle.format_manifest(digests(listed)))
-    (path / bag.TAG_MANIFEST).write_bytes(bundle.format_manifest(digests([*bag.TAGS, bundle.MANIFEST])))
+    (path / bundle.MANIFEST).write_bytes(format_manifest(digests(listed)))
+    (path / bag.TAG_MANIFEST).write_bytes(format_manifest(digests([*bag.TAGS, bundle.MANIFEST])))
     return bundle.read_manifest(path)[0]
