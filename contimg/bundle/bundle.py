@@ -36,7 +36,6 @@ from contimg.bundle.bag import INFO, PAYLOAD, TAG_MANIFEST, TAGS, payload_bytes
 from contimg.bundle.listing import parse_manifest
 from contimg.errors import InputError, RegistryError
 from contimg.storage import safe_files, trees
-from contimg.storage.json_files import MOST_BYTES
 
 MANIFEST = listing.MANIFEST
 METADATA = "metadata.json"
@@ -265,7 +264,7 @@ def most_bytes(folder: int, tags: Mapping[str, str]) -> Mapping[str, int]:
     except (OSError, RegistryError):  # said where the tag files themselves are compared
         info = b""
     whole = payload_bytes(info) if hashlib.sha256(info).hexdigest() == tags.get(INFO) else None
-    return defaultdict(lambda: sys.maxsize if whole is None else whole, dict.fromkeys(TAGS, MOST_BYTES))
+    return defaultdict(lambda: sys.maxsize if whole is None else whole, dict.fromkeys(TAGS, safe_files.MOST_BYTES))
 
 
 def tag_digest(folder: int) -> str | None:
@@ -304,7 +303,7 @@ def _folder_below(folder: int, relative: PurePosixPath) -> contextlib.AbstractCo
 def read_file(folder: int, name: str) -> bytes:
     """Return the bytes of a small regular file in an opened folder.
 
-    Raises `RegistryError` where it is anything else, or longer than `MOST_BYTES`: its disk has made up the length.
+    Raises `RegistryError` where it is anything else, or too long: its disk has made the length up.
     """
     with (
         safe_files.open_file(folder, name) as descriptor,
@@ -312,7 +311,7 @@ def read_file(folder: int, name: str) -> bytes:
         safe_files.named(descriptor),
     ):
         size = os.fstat(descriptor).st_size
-        if size > MOST_BYTES:
+        if size > safe_files.MOST_BYTES:
             raise RegistryError(f"{safe_files.path_of(folder, name)} is {size} bytes long: restore it from a copy")
         return file.read()
 

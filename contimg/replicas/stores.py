@@ -17,7 +17,6 @@ from contimg.errors import ConfigError, RegistryError
 from contimg.storage import safe_files, trees
 from contimg.storage.atomic import remove_orphans
 from contimg.storage.filesystem import walk
-from contimg.storage.json_files import MOST_BYTES
 from contimg.storage.process import part_name
 
 _BLOCK = 4 << 20
@@ -99,13 +98,13 @@ def read_all(store: Store, name: str) -> bytes:
     FileNotFoundError
         If there is none.
     ReplicaError
-        If it cannot be read; `UnreadableFile` where it is longer than `MOST_BYTES`.
+        If it cannot be read; `UnreadableFile` where it is longer than `safe_files.MOST_BYTES`.
     """
     content = bytearray()
     for block in store.read(name):
         content += block
-        if len(content) > MOST_BYTES:
-            raise UnreadableFile(f"{store.where}/{name} is more than {MOST_BYTES} bytes long, so remove it")
+        if len(content) > safe_files.MOST_BYTES:
+            raise UnreadableFile(f"{store.where}/{name} is more than {safe_files.MOST_BYTES} bytes long, so remove it")
     return bytes(content)
 
 

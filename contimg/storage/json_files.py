@@ -14,9 +14,9 @@ from pydantic import BaseModel, ValidationError
 
 from contimg.errors import InputError
 
-# The longest file that is read as a whole: what contimg writes is a hundred times shorter, and the length of one that a
-# failing disk made up could be more than the memory.
-MOST_BYTES = 64 << 20
+# The longest file that is read as a whole. The plan of 4000 tiles has 20 MB, and of two years' tiles it would be this
+# long; the length of a file that a failing disk made up could be more than the memory.
+MOST_BYTES = 1 << 30
 
 
 class NoPlainFile(ValueError):

@@ -18,6 +18,9 @@ from pathlib import Path, PurePosixPath
 from contimg.errors import RegistryError
 
 CHUNK_BYTES = 4 << 20
+# The longest file of a bundle that is read as a whole, a hundred times as long as the metadata of ten tiles: the length
+# of one that a failing disk made up could be more than the memory.
+MOST_BYTES = 64 << 20
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _RENAME_NOREPLACE = 1  # linux/fs.h
 
