@@ -12,14 +12,14 @@ from sqlalchemy import Connection
 
 from contimg.bundle import bundle, unchanged
 from contimg.bundle.record import is_time
-from contimg.errors import ContimgError
 from contimg.publishing import places
 from contimg.publishing.differences import Difference, Row, Scope, about
 from contimg.publishing.places import ALTERED, Places
 from contimg.publishing.recording import contradiction, first_published, recorded, unearned
 from contimg.publishing.register import gather_registered, reassemble, stage_problem
-from contimg.replicas import commits, copies, sync
-from contimg.replicas.stores import Store
+from contimg.replicas import commits, fetching
+from contimg.replicas.fetching import Source
+from contimg.replicas.stores import FolderStore
 from contimg.storage import safe_files
 from contimg.storage.atomic import atomic_path
 from contimg.times import now, unix_from_utc
@@ -97,15 +97,16 @@ def _published(scope: Scope, lost: Lost, row: Row) -> Iterator[Difference]:
     found = about("missing" if missing else "altered", row, path, problem)
     # After a move of the archive, or with nothing whole anywhere, a person must decide.
     can = path == where.sight and _can_be_made_again(scope, row)
-    source = None if can or path != where.sight else replica_with(scope, row)
-    if not can and source is None:
+    asked = () if can or path != where.sight else scope.replicas
+    found_in = list(fetching.sources(scope.registry, scope.layout, asked, row))
+    if not can and not found_in:
         message = f"{problem}, and no whole copy is on the stage: restore it from a backup, or withdraw it"
         yield replace(found, message=message, needs_person=True)
         return
     moved = "" if missing else f", the altered bundle moved to {scope.layout.products / ALTERED}"
-    again = "" if source is None else f" from replica {source.where}"
+    again = f" from replica {' or '.join(one.store.where for one in found_in)}" if found_in else ""
     message = f"{problem}: given back to staging to be published again{again}{moved}"
-    action = functools.partial(_unpublish, scope, row, where, problem, source)
+    action = functools.partial(_unpublish, scope, row, where, problem, found_in)
     lost.append((replace(found, message=message), action))
 
 
@@ -138,38 +139,31 @@ def _can_be_made_again(scope: Scope, row: Row) -> bool:
     return gather_registered(scope.layout, row, scope.judged_by) is not None
 
 
-def replica_with(scope: Scope, row: Row) -> Store | None:
-    """Return a replica that says it has a copy of a row's bundle; those that cannot be reached are passed over."""
-    for replica in scope.replicas:
-        try:
-            store = sync.opened(scope.registry, replica)
-            known = commits.commit_of(store, commits.row_place(scope.layout, row))
-        except ContimgError:
-            continue
-        if known is not None and known.manifest_sha256 == row["sha256"]:
-            return store
-    return None
+def _fetch(scope: Scope, row: Row, found: list[Source]) -> None:
+    """Bring a bundle from replicas back to the stage; raise `RegistryError` where a file of it is whole nowhere.
 
-
-def _fetch(scope: Scope, row: Row, source: Store) -> None:
-    """Bring a bundle from a replica back to the stage; raise `RegistryError` where its copy is not whole, or gone."""
+    What is left of it in the archive and on the stage may be whole where a copy is not.
+    """
     staged = Path(row["stage_path"])
     relative = safe_files.relative_to_root(staged, scope.layout.stage, "paths.stage")
+    left = (
+        Source(FolderStore(scope.layout.products), commits.row_place(scope.layout, row)),
+        Source(FolderStore(scope.layout.stage), str(relative)),
+    )
     with (
         safe_files.open_folder(scope.layout.stage, relative.parent, create=True),
         atomic_path(staged) as part,
     ):
-        part.mkdir()
-        copies.fetch_copy(source, commits.row_place(scope.layout, row), part, row["sha256"], row["tags_sha256"])
+        fetching.fetch_bundle([*found, *left], part, row["sha256"], row["tags_sha256"])
 
 
-def _unpublish(scope: Scope, row: Row, where: Places, problem: str, source: Store | None) -> bool:
+def _unpublish(scope: Scope, row: Row, where: Places, problem: str, found_in: list[Source]) -> bool:
     # Once more: a disk that gave nothing back for a while does again, now that another copy of the bundle was read
     # from it, and another process may have brought the bundle back.
     if bundle.archived_problem(where.sight, row["sha256"], row["tags_sha256"]) is None:
         return False
-    if source is not None:
-        _fetch(scope, row, source)
+    if found_in:
+        _fetch(scope, row, found_in)
     staged = Path(row["stage_path"])
     if places.is_folder(staged):
         places.settle(scope.layout, staged)  # who brought it back may have died before it was on the disk

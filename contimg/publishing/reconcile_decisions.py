@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -26,7 +27,7 @@ from contimg.publishing.recording import (
     recorded,
     unearned,
 )
-from contimg.replicas import commits, copy_records, sync
+from contimg.replicas import copy_records, fetching
 
 
 def lost_decisions(scope: Scope) -> Iterator[Difference]:
@@ -85,14 +86,10 @@ def _in_replicas(scope: Scope, row: Row) -> set[Decision]:
     Registry and archive may both be of an earlier day than a replica. What cannot be read there is no copy's word.
     """
     found: set[Decision] = set()
-    for replica in scope.replicas if scope.data_id is not None else ():
-        try:
-            store, place = sync.opened(scope.registry, replica), commits.row_place(scope.layout, row)
-            known = commits.commit_of(store, place)
-            if known is not None and known.manifest_sha256 == row["sha256"]:
-                found.update(copy_records.decisions_of(store, place, row["sha256"]))
-        except ContimgError:
-            continue
+    asked = scope.replicas if scope.data_id is not None else ()
+    for one in fetching.sources(scope.registry, scope.layout, asked, row):
+        with contextlib.suppress(ContimgError):
+            found.update(copy_records.decisions_of(one.store, one.place, row["sha256"]))
     return found
 
 

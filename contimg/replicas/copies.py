@@ -1,4 +1,4 @@
-"""The copy of one bundle in a replica: written whole, committed once, verified, fetched back, removed.
+"""The copy of one bundle in a replica: written whole, committed once, verified, repaired, removed.
 
 ::
 
@@ -12,9 +12,7 @@ although it did what was asked; the write id in the record that is read back tel
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import itertools
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -315,44 +313,6 @@ def _is_same(store: Store, file: Path, name: str) -> bool:
         return read_all(store, name) == file.read_bytes()
     except (FileNotFoundError, UnreadableFile):
         return False
-
-
-def fetch_copy(store: Store, place: str, target: Path, manifest_sha256: str, tags_sha256: str | None = None) -> None:
-    """Write a copy's files into a new folder, and compare them with the manifest; a damaged record is left out.
-
-    Raises
-    ------
-    ReplicaError
-        If the copy is not whole.
-    """
-    try:
-        digests = parse_manifest(read_all(store, f"{place}/{bundle.MANIFEST}"))
-        for name in sorted({bundle.MANIFEST, *digests}):
-            _fetch_file(store, f"{place}/{name}", target / name)
-        for name in (TAG_MANIFEST, *TAGS, bundle.PUBLICATION):  # asked for, as the listing of a store may lag
-            with contextlib.suppress(FileNotFoundError):
-                _fetch_file(store, f"{place}/{name}", target / name)
-    except (FileNotFoundError, InputError, UnreadableFile) as error:
-        raise ReplicaError(f"the copy of {place} in replica {store.where} is not whole ({error})") from None
-    problem = bundle.problem(target, manifest_sha256, tags_sha256)
-    if problem is not None:
-        raise ReplicaError(f"the copy of {place} in replica {store.where} is not whole ({problem})")
-    record = target / bundle.PUBLICATION
-    try:
-        if record.exists():
-            copy_records.require_record(record.read_bytes(), manifest_sha256)
-    except RegistryError:
-        record.unlink()  # the products are whole, and it is written anew from the registry
-
-
-def _fetch_file(store: Store, name: str, target: Path) -> None:
-    """Write a file of a replica to a new file; one that there is not makes none."""
-    blocks = store.read(name)
-    first = next(blocks, b"")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with open(target, "xb") as written:
-        for block in itertools.chain((first,), blocks):
-            written.write(block)
 
 
 def remove_copy(store: Store, place: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from contimg.bundle import bag, bundle
 from contimg.errors import RegistryError
-from contimg.replicas import commits, copies, stores
+from contimg.replicas import commits, copies, fetching, stores
 from contimg.replicas.stores import ReplicaError
 from tests.replicas.conftest import files_of, harm
 from tests.support import mosaics
@@ -148,7 +148,7 @@ def test_damage_is_named_and_mended_from_the_archive(store, published, digest, t
     (problem,) = copies.problems_of(store, PLACE, digest)
     assert f"{store.where}/{PLACE}/{name}" in problem
     with pytest.raises(ReplicaError, match="is not whole"):
-        copies.fetch_copy(store, PLACE, tmp_path / "fetched", digest)
+        fetching.fetch_bundle([fetching.Source(store, PLACE)], tmp_path / "fetched", digest)
     assert name in copies.repair_copy(store, published, PLACE, digest)
     assert copies.problems_of(store, PLACE, digest) == []
 
@@ -176,11 +176,11 @@ def test_a_torn_record_or_tag_manifest_is_damage_and_written_again(store, publis
     (problem,) = copies.problems_of(store, PLACE, digest)
     assert problem.startswith(f"{store.where}/{PLACE}/{name} is damaged (") and "\n" not in problem
     if name == bundle.PUBLICATION:  # without it the products are whole
-        copies.fetch_copy(store, PLACE, tmp_path / "fetched", digest)
+        fetching.fetch_bundle([fetching.Source(store, PLACE)], tmp_path / "fetched", digest)
         assert bundle.verify(tmp_path / "fetched", expected=digest).ok and not (tmp_path / "fetched" / name).exists()
     else:
         with pytest.raises(ReplicaError, match="is not whole"):
-            copies.fetch_copy(store, PLACE, tmp_path / "fetched", digest)
+            fetching.fetch_bundle([fetching.Source(store, PLACE)], tmp_path / "fetched", digest)
     assert copies.repair_copy(store, published, PLACE, digest) == [name]
     assert copies.problems_of(store, PLACE, digest) == []
 
@@ -281,7 +281,7 @@ def test_a_copy_is_not_mended_from_an_archive_that_is_damaged_itself(store, publ
 def test_a_copy_that_is_fetched_is_the_bundle(store, published, digest, tmp_path):
     put(store, published, digest)
     shutil.rmtree(published)
-    copies.fetch_copy(store, PLACE, tmp_path / "fetched", digest)
+    fetching.fetch_bundle([fetching.Source(store, PLACE)], tmp_path / "fetched", digest)
     assert bundle.verify(tmp_path / "fetched", expected=digest).ok and bagit.Bag(str(tmp_path / "fetched")).is_valid()
 
 

@@ -10,7 +10,7 @@ from contimg.config.sections import ReplicaOptions
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries
-from contimg.replicas import commits, copies, stores, sync
+from contimg.replicas import commits, copies, fetching, stores, sync
 from contimg.replicas.stores import ReplicaError
 from tests.support import mosaics
 
@@ -56,7 +56,8 @@ def test_a_store_whose_listing_lags_gives_a_whole_bag_back(sqlite_registry, repl
     right = {file.name: file.read_bytes() for file in published.iterdir() if file.is_file()}
     monkeypatch.setattr(type(store), "names", lambda _store, _below: [])
     place, target = commits.place_of(replicated.layout, mosaics.MOSAIC, 1), published.with_name("fetched")
-    copies.fetch_copy(store, place, target, queries.get(sqlite_registry, mosaics.MOSAIC)["sha256"])
+    digest = queries.get(sqlite_registry, mosaics.MOSAIC)["sha256"]
+    fetching.fetch_bundle([fetching.Source(store, place)], target, digest)
     assert {file.name: file.read_bytes() for file in target.iterdir() if file.is_file()} == right
     assert bag.TAG_MANIFEST in right
 

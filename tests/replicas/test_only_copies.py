@@ -10,7 +10,7 @@ from contimg.publishing import decisions
 from contimg.publishing.publish_mosaic import publish_mosaic
 from contimg.publishing.register_mosaic import register_mosaic
 from contimg.registry import queries, schema
-from contimg.replicas import commits, copies, stores, sync
+from contimg.replicas import commits, fetching, stores, sync
 from tests.replicas.conftest import files_of
 from tests.replicas.test_sync import ID, PLACE, synced
 from tests.support import mosaics
@@ -91,6 +91,7 @@ def test_the_copy_that_a_lost_bundle_can_be_brought_back_from_is_named(sqlite_re
     assert done.what == "problem"
     assert done.message.startswith(f"{place} is gone")
     assert f"or from {replica.url}/{PLACE} where that is whole, then type contimg replicas sync" in done.message
-    copies.fetch_copy(stores.open_store(replica.url), PLACE, place, row["sha256"])  # what the message asks for
+    copy = fetching.Source(stores.open_store(replica.url), PLACE)
+    fetching.fetch_bundle([copy], place, row["sha256"])  # what the message asks for
     assert synced(sqlite_registry, replicated, replica) == [(1, "recorded")]
     assert synced(sqlite_registry, replicated, replica) == []

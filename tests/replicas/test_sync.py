@@ -276,7 +276,7 @@ def test_a_copy_that_is_damaged_itself_repairs_nothing(sqlite_registry, replicat
     shutil.rmtree(replicated.paths.stage / "registered")
     shutil.rmtree(replicated.layout.product("mosaic", ID))
     harm(store, f"{PLACE}/data/{ID}.fits", b"rot", tmp_path)
-    (path / "data" / f"{ID}.png").write_bytes(b"rot")
+    (path / "data" / f"{ID}.fits").write_bytes(b"rot")
     found = reconcile(sqlite_registry, replicated.layout, replicas=[replica])
     assert [(one.code, one.needs_person) for one in found] == [("altered", True)] and "is not whole" in found[0].message
     assert queries.get(sqlite_registry, ID)["status"] == "published" and path.is_dir()
