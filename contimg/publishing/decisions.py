@@ -169,7 +169,9 @@ def restore(registry: Registry, layout: naming.Layout, mosaic: Named | str, reas
         if key(row) not in whole:
             problem = bundle.problem(where.hidden, row["sha256"], row["tags_sha256"])
             if problem is not None:
-                raise RegistryError(f"{row['data_id']} cannot be restored: {problem}: restore that from a backup first")
+                raise RegistryError(
+                    f"{row['data_id']} cannot be restored: {problem}: bring that back from a backup or a replica first"
+                )
 
     archive_root.require(registry, layout)  # an archive that is not mounted holds no bundle
     # Read before the transaction, which would hold up others meanwhile.

@@ -198,7 +198,8 @@ def _closed(scope: Scope, row: Row) -> Iterator[Difference]:
         return
     problem, _ = _problem(scope, row, where.hidden)
     if problem is not None:
-        message = f"{problem}: bring it back from a backup, or remove {where.hidden}, which nobody can restore so"
+        remedy = f"bring it back from a backup or a replica, or remove {where.hidden}, which nobody can restore so"
+        message = f"{problem}: {remedy}"
         yield about("altered", row, where.hidden, message, needs_person=True)
 
 
