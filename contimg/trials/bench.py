@@ -8,8 +8,10 @@ from typing import Any
 
 from contimg.trials.world import config_below, open_shared
 
-# What replicas keep: everything, or what is current, and of what is not any more only what became so an instant ago.
-POLICIES: tuple[dict[str, Any], ...] = ({}, {"keep": "current", "days": 0.0})
+# What one or two replicas keep: everything, or what is current, and of what is not any more only what became so an
+# instant ago.
+_BRIEF: dict[str, Any] = {"keep": "current", "days": 0.0}
+POLICIES: tuple[tuple[dict[str, Any], ...], ...] = (({},), (_BRIEF,), ({}, _BRIEF))
 
 
 class Bench:
@@ -17,12 +19,12 @@ class Bench:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        sections = {
+        sections: dict[str, Any] = {
             "ingest": {"subbands": 2, "min_subbands": 1},
             "group": {"tiles": 1, "min_tiles": 1, "stride": 1},
         }
         self.config = config_below(root, None, **sections)
-        self.replicated = tuple(config_below(root, None, replica=policy, **sections) for policy in POLICIES)
+        self.replicated = tuple(config_below(root, None, replicas=policy, **sections) for policy in POLICIES)
         root.mkdir(parents=True, exist_ok=True)
         self.registry = open_shared(self.config)
         with self.registry.engine.connect() as connection:

@@ -74,7 +74,7 @@ class Outcome:
 
 
 class History:
-    """One seed's history, on a bench that was cleared; the seed decides whether it has a replica, if nobody does."""
+    """One seed's history, on a bench that was cleared; the seed decides whether it has replicas, if nobody does."""
 
     def __init__(self, seed: int, bench: Bench, *, replicated: bool | None = None) -> None:
         self.machine = Machine(seed, self._gate)

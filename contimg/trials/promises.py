@@ -130,8 +130,9 @@ def synced(world: World) -> list[str]:
 
 def _lost_copies(world: World, store: Store, url: str) -> Iterator[str]:
     """Give the copies that the registry has noted, and that a replica does not have."""
+    copy = replica_copies.c
     with world.registry.read() as connection:
-        noted = connection.execute(select(replica_copies.c.data_id, replica_copies.c.version)).all()
+        noted = connection.execute(select(copy.data_id, copy.version).where(copy.url == url)).all()
     for data_id, version in noted:
         if commits.commit_of(store, commits.place_of(world.layout, data_id, version)) is None:
             yield f"{data_id} version {version} was copied into {url}, and is not there"

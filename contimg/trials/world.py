@@ -6,7 +6,7 @@ import contextlib
 import functools
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,15 +34,14 @@ DECISIONS = tuple(WORDS)
 PLACING = ("reject", "withdraw", "restore")  # where a bundle belongs
 
 
-def config_below(root: Path, url: str | None, *, replica: dict[str, Any] | None = None, **sections: Any) -> Config:
-    """Return the configuration of a world whose four roots stand below a folder, and a replica with some options.
+def config_below(root: Path, url: str | None, *, replicas: Sequence[dict[str, Any]] = (), **sections: Any) -> Config:
+    """Return the configuration of a world whose four roots stand below a folder, and replicas with their options.
 
     Further sections are added.
     """
     paths = {name: str(root / name) for name in ("incoming", "stage", "products", "state")}
-    publish: dict[str, Any] = {"update_archive": False, "claim_s": 60.0}
-    if replica is not None:
-        publish["replicas"] = [{"url": str(root / "replica"), **replica}]
+    kept = [{"url": str(root / f"replica{number}"), **options} for number, options in enumerate(replicas)]
+    publish: dict[str, Any] = {"update_archive": False, "claim_s": 60.0, "replicas": kept}
     content = {"paths": paths, "crossmatch": {"enabled": False}, "publish": publish, "registry": {"url": url}}
     return load(content | sections)
 
