@@ -39,12 +39,15 @@ def _copied(url: str) -> ColumnElement[bool]:
 
 def missing(registry: Registry, url: str, keep: str, data_id: str | None = None) -> list[Row]:
     """Return the published rows that a replica should have a copy of and has none, in order."""
-    query = select(*_columns()).where(_ROW.status == "published", ~exists().where(_copied(url)))
-    if keep == "current":
-        query = query.where(_is_current())
+    query = _select_missing(url, keep)
     if data_id is not None:
         query = query.where(_ROW.data_id == data_id)
     return _all(registry, query.order_by(_ROW.data_id, _ROW.version))
+
+
+def _select_missing(url: str, keep: str) -> Select[Any]:
+    query = select(*_columns()).where(_ROW.status == "published", ~exists().where(_copied(url)))
+    return query.where(_is_current()) if keep == "current" else query
 
 
 def every(registry: Registry) -> list[Row]:
@@ -62,8 +65,11 @@ def noted(registry: Registry, url: str) -> set[tuple[str, int]]:
 
 def damaged(registry: Registry, url: str) -> list[Row]:
     """Return the rows whose copy was not whole when it was last read."""
-    query = select(*_columns()).join(replica_copies, _copied(url)).where(_COPY.problem.is_not(None))
-    return _all(registry, query.order_by(_ROW.data_id, _ROW.version))
+    return _all(registry, _select_damaged(url).order_by(_ROW.data_id, _ROW.version))
+
+
+def _select_damaged(url: str) -> Select[Any]:
+    return select(*_columns()).join(replica_copies, _copied(url)).where(_COPY.problem.is_not(None))
 
 
 def decided_since(registry: Registry, url: str) -> list[Row]:
@@ -109,7 +115,11 @@ def longest_unread(registry: Registry, url: str, since: str | None = None, data_
 
 def counts(registry: Registry, url: str, keep: str) -> dict[str, int]:
     """Return how many copies a replica lacks, and how many were not whole when they were last read."""
-    return {"missing": len(missing(registry, url, keep)), "damaged": len(damaged(registry, url))}
+    found = {}
+    with registry.read() as connection:
+        for name, query in (("missing", _select_missing(url, keep)), ("damaged", _select_damaged(url))):
+            found[name] = int(connection.execute(query.with_only_columns(func.count())).scalar_one())
+    return found
 
 
 def note_copied(registry: Registry, url: str, row: Row, write_id: str, begun: str, *, read: bool = True) -> None:
