@@ -69,7 +69,8 @@ def retry(context: Context, mosaic: str | None, everything: bool, reason: str, a
             names = list(dict.fromkeys(row["data_id"] for row in rows))
         for name in names:
             try:
-                reconcile(database, context.config.layout, name, judged_by=options_of(context.config))
+                judged_by = options_of(context.config)
+                reconcile(database, context.config.layout, name, judged_by=judged_by, every_byte=False)
                 waiting = queries.waiting(database, name)
                 if not waiting and queries.get(database, name)["status"] != "published":
                     decisions.retry(database, name, reason=reason)  # raises, with its state
@@ -100,7 +101,8 @@ def approve(
 
     named = _named(mosaic, version, manifest)
     with opened(context) as database:
-        reconcile(database, context.config.layout, named.data_id, judged_by=options_of(context.config))
+        judged_by = options_of(context.config)
+        reconcile(database, context.config.layout, named.data_id, judged_by=judged_by, every_byte=False)
         row = decisions.approve(database, context.config.layout, named, reason)
         outcome = _publish_approved(context, database, row)
         _update_archive(context, database, row["data_id"])

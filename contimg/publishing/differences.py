@@ -79,6 +79,8 @@ class Scope:
         Largest share of the published mosaics that `bounded` repairs.
     replicas : sequence of ReplicaOptions
         Where whole copies may stand of bundles that the archive lost.
+    every_byte : bool
+        Read also what was found right before and seems unchanged.
     aside : set of (str, int)
         Ids and versions that could not be looked at, so that later steps leave them alone.
     """
@@ -90,6 +92,7 @@ class Scope:
     judged_by: Options | None = None
     max_share: float = MAX_SHARE
     replicas: Sequence[ReplicaOptions] = ()
+    every_byte: bool = True
     aside: set[tuple[str, int]] = field(default_factory=set)
     _read: list[list[Row]] = field(default_factory=list)
     _begun: set[tuple[str, int]] = field(default_factory=set)  # versions of which a repair was begun

@@ -79,7 +79,7 @@ def _publish_once(data_id: str, config: Config, *, wait_s: float = 0.0) -> Outco
 
         reconcile(
             registry, layout, data_id, judged_by=options_of(config), max_share=options.max_repair_share,
-            replicas=options.replicas,
+            replicas=options.replicas, every_byte=False,
         )  # fmt: skip
         outcome = publish_now()
         for version in queries.waiting(registry, data_id) if outcome.version > 1 else ():

@@ -43,6 +43,7 @@ def reconcile(
     judged_by: Options | None = None,
     max_share: float = MAX_SHARE,
     replicas: Sequence[ReplicaOptions] = (),
+    every_byte: bool = True,
 ) -> list[Difference]:
     """Compare and repair; return the differences in order of product, each in the order of repair.
 
@@ -61,6 +62,9 @@ def reconcile(
         Largest share of the published mosaics that is taken out of sight by itself; above it a person must look.
     replicas : sequence of ReplicaOptions
         Where a whole copy is looked for, when a published bundle is lost and the stage has none.
+    every_byte : bool
+        False: what was found right before, and what nobody has touched since as the times of the files say, is not
+        read. A product is registered and published so; a disk that rots is not seen then.
 
     Raises
     ------
@@ -68,6 +72,6 @@ def reconcile(
         If ``paths.products`` is not the archive of this registry. Nothing was changed then.
     """
     archive_root.require(registry, layout, change=not dry_run)
-    scope = Scope(registry, layout, data_id, dry_run, judged_by, max_share, replicas)
+    scope = Scope(registry, layout, data_id, dry_run, judged_by, max_share, replicas, every_byte)
     found = [difference for step in STEPS for difference in step(scope)]
     return sorted(found, key=lambda one: one.data_id)

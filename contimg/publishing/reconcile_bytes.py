@@ -122,11 +122,12 @@ def _contradicted(row: Row, path: Path) -> Iterator[Difference]:
 def _problem(scope: Scope, row: Row, path: Path) -> tuple[str | None, list[str]]:
     """Return what is wrong with a bundle in the archive, and the files that are not its own if that is all.
 
-    Of one product, which is about to be registered or published, nothing is read that was found right before and that
-    nobody has touched since; a reconciliation of all reads every byte.
+    Before a product is registered or published, nothing is read that was found right before and that nobody has touched
+    since, unless a verification found it wrong: rot does not change the times of a file.
     """
-    read = row["verified_at"] if scope.data_id is not None else None
-    if read is not None and is_time(read) and unchanged.is_unchanged(path, row["sha256"], unix_from_utc(read)):
+    read = row["verified_at"]
+    known = read is not None and (row["problem_at"] or "") <= read <= now() and is_time(read)
+    if known and not scope.every_byte and unchanged.is_unchanged(path, row["sha256"], unix_from_utc(read)):
         return None, []
     if path.is_symlink():
         return bundle.archived_problem(path, row["sha256"]), []
@@ -210,9 +211,9 @@ def staged(scope: Scope) -> Iterator[Difference]:
 
 def _staged(scope: Scope, row: Row) -> Iterator[Difference]:
     place = Path(row["stage_path"])
-    # Reading every byte costs as much as publishing: for one product only after a failure.
+    # Reading every byte costs as much as publishing: before that only after a failure.
     settled = row["finalization_status"] == "finalized" and row["error"] is None
-    if scope.data_id is not None and settled and place.is_dir():
+    if not scope.every_byte and settled and place.is_dir():
         return
     problem = stage_problem(row)
     if problem is None:

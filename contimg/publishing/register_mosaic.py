@@ -56,7 +56,7 @@ def register_mosaic(
 def _register_once(data_id: str, config: Config, judged_by: Options | None) -> Registered:
     layout = config.layout
     with machine_faults(f"{data_id} was not registered"), contextlib.closing(open_registry(config)) as registry:
-        reconcile(registry, layout, data_id, judged_by=judged_by)
+        reconcile(registry, layout, data_id, judged_by=judged_by, every_byte=False)
         options = config.publish
         registered = register(
             registry, layout, data_id, auto_publish=options.auto, judged_by=judged_by, doi=options.doi

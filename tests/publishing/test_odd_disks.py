@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,44 @@ def test_a_rotten_file_is_a_problem_of_that_file(registry, config, two, monkeypa
     assert publish_mosaic(ID, config, waits_s=()).created and bundle.verify(first).ok
 
 
+@pytest.mark.parametrize("noted", [False, True], ids=["by reconcile", "by verify"])
+@pytest.mark.parametrize("silent", [False, True], ids=["EIO", "silent"])
+def test_rot_that_leaves_the_times_of_a_file_is_repaired_where_its_mosaic_is_named(
+    registry, config, two, monkeypatch, silent, noted
+):
+    """What `verify` found wrong is also read where a product is only published again."""
+    rotten, real = two[0] / "data" / f"{ID}.fits", os.readv
+    time.sleep(0.05)  # the kernel's clock for times of files ticks every 1 to 10 ms
+    assert all(one["ok"] for one in scrub(registry))
+
+    def readv(descriptor, buffers):
+        if os.readlink(f"/proc/self/fd/{descriptor}") != str(rotten):
+            return real(descriptor, buffers)
+        if not silent:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        count = real(descriptor, buffers)
+        buffers[0][0] ^= 1
+        return count
+
+    monkeypatch.setattr(safe_files.os, "readv", readv)
+    assert reconcile(registry, config.layout, ID, every_byte=False) == []
+    if noted:
+        assert [one["ok"] for one in scrub(registry) if one["data_id"] == ID] == [False]
+    (found, *_) = reconcile(registry, config.layout, ID, every_byte=not noted)
+    assert (found.code, found.repaired) == ("altered", True) and str(rotten) in found.message
+    monkeypatch.undo()  # another block
+    assert publish_mosaic(ID, config, waits_s=()).created and all(one["ok"] for one in scrub(registry))
+
+
+def test_what_a_clock_set_ahead_found_right_is_read_again(registry, config, two):
+    with registry.transaction() as connection:
+        connection.execute(text("UPDATE data_registry SET verified_at = '2099-01-01T00:00:00.000Z'"))
+    file = two[0] / "data" / f"{ID}.fits"
+    file.write_bytes(b"?" + file.read_bytes()[1:])
+    (found, *_) = reconcile(registry, config.layout, ID, every_byte=False)
+    assert (found.code, found.repaired) == ("altered", True)
+
+
 @pytest.mark.parametrize("data_id", [ID, None])
 @pytest.mark.parametrize("errors", [2, 5])
 def test_a_disk_that_fails_for_a_while_takes_nothing_out_of_sight(registry, config, two, monkeypatch, errors, data_id):
@@ -78,8 +117,6 @@ def test_a_disk_that_fails_for_a_while_takes_nothing_out_of_sight(registry, conf
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return real(descriptor, buffers)
 
-    with registry.transaction() as connection:  # as if it was never read, else nothing is
-        connection.execute(text("UPDATE data_registry SET verified_at = NULL"))
     monkeypatch.setattr(safe_files.os, "readv", readv)
     found = reconcile(registry, config.layout, data_id)
     if errors == 2:
