@@ -74,10 +74,9 @@ def _show_unread(context: Context) -> None:
     wrong = found_wrong(context.config)
     if wrong:
         more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
-        echo(
-            f"wrong when last verified: {', '.join(wrong[:_NAMED])}{more}: contimg reconcile {wrong[0]}, then contimg "
-            f"verify {wrong[0]}"
-        )
+        first = wrong[0]
+        remedy = f"contimg reconcile {first}, contimg publish retry {first}, then contimg verify {first}"
+        echo(f"wrong when last verified: {', '.join(wrong[:_NAMED])}{more}: {remedy}")
     unread, published = unverified(context.config)
     if unread:
         echo(

@@ -191,7 +191,7 @@ def test_a_doi(typed, archive):
     assert '"doi": "10.5555/dsa110.1"' in record.read_text()
 
 
-def test_reading_again(typed, archive):
+def test_reading_again(typed, archive, program):  # noqa: F811
     verified, status = typed("Read the archive again, regularly")
     assert verified.code == 0 and status.code == 0
     registry = open_registry(archive)
@@ -203,4 +203,8 @@ def test_reading_again(typed, archive):
     assert verified.code == 3 and path.name in verified.out.replace("\n", "")
     assert "1 of 2 published mosaics were not verified for 30 days: contimg verify --all --older-than 30" in status.out
     wrong = naming.mosaic_id(OTHER)
-    assert f"wrong when last verified: {wrong}: contimg reconcile {wrong}, then contimg verify {wrong}" in status.out
+    remedy = f"contimg reconcile {wrong}, contimg publish retry {wrong}, then contimg verify {wrong}"
+    assert f"wrong when last verified: {wrong}: {remedy}" in status.out
+    for words in (("reconcile", wrong), ("publish", "retry", wrong), ("verify", wrong)):
+        assert program(*words).code == 0
+    assert "wrong when last verified" not in program("status").out
