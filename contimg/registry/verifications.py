@@ -26,7 +26,7 @@ def longest_unread(registry: Registry, since: str | None = None) -> list[Row]:
     names = ("data_id", "version", "published_path", "sha256", "tags_sha256", "qa_status", "approved_by", "verified_at")
     query = select(*(_COLUMN[name] for name in names)).where(_COLUMN.status == "published")
     if since is not None:
-        query = query.where(_unread(since))
+        query = query.where(_right_at() < since)
     right, wrong = _right_at(), func.coalesce(_COLUMN.problem_at, "")
     ordered = query.order_by(case((wrong > right, wrong), else_=right), _COLUMN.data_id, _COLUMN.version)
     with registry.read() as connection:
@@ -42,7 +42,7 @@ def note(registry: Registry, row: Row, *, right: bool) -> None:
 
 def count_unread(registry: Registry, since: str) -> tuple[int, int]:
     """Return how many published bundles were not found right since a time (UTC), and how many there are, at once."""
-    unread = func.coalesce(func.sum(case((_unread(since), 1), else_=0)), 0)
+    unread = func.coalesce(func.sum(case((_right_at() < since, 1), else_=0)), 0)
     query = select(unread, func.count()).select_from(data_registry).where(_COLUMN.status == "published")
     with registry.read() as connection:
         found, of = connection.execute(query).one()
@@ -61,9 +61,3 @@ def _right_at() -> ColumnElement[str]:
     """Return when a bundle was last found right; an empty text, before all times, where never, or by a clock ahead."""
     read = _COLUMN.verified_at
     return case((read <= now(), read), else_="")
-
-
-def _unread(since: str) -> ColumnElement[bool]:
-    """Return the condition that a bundle was not found right since a time, never, or by a clock set ahead."""
-    read = _COLUMN.verified_at
-    return (read < since) | read.is_(None) | (read > now())

@@ -15,16 +15,6 @@ from contimg.storage.safe_files import open_folder
 
 
 @pytest.fixture
-def root(tmp_path):
-    """A root with ``a/b/file`` in it, and something precious beside it."""
-    (tmp_path / "root" / "a" / "b").mkdir(parents=True)
-    (tmp_path / "root" / "a" / "b" / "file").write_bytes(b"content")
-    (tmp_path / "precious").mkdir()
-    (tmp_path / "precious" / "file").write_bytes(b"of someone else")
-    return tmp_path / "root"
-
-
-@pytest.fixture
 def elsewhere(tmp_path):
     """A folder on another filesystem than that of pytest's folders."""
     folder = Path(tempfile.mkdtemp(dir="/dev/shm"))

@@ -14,22 +14,6 @@ from contimg.storage.trees import discard, list_tree, remove_tree, sync_tree
 from tests.support.deep_folders import deep_folders
 
 
-@pytest.fixture
-def root(tmp_path):
-    """A root with ``a/b/file`` in it, and something precious beside it."""
-    (tmp_path / "root" / "a" / "b").mkdir(parents=True)
-    (tmp_path / "root" / "a" / "b" / "file").write_bytes(b"content")
-    (tmp_path / "precious").mkdir()
-    (tmp_path / "precious" / "file").write_bytes(b"of someone else")
-    return tmp_path / "root"
-
-
-@pytest.fixture
-def folder(root):
-    with open_folder(root) as opened:
-        yield opened
-
-
 def test_a_tree_is_listed_without_folders_and_links_are_not_followed(root, folder, tmp_path):
     (root / "a" / "link").symlink_to(tmp_path / "precious")
     (root / "empty").mkdir()
