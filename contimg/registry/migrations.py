@@ -104,7 +104,7 @@ def _know_problems(connection: Connection) -> None:
     connection.execute(
         text(
             "CREATE INDEX IF NOT EXISTS data_registry_by_problem ON data_registry (problem_at) "
-            "WHERE status = 'published'"
+            "WHERE problem_at IS NOT NULL"
         )
     )
 

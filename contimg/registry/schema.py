@@ -200,10 +200,15 @@ data_registry = Table(
     Column("problem_at", String),  # when a verification last found it wrong; before `verified_at`: settled
     UniqueConstraint("data_id", "version", name="data_id_version_once"),
     Index("data_registry_by_status", "status", "data_id"),  # which products are in a state, without reading the rows
-    # Which published bundles were not verified for long, or found wrong, and which are new, of 100 000 in milliseconds.
+    # Which published bundles were not verified for long, and which are new, of 100 000 in milliseconds.
     _of_published("data_registry_by_verified", "verified_at"),
-    _of_published("data_registry_by_problem", "problem_at"),
     _of_published("data_registry_by_published", "published_at"),
+    Index(
+        "data_registry_by_problem",
+        "problem_at",
+        sqlite_where=text("problem_at IS NOT NULL"),
+        postgresql_where=text("problem_at IS NOT NULL"),
+    ),
     _one_of("status", STATUSES),
     _one_of("qa_status", QA_STATUSES),
     _one_of("validation_status", VALIDATION_STATUSES),

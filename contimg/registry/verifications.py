@@ -51,10 +51,11 @@ def count_unread(registry: Registry, since: str) -> tuple[int, int]:
 
 def found_wrong(registry: Registry) -> list[str]:
     """Return the ids of published products of which a verification found a bundle wrong, and none right since."""
-    known = _COLUMN.problem_at > ""  # by its index, else all rows would be read
-    query = select(_COLUMN.data_id).where(_COLUMN.status == "published", known, _COLUMN.problem_at > _right_at())
+    known = _COLUMN.problem_at > ""  # by its index: of states or ids, SQLite would take theirs, and read all rows
+    published = _COLUMN.status.concat("") == "published"
+    query = select(_COLUMN.data_id).where(published, known, _COLUMN.problem_at > _right_at())
     with registry.read() as connection:
-        return list(connection.execute(query.order_by(_COLUMN.data_id).distinct()).scalars())
+        return sorted(set(connection.execute(query).scalars()))
 
 
 def _right_at() -> ColumnElement[str]:
